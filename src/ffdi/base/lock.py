@@ -1,0 +1,26 @@
+"""One process a run folder: a kernel lock, so that the lock of a killed process is free at once."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ffdi.base.errors import LockedError
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold `folder` alone. Raises LockedError at once if a living process holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LockedError(
+                f"Another process is working in {folder}; wait for it or stop it, then run again."
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)

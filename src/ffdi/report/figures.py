@@ -1,0 +1,47 @@
+"""A matplotlib figure as one string that a page can hold: SVG or PNG, whichever is smaller."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import matplotlib
+from matplotlib.figure import Figure
+
+PNG_DPI = 160  # a panel is 800 pixels wide: sharp on a screen of twice the usual density
+SHARP_UP_TO = 90_000  # bytes; an SVG below this is taken even if a PNG is smaller, it stays sharp when enlarged
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of a page. `alt` says in words what is seen, for those who cannot see it."""
+
+    title: str
+    alt: str
+    source: str  # data URI
+    caption: str = ""
+    width: int = 0  # pixels at natural size
+    height: int = 0
+
+
+def embed(figure: Figure, title: str, alt: str, caption: str = "") -> Picture:
+    """`figure` inside a Picture. The same figure gives the same bytes on every call."""
+    width, height = figure.get_size_inches() * 96
+    svg = _saved(figure, "svg")
+    source = data_uri(svg, "image/svg+xml")
+    if len(svg) > SHARP_UP_TO:
+        png = _saved(figure, "png")
+        source = min(source, data_uri(png, "image/png"), key=len)
+    return Picture(title, alt, source, caption, round(width), round(height))
+
+
+def data_uri(data: bytes, mime: str) -> str:
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    # A fixed salt and no date: ids and metadata of an SVG are otherwise new on every call.
+    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "ffdi"}):
+        figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)
+    return buffer.getvalue()

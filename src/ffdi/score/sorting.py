@@ -1,0 +1,117 @@
+"""One sort that every score shares: the ascending order of a vector and its runs of equal values.
+
+Shapes: N values, T of them tied, G runs of equal values.
+"""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ffdi.base.errors import UserError
+
+Floats = NDArray[np.float32] | NDArray[np.float64]
+BLOCK = 8192  # values a step: temporaries stay in the cache, fresh pages cost more than the arithmetic
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """`order_N` lists positions by ascending value, equal values in no promised order; `first_N` marks where runs begin."""
+
+    order_N: NDArray[np.int64]
+    first_N: NDArray[np.bool_]
+
+    @property
+    def starts_G(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.first_N)
+
+    @property
+    def tied_T(self) -> NDArray[np.int64]:
+        """Places in the order whose value is there more than once."""
+        tied_N = ~self.first_N
+        tied_N[:-1] |= ~self.first_N[1:]
+        return np.flatnonzero(tied_N)
+
+
+class _Space(threading.local):
+    """One buffer a thread, kept: at N = 524,000 the page faults of a fresh one cost a third of a sort."""
+
+    floats = np.empty(0)
+
+    def take(self, length: int) -> NDArray[np.float64]:
+        if len(self.floats) < length:
+            self.floats = np.empty(length)
+        return self.floats[:length]
+
+
+_SPACE = _Space()
+
+
+def ascend(values: ArrayLike, reuse: bool = False) -> Sorted:
+    """Sort N finite numbers; UserError for anything else. With `reuse` the order lasts only to the thread's next call.
+
+    The position rides in the low bits of the float64 itself: a float32 leaves 29 bits free, a float64 gives up as many as
+    a position needs and the few runs which that blurs are sorted again. So one plain sort, which NumPy vectorises, does
+    the work of an argsort: about three times as fast at N = 524,000.
+    """
+    numbers_N = finite(values)
+    length = len(numbers_N)
+    exact = numbers_N.dtype == np.float32 and length <= 1 << 29
+    shift = 29 if exact else max(length - 1, 1).bit_length()
+    packed_N = _SPACE.take(length) if reuse else np.empty(length)
+    np.add(numbers_N, 0.0, out=packed_N, dtype=np.float64)  # -0.0 + 0.0 = 0.0: the two zeros are one value
+    bits_N = packed_N.view(np.int64)
+    bits_N &= np.int64(-1) << shift
+    for start in range(0, length, BLOCK):
+        bits_N[start : start + BLOCK] |= np.arange(start, min(start + BLOCK, length))
+    packed_N.sort()
+    first_N = _begins(bits_N, shift)
+    bits_N &= (1 << shift) - 1
+    if not exact and _blurred(numbers_N, bits_N, first_N):
+        _settle(numbers_N, bits_N, first_N)
+    return Sorted(bits_N, first_N)
+
+
+def finite(values: ArrayLike) -> Floats:
+    """The values as a vector of float32 (if so few bits hold them) or float64; UserError if one is NaN or infinite."""
+    given = np.asarray(values)
+    if given.ndim != 1 or given.dtype.kind not in "biuf":
+        raise UserError(f"A vector of numbers is needed, but this is {given.dtype} of shape {given.shape}.")
+    narrow = given.dtype == np.float32 or given.dtype.itemsize <= 2
+    numbers_N: Floats = given.astype(np.float32 if narrow else np.float64, copy=False)
+    bad_N = ~np.isfinite(numbers_N)
+    if bad_N.any():
+        row = int(np.argmax(bad_N))
+        raise UserError(f"{int(bad_N.sum())} of {len(bad_N)} scores are NaN or infinite, the first in row {row}.")
+    return numbers_N
+
+
+def _begins(bits_N: NDArray[np.int64], shift: int) -> NDArray[np.bool_]:
+    first_N = np.ones(len(bits_N), bool)
+    for start in range(1, len(bits_N), BLOCK):
+        here = bits_N[start : start + BLOCK]
+        before = bits_N[start - 1 : start - 1 + len(here)]
+        first_N[start : start + BLOCK] = (here ^ before) >> shift != 0
+    return first_N
+
+
+def _blurred(numbers_N: Floats, order_N: NDArray[np.int64], first_N: NDArray[np.bool_]) -> bool:
+    """Whether a run holds values that differ."""
+    for start in range(1, len(order_N), BLOCK):
+        stop = start + BLOCK
+        if not first_N[start:stop].all():
+            here = numbers_N[order_N[start - 1 : stop]]
+            if np.any((here[1:] != here[:-1]) & ~first_N[start:stop]):
+                return True
+    return False
+
+
+def _settle(numbers_N: Floats, order_N: NDArray[np.int64], first_N: NDArray[np.bool_]) -> None:
+    """Sort again by the whole value, in place, the runs that the shortened one could not tell apart."""
+    places_T = Sorted(order_N, first_N).tied_T
+    rows_T = order_N[places_T]
+    again_T = np.argsort(numbers_N[rows_T], kind="stable")
+    order_N[places_T] = rows_T[again_T]
+    values_T = numbers_N[order_N[places_T]]
+    first_N[places_T[1:]] = values_T[1:] != values_T[:-1]

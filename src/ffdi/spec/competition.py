@@ -1,0 +1,48 @@
+"""What a competition's folder looks like. Another binary-image contest needs a new TOML and no code."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Frozen(BaseModel):
+    """Typed, immutable, and strict about names: an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Split(Frozen):
+    """One table of ids and the folder of their images, both relative to the competition folder."""
+
+    labels: str
+    images: str
+    has_target: bool = True
+
+    @field_validator("labels", "images")
+    @classmethod
+    def _stays_inside(cls, value: str) -> str:
+        if Path(value).is_absolute() or ".." in Path(value).parts:
+            raise ValueError("must be a path below the competition folder")
+        return value
+
+
+class Competition(Frozen):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str
+    slug: str  # Kaggle's name for it
+    id_column: str
+    target_column: str
+    prediction_column: str
+    metric: Literal["auc"] = "auc"
+    submissions_per_day: int = Field(gt=0)
+    max_params: int | None = None  # of all members together
+    train: Split
+    val: Split | None = None
+    test: Split
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """By name, in the order train, val, test; a split that the contest does not have is left out."""
+        named = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: split for name, split in named.items() if split is not None}

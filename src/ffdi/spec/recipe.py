@@ -1,0 +1,120 @@
+"""A recipe: everything that decides a result, in one typed value."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from ffdi.spec.augment import Augment
+from ffdi.spec.competition import Frozen
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Data(Frozen):
+    """What is read. `cache` and `workers` change the speed, never the result."""
+
+    folder: str = ""  # empty: the sample inside the package
+    fit: tuple[Literal["train", "val"], ...] = ("train",)  # splits that are folded and trained on
+    cache: Literal["none", "decoded"] = "none"
+    workers: int = Field(default=2, ge=0, le=64)
+
+
+class Folds(Frozen):
+    scheme: Literal["group", "random"] = "group"
+    k: int = Field(default=5, ge=2, le=50)
+    seed: int = 0
+    distance: int = Field(default=8, ge=0, le=16)  # bits of 64: a candidate pair of near-duplicates
+    confirm: int = Field(default=48, ge=0, le=256)  # bits of 256: the second look that confirms it
+    embedding: str = ""  # timm model whose features also find neighbours; empty: hashes alone
+    cosine: Share = 0.95  # similarity from which two embeddings are neighbours
+
+
+class Member(Frozen):
+    """One row of a blend: a model and how it is trained. All but `name` enters its identity."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=60)
+    model: str
+    weights: str = "auto"  # "auto" | "none" (random start) | "hub" | a file
+    num_classes: Literal[1, 2] = 1
+    image_size: int = Field(default=224, ge=16, le=2048)
+    test_size: int | None = Field(default=None, ge=16, le=2048)  # None: as image_size
+    fold: Literal["k", "all"] = "k"  # "all": one refit on every row, without OOF
+    seed: int = 0
+
+    epochs: int = Field(default=5, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    micro_batches: int = Field(default=1, ge=1)  # gradient accumulation: parts of one batch
+    lr: Positive = 3e-4
+    min_lr: Share = 0.01  # of lr, at the end of the cosine
+    warmup: Share = 0.1  # of all steps
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0  # lr factor from one layer to the one below it
+    weight_decay: float = Field(default=0.05, ge=0)
+    clip_grad: float = Field(default=1.0, ge=0)  # norm; 0: off
+    ema_decay: Share = 0.99  # 0: off
+    drop_rate: Share = 0.0
+    drop_path: Share = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta; 0: off
+    cutmix: float = Field(default=0.0, ge=0)
+    balance: bool = False  # 1:1 classes in every epoch
+
+    amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
+    channels_last: bool | None = None  # None: where it pays (convolutions)
+    compile: bool = False
+
+    views: tuple[str, ...] = ("identity",)
+    augment: Augment = Augment()
+
+    @field_validator("model")
+    @classmethod
+    def _no_hub_prefix(cls, value: str) -> str:
+        if ":" in value:
+            raise ValueError("name a timm architecture, without a hub prefix; weights are the key 'weights'")
+        return value
+
+    @field_validator("views")
+    @classmethod
+    def _some_view(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("name at least one view, for example 'identity'")
+        return value
+
+    @model_validator(mode="after")
+    def _batch_splits(self) -> "Member":
+        if self.batch_size < self.micro_batches:
+            raise ValueError("micro_batches cannot exceed batch_size")
+        return self
+
+
+class Blend(Frozen):
+    method: Literal["rank_mean"] = "rank_mean"
+    weights: dict[str, float] = {}  # by member; empty: equal
+
+    @field_validator("weights")
+    @classmethod
+    def _not_negative(cls, value: dict[str, float]) -> dict[str, float]:
+        if any(weight < 0 for weight in value.values()) or (value and sum(value.values()) <= 0):
+            raise ValueError("weights must not be negative, and one must be positive")
+        return value
+
+
+class Recipe(Frozen):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)
+    competition: str = "multi-ffdi-phase2"
+    max_params: int | None = Field(default=None, gt=0)  # None: the competition's limit
+    data: Data = Data()
+    folds: Folds = Folds()
+    member: tuple[Member, ...] = Field(min_length=1)
+    blend: Blend = Blend()
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "Recipe":
+        names = [member.name for member in self.member]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"two members are called {sorted(twice)[0]!r}")
+        unknown = sorted(set(self.blend.weights) - set(names))
+        if unknown:
+            raise ValueError(f"blend.weights names {unknown[0]!r}, which is no member")
+        return self

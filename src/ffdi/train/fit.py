@@ -1,0 +1,50 @@
+"""One fold from start to done. It may be killed at any instant; run again, it ends with the same bytes."""
+
+import time
+from contextlib import nullcontext
+
+from ffdi.base import atomic, console, lock
+from ffdi.base.errors import Paused
+from ffdi.base.stop import Stop
+from ffdi.train import outcome
+from ffdi.train.job import Job
+from ffdi.train.run import Run
+from ffdi.train.step import update
+from ffdi.train.world import World
+
+SAVE_SECONDS = 120.0  # between two saves; a stop saves at once
+
+
+def fit(job: Job, world: World, stop: Stop, save_seconds: float = SAVE_SECONDS, save_steps: int | None = None) -> None:
+    """Train, predict and seal `job.folder`; does nothing if that is done.
+
+    Saves every `save_seconds`, or every `save_steps` if given. Raises Paused after a stop, LockedError if another
+    process has the fold, UserError for non-finite losses, missing weights and damaged artefacts.
+    """
+    with lock.exclusive(job.folder) if world.writes else nullcontext():
+        if outcome.is_done(job):
+            return
+        if world.writes:
+            atomic.sweep(job.folder)
+        run = Run(job, world)
+        begin = run.resume()
+        saved = time.monotonic()
+        with console.progress(job.label, run.steps * run.batch_size) as meter:
+            meter.skip(begin * run.batch_size)
+            for step, batch in run.batches(begin):
+                # ---- one step ---------------------------------------------------------------------------------
+                run.schedule.step_update(step)
+                loss = update(run.trainee, batch, run.ids(batch), job.member, step, world)
+                if run.ema is not None:
+                    run.ema.update(run.trainee.bare, step=step + 1)
+                # -----------------------------------------------------------------------------------------------
+                done = step + 1
+                meter.advance(run.batch_size)
+                run.log(done, loss, stop)
+                stopping = world.any(stop.requested)
+                due = done % save_steps == 0 if save_steps else time.monotonic() - saved >= save_seconds
+                if world.any(due) or stopping or done == run.steps:
+                    saved = run.save(done, stop)
+                if stopping and done < run.steps:
+                    raise Paused(f"{job.label} stopped ({stop.reason}) after step {done} of {run.steps}; all is saved.")
+        outcome.seal_fold(job, run.predictor, world, stop)

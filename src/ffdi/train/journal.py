@@ -1,0 +1,43 @@
+"""The log of one fold: JSON lines, the truth that curves are drawn from. It decides nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ffdi.base import atomic
+
+
+class Journal:
+    """Appends lines to `path`; `rewind(step)` drops what a resumed run will write again (and a torn last line)."""
+
+    def __init__(self, path: Path, writes: bool = True) -> None:
+        self.path = path
+        self.writes = writes
+
+    def rewind(self, step: int) -> None:
+        if self.writes and self.path.exists():
+            kept = [line for line in lines(self.path) if line["step"] <= step]
+            atomic.write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def add(self, **values: Any) -> None:
+        if self.writes:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a") as file:
+                file.write(json.dumps(values) + "\n")
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a log; a torn one, which a kill can leave, is skipped."""
+    found = []
+    for text in path.read_text().splitlines():
+        try:
+            found.append(json.loads(text))
+        except json.JSONDecodeError:
+            continue
+    return found
+
+
+def frame(path: Path) -> pd.DataFrame:
+    return pd.DataFrame(lines(path))

@@ -1,0 +1,82 @@
+"""All folds of a recipe: one after another, or in parallel with one process a GPU.
+
+Every process walks the same list and takes the next fold that nobody holds (a kernel lock) and that is not done. So
+there is no queue to lose, a process that dies gives its fold back at once, and several machines can share one disk.
+"""
+
+import os
+import signal
+
+import joblib
+import psutil
+import torch
+
+from ffdi.base.errors import FfdiError, LockedError, Paused
+from ffdi.base.stop import Stop
+from ffdi.train import world
+from ffdi.train.fit import fit
+from ffdi.train.job import Job
+from ffdi.train.world import World
+
+
+def devices() -> list[str]:
+    """One name a GPU, or the CPU."""
+    return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
+
+
+def train(jobs: list[Job], on: list[str], deadline: float | None) -> None:
+    """Finish every job. Raises Paused when a deadline or signal came first (all is saved)."""
+    if world.launched_by_torchrun():
+        with world.joined() as together, Stop(deadline) as stop:
+            for job in jobs:
+                fit(job, together, stop)
+    elif len(on) == 1:
+        with Stop(deadline) as stop:
+            _walk(jobs, on[0], stop)
+    else:
+        _train_in_parallel(jobs, on, deadline)
+
+
+def _train_in_parallel(jobs: list[Job], on: list[str], deadline: float | None) -> None:
+    threads = max((os.cpu_count() or 1) // len(on), 1)
+    with Stop(deadline, on_signal=_pass_on):
+        parallel = joblib.Parallel(n_jobs=len(on), backend="loky")
+        results = parallel(joblib.delayed(_worker)(jobs, device, deadline, threads) for device in on)
+    for error in results:
+        if error is not None:
+            raise error
+
+
+def _worker(jobs: list[Job], device: str, deadline: float | None, threads: int) -> FfdiError | None:
+    """In its own process. Returns the error, so that the other devices' folds are not torn down by it."""
+    torch.set_num_threads(threads)
+    try:
+        with Stop(deadline) as stop:
+            _walk(jobs, device, stop)
+    except FfdiError as error:
+        return error
+    return None
+
+
+def _walk(jobs: list[Job], device: str, stop: Stop) -> None:
+    here = World(torch.device(device))
+    if here.device.type == "cuda":
+        torch.cuda.set_device(here.device)
+        torch.backends.cudnn.deterministic = True  # a resumed run must repeat the uninterrupted one
+    held_elsewhere = []
+    for job in jobs:
+        if stop.requested:
+            raise Paused(f"Stopped ({stop.reason}) before {job.label}; all is saved, run the same command to go on.")
+        try:
+            fit(job, here, stop)
+        except LockedError as error:
+            held_elsewhere.append(error)
+    if held_elsewhere and len(held_elsewhere) == len(jobs):
+        raise held_elsewhere[0]
+
+
+def _pass_on(number: int) -> None:
+    """Loky's children do not get the signals of their parent."""
+    if number == signal.SIGTERM:
+        for child in psutil.Process().children(recursive=True):
+            child.send_signal(signal.SIGTERM)

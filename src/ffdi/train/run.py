@@ -1,0 +1,124 @@
+"""The moving parts of one fold between its start and its end: model, EMA, optimizer, stream of batches, log."""
+
+import time
+from collections.abc import Iterator
+
+import torch
+from timm.utils import ModelEmaV3
+
+from ffdi.base import keys
+from ffdi.base.errors import UserError
+from ffdi.base.stop import Stop
+from ffdi.data import order
+from ffdi.data.dataset import Batch, TrainImages, loader
+from ffdi.model.build import build, data_config
+from ffdi.train import optim, outcome, precision, state
+from ffdi.train.job import Job
+from ffdi.train.journal import Journal
+from ffdi.train.step import Trainee
+from ffdi.train.world import World
+
+LOG_STEPS = 20
+
+
+class Run:
+    def __init__(self, job: Job, world: World) -> None:
+        member = job.member
+        self.job, self.world = job, world
+        torch.manual_seed(keys.key(member.seed, "init", str(job.fold)))
+        bare = build(member).to(world.device, memory_format=precision.memory_format(member))
+        self.ema = ModelEmaV3(bare, decay=member.ema_decay, use_warmup=True) if member.ema_decay else None
+        targets = job.train.target.to_numpy()
+        self.plan = order.Order(targets, self._batch_size(len(targets)), member.seed, member.balance)
+        self.steps = member.epochs * self.plan.steps_per_epoch
+        optimizer = optim.optimizer(bare, member)
+        self.schedule = optim.schedule(optimizer, member, self.steps)
+        fp16 = precision.amp_dtype(member, world.device) is torch.float16
+        scaler = torch.amp.GradScaler(world.device.type, enabled=fp16)
+        self.trainee = Trainee(bare, self._wrapped(bare), optimizer, scaler, data_config(bare), member.micro_batches)
+        self.journal = Journal(job.folder / "log.jsonl", world.writes)
+        self._names = job.train.id.to_numpy()
+        self._losses: list[float] = []
+        self._since = time.monotonic()
+
+    @property
+    def batch_size(self) -> int:
+        return self.plan.batch_size
+
+    @property
+    def predictor(self) -> torch.nn.Module:
+        """The weights that predict: the EMA where there is one, at the last epoch."""
+        return self.trainee.bare if self.ema is None else self.ema.module
+
+    def resume(self) -> int:
+        """Steps done before; the state of the newest save is put back."""
+        found = state.newest(self.job.folder / "state", self.job.identity)
+        if found is not None:
+            state.unpack(found, self.trainee, None if self.ema is None else self.ema.module)
+        begin = 0 if found is None else found.step
+        self.journal.rewind(begin)
+        return begin
+
+    def batches(self, begin: int) -> Iterator[tuple[int, Batch]]:
+        """(step, this process's share of the batch) from step `begin` to the last."""
+        member, world = self.job.member, self.world
+        images = TrainImages(self.job.train, self.job.images, member.augment, member.image_size, member.seed)
+        shares = (
+            [(index, epoch) for index in indices[world.rank :: world.size]]
+            for epoch, indices in self.plan.batches(begin, self.steps)
+        )
+        stream = loader(images, shares, self.job.data.workers, pin=world.device.type == "cuda")
+        yield from enumerate(stream, begin)
+
+    def ids(self, batch: Batch) -> list[str]:
+        return list(self._names[batch.rows_B.numpy()])
+
+    def save(self, step: int, stop: Stop) -> float:
+        """Write the state after `step` updates, and reserve the time it took before the deadline; returns now."""
+        begun = time.monotonic()
+        if self.world.writes:
+            ema = None if self.ema is None else self.ema.module
+            packed = state.pack(self.trainee, ema, step, dict(self.job.identity))
+            state.save(self.job.folder / "state", packed)
+        self.world.barrier()
+        now = time.monotonic()
+        stop.reserve = max(stop.reserve, 2 * (now - begun))
+        return now
+
+    def log(self, step: int, loss: float, stop: Stop) -> None:
+        """A line every few steps, and one with the held-out AUC at the end of an epoch (not the last: see outcome)."""
+        self._losses.append(loss)
+        epoch_ends = step % self.plan.steps_per_epoch == 0
+        if step % LOG_STEPS and not epoch_ends:
+            return
+        now = time.monotonic()
+        self.journal.add(
+            step=step,
+            epoch=step / self.plan.steps_per_epoch,
+            split="train",
+            loss=sum(self._losses) / len(self._losses),
+            lr=max(group["lr"] for group in self.trainee.optimizer.param_groups),
+            images_per_second=len(self._losses) * self.batch_size / max(now - self._since, 1e-9),
+        )
+        self._losses.clear()
+        if epoch_ends and step < self.steps and len(self.job.oof) and not stop.requested:
+            scores = outcome.held_out(self.job, self.predictor, self.world, stop)
+            self.journal.add(step=step, epoch=step / self.plan.steps_per_epoch, split="oof", **scores)
+        self._since = time.monotonic()
+
+    def _batch_size(self, rows: int) -> int:
+        size = min(self.job.member.batch_size, rows)
+        if size % self.world.size:
+            raise UserError(
+                f"{self.job.label}: a batch of {size} cannot be shared evenly by {self.world.size} processes; "
+                f"choose batch_size as a multiple of {self.world.size}."
+            )
+        return size
+
+    def _wrapped(self, bare: torch.nn.Module) -> torch.nn.Module:
+        """What the step calls. EMA and saves stay on `bare`: compiled modules prefix every name with `_orig_mod.`."""
+        model: torch.nn.Module = bare
+        if self.world.size > 1:
+            cuda = self.world.device.type == "cuda"
+            model = torch.nn.parallel.DistributedDataParallel(bare, [self.world.device] if cuda else None)
+        return torch.compile(model) if self.job.member.compile else model

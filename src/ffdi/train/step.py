@@ -1,0 +1,120 @@
+"""One update of the weights, as one visible block.
+
+B images of a batch, C logits.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import torch
+
+from ffdi.base import keys
+from ffdi.base.errors import UserError
+from ffdi.data.dataset import Batch, normalise
+from ffdi.spec.recipe import Member
+from ffdi.train import loss, memory, mix, precision
+from ffdi.train.world import World
+
+
+@dataclass
+class Trainee:
+    """What a step changes: the model (`bare`: without DDP or compile wrappers), its optimizer and scaler."""
+
+    bare: torch.nn.Module
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    mean_std: tuple[tuple[float, ...], tuple[float, ...]]
+    micro_batches: int
+    _before: list[torch.Tensor] = field(default_factory=list)
+
+    def remember_buffers(self) -> None:
+        """BatchNorm moves its statistics in the forward pass; a step that is redone must find the old ones."""
+        buffers = list(self.bare.buffers())
+        if len(self._before) != len(buffers):
+            self._before = [buffer.clone() for buffer in buffers]
+        elif buffers:
+            torch._foreach_copy_(self._before, buffers)
+
+    def undo(self) -> None:
+        """Back to before the failed attempt."""
+        self.optimizer.zero_grad(set_to_none=True)
+        for buffer, before in zip(self.bare.buffers(), self._before, strict=True):
+            buffer.copy_(before)
+
+
+def update(trainee: Trainee, batch: Batch, ids: list[str], member: Member, step: int, world: World) -> float:
+    """Forward, backward, clip, step. Returns the mean loss of this process's images.
+
+    A non-finite loss or gradient raises UserError naming step and ids before the optimizer has moved anything.
+    """
+    images_BCHW, targets_B = _inputs(trainee, batch, member, step, world)
+    trainee.remember_buffers()
+
+    def attempt(parts: int) -> torch.Tensor:
+        return _backward(trainee, images_BCHW, targets_B, member, step, world, parts)
+
+    losses_B, trainee.micro_batches = memory.with_micro_batches(
+        attempt, trainee.micro_batches, len(targets_B), trainee.undo
+    )
+    _refuse_non_finite(losses_B, ids, step, world, "loss")
+
+    trainee.scaler.unscale_(trainee.optimizer)
+    if member.clip_grad > 0:
+        norm = torch.nn.utils.clip_grad_norm_(trainee.bare.parameters(), member.clip_grad)
+        if not trainee.scaler.is_enabled():  # fp16 gradients may overflow: the scaler then skips the step
+            _refuse_non_finite(norm.expand(len(ids)), ids, step, world, "gradient")
+    trainee.scaler.step(trainee.optimizer)
+    trainee.scaler.update()
+    trainee.optimizer.zero_grad(set_to_none=True)
+    return float(losses_B.mean())
+
+
+def _inputs(
+    trainee: Trainee, batch: Batch, member: Member, step: int, world: World
+) -> tuple[torch.Tensor, torch.Tensor]:
+    mean, std = trainee.mean_std
+    channels_last = precision.memory_format(member) is torch.channels_last
+    images_BCHW = normalise(batch.images_BHWC, mean, std, world.device, channels_last)
+    targets_B = loss.smooth(batch.targets_B.to(world.device, non_blocking=True), member.label_smoothing)
+    key = keys.key(member.seed, "mix", step, world.rank)
+    return mix.mix(images_BCHW, targets_B, member.mixup, member.cutmix, key)
+
+
+def _backward(
+    trainee: Trainee,
+    images_BCHW: torch.Tensor,
+    targets_B: torch.Tensor,
+    member: Member,
+    step: int,
+    world: World,
+    parts: int,
+) -> torch.Tensor:
+    dtype = precision.amp_dtype(member, world.device)
+    losses = []
+    chunks = list(zip(images_BCHW.chunk(parts), targets_B.chunk(parts), strict=True))
+    for part, (images, targets) in enumerate(chunks):
+        # Dropout and drop-path draw from torch's global generator: it is set, never continued.
+        torch.manual_seed(keys.key(member.seed, "step", step, world.rank, part))
+        with _synced_last(trainee.model, part == len(chunks) - 1, world):
+            with precision.autocast(world.device, dtype):
+                logits_BC = trainee.model(images)
+            losses_B = loss.cross_entropy(logits_BC, targets)
+            trainee.scaler.scale(losses_B.sum() / len(targets_B)).backward()
+        losses.append(losses_B.detach())
+    return torch.cat(losses)
+
+
+def _synced_last(model: torch.nn.Module, last: bool, world: World) -> AbstractContextManager[object]:
+    """DDP exchanges gradients once a batch, with its last part."""
+    return nullcontext() if last or world.size == 1 else model.no_sync()
+
+
+def _refuse_non_finite(values_B: torch.Tensor, ids: list[str], step: int, world: World, what: str) -> None:
+    bad = ~torch.isfinite(values_B)
+    if world.any(bool(bad.any())):
+        named = [name for name, is_bad in zip(ids, bad.tolist(), strict=True) if is_bad]
+        raise UserError(
+            f"Non-finite {what} at step {step} (images {', '.join(named[:8]) or 'of another process'}); nothing was "
+            'updated. Lower lr or set amp = "off", or look at these images.'
+        )

@@ -1,0 +1,59 @@
+"""How many processes train one fold together (DDP by torchrun), and who of them writes."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+
+@dataclass(frozen=True)
+class World:
+    """`rank` of `size` processes on `device`; a lone process is rank 0 of 1."""
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def writes(self) -> bool:
+        return self.rank == 0
+
+    def barrier(self) -> None:
+        if self.size > 1:
+            dist.barrier()
+
+    def any(self, flag: bool) -> bool:
+        """Whether one of the processes says so: all of them must leave a loop at the same step."""
+        if self.size == 1:
+            return flag
+        votes = torch.tensor([float(flag)], device=self.device)
+        dist.all_reduce(votes, op=dist.ReduceOp.MAX)
+        return bool(votes.item())
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """Element-wise sum over the processes; each brings zeros where another has the value."""
+        if self.size > 1:
+            values = values.to(self.device)
+            dist.all_reduce(values)
+        return values
+
+
+def launched_by_torchrun() -> bool:
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+@contextmanager
+def joined() -> Iterator[World]:
+    """The world torchrun started us in: NCCL with one GPU a process, gloo on CPUs."""
+    cuda = torch.cuda.is_available()
+    dist.init_process_group("nccl" if cuda else "gloo")
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    try:
+        yield World(device, dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()
