@@ -8,6 +8,7 @@ import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from ffdi.base.errors import SpaceError, UserError
@@ -20,9 +21,17 @@ def write_bytes(path: Path, data: bytes) -> None:
 
     Raises SpaceError when the disk is full, UserError when the place cannot be written; the old file stays intact.
     """
+    write_chunks(path, (data,), len(data))
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes | memoryview], size: int) -> None:
+    """As `write_bytes` for what does not fit into memory; `size` is what a message about space will name.
+
+    Whatever `chunks` raises, other than OSError, is passed on, and nothing is left behind.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _write_temporary(path.parent, data)
+        temporary = _write_temporary(path.parent, chunks)
         try:
             os.replace(temporary, path)
         except OSError:
@@ -30,7 +39,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        raise _explained(error, path, len(data)) from error
+        raise _explained(error, path, size) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -46,16 +55,16 @@ def sweep(folder: Path) -> int:
     return len(orphans)
 
 
-def _write_temporary(folder: Path, data: bytes) -> Path:
+def _write_temporary(folder: Path, chunks: Iterable[bytes | memoryview]) -> Path:
     descriptor, name = tempfile.mkstemp(prefix=TEMP_PREFIX, dir=folder)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     return temporary

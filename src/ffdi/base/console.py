@@ -35,6 +35,10 @@ def warn(text: str) -> None:
     _console(error=True).print(f"warning: {text}", markup=False, style="yellow")
 
 
+def fail(text: str) -> None:
+    _console(error=True).print(f"error: {text}", markup=False, style="bold red")
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows under headings; cells are shown as given (format numbers before)."""
     shown = Table(title=title, title_justify="left", title_style="bold", header_style="bold")

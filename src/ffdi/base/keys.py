@@ -4,9 +4,15 @@ Order, augmentation, dropout and mixup are functions of (seed, epoch, step, id).
 a resumed run draws what the uninterrupted one would have drawn, and the number of workers changes nothing.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
+from struct import Struct
+from typing import TypeVar
 
 import numpy as np
+
+Option = TypeVar("Option")
+_WORDS = Struct("<8Q").unpack  # a blake2b digest as eight 64-bit words
 
 
 def key(*parts: int | str) -> int:
@@ -18,3 +24,33 @@ def key(*parts: int | str) -> int:
 def rng(*parts: int | str) -> np.random.Generator:
     """A generator of its own for these parts: PCG64 seeded by their key."""
     return np.random.Generator(np.random.PCG64(key(*parts)))
+
+
+class Draws:
+    """A handful of uniform numbers for (key, name), read from their hash word by word, without end.
+
+    To begin costs 2 us where `rng` takes 16, which an image with ten possible operations would feel. For arrays: `rng`.
+    """
+
+    __slots__ = ("_source", "_words")
+
+    def __init__(self, key: int, name: str) -> None:
+        self._source = key.to_bytes(8, "little") + name.encode()
+        self._words = list(_WORDS(blake2b(self._source).digest()))
+
+    def unit(self) -> float:
+        """The next number in [0, 1)."""
+        if not self._words:
+            self._source += b"+"
+            self._words = list(_WORDS(blake2b(self._source).digest()))
+        return (self._words.pop() >> 11) * 2.0**-53
+
+    def uniform(self, low: float, high: float) -> float:
+        return low + (high - low) * self.unit()
+
+    def integer(self, low: int, high: int) -> int:
+        """From low to high, both included."""
+        return low + int(self.unit() * (high - low + 1))
+
+    def pick(self, options: Sequence[Option]) -> Option:
+        return options[self.integer(0, len(options) - 1)]

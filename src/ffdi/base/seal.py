@@ -90,8 +90,10 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[
     """Named arrays as safetensors, with `facts` (JSON values) in the header."""
     from safetensors.numpy import save
 
-    metadata = {"facts": json.dumps(dict(facts or {}), sort_keys=True), "seal": MARK.decode() + BLANK}
-    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    # One entry: with two, safetensors writes them in a random order.
+    body = {"facts": dict(facts or {}), "seal": MARK.decode() + BLANK}
+    metadata = {"ffdi": json.dumps(body, sort_keys=True)}
+    arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     atomic.write_bytes(path, seal(save(arrays, metadata)))
 
 
@@ -101,7 +103,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
     data = read(path)
     size = int.from_bytes(data[:8], "little")
-    facts = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["facts"])
+    facts = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["ffdi"])["facts"]
     return {name: array.copy() for name, array in load(data).items()}, facts
 
 

@@ -29,8 +29,8 @@ _LUMINANCE = (
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`adobe` is the colour transform of the Adobe marker (None: no marker); `table` the first component's quantisation,
-    as stored: 64 values of one or two bytes, zigzag order (empty: none before the first scan)."""
+    """`adobe` is the colour transform of the Adobe marker (None: no marker). `table` is the quantisation of the first
+    component as stored: 64 values of one or two bytes in zigzag order (empty: none before the first scan)."""
 
     width: int
     height: int
@@ -69,13 +69,13 @@ def read_header(data: bytes) -> Header | None:
 
 
 def quality(data: bytes) -> int:
-    """The libjpeg quality (1-100) whose luminance table is nearest to the file's; -1 if it is no JPEG or has no table."""
+    """The libjpeg quality (1-100) whose luminance table is nearest to the file's; -1 without JPEG or table."""
     header = read_header(data)
     return _nearest_quality(header.table) if header and header.table else -1
 
 
 def exif_orientation(tiff: bytes) -> int:
-    """Orientation 1-8 in the first directory of an Exif block (which is a small TIFF); 1 if it has none or is damaged."""
+    """Orientation 1-8 in the first directory of an Exif block (a small TIFF); 1 if it has none or is damaged."""
     order = {b"II": "little", b"MM": "big"}.get(tiff[:2])
     if order is None:
         return 1
@@ -94,7 +94,7 @@ def exif_orientation(tiff: bytes) -> int:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(marker, payload) of what is read here, up to the first scan. Bytes between segments are skipped, as libjpeg does."""
+    """(marker, payload) of what is read here, up to the first scan; bytes in between are skipped, as libjpeg does."""
     position, end = 2, len(data) - 4
     while 0 <= (position := data.find(b"\xff", position)) <= end:
         marker = data[position + 1]

@@ -1,6 +1,7 @@
 """Contact sheets: small pictures of the images that a person should look at."""
 
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,57 +10,61 @@ from PIL import Image
 
 from ffdi.base.errors import UserError
 from ffdi.base.paths import inside
+from ffdi.data.decode import Defect, decode
 from ffdi.report.figures import data_uri
 from ffdi.report.page import Card, Gallery, Thumb
 from ffdi.report.style import LABELS
 from ffdi.report.table import counted
 
-SIDE = 180  # pixels of a thumbnail; shown at 122, so sharp on dense screens
+SIDE = 180  # pixels of a thumbnail; shown at 110 to 150
 QUALITY = 72  # about 6 kB each: a sheet of 24 is 0.2 MB inside the page
-MAX_PIXELS = 50_000_000  # larger images are not opened for a thumbnail
 
 
 def thumbnail(data: bytes) -> str:
-    """`data` as a small JPEG data URI that keeps the aspect ratio; empty if no picture can be made of it."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                return ""
-            image.draft("RGB", (2 * SIDE, 2 * SIDE))
-            small = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError):
-        return ""
-    small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    """`data` as a small JPEG data URI, upright and of the same aspect ratio. Raises Defect if it holds no image."""
+    small = Image.fromarray(decode(data).image_HWC)
+    small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=QUALITY)
     return data_uri(buffer.getvalue(), "image/jpeg")
 
 
-def thumb(folder: Path | None, relpath: str, target: int, note: str) -> Thumb:
-    """The image `relpath` of the competition folder; a placeholder where the file is missing or broken."""
-    label, name = LABELS[int(target)], Path(relpath).name
-    return Thumb(thumbnail(_read(folder, relpath)), f"{label} image {name}", f"{label}, {note}", name, label)
+def thumb(folder: Path, relpath: str, target: int, note: str) -> Thumb:
+    """The image `relpath` of the competition folder; where it is missing or broken, a placeholder that says which."""
+    label, name = LABELS[int(target)], Path(relpath).stem
+    alt, caption = f"{label} image {name}", f"{label}, {note}"
+    try:
+        return Thumb(thumbnail(inside(folder, relpath).read_bytes()), alt, caption, name, label)
+    except Defect as defect:
+        return Thumb("", f"{alt}, {defect.name}", caption, name, label, defect.name)
+    except (OSError, UserError):
+        return Thumb("", f"{alt}, missing", caption, name, label, "missing")
 
 
-def pair_sheet(pairs: pd.DataFrame, folder: Path | None, title: str, caption: str, most: int = 12) -> Gallery:
+def pair_sheet(pairs: pd.DataFrame, folder: Path, title: str, caption: str, most: int = 12) -> Gallery:
     """The first `most` pairs side by side.
 
     `pairs`: relpath_a, target_a, split_a and the same with _b, distance (bits of 256 in which the hashes differ).
     """
-    cards = []
-    for row in pairs.head(most).itertuples():
-        sides = ((row.relpath_a, row.target_a, row.split_a), (row.relpath_b, row.target_b, row.split_b))
-        thumbs = tuple(thumb(folder, path, target, split) for path, target, split in sides)
-        cards.append(Card(thumbs, f"{counted(int(row.distance), 'bit')} of 256 differ"))
+    cards = [
+        Card(
+            tuple(
+                thumb(folder, str(row[f"relpath_{side}"]), row[f"target_{side}"], str(row[f"split_{side}"]))
+                for side in "ab"
+            ),
+            f"{counted(row['distance'], 'bit')} of 256 differ",
+        )
+        for row in pairs.head(most).to_dict("records")
+    ]
     return Gallery(title, tuple(cards), caption)
 
 
-def error_sheet(rows: pd.DataFrame, folder: Path | None, title: str, caption: str, most: int = 12) -> Gallery:
-    """The first `most` images of `rows` (relpath, target, fold, logit), each with its logit and id."""
-    cards = []
-    for row in rows.head(most).itertuples():
-        note = f"fold {row.fold}, logit {row.logit:+.2f}"
-        cards.append(Card((thumb(folder, row.relpath, int(row.target), note),)))
+def error_sheet(rows: pd.DataFrame, folder: Path, title: str, caption: str, most: int = 12) -> Gallery:
+    """The first `most` images of `rows` (relpath, target, note), each with its note and name."""
+    cards = [
+        Card((thumb(folder, str(row["relpath"]), row["target"], str(row["note"])),))
+        for row in rows.head(most).to_dict("records")
+    ]
     return Gallery(title, tuple(cards), caption)
 
 
@@ -71,31 +76,24 @@ def nearest_mates(rows: pd.DataFrame, most_groups: int = 2000, most_members: int
     """
     sizes = rows["group"].value_counts()
     wanted = sizes.index[sizes > 1].sort_values()[:most_groups]
-    grouped = rows[rows["group"].isin(wanted)].sort_values(["group", "split", "relpath"])
-    pairs = [_mates(members.head(most_members)) for _, members in grouped.groupby("group")]
-    columns = [f"{name}_{side}" for side in "ab" for name in ("relpath", "target", "split")]
-    if not pairs:
-        return pd.DataFrame(columns=[*columns, "distance"])
-    return pd.concat(pairs).sort_values(["distance", "relpath_a"], ascending=[False, True], ignore_index=True)
-
-
-def _mates(members: pd.DataFrame) -> pd.DataFrame:
-    bits = np.array([list(bytes.fromhex(value)) for value in members["phash256"]], dtype=np.uint8)
-    apart = np.bitwise_count(bits[:, None] ^ bits[None]).sum(-1, dtype=np.int64)
-    np.fill_diagonal(apart, 257)
-    nearest = apart.argmin(1)
-    ends = np.unique(np.sort(np.stack([np.arange(len(members)), nearest], 1), 1), axis=0)
+    grouped = rows[rows["group"].isin(wanted)].sort_values(["group", "split", "relpath"], ignore_index=True)
+    grouped = grouped[grouped.groupby("group").cumcount() < most_members].reset_index(drop=True)
+    bits_N32 = np.frombuffer(bytes.fromhex("".join(grouped["phash256"])), dtype=np.uint8).reshape(-1, 32)
+    begins = np.flatnonzero(grouped["group"].diff() != 0).tolist()
+    found = [_mates(bits_N32, begin, end) for begin, end in pairwise([*begins, len(grouped)])]
+    pairs = np.concatenate([np.empty((0, 3), dtype=np.int64), *found])
     sides = [
-        members.iloc[ends[:, side]][["relpath", "target", "split"]].reset_index(drop=True).add_suffix(f"_{'ab'[side]}")
+        grouped.loc[pairs[:, side], ["relpath", "target", "split"]].reset_index(drop=True).add_suffix(f"_{'ab'[side]}")
         for side in (0, 1)
     ]
-    return pd.concat([*sides, pd.Series(apart[ends[:, 0], ends[:, 1]], name="distance")], axis=1)
+    frame = pd.concat([*sides, pd.Series(pairs[:, 2], name="distance")], axis=1)
+    return frame.sort_values(["distance", "relpath_a"], ascending=[False, True], ignore_index=True)
 
 
-def _read(folder: Path | None, relpath: str) -> bytes:
-    if folder is None:
-        return b""
-    try:
-        return inside(folder, relpath).read_bytes()
-    except (OSError, UserError):
-        return b""
+def _mates(bits_N32: np.ndarray, begin: int, end: int) -> np.ndarray:
+    """Rows (a, b, distance) with a < b, for the rows begin to end that make one group."""
+    bits = bits_N32[begin:end]
+    apart = np.bitwise_count(bits[:, None] ^ bits[None]).sum(-1, dtype=np.int64)
+    np.fill_diagonal(apart, 257)
+    pairs = np.unique(np.sort(np.stack([np.arange(len(bits)), apart.argmin(1)], 1), 1), axis=0)
+    return np.column_stack([pairs + begin, apart[pairs[:, 0], pairs[:, 1]]])

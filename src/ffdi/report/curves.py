@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from ffdi.report import style
 from ffdi.score import auc
 
 FALSE_POSITIVE_RATES = (1e-2, 5e-3, 1e-3)  # the contest breaks ties at 1e-3; its paper reports the three
+DOTTED = 12  # points of a line up to which each is marked
 POINTS = 400  # of a drawn ROC curve; more than a panel has pixels
 
 
@@ -41,7 +43,7 @@ def roc(target: np.ndarray, score: np.ndarray) -> Roc:
 
 def roc_panel(curves: Mapping[str, Roc]) -> Figure:
     """The whole of each curve, with the diagonal of chance."""
-    figure, axes = style.panel(3.9)
+    figure, axes = style.panel(3.6)
     axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=1, linestyle=(0, (4, 3)))
     for index, (name, curve) in enumerate(curves.items()):
         axes.plot(curve.fpr, curve.tpr, color=style.colour(index), linewidth=1.8, label=style.shorten(name))
@@ -54,7 +56,7 @@ def roc_panel(curves: Mapping[str, Roc]) -> Figure:
 
 def low_roc_panel(curves: Mapping[str, Roc]) -> Figure:
     """The low end of each curve on a log axis, with lines at the rates the contest looks at."""
-    figure, axes = style.panel(3.9)
+    figure, axes = style.panel(3.6)
     finest = min(curve.finest for curve in curves.values())
     left = max(1e-6, min(7e-4, finest / 1.5))
     for rate in FALSE_POSITIVE_RATES:
@@ -75,23 +77,28 @@ def low_roc_panel(curves: Mapping[str, Roc]) -> Figure:
 def fold_curves(logs: Mapping[int, pd.DataFrame], column: str, y: str) -> Figure:
     """`column` of each fold's log over epochs: OOF solid, training (where it has the column) dashed and pale."""
     figure, axes = style.panel()
+    looks: dict[str, dict[str, Any]] = {"train": {"linestyle": (0, (3, 2)), "alpha": 0.6}, "oof": {}}
     for index, (fold, log) in enumerate(logs.items()):
-        for split, look in (("train", {"linestyle": (0, (3, 2)), "alpha": 0.6}), ("oof", {"linestyle": "-"})):
-            series = by_epoch(log, split, column)
-            if len(series):
-                axes.plot(series.index, series, color=style.colour(index), linewidth=1.7, marker="o", markersize=3.5,
-                          label=f"fold {fold}" if split == "oof" else None, **look)  # fmt: skip
+        lines = {split: line for split in looks if len(line := series(log, split, column))}
+        for split, line in lines.items():
+            axes.plot(
+                line.index, line, color=style.colour(index), linewidth=1.7, marker="o",
+                markersize=4 if len(line) <= DOTTED else 0, label=f"fold {fold}" if split == list(lines)[-1] else None,
+                **looks[split],
+            )  # fmt: skip
+    axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.margins(x=0.04)
-    style.name_axes(axes, "epoch", y)
-    style.legend(axes, columns=2 if len(logs) > 5 else 1)
+    if np.ptp(axes.get_ylim()) < 1e-3 or max(map(abs, axes.get_ylim())) < 1e-2:
+        axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
+    style.name_axes(axes, "epochs done", y)
+    if len(logs) > 1:
+        style.legend(axes, columns=2 if len(logs) > 5 else 1)
     return figure
 
 
-def by_epoch(log: pd.DataFrame, split: str, column: str) -> pd.Series:
-    """Mean of `column` in each epoch of `split`, indexed by epochs done (1, 2, ...); empty where there is none."""
+def series(log: pd.DataFrame, split: str, column: str) -> pd.Series:
+    """`column` of the lines of `split`, indexed by epochs done; empty where there is none."""
     if column not in log.columns:
         return pd.Series(dtype=float)
     mine = log[log["split"] == split].dropna(subset=[column])
-    means = mine.groupby("epoch")[column].mean()
-    return means.set_axis(means.index + 1)
+    return pd.Series(mine[column].to_numpy(dtype=float), index=mine["epoch"].to_numpy(dtype=float))

@@ -26,13 +26,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Thumb:
-    """A small picture of an image, or `source` empty where the image cannot be read."""
+    """A small picture of an image. Where it cannot be read, `source` is empty and `problem` says why."""
 
     source: str
     alt: str
     caption: str
-    name: str = ""  # of the file
+    name: str = ""  # of the file, without its suffix
     label: str = ""  # 'fake', 'original' or 'unlabelled': the colour of its edge
+    problem: str = ""
 
 
 @dataclass(frozen=True)

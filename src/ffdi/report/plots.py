@@ -53,10 +53,11 @@ def group_sizes(sizes: np.ndarray) -> Figure:
     return figure
 
 
-def histogram(values: np.ndarray, target: np.ndarray, x: str, log: bool = False, bins: int = 40) -> Figure:
-    """Share of each label's images over `values`, one outline a label; `log` for values that span decades."""
+def histogram(values: np.ndarray, target: np.ndarray, x: str, bins: int = 40, log: bool = False) -> Figure:
+    """Share of each label's images over `values`, one outline a label; `log`: on a log axis if they span decades."""
     values, target = np.asarray(values, dtype=float), np.asarray(target)
-    edges = bin_edges(values, log, bins)
+    log = log and _spans_decades(values[np.isfinite(values)])
+    edges = bin_edges(values, bins, log)
     figure, axes = style.panel()
     for code, label in style.LABELS.items():
         mine = values[target == code]
@@ -67,20 +68,21 @@ def histogram(values: np.ndarray, target: np.ndarray, x: str, log: bool = False,
         axes.stairs(heights, edges, color=style.COLOURS[label], linewidth=1.6, label=f"{label} ({len(mine):,})")
     if log:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0)
     axes.margins(y=0.12)
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if axes.get_ylim()[1] > 0.05 else None))
     style.name_axes(axes, x, "share of the label's images")
     _legend_above(figure, axes)
     return figure
 
 
-def bin_edges(values: np.ndarray, log: bool = False, bins: int = 40) -> np.ndarray:
+def bin_edges(values: np.ndarray, bins: int = 40, log: bool = False) -> np.ndarray:
     """Edges that hold all finite `values`: around whole numbers where all are whole and few, else even (in log)."""
     finite = values[np.isfinite(values)]
     low, high = float(finite.min()), float(finite.max())
-    if log and low > 0 and high / low > 1.05:
+    if log:
         return np.geomspace(low, high * (1 + 1e-9), bins + 1)
     if np.all(finite == np.round(finite)) and high - low <= 3 * bins:
         step = max(1, int(np.ceil((high - low + 1) / bins)))
@@ -89,8 +91,15 @@ def bin_edges(values: np.ndarray, log: bool = False, bins: int = 40) -> np.ndarr
     return np.linspace(low - pad, high + pad, bins + 1)
 
 
-def auc_dots(rows: pd.DataFrame, x: str = "AUC", reference: float | None = 0.5) -> Figure:
-    """One dot a row of `rows` (name, auc, low, high), its interval as a line, the value beside it."""
+def _spans_decades(values: np.ndarray) -> bool:
+    return bool(values.min() > 0 and values.max() / values.min() > 30)
+
+
+def auc_dots(rows: pd.DataFrame, x: str = "AUC", reference: float | None = 0.5, band: float = 0) -> Figure:
+    """One dot a row of `rows` (name, auc, low, high), its interval as a line, the value beside it.
+
+    `reference` is drawn as a dashed line, `band` around it in grey.
+    """
     figure, axes = style.rows_panel(list(rows["name"]), row=0.34)
     place = np.arange(len(rows))
     if {"low", "high"} <= set(rows.columns):
@@ -101,6 +110,7 @@ def auc_dots(rows: pd.DataFrame, x: str = "AUC", reference: float | None = 0.5) 
                       va="center", fontsize=style.TEXT - 1, color=style.INK, annotation_clip=False)  # fmt: skip
     if reference is not None:
         axes.axvline(reference, color=style.GREY, linewidth=1.2, linestyle=(0, (4, 3)))
+        axes.axvspan(reference - band, reference + band, color=style.GREY, alpha=0.18, linewidth=0)
     axes.margins(x=0.06)
     style.name_axes(axes, x, "")
     return figure
@@ -122,7 +132,7 @@ def fold_spread(rows: pd.DataFrame, x: str = "AUC of one fold") -> Figure:
     return figure
 
 
-def correlation(matrix: pd.DataFrame, x: str = "rank correlation of fakes and originals") -> Figure:
+def correlation(matrix: pd.DataFrame, x: str = "rank correlation") -> Figure:
     """Heat map of a square `matrix`; rows carry number and name, columns the number, so that long names fit."""
     count = len(matrix)
     figure, axes = style.panel(max(2.2, min(5.0, 0.9 + 0.42 * count)))
@@ -157,7 +167,7 @@ def _write_cells(axes: style.Axes, values: np.ndarray, middle: float) -> None:
 
 def _share_note(row: pd.Series, total: float) -> str:
     known = row.get("fake", 0) + row.get("original", 0)
-    return f"{100 * row.get('fake', 0) / known:.1f} % fake" if known else f"{total:,.0f}"
+    return f"{100 * row.get('fake', 0) / known:.1f}% fake" if known else f"{total:,.0f}"
 
 
 def _legend_above(figure: Figure, axes: style.Axes) -> None:

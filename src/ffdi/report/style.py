@@ -1,10 +1,11 @@
 """How every plot looks: one panel size, one palette, one name per class.
 
-A panel is 5.0 x 3.3 inches, so 10-point letters stay at least 9 pixels high on a screen 380 pixels wide; wider
-pictures are made of several panels, which the page sets side by side where there is room.
+A panel is 4.6 inches wide, so that its letters stay readable on a screen 380 pixels wide; wider pictures are made of
+several panels, which the page sets side by side where there is room.
 """
 
 from collections.abc import Iterable
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,8 +23,8 @@ INK = "#24292f"
 LABELS = {1: "fake", 0: "original", -1: "unlabelled"}  # the words for `target`, everywhere on the pages
 COLOURS = {"fake": ORANGE, "original": BLUE, "unlabelled": GREY}
 
-WIDTH, HEIGHT = 5.0, 3.3  # inches
-TEXT = 10  # points
+WIDTH, HEIGHT = 4.6, 3.1  # inches
+TEXT = 10.5  # points
 
 
 def labels(target: Iterable[int]) -> np.ndarray:
@@ -51,7 +52,7 @@ def panel(height: float = HEIGHT) -> tuple[Figure, Axes]:
 
 def rows_panel(names: list[str], row: float = 0.36) -> tuple[Figure, Axes]:
     """A panel with one named line per row, the first on top."""
-    figure, axes = panel(max(1.5, 0.95 + row * len(names)))
+    figure, axes = panel(max(2.1, 1.0 + row * len(names)))
     axes.set_yticks(range(len(names)), [shorten(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.spines["left"].set_visible(False)
@@ -64,12 +65,11 @@ def name_axes(axes: Axes, x: str, y: str) -> None:
     axes.set_ylabel(y, color=INK, fontsize=TEXT)
 
 
-def legend(axes: Axes, where: str = "best", title: str | None = None, columns: int = 1) -> None:
-    box = axes.legend(
-        loc=where, title=title, ncols=columns, fontsize=TEXT - 1, title_fontsize=TEXT - 1, labelcolor=INK,
-        framealpha=0.85, edgecolor="none", handlelength=1.6, borderaxespad=0.3,
+def legend(axes: Axes, where: Literal["best", "lower right"] = "best", columns: int = 1) -> None:
+    axes.legend(
+        loc=where, ncols=columns, fontsize=TEXT - 1, labelcolor=INK, framealpha=0.85, edgecolor="none",
+        handlelength=1.6, borderaxespad=0.3,
     )  # fmt: skip
-    box.get_title().set_color(INK)
 
 
 def shorten(name: str, most: int = 24) -> str:

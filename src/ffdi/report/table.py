@@ -43,9 +43,13 @@ def table(
         title,
         tuple(names.get(str(name), str(name).replace("_", " ")) for name in frame.columns),
         tuple(zip(*columns, strict=True)),
-        tuple(pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns),
+        tuple(_is_number(frame[name]) for name in frame.columns),
         caption,
     )
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
 def write(value: object, spec: str | None = None) -> str:
@@ -63,8 +67,18 @@ def write(value: object, spec: str | None = None) -> str:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share as '81.0 %', with the dash for NaN."""
-    return f"{100 * share:.{digits}f} %" if math.isfinite(share) else MISSING
+    """A share as '81.0%', with the dash for NaN."""
+    return f"{100 * share:.{digits}f}%" if math.isfinite(share) else MISSING
+
+
+def interval(low: float, high: float, spec: str = ".4f") -> str:
+    """'0.9583 to 0.9759'."""
+    return f"{write(low, spec)} to {write(high, spec)}"
+
+
+def spread(mean: float, sd: float, spec: str = ".4f") -> str:
+    """'0.9671 ± 0.0052'; the mean alone where one value has no deviation."""
+    return f"{write(mean, spec)} ± {write(sd, spec)}" if math.isfinite(sd) else write(mean, spec)
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:

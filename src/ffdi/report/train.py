@@ -10,21 +10,19 @@ import pandas as pd
 from ffdi.report import contact, curves, plots
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Block, Fact, Page, Section, Text
-from ffdi.report.table import Table, counted, table, write
+from ffdi.report.table import Table, counted, interval, percent, spread, table, write
 from ffdi.score.auc import auc, tpr_at_fpr
 from ffdi.score.interval import Interval, delong
 from ffdi.score.ranks import rank_within
 
 DRAWN = 6  # members in one ROC panel; more lines cannot be told apart
-FELL = 0.005  # AUC lost after the best epoch that counts as overfitting
+MOVED = 0.005  # AUC won or lost at the end of training that is more than jitter
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One member. `logs`: by fold, columns epoch, step, split ('train' or 'oof'), loss, auc, lr, images_per_second.
-
-    `oof`: id, relpath, target, fold, logit; `summary` is computed from ranks made inside each fold, because logits of
-    different folds are not on one scale.
+    """One member. `logs`: by fold, columns epoch (done, a fraction), split ('train' or 'oof') and, where there is a
+    value, loss, auc, lr, images_per_second. `oof`: id, relpath, target, fold, logit.
     """
 
     name: str
@@ -32,6 +30,7 @@ class Trained:
     oof: pd.DataFrame
 
     def score(self) -> np.ndarray:
+        """Ranks inside each fold: logits of different folds are not on one scale."""
         return rank_within(self.oof["logit"], self.oof["fold"])
 
     def fold_aucs(self) -> pd.Series:
@@ -41,70 +40,70 @@ class Trained:
 
 def page(members: Sequence[Trained], folder: Path | None = None, provenance: Mapping[str, str] | None = None) -> Page:
     """The page of all members of a recipe that have OOF predictions of both classes. `folder`: where relpath starts."""
+    members = sorted(members, key=lambda member: -auc(member.oof["target"], member.score()))
     scores = [member.score() for member in members]
     intervals = [delong(member.oof["target"], score) for member, score in zip(members, scores, strict=True)]
-    best = int(np.argmax([interval.value for interval in intervals]))
+    sections = (
+        Section("Members", (*_ranking(members, scores), _summary(members, scores, intervals))),
+        Section("Learning curves", _curves(members)),
+        Section("Scores", tuple(_histogram(member) for member in members)),
+        Section("Worst errors", _errors(members[0], scores[0], folder)),
+    )
     return Page(
         title=f"Training of {counted(len(members), 'member')}",
-        headline=_headline(members, intervals, best),
-        facts=_facts(members, intervals, best),
-        sections=(
-            Section("Members", (*_ranking(members, scores, intervals), _summary(members, scores, intervals))),
-            Section("Learning curves", _curves(members)),
-            Section("Scores", tuple(_histogram(member) for member in members)),
-            Section("Worst errors", _errors(members[best], scores[best], folder)),
-        ),
+        headline=_headline(members, intervals[0]),
+        facts=_facts(members[0], intervals[0]),
+        sections=tuple(section for section in sections if section.blocks),
         provenance=provenance or {},
     )
 
 
-def _headline(members: Sequence[Trained], intervals: Sequence[Interval], best: int) -> str:
-    found = intervals[best]
-    images = counted(len(members[best].oof), "image")
-    folds = counted(members[best].oof["fold"].nunique(), "fold")
-    place = f"{members[best].name} is the best of {len(members)} members" if len(members) > 1 else members[best].name
-    verb = "with" if len(members) > 1 else "reaches"
+def _headline(members: Sequence[Trained], found: Interval) -> str:
+    best = members[0]
+    images, folds = counted(len(best.oof), "image"), counted(best.oof["fold"].nunique(), "fold")
+    start = f"{best.name} is the best of {len(members)} members with" if len(members) > 1 else f"{best.name} reaches"
     return (
-        f"{place} {verb} an OOF AUC of {found.value:.4f} (95 % interval {found.low:.4f} to {found.high:.4f}) "
+        f"{start} an OOF AUC of {found.value:.4f} (95% interval {interval(found.low, found.high)}) "
         f"on {images} in {folds}. {advice([log for member in members for log in member.logs.values()])}"
     )
 
 
 def advice(logs: Sequence[pd.DataFrame]) -> str:
     """One sentence on what the OOF curves say about the number of epochs."""
-    series = [curves.by_epoch(log, "oof", "auc") for log in logs]
-    series = [one for one in series if len(one) > 1]
-    if not series:
-        return "With one measured epoch the curves cannot tell whether more training would help."
-    fell = sum(one.max() - one.iloc[-1] > FELL for one in series)
-    rose = sum(one.iloc[-1] - one.iloc[:-1].max() > FELL for one in series)
-    if fell > len(series) / 2:
-        return f"OOF AUC fell after its best epoch in {fell} of {len(series)} runs: fewer epochs or more augmentation."
-    if rose > len(series) / 2:
-        return f"OOF AUC was still rising in the last epoch of {rose} of {len(series)} runs: more epochs may help."
-    return f"The OOF curves have levelled off in {len(series) - fell - rose} of {len(series)} runs."
+    lines = [curves.series(log, "oof", "auc") for log in logs]
+    lines = [line for line in lines if len(line) > 1]
+    if not lines:
+        return "Too few epochs were measured to tell whether more training would help."
+    fell = sum(line.max() - line.iloc[-1] > MOVED for line in lines)
+    rose = sum(line.iloc[-1] - line.iloc[:-1].max() > MOVED for line in lines)
+    runs = len(lines)
+    if fell > runs / 2:
+        return f"OOF AUC fell after its best epoch in {fell} of {runs} runs: try fewer epochs or more augmentation."
+    if rose > runs / 2:
+        return f"OOF AUC was still rising in the last epoch of {rose} of {runs} runs: more epochs may help."
+    return f"The OOF curves have levelled off in {runs - fell - rose} of {runs} runs."
 
 
-def _facts(members: Sequence[Trained], intervals: Sequence[Interval], best: int) -> tuple[Fact, ...]:
-    folds, oof = members[best].fold_aucs(), members[best].oof
+def _facts(best: Trained, found: Interval) -> tuple[Fact, ...]:
+    folds = best.fold_aucs()
     return (
-        Fact("OOF AUC, best member", f"{intervals[best].value:.4f}", members[best].name),
-        Fact("folds, mean ± sd", f"{folds.mean():.4f}", f"± {write(folds.std(), '.4f')}"),
-        Fact("worst fold", f"{folds.min():.4f}", f"fold {folds.idxmin()}"),
-        Fact("fakes found at FPR 1 %", f"{tpr_at_fpr(oof['target'], members[best].score(), 1e-2):.1%}", "TPR, OOF"),
+        Fact("OOF AUC, best member", f"{found.value:.4f}", best.name),
+        Fact("mean of its folds", f"{folds.mean():.4f}", f"± {write(folds.std(), '.4f')}"),
+        Fact("its worst fold", f"{folds.min():.4f}", f"fold {folds.idxmin()}"),
+        Fact("fakes found at FPR 1%", percent(tpr_at_fpr(best.oof["target"], best.score(), 1e-2)), "TPR, OOF"),
     )
 
 
-def _ranking(
-    members: Sequence[Trained], scores: Sequence[np.ndarray], intervals: Sequence[Interval]
-) -> tuple[Picture, ...]:
-    order = np.argsort([-interval.value for interval in intervals], kind="stable")[:DRAWN]
-    rocs = {members[i].name: curves.roc(members[i].oof["target"], scores[i]) for i in order}
-    spread = pd.concat(
-        [pd.DataFrame({"name": m.name, "auc": m.fold_aucs().dropna().to_numpy()}) for m in members], ignore_index=True
-    )
+def _ranking(members: Sequence[Trained], scores: Sequence[np.ndarray]) -> tuple[Picture, ...]:
+    rocs = {
+        m.name: curves.roc(m.oof["target"].to_numpy(), score)
+        for m, score in list(zip(members, scores, strict=True))[:DRAWN]
+    }
+    folds = {member.name: member.fold_aucs().dropna() for member in members}
+    rows = pd.concat([pd.DataFrame({"name": name, "auc": aucs}) for name, aucs in folds.items()], ignore_index=True)
+    alt = "AUC by fold: " + "; ".join(f"{name} {aucs.min():.3f} to {aucs.max():.3f}" for name, aucs in folds.items())
     return (
-        embed(plots.fold_spread(spread), "AUC of every fold", _spread_alt(members), "Dots are folds, bars their mean."),
+        embed(plots.fold_spread(rows), "AUC of every fold", alt, "Dots are folds, bars their mean."),
         *roc_pictures(rocs, len(members)),
     )
 
@@ -120,32 +119,27 @@ def roc_pictures(rocs: Mapping[str, curves.Roc], count: int) -> tuple[Picture, P
             curves.low_roc_panel(rocs),
             "ROC at low false-positive rates",
             f"The low end of the ROC curves of {names} on a logarithmic axis",
-            f"{cut}Dashes at 0.1, 0.5 and 1 %. One original is {finest:.2g}: finer rates cannot be measured here.",
+            f"{cut}Dashes at 0.1, 0.5 and 1%. One original is a rate of {finest:.2g}; none finer can be measured.",
         ),
     )
 
 
-def _spread_alt(members: Sequence[Trained]) -> str:
-    parts = [f"{m.name} {m.fold_aucs().min():.3f} to {m.fold_aucs().max():.3f}" for m in members]
-    return "AUC by fold: " + "; ".join(parts)
-
-
 def _summary(members: Sequence[Trained], scores: Sequence[np.ndarray], intervals: Sequence[Interval]) -> Table:
     rows = []
-    for member, score, interval in zip(members, scores, intervals, strict=True):
+    for member, score, found in zip(members, scores, intervals, strict=True):
         folds = member.fold_aucs()
         rows.append({
-            "member": member.name, "folds": int(folds.size), "mean": folds.mean(), "sd": folds.std(),
-            "auc": interval.value, "low": interval.low, "high": interval.high,
+            "member": member.name, "auc": found.value, "95% interval": interval(found.low, found.high),
+            "folds": int(folds.size), "mean ± sd": spread(folds.mean(), folds.std()),
             **{f"tpr_{rate:g}": tpr_at_fpr(member.oof["target"], score, rate) for rate in curves.FALSE_POSITIVE_RATES},
             "speed": _speed(member),
         })  # fmt: skip
-    frame = pd.DataFrame(rows).sort_values("auc", ascending=False)
     rates = {f"tpr_{rate:g}": f"TPR at {rate:g}" for rate in curves.FALSE_POSITIVE_RATES}
-    names = {"mean": "mean of folds", "auc": "OOF AUC", "low": "95 % low", "high": "95 % high", "speed": "images/s"}
-    formats = dict.fromkeys(("mean", "sd", "auc", "low", "high"), ".4f") | dict.fromkeys(rates, ".3f")
     caption = "OOF AUC pools ranks made inside each fold; intervals are DeLong's. Speed: median of training."
-    return table(frame, "Members, best first", caption, formats | {"speed": ",.0f"}, names | rates)
+    formats = {"auc": ".4f", "speed": ",.0f"} | dict.fromkeys(rates, ".3f")
+    return table(
+        pd.DataFrame(rows), "Members, best first", caption, formats, rates | {"auc": "OOF AUC", "speed": "images/s"}
+    )
 
 
 def _curves(members: Sequence[Trained]) -> tuple[Block, ...]:
@@ -153,6 +147,8 @@ def _curves(members: Sequence[Trained]) -> tuple[Block, ...]:
     for member in members:
         for column, what in (("loss", "loss"), ("auc", "OOF AUC"), ("lr", "learning rate")):
             logs = {fold: log for fold, log in member.logs.items() if _has(log, column)}
+            if column == "lr":  # the same in every fold
+                logs = dict(list(logs.items())[:1])
             if logs:
                 figure = curves.fold_curves(logs, column, what)
                 alt = f"{what} of {member.name} by epoch, one line for each of {counted(len(logs), 'fold')}"
@@ -168,13 +164,18 @@ def _histogram(member: Trained) -> Picture:
 
 
 def _errors(member: Trained, score: np.ndarray, folder: Path | None) -> tuple[Block, ...]:
-    rows = member.oof.assign(rank=score)
+    if folder is None:
+        return ()
+    notes = [
+        f"fold {fold}, logit {logit:+.2f}" for fold, logit in zip(member.oof["fold"], member.oof["logit"], strict=True)
+    ]
+    rows = member.oof.assign(rank=score, note=notes)
     called = rows[rows["target"] == 0].sort_values(["rank", "id"], ascending=[False, True])
     missed = rows[rows["target"] == 1].sort_values(["rank", "id"])
     return (
         Text(f"Errors of {member.name}, ordered by rank inside their fold. Look for what they share."),
-        contact.error_sheet(missed, folder, "Fakes taken for originals", "Lowest ranks first."),
-        contact.error_sheet(called, folder, "Originals taken for fakes", "Highest ranks first."),
+        contact.error_sheet(missed, folder, "Fakes taken for originals", "Lowest ranks first.", most=14),
+        contact.error_sheet(called, folder, "Originals taken for fakes", "Highest ranks first.", most=14),
     )
 
 

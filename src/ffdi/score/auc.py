@@ -21,9 +21,10 @@ class Runs:
 
 
 def auc(target: ArrayLike, score: ArrayLike) -> float:
-    """Chance that a random fake (target 1) scores above a random real (0); a tie counts one half (Mann and Whitney, 1947).
+    """Chance that a random fake (target 1) scores above a random real (0), a tie counted as one half.
 
-    Counts pairs in whole numbers and divides once, so the result is the correctly rounded one whatever the order of rows.
+    Counts pairs in whole numbers (Mann and Whitney, 1947) and divides once, so the result is correctly rounded and
+    the order of the rows does not matter.
     Raises UserError unless both classes are there and every score is finite.
     """
     is_positive_N = classes(target, score)
@@ -87,7 +88,7 @@ def classes(target: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
 
 
 def _twice_won_pairs(is_positive_N: NDArray[np.bool_], in_order: Sorted) -> int:
-    """Twice the pairs (fake, real) in which the fake scores higher, plus the tied ones; rows come in ascending order."""
+    """Twice the pairs in which the fake scores above the real, plus the tied ones; rows in ascending order."""
     places = np.flatnonzero(is_positive_N)
     won = int(places.sum()) - len(places) * (len(places) - 1) // 2
     return 2 * won + _tie_correction(is_positive_N, in_order)

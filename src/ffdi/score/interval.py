@@ -75,7 +75,8 @@ def _placements(target: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.float64
     score_N = finite(score)
     fakes_P, reals_R = score_N[is_fake_N], score_N[~is_fake_N]
     if min(len(fakes_P), len(reals_R)) < 2:
-        raise UserError(f"An interval needs two images of each class, but there are {len(reals_R)} real, {len(fakes_P)} fake.")
+        counts = f"{len(reals_R)} real and {len(fakes_P)} fake"
+        raise UserError(f"An interval needs two images of each class, but there are {counts}.")
     rank_N = midrank(score_N)
     below_P = (rank_N[is_fake_N] - midrank(fakes_P)) / len(reals_R)
     above_R = 1 - (rank_N[~is_fake_N] - midrank(reals_R)) / len(fakes_P)

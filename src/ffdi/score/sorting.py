@@ -17,7 +17,7 @@ BLOCK = 8192  # values a step: temporaries stay in the cache, fresh pages cost m
 
 @dataclass(frozen=True)
 class Sorted:
-    """`order_N` lists positions by ascending value, equal values in no promised order; `first_N` marks where runs begin."""
+    """`order_N` lists positions by ascending value (equal ones anyhow), `first_N` marks where runs begin."""
 
     order_N: NDArray[np.int64]
     first_N: NDArray[np.bool_]
@@ -49,11 +49,11 @@ _SPACE = _Space()
 
 
 def ascend(values: ArrayLike, reuse: bool = False) -> Sorted:
-    """Sort N finite numbers; UserError for anything else. With `reuse` the order lasts only to the thread's next call.
+    """Sort N finite numbers; UserError for anything else. With `reuse` the order lasts to the thread's next call.
 
-    The position rides in the low bits of the float64 itself: a float32 leaves 29 bits free, a float64 gives up as many as
-    a position needs and the few runs which that blurs are sorted again. So one plain sort, which NumPy vectorises, does
-    the work of an argsort: about three times as fast at N = 524,000.
+    The position rides in the low bits of the float64 itself: a float32 leaves 29 bits free, a float64 gives up as
+    many as a position needs and the few runs which that blurs are sorted again. So one plain sort, which NumPy
+    vectorises, does the work of an argsort: about three times as fast at N = 524,000.
     """
     numbers_N = finite(values)
     length = len(numbers_N)
@@ -79,7 +79,7 @@ def finite(values: ArrayLike) -> Floats:
     if given.ndim != 1 or given.dtype.kind not in "biuf":
         raise UserError(f"A vector of numbers is needed, but this is {given.dtype} of shape {given.shape}.")
     narrow = given.dtype == np.float32 or given.dtype.itemsize <= 2
-    numbers_N: Floats = given.astype(np.float32 if narrow else np.float64, copy=False)
+    numbers_N: Floats = np.asarray(given, np.float32) if narrow else np.asarray(given, np.float64)
     bad_N = ~np.isfinite(numbers_N)
     if bad_N.any():
         row = int(np.argmax(bad_N))

@@ -1,7 +1,7 @@
 """The augmentation policy of a member: one optional operation a field, applied in the order of the fields.
 
-Light by default: a mild crop, a flip, a little colour, blur, noise, rescaling and JPEG, the same for both classes. A
-recipe changes an operation by its keys, and switches one off with `false` or with `p = 0`.
+Light by default: a mild crop, a flip, a little colour, blur, noise, rescaling and JPEG, alike for both classes.
+A recipe changes an operation by its keys, and switches one off with `false` or with `p = 0`.
 """
 
 from typing import Annotated, Any, Literal
@@ -46,7 +46,7 @@ SWITCH = BeforeValidator(_off)
 
 
 class Operation(Frozen):
-    """`p`: share of the images it is applied to; `on`: the class it is for. Every operation has defaults of its own."""
+    """`p`: share of the images it is applied to; `on`: the class it is for."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -91,7 +91,7 @@ class Grid(Operation):
 
 
 class Colour(Operation):
-    """Brightness, contrast, saturation (factors up to 1 - x ... 1 + x) and hue (degrees, either way) at once."""
+    """Brightness, contrast, saturation (factors 1 - x to 1 + x) and hue (degrees, either way) at once."""
 
     p: Share = 0.3
     brightness: Share = 0.1
@@ -131,10 +131,10 @@ class Motion(Operation):
 
 
 class Resize(Operation):
-    """Down by a factor and up again, each with an interpolation of its own: pixels as other tools leave them."""
+    """Down by a factor and up again, each with an interpolation of its own: as other tools leave pixels."""
 
     factor: Annotated[tuple[Factor, Factor], ORDERED] = (0.5, 0.9)
-    interpolation: Interpolations = ("nearest", "linear", "cubic")
+    interpolation: Interpolations = ("linear", "cubic")
 
 
 class Noise(Operation):
@@ -144,7 +144,7 @@ class Noise(Operation):
 
 
 class Cutout(Operation):
-    """Rectangles painted over. On fakes alone by default: the contest counts an erased region as a forgery."""
+    """Rectangles painted over; on fakes alone by default, as the contest calls an erased region a forgery."""
 
     p: Share = 0.3
     on: Literal["all", "real", "fake"] = "fake"
@@ -157,7 +157,7 @@ class Library(Operation):
     """Any image transform of albumentations by its name, for example `{transform = "CLAHE", p = 0.1}`."""
 
     transform: str = Field(pattern=r"^[A-Z][A-Za-z0-9]*$")
-    arguments: dict[str, Any] = {}  # of its constructor, without p
+    arguments: dict[str, Any] = Field(default_factory=dict)  # of its constructor, without p
 
 
 class Webp(Operation):
@@ -174,7 +174,7 @@ class Jpeg(Operation):
 
 
 class Augment(Frozen):
-    """The policy. Geometry first, which also makes the image small; compression last, as it reaches the contest."""
+    """The policy: geometry first, which also makes the image small; compression last, as in files."""
 
     crop: Annotated[Crop | None, SWITCH] = Crop()
     hflip: Annotated[Flip | None, SWITCH] = Flip()

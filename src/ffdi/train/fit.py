@@ -6,8 +6,8 @@ from contextlib import nullcontext
 from ffdi.base import atomic, console, lock
 from ffdi.base.errors import Paused
 from ffdi.base.stop import Stop
+from ffdi.data.job import Job
 from ffdi.train import outcome
-from ffdi.train.job import Job
 from ffdi.train.run import Run
 from ffdi.train.step import update
 from ffdi.train.world import World
@@ -26,25 +26,31 @@ def fit(job: Job, world: World, stop: Stop, save_seconds: float = SAVE_SECONDS, 
             return
         if world.writes:
             atomic.sweep(job.folder)
-        run = Run(job, world)
-        begin = run.resume()
-        saved = time.monotonic()
-        with console.progress(job.label, run.steps * run.batch_size) as meter:
-            meter.skip(begin * run.batch_size)
-            for step, batch in run.batches(begin):
-                # ---- one step ---------------------------------------------------------------------------------
-                run.schedule.step_update(step)
-                loss = update(run.trainee, batch, run.ids(batch), job.member, step, world)
-                if run.ema is not None:
-                    run.ema.update(run.trainee.bare, step=step + 1)
-                # -----------------------------------------------------------------------------------------------
-                done = step + 1
-                meter.advance(run.batch_size)
-                run.log(done, loss, stop)
-                stopping = world.any(stop.requested)
-                due = done % save_steps == 0 if save_steps else time.monotonic() - saved >= save_seconds
-                if world.any(due) or stopping or done == run.steps:
-                    saved = run.save(done, stop)
-                if stopping and done < run.steps:
-                    raise Paused(f"{job.label} stopped ({stop.reason}) after step {done} of {run.steps}; all is saved.")
-        outcome.seal_fold(job, run.predictor, world, stop)
+        if not outcome.is_trained(job):
+            _train(job, world, stop, save_seconds, save_steps)
+        outcome.finish(job, world, stop)
+
+
+def _train(job: Job, world: World, stop: Stop, save_seconds: float, save_steps: int | None) -> None:
+    run = Run(job, world)
+    begin = run.resume()
+    saved = time.monotonic()
+    with console.progress(job.label, run.steps * run.batch_size) as meter:
+        meter.skip(begin * run.batch_size)
+        for step, batch in run.batches(begin):
+            # ---- one step ---------------------------------------------------------------------------------
+            run.schedule.step_update(step)
+            loss = update(run.trainee, batch, run.ids(batch), job.member, step, world)
+            if run.ema is not None:
+                run.ema.update(run.trainee.bare, step=step + 1)
+            # -----------------------------------------------------------------------------------------------
+            done = step + 1
+            meter.advance(run.batch_size)
+            run.log(done, loss, stop)
+            stopping = world.any(stop.requested)
+            due = done % save_steps == 0 if save_steps else time.monotonic() - saved >= save_seconds
+            if world.any(due) or stopping or done == run.steps:
+                saved = run.save(done, stop)
+            if stopping and done < run.steps:
+                raise Paused(f"{job.label} stopped ({stop.reason}) after step {done} of {run.steps}; all is saved.")
+    run.close()

@@ -13,9 +13,9 @@ import torch
 
 from ffdi.base.errors import FfdiError, LockedError, Paused
 from ffdi.base.stop import Stop
+from ffdi.data.job import Job
 from ffdi.train import world
 from ffdi.train.fit import fit
-from ffdi.train.job import Job
 from ffdi.train.world import World
 
 

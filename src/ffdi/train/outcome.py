@@ -1,71 +1,72 @@
-"""What a finished fold leaves: sealed weights, OOF, validation and test logits, and the file that says done."""
+"""What a finished fold leaves: sealed weights, OOF, validation and test logits, and the file that says done.
 
-import time
+Training and predicting have separate identities: other views, or a test set that came later, are predicted with the
+weights that stand, without training again.
+"""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from ffdi.base import seal
-from ffdi.base.errors import UserError
+from ffdi.base.errors import CorruptError
 from ffdi.base.stop import Stop
+from ffdi.data import manifest as manifests
+from ffdi.data.job import Job
+from ffdi.infer import views as tta
 from ffdi.infer.predict import predict
-from ffdi.model.weights import save_weights
+from ffdi.model import precision
+from ffdi.model.build import build, data_config
+from ffdi.model.weights import load_weights
 from ffdi.score.auc import auc
-from ffdi.train import environment, loss, precision
-from ffdi.train.job import Job
+from ffdi.train import environment, loss
 from ffdi.train.world import World
 
-TABLES = ("oof", "val", "test")
+WEIGHTS = "weights.safetensors"
+
+
+def is_trained(job: Job) -> bool:
+    """Whether the sealed weights stand. Raises CorruptError if they are damaged or of another run."""
+    path = job.folder / WEIGHTS
+    if not path.exists():
+        return False
+    _, facts = seal.read_tensors(path)
+    _refuse_other_run(path, facts, job)
+    return True
 
 
 def is_done(job: Job) -> bool:
-    """Whether `done.json` stands and fits this job. Raises CorruptError if it is damaged or of another run."""
+    """Whether `done.json` stands and every table in it is what the recipe asks for now."""
     path = job.folder / "done.json"
     if not path.exists():
         return False
     done = seal.read_json(path)
-    for name, wanted in job.identity.items():
-        if done[name] != wanted:
-            raise UserError(
-                f"{path} was made with {name} {done[name]}, this run has {name} {wanted}; delete {job.folder}."
-            )
-    return True
+    _refuse_other_run(path, done, job)
+    return done["asked"] == _asked(job)
 
 
-def seal_fold(job: Job, model: torch.nn.Module, world: World, stop: Stop) -> None:
-    """Weights, predictions, environment, then `done.json` last, with the digest of each. Raises Paused on a stop."""
-    begun = time.monotonic()
-    frames: dict[str, pd.DataFrame] = {}
-    for name in TABLES:
-        rows = getattr(job, name)
-        if len(rows):
-            frames[name] = predictions(job, model, rows, f"{job.label} {name}", world, stop, job.member.views)
-    priors = _priors(frames.get("oof", frames.get("test")))
-    if not world.writes:
-        world.barrier()
-        return
-    save_weights(job.folder / "weights.safetensors", model, job.identity)
-    for name, frame in frames.items():
-        facts = {**job.identity, "member": job.member.name}
-        seal.write_table(job.folder / f"{name}.parquet", _impute(frame, priors), facts)
-    environment.write(job.folder.parent, job.member)
-    names = ["weights.safetensors", *(f"{name}.parquet" for name in frames)]
-    files = {name: seal.digest(job.folder / name) for name in names}
-    scores = _scores(job, frames.get("oof"))
-    images = sum(len(frame) for frame in frames.values())
-    speed = images / max(time.monotonic() - begun, 1e-9)
-    seal.write_json(
-        job.folder / "done.json",
-        {**job.identity, "files": files, "scores": scores, "views_per_second": round(speed, 3)},
-    )
-    _drop_states(job)
+def finish(job: Job, world: World, stop: Stop) -> None:
+    """Predict with the weights on disk, then write `done.json`. Raises Paused on a stop."""
+    model = build(job.member, pretrained=False)
+    load_weights(job.folder / WEIGHTS, model)
+    model = precision.place(model, world.device, precision.wants_channels_last(model, job.member.channels_last))
+    frames = {
+        name: predictions(
+            job, model, getattr(job, name), job.size, job.member.views, f"{job.label} {name}", world, stop
+        )
+        for name in _asked(job)
+    }
+    if world.writes:
+        _write(job, frames)
     world.barrier()
 
 
 def held_out(job: Job, model: torch.nn.Module, world: World, stop: Stop) -> dict[str, float]:
     """Loss and AUC of the fold's held-out rows, plain view: the curve people look at; nothing is chosen by it."""
-    frame = predictions(job, model, job.oof, f"{job.label} held out", world, stop, ("identity",))
+    size = job.member.image_size
+    frame = predictions(job, model, job.oof, size, ("identity",), f"{job.label} held out", world, stop)
     return _scores(job, frame)
 
 
@@ -73,44 +74,66 @@ def predictions(
     job: Job,
     model: torch.nn.Module,
     rows: pd.DataFrame,
+    size: int,
+    views: tuple[str, ...],
     label: str,
     world: World,
     stop: Stop,
-    views: tuple[str, ...],
 ) -> pd.DataFrame:
     """Logits of every row and view: id, view, logit (NaN where the image is unreadable), imputed.
 
     Several processes take every n-th row each and add up what they have.
     """
-    usable = (rows.status != "quarantined").to_numpy()
-    share = np.zeros(len(rows), bool)
-    share[np.flatnonzero(usable)[world.rank :: world.size]] = True
+    mine = rows.iloc[world.rank :: world.size].reset_index(drop=True)
     frame = predict(
         model,
-        rows[share].reset_index(drop=True),
+        mine,
         job.images,
-        size=job.member.test_size or job.member.image_size,
+        size=size,
         views=views,
-        num_classes=job.member.num_classes,
+        mean_std=data_config(model)[:2],
         device=world.device,
         batch_size=job.member.batch_size,
         workers=job.data.workers,
-        amp=precision.amp_dtype(job.member, world.device),
+        amp=job.member.amp,
+        channels_last=precision.wants_channels_last(model, job.member.channels_last),
         stop=stop,
         label=label,
     )
-    logits_RV = torch.zeros(len(rows), len(views), dtype=torch.float64)
-    logits_RV[share] = torch.from_numpy(frame.logit.to_numpy(np.float64).reshape(-1, len(views)))
-    logits = world.sum(logits_RV).cpu().numpy()
-    logits[~usable] = np.nan
-    return pd.DataFrame(
-        {
-            "id": np.repeat(rows.id.to_numpy(), len(views)),
-            "view": np.tile(np.array(views, object), len(rows)),
-            "logit": logits.reshape(-1).astype(np.float32),
-            "imputed": np.isnan(logits).reshape(-1),
-        }
-    )
+    return frame if world.size == 1 else _gathered(frame, rows, world)
+
+
+def _gathered(mine: pd.DataFrame, rows: pd.DataFrame, world: World) -> pd.DataFrame:
+    """The table of all rows from each process's share; NaN (unreadable) stays NaN in the sum."""
+    views = mine["view"].unique()
+    logits_RV = torch.zeros(len(rows), len(views))
+    logits_RV[world.rank :: world.size] = torch.from_numpy(mine.logit.to_numpy().reshape(-1, len(views)))
+    logits = world.sum(logits_RV).cpu().numpy().reshape(-1)
+    ids, names = np.repeat(rows.id.to_numpy(), len(views)), np.tile(views, len(rows))
+    return pd.DataFrame({"id": ids, "view": names, "logit": logits, "imputed": np.isnan(logits)})
+
+
+def _asked(job: Job) -> dict[str, Any]:
+    """The tables this job must leave, each with what decides its content besides the weights."""
+    frames = {"oof": job.oof, "val": job.val, "test": job.test}
+    views = list(tta.parse(job.member.views))
+    return {
+        name: {"rows": manifests.digest(rows), "views": views, "size": job.size}
+        for name, rows in frames.items()
+        if len(rows)
+    }
+
+
+def _write(job: Job, frames: dict[str, pd.DataFrame]) -> None:
+    priors = _priors(frames.get("oof", frames.get("test")))
+    for name, frame in frames.items():
+        seal.write_table(
+            job.folder / f"{name}.parquet", _impute(frame, priors), {**job.identity, "member": job.member.name}
+        )
+    environment.write(job.folder.parent, job.member)
+    files = {name: seal.digest(job.folder / name) for name in (WEIGHTS, *(f"{name}.parquet" for name in frames))}
+    done = {**job.identity, "spec8": job.spec[:8], "files": files, "asked": _asked(job)}
+    seal.write_json(job.folder / "done.json", {**done, "scores": _scores(job, frames.get("oof"))})
 
 
 def _priors(frame: pd.DataFrame | None) -> dict[str, float]:
@@ -128,14 +151,16 @@ def _scores(job: Job, frame: pd.DataFrame | None) -> dict[str, float]:
     if frame is None:
         return {}
     logits = frame[~frame.imputed].groupby("id").logit.mean()
-    targets = job.oof.set_index("id").target.reindex(logits.index)
-    if targets.nunique() < 2:
+    targets = job.oof.set_index("id").target.reindex(logits.index).to_numpy()
+    if len(set(targets)) < 2:
         return {}
-    losses = loss.cross_entropy(torch.tensor(logits.to_numpy())[:, None], torch.tensor(targets.to_numpy()).float())
-    return {"auc": auc(targets.to_numpy(), logits.to_numpy()), "loss": float(losses.mean())}
+    losses_B = loss.cross_entropy(torch.tensor(logits.to_numpy())[:, None], torch.tensor(targets).float())
+    return {"auc": auc(targets, logits.to_numpy()), "loss": float(losses_B.mean())}
 
 
-def _drop_states(job: Job) -> None:
-    """A finished fold needs no state: it is four times the size of the weights."""
-    for path in (job.folder / "state").glob("step-*.safetensors"):
-        path.unlink()
+def _refuse_other_run(path: Any, facts: dict[str, Any], job: Job) -> None:
+    for name, wanted in job.identity.items():
+        if facts.get(name) != wanted:
+            raise CorruptError(
+                f"{path} was made with {name} {facts.get(name)}, this run has {name} {wanted}; delete {job.folder}."
+            )

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 import torch
 from timm.utils import ModelEmaV3
 
-from ffdi.base import keys
 from ffdi.base.errors import UserError
 from ffdi.base.stop import Stop
 from ffdi.data import order
 from ffdi.data.dataset import Batch, TrainImages, loader
-from ffdi.model.build import build, data_config
-from ffdi.train import optim, outcome, precision, state
-from ffdi.train.job import Job
+from ffdi.data.job import Job
+from ffdi.model import precision
+from ffdi.model.build import build
+from ffdi.model.weights import save_weights
+from ffdi.train import optim, outcome, state
 from ffdi.train.journal import Journal
 from ffdi.train.step import Trainee
 from ffdi.train.world import World
@@ -25,25 +26,23 @@ class Run:
     def __init__(self, job: Job, world: World) -> None:
         member = job.member
         self.job, self.world = job, world
-        torch.manual_seed(keys.key(member.seed, "init", str(job.fold)))
-        bare = build(member).to(world.device, memory_format=precision.memory_format(member))
+        bare = build(member)
+        self.channels_last = precision.wants_channels_last(bare, member.channels_last)
+        bare = precision.place(bare, world.device, self.channels_last)
         self.ema = ModelEmaV3(bare, decay=member.ema_decay, use_warmup=True) if member.ema_decay else None
         targets = job.train.target.to_numpy()
-        self.plan = order.Order(targets, self._batch_size(len(targets)), member.seed, member.balance)
-        self.steps = member.epochs * self.plan.steps_per_epoch
+        self.batch_size = self._batch_size(order.epoch_length(targets, member.balance))
+        self.order = order.Order(targets, self.batch_size, member.seed, member.balance)
+        self.steps = member.epochs * self.order.steps_per_epoch
         optimizer = optim.optimizer(bare, member)
         self.schedule = optim.schedule(optimizer, member, self.steps)
-        fp16 = precision.amp_dtype(member, world.device) is torch.float16
+        fp16 = precision.amp_dtype(member.amp, world.device) is torch.float16
         scaler = torch.amp.GradScaler(world.device.type, enabled=fp16)
-        self.trainee = Trainee(bare, self._wrapped(bare), optimizer, scaler, data_config(bare), member.micro_batches)
+        self.trainee = Trainee(bare, self._wrapped(bare), optimizer, scaler, member.micro_batches)
         self.journal = Journal(job.folder / "log.jsonl", world.writes)
         self._names = job.train.id.to_numpy()
         self._losses: list[float] = []
         self._since = time.monotonic()
-
-    @property
-    def batch_size(self) -> int:
-        return self.plan.batch_size
 
     @property
     def predictor(self) -> torch.nn.Module:
@@ -64,11 +63,10 @@ class Run:
         member, world = self.job.member, self.world
         images = TrainImages(self.job.train, self.job.images, member.augment, member.image_size, member.seed)
         shares = (
-            [(index, epoch) for index in indices[world.rank :: world.size]]
-            for epoch, indices in self.plan.batches(begin, self.steps)
+            [(row, epoch) for row in rows[world.rank :: world.size].tolist()]
+            for epoch, rows in self.order.batches(begin, self.steps)
         )
-        stream = loader(images, shares, self.job.data.workers, pin=world.device.type == "cuda")
-        yield from enumerate(stream, begin)
+        yield from enumerate(loader(images, shares, self.job.data.workers, pin=world.device.type == "cuda"), begin)
 
     def ids(self, batch: Batch) -> list[str]:
         return list(self._names[batch.rows_B.numpy()])
@@ -88,13 +86,13 @@ class Run:
     def log(self, step: int, loss: float, stop: Stop) -> None:
         """A line every few steps, and one with the held-out AUC at the end of an epoch (not the last: see outcome)."""
         self._losses.append(loss)
-        epoch_ends = step % self.plan.steps_per_epoch == 0
+        epoch_ends = step % self.order.steps_per_epoch == 0
         if step % LOG_STEPS and not epoch_ends:
             return
         now = time.monotonic()
         self.journal.add(
             step=step,
-            epoch=step / self.plan.steps_per_epoch,
+            epoch=step / self.order.steps_per_epoch,
             split="train",
             loss=sum(self._losses) / len(self._losses),
             lr=max(group["lr"] for group in self.trainee.optimizer.param_groups),
@@ -103,8 +101,17 @@ class Run:
         self._losses.clear()
         if epoch_ends and step < self.steps and len(self.job.oof) and not stop.requested:
             scores = outcome.held_out(self.job, self.predictor, self.world, stop)
-            self.journal.add(step=step, epoch=step / self.plan.steps_per_epoch, split="oof", **scores)
+            self.journal.add(step=step, epoch=step / self.order.steps_per_epoch, split="oof", **scores)
+            self.trainee.model.train()
         self._since = time.monotonic()
+
+    def close(self) -> None:
+        """Seal the weights that predict; the states, four times their size, are needed no more."""
+        if self.world.writes:
+            save_weights(self.job.folder / outcome.WEIGHTS, self.predictor, self.job.member, self.job.identity)
+            for path in (self.job.folder / "state").glob("step-*.safetensors"):
+                path.unlink()
+        self.world.barrier()
 
     def _batch_size(self, rows: int) -> int:
         size = min(self.job.member.batch_size, rows)

@@ -11,8 +11,10 @@ import torch
 from ffdi.base import keys
 from ffdi.base.errors import UserError
 from ffdi.data.dataset import Batch, normalise
+from ffdi.model import precision
+from ffdi.model.build import data_config
 from ffdi.spec.recipe import Member
-from ffdi.train import loss, memory, mix, precision
+from ffdi.train import loss, memory, mix
 from ffdi.train.world import World
 
 
@@ -24,7 +26,6 @@ class Trainee:
     model: torch.nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    mean_std: tuple[tuple[float, ...], tuple[float, ...]]
     micro_batches: int
     _before: list[torch.Tensor] = field(default_factory=list)
 
@@ -73,8 +74,8 @@ def update(trainee: Trainee, batch: Batch, ids: list[str], member: Member, step:
 def _inputs(
     trainee: Trainee, batch: Batch, member: Member, step: int, world: World
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    mean, std = trainee.mean_std
-    channels_last = precision.memory_format(member) is torch.channels_last
+    mean, std, _ = data_config(trainee.bare)
+    channels_last = precision.wants_channels_last(trainee.bare, member.channels_last)
     images_BCHW = normalise(batch.images_BHWC, mean, std, world.device, channels_last)
     targets_B = loss.smooth(batch.targets_B.to(world.device, non_blocking=True), member.label_smoothing)
     key = keys.key(member.seed, "mix", step, world.rank)
@@ -90,14 +91,14 @@ def _backward(
     world: World,
     parts: int,
 ) -> torch.Tensor:
-    dtype = precision.amp_dtype(member, world.device)
+    dtype = precision.amp_dtype(member.amp, world.device)
     losses = []
     chunks = list(zip(images_BCHW.chunk(parts), targets_B.chunk(parts), strict=True))
     for part, (images, targets) in enumerate(chunks):
         # Dropout and drop-path draw from torch's global generator: it is set, never continued.
         torch.manual_seed(keys.key(member.seed, "step", step, world.rank, part))
         with _synced_last(trainee.model, part == len(chunks) - 1, world):
-            with precision.autocast(world.device, dtype):
+            with precision.autocast(dtype, world.device):
                 logits_BC = trainee.model(images)
             losses_B = loss.cross_entropy(logits_BC, targets)
             trainee.scaler.scale(losses_B.sum() / len(targets_B)).backward()

@@ -45,6 +45,10 @@ def launched_by_torchrun() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
+def is_first() -> bool:
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 @contextmanager
 def joined() -> Iterator[World]:
     """The world torchrun started us in: NCCL with one GPU a process, gloo on CPUs."""

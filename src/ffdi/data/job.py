@@ -19,7 +19,7 @@ class Job:
     member: Member
     fold: int | str
     spec: str  # 64 hex digits: the member's identity
-    manifest: str  # digest
+    manifest: str  # digest of the fit rows
     folds: str  # digest
     data: Data
     images: Path  # the competition folder
@@ -32,6 +32,11 @@ class Job:
     @property
     def label(self) -> str:
         return f"{self.member.name} fold {self.fold}"
+
+    @property
+    def size(self) -> int:
+        """Side of the images that are predicted, in pixels."""
+        return self.member.test_size or self.member.image_size
 
     @property
     def identity(self) -> dict[str, str]:
@@ -49,8 +54,8 @@ def plan(
     places: Places,
 ) -> list[Job]:
     """Every (member, fold) of the recipe, in the recipe's order."""
-    manifest_digest = manifests.digest(manifest)
     fit_rows = folds.merge(manifest, on=["id", "split"], how="left", validate="one_to_one").sort_values("id")
+    manifest_digest = manifests.digest(fit_rows)
     rest = [name for name in competition.splits if name not in recipe.data.fit]
     held = {name: manifest[manifest.split == name] for name in rest}
     empty = manifest.iloc[:0]

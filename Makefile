@@ -1,0 +1,58 @@
+# The way in. `make` alone prints this help.
+#   make folds train blend              the whole road on the embedded sample
+#   make folds train blend DATA=folder  the same models on a folder as downloaded from the contest
+#   make … RECIPE=ensembles/x.toml      another recipe;  WORK=folder  SUBMISSIONS=folder  other places
+PYTHON ?= python3
+VENV := .venv
+FFDI := $(VENV)/bin/ffdi
+PLACES = $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") $(if $(WORK),--work "$(WORK)") \
+         $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)")
+READY := $(VENV)/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup scan folds train predict blend doctor params test test-slow bench lint clean
+
+help:           ## this help
+	@sed -n 's/^#   /  /p' $(firstword $(MAKEFILE_LIST)); echo
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+setup: $(READY) ## make .venv with everything pinned in requirements.txt (all other targets do it too)
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+scan: $(READY)  ## read every table and image: manifest, audit
+	$(FFDI) scan $(PLACES)
+
+folds: scan     ## leak-safe folds
+	$(FFDI) folds $(PLACES)
+
+train: folds    ## fine-tune every member on every fold, predict OOF, val and test
+	$(FFDI) train $(PLACES) $(if $(UNTIL),--until "$(UNTIL)")
+
+predict: folds  ## predict again with trained weights (other views, a test set that came later)
+	$(FFDI) predict $(PLACES)
+
+blend: train    ## rank-average the members, score them, write the submission
+	$(FFDI) blend $(PLACES)
+
+doctor: $(READY) ## this machine, its weights, and what the recipe will cost on it
+	$(FFDI) doctor $(PLACES)
+
+params: $(READY) ## parameters of the recipe's members against the limit
+	$(FFDI) params $(PLACES)
+
+test: $(READY)  ## lint, types and the quick tests
+	$(VENV)/bin/ruff check src tests
+	$(VENV)/bin/ruff format --check src tests
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest --cov --cov-report=term
+
+test-slow: $(READY) ## the long tests: hundreds of kills, fuzzing
+	$(VENV)/bin/python -m pytest -m slow
+
+bench: $(READY) ## throughput of the kit's parts as ratios against what people use
+	$(VENV)/bin/python -m tests.bench

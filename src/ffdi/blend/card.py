@@ -1,0 +1,136 @@
+"""The card of a blend: what went in, what it is worth, and the lie that pooled raw scores would have told.
+
+Shapes: N rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from ffdi.base import digest
+from ffdi.base.code import code_digest
+from ffdi.blend.apply import BLEND, Blended
+from ffdi.blend.members import Predictions, Team
+from ffdi.score.auc import auc, tpr_at_fpr
+from ffdi.score.interval import delong
+from ffdi.score.ranks import rank
+from ffdi.spec.recipe import Recipe
+
+FALSE_ALARMS = (1e-2, 5e-3, 1e-3)
+SPEED_ONLY = {"data": {"folder", "cache", "workers"}}  # say where and how fast, not what comes out
+
+
+def recipe_digest(recipe: Recipe) -> str:
+    """64 hex digits over everything in the recipe that can change a score."""
+    return digest.of_json(recipe.model_dump(mode="json", exclude=SPEED_ONLY))
+
+
+def card(recipe: Recipe, team: Team, blended: Blended, manifest: str, folds: str) -> dict[str, Any]:
+    """All but the file that is sent and its date, which `submit.folder` adds. `manifest`, `folds`: digests."""
+    return {
+        "recipe": {"name": recipe.name, "digest": recipe_digest(recipe)},
+        "competition": recipe.competition,
+        "method": recipe.blend.method,
+        "manifest": manifest,
+        "folds": {**recipe.folds.model_dump(mode="json"), "digest": folds},
+        "code": code_digest(),
+        "rows": _rows(blended),
+        "members": [_member(recipe, member, blended) for member in team.members],
+        "blend": {**_worth(blended, BLEND), "auc_raw": _raw_blend(team, blended)},
+    }
+
+
+def inputs(card: Mapping[str, Any]) -> str:
+    """Digest of what decides the submission: recipe, data, folds, code and the members' files, not their scores."""
+    files = [[member["name"], member["spec"], member["files"]] for member in card["members"]]
+    return digest.of_json([card[name] for name in ("recipe", "manifest", "folds", "code")] + files)
+
+
+def _rows(blended: Blended) -> dict[str, int]:
+    return {
+        "oof": len(blended.oof),
+        "oof_fake": int((blended.oof["target"] == 1).sum()),
+        "val": len(blended.val),
+        "test": len(blended.test),
+        "test_imputed": int(blended.test["imputed"].sum()),
+    }
+
+
+def _member(recipe: Recipe, member: Predictions, blended: Blended) -> dict[str, Any]:
+    spec = next(spec for spec in recipe.member if spec.name == member.name)
+    raw = None if member.oof_N is None else _auc(blended.oof["target"], member.oof_N)
+    return {
+        "name": member.name,
+        "model": spec.model,
+        "spec": member.spec,
+        "views": list(spec.views),
+        "weight": blended.weights[member.name],
+        **_worth(blended, member.name),
+        "auc_raw": raw,
+        "files": member.files,
+    }
+
+
+def _worth(blended: Blended, name: str) -> dict[str, Any]:
+    """What one column scores: in every fold, on all held-out rows by ranks inside folds, and on the validation set."""
+    val = blended.val[~blended.val["imputed"].astype(bool)]
+    worth: dict[str, Any] = {"auc_val": _auc(val["target"], val[name])}
+    if name not in blended.oof:
+        return {**worth, "auc": None, "folds": {}, "fold_mean": None, "fold_sd": None, "tpr": {}}
+    target_N, score_N = blended.oof["target"].to_numpy(), blended.oof[name].to_numpy()
+    by_fold = {str(fold): _auc(rows["target"], rows[name]) for fold, rows in blended.oof.groupby("fold")}
+    known = [value for value in by_fold.values() if value is not None]
+    return {
+        **worth,
+        "auc": asdict(delong(target_N, score_N)),
+        "folds": by_fold,
+        "fold_mean": float(np.mean(known)) if known else None,
+        "fold_sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
+        "tpr": {str(fpr): tpr_at_fpr(target_N, score_N, fpr) for fpr in FALSE_ALARMS},
+    }
+
+
+def _raw_blend(team: Team, blended: Blended) -> float | None:
+    """AUC of the same blend of ranks made over all folds at once: what pooling raw scores shows."""
+    held = [member for member in team.members if member.oof_N is not None]
+    shares = {name: weight for name, weight in blended.weights.items() if weight > 0}
+    voices = [
+        shares[member.name] * rank(member.oof_N)
+        for member in held
+        if member.name in shares and member.oof_N is not None
+    ]
+    return _auc(blended.oof["target"], np.sum(voices, axis=0)) if voices else None
+
+
+def _auc(target: ArrayLike, score: ArrayLike) -> float | None:
+    """None where the labels are unknown or of one class only."""
+    return auc(target, score) if set(np.unique(np.asarray(target)).tolist()) == {0, 1} else None
+
+
+def tables(card: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(members, folds) as people read them. members: name, weight, auc, low, high, mean, sd, auc_raw, val_auc, tpr_*;
+    folds: name, fold, auc. The last row of members, and the last folds, are the blend's."""
+    lines = [*card["members"], {"name": BLEND, "weight": np.nan, **card["blend"]}]
+    members = pd.DataFrame([_line(line) for line in lines])
+    spread = [
+        {"name": line["name"], "fold": fold, "auc": value} for line in lines for fold, value in line["folds"].items()
+    ]
+    return members, pd.DataFrame(spread, columns=["name", "fold", "auc"]).astype({"auc": float})
+
+
+def _line(line: Mapping[str, Any]) -> dict[str, Any]:
+    interval = line["auc"] or {"value": np.nan, "low": np.nan, "high": np.nan}
+    numbers = {"mean": "fold_mean", "sd": "fold_sd", "auc_raw": "auc_raw", "val_auc": "auc_val"}
+    return {
+        "name": line["name"],
+        "weight": line["weight"],
+        "auc": interval["value"],
+        "low": interval["low"],
+        "high": interval["high"],
+        **{name: np.nan if line[key] is None else line[key] for name, key in numbers.items()},
+        **{f"tpr_{fpr}": value for fpr, value in line["tpr"].items()},
+    }

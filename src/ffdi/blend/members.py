@@ -1,0 +1,185 @@
+"""What the members of a blend predicted, read from their finished runs and joined by id.
+
+Shapes: N held-out rows, V validation rows, T test rows, K fold models, W views.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ffdi.base import seal
+from ffdi.base.errors import CorruptError, UserError
+from ffdi.data import manifest as manifests
+from ffdi.data.job import Job
+
+Logits = NDArray[np.float64]
+RowDigests = dict[tuple[str, int | str], str]  # by (table, fold); the fold only where it matters
+AGAIN = "run `ffdi train` with this recipe"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits of one member, mean over its views; rows in the order of the team's frames.
+
+    `oof_N` is None for a member that was fitted on all rows: it held none out.
+    """
+
+    name: str
+    spec: str  # 64 hex digits: the identity of its run
+    oof_N: Logits | None
+    val_KV: Logits
+    test_KT: Logits
+    files: dict[str, str]  # digests of what was read, by fold and file
+
+
+@dataclass(frozen=True)
+class Team:
+    """Members sorted by name, and the rows they speak of, sorted by id.
+
+    `oof`: id, split, relpath, target, fold. `val`, `test`: id, relpath, target (-1 unknown), imputed (unreadable).
+    """
+
+    members: tuple[Predictions, ...]
+    oof: pd.DataFrame
+    val: pd.DataFrame
+    test: pd.DataFrame
+
+
+def read_team(jobs: Iterable[Job]) -> Team:
+    """Every fold of every member. Raises UserError naming the member and fold that is unfinished or stale."""
+    ordered = sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
+    rows = _row_digests(ordered)
+    by_name = [list(folds) for _, folds in groupby(ordered, key=lambda job: job.member.name)]
+    members = tuple(_read_member(folds, rows) for folds in by_name)
+    folded = next((folds for folds in by_name if folds[0].member.fold == "k"), [])
+    return Team(members, _oof_rows(folded), _held_rows(ordered[0], "val"), _held_rows(ordered[0], "test"))
+
+
+def canonical(team: Team) -> Team:
+    """Members by name and rows by id, so that no order in which they came can change a bit of a sum."""
+    placed = {name: np.argsort(getattr(team, name)["id"].to_numpy(), kind="stable") for name in ("oof", "val", "test")}
+    members = [
+        replace(
+            member,
+            oof_N=None if member.oof_N is None else member.oof_N[placed["oof"]],
+            val_KV=member.val_KV[:, placed["val"]],
+            test_KT=member.test_KT[:, placed["test"]],
+        )
+        for member in sorted(team.members, key=lambda member: member.name)
+    ]
+    frames = {name: getattr(team, name).iloc[order].reset_index(drop=True) for name, order in placed.items()}
+    return Team(tuple(members), **frames)
+
+
+def _row_digests(jobs: list[Job]) -> RowDigests:
+    """What the rows of each table must be. Made once: all members share val, test and the rows of a fold."""
+    found: RowDigests = {}
+    for job in jobs:
+        for name in ("oof", "val", "test"):
+            key = (name, job.fold if name == "oof" else "")
+            if key not in found:
+                found[key] = manifests.digest(getattr(job, name))
+    return found
+
+
+def _read_member(jobs: list[Job], rows: RowDigests) -> Predictions:
+    done = [_read_done(job) for job in jobs]
+    return Predictions(
+        name=jobs[0].member.name,
+        spec=jobs[0].spec,
+        oof_N=_oof(jobs, done, rows) if jobs[0].member.fold == "k" else None,
+        val_KV=_held(jobs, done, "val", rows),
+        test_KT=_held(jobs, done, "test", rows),
+        files={
+            f"fold{job.fold}/{name}": digest
+            for job, facts in zip(jobs, done, strict=True)
+            for name, digest in sorted(facts["files"].items())
+        },
+    )
+
+
+def _oof(jobs: list[Job], done: list[dict[str, Any]], rows: RowDigests) -> Logits:
+    """Each image's logit by the one fold model that did not see it."""
+    frames = []
+    for job, facts in zip(jobs, done, strict=True):
+        logit = _read_table(job, facts, "oof", job.oof["id"], rows["oof", job.fold])
+        frames.append(pd.DataFrame({"id": job.oof["id"], "logit": logit}))
+    held = pd.concat(frames)
+    twice = held["id"][held["id"].duplicated()]
+    if len(twice):
+        raise UserError(f"{jobs[0].member.name}: {twice.iloc[0]} is held out by two folds ({len(twice)} such ids).")
+    return _sorted(held)["logit"].to_numpy()
+
+
+def _held(jobs: list[Job], done: list[dict[str, Any]], name: str, rows: RowDigests) -> Logits:
+    ids = _sorted(getattr(jobs[0], name))["id"]
+    if not len(ids):
+        return np.empty((len(jobs), 0))
+    return np.stack([_read_table(job, facts, name, ids, rows[name, ""]) for job, facts in zip(jobs, done, strict=True)])
+
+
+def _read_done(job: Job) -> dict[str, Any]:
+    path = job.folder / "done.json"
+    if not path.exists():
+        raise UserError(f"{job.label} is not finished: {path} does not exist; {AGAIN}.")
+    done = seal.read_json(path)
+    for name, wanted in job.identity.items():
+        if done.get(name) != wanted:
+            raise UserError(
+                f"{job.label} was made with another {name}: {path} says {done.get(name)}, this recipe has {wanted}; "
+                f"delete {job.folder} and {AGAIN}."
+            )
+    return done
+
+
+def _read_table(job: Job, done: dict[str, Any], name: str, ids: pd.Series, rows: str) -> Logits:
+    """Mean logit over the member's views for every id, in their order. `rows`: digest of the manifest's rows."""
+    path = job.folder / f"{name}.parquet"
+    wanted = {"rows": rows, "views": list(job.member.views), "size": job.size}
+    if done["asked"].get(name) != wanted:
+        raise UserError(f"{job.label}: {path} is not what the recipe asks for (images, views, size); {AGAIN}.")
+    if seal.digest(path) != done["files"].get(path.name):
+        raise CorruptError(f"{path} is not the file that {job.folder / 'done.json'} names; delete both and {AGAIN}.")
+    frame = seal.read_table(path, ["id", "view", "logit"])
+    return _join(frame, ids, job.member.views, f"{job.label}: {path}").mean(axis=1)
+
+
+def _join(frame: pd.DataFrame, ids: pd.Series, views: tuple[str, ...], where: str) -> Logits:
+    """Logits by (id, view), views in the order of their names. Refuses a missing, doubled, strange or NaN entry."""
+    names = sorted(views)
+    row_R = pd.Index(ids).get_indexer(pd.Index(frame["id"]))
+    view_R = pd.Index(names).get_indexer(pd.Index(frame["view"]))
+    _refuse(frame["id"][(row_R < 0) | (view_R < 0)], "is not among the rows and views of this recipe", where)
+    cell_R = row_R * len(names) + view_R
+    count_C = np.bincount(cell_R, minlength=len(ids) * len(names))
+    _refuse(frame["id"][count_C[cell_R] > 1], "stands there more than once", where)
+    _refuse(ids.iloc[np.flatnonzero(count_C == 0) // len(names)], "is missing", where)
+    _refuse(frame["id"][~np.isfinite(frame["logit"].to_numpy())], "has a logit that is NaN or infinite", where)
+    logits_C = np.empty(len(count_C))
+    logits_C[cell_R] = frame["logit"]
+    return logits_C.reshape(len(ids), len(names))
+
+
+def _refuse(bad: pd.Series, fault: str, where: str) -> None:
+    if len(bad):
+        raise UserError(f"{where}: the id {bad.iloc[0]} {fault} ({bad.nunique()} such ids); {AGAIN}.")
+
+
+def _oof_rows(jobs: list[Job]) -> pd.DataFrame:
+    columns = ["id", "split", "relpath", "target", "fold"]
+    frames = [job.oof[columns] for job in jobs]
+    return _sorted(pd.concat(frames)) if frames else pd.DataFrame(columns=columns)
+
+
+def _held_rows(job: Job, name: str) -> pd.DataFrame:
+    rows = _sorted(getattr(job, name))
+    return rows[["id", "relpath", "target"]].assign(imputed=(rows["status"] == "quarantined").to_numpy())
+
+
+def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sort_values("id", kind="stable").reset_index(drop=True)

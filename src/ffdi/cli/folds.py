@@ -1,0 +1,43 @@
+"""`ffdi folds`: groups of near-duplicates, dealt into folds."""
+
+import numpy as np
+import pandas as pd
+
+from ffdi.base import console, seal
+from ffdi.cli.desk import Desk
+from ffdi.data import folds, manifest
+from ffdi.data.audit import shortcuts
+
+
+def run(desk: Desk) -> None:
+    from ffdi.report import folds as report
+    from ffdi.report import page
+    from ffdi.report.provenance import provenance
+
+    rows = manifest.read(desk.places)
+    spec, fit = desk.recipe.folds, desk.recipe.data.fit
+    made = folds.make(desk.places, spec, rows, fit, _embeddings(desk, rows))
+    console.table(f"{spec.k} folds, scheme {spec.scheme}", ["fold", "images", "fake", "groups"], _counts(made, rows))
+    usable = manifest.select(rows, fit)
+    path = desk.places.folds(spec.scheme)
+    inputs = {"manifest": seal.digest(desk.places.manifest), "folds": seal.digest(path)}
+    shown = report.page(rows, made, shortcuts(usable), desk.images, provenance("ffdi folds", inputs))
+    page.write(desk.places.report("folds"), shown)
+    console.say(f"page: {desk.places.report('folds')}")
+
+
+def _counts(made: pd.DataFrame, rows: pd.DataFrame) -> list[list[object]]:
+    joined = made.merge(rows[["id", "split", "target"]], on=["id", "split"])
+    return [
+        [fold, len(part), f"{part.target.mean():.1%}", part.group.nunique()] for fold, part in joined.groupby("fold")
+    ]
+
+
+def _embeddings(desk: Desk, rows: pd.DataFrame) -> np.ndarray | None:
+    """Features of the named backbone for the fit rows, if the recipe asks for them."""
+    if not desk.recipe.folds.embedding:
+        return None
+    from ffdi.infer.embed import embed
+
+    usable = manifest.select(rows, desk.recipe.data.fit)
+    return embed(desk.recipe.folds.embedding, usable, desk.images, desk.recipe.data.workers)

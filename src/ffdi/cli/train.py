@@ -1,0 +1,114 @@
+"""`ffdi train` and `ffdi predict`."""
+
+import re
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ffdi.base import console, seal
+from ffdi.base.errors import UserError
+from ffdi.cli.desk import Desk, open_desk
+from ffdi.data.job import Job, plan
+from ffdi.spec.load import load_recipe
+from ffdi.train import launch, outcome, world
+from ffdi.train.probe import probe
+
+
+def run(recipe: Path, data: Path | None, work: Path, submissions: Path, until: str, dry_run: bool) -> None:
+    """Train what is not done; with `dry_run` only one step of every member."""
+    deadline = parse_until(until, time.time())
+    _check_params(recipe)
+    if dry_run:
+        _dry_run(recipe)
+        return
+    desk = open_desk(recipe, data, work, submissions)
+    jobs = plan_jobs(desk)
+    _check_weights(jobs)
+    launch.train(jobs, launch.devices(), deadline)
+    if world.is_first():
+        _show(desk, jobs)
+
+
+def predict(desk: Desk) -> None:
+    """Predict with the weights that stand. Raises UserError if a fold was never trained."""
+    jobs = plan_jobs(desk)
+    missing = [job.label for job in jobs if not outcome.is_trained(job)]
+    if missing:
+        raise UserError(f"Not trained yet: {', '.join(missing[:5])}; run ffdi train (make train) first.")
+    launch.train(jobs, launch.devices(), None)
+    _show(desk, jobs)
+
+
+def plan_jobs(desk: Desk) -> list[Job]:
+    """Every (member, fold), from the manifest and fold table on disk. Raises UserError if one is missing or stale."""
+    from ffdi.data import folds, manifest
+
+    rows = manifest.read(desk.places)
+    table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.fit)
+    digest = seal.digest(desk.places.folds(desk.recipe.folds.scheme))
+    return plan(desk.recipe, desk.competition, rows, table, digest, desk.images, desk.places)
+
+
+def parse_until(text: str, now: float) -> float | None:
+    """Seconds since the epoch: "11h30m" from now, or a local time in ISO form. Raises UserError."""
+    if not text:
+        return None
+    lasting = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    if lasting and any(lasting.groups()):
+        hours, minutes, seconds = (int(part or 0) for part in lasting.groups())
+        return now + timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds()
+    try:
+        moment = datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        raise UserError(f"--until {text!r} is no time; write 11h30m, 45m or 2026-11-22T18:00.") from error
+    if moment <= now:
+        raise UserError(f"--until {text!r} is over already; name a later time.")
+    return moment
+
+
+def _check_params(path: Path) -> None:
+    from ffdi.cli import params
+
+    params.refuse_over_limit(load_recipe(path))
+
+
+def _check_weights(jobs: list[Job]) -> None:
+    """Before hours of training: every member's first weights are there."""
+    from ffdi.model.weights import resolve
+
+    for member in {job.member.name: job.member for job in jobs if not outcome.is_trained(job)}.values():
+        resolve(member, Path("weights"))
+
+
+def _dry_run(path: Path) -> None:
+    import torch
+
+    device = torch.device(launch.devices()[0])
+    members = load_recipe(path).member
+    probes = []
+    for member in members:
+        console.say(f"one step of {member.name} ({member.model}, {member.image_size} px) on {device} …")
+        probes.append(probe(member, device))
+    rows = [
+        [
+            p.member,
+            f"{p.params / 1e6:.1f}",
+            f"{1 / p.train_seconds:.2f}",
+            f"{1 / p.predict_seconds:.2f}",
+            f"{p.memory / 2**30:.1f}",
+        ]
+        for p in probes
+    ]
+    columns = ["member", "M params", "train images/s", "predict views/s", "GiB at the peak"]
+    console.table(f"dry run on {device}: every member made one step", columns, rows)
+
+
+def _show(desk: Desk, jobs: list[Job]) -> None:
+    from ffdi.cli import train_page
+
+    rows = []
+    for job in jobs:
+        scores = seal.read_json(job.folder / "done.json")["scores"]
+        rows.append([job.member.name, job.fold, len(job.train), len(job.oof), f"{scores.get('auc', float('nan')):.4f}"])
+    console.table("trained", ["member", "fold", "train", "held out", "OOF AUC"], rows)
+    train_page.write(desk, jobs)

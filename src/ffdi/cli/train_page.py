@@ -1,0 +1,42 @@
+"""The page of `ffdi train`, gathered from the folds' logs and OOF tables."""
+
+import pandas as pd
+
+from ffdi.base import console, seal
+from ffdi.cli.desk import Desk
+from ffdi.data.job import Job
+from ffdi.report import page
+from ffdi.report import train as report
+from ffdi.report.provenance import provenance
+from ffdi.train import journal
+
+
+def write(desk: Desk, jobs: list[Job]) -> None:
+    """Members without held-out rows (fold "all") have no curve to show and are left out."""
+    folded = [job for job in jobs if len(job.oof)]
+    names = list(dict.fromkeys(job.member.name for job in folded))
+    members = [_trained(name, [job for job in folded if job.member.name == name]) for name in names]
+    if not members:
+        return
+    inputs = {job.label: seal.digest(job.folder / "done.json") for job in jobs}
+    path = desk.places.report("train")
+    page.write(path, report.page(members, desk.images, provenance("ffdi train", inputs)))
+    console.say(f"page: {path}")
+
+
+def _trained(name: str, jobs: list[Job]) -> report.Trained:
+    logs = {int(job.fold): _log(job) for job in jobs}
+    return report.Trained(name, logs, pd.concat([_oof(job) for job in jobs], ignore_index=True))
+
+
+def _log(job: Job) -> pd.DataFrame:
+    """The journal, closed by the scores of the finished fold: the last epoch is measured by the OOF table itself."""
+    done = seal.read_json(job.folder / "done.json")["scores"]
+    last = {"epoch": float(job.member.epochs), "split": "oof", **done}
+    return pd.concat([journal.frame(job.folder / "log.jsonl"), pd.DataFrame([last])], ignore_index=True)
+
+
+def _oof(job: Job) -> pd.DataFrame:
+    logits = seal.read_table(job.folder / "oof.parquet").groupby("id", as_index=False).logit.mean()
+    frame = job.oof[["id", "relpath", "target"]].merge(logits, on="id", validate="one_to_one")
+    return frame.assign(fold=job.fold)

@@ -1,0 +1,91 @@
+"""A policy compiled to a function of (image, label, key): the same key gives the same pixels, whatever came before.
+
+Every operation draws from a stream of its own, named by its field, so that one more operation, or another probability,
+moves none of the others: trials of a search differ in what they search, and in nothing else.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ffdi.base.keys import Draws
+from ffdi.data import operations
+from ffdi.data.library import Transform
+from ffdi.spec.augment import Augment, Crop, Library, Operation
+
+LABELS = {"real": 0, "fake": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation, bound to its code. `name` is its stream."""
+
+    name: str
+    wish: Operation
+    apply: Callable[[np.ndarray, Any, Draws], np.ndarray]
+
+    def __call__(self, image: np.ndarray, label: int, key: int) -> np.ndarray:
+        if self.wish.on != "all" and LABELS[self.wish.on] != label:
+            return image
+        draw = Draws(key, self.name)
+        return self.apply(image, self.wish, draw) if draw.unit() < self.wish.p else image
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """Call it with (image_HWC uint8 RGB of any size, label 0 real or 1 fake, key) for [size, size, 3] uint8."""
+
+    size: int
+    crop: Step | None
+    steps: tuple[Step, ...]
+
+    def __call__(self, image: np.ndarray, label: int, key: int) -> np.ndarray:
+        if self.crop is not None:
+            image = self.crop(image, label, key)
+        image = operations.fit(image, self.size)  # the whole image, unless the crop has made it already
+        for step in self.steps:
+            image = step(image, label, key)
+        return image
+
+
+def compile(policy: Augment, size: int) -> Augmentation:
+    """Bind every operation that is on (p > 0) to its code. Raises UserError for what albumentations refuses."""
+    steps = [_step(name, wish, size) for name, wish in _operations(policy) if wish.p > 0]
+    crop = next((step for step in steps if isinstance(step.wish, Crop)), None)
+    return Augmentation(size, crop, tuple(step for step in steps if step is not crop))
+
+
+def describe(policy: Augment, size: int = 224) -> dict[str, dict[str, Any]]:
+    """What really runs, by operation in order: every parameter, albumentations' own resolved ones included."""
+    told = {name: wish.model_dump() for name, wish in _operations(policy) if wish.p > 0}
+    for step in compile(policy, size).steps:
+        if isinstance(step.apply, Transform):
+            told[step.name]["resolved"] = step.apply.describe()
+    return told
+
+
+def _operations(policy: Augment) -> Iterator[tuple[str, Operation]]:
+    """(name of its stream, wish) in the order of the fields; the n-th use of a library transform is 'Name.n'."""
+    for field in Augment.model_fields:
+        value = getattr(policy, field)
+        if isinstance(value, Operation):
+            yield field, value
+        elif value:
+            yield from _library(value)
+
+
+def _library(wishes: tuple[Library, ...]) -> Iterator[tuple[str, Library]]:
+    used: Counter[str] = Counter()
+    for wish in wishes:
+        used[wish.transform] += 1
+        yield f"{wish.transform}.{used[wish.transform]}", wish
+
+
+def _step(name: str, wish: Operation, size: int) -> Step:
+    if isinstance(wish, Crop):
+        return Step(name, wish, partial(operations.crop, size=size))
+    return Step(name, wish, operations.OPERATIONS.get(name) or Transform(wish, size))

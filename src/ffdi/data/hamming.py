@@ -1,0 +1,106 @@
+"""The two compiled loops over pairs of hashes. They release the GIL, so plain threads share the work.
+
+Both take a first distance (64 bits) and a second one (`looks`, W words; none: W = 0), and stop when they hold more than
+`limit` pairs. The inner loop only notes positions, without a branch; writing pairs there, into a buffer that may have
+to grow, made it 3.4 times as slow.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """njit, kept on disk where a place for it can be written: compiling takes longer than running."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # "no locator available": package and home are both read-only
+        return njit(nogil=True)(function)
+
+
+@intrinsic
+def _bits(context: Any, word: Any) -> tuple[Any, Any]:
+    """Number of set bits of a uint64: the processor's own instruction, which numba offers under no name."""
+
+    def emit(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), emit
+
+
+@compiled
+def _note(hashes, own, start, stop, distance, noted):  # type: ignore[no-untyped-def]
+    """Put the positions in start..stop that are near `own` into `noted`; returns how many."""
+    count = 0
+    for position in range(start, stop):
+        noted[count] = position
+        count += _bits(own ^ hashes[position]) <= distance
+    return count
+
+
+@compiled
+def _agree(looks_NW, i, j, confirm):  # type: ignore[no-untyped-def]
+    total = 0
+    for word in range(looks_NW.shape[1]):
+        total += _bits(looks_NW[i, word] ^ looks_NW[j, word])
+    return total <= confirm
+
+
+@compiled
+def _seen(difference, radii, band):  # type: ignore[no-untyped-def]
+    """Whether an earlier band has found this pair already."""
+    for earlier in range(band):
+        if _bits((difference >> np.uint64(16 * earlier)) & np.uint64(0xFFFF)) <= radii[earlier]:
+            return True
+    return False
+
+
+@compiled
+def _grown(found):  # type: ignore[no-untyped-def]
+    larger = np.empty((2 * len(found), 2), np.int64)
+    larger[: len(found)] = found
+    return larger
+
+
+@compiled
+def brute(hashes, looks_NW, start, stop, distance, confirm, limit):  # type: ignore[no-untyped-def]
+    """Pairs of a row in start..stop with any later row."""
+    found, count = np.empty((1024, 2), np.int64), 0
+    noted = np.empty(len(hashes), np.int64)
+    for i in range(start, stop):
+        for j in noted[: _note(hashes, hashes[i], i + 1, len(hashes), distance, noted)]:
+            if _agree(looks_NW, i, j, confirm):
+                found = _grown(found) if count == len(found) else found
+                found[count, 0], found[count, 1] = i, j
+                count += 1
+        if count > limit:
+            return found[:count]
+    return found[:count]
+
+
+@compiled
+def bands(hashes, looks_NW, order, starts, masks, radii, band, start, stop, distance, confirm, limit):  # type: ignore[no-untyped-def]
+    """Pairs found by one band: bucket `value` (start..stop) with the buckets `value ^ mask` that are not below it.
+
+    Rows stand sorted by bucket: bucket `value` is starts[value]..starts[value + 1], and `order` has their row numbers.
+    """
+    found, count = np.empty((1024, 2), np.int64), 0
+    noted = np.empty(len(hashes), np.int64)
+    for value in range(start, stop):
+        for mask in masks:
+            other = value ^ mask
+            if other < value:
+                continue
+            for i in range(starts[value], starts[value + 1]):
+                first = i + 1 if mask == 0 else starts[other]
+                for j in noted[: _note(hashes, hashes[i], first, starts[other + 1], distance, noted)]:
+                    if not _seen(hashes[i] ^ hashes[j], radii, band) and _agree(looks_NW, i, j, confirm):
+                        found = _grown(found) if count == len(found) else found
+                        found[count, 0], found[count, 1] = order[i], order[j]
+                        count += 1
+                if count > limit:
+                    return found[:count]
+    return found[:count]

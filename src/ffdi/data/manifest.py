@@ -1,0 +1,95 @@
+"""The manifest: one row a label row of the competition, with everything the scan found out about its image."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ffdi.base import digest as hashing
+from ffdi.base import seal
+from ffdi.base.errors import UserError
+from ffdi.base.paths import Places
+
+if TYPE_CHECKING:
+    import pandera.pandas as pandera
+
+STATUSES = ("ok", "repaired", "quarantined")
+COLUMNS = {
+    "id": "str",  # as in the table; unique within a split
+    "split": "str",
+    "relpath": "str",  # below the competition folder, with /
+    "target": "int8",  # 0 real, 1 fake, -1 unknown
+    "width": "int32",  # pixels, upright; 0 where unknown
+    "height": "int32",
+    "bytes": "int64",
+    "mtime_ns": "int64",
+    "sha256": "str",  # of the file; "" if it could not be read
+    "phash": "uint64",
+    "phash256": "str",  # 64 hex digits; "" without an image
+    "jpeg_q": "int16",  # 1-100; -1 without quantisation tables
+    "sharpness": "float32",  # these three: see `data.features`; 0 without an image
+    "mean_grey": "float32",
+    "colourfulness": "float32",
+    "mode": "str",  # as the file holds it: RGB, L, CMYK, ...; "" without an image
+    "status": "str",
+    "defect": "str",  # "" or names joined by "+"
+}
+
+
+def write(places: Places, manifest: pd.DataFrame, facts: Mapping[str, Any]) -> None:
+    """Check and seal it. Raises ValueError (a bug, not a user's mistake) if it breaks the schema."""
+    seal.write_table(places.manifest, check(manifest), facts)
+
+
+def read(places: Places) -> pd.DataFrame:
+    """Raises UserError if there is none or if it is of another version, CorruptError if it is damaged."""
+    manifest = seal.read_table(places.manifest)
+    if list(manifest.columns) != list(COLUMNS):
+        raise UserError(f"{places.manifest} was written by another version of the kit; run `ffdi scan` again.")
+    return manifest
+
+
+def select(manifest: pd.DataFrame, splits: Iterable[str], usable: bool = True) -> pd.DataFrame:
+    """The rows of some splits; only those with a usable image, unless `usable` is off (prediction wants every row)."""
+    wanted = manifest["split"].isin(list(splits))
+    if usable:
+        wanted &= manifest["status"] != "quarantined"
+    return manifest[wanted].reset_index(drop=True)
+
+
+def digest(manifest: pd.DataFrame) -> str:
+    """What training depends on: the ids, splits, targets, bytes and statuses, in whatever order; not when or where."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pa.large_string()  # Arrow joins and sorts half a million lines in a second; Python takes five
+    columns = [pa.array(manifest[name].astype("str"), text) for name in ("split", "id", "target", "sha256", "status")]
+    lines = pc.binary_join_element_wise(*columns, pa.scalar("\t", text))
+    return hashing.of_bytes("\n".join(lines.take(pc.sort_indices(lines)).to_pylist()).encode())
+
+
+def check(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The manifest with its columns in order and typed. Raises ValueError naming what breaks the schema."""
+    from pandera.errors import SchemaErrors
+
+    typed = manifest.reset_index(drop=True)[list(COLUMNS)].astype(COLUMNS)
+    try:
+        return _schema().validate(typed, lazy=True)
+    except SchemaErrors as error:
+        cases = error.failure_cases[["column", "check", "failure_case"]].drop_duplicates().head(5)
+        raise ValueError(f"not a manifest: {cases.to_dict('records')}") from error
+
+
+def _schema() -> "pandera.DataFrameSchema":
+    import pandera.pandas as pandera
+
+    checks = {
+        "target": pandera.Check.isin([-1, 0, 1]),
+        "jpeg_q": pandera.Check.in_range(-1, 100),
+        "status": pandera.Check.isin(STATUSES),
+        "bytes": pandera.Check.ge(0),
+        "sha256": pandera.Check.str_matches("^([0-9a-f]{64})?$"),
+        "phash256": pandera.Check.str_matches("^([0-9a-f]{64})?$"),
+    }
+    columns = {name: pandera.Column(dtype, checks.get(name)) for name, dtype in COLUMNS.items()}
+    return pandera.DataFrameSchema(columns, strict=True, ordered=True, unique=["split", "id"])

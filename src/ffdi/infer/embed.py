@@ -1,0 +1,44 @@
+"""Features of a pretrained backbone: a third way, beside bytes and hashes, to see that two images are near.
+
+B images of a batch, N rows, D features.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ffdi.base import console
+from ffdi.base.errors import UserError
+from ffdi.data.dataset import TestImages, loader, normalise
+from ffdi.data.order import in_sequence
+from ffdi.model import precision
+from ffdi.model.build import build, data_config
+from ffdi.spec.recipe import Member
+
+BATCH = 32
+SIDE = 224
+
+
+def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int) -> np.ndarray:
+    """float32 [N, D] in the order of `rows` (id, relpath): what the timm `model` hands to its head.
+
+    Raises UserError for an unknown model, missing weights, or an image that cannot be read.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net = build(Member(name="embedding", model=model, image_size=SIDE)).eval()
+    channels_last = precision.wants_channels_last(net)
+    net = precision.place(net, device, channels_last)
+    mean, std, _ = data_config(net)
+    images = TestImages(rows, folder, SIDE)
+    parts = []
+    with torch.inference_mode(), console.progress(f"embed {model}", len(rows)) as meter:
+        for batch in loader(images, in_sequence(len(rows), BATCH), workers, pin=device.type == "cuda"):
+            if batch.unreadable:
+                raise UserError(f"{images.id(batch.unreadable[0])} cannot be read any more; run ffdi scan again.")
+            images_BCHW = normalise(batch.images_BHWC, mean, std, device, channels_last)
+            features_BD = net.forward_head(net.forward_features(images_BCHW), pre_logits=True)
+            parts.append(features_BD.float().cpu().numpy())
+            meter.advance(len(batch.rows_B))
+    return np.concatenate(parts)

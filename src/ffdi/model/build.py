@@ -1,0 +1,118 @@
+"""From a recipe's member to a timm model: every wish checked, no network, the same start for the same seed."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import timm
+import torch
+from timm.data import resolve_data_config
+from timm.models import get_pretrained_cfg, is_model
+from torch import nn
+
+from ffdi.base import keys
+from ffdi.base.errors import UserError
+from ffdi.model import pretrained, size
+from ffdi.model.weights import Source, resolve
+from ffdi.spec.recipe import Member
+
+
+class DataConfig(NamedTuple):
+    """What the pretrained weights expect: mean and std of each channel in 0..1, and how images were resized."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model, where its weights come from, and what had to be adapted to load them (phrases for a log)."""
+
+    model: nn.Module
+    source: Source
+    adapted: tuple[str, ...] = ()
+
+
+def build(member: Member, device: str | torch.device = "cpu", pretrained: bool = True) -> nn.Module:
+    """`prepare`, the model alone, on `device`."""
+    return prepare(member, pretrained=pretrained).model.to(device)
+
+
+def prepare(member: Member, *, pretrained: bool = True, in_chans: int = 3, folder: Path = Path("weights")) -> Built:
+    """The member's model in training mode, on the CPU, with its first weights.
+
+    `pretrained=False` skips them: for a model that is filled from a file of ours next. `folder` holds weight files.
+    Raises UserError for a name, option, size or weights that cannot be.
+    """
+    options = {**_options(member), "in_chans": in_chans}
+    skeleton = _skeleton(member, options)
+    source = resolve(member, folder) if pretrained else Source("none")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(keys.key("init", member.seed))
+        model, adapted = _filled(member, options, source, skeleton)
+    size.check(model, member.image_size)
+    return Built(model, source, adapted)
+
+
+def count_params(model: str, num_classes: int, image_size: int | None = None) -> int:
+    """Parameters of a timm model with this head, counted without memory. Raises UserError for an unknown name."""
+    check_name(model)
+    options = {} if image_size is None else size.options(model, image_size)
+    with torch.device("meta"):
+        made = timm.create_model(model, num_classes=num_classes, **options)
+    return sum(parameter.numel() for parameter in made.parameters())
+
+
+def data_config(model: nn.Module) -> DataConfig:
+    config: Any = resolve_data_config(pretrained_cfg=model.pretrained_cfg)
+    return DataConfig(tuple(config["mean"]), tuple(config["std"]), config["interpolation"])
+
+
+def check_name(model: str) -> None:
+    """Raises UserError, with the nearest names, unless timm has this architecture and this tag."""
+    architecture, _, tag = model.partition(".")
+    if not is_model(architecture):
+        known = timm.list_models()
+        hint = difflib.get_close_matches(architecture, known, n=3) or known[:3]
+        raise UserError(f"timm has no model {architecture!r}; near: {', '.join(hint)}.")
+    try:
+        get_pretrained_cfg(model)
+    except RuntimeError as error:
+        tags = [name.partition(".")[2] for name in timm.list_models(f"{architecture}.*", pretrained=True)]
+        raise UserError(f"timm has no {tag!r} of {architecture}; it has {', '.join(tags) or 'no tags'}.") from error
+
+
+def _filled(
+    member: Member, options: dict[str, Any], source: Source, skeleton: nn.Module
+) -> tuple[nn.Module, tuple[str, ...]]:
+    if source.kind == "none":
+        return timm.create_model(member.model, num_classes=member.num_classes, **options), ()
+    return pretrained.start(member.model, member.num_classes, options, source, skeleton)
+
+
+def _options(member: Member) -> dict[str, Any]:
+    """Only what the recipe asks for: not every network knows every option."""
+    check_name(member.model)
+    rates = {"drop_rate": member.drop_rate, "drop_path_rate": member.drop_path}
+    return {name: rate for name, rate in rates.items() if rate > 0} | size.options(member.model, member.image_size)
+
+
+def _skeleton(member: Member, options: dict[str, Any]) -> nn.Module:
+    """The model on the meta device: names, shapes and stages in milliseconds, and bad options found at once."""
+    fields = {"drop_rate": "drop_rate", "drop_path_rate": "drop_path", "img_size": "image_size"}
+    try:
+        with torch.device("meta"):
+            return timm.create_model(member.model, num_classes=member.num_classes, **options)
+    except TypeError as error:
+        refused = [field for option, field in fields.items() if f"'{option}'" in str(error)]
+        if not refused:
+            raise
+        raise UserError(
+            f"Member {member.name!r}: {member.model} takes no {refused[0]}; remove that key from the recipe."
+        ) from error
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"Member {member.name!r}: {member.model} cannot be built for {member.image_size} px: {error}."
+        ) from error

@@ -1,0 +1,173 @@
+"""What every way to blend promises, whatever it computes. A new method enters METHODS and is held to this."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ffdi.base.errors import UserError
+from ffdi.base.keys import rng
+from ffdi.blend.apply import BLEND, Blended, apply
+from ffdi.blend.members import Predictions, Team
+from ffdi.blend.methods import METHODS, Method
+from ffdi.score.auc import auc
+
+pytestmark = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+
+OOF, VAL, TEST, FOLDS = 60, 20, 25, 3
+CASES = settings(deadline=None, max_examples=60)
+
+
+def rows_of(size: int, name: str) -> pd.DataFrame:
+    ids = pd.Series([f"{name}{i:03d}.jpg" for i in range(size)], dtype="str")
+    target = np.arange(size) % 2 if name != "test" else -1
+    return pd.DataFrame({"id": ids, "relpath": ids, "target": np.int8(target), "imputed": False})
+
+
+def member(name: str, skill: float = 1.0, seed: int = 0, whole: bool = False) -> Predictions:
+    """Logits that know the target by `skill`, each fold model on a scale of its own."""
+    draw = rng("contract", name, seed)
+    fold = np.arange(OOF) // 2 % FOLDS
+    scale = 1 + np.arange(FOLDS)
+    oof = (draw.normal(size=OOF) + skill * (np.arange(OOF) % 2)) * scale[fold] + 4 * fold
+    val = (draw.normal(size=(FOLDS, VAL)) + skill * (np.arange(VAL) % 2)) * scale[:, None]
+    test = draw.normal(size=(FOLDS, TEST)) * scale[:, None]
+    if whole:
+        return Predictions(name, "f" * 64, None, val[:1], test[:1], {})
+    return Predictions(name, "f" * 64, oof, val, test, {})
+
+
+def team_of(*members: Predictions, order: list[int] | None = None) -> Team:
+    oof = rows_of(OOF, "train").assign(split="train", fold=np.int16(np.arange(OOF) // 2 % FOLDS))
+    return Team(members, oof.drop(columns="imputed"), rows_of(VAL, "val"), rows_of(TEST, "test"))
+
+
+def changed(one: Predictions, change: Callable[[np.ndarray], np.ndarray]) -> Predictions:
+    oof = None if one.oof_N is None else change(one.oof_N)
+    return Predictions(one.name, one.spec, oof, change(one.val_KV), change(one.test_KT), one.files)
+
+
+def bits(blended: Blended) -> list[bytes]:
+    frames = (blended.oof, blended.val, blended.test)
+    return [frame[BLEND].to_numpy().tobytes() for frame in frames if BLEND in frame]
+
+
+TRIO = (member("a"), member("b", 0.5), member("c", 1.5))
+
+
+def test_scores_lie_between_0_and_1_and_weights_sum_to_1(method: Method) -> None:
+    blended = apply(team_of(*TRIO), method)
+    for frame in (blended.oof, blended.val, blended.test):
+        assert frame[BLEND].dtype == np.float64
+        assert frame[BLEND].between(0, 1, inclusive="neither").all()
+    assert sum(blended.weights.values()) == pytest.approx(1)
+    assert min(blended.weights.values()) >= 0
+    assert list(blended.weights) == ["a", "b", "c"]
+
+
+@CASES
+@given(st.permutations(range(OOF)), st.permutations(range(TEST)))
+def test_order_of_rows_changes_no_bit(method: Method, oof: list[int], test: list[int]) -> None:
+    """Rows are handed over sorted by id; which row is which is told by the id alone."""
+    team = team_of(*TRIO)
+    moved = Team(
+        tuple(
+            Predictions(one.name, one.spec, one.oof_N[list(oof)], one.val_KV, one.test_KT[:, list(test)], {})
+            for one in TRIO
+            if one.oof_N is not None
+        ),
+        team.oof.iloc[list(oof)].reset_index(drop=True),
+        team.val,
+        team.test.iloc[list(test)].reset_index(drop=True),
+    )
+    there, back = apply(team, method), apply(moved, method)
+    for one, two in ((there.oof, back.oof), (there.test, back.test)):
+        assert (one.set_index("id")[BLEND] == two.set_index("id")[BLEND].loc[one["id"]]).all()
+    assert there.weights == back.weights
+
+
+@CASES
+@given(st.permutations(range(3)))
+def test_order_of_members_changes_no_bit(method: Method, order: list[int]) -> None:
+    there, back = apply(team_of(*TRIO), method), apply(team_of(*[TRIO[i] for i in order]), method)
+    assert bits(there) == bits(back)
+    assert there.weights == back.weights
+
+
+def test_one_member_alone_keeps_its_order(method: Method) -> None:
+    blended = apply(team_of(TRIO[0]), method)
+    assert blended.weights == {"a": 1.0}
+    for fold, rows in blended.oof.groupby("fold"):
+        logits = TRIO[0].oof_N[rows.index] if TRIO[0].oof_N is not None else None
+        assert (np.argsort(rows[BLEND].to_numpy()) == np.argsort(logits)).all(), fold
+
+
+def test_copies_of_one_member_are_that_member(method: Method) -> None:
+    twins = tuple(Predictions(name, "f" * 64, TRIO[0].oof_N, TRIO[0].val_KV, TRIO[0].test_KT, {}) for name in "xyz")
+    alone, together = apply(team_of(TRIO[0]), method), apply(team_of(*twins), method)
+    for one, two in ((alone.oof, together.oof), (alone.test, together.test)):
+        assert two[BLEND].to_numpy() == pytest.approx(one[BLEND].to_numpy(), abs=1e-12)
+
+
+def test_twice_the_same_is_the_same(method: Method) -> None:
+    assert bits(apply(team_of(*TRIO), method)) == bits(apply(team_of(*TRIO), method))
+
+
+def test_better_than_its_members_when_they_err_apart(method: Method) -> None:
+    equals = tuple(member(name, 1.0) for name in "abcdef")
+    blended = apply(team_of(*equals), method)
+    target = blended.oof["target"]
+    members = [auc(target, blended.oof[name]) for name in "abcdef"]
+    assert auc(target, blended.oof[BLEND]) > np.mean(members) + 0.05
+
+
+def test_given_weights_take_the_place_of_found_ones(method: Method) -> None:
+    blended = apply(team_of(*TRIO), method, {"a": 3.0, "c": 1.0})
+    assert blended.weights == {"a": 0.75, "b": 0.0, "c": 0.25}
+    silent = apply(team_of(TRIO[0], TRIO[2]), method, {"a": 3.0, "c": 1.0})
+    assert bits(blended) == bits(silent)
+
+
+def test_an_unreadable_image_gets_the_prior_and_moves_no_other(method: Method) -> None:
+    team = team_of(*TRIO)
+    team.test.loc[4, "imputed"] = True
+    blended = apply(team, method)
+    assert blended.test[BLEND][4] == blended.oof[BLEND].median()
+    odd = [changed(one, lambda logits: np.where(np.arange(logits.shape[-1]) == 4, 1e6, logits)) for one in TRIO]
+    moved = apply(Team(tuple(odd), team.oof, team.val, team.test), method)
+    assert moved.test[BLEND].tolist() == blended.test[BLEND].tolist()
+
+
+def test_all_test_images_unreadable(method: Method) -> None:
+    team = team_of(*TRIO)
+    team.test["imputed"] = True
+    blended = apply(team, method)
+    assert (blended.test[BLEND] == blended.oof[BLEND].median()).all()
+
+
+def test_a_contest_without_validation_rows(method: Method) -> None:
+    team = team_of(*[Predictions(m.name, m.spec, m.oof_N, m.val_KV[:, :0], m.test_KT, {}) for m in TRIO])
+    blended = apply(Team(team.members, team.oof, team.val.iloc[:0], team.test), method)
+    assert len(blended.val) == 0
+    assert BLEND in blended.test
+
+
+def test_members_that_held_no_rows_out_join_the_test(method: Method) -> None:
+    mixed = apply(team_of(*TRIO, member("whole", whole=True)), method)
+    assert mixed.weights["whole"] == pytest.approx(0.25)
+    assert mixed.oof[BLEND].to_numpy() == pytest.approx(apply(team_of(*TRIO), method).oof[BLEND].to_numpy())
+    assert "whole" in mixed.test
+    assert "whole" not in mixed.oof
+    alone = apply(team_of(member("whole", whole=True)), method)
+    assert BLEND not in alone.oof
+    assert alone.test[BLEND].between(0, 1).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_logit_that_is_no_number_is_refused(method: Method, bad: float) -> None:
+    spoiled = changed(TRIO[1], lambda logits: np.where(np.arange(logits.shape[-1]) == 3, bad, logits))
+    with pytest.raises(UserError, match="NaN or infinite"):
+        apply(team_of(TRIO[0], spoiled), method)

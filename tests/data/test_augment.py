@@ -1,0 +1,134 @@
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ffdi.base import keys
+from ffdi.data.augment import compile, describe
+from ffdi.spec.augment import Augment
+from tests.data.test_operations import picture
+
+SIZE = 48
+NONE: dict[str, Any] = {name: False for name in Augment.model_fields if name != "library"}
+NAMES = list(NONE)
+OWN = [name for name in NAMES if name not in ("grid", "motion")]  # without albumentations: quick
+BUSY = Augment(**{name: {"p": 0.5, "on": "all"} for name in OWN if name != "webp"})
+
+
+def apply(policy: Augment, key: int, label: int = 1) -> np.ndarray:
+    return compile(policy, SIZE)(picture(64), label, key)
+
+
+def test_the_same_key_gives_the_same_pixels_whatever_came_before() -> None:
+    policy = compile(BUSY, SIZE)
+    image = picture(64)
+    forwards = [policy(image, 1, key) for key in range(20)]
+    np.random.seed(5)
+    backwards = [policy(image, 1, key) for key in reversed(range(20))][::-1]
+    assert all(np.array_equal(one, two) for one, two in zip(forwards, backwards, strict=True))
+    assert len({result.tobytes() for result in forwards}) == 20
+
+
+def test_it_draws_from_no_global_state() -> None:
+    import random
+
+    before = (np.random.get_state()[1].tolist(), random.getstate())  # type: ignore[index]
+    for key in range(10):
+        apply(BUSY, key)
+    assert (np.random.get_state()[1].tolist(), random.getstate()) == before  # type: ignore[index]
+
+
+def test_a_copy_in_another_process_gives_the_same_pixels() -> None:
+    policy = compile(BUSY, SIZE)
+    copy = pickle.loads(pickle.dumps(policy))
+    for key in range(10):
+        assert np.array_equal(policy(picture(64), 0, key), copy(picture(64), 0, key))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_operation_at_p_0_is_the_identity(name: str) -> None:
+    """Alone it leaves the image as it is, and among others it moves none of their draws."""
+    for key in range(3):
+        assert np.array_equal(apply(Augment(**{**NONE, name: {"p": 0}}), key), apply(Augment(**NONE), key))
+        busy = {field: getattr(BUSY, field) or False for field in NAMES}
+        assert np.array_equal(
+            apply(Augment(**{**busy, name: {"p": 0}}), key), apply(Augment(**{**busy, name: False}), key)
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_operation_at_p_1_is_always_applied(name: str) -> None:
+    policy, plain = Augment(**{**NONE, name: {"p": 1, "on": "all"}}), apply(Augment(**NONE), 0)
+    changed = [not np.array_equal(apply(policy, key), plain) for key in range(10)]
+    assert np.mean(changed) >= 0.9  # a crop, a gamma, a small turn can by chance be the whole
+
+
+def test_a_library_entry_at_p_0_changes_nothing() -> None:
+    entry = {"transform": "CLAHE", "p": 1.0}
+    one = Augment(library=[entry])
+    two = Augment(library=[entry, {"transform": "ISONoise", "p": 0}])
+    assert np.array_equal(apply(one, 3), apply(two, 3))
+    assert not np.array_equal(apply(one, 3), apply(Augment(), 3))
+
+
+def test_two_entries_of_one_transform_draw_apart() -> None:
+    entry = {"transform": "ISONoise", "p": 0.5}
+    policy = compile(Augment(**NONE, library=[entry, entry]), SIZE)
+    first, second = policy.steps
+    image = picture(SIZE)
+    applied = [tuple(not np.array_equal(step(image, 1, key), image) for step in (first, second)) for key in range(40)]
+    assert len(set(applied)) == 4
+
+
+@given(p=st.sampled_from([0.1, 0.3, 0.5, 0.9]), seed=st.integers(0, 2**30))
+@settings(max_examples=10, deadline=None)
+def test_p_is_the_share_of_images(p: float, seed: int) -> None:
+    policy = compile(Augment(**{**NONE, "hflip": {"p": p}}), 2)
+    image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    flipped = [not np.array_equal(policy(image, 0, keys.key(seed, index)), image) for index in range(1500)]
+    assert np.mean(flipped) == pytest.approx(p, abs=0.065)
+
+
+def test_operations_are_applied_independently() -> None:
+    """Streams that shared a draw would flip both ways together."""
+    policy = compile(Augment(**{**NONE, "hflip": {"p": 0.5}, "vflip": {"p": 0.5}}), 2)
+    image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    results = [policy(image, 0, keys.key("t", index)).tobytes() for index in range(2000)]
+    counts = [results.count(kind) for kind in set(results)]
+    assert len(counts) == 4
+    assert min(counts) > 420
+
+
+def test_on_limits_an_operation_to_a_class() -> None:
+    for on, labels in (("fake", {1}), ("real", {0}), ("all", {0, 1, -1})):
+        policy = Augment(**{**NONE, "hflip": {"p": 1, "on": on}})
+        flipped = {
+            label for label in (-1, 0, 1) if not np.array_equal(apply(policy, 0, label), apply(Augment(**NONE), 0))
+        }
+        assert flipped == labels
+
+
+def test_the_label_changes_nothing_unless_the_recipe_says_so() -> None:
+    for key in range(10):
+        assert np.array_equal(apply(Augment(), key, 0), apply(Augment(), key, 1))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 90), (64, 64), (200, 31), (300, 300)])
+def test_any_image_comes_out_at_the_size(shape: tuple[int, int]) -> None:
+    image = np.full((*shape, 3), 90, np.uint8)
+    image.flags.writeable = False
+    for policy in (Augment(), Augment(**NONE), BUSY):
+        result = compile(policy, SIZE)(image, 1, 7)
+        assert (result.shape, result.dtype) == ((SIZE, SIZE, 3), np.uint8)
+
+
+def test_what_runs_is_told_in_order() -> None:
+    policy = Augment(grid={"limit": 0.3}, blur={"p": 0}, library=[{"transform": "CLAHE"}])
+    told = describe(policy, SIZE)
+    assert list(told) == ["crop", "hflip", "grid", "colour", "resize", "noise", "CLAHE.1", "jpeg"]
+    assert told["jpeg"] == {"p": 0.3, "on": "all", "quality": (60, 95)}
+    assert told["grid"]["resolved"]["distort_limit"] == (-0.3, 0.3)
+    assert told["CLAHE.1"]["resolved"]["clip_limit"] == (1.0, 4.0)

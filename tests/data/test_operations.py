@@ -1,0 +1,235 @@
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ffdi.base.keys import Draws
+from ffdi.data import operations
+from ffdi.data.operations import OPERATIONS, crop, fit
+from ffdi.spec import augment as spec
+
+SIZE = 64
+WISHES: dict[str, spec.Operation] = {
+    "hflip": spec.Flip(),
+    "vflip": spec.Flip(),
+    "rot90": spec.Rot90(),
+    "rotate": spec.Rotate(),
+    "colour": spec.Colour(),
+    "gamma": spec.Gamma(),
+    "grey": spec.Grey(),
+    "sharpen": spec.Sharpen(),
+    "blur": spec.Blur(),
+    "resize": spec.Resize(),
+    "noise": spec.Noise(),
+    "cutout": spec.Cutout(),
+    "webp": spec.Webp(),
+    "jpeg": spec.Jpeg(),
+}
+FIXED = {"hflip": 1, "vflip": 1, "grey": 1, "rot90": 3}  # results there can be; the others draw a strength
+Strength = Callable[[float], spec.Operation]
+# From weak to strong: which wish, and the parameters of growing strength.
+STRENGTHS: list[tuple[str, Strength, list[float]]] = [
+    ("rotate", lambda x: spec.Rotate(degrees=(x, x)), [0, 2, 6, 15]),
+    ("colour", lambda x: spec.Colour(brightness=x, contrast=0, saturation=0, hue=0), [0, 0.05, 0.2, 0.5]),
+    ("colour", lambda x: spec.Colour(brightness=0, contrast=x, saturation=0, hue=0), [0, 0.05, 0.2, 0.5]),
+    ("colour", lambda x: spec.Colour(brightness=0, contrast=0, saturation=x, hue=0), [0, 0.1, 0.4, 0.9]),
+    ("colour", lambda x: spec.Colour(brightness=0, contrast=0, saturation=0, hue=x), [0, 5, 20, 60]),
+    ("gamma", lambda x: spec.Gamma(gamma=(x, x)), [1, 1.1, 1.5, 2.5]),
+    ("sharpen", lambda x: spec.Sharpen(amount=(x, x)), [0, 0.3, 1, 3]),
+    ("blur", lambda x: spec.Blur(sigma=(x, x)), [0.3, 0.8, 1.6, 3]),
+    ("resize", lambda x: spec.Resize(factor=(1 / x, 1 / x), interpolation=("linear",)), [1, 1.5, 3, 6]),
+    ("noise", lambda x: spec.Noise(sigma=(x, x)), [0, 1, 4, 16]),
+    ("cutout", lambda x: spec.Cutout(holes=(1, 1), size=(x, x)), [0.05, 0.1, 0.3, 0.6]),
+    ("webp", lambda x: spec.Webp(quality=(100 - int(x), 100 - int(x))), [0, 20, 60, 95]),
+    ("jpeg", lambda x: spec.Jpeg(quality=(100 - int(x), 100 - int(x))), [0, 20, 60, 95]),
+]
+
+
+def picture(size: int = SIZE, seed: int = 3) -> np.ndarray:
+    """Soft shapes and some grain, as a photograph has."""
+    rng = np.random.default_rng(seed)
+    soft = cv2.resize(rng.integers(40, 216, (8, 8, 3), np.uint8), (size, size), interpolation=cv2.INTER_CUBIC)
+    return cv2.add(soft, rng.integers(0, 12, soft.shape, np.uint8))
+
+
+def distance(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one.astype(float) - other).mean())
+
+
+def test_every_operation_of_the_policy_is_covered() -> None:
+    elsewhere = {"crop", "grid", "motion", "library"}
+    assert list(OPERATIONS) == [name for name in spec.Augment.model_fields if name not in elsewhere]
+    assert list(WISHES) == list(OPERATIONS)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("size", [1, 2, 17, SIZE])
+def test_bytes_in_bytes_out(name: str, size: int) -> None:
+    image = picture(size)
+    before = image.copy()
+    image.flags.writeable = False
+    for key in range(8):
+        result = OPERATIONS[name](image, WISHES[name], Draws(key, name))
+        assert (result.dtype, result.shape) == (image.dtype, image.shape)
+        assert result.flags.c_contiguous
+    assert np.array_equal(image, before)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_the_same_draws_give_the_same_pixels_and_others_do_not(name: str) -> None:
+    image = picture()
+    results = [OPERATIONS[name](image, WISHES[name], Draws(key, name)) for key in [*range(12), *range(12)]]
+    assert all(np.array_equal(one, two) for one, two in zip(results[:12], results[12:], strict=True))
+    kinds = len({result.tobytes() for result in results})
+    assert kinds == FIXED[name] if name in FIXED else kinds >= 6
+
+
+@pytest.mark.parametrize(("name", "strength", "values"), STRENGTHS)
+def test_more_strength_changes_more(name: str, strength: Strength, values: list[float]) -> None:
+    image = picture()
+    means = [
+        np.mean([distance(OPERATIONS[name](image, strength(value), Draws(key, name)), image) for key in range(8)])
+        for value in values
+    ]
+    assert means == sorted(means)
+    assert means[-1] > means[0] + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "strength", "values"),
+    [case for case in STRENGTHS if case[2][0] in (0, 1) and case[0] not in ("webp", "jpeg")],
+)
+def test_no_strength_is_no_change(name: str, strength: Strength, values: list[float]) -> None:
+    image = picture()
+    result = OPERATIONS[name](image, strength(values[0]), Draws(1, name))
+    assert np.array_equal(result, image)
+
+
+def test_flips_and_turns_move_pixels_and_change_none() -> None:
+    image = picture()
+    assert np.array_equal(OPERATIONS["hflip"](image, WISHES["hflip"], Draws(0, "")), image[:, ::-1])
+    assert np.array_equal(OPERATIONS["vflip"](image, WISHES["vflip"], Draws(0, "")), image[::-1])
+    turned = {OPERATIONS["rot90"](image, WISHES["rot90"], Draws(key, "")).tobytes() for key in range(20)}
+    assert turned == {np.rot90(image, k).tobytes() for k in (1, 2, 3)}
+
+
+def test_rotate_on_black_shows_black_corners_and_reflect_none() -> None:
+    image = np.full((SIZE, SIZE, 3), 200, np.uint8)
+    black = OPERATIONS["rotate"](image, spec.Rotate(degrees=(30, 30), border="black"), Draws(0, ""))
+    mirrored = OPERATIONS["rotate"](image, spec.Rotate(degrees=(30, 30)), Draws(0, ""))
+    assert (black[0, 0] == 0).all()
+    assert (black[SIZE // 2, SIZE // 2] == 200).all()
+    assert (mirrored == 200).all()
+
+
+def test_hue_and_saturation_leave_grey_grey() -> None:
+    grey = np.repeat(np.arange(0, 256, 4, dtype=np.uint8), 3).reshape(8, 8, 3)
+    wish = spec.Colour(brightness=0, contrast=0, saturation=1, hue=180)
+    for key in range(10):
+        assert np.abs(OPERATIONS["colour"](grey, wish, Draws(key, "")).astype(int) - grey).max() <= 1
+
+
+def test_contrast_turns_about_mid_grey() -> None:
+    flat = np.full((4, 4, 3), 128, np.uint8)
+    wish = spec.Colour(brightness=0, contrast=1, saturation=0, hue=0)
+    results = [OPERATIONS["colour"](flat, wish, Draws(key, "")) for key in range(10)]
+    assert max(np.abs(result.astype(int) - 128).max() for result in results) <= 1
+
+
+def test_noise_has_the_asked_spread_and_no_offset() -> None:
+    flat = np.full((128, 128, 3), 128, np.uint8)
+    for sigma in (2.0, 10.0):
+        wish = spec.Noise(sigma=(sigma, sigma))
+        added = [OPERATIONS["noise"](flat, wish, Draws(key, "")).astype(float) - 128 for key in range(10)]
+        assert np.std(added) == pytest.approx(sigma, rel=0.05)
+        assert np.mean(added) == pytest.approx(0, abs=0.1)
+
+
+def test_noise_saturates_instead_of_wrapping() -> None:
+    for value in (0, 255):
+        flat = np.full((SIZE, SIZE, 3), value, np.uint8)
+        noisy = OPERATIONS["noise"](flat, spec.Noise(sigma=(100, 100)), Draws(1, "")).astype(int)
+        assert ((noisy == value).mean()) == pytest.approx(0.5, abs=0.05)
+
+
+def test_noise_runs_over_its_whole_range_of_levels() -> None:
+    flat = np.full((SIZE, SIZE, 3), 128, np.uint8)
+    wish = spec.Noise(sigma=(1, 9))
+    spreads = [OPERATIONS["noise"](flat, wish, Draws(key, "")).std() for key in range(200)]
+    assert min(spreads) == pytest.approx(1, abs=0.2)
+    assert max(spreads) == pytest.approx(9, abs=0.5)
+
+
+@pytest.mark.parametrize(("fill", "within"), [("black", (0, 0)), ("mean", (90, 110)), ("noise", (0, 255))])
+def test_cutout_paints_one_rectangle_of_the_asked_size(fill: Any, within: tuple[int, int]) -> None:
+    image = np.full((100, 100, 3), 100, np.uint8)
+    image[::2] = 101
+    wish = spec.Cutout(holes=(1, 1), size=(0.3, 0.3), fill=fill)
+    result = OPERATIONS["cutout"](image, wish, Draws(5, ""))
+    changed = (result != image).any(axis=2)
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    assert rows[-1] - rows[0] + 1 in (29, 30)
+    assert columns[-1] - columns[0] + 1 == 30
+    hole = result[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    assert within[0] <= hole.min() <= hole.max() <= within[1]
+    assert np.std(hole) > 50 or fill != "noise"
+
+
+def test_jpeg_is_what_another_decoder_reads() -> None:
+    import io
+
+    import simplejpeg
+    from PIL import Image
+
+    image = picture()
+    ours = OPERATIONS["jpeg"](image, spec.Jpeg(quality=(50, 50)), Draws(0, ""))
+    data = simplejpeg.encode_jpeg(image, 50, colorspace="RGB", colorsubsampling="420")
+    assert np.array_equal(ours, np.asarray(Image.open(io.BytesIO(data))))
+
+
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.integers(0, 2**60))
+@settings(max_examples=150, deadline=None)
+def test_a_crop_of_any_image_has_the_size(height: int, width: int, size: int, key: int) -> None:
+    image = np.zeros((height, width, 3), np.uint8)
+    wish = spec.Crop(scale=(0.05, 1), ratio=(0.3, 3), interpolation=("nearest", "linear", "area", "cubic", "lanczos"))
+    assert crop(image, wish, Draws(key, ""), size).shape == (size, size, 3)
+    assert fit(image, size).shape == (size, size, 3)
+
+
+def test_a_crop_takes_the_asked_area_and_every_place() -> None:
+    rows, columns = np.mgrid[:100, :100].astype(np.uint8)
+    image = np.dstack([rows, columns, rows])
+    wish = spec.Crop(scale=(0.25, 0.25), ratio=(1, 1), interpolation=("nearest",))
+    corners = [crop(image, wish, Draws(key, ""), 50)[[0, -1], [0, -1], :2] for key in range(300)]
+    assert {(high - low).tolist() == [49, 49] for low, high in corners} == {True}
+    tops = [int(low[0]) for low, _ in corners]
+    assert min(tops) <= 2
+    assert max(tops) >= 48
+    assert np.mean(tops) == pytest.approx(25, abs=3)
+
+
+def test_a_whole_crop_is_the_fitted_image() -> None:
+    image = picture(100)
+    wish = spec.Crop(scale=(1, 1), ratio=(1, 1))
+    assert np.array_equal(crop(image, wish, Draws(3, ""), 64), fit(image, 64))
+    assert fit(image, 100) is image
+
+
+def test_reducing_does_not_alias() -> None:
+    """A pattern of one pixel averages to grey, where plain bilinear would pick stripes."""
+    stripes = np.zeros((512, 512, 3), np.uint8)
+    stripes[:, ::2] = 255
+    reduced = fit(stripes, 200)
+    assert reduced.min() >= 126
+    assert reduced.max() <= 129
+    assert fit(picture(511), 100).shape == (100, 100, 3)
+
+
+def test_the_noise_bank_is_the_same_in_every_process() -> None:
+    bank = operations._noise_bank(1.0, 6.0, 12)
+    operations._noise_bank.cache_clear()
+    assert np.array_equal(bank, operations._noise_bank(1.0, 6.0, 12))

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ffdi.base.errors import UserError
+from ffdi.data.order import Order, epoch_length, epoch_order, in_sequence, steps_per_epoch
+
+SEEDS = st.integers(0, 2**31)
+EPOCHS = st.integers(0, 50)
+
+
+@st.composite
+def both_classes(draw: st.DrawFn) -> np.ndarray:
+    targets = [0, 1, *draw(st.lists(st.integers(0, 1), max_size=60))]
+    return np.array(draw(st.permutations(targets)), np.int8)
+
+
+@given(st.integers(1, 200), SEEDS, EPOCHS)
+def test_a_plain_epoch_is_a_permutation(n: int, seed: int, epoch: int) -> None:
+    order = epoch_order(np.zeros(n), seed, epoch)
+    assert order.dtype == np.int64
+    assert sorted(order) == list(range(n)) == list(range(epoch_length(np.zeros(n))))
+
+
+def test_epochs_and_seeds_have_orders_of_their_own() -> None:
+    targets = np.arange(40) % 2
+    for balance in (False, True):
+        orders = {epoch_order(targets, seed, epoch, balance).tobytes() for seed in range(5) for epoch in range(5)}
+        assert len(orders) == 25
+
+
+def test_an_epoch_given_as_numpy_number_is_the_same_epoch() -> None:
+    targets = np.arange(40) % 2
+    for balance in (False, True):
+        assert (epoch_order(targets, 1, 3, balance) == epoch_order(targets, 1, np.int64(3), balance)).all()  # type: ignore[arg-type]
+
+
+@given(both_classes(), SEEDS, EPOCHS)
+def test_a_balanced_epoch_is_half_and_half_with_the_whole_rarer_class(
+    targets: np.ndarray, seed: int, epoch: int
+) -> None:
+    order = epoch_order(targets, seed, epoch, balance=True)
+    rarer = min(np.bincount(targets))
+    assert len(order) == epoch_length(targets, balance=True) == 2 * rarer
+    assert len(set(order)) == len(order)
+    assert targets[order].sum() == rarer
+    few = int(np.bincount(targets).argmin())
+    assert set(np.flatnonzero(targets == few)) <= set(order) or (targets == few).sum() > rarer
+
+
+@given(both_classes(), SEEDS, st.integers(0, 5))
+def test_the_commoner_class_has_its_turn_before_anything_repeats(targets: np.ndarray, seed: int, cycle: int) -> None:
+    counts = np.bincount(targets)
+    epochs = max(counts) // min(counts)
+    many = int(counts.argmax())
+    seen = [
+        row
+        for epoch in range(cycle * epochs, (cycle + 1) * epochs)
+        for row in epoch_order(targets, seed, epoch, balance=True)
+        if targets[row] == many
+    ]
+    assert len(seen) == len(set(seen)) == epochs * min(counts)
+
+
+@pytest.mark.parametrize("targets", [[0, 0, 0], [1, 1]])
+def test_one_class_cannot_be_balanced(targets: list[int]) -> None:
+    with pytest.raises(UserError, match="needs both classes"):
+        epoch_order(np.array(targets), 0, 0, balance=True)
+    with pytest.raises(UserError, match="needs both classes"):
+        Order(np.array(targets), 2, 0, balance=True).steps_per_epoch  # noqa: B018
+
+
+def test_nothing_to_train_on_is_said() -> None:
+    with pytest.raises(UserError, match="no image to train on"):
+        Order(np.array([]), 2, 0)
+
+
+@given(st.integers(1, 300), st.integers(1, 40))
+def test_steps_per_epoch(images: int, batch: int) -> None:
+    assert steps_per_epoch(images, batch, drop_last=False) == -(-images // batch)
+    assert steps_per_epoch(images, batch) == max(1, images // batch)
+
+
+@given(both_classes(), st.integers(1, 9), SEEDS, st.booleans(), st.booleans(), st.integers(0, 30))
+def test_a_run_can_begin_at_any_step(
+    targets: np.ndarray, batch: int, seed: int, balance: bool, drop_last: bool, begin: int
+) -> None:
+    order = Order(targets, batch, seed, balance, drop_last)
+    whole = list(order.batches(0, 40))
+    resumed = list(order.batches(begin, 40))
+    assert len(resumed) == 40 - begin
+    for (epoch, rows), (other_epoch, other_rows) in zip(whole[begin:], resumed, strict=True):
+        assert epoch == other_epoch
+        assert rows.tolist() == other_rows.tolist()
+
+
+@given(both_classes(), st.integers(1, 9), SEEDS, st.booleans())
+def test_the_batches_of_an_epoch_are_its_order_cut_up(
+    targets: np.ndarray, batch: int, seed: int, drop_last: bool
+) -> None:
+    order = Order(targets, batch, seed, drop_last=drop_last)
+    steps = order.steps_per_epoch
+    for epoch in range(3):
+        cut = list(order.batches(epoch * steps, (epoch + 1) * steps))
+        assert {number for number, _ in cut} == {epoch}
+        rows = np.concatenate([rows for _, rows in cut])
+        assert rows.tolist() == epoch_order(targets, seed, epoch)[: len(rows)].tolist()
+        assert len(rows) == min(len(targets), steps * batch)
+
+
+def test_in_sequence_is_every_row_once() -> None:
+    assert list(in_sequence(5, 2)) == [[(0, 0), (1, 0)], [(2, 0), (3, 0)], [(4, 0)]]
+    assert list(in_sequence(0, 2)) == []

@@ -1,0 +1,33 @@
+import socket
+from typing import Any
+
+import pytest
+import torch
+
+from ffdi.spec.recipe import Member
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Any:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every attempt to connect or look up a name fails, and is listed."""
+    attempts: list[Any] = []
+
+    def refuse(*args: Any, **_: Any) -> None:
+        attempts.append(args)
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    return attempts
+
+
+def member(model: str = "test_resnet", **fields: Any) -> Member:
+    return Member(**{"name": "m", "model": model, "weights": "none", "image_size": 64, **fields})

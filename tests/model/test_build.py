@@ -1,0 +1,108 @@
+import pytest
+import timm
+import torch
+
+from ffdi.base.errors import UserError
+from ffdi.model import build, size
+from tests.model.conftest import member
+
+SMALL = ("test_resnet", "test_vit", "test_efficientnet", "test_convnext")
+
+
+@pytest.mark.parametrize("model", SMALL)
+@pytest.mark.parametrize("classes", [1, 2])
+def test_head_and_size_are_the_recipes(model: str, classes: int) -> None:
+    net = build.build(member(model, num_classes=classes, image_size=64)).eval()
+    assert net(torch.zeros(2, 3, 64, 64)).shape == (2, classes)
+
+
+def test_start_depends_on_the_seed_alone() -> None:
+    before = torch.get_rng_state()
+    first, again, other = (build.build(member("test_vit", seed=seed)).state_dict() for seed in (3, 3, 4))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["patch_embed.proj.weight"], other["patch_embed.proj.weight"])
+
+
+def test_rates_reach_the_model() -> None:
+    net = build.build(member("test_vit", drop_rate=0.25, drop_path=0.5))
+    rates = [module.p for module in net.modules() if isinstance(module, torch.nn.Dropout)]
+    paths = [module.drop_prob for module in net.modules() if type(module).__name__ == "DropPath"]
+    assert max(rates) == 0.25
+    assert max(paths) == 0.5
+
+
+def test_a_model_without_drop_path_says_so() -> None:
+    with pytest.raises(UserError, match=r"vgg11 takes no drop_path; remove"):
+        build.prepare(member("vgg11", drop_path=0.1))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("resnet_18", "resnet18"),
+        ("test_vitt", "test_vit"),
+        ("resnet18.a1_in2k", "a1_in1k"),
+        ("test_vit.x", "r160_in1k"),
+    ],
+)
+def test_unknown_name_brings_the_nearest(name: str, hint: str) -> None:
+    with pytest.raises(UserError, match=hint):
+        build.build(member(name))
+
+
+def test_a_size_the_model_cannot_take_is_refused_when_built() -> None:
+    with pytest.raises(UserError, match=r"test_vit cannot take images of 70 px.*patch size"):
+        build.build(member("test_vit", image_size=70))
+
+
+@pytest.mark.parametrize(("model", "classes"), [("test_resnet", 1), ("test_vit", 2), ("test_convnext", 1000)])
+def test_parameters_are_those_of_the_real_model(model: str, classes: int) -> None:
+    real = timm.create_model(model, num_classes=classes)
+    assert build.count_params(model, classes) == sum(parameter.numel() for parameter in real.parameters())
+
+
+def test_a_giant_is_counted_without_its_memory() -> None:
+    """1.8 billion parameters would be 7 GB."""
+    assert build.count_params("vit_giant_patch14_clip_224", 1) > 900_000_000
+
+
+def test_position_embeddings_count_at_the_size_of_the_recipe() -> None:
+    at_160, at_320 = (build.count_params("test_vit", 1, image_size=pixels) for pixels in (160, 320))
+    assert at_320 - at_160 == (20 * 20 - 10 * 10) * 64
+
+
+def test_data_config_is_that_of_the_weights() -> None:
+    config = build.data_config(build.build(member("tf_efficientnet_lite0", weights="auto")))
+    assert config == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic")
+
+
+class TestAtSize:
+    def test_a_free_model_is_itself(self) -> None:
+        net = build.build(member("test_resnet"))
+        assert size.at_size(net, 96) is net
+
+    @pytest.mark.parametrize("model", ["test_vit", "test_vit_relpos", "test_coatnet"])
+    def test_a_fixed_model_is_resampled_and_left_alone(self, model: str) -> None:
+        net = build.build(member(model, image_size=64))
+        before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+        larger = size.at_size(net, 96)
+        assert larger.eval()(torch.zeros(1, 3, 96, 96)).shape == (1, 1)
+        assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+        assert size.at_size(net, 64) is net
+        assert net.training
+
+    def test_it_equals_timm_at_that_size(self) -> None:
+        """A ViT trained at 64 and shown at 96: timm's own dynamic resize gives the same logits."""
+        net = build.build(member("test_vit", image_size=64))
+        dynamic = timm.create_model("test_vit", img_size=64, num_classes=1, dynamic_img_size=True)
+        dynamic.load_state_dict(net.state_dict())
+        images = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            given, wanted = size.at_size(net, 96).eval()(images), dynamic.eval()(images)
+        torch.testing.assert_close(given, wanted, rtol=0, atol=1e-5)
+
+    def test_a_model_that_cannot_is_refused(self) -> None:
+        net = build.build(member("levit_128s", image_size=224))
+        with pytest.raises(UserError, match=r"levit_128s cannot take images of 256 px"):
+            size.at_size(net, 256)

@@ -1,0 +1,143 @@
+"""A small contest with every table that the pages are made from; its images are those of the embedded sample."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ffdi
+from ffdi.base import digest, keys
+from ffdi.data.audit import Audit, audit
+from ffdi.data.hashes import hash_many
+from ffdi.report.train import Trained
+from ffdi.score.auc import auc, tpr_at_fpr
+from ffdi.score.interval import delong
+
+FOLDS = 5
+LAYOUT = {
+    "train": ("phase1/trainset_label.txt", "phase1/trainset"),
+    "val": ("phase1/valset_label.txt", "phase1/valset"),
+    "test": ("phase2/testset1_seen_nolabel.txt", "phase2/testset1_seen"),
+}
+
+
+@pytest.fixture(scope="session")
+def folder() -> Path:
+    return Path(ffdi.__path__[0]) / "sample"
+
+
+@pytest.fixture(scope="session")
+def manifest(folder: Path) -> pd.DataFrame:
+    """The sample's manifest: real files, sizes and hashes, made-up qualities."""
+    rows = pd.concat([_split(folder, name) for name in LAYOUT], ignore_index=True)
+    rng = keys.rng("report", "manifest")
+    fake = (rows["target"] == 1).to_numpy()
+    rows["jpeg_q"] = np.where(rng.random(len(rows)) < 0.05, -1, rng.choice([88, 92, 95], len(rows))).astype(np.int16)
+    rows["sharpness"] = rng.lognormal(5 + 0.25 * fake, 0.5).astype(np.float32)
+    short, long = hash_many((folder / path).read_bytes() for path in rows["relpath"])
+    rows["phash"], rows["phash256"] = short, ["".join(f"{word:016x}" for word in words) for words in long]
+    rows["mean_grey"], rows["colourfulness"] = rng.normal(118, 20, (2, len(rows))).astype(np.float32)
+    rows["mode"], rows["status"], rows["defect"] = "RGB", "ok", ""
+    rows.loc[3, ["status", "defect"]] = ["repaired", "exif_rotated"]
+    rows.loc[7, ["status", "defect"]] = ["quarantined", "truncated"]
+    return rows
+
+
+def _split(folder: Path, name: str) -> pd.DataFrame:
+    table, images = LAYOUT[name]
+    rows = pd.read_csv(folder / table).rename(columns={"img_name": "id"})
+    rows["split"] = name
+    rows["relpath"] = f"{images}/" + rows["id"]
+    rows["target"] = rows["target"].astype(np.int8) if "target" in rows else np.int8(-1)
+    rows["width"] = rows["height"] = np.int32(160)
+    rows["bytes"] = [(folder / path).stat().st_size for path in rows["relpath"]]
+    rows["sha256"] = [digest.of_bytes(path.encode()) for path in rows["relpath"]]
+    return rows
+
+
+@pytest.fixture(scope="session")
+def paired(manifest: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """The manifest with the pair of each image, as the sample's own list has it, as `group`."""
+    truth = pd.concat([pd.read_csv(folder / "truth/pairs.csv"), pd.read_csv(folder / "truth/test_labels.csv")])
+    group = manifest["id"].map(truth.drop_duplicates("img_name").set_index("img_name")["pair"])
+    return manifest.assign(group=group.astype(np.int64))
+
+
+@pytest.fixture(scope="session")
+def folds(paired: pd.DataFrame) -> pd.DataFrame:
+    rows = paired[(paired["split"] == "train") & (paired["status"] != "quarantined")]
+    number = rows["group"].rank(method="dense").astype(np.int64) % FOLDS
+    return rows[["id", "split", "group"]].assign(fold=number.astype(np.int16)).reset_index(drop=True)
+
+
+@pytest.fixture(scope="session")
+def audited(manifest: pd.DataFrame) -> Audit:
+    return audit(manifest)
+
+
+@pytest.fixture(scope="session")
+def members(paired: pd.DataFrame, folds: pd.DataFrame) -> list[Trained]:
+    return [trained(name, paired, folds, skill) for name, skill in (("lite0-112", 2.2), ("lite1-128", 2.6))]
+
+
+def trained(name: str, manifest: pd.DataFrame, folds: pd.DataFrame, skill: float, epochs: int = 6) -> Trained:
+    """A member whose logits separate the classes by `skill` standard deviations."""
+    rng = keys.rng("report", name)
+    oof = folds.merge(manifest[["id", "split", "relpath", "target"]], on=["id", "split"])
+    shared = keys.rng("report", "hardness").normal(size=len(oof))
+    noise = 0.6 * shared + 0.8 * rng.normal(size=len(oof))
+    oof["logit"] = ((oof["target"] - 0.5) * skill + noise + 0.4 * oof["fold"]).astype(np.float32)
+    return Trained(name, {fold: log(rng, epochs) for fold in range(FOLDS)}, oof.drop(columns=["group", "split"]))
+
+
+def log(rng: np.random.Generator, epochs: int, lines: int = 4) -> pd.DataFrame:
+    """The lines of one fold's log as training writes them."""
+    done = np.arange(1, lines * epochs + 1) / lines
+    train = pd.DataFrame({
+        "split": "train", "epoch": done, "loss": 0.15 + 0.55 * np.exp(-done / 1.5) + rng.normal(0, 0.015, len(done)),
+        "lr": 1e-3 * np.minimum(done, 0.5 * (1 + np.cos(np.pi * done / epochs))),
+        "images_per_second": rng.normal(61, 2, len(done)),
+    })  # fmt: skip
+    ends = np.arange(1, epochs + 1)
+    oof = pd.DataFrame({
+        "split": "oof", "epoch": ends, "loss": 0.3 + 0.4 * np.exp(-ends / 1.2) + rng.normal(0, 0.02, epochs),
+        "auc": 0.96 - 0.3 * np.exp(-ends / 1.1) + rng.normal(0, 0.006, epochs),
+    })  # fmt: skip
+    return pd.concat([train, oof], ignore_index=True)
+
+
+@pytest.fixture(scope="session")
+def scores(members: list[Trained]) -> pd.DataFrame:
+    """OOF ranks by member and of their mean, as the blend page wants them."""
+    frame = members[0].oof[["id", "relpath", "target"]].copy()
+    for member in members:
+        frame[member.name] = member.score()
+    frame["blend"] = frame[[member.name for member in members]].mean(axis=1)
+    return frame
+
+
+@pytest.fixture(scope="session")
+def fold_aucs(members: list[Trained], scores: pd.DataFrame) -> pd.DataFrame:
+    fold = members[0].oof["fold"]
+    rows = [
+        {"name": name, "fold": number, "auc": auc(part["target"], part[name])}
+        for name in ("blend", *(member.name for member in members))
+        for number, part in scores.groupby(fold)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="session")
+def summary(scores: pd.DataFrame, fold_aucs: pd.DataFrame) -> pd.DataFrame:
+    """The table of the blend and its members."""
+    rows = []
+    for name in scores.columns.drop(["id", "relpath", "target"]):
+        found, folds = delong(scores["target"], scores[name]), fold_aucs.loc[fold_aucs["name"] == name, "auc"]
+        rates = {f"tpr_{rate:g}": tpr_at_fpr(scores["target"], scores[name], rate) for rate in (1e-2, 5e-3, 1e-3)}
+        weight = np.nan if name == "blend" else 0.5
+        rows.append({
+            "name": name, "weight": weight, "mean": folds.mean(), "sd": folds.std(), "auc": found.value,
+            "low": found.low, "high": found.high, "val_auc": found.value + 0.01, **rates,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
