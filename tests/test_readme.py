@@ -1,5 +1,6 @@
 """Every command of the README is one that exists and is understood."""
 
+import itertools
 import re
 import shlex
 import subprocess
@@ -38,12 +39,13 @@ def test_the_command_line_knows_its_verbs_and_options(command: str) -> None:
         assert option in shown.output
     for path in (Path(word) for word in arguments if word.endswith(".toml")):
         load_recipe(ROOT / path)
-    for word, value in zip(arguments, arguments[1:], strict=False):
+    for word, value in itertools.pairwise(arguments):
         assert word != "--until" or parse_until(value, 0.0)
 
 
 def test_every_room_and_file_it_names_is_there() -> None:
-    for name in re.findall(r"`((?:src|tests|ensembles)/[\w./-]+)`", README) + re.findall(r"\]\((\.github/[^)]+)\)", README):
+    names = re.findall(r"`((?:src|tests|ensembles)/[\w./-]+)`", README)
+    for name in names + re.findall(r"\]\((\.github/[^)]+)\)", README):
         assert (ROOT / name).exists(), name
     packages = {path.name for path in (ROOT / "src/ffdi").iterdir() if (path / "__init__.py").exists()}
     assert set(re.findall(r"^\| \d \| `(\w+)`", README, re.M)) == packages

@@ -1,6 +1,7 @@
 """What every way to blend promises, whatever it computes. A new method enters METHODS and is held to this."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from ffdi.base.errors import UserError
 from ffdi.base.keys import rng
 from ffdi.blend.apply import BLEND, Blended, apply
 from ffdi.blend.members import Predictions, Team
-from ffdi.blend.methods import METHODS, Method
+from ffdi.blend.methods import METHODS, Array, Method
 from ffdi.score.auc import auc
 
 pytestmark = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
@@ -31,8 +32,8 @@ def member(name: str, skill: float = 1.0, seed: int = 0, whole: bool = False) ->
     """Logits that know the target by `skill`, each fold model on a scale of its own."""
     draw = rng("contract", name, seed)
     fold = np.arange(OOF) // 2 % FOLDS
-    scale = 1 + np.arange(FOLDS)
-    oof = (draw.normal(size=OOF) + skill * (np.arange(OOF) % 2)) * scale[fold] + 4 * fold
+    scale = 1.0 + np.arange(FOLDS)
+    oof = (draw.normal(size=OOF) + skill * (np.arange(OOF) % 2)) * scale[fold] + 4.0 * fold
     val = (draw.normal(size=(FOLDS, VAL)) + skill * (np.arange(VAL) % 2)) * scale[:, None]
     test = draw.normal(size=(FOLDS, TEST)) * scale[:, None]
     if whole:
@@ -40,14 +41,19 @@ def member(name: str, skill: float = 1.0, seed: int = 0, whole: bool = False) ->
     return Predictions(name, "f" * 64, oof, val, test, {})
 
 
-def team_of(*members: Predictions, order: list[int] | None = None) -> Team:
+def team_of(*members: Predictions) -> Team:
     oof = rows_of(OOF, "train").assign(split="train", fold=np.int16(np.arange(OOF) // 2 % FOLDS))
     return Team(members, oof.drop(columns="imputed"), rows_of(VAL, "val"), rows_of(TEST, "test"))
 
 
-def changed(one: Predictions, change: Callable[[np.ndarray], np.ndarray]) -> Predictions:
+def changed(one: Predictions, change: Callable[[Array], Array]) -> Predictions:
     oof = None if one.oof_N is None else change(one.oof_N)
-    return Predictions(one.name, one.spec, oof, change(one.val_KV), change(one.test_KT), one.files)
+    return replace(one, oof_N=oof, val_KV=change(one.val_KV), test_KT=change(one.test_KT))
+
+
+def logits_of(one: Predictions) -> Array:
+    assert one.oof_N is not None
+    return one.oof_N
 
 
 def bits(blended: Blended) -> list[bytes]:
@@ -71,14 +77,9 @@ def test_scores_lie_between_0_and_1_and_weights_sum_to_1(method: Method) -> None
 @CASES
 @given(st.permutations(range(OOF)), st.permutations(range(TEST)))
 def test_order_of_rows_changes_no_bit(method: Method, oof: list[int], test: list[int]) -> None:
-    """Rows are handed over sorted by id; which row is which is told by the id alone."""
     team = team_of(*TRIO)
     moved = Team(
-        tuple(
-            Predictions(one.name, one.spec, one.oof_N[list(oof)], one.val_KV, one.test_KT[:, list(test)], {})
-            for one in TRIO
-            if one.oof_N is not None
-        ),
+        tuple(replace(one, oof_N=logits_of(one)[list(oof)], test_KT=one.test_KT[:, list(test)]) for one in TRIO),
         team.oof.iloc[list(oof)].reset_index(drop=True),
         team.val,
         team.test.iloc[list(test)].reset_index(drop=True),
@@ -101,12 +102,11 @@ def test_one_member_alone_keeps_its_order(method: Method) -> None:
     blended = apply(team_of(TRIO[0]), method)
     assert blended.weights == {"a": 1.0}
     for fold, rows in blended.oof.groupby("fold"):
-        logits = TRIO[0].oof_N[rows.index] if TRIO[0].oof_N is not None else None
-        assert (np.argsort(rows[BLEND].to_numpy()) == np.argsort(logits)).all(), fold
+        assert (np.argsort(rows[BLEND].to_numpy()) == np.argsort(logits_of(TRIO[0])[rows.index])).all(), fold
 
 
 def test_copies_of_one_member_are_that_member(method: Method) -> None:
-    twins = tuple(Predictions(name, "f" * 64, TRIO[0].oof_N, TRIO[0].val_KV, TRIO[0].test_KT, {}) for name in "xyz")
+    twins = tuple(replace(TRIO[0], name=name) for name in "xyz")
     alone, together = apply(team_of(TRIO[0]), method), apply(team_of(*twins), method)
     for one, two in ((alone.oof, together.oof), (alone.test, together.test)):
         assert two[BLEND].to_numpy() == pytest.approx(one[BLEND].to_numpy(), abs=1e-12)
@@ -136,7 +136,7 @@ def test_an_unreadable_image_gets_the_prior_and_moves_no_other(method: Method) -
     team.test.loc[4, "imputed"] = True
     blended = apply(team, method)
     assert blended.test[BLEND][4] == blended.oof[BLEND].median()
-    odd = [changed(one, lambda logits: np.where(np.arange(logits.shape[-1]) == 4, 1e6, logits)) for one in TRIO]
+    odd = [replace(one, test_KT=np.where(np.arange(TEST) == 4, 1e6, one.test_KT)) for one in TRIO]
     moved = apply(Team(tuple(odd), team.oof, team.val, team.test), method)
     assert moved.test[BLEND].tolist() == blended.test[BLEND].tolist()
 
@@ -149,7 +149,7 @@ def test_all_test_images_unreadable(method: Method) -> None:
 
 
 def test_a_contest_without_validation_rows(method: Method) -> None:
-    team = team_of(*[Predictions(m.name, m.spec, m.oof_N, m.val_KV[:, :0], m.test_KT, {}) for m in TRIO])
+    team = team_of(*[replace(one, val_KV=one.val_KV[:, :0]) for one in TRIO])
     blended = apply(Team(team.members, team.oof, team.val.iloc[:0], team.test), method)
     assert len(blended.val) == 0
     assert BLEND in blended.test

@@ -13,7 +13,7 @@ SIZE = 64
 WISHES: list[Operation] = [
     Grid(),
     Motion(),
-    Library(transform="CLAHE", arguments={"clip_limit": [1, 4]}),
+    Library(transform="CLAHE", arguments={"clip_limit": [1, 4], "tile_grid_size": [2, 2]}),
     Library(transform="ISONoise"),
 ]
 

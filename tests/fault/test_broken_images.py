@@ -1,6 +1,5 @@
 """200 broken or odd images of 20 kinds, and random damage: each ends in its named status, never in a crash."""
 
-import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -11,21 +10,10 @@ from PIL import Image
 
 from ffdi.base import keys
 from ffdi.data.decode import Decoded, Defect, decode
+from tests.data.pictures import portrait, saved
 
 Made = Iterator[tuple[bytes, str]]  # bytes and what is expected: "status:defect"
 SIZES = [(160, 160), (96, 128), (61, 47), (200, 150), (33, 65), (64, 64), (120, 90), (80, 70), (50, 51), (177, 133)]
-
-
-def portrait(size: tuple[int, int], seed: int = 0) -> Image.Image:
-    """A smooth coloured picture of `size` (width, height)."""
-    small = keys.rng("portrait", seed, *size).integers(0, 256, (7, 6, 3), dtype=np.uint8)
-    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
-
-
-def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def truncated() -> Made:

@@ -9,7 +9,7 @@ import pytest
 import ffdi
 from ffdi.base import digest, keys
 from ffdi.data.audit import Audit, audit
-from ffdi.data.hashes import hash_many
+from ffdi.data.hashes import hash_bytes
 from ffdi.report.train import Trained
 from ffdi.score.auc import auc, tpr_at_fpr
 from ffdi.score.interval import delong
@@ -35,8 +35,8 @@ def manifest(folder: Path) -> pd.DataFrame:
     fake = (rows["target"] == 1).to_numpy()
     rows["jpeg_q"] = np.where(rng.random(len(rows)) < 0.05, -1, rng.choice([88, 92, 95], len(rows))).astype(np.int16)
     rows["sharpness"] = rng.lognormal(5 + 0.25 * fake, 0.5).astype(np.float32)
-    short, long = hash_many((folder / path).read_bytes() for path in rows["relpath"])
-    rows["phash"], rows["phash256"] = short, ["".join(f"{word:016x}" for word in words) for words in long]
+    hashes = [hash_bytes((folder / path).read_bytes()) for path in rows["relpath"]]
+    rows["phash"], rows["phash256"] = np.array([short for short, _ in hashes], np.uint64), [long for _, long in hashes]
     rows["mean_grey"], rows["colourfulness"] = rng.normal(118, 20, (2, len(rows))).astype(np.float32)
     rows["mode"], rows["status"], rows["defect"] = "RGB", "ok", ""
     rows.loc[3, ["status", "defect"]] = ["repaired", "exif_rotated"]

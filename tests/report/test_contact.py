@@ -70,16 +70,8 @@ def hashed(flips: list[int], group: list[int]) -> pd.DataFrame:
     for number, (flip, code) in enumerate(zip(flips, group, strict=True)):
         bits = keys.rng("group", code).integers(0, 2, 256)
         bits[:flip] ^= 1
-        rows.append(
-            {
-                "relpath": f"{number:02}.jpg",
-                "split": "train",
-                "target": number % 2,
-                "group": code,
-                "phash256": hexed(bits),
-            }
-        )
-    return pd.DataFrame(rows)
+        rows.append({"relpath": f"{number:02}.jpg", "target": number % 2, "group": code, "phash256": hexed(bits)})
+    return pd.DataFrame(rows).assign(split="train")
 
 
 def test_nearest_mates_pair_each_image_once_farthest_first() -> None:

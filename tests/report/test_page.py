@@ -8,7 +8,7 @@ from ffdi.base.errors import UserError
 from ffdi.report import style
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Card, Fact, Gallery, Page, Section, Text, Thumb, render, write
-from ffdi.report.table import interval, percent, spread, table
+from ffdi.report.table import interval, percent, spread, table, volume
 from ffdi.report.table import write as cell
 from tests.report.html_reader import check, read
 
@@ -106,12 +106,9 @@ def test_words_for_numbers() -> None:
     assert [interval(0.9, 0.95), spread(0.9, 0.01), spread(0.9, float("nan"))] == [
         "0.9000 to 0.9500", "0.9000 ± 0.0100", "0.9000",
     ]  # fmt: skip
-    assert [cell(float("inf")), cell(np.int64(12345)), cell(np.float32(0.25)), cell(pd.NA)] == [
-        "–",
-        "12,345",
-        "0.25",
-        "–",
-    ]
+    assert [volume(999), volume(5_712_345), volume(41 * 10**9)] == ["999 bytes", "5.71 MB", "41 GB"]
+    values = [float("inf"), np.int64(12345), np.float32(0.25), pd.NA]
+    assert [cell(value) for value in values] == ["–", "12,345", "0.25", "–"]
 
 
 def test_runs_keep_neighbours_of_one_kind_together() -> None:

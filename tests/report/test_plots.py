@@ -114,7 +114,7 @@ def test_fold_spread_hides_no_fold_and_marks_the_mean() -> None:
     assert lines[1].get_xdata()[0] == pytest.approx(0.91)
 
 
-@pytest.mark.parametrize("count", [2, 12, 60])
+@pytest.mark.parametrize("count", [2, 12, 30])
 def test_correlation_names_every_member(count: int) -> None:
     names = [f"tf_efficientnetv2_m.in1k-384-view{number}" for number in range(count)]
     values = np.corrcoef(keys.rng("correlation").normal(size=(count, 50)))

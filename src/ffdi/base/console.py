@@ -21,6 +21,14 @@ from rich.text import Text
 PLAIN_SECONDS = 5.0  # between two plain progress lines
 
 
+_state = {"several": False}
+
+
+def one_of_several() -> None:
+    """This process shares the terminal with others like it: plain lines, since two bars would overwrite each other."""
+    _state["several"] = True
+
+
 def _console(error: bool = False) -> Console:
     # Made anew: tests and notebooks exchange sys.stdout under us.
     stream = sys.stderr if error else sys.stdout
@@ -59,7 +67,7 @@ class Meter:
 
     def advance(self, n: int = 1) -> None:
         self.done += n
-        if time.monotonic() - self._told >= PLAIN_SECONDS:
+        if time.monotonic() - self._told >= PLAIN_SECONDS and self.done < self.total:
             self.tell()
 
     def skip(self, n: int) -> None:
@@ -104,7 +112,7 @@ class _Rate(ProgressColumn):
 @contextmanager
 def progress(label: str, total: int, unit: str = "images") -> Iterator[Meter]:
     """`with progress("decode", n) as meter: meter.advance(k)`; a last plain line states total and rate."""
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and not _state["several"]:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),

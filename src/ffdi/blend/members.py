@@ -62,7 +62,7 @@ def read_team(jobs: Iterable[Job]) -> Team:
 
 def canonical(team: Team) -> Team:
     """Members by name and rows by id, so that no order in which they came can change a bit of a sum."""
-    placed = {name: np.argsort(getattr(team, name)["id"].to_numpy(), kind="stable") for name in ("oof", "val", "test")}
+    placed = {name: _ascending(getattr(team, name)["id"]) for name in ("oof", "val", "test")}
     members = [
         replace(
             member,
@@ -74,6 +74,10 @@ def canonical(team: Team) -> Team:
     ]
     frames = {name: getattr(team, name).iloc[order].reset_index(drop=True) for name, order in placed.items()}
     return Team(tuple(members), **frames)
+
+
+def _ascending(ids: pd.Series) -> NDArray[np.intp] | slice:
+    return slice(None) if ids.is_monotonic_increasing else ids.to_numpy(object).argsort(kind="stable")
 
 
 def _row_digests(jobs: list[Job]) -> RowDigests:
@@ -107,7 +111,7 @@ def _oof(jobs: list[Job], done: list[dict[str, Any]], rows: RowDigests) -> Logit
     """Each image's logit by the one fold model that did not see it."""
     frames = []
     for job, facts in zip(jobs, done, strict=True):
-        logit = _read_table(job, facts, "oof", job.oof["id"], rows["oof", job.fold])
+        logit = _read_table(job, facts, "oof", pd.Index(job.oof["id"]), rows["oof", job.fold])
         frames.append(pd.DataFrame({"id": job.oof["id"], "logit": logit}))
     held = pd.concat(frames)
     twice = held["id"][held["id"].duplicated()]
@@ -117,7 +121,7 @@ def _oof(jobs: list[Job], done: list[dict[str, Any]], rows: RowDigests) -> Logit
 
 
 def _held(jobs: list[Job], done: list[dict[str, Any]], name: str, rows: RowDigests) -> Logits:
-    ids = _sorted(getattr(jobs[0], name))["id"]
+    ids = pd.Index(_sorted(getattr(jobs[0], name))["id"])
     if not len(ids):
         return np.empty((len(jobs), 0))
     return np.stack([_read_table(job, facts, name, ids, rows[name, ""]) for job, facts in zip(jobs, done, strict=True)])
@@ -137,7 +141,7 @@ def _read_done(job: Job) -> dict[str, Any]:
     return done
 
 
-def _read_table(job: Job, done: dict[str, Any], name: str, ids: pd.Series, rows: str) -> Logits:
+def _read_table(job: Job, done: dict[str, Any], name: str, ids: pd.Index, rows: str) -> Logits:
     """Mean logit over the member's views for every id, in their order. `rows`: digest of the manifest's rows."""
     path = job.folder / f"{name}.parquet"
     wanted = {"rows": rows, "views": list(job.member.views), "size": job.size}
@@ -149,16 +153,16 @@ def _read_table(job: Job, done: dict[str, Any], name: str, ids: pd.Series, rows:
     return _join(frame, ids, job.member.views, f"{job.label}: {path}").mean(axis=1)
 
 
-def _join(frame: pd.DataFrame, ids: pd.Series, views: tuple[str, ...], where: str) -> Logits:
+def _join(frame: pd.DataFrame, ids: pd.Index, views: tuple[str, ...], where: str) -> Logits:
     """Logits by (id, view), views in the order of their names. Refuses a missing, doubled, strange or NaN entry."""
     names = sorted(views)
-    row_R = pd.Index(ids).get_indexer(pd.Index(frame["id"]))
+    row_R = ids.get_indexer(pd.Index(frame["id"]))
     view_R = pd.Index(names).get_indexer(pd.Index(frame["view"]))
     _refuse(frame["id"][(row_R < 0) | (view_R < 0)], "is not among the rows and views of this recipe", where)
     cell_R = row_R * len(names) + view_R
     count_C = np.bincount(cell_R, minlength=len(ids) * len(names))
     _refuse(frame["id"][count_C[cell_R] > 1], "stands there more than once", where)
-    _refuse(ids.iloc[np.flatnonzero(count_C == 0) // len(names)], "is missing", where)
+    _refuse(ids[np.flatnonzero(count_C == 0) // len(names)].to_series(), "is missing", where)
     _refuse(frame["id"][~np.isfinite(frame["logit"].to_numpy())], "has a logit that is NaN or infinite", where)
     logits_C = np.empty(len(count_C))
     logits_C[cell_R] = frame["logit"]

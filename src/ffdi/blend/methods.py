@@ -2,7 +2,7 @@
 
     features_MN = method.features(logits_MN, folds_N)     what of a member enters: its ranks, for example
     weights_M   = method.weigh(features_MN, target_N)     not negative, sum 1; learned on held-out rows only
-    blend_N     = combine(features_MN, weights_M)
+    score_N     = method.squash(combine(features_MN, weights_M))     in (0, 1)
 
 Callers hand members over sorted by name and rows sorted by id, so that no order of files can change a bit.
 
@@ -13,13 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ffdi.score.ranks import rank_within
-
-Array = NDArray[np.float64]
-Features = Callable[[Array, NDArray[np.int64]], Array]
-Weigh = Callable[[Array, NDArray[np.int8]], Array]
+from ffdi.blend import features as inputs
+from ffdi.blend import weights
+from ffdi.blend.features import Array, Folds
+from ffdi.blend.search import climb, greedy
+from ffdi.blend.weights import Target
 
 
 @dataclass(frozen=True)
@@ -27,25 +26,27 @@ class Method:
     """`learns`: whether the weights look at the targets, and so flatter themselves on the rows they were learned on."""
 
     name: str
-    features: Features
-    weigh: Weigh
+    features: Callable[[Array, Folds], Array]
+    weigh: Callable[[Array, Target], Array]
+    squash: Callable[[Array], Array] = inputs.same
     learns: bool = False
 
 
-def ranks(logits_MN: Array, folds_N: NDArray[np.int64]) -> Array:
-    """Ranks in (0, 1) of every member inside every fold.
-
-    Fold models differ in scale: pooled as they are, five equally good ones of AUC .857 showed .781 (own simulation).
-    """
-    return np.stack([rank_within(logits_N, folds_N) for logits_N in logits_MN])
-
-
-def equal(features_MN: Array, target_N: NDArray[np.int8]) -> Array:
-    """The weights that no data can mislead."""
-    return np.full(len(features_MN), 1 / len(features_MN))
-
-
-METHODS = {method.name: method for method in (Method("rank_mean", ranks, equal),)}
+# From the simplest on: where the scores cannot tell two apart, the earlier one is taken.
+METHODS = {
+    method.name: method
+    for method in (
+        Method("rank_mean", inputs.ranks, weights.equal),
+        Method("logit_mean", inputs.logits, weights.equal, inputs.sigmoid),
+        Method("probability_mean", inputs.probabilities, weights.equal),
+        Method("power_mean", inputs.rank_powers, weights.equal, inputs.root),
+        Method("best_single", inputs.ranks, weights.best, learns=True),
+        Method("weighted_rank_mean", inputs.ranks, weights.by_auc, learns=True),
+        Method("stack", inputs.rank_logits, weights.stack, inputs.sigmoid, learns=True),
+        Method("hill_climb", inputs.ranks, climb, learns=True),
+        Method("greedy", inputs.ranks, greedy, learns=True),
+    )
+}
 
 
 def combine(features_MN: Array, weights_M: Array) -> Array:

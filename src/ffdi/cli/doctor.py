@@ -56,7 +56,7 @@ def _machine(work: Path) -> None:
     memory = psutil.virtual_memory()
     disk = shutil.disk_usage(_existing(work))
     gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-    rows = [
+    rows: list[list[object]] = [
         ["Python", platform.python_version()],
         ["CPU cores", os.cpu_count()],
         ["memory", f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"],
@@ -92,7 +92,7 @@ def _rows(
 
     try:
         desk = open_desk(path, data, work, submissions)
-        return {name: len(tables.read(desk.images, competition, name)) for name in competition.splits}
+        return {name: len(tables.read_labels(desk.images, competition, name).frame) for name in competition.splits}
     except UserError as error:
         console.warn(f"{error} The estimate takes the contest's own counts.")
         known = {"train": 524_429, "val": 147_363, "test": 174_387}
@@ -117,7 +117,7 @@ def _cost(recipe: Recipe, counts: dict[str, int], rows: dict[str, int], probes: 
 
 
 def _member_cost(recipe: Recipe, member: Member, params: int, rows: dict[str, int], found: Probe) -> tuple[float, int]:
-    """(seconds, bytes at the peak): training on k-1 of k parts, the predictions of all views, weights and two states."""
+    """(seconds, bytes at the peak): training on k-1 of k parts, all views' predictions, weights and two states."""
     fit = sum(rows.get(name, 0) for name in recipe.data.fit)
     held = sum(count for name, count in rows.items() if name not in recipe.data.fit)
     folds = recipe.folds.k if member.fold == "k" else 1

@@ -35,11 +35,11 @@ class Audit:
 
 def audit(manifest: pd.DataFrame, distance: int = 8, confirm: int = 48) -> Audit:
     """Near-duplicates differ in at most `distance` bits of the 64-bit hash and `confirm` bits of the 256-bit one."""
-    usable = _with_ratios(manifest[manifest["status"] != "quarantined"])
+    usable = _usable(manifest)
     near = _near(usable, distance, confirm)
     return Audit(
         tally=_tally(manifest),
-        shortcuts=_shortcuts(usable),
+        shortcuts=shortcuts(manifest),
         shifts=_shifts(usable),
         exact=_exact(manifest),
         near=near.groupby(KIND, sort=True).size().rename("pairs").reset_index(),
@@ -64,15 +64,17 @@ def contrasts(low: pd.DataFrame, high: pd.DataFrame) -> Iterator[tuple[str, floa
     yield "mode", auc(is_high, shares.to_numpy(np.float64)), np.nan, np.nan
 
 
-def _with_ratios(manifest: pd.DataFrame) -> pd.DataFrame:
-    pixels = manifest["width"] * manifest["height"]
-    ratios = {"aspect": manifest["width"] / manifest["height"], "bits_per_pixel": 8 * manifest["bytes"] / pixels}
-    return manifest.assign(**ratios)
+def _usable(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The rows with an image, and two numbers more."""
+    rows = manifest[manifest["status"] != "quarantined"]
+    pixels = rows["width"].astype(np.int64) * rows["height"]
+    return rows.assign(aspect=rows["width"] / rows["height"], bits_per_pixel=8 * rows["bytes"] / pixels)
 
 
-def _shortcuts(usable: pd.DataFrame) -> pd.DataFrame:
+def shortcuts(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Contrasts of fake above real in every split that has both: as `Audit.shortcuts`."""
     found = []
-    for split, rows in usable.groupby("split", sort=False):
+    for split, rows in _usable(manifest).groupby("split", sort=False):
         real, fake = rows[rows["target"] == 0], rows[rows["target"] == 1]
         if len(real) and len(fake):
             found += [(split, len(real), len(fake), *contrast) for contrast in contrasts(real, fake)]

@@ -6,10 +6,12 @@ step, and the number of workers changes nothing. No float image is made before `
 B images of a batch, H = W the size in pixels, C = 3 channels RGB.
 """
 
+import multiprocessing
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -153,8 +155,6 @@ def _jobs(ring: Ring, batches: Iterable[Sequence[Item]], sent: deque[Sequence[It
 
 
 def _stream(images: Images, ring: Ring, jobs: Iterator[Job], workers: int) -> Iterator[Any]:
-    # Forking is quick, but a process that has touched CUDA must not.
-    start = "forkserver" if torch.cuda.is_initialized() else "fork"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)  # more workers than cores
         return iter(
@@ -166,9 +166,18 @@ def _stream(images: Images, ring: Ring, jobs: Iterator[Job], workers: int) -> It
                 worker_init_fn=prepare,
                 generator=torch.Generator(),  # of its own, or torch's global one would move
                 prefetch_factor=PREFETCH if workers else None,
-                multiprocessing_context=start if workers else None,
+                multiprocessing_context=_context() if workers else None,
             )
         )
+
+
+def _context() -> BaseContext:
+    """Forking is quick, but a process that has touched CUDA must not: then from a server, which imports torch once."""
+    if not torch.cuda.is_initialized():
+        return multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _as_it_is(made: Any) -> Any:

@@ -79,8 +79,8 @@ def decode(data: bytes) -> Decoded:
 
 def _decode_jpeg(data: bytes) -> Decoded:
     header = jpeg.read_header(data)
-    if header is None:
-        raise Defect("truncated", "the JPEG ends before its frame header")
+    if header is None or jpeg.SCAN not in data:
+        raise Defect("truncated", "the JPEG ends before its first scan")
     _check_size(header.width, header.height)
     if header.components == 4:
         _decode_strictly(data, "CMYK")  # Pillow converts, but would let damaged data pass
@@ -116,7 +116,8 @@ def _decode_other(data: bytes) -> Decoded:
         except Defect:
             raise
         except UnidentifiedImageError as error:
-            raise Defect("not_image", f"none of {', '.join(FORMATS)}") from error
+            name = "corrupt" if data.startswith(jpeg.SIGNATURE) else "not_image"
+            raise Defect(name, f"none of {', '.join(FORMATS)}") from error
         except Image.DecompressionBombError as error:
             raise Defect("too_large", str(error)) from error
         except MemoryError as error:

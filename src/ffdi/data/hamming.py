@@ -21,14 +21,16 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return njit(nogil=True)(function)
 
 
-@intrinsic
-def _bits(context: Any, word: Any) -> tuple[Any, Any]:
+def _count(context: Any, word: Any) -> tuple[Any, Any]:
     """Number of set bits of a uint64: the processor's own instruction, which numba offers under no name."""
 
     def emit(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), emit
+
+
+_bits: Any = intrinsic(_count)
 
 
 @compiled

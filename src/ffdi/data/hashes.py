@@ -1,13 +1,16 @@
-"""Perceptual hashes of 64 and 256 bits: which low DCT coefficients of a grey thumbnail exceed their median.
+"""Perceptual hashes of 64 and 256 bits: which DCT coefficients of a grey thumbnail exceed their median.
 
-Given the same grey thumbnail (32 x 32 for 64 bits, 64 x 64 for 256) the bits are ImageHash's `phash`, bit for bit, in
-the same order: `int(str(imagehash.phash(image)), 16)` and `str(imagehash.phash(image, hash_size=16))`. What differs is
-how the thumbnail is made: a JPEG is decoded at the smallest scale that keeps 64 px, and shrunk by area instead of
-Lanczos. That moves 2 of 64 bits on one image in six, 6 at most (1,598 portraits), and both see a copy as a copy.
+64 bits: given the same grey thumbnail of 32 x 32, the hash is ImageHash's `phash` bit for bit, in the same order, so
+`phash(...) == int(str(imagehash.phash(picture)), 16)`. What differs is how the thumbnail is made: a JPEG is decoded at
+the smallest scale that keeps 64 px, and shrunk by area instead of Lanczos. That moves 2 of 64 bits on one image in
+six, and 6 at most (1,598 portraits), so both call the same pictures copies.
 
-The 64 bits find candidates quickly; faces aligned alike collide on them, so the 256 bits take a second look.
+256 bits: every fourth of the lowest 32 x 32 coefficients. Low frequencies are alike in all faces aligned alike; what
+tells them apart, hair and background, lies higher. With the lowest 16 x 16 (ImageHash, hash_size = 16) the second look
+finds 84 % of original-forgery pairs before it takes 1 of 1.3 million pairs of strangers for one, with these 93 %
+(799 pairs of portraits, distance 12).
 
-Shapes: B images, H x W pixels.
+Shapes: B images, H x W pixels, K coefficients.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,19 +23,20 @@ import simplejpeg
 
 from ffdi.data import decode, jpeg
 
-THUMB = 64  # px: four per coefficient and axis, as in ImageHash (highfreq_factor = 4)
-BATCH = 64  # thumbnails transformed at once: 2 MB as float64, which stays in the cache
+THUMB = 64  # px, from which both hashes are made
+BATCH = 64  # thumbnails transformed at once: 1 MB as float32, which stays in the cache
 _EXIF = b"Exif\0\0"
+_LATTICE = np.flatnonzero(np.add.outer(np.arange(32), 2 * np.arange(32)).ravel() % 4 == 1)  # 256 of 32 x 32
 
 
 def phash(grays_BHW: np.ndarray) -> np.ndarray:
     """64-bit hashes, uint64 [B], of grey thumbnails [B, 32, 32]."""
-    return _hash(grays_BHW, 8)[:, 0]
+    return _words(_lowest(grays_BHW, 32, 8, np.float64))[:, 0]  # as ImageHash computes: ties break as there
 
 
 def phash256(grays_BHW: np.ndarray) -> np.ndarray:
     """256-bit hashes as four words, most significant first, uint64 [B, 4], of grey thumbnails [B, 64, 64]."""
-    return _hash(grays_BHW, 16)
+    return _words(_lowest(grays_BHW, 64, 32, np.float32)[:, _LATTICE])
 
 
 def hash_thumbs(thumbs: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -109,14 +113,20 @@ def _is_turned(data: bytes) -> bool:
     return header is not None and header.orientation != 1
 
 
-def _hash(grays_BHW: np.ndarray, n: int) -> np.ndarray:
-    if grays_BHW.ndim != 3 or grays_BHW.shape[1:] != (4 * n, 4 * n):
-        raise ValueError(f"thumbnails of shape [B, {4 * n}, {4 * n}] wanted, got {list(grays_BHW.shape)}")
-    # float64 and unnormalised, as ImageHash computes: ties then break as there, flat pictures included.
-    rows = scipy.fft.dct(grays_BHW.astype(np.float64), axis=2)[:, :, :n]
-    low = scipy.fft.dct(rows, axis=1)[:, :n].reshape(len(grays_BHW), n * n)
-    bits = low > np.median(low, axis=1, keepdims=True)
-    return np.packbits(bits, axis=1).view(">u8").astype(np.uint64)
+def _lowest(grays_BHW: np.ndarray, side: int, kept: int, dtype: type[np.floating]) -> np.ndarray:
+    """The lowest kept x kept unnormalised DCT-II coefficients of thumbnails of side x side, [B, kept * kept]."""
+    if grays_BHW.ndim != 3 or grays_BHW.shape[1:] != (side, side):
+        raise ValueError(f"thumbnails of shape [B, {side}, {side}] wanted, got {list(grays_BHW.shape)}")
+    rows = scipy.fft.dct(grays_BHW.astype(dtype), axis=2)[:, :, :kept]
+    return scipy.fft.dct(rows, axis=1)[:, :kept].reshape(len(grays_BHW), kept * kept)
+
+
+def _words(coefficients_BK: np.ndarray) -> np.ndarray:
+    """One bit a coefficient, set above the median; uint64 [B, K / 64], the first bit the most significant."""
+    middle = coefficients_BK.shape[1] // 2
+    median = np.sort(coefficients_BK, axis=1)[:, middle - 1 : middle + 1].mean(axis=1, keepdims=True)
+    bits = coefficients_BK > median  # np.median gives the same number in five times the time
+    return np.ascontiguousarray(np.packbits(bits, axis=1)).view(">u8").astype(np.uint64)
 
 
 def _halved(thumbs_BHW: np.ndarray) -> np.ndarray:

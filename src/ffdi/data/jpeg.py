@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 SIGNATURE = b"\xff\xd8\xff"
+SCAN = b"\xff\xda"  # marker before pixel data
 _DQT, _APP1, _APP14 = 0xDB, 0xE1, 0xEE
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0-15 without DHT, JPG and DAC
 _READ = _FRAMES | {_DQT, _APP1, _APP14}

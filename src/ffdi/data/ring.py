@@ -8,6 +8,7 @@ kept, batches travel through the queue after all.
 B images of a slot, H = W the size, C = 3.
 """
 
+import math
 import mmap
 import os
 import tempfile
@@ -26,7 +27,7 @@ class Ring:
 
     def __init__(self, slots: int, batch: int, size: int) -> None:
         self._shape = (slots, batch, size, size, 3)
-        self._descriptor = _anonymous_file(8 * (slots + 1) + int(np.prod(self._shape)))
+        self._descriptor = _anonymous_file(8 * (slots + 1) + math.prod(self._shape))
         self._map()
         self.marks[:] = IDLE
         self._taken: dict[int, weakref.ref[np.ndarray] | None] = {}  # None: a worker writes it
@@ -45,11 +46,13 @@ class Ring:
 
     def buffer(self, slot: int, images: int) -> np.ndarray:
         """The pixels [images, size, size, 3] of a taken slot, to be written."""
-        return self._pixels[slot, :images]
+        _, batch, *image = self._shape
+        start = self.marks.nbytes + slot * math.prod((batch, *image))
+        return np.ndarray((images, *image), np.uint8, self._memory, start)
 
     def window(self, slot: int, images: int) -> np.ndarray:
         """The same, to be read. The slot is free again when this array, and whatever was made of it, is gone."""
-        window = self._pixels[slot, :images]
+        window = self.buffer(slot, images)  # straight on the memory, so that every view of it refers to it
         self._taken[slot] = weakref.ref(window)
         return window
 
@@ -65,10 +68,8 @@ class Ring:
         os.close(self._descriptor)
 
     def _map(self) -> None:
-        memory = mmap.mmap(self._descriptor, 0)
-        marks = self._shape[0] + 1
-        self.marks = np.frombuffer(memory, np.int64, marks)
-        self._pixels = np.frombuffer(memory, np.uint8, offset=8 * marks).reshape(self._shape)
+        self._memory = mmap.mmap(self._descriptor, 0)
+        self.marks = np.frombuffer(self._memory, np.int64, self._shape[0] + 1)
 
 
 def _nobody() -> None:

@@ -5,17 +5,22 @@ Measurements are kept in sealed parts while the scan runs, so a killed scan goes
 from the old manifest afterwards, so a second scan only touches what changed.
 """
 
-from collections.abc import Generator, Iterable, Mapping
+import os
+import signal
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import cv2
-import joblib
 import numpy as np
 import pandas as pd
-from joblib.externals.loky import get_reusable_executor
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from ffdi.base import atomic, console, digest, lock, seal
 from ffdi.base.errors import FfdiError, Paused
@@ -146,7 +151,7 @@ def _measure(folder: Path, left: pd.DataFrame, parts: Path, workers: int, stop: 
                     _write_part(parts, done)
                 if stop is not None and stop.requested:
                     raise Paused(f"Scan stopped ({stop.reason}); the same command goes on from {meter.done:,} images.")
-        except TerminatedWorkerError as error:
+        except BrokenProcessPool as error:
             raise FfdiError(
                 "A scan worker was killed, for lack of memory perhaps; run again with fewer workers, it goes on."
             ) from error
@@ -154,21 +159,33 @@ def _measure(folder: Path, left: pd.DataFrame, parts: Path, workers: int, stop: 
             _write_part(parts, done)
 
 
-def _examined(folder: Path, chunks: Iterable[pd.DataFrame], workers: int) -> Generator[pd.DataFrame, None, None]:
+def _examined(folder: Path, chunks: Iterator[pd.DataFrame], workers: int) -> Generator[pd.DataFrame, None, None]:
     """The chunks with their measurements, in whatever order they are done."""
     if workers < 2:
         yield from (_examine_chunk(folder, chunk) for chunk in chunks)
         return
-    pool = joblib.Parallel(workers, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin_worker, (os.getpid(),))
     try:
-        yield from pool(joblib.delayed(_examine_alone)(folder, chunk) for chunk in chunks)
+        waiting = {pool.submit(_examine_chunk, folder, chunk) for chunk in islice(chunks, 2 * workers)}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            waiting |= {pool.submit(_examine_chunk, folder, chunk) for chunk in islice(chunks, len(done))}
+            yield from (future.result() for future in done)
     finally:
-        get_reusable_executor().shutdown(wait=False)  # its idle workers would hold memory for minutes
+        pool.shutdown(cancel_futures=True)
 
 
-def _examine_alone(folder: Path, chunk: pd.DataFrame) -> pd.DataFrame:
-    cv2.setNumThreads(1)  # as many processes as cores are at work already
-    return _examine_chunk(folder, chunk)
+def _begin_worker(parent: int) -> None:
+    """Work on one core, leave the keyboard to the parent, and leave when it is gone: a killed scan leaves nobody."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _examine_chunk(folder: Path, chunk: pd.DataFrame) -> pd.DataFrame:

@@ -64,8 +64,6 @@ def side(size: int, view: str) -> int:
 
 
 def _side(size: int, factor: float) -> int:
-    if factor == 1.0:
-        return size
     rounded = max(STRIDE, round(size * factor / STRIDE) * STRIDE)
     return min(rounded, size) if factor < 1 else rounded
 
@@ -82,11 +80,12 @@ def _canonical(view: str) -> str:
     factor = _number(number)
     if factor is None or not low <= factor <= high:
         raise UserError(f"View {view!r}: write {kind}:F with F from {low:g} to {high:g}, for example '{kind}:0.8'.")
-    return "identity" if factor == 1.0 else f"{kind}:{factor:g}"
+    shown = f"{factor:g}"
+    return "identity" if shown == "1" else f"{kind}:{shown}"
 
 
 def _split(view: str) -> tuple[str, float]:
-    kind, _, number = _canonical(view).partition(":")
+    kind, _, number = view.partition(":")
     return kind, float(number)
 
 

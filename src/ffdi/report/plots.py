@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
@@ -30,7 +31,7 @@ def class_bars(counts: pd.DataFrame, x: str = "images") -> Figure:
     axes.xaxis.set_major_formatter(THOUSANDS)
     axes.grid(False, axis="y")
     style.name_axes(axes, x, "")
-    _legend_above(figure, axes)
+    _legend_above(axes)
     return figure
 
 
@@ -74,7 +75,7 @@ def histogram(values: np.ndarray, target: np.ndarray, x: str, bins: int = 40, lo
     axes.margins(y=0.12)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if axes.get_ylim()[1] > 0.05 else None))
     style.name_axes(axes, x, "share of the label's images")
-    _legend_above(figure, axes)
+    _legend_above(axes)
     return figure
 
 
@@ -159,7 +160,7 @@ def correlation(matrix: pd.DataFrame, x: str = "rank correlation") -> Figure:
     return figure
 
 
-def _write_cells(axes: style.Axes, values: np.ndarray, middle: float) -> None:
+def _write_cells(axes: Axes, values: np.ndarray, middle: float) -> None:
     for (row, column), value in np.ndenumerate(values):
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=style.TEXT - 1,
                   color="white" if value < middle else "#101214")  # fmt: skip
@@ -170,10 +171,11 @@ def _share_note(row: pd.Series, total: float) -> str:
     return f"{100 * row.get('fake', 0) / known:.1f}% fake" if known else f"{total:,.0f}"
 
 
-def _legend_above(figure: Figure, axes: style.Axes) -> None:
-    handles, names = axes.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper left", ncols=len(names), fontsize=style.TEXT - 1,
-                  labelcolor=style.INK, frameon=False, handlelength=1.4, columnspacing=1.4)  # fmt: skip
+def _legend_above(axes: Axes) -> None:
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=style.TEXT - 1, labelcolor=style.INK,
+        frameon=False, handlelength=1.4, columnspacing=1.4, borderaxespad=0.2,
+    )  # fmt: skip
 
 
 def _by_size(sizes: np.ndarray) -> tuple[list[str], list[int]]:

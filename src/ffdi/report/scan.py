@@ -10,14 +10,14 @@ from ffdi.report import contact, plots, shortcuts
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Block, Fact, Gallery, Page, Section, Text
 from ffdi.report.style import LABELS
-from ffdi.report.table import Table, counted, percent, table
+from ffdi.report.table import Table, counted, percent, table, volume
 
 KIND = ["split_a", "target_a", "split_b", "target_b"]
 PROPERTIES = {
-    "bytes": ("File size", "kB", 1e-3), "jpeg_q": ("JPEG quality", "estimated, 1 to 100", 1),
-    "pixels": ("Image size", "megapixels", 1e-6), "sharpness": ("Sharpness", "Laplacian over contrast", 1),
-    "mean_grey": ("Mean grey", "0 to 255", 1), "colourfulness": ("Colourfulness", "Hasler and Süsstrunk", 1),
-}  # fmt: skip  # column: title, unit, factor
+    "bytes": ("file size", "kB", 1e-3), "jpeg_q": ("JPEG quality", "estimated, 1 to 100", 1),
+    "pixels": ("image size", "megapixels", 1e-6), "sharpness": ("sharpness", "Laplacian over contrast", 1),
+    "mean_grey": ("mean grey", "0 to 255", 1), "colourfulness": ("colourfulness", "Hasler and Süsstrunk", 1),
+}  # fmt: skip  # column: name, unit, factor
 SHEETS, PAIRS = 6, 4  # contact sheets of near-duplicates, pairs in each
 
 
@@ -33,7 +33,7 @@ def page(
         Section("Shortcuts", _shortcuts(audit)),
         Section("Properties by label", _properties(manifest)),
         Section("Shifts between splits", _shifts(manifest, audit)),
-        Section("Duplicates", (*_conflicts(audit, folder), *_duplicates(audit))),
+        Section("Duplicates", (*_conflicts(audit), *_duplicates(audit))),
         Section("Near-duplicates to look at", _sheets(audit, folder)),
     )
     return Page(
@@ -50,7 +50,8 @@ def _headline(manifest: pd.DataFrame, audit: Audit) -> str:
     usable = f"All {len(manifest):,} images" if not bad else f"{len(manifest) - bad:,} of {len(manifest):,} images"
     told = f"{usable} can be used" + (f", {bad:,} {'is' if bad == 1 else 'are'} quarantined" if bad else "")
     crossing = _crossing(audit)
-    leak = f", and {counted(crossing, 'pair')} of near-duplicates lie across splits" if crossing else ""
+    verb = "lies" if crossing == 1 else "lie"
+    leak = f", and {counted(crossing, 'near-duplicate pair')} {verb} across splits" if crossing else ""
     verdict = f" {shortcuts.verdict(audit.shortcuts)}" if len(audit.shortcuts) else ""
     return f"{told}{leak}.{verdict}"
 
@@ -65,7 +66,7 @@ def _facts(manifest: pd.DataFrame, audit: Audit) -> tuple[Fact, ...]:
     status = manifest["status"].value_counts()
     train = manifest[(manifest["split"] == "train") & (manifest["target"] >= 0)]
     facts = [
-        Fact("images", f"{len(manifest):,}", f"{manifest['bytes'].sum() / 1e9:,.3g} GB"),
+        Fact("images", f"{len(manifest):,}", volume(int(manifest["bytes"].sum()))),
         Fact("repaired", f"{status.get('repaired', 0):,}", "used like the rest"),
         Fact("quarantined", f"{status.get('quarantined', 0):,}", "kept out of training"),
         Fact("fake in train", percent((train["target"] == 1).mean()), f"{len(train):,} labelled images"),
@@ -131,16 +132,14 @@ def _properties(manifest: pd.DataFrame) -> tuple[Picture, ...]:
     usable = usable[((usable["split"] == "train") & (usable["target"] >= 0)) | (usable["target"] < 0)]
     usable = usable.assign(pixels=usable["width"].astype("int64") * usable["height"])
     pictures = []
-    for column, (title, unit, factor) in PROPERTIES.items():
+    for column, (name, unit, factor) in PROPERTIES.items():
         rows = usable if column != "jpeg_q" else usable[usable["jpeg_q"] > 0]
         if column in rows.columns and rows[column].nunique() > 1:
             values = rows[column].astype("float64") * factor
             medians = values.groupby(rows["target"].map(LABELS)).median()
-            alt = f"{title}: " + ", ".join(f"median {median:,.4g} for {word}" for word, median in medians.items())
-            figure = plots.histogram(
-                values.to_numpy(), rows["target"].to_numpy(), f"{title.lower()} ({unit})", log=True
-            )
-            pictures.append(embed(figure, title, alt))
+            alt = f"{name} by label: " + ", ".join(f"median {value:,.4g} for {word}" for word, value in medians.items())
+            figure = plots.histogram(values.to_numpy(), rows["target"].to_numpy(), f"{name} ({unit})", log=True)
+            pictures.append(embed(figure, name[0].upper() + name[1:], alt))
     return tuple(pictures)
 
 
@@ -157,11 +156,14 @@ def _shifts(manifest: pd.DataFrame, audit: Audit) -> tuple[Block, ...]:
     return (Text(text), *pictures) if pictures else ()
 
 
-def _conflicts(audit: Audit, folder: Path | None) -> tuple[Block, ...]:
+def _conflicts(audit: Audit) -> tuple[Block, ...]:
     if audit.conflicts.empty:
         return ()
-    files = counted(audit.conflicts["sha256"].nunique(), "file")
-    text = f"{files} stand in the data both as fake and as original: no model can be right about them."
+    count = audit.conflicts["sha256"].nunique()
+    verb = "stands" if count == 1 else "stand"
+    text = (
+        f"{counted(count, 'file')} {verb} in the data both as fake and as original: no model can be right about both."
+    )
     frame = audit.conflicts.assign(label=audit.conflicts["target"].map(LABELS))[["id", "split", "label", "sha256"]]
     return (Text(text, warning=True), table(frame, "The same bytes with both labels", most=20))
 

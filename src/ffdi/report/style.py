@@ -38,7 +38,7 @@ def colour(index: int) -> str:
 
 def panel(height: float = HEIGHT) -> tuple[Figure, Axes]:
     """An empty panel `height` inches high; everything is set on the axes, nothing on global defaults."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained", facecolor="none")
+    figure = Figure(figsize=(WIDTH, height), layout="tight", facecolor="none")
     axes = figure.add_subplot(facecolor="none")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

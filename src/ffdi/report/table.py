@@ -71,6 +71,16 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}%" if math.isfinite(share) else MISSING
 
 
+def volume(count: int) -> str:
+    """Bytes as '5.7 MB' or '41 GB', powers of ten."""
+    value, unit = float(count), "bytes"
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.3g} {unit}"
+
+
 def interval(low: float, high: float, spec: str = ".4f") -> str:
     """'0.9583 to 0.9759'."""
     return f"{write(low, spec)} to {write(high, spec)}"

@@ -11,6 +11,7 @@ import joblib
 import psutil
 import torch
 
+from ffdi.base import console
 from ffdi.base.errors import FfdiError, LockedError, Paused
 from ffdi.base.stop import Stop
 from ffdi.data.job import Job
@@ -20,8 +21,13 @@ from ffdi.train.world import World
 
 
 def devices() -> list[str]:
-    """One name a GPU, or the CPU."""
-    return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
+    """One name a GPU, or one a CPU core: folds side by side with one thread each.
+
+    Threads that wait for each other at every layer fall to a tenth of their speed when something else runs on the
+    machine (measured on two shared cores: 7.5 images/s with one thread, 1.6 with two); processes do not wait.
+    """
+    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    return gpus or ["cpu"] * len(os.sched_getaffinity(0))
 
 
 def train(jobs: list[Job], on: list[str], deadline: float | None) -> None:
@@ -30,15 +36,15 @@ def train(jobs: list[Job], on: list[str], deadline: float | None) -> None:
         with world.joined() as together, Stop(deadline) as stop:
             for job in jobs:
                 fit(job, together, stop)
-    elif len(on) == 1:
+    elif min(len(on), len(jobs)) == 1:
         with Stop(deadline) as stop:
             _walk(jobs, on[0], stop)
     else:
-        _train_in_parallel(jobs, on, deadline)
+        _train_in_parallel(jobs, on[: len(jobs)], deadline)
 
 
 def _train_in_parallel(jobs: list[Job], on: list[str], deadline: float | None) -> None:
-    threads = max((os.cpu_count() or 1) // len(on), 1)
+    threads = max(len(os.sched_getaffinity(0)) // len(on), 1)
     with Stop(deadline, on_signal=_pass_on):
         parallel = joblib.Parallel(n_jobs=len(on), backend="loky")
         results = parallel(joblib.delayed(_worker)(jobs, device, deadline, threads) for device in on)
@@ -49,6 +55,7 @@ def _train_in_parallel(jobs: list[Job], on: list[str], deadline: float | None) -
 
 def _worker(jobs: list[Job], device: str, deadline: float | None, threads: int) -> FfdiError | None:
     """In its own process. Returns the error, so that the other devices' folds are not torn down by it."""
+    console.one_of_several()
     torch.set_num_threads(threads)
     try:
         with Stop(deadline) as stop:

@@ -1,5 +1,7 @@
 """AdamW with layer-wise learning rates, and the rate as a function of the step."""
 
+from typing import Any
+
 import torch
 from timm.optim import param_groups_layer_decay, param_groups_weight_decay
 from timm.scheduler import CosineLRScheduler
@@ -9,7 +11,8 @@ from ffdi.spec.recipe import Member
 
 def optimizer(model: torch.nn.Module, member: Member) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019); no weight decay on norms and biases; lr falls by `layer_decay` per layer."""
-    spared = set(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else set()
+    names: Any = getattr(model, "no_weight_decay", set)  # a method of timm's transformers
+    spared = set(names())
     if member.layer_decay < 1:
         groups = param_groups_layer_decay(
             model, member.weight_decay, no_weight_decay_list=spared, layer_decay=member.layer_decay

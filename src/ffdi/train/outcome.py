@@ -138,7 +138,8 @@ def _write(job: Job, frames: dict[str, pd.DataFrame]) -> None:
 
 def _priors(frame: pd.DataFrame | None) -> dict[str, float]:
     """The median logit of each view: what an unreadable image gets, so that it moves no rank."""
-    return {} if frame is None else frame.groupby("view").logit.median().to_dict()
+    medians = {} if frame is None else frame.groupby("view").logit.median().to_dict()
+    return {str(view): float(logit) for view, logit in medians.items()}
 
 
 def _impute(frame: pd.DataFrame, priors: dict[str, float]) -> pd.DataFrame:

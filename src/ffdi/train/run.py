@@ -123,9 +123,11 @@ class Run:
         return size
 
     def _wrapped(self, bare: torch.nn.Module) -> torch.nn.Module:
-        """What the step calls. EMA and saves stay on `bare`: compiled modules prefix every name with `_orig_mod.`."""
+        """What the step calls; EMA and saves stay on `bare`, whose names must not gain a `module.` or `_orig_mod.`."""
         model: torch.nn.Module = bare
         if self.world.size > 1:
             cuda = self.world.device.type == "cuda"
             model = torch.nn.parallel.DistributedDataParallel(bare, [self.world.device] if cuda else None)
-        return torch.compile(model) if self.job.member.compile else model
+        if self.job.member.compile:
+            model.compile()  # in place: calling it runs the compiled forward, its state dict keeps its names
+        return model

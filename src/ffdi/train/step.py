@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from ffdi.base import keys
 from ffdi.base.errors import UserError
@@ -97,7 +98,7 @@ def _backward(
     for part, (images, targets) in enumerate(chunks):
         # Dropout and drop-path draw from torch's global generator: it is set, never continued.
         torch.manual_seed(keys.key(member.seed, "step", step, world.rank, part))
-        with _synced_last(trainee.model, part == len(chunks) - 1, world):
+        with _synced_last(trainee.model, part == len(chunks) - 1):
             with precision.autocast(dtype, world.device):
                 logits_BC = trainee.model(images)
             losses_B = loss.cross_entropy(logits_BC, targets)
@@ -106,9 +107,11 @@ def _backward(
     return torch.cat(losses)
 
 
-def _synced_last(model: torch.nn.Module, last: bool, world: World) -> AbstractContextManager[object]:
+def _synced_last(model: torch.nn.Module, last: bool) -> AbstractContextManager[object]:
     """DDP exchanges gradients once a batch, with its last part."""
-    return nullcontext() if last or world.size == 1 else model.no_sync()
+    if last or not isinstance(model, DistributedDataParallel):
+        return nullcontext()
+    return model.no_sync()
 
 
 def _refuse_non_finite(values_B: torch.Tensor, ids: list[str], step: int, world: World, what: str) -> None:

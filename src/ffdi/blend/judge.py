@@ -1,0 +1,87 @@
+"""Compares candidate blends by AUC, exactly, and yet computes few AUCs.
+
+Features become whole numbers, so sums are exact. Every candidate is first judged by a histogram, whose pairs inside one
+bin are all that is uncertain: the AUC lies between losing and winning them. Only candidates whose upper limit reaches
+the best lower one are then computed exactly, so the pick is that of the exact search.
+
+Shapes: M members, N rows, P fakes first among them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ffdi.base.errors import UserError
+from ffdi.blend.features import Array
+from ffdi.score.auc import auc, classes
+
+Target = NDArray[np.int8]
+Grid = NDArray[np.int32]
+Move = tuple[int, int, int]  # member, and the whole numbers that base and member are multiplied with
+Count = Callable[[Grid, Grid, int, int, np.float32, int], tuple[int, int]]
+GRID = 1 << 24  # steps between 0 and 1: finer than the ranks of 8 million rows
+BINS = 1 << 16
+BLOCK = 1 << 15  # rows a step of the plain loop: temporaries stay in the cache
+COMPILED_FROM = 1 << 26  # features to look at, from which compiling pays for loading the compiler
+
+
+class Judge:
+    """Ranks candidates `here * base + there * feature` by AUC. Features must lie in [0, 1].
+
+    `looks`: how many times about every feature will be looked at; many are worth the compiled histogram.
+    """
+
+    def __init__(self, features_MN: Array, target_N: Target, looks: int = 1) -> None:
+        if not (features_MN.min() >= 0 and features_MN.max() <= 1):
+            raise UserError("A search for weights needs features between 0 and 1; give ranks or probabilities.")
+        is_fake_N = classes(target_N, features_MN[0])
+        order_N = np.argsort(~is_fake_N, kind="stable")
+        self.fakes = int(is_fake_N.sum())
+        self.target_N = is_fake_N[order_N]
+        self.grid_MN = np.rint(features_MN[:, order_N] * GRID).astype(np.int32)
+        self.count = _count_compiled() if looks * features_MN.size >= COMPILED_FROM else _count_plainly
+
+    def blend(self, base_N: Grid, move: Move) -> Grid:
+        member, here, there = move
+        return here * base_N + there * self.grid_MN[member]
+
+    def best(self, base_N: Grid, moves: Sequence[Move], full: int) -> tuple[Move, float]:
+        """The move of highest AUC, the first of equals, and its AUC. `full`: grids that a whole blend may add up to."""
+        limits = list(self.limits(base_N, moves, full))
+        won, value = 0, -1.0
+        floor = max(low for low, _ in limits)
+        # The most promising first: its exact value closes most of the others.
+        for place in sorted(range(len(moves)), key=lambda place: (-limits[place][1], place)):
+            if limits[place][1] < max(floor, value):
+                break
+            exact = auc(self.target_N, self.blend(base_N, moves[place]))
+            if exact > value or (exact == value and place < won):
+                won, value = place, exact
+        return moves[won], value
+
+    def limits(self, base_N: Grid, moves: Sequence[Move], full: int) -> Iterator[tuple[float, float]]:
+        """Between which values the AUC of each move lies, by a histogram."""
+        scale = np.float32(BINS / (full * GRID))
+        pairs = self.fakes * (len(self.target_N) - self.fakes)
+        for member, here, there in moves:
+            won, tied = self.count(base_N, self.grid_MN[member], here, there, scale, self.fakes)
+            yield won / pairs, (won + tied) / pairs
+
+
+def _count_plainly(base_N: Grid, grid_N: Grid, here: int, there: int, scale: np.float32, fakes: int) -> tuple[int, int]:
+    """Pairs (fake, real) with the fake in a higher bin, and pairs in one bin."""
+    fakes_B, reals_B = np.zeros(BINS + 1, np.int64), np.zeros(BINS + 1, np.int64)
+    for begin, end, count_B in ((0, fakes, fakes_B), (fakes, len(base_N), reals_B)):
+        for start in range(begin, end, BLOCK):
+            part = slice(start, min(start + BLOCK, end))
+            places = ((here * base_N[part] + there * grid_N[part]) * scale).astype(np.intp)
+            count_B += np.bincount(places, minlength=BINS + 1)
+    return int(fakes_B @ (np.cumsum(reals_B) - reals_B)), int(fakes_B @ reals_B)
+
+
+def _count_compiled() -> Count:
+    """The same by a compiled loop, loaded when first needed: the import alone takes half a second."""
+    from ffdi.blend.histogram import count
+
+    return count

@@ -1,0 +1,40 @@
+"""`ffdi scan`: every row and every file accounted for."""
+
+import pandas as pd
+
+from ffdi.base import console, seal
+from ffdi.base.stop import Stop
+from ffdi.cli.desk import Desk
+from ffdi.data import manifest
+from ffdi.data.audit import audit
+from ffdi.data.scan import scan
+
+
+def run(desk: Desk) -> None:
+    with Stop() as stop:
+        rows = scan(desk.competition, desk.images, desk.places, desk.recipe.data.workers, stop)
+    _show(rows)
+    path, made = desk.places.report("scan"), seal.digest(desk.places.manifest)
+    if not path.exists() or made not in path.read_text():
+        _page(desk, rows, made)
+    console.say(f"page: {path}")
+
+
+def _show(rows: pd.DataFrame) -> None:
+    lines = []
+    for split, part in rows.groupby("split", sort=False):
+        counts = part.status.value_counts()
+        fakes = f"{(part.target == 1).mean():.1%}" if (part.target >= 0).any() else "-"
+        lines.append([split, len(part), fakes, *(counts.get(name, 0) for name in manifest.STATUSES)])
+    console.table("manifest", ["split", "images", "fake", *manifest.STATUSES], lines)
+
+
+def _page(desk: Desk, rows: pd.DataFrame, made: str) -> None:
+    from ffdi.report import page
+    from ffdi.report import scan as report
+    from ffdi.report.provenance import provenance
+
+    page.write(
+        desk.places.report("scan"),
+        report.page(rows, audit(rows), desk.images, provenance("ffdi scan", {"manifest": made})),
+    )

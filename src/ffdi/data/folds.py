@@ -1,0 +1,174 @@
+"""Folds: which images a model never saw when it is judged on them.
+
+Scheme "group" keeps near-duplicates together and the classes alike (scikit-learn's StratifiedGroupKFold). Scheme
+"random" only keeps the classes alike; it leaks, and exists to show how much.
+
+The table depends on the ids, labels and hashes, not on the order of the rows. Shapes: N rows, G groups.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sklearn
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from ffdi.base import keys, seal
+from ffdi.base.errors import UserError
+from ffdi.base.paths import Places
+from ffdi.data import manifest as manifests
+from ffdi.data.groups import groups
+from ffdi.spec.recipe import Folds
+
+UNEVEN = 0.02  # the fake share of a fold may differ this much from the whole, or as much as one group makes out
+OLDEST_SKLEARN = (1, 8)  # before, shuffled grouped folds were off by up to 14 points of class share (sklearn #32540)
+
+
+def make(
+    places: Places,
+    spec: Folds,
+    manifest: pd.DataFrame,
+    fit: Sequence[str],
+    embeddings: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """The fold table of these wishes: the one on disk if it fits, else made, checked and written.
+
+    Columns id, split, group int64, fold int16, sorted by split and id; as `make_folds`, which names the errors.
+    """
+    if is_current(places, spec, manifest, fit):
+        return seal.read_table(places.folds(spec.scheme))
+    folds = make_folds(manifest, spec, fit, embeddings)
+    seal.write_table(places.folds(spec.scheme), folds, _facts(folds, spec, manifest, fit))
+    return folds
+
+
+def read(places: Places, spec: Folds, manifest: pd.DataFrame, fit: Sequence[str]) -> pd.DataFrame:
+    """The fold table on disk. Raises UserError if it is missing or was made from another manifest or recipe."""
+    path = places.folds(spec.scheme)
+    if not path.exists():
+        raise UserError(f"There are no folds at {path}; run `ffdi folds` first.")
+    if not is_current(places, spec, manifest, fit):
+        raise UserError(f"{path} was made from other images or fold settings; run `ffdi folds` again.")
+    return seal.read_table(path)
+
+
+def is_current(places: Places, spec: Folds, manifest: pd.DataFrame, fit: Sequence[str]) -> bool:
+    """Whether the table on disk is the answer to these wishes. Raises CorruptError if it is damaged."""
+    path = places.folds(spec.scheme)
+    if not path.exists():
+        return False
+    facts = seal.read_facts(path)
+    wishes = _wishes(spec, manifest, fit)
+    return {name: facts.get(name) for name in wishes} == wishes
+
+
+def make_folds(
+    manifest: pd.DataFrame, spec: Folds, fit: Sequence[str], embeddings: np.ndarray | None = None
+) -> pd.DataFrame:
+    """Group and fold of every usable row of the `fit` splits: id, split, group int64, fold int16.
+
+    `embeddings`: float [N, D] in the order of `manifest.select(manifest, fit)`. Raises UserError if there are fewer
+    images of a class, or fewer groups, than folds, or if near-duplicates chain through the data.
+    """
+    _check_sklearn()
+    rows = manifests.select(manifest, fit)
+    table = rows[["id", "split", "target"]].assign(
+        group=groups(rows, spec.distance, spec.confirm, embeddings, spec.cosine)
+    )
+    table = table.sort_values(["split", "id"], ignore_index=True)
+    target, group = table["target"].to_numpy(np.int64), table["group"].to_numpy()
+    _check_enough(target, group, spec)
+    deal = deal_groups if spec.scheme == "group" else deal_images
+    table["fold"] = deal(target, group, spec.k, spec.seed)
+    check_folds(table, grouped=spec.scheme == "group")
+    return table[["id", "split", "group", "fold"]]
+
+
+def deal_groups(target: np.ndarray, group: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """Fold of each row, int16 [N], with whole groups (0 .. G-1) in one fold and the classes (0, 1) spread evenly.
+
+    StratifiedGroupKFold weighs every group against every fold in Python: 0.45 ms a group, minutes for half a million
+    images. But groups with the same class counts are interchangeable. They are dealt round-robin, which leaves all
+    folds equal, and only the last one to two rounds of each kind go to StratifiedGroupKFold.
+    """
+    counts = np.bincount(2 * group + target, minlength=2 * (group.max() + 1)).reshape(-1, 2)
+    kind = np.unique(counts, axis=0, return_inverse=True)[1].ravel()
+    drawn = keys.rng("folds", seed).permutation(len(counts))
+    order = drawn[np.argsort(kind[drawn], kind="stable")]  # by kind, within a kind as drawn
+    size = np.bincount(kind)
+    place = np.empty(len(counts), np.int64)
+    place[order] = np.arange(len(order)) - np.repeat(np.cumsum(size) - size, size)
+    # One full round is kept back: so each class still has k images for the splitter, which asks for them.
+    dealt = place < np.maximum(size // k - 1, 0)[kind] * k
+    fold = np.where(dealt, place % k, -1).astype(np.int16)[group]
+    rest = np.flatnonzero(fold < 0)
+    splitter = StratifiedGroupKFold(k, shuffle=True, random_state=_state(seed))
+    for number, (_, held) in enumerate(splitter.split(rest, target[rest], group[rest])):
+        fold[rest[held]] = number
+    return fold
+
+
+def deal_images(target: np.ndarray, group: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """As `deal_groups`, with no regard to groups."""
+    fold = np.empty(len(target), np.int16)
+    splitter = StratifiedKFold(k, shuffle=True, random_state=_state(seed))
+    for number, (_, held) in enumerate(splitter.split(target, target)):
+        fold[held] = number
+    return fold
+
+
+def check_folds(table: pd.DataFrame, grouped: bool = True) -> None:
+    """`table` has target, group and fold. Raises UserError if a group straddles folds or the classes are uneven."""
+    straddling = table.groupby("group")["fold"].nunique()
+    if grouped and (straddling > 1).any():
+        raise UserError(
+            f"Group {straddling.idxmax()} stands in several folds; delete the fold table and make it again."
+        )
+    folds = table.groupby("fold")["target"].agg(["size", "mean"])
+    whole = float(table["target"].mean())
+    allowed = np.maximum(UNEVEN, table.groupby("group").size().max() / folds["size"])
+    uneven = (folds["mean"] - whole).abs() > allowed
+    one_class = (folds["mean"] == 0) | (folds["mean"] == 1)
+    for number, fold in folds[uneven | one_class].iterrows():
+        raise UserError(
+            f"Fold {number} has {fold['mean']:.1%} fakes and the whole {whole:.1%}: the groups are too large for even "
+            "folds; lower folds.k or folds.confirm in the recipe."
+        )
+
+
+def _check_enough(target: np.ndarray, group: np.ndarray, spec: Folds) -> None:
+    for value, word in enumerate(("real", "fake")):
+        count = int((target == value).sum())
+        if count < spec.k:
+            raise UserError(f"{spec.k} folds need as many {word} images, and {count} are usable; lower folds.k.")
+    if group.max() + 1 < spec.k:
+        raise UserError(f"{spec.k} folds need as many groups, and there are {group.max() + 1}; lower folds.k.")
+
+
+def _check_sklearn() -> None:
+    found = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
+    if found < OLDEST_SKLEARN:
+        raise UserError(f"scikit-learn {sklearn.__version__} deals grouped folds unevenly; install 1.8 or newer.")
+
+
+def _state(seed: int) -> int:
+    return keys.key("folds", "splitter", seed) % 2**32  # what scikit-learn takes as a seed
+
+
+def _wishes(spec: Folds, manifest: pd.DataFrame, fit: Sequence[str]) -> dict[str, Any]:
+    return {**spec.model_dump(mode="json"), "fit": list(fit), "manifest": manifests.digest(manifest)}
+
+
+def _facts(folds: pd.DataFrame, spec: Folds, manifest: pd.DataFrame, fit: Sequence[str]) -> dict[str, Any]:
+    joined = folds.merge(manifest[["id", "split", "target"]], on=["id", "split"], validate="one_to_one")
+    sizes = joined.groupby("group").size()
+    return {
+        **_wishes(spec, manifest, fit),
+        "leaky": spec.scheme == "random",
+        "images": len(joined),
+        "groups": len(sizes),
+        "images_in_groups": int(sizes[sizes > 1].sum()),
+        "largest_group": int(sizes.max()),
+        "counts": pd.crosstab(joined["fold"], joined["target"]).to_numpy().tolist(),  # a fold: [real, fake]
+    }

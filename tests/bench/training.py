@@ -1,0 +1,149 @@
+"""Images/s of the kit's training and prediction against bare loops with everything in memory, in one run.
+
+The bare loop does the same arithmetic (forward, backward, clip, AdamW, EMA) on tensors that are ready: what is left
+is what the kit's loader, keys, checks, logs and saves cost. One thread computes, one process loads.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+import torch
+
+from ffdi.base.paths import Places
+from ffdi.base.stop import Stop
+from ffdi.data.dataset import TestImages, loader, normalise
+from ffdi.data.job import Job
+from ffdi.data.order import in_sequence
+from ffdi.infer.predict import predict
+from ffdi.model import precision
+from ffdi.model.build import build, data_config
+from ffdi.spec.recipe import Data, Member
+from ffdi.train import loss, optim
+from ffdi.train.run import Run
+from ffdi.train.step import update
+from ffdi.train.world import World
+from tests.bench.ratio import Ratio, interleave
+
+CPU = torch.device("cpu")
+MEMBER = Member(name="lite0", model="tf_efficientnet_lite0", image_size=112, batch_size=32, epochs=99, ema_decay=0.98)
+STEPS = 20  # a round
+ROUNDS = 5
+
+
+def main(rounds: int = ROUNDS) -> list[Ratio]:
+    torch.set_num_threads(1)
+    with TemporaryDirectory() as folder:
+        job = _job(Path(folder))
+        return [_training(job, rounds), _prediction(job, rounds)]
+
+
+def _training(job: Job, rounds: int) -> Ratio:
+    run = Run(job, World(CPU))
+    stream = run.batches(0)
+    stop = Stop()
+
+    def kit() -> int:
+        for _ in range(STEPS):
+            step, batch = next(stream)
+            run.schedule.step_update(step)
+            value = update(run.trainee, batch, run.ids(batch), job.member, step, run.world)
+            assert run.ema is not None
+            run.ema.update(run.trainee.bare, step=step + 1)
+            run.log(step + 1, value, stop)
+        return STEPS * job.member.batch_size
+
+    bare = _bare_training(job)
+    return interleave("training, kit / bare loop in memory", kit, bare, rounds)
+
+
+def _bare_training(job: Job) -> Callable[[], int]:
+    from timm.utils import ModelEmaV3
+
+    model = precision.place(build(job.member), CPU, True).train()
+    ema = ModelEmaV3(model, decay=job.member.ema_decay)
+    optimizer = optim.optimizer(model, job.member)
+    batches = list(_in_memory(job, model))
+
+    def loop() -> int:
+        for number in range(STEPS):
+            images_BCHW, targets_B = batches[number % len(batches)]
+            loss.cross_entropy(model(images_BCHW), targets_B).mean().backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), job.member.clip_grad)
+            optimizer.step()
+            optimizer.zero_grad()
+            ema.update(model)
+        return STEPS * job.member.batch_size
+
+    return loop
+
+
+def _prediction(job: Job, rounds: int) -> Ratio:
+    model = precision.place(build(job.member), CPU, True).eval()
+    batches = list(_in_memory(job, model))
+    rows = job.train.iloc[: len(batches) * job.member.batch_size]
+
+    def kit() -> int:
+        predict(
+            model,
+            rows,
+            job.images,
+            size=job.member.image_size,
+            views=("identity",),
+            mean_std=data_config(model)[:2],
+            device=CPU,
+            batch_size=job.member.batch_size,
+            workers=1,
+            label="bench",
+        )
+        return len(rows)
+
+    def bare() -> int:
+        with torch.inference_mode():
+            for images_BCHW, _ in batches:
+                model(images_BCHW)
+        return len(rows)
+
+    return interleave("prediction, kit / bare loop in memory", kit, bare, rounds)
+
+
+def _in_memory(job: Job, model: torch.nn.Module) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    mean, std, _ = data_config(model)
+    images = TestImages(job.train, job.images, job.member.image_size)
+    size = job.member.batch_size
+    for batch in loader(images, list(in_sequence(len(images), size))[: len(images) // size]):
+        yield normalise(batch.images_BHWC, mean, std, CPU, True), batch.targets_B.clone()
+
+
+def _job(folder: Path) -> Job:
+    """The sample's training images; nothing is read of manifest or folds."""
+    sample = Path(str(files("ffdi"))) / "sample"
+    table = pd.read_csv(sample / "phase1/trainset_label.txt")
+    rows = pd.DataFrame({"id": table.img_name, "relpath": "phase1/trainset/" + table.img_name, "target": table.target})
+    rows["status"] = "ok"
+    places = Places(folder, folder)
+    none = rows.iloc[:0]
+    return Job(
+        MEMBER,
+        0,
+        "0" * 64,
+        "0" * 64,
+        "0" * 64,
+        Data(workers=1),
+        sample,
+        places.fold("bench", "0", 0),
+        rows,
+        none,
+        none,
+        none,
+    )
+
+
+if __name__ == "__main__":
+    begun = time.time()
+    for ratio in main():
+        print(ratio)
+    print(f"{time.time() - begun:.0f} s")

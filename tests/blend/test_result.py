@@ -1,0 +1,147 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ffdi.base import seal
+from ffdi.base.errors import UserError
+from ffdi.blend.card import inputs
+from ffdi.blend.result import blend
+from ffdi.data import manifest as manifests
+from ffdi.score.auc import auc, tpr_at_fpr
+from ffdi.score.interval import delong
+from ffdi.submit.folder import publish
+from tests.blend.contest import Contest, K, make_recipe
+
+
+def test_the_submission_is_in_the_competitions_order(contest: Contest) -> None:
+    result = contest.blend()
+    wanted = contest.manifest["id"][contest.manifest["split"] == "test"]
+    assert result.submission.columns.tolist() == ["img_name", "y_pred"]
+    assert result.submission["img_name"].tolist() == wanted.tolist()
+    assert not wanted.is_monotonic_increasing
+    by_id = result.blended.test.set_index("id")["blend"]
+    assert (result.submission["y_pred"].to_numpy() == by_id.loc[wanted].to_numpy()).all()
+
+
+def test_the_card_says_what_each_member_and_the_blend_are_worth(contest: Contest) -> None:
+    result = contest.blend()
+    card, oof, val = result.card, result.blended.oof, result.blended.val
+    assert [member["name"] for member in card["members"]] == ["one", "two", "whole"]
+    for line, name in [*zip(card["members"][:2], ["one", "two"], strict=True), (card["blend"], "blend")]:
+        expected = delong(oof["target"], oof[name])
+        assert line["auc"] == {"value": expected.value, "low": expected.low, "high": expected.high, "se": expected.se}
+        folds = [auc(rows["target"], rows[name]) for _, rows in oof.groupby("fold")]
+        assert line["folds"] == dict(zip("0123", folds, strict=True))
+        assert line["fold_mean"] == pytest.approx(np.mean(folds))
+        assert line["fold_sd"] == pytest.approx(np.std(folds, ddof=1))
+        assert line["tpr"]["0.01"] == tpr_at_fpr(oof["target"], oof[name], 0.01)
+        assert line["auc_val"] == auc(val["target"], val[name])
+        # The toy's folds stand three logits apart, so scores pooled as they are tell less than the truth.
+        assert line["auc_raw"] < expected.value - 0.03
+    whole = card["members"][2]
+    assert (whole["auc"], whole["auc_raw"], whole["fold_mean"], whole["folds"]) == (None, None, None, {})
+    assert whole["auc_val"] == auc(val["target"], val["whole"])
+    assert card["rows"] == {"oof": 120, "oof_fake": 60, "val": 40, "test": 50, "test_imputed": 1}
+    assert card["folds"]["k"] == K
+
+
+def test_the_card_knows_its_inputs_and_no_place(contest: Contest) -> None:
+    card = contest.blend().card
+    assert card["folds"]["digest"] == seal.digest(contest.places.folds("group"))
+    assert all(
+        re.fullmatch("[0-9a-f]{64}", text) for text in (card["recipe"]["digest"], card["manifest"], card["code"])
+    )
+    assert set(card["members"][1]["files"]) == {
+        f"fold{i}/{name}.parquet" for i in range(K) for name in ("oof", "val", "test")
+    }
+    assert str(contest.places.work.parent) not in str(card)
+    assert "/" + "tmp" not in str(card)
+
+
+def test_tables_for_people(contest: Contest) -> None:
+    result = contest.blend()
+    assert result.members["name"].tolist() == ["one", "two", "whole", "blend"]
+    assert result.members["weight"].tolist()[:3] == pytest.approx([1 / 3] * 3)
+    assert {"auc", "low", "high", "mean", "sd", "auc_raw", "val_auc", "tpr_0.01", "tpr_0.005", "tpr_0.001"} <= set(
+        result.members.columns
+    )
+    assert result.members["auc"].isna().tolist() == [False, False, True, False]
+    assert result.folds.groupby("name").size().to_dict() == {"one": K, "two": K, "blend": K}
+
+
+def test_warnings_are_told(contest: Contest) -> None:
+    told = contest.blend().warnings
+    assert len(told) == 2
+    assert "whole held no rows out" in told[0]
+    assert "1 test images are unreadable" in told[1]
+    assert contest.only("one").blend().warnings[0].startswith("1 test images")
+
+
+def test_the_same_twice_and_other_weights(contest: Contest) -> None:
+    first, again = contest.blend(), contest.blend()
+    assert first.card == again.card
+    assert inputs(first.card) == inputs(again.card)
+    contest.recipe = make_recipe(weights={"one": 2, "two": 1})
+    other = contest.blend()
+    assert inputs(other.card) != inputs(first.card)
+    assert [member["weight"] for member in other.card["members"]] == pytest.approx([2 / 3, 1 / 3, 0])
+
+
+def test_where_and_how_fast_is_no_other_recipe(contest: Contest) -> None:
+    first = contest.blend().card
+    data = contest.recipe.data.model_copy(update={"folder": "elsewhere", "workers": 0, "cache": "decoded"})
+    contest.recipe = contest.recipe.model_copy(update={"data": data})
+    assert contest.blend().card["recipe"] == first["recipe"]
+
+
+def test_from_blend_to_folder_and_back(contest: Contest) -> None:
+    """The members' mean is on the side of the blend, so the check lets it pass; and twice makes one folder."""
+    for reused in (False, True):
+        result = contest.blend()
+        done = publish(
+            result.submission, result.card, inputs(result.card), contest.competition,
+            contest.places.submissions, "toy", result.reference,
+        )  # fmt: skip
+        assert done.reused == reused
+        assert done.folder.name == "001-toy"
+    card = seal.read_json(done.folder / "card.json")
+    assert card["blend"] == result.card["blend"]
+
+
+def test_without_labels_there_is_no_validation_auc(contest: Contest) -> None:
+    unlabelled = contest.manifest.copy()
+    unlabelled.loc[unlabelled["split"] == "val", "target"] = -1
+    contest.manifest = unlabelled
+    manifests.write(contest.places, unlabelled, {})
+    for job in contest.jobs():
+        contest.finish(job)
+    result = contest.blend()
+    assert result.card["blend"]["auc_val"] is None
+    assert result.members["val_auc"].isna().all()
+
+
+def test_no_member_may_be_called_like_a_column(contest: Contest) -> None:
+    member = contest.recipe.member[0].model_copy(update={"name": "blend"})
+    with pytest.raises(UserError, match="may not be called 'blend'"):
+        blend(contest.recipe.model_copy(update={"member": (member,)}), contest.competition, contest.places)
+
+
+def test_before_anything_was_trained(contest: Contest, tmp_path: Path) -> None:
+    contest.job("two", 2).folder.joinpath("done.json").unlink()
+    with pytest.raises(UserError, match="two fold 2 is not finished"):
+        contest.blend()
+    contest.places.folds("group").unlink()
+    with pytest.raises(UserError, match=r"group\.parquet does not exist"):
+        contest.blend()
+
+
+def test_the_frames_join_by_id(contest: Contest) -> None:
+    result = contest.blend()
+    targets = contest.manifest.set_index("id")["target"]
+    for frame in (result.blended.oof, result.blended.val):
+        assert (frame["target"].to_numpy() == targets.loc[frame["id"]].to_numpy()).all()
+    assert isinstance(result.reference, pd.Series)
+    assert result.reference.index.tolist() == result.blended.test["id"].tolist()

@@ -1,0 +1,248 @@
+"""The verbs as a person uses them, on a small folder of the contest's shape; and what each says to bad input."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ffdi.base import seal
+from ffdi.cli import main as command
+from tests.train.fixtures import write_images
+
+RECIPE = """
+name = "tiny"
+[folds]
+k = 2
+[data]
+workers = 0
+[defaults]
+weights = "none"
+image_size = 32
+batch_size = 8
+epochs = 2
+[[member]]
+name = "one"
+model = "test_resnet"
+[[member]]
+name = "two"
+model = "test_vit"
+"""
+
+
+@dataclass
+class Desk:
+    """`run(verb, …)` gives the exit code; `out` and `err` are what it printed."""
+
+    folder: Path
+    images: Path
+    recipe: Path
+    capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch
+    out: str = ""
+    err: str = ""
+
+    def run(self, verb: str, *more: str, places: bool = True) -> int:
+        arguments = ["ffdi", verb, *more]
+        if verb != "grade":
+            arguments += ["--recipe", str(self.recipe)]
+        if places:
+            arguments += ["--data", str(self.images), "--work", str(self.folder / "work")]
+            arguments += ["--submissions", str(self.folder / "submissions")]
+        self.monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit) as ended:
+            command.main()
+        self.out, self.err = self.capsys.readouterr()
+        return int(ended.value.code or 0)
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "work" / "multi-ffdi-phase2" / "contest"
+
+
+def contest_folder(folder: Path) -> None:
+    """24 + 8 + 8 images under the contest's names."""
+    tables = {
+        "train": ("phase1/trainset", "phase1/trainset_label.txt", 24),
+        "val": ("phase1/valset", "phase1/valset_label.txt", 8),
+        "test": ("phase2/testset1_seen", "phase2/testset1_seen_nolabel.txt", 8),
+    }
+    for split, (images, labels, count) in tables.items():
+        rows = write_images(folder, count, split)
+        (folder / images).parent.mkdir(exist_ok=True)
+        shutil.move(folder / split, folder / images)
+        table = rows.rename(columns={"id": "img_name"})[["img_name"] + ["target"] * (split != "test")]
+        table.to_csv(folder / labels, index=False)
+        rows.rename(columns={"id": "img_name"})[["img_name", "target"]].to_csv(
+            folder / f"{split}_truth.csv", index=False
+        )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the whole road was walked once."""
+    folder = tmp_path_factory.mktemp("desk")
+    contest_folder(folder / "contest")
+    (folder / "tiny.toml").write_text(RECIPE)
+    return folder
+
+
+@pytest.fixture
+def desk(finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.chdir(finished)
+    return Desk(finished, finished / "contest", finished / "tiny.toml", capsys, monkeypatch)
+
+
+@pytest.fixture
+def other(tmp_path: Path, desk: Desk) -> Desk:
+    """A copy that a test may spoil."""
+    shutil.copytree(desk.folder, tmp_path / "copy", dirs_exist_ok=True)
+    desk.folder, desk.images, desk.recipe = (tmp_path / "copy" / name for name in (".", "contest", "tiny.toml"))
+    desk.monkeypatch.chdir(desk.folder)
+    return desk
+
+
+def test_the_whole_road_and_again(desk: Desk) -> None:
+    for verb in ("scan", "folds", "train", "blend"):
+        assert desk.run(verb) == 0, desk.err
+        assert (desk.work / "reports" / f"{verb}.html").stat().st_size > 5_000
+    submission = desk.folder / "submissions" / "001-tiny" / "submission.csv"
+    assert str(submission) in desk.out
+    names = pd.read_csv(desk.images / "phase2/testset1_seen_nolabel.txt").img_name
+    written = pd.read_csv(submission)
+    assert written.img_name.tolist() == names.tolist()
+    assert list(written.columns) == ["img_name", "y_pred"]
+    card = seal.read_json(submission.parent / "card.json")
+    assert {member["name"] for member in card["members"]} == {"one", "two"}
+    before = {path: path.read_bytes() for path in desk.work.rglob("*") if path.is_file()}
+    for verb in ("scan", "folds", "train", "predict", "blend"):
+        assert desk.run(verb) == 0, desk.err
+    assert {path: path.read_bytes() for path in desk.work.rglob("*") if path.is_file()} == before
+    assert [path.name for path in submission.parent.parent.iterdir() if path.is_dir()] == ["001-tiny"]
+    assert desk.run("grade", str(submission.parent), "--labels", str(desk.images / "test_truth.csv"), places=False) == 0
+    assert "AUC" in desk.out
+
+
+def test_no_absolute_path_in_what_is_shipped(desk: Desk) -> None:
+    for path in (desk.folder / "submissions").rglob("card.json"):
+        assert str(desk.folder) not in path.read_text()
+
+
+def test_params_and_dry_run_and_doctor(desk: Desk) -> None:
+    assert desk.run("params", places=False) == 0
+    assert "test_vit" in desk.out
+    assert desk.run("train", "--dry-run") == 0
+    assert "one step" in desk.out
+    assert desk.run("doctor") == 0
+    assert "a random start" in desk.out
+
+
+def _no_table(desk: Desk) -> None:
+    (desk.images / "phase1/trainset_label.txt").unlink()
+
+
+def _twin_rows(desk: Desk) -> None:
+    path = desk.images / "phase1/trainset_label.txt"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, lines[1]]))
+
+
+def _no_manifest(desk: Desk) -> None:
+    (desk.work / "manifest.parquet").unlink()
+
+
+def _stale_folds(desk: Desk) -> None:
+    path = desk.images / "phase1/trainset_label.txt"
+    text = path.read_text()
+    path.write_text(text.replace(",1", ",x", 1).replace(",0", ",1", 1).replace(",x", ",0", 1))
+    assert desk.run("scan") == 0
+
+
+def _bad_recipe(desk: Desk) -> None:
+    desk.recipe.write_text(RECIPE.replace("epochs", "epoch"))
+
+
+def _too_big(desk: Desk) -> None:
+    desk.recipe.write_text(RECIPE.replace('name = "tiny"', 'name = "tiny"\nmax_params = 1000'))
+
+
+def _no_weights(desk: Desk) -> None:
+    desk.recipe.write_text(RECIPE.replace('weights = "none"', 'weights = "auto"'))
+
+
+def _unknown_model(desk: Desk) -> None:
+    desk.recipe.write_text(RECIPE.replace("test_resnet", "test_resnot"))
+
+
+def _unknown_view(desk: Desk) -> None:
+    desk.recipe.write_text(RECIPE.replace("epochs = 2", 'epochs = 2\nviews = ["sideways"]'))
+
+
+def _damaged_folds(desk: Desk) -> None:
+    path = desk.work / "folds/group.parquet"
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def _unfinished(desk: Desk) -> None:
+    next(desk.work.glob("runs/one-*/fold1/done.json")).unlink()
+
+
+def _damaged_oof(desk: Desk) -> None:
+    path = next(desk.work.glob("runs/two-*/fold0/oof.parquet"))
+    content = bytearray(path.read_bytes())
+    content[100] ^= 4
+    path.write_bytes(bytes(content))
+
+
+def _untrained(desk: Desk) -> None:
+    shutil.rmtree(next(desk.work.glob("runs/one-*")))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "verb", "named"),
+    [
+        (_no_table, "scan", "trainset_label.txt"),
+        (_twin_rows, "scan", "row"),
+        (_no_manifest, "folds", "manifest.parquet"),
+        (_no_manifest, "train", "manifest.parquet"),
+        (_stale_folds, "train", "ffdi folds"),
+        (_damaged_folds, "train", "group.parquet"),
+        (_bad_recipe, "scan", "did you mean 'epochs'"),
+        (_too_big, "train", "over the limit of 1,000"),
+        (_too_big, "params", "over the limit of 1,000"),
+        (_too_big, "doctor", "over the limit of 1,000"),
+        (_no_weights, "train", "weights/test_resnet"),
+        (_no_weights, "doctor", "weights/test_resnet"),
+        (_unknown_model, "params", "test_resnet"),
+        (_unknown_view, "train", "sideways"),
+        (_untrained, "predict", "one fold 0"),
+        (_unfinished, "blend", "one"),
+        (_damaged_oof, "blend", "oof.parquet"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    other: Desk, spoil: Callable[[Desk], None], verb: str, named: str
+) -> None:
+    spoil(other)
+    if spoil in (_no_weights, _unknown_view) and verb == "train":
+        shutil.rmtree(other.work / "runs")
+    assert other.run(verb, places=verb != "params") == 2
+    assert named in " ".join(other.err.split())
+    assert "Traceback" not in other.err + other.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["train", "--until", "soon"], "--until 'soon' is no time"),
+        (["train", "--until", "2001-01-01T00:00"], "is over already"),
+        (["scan", "--data", "nowhere"], "nowhere"),
+        (["grade", "nowhere.csv"], "nowhere.csv"),
+    ],
+)
+def test_bad_arguments_too(other: Desk, arguments: list[str], named: str) -> None:
+    assert other.run(*arguments, places=arguments[0] == "train") == 2
+    assert named in " ".join(other.err.split())

@@ -1,0 +1,252 @@
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from ffdi.base.errors import FfdiError, UserError
+from ffdi.data import dataset
+from ffdi.data.dataset import Batch, TestImages, TrainImages, loader, normalise
+from ffdi.data.decode import decode
+from ffdi.data.operations import fit
+from ffdi.data.order import Item, Order, in_sequence
+from ffdi.spec.augment import Augment
+from tests.data.photographs import folder_of
+
+SIZE = 40
+EVERYTHING = Augment(
+    rot90=True,
+    rotate=True,
+    gamma=True,
+    grey=True,
+    sharpen=True,
+    cutout=True,
+    library=[{"transform": "ISONoise", "p": 0.5}],
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("contest")
+
+
+@pytest.fixture(scope="module")
+def rows(folder: Path) -> pd.DataFrame:
+    return folder_of(folder)
+
+
+def train(rows: pd.DataFrame, folder: Path, policy: Augment = EVERYTHING, seed: int = 0) -> TrainImages:
+    return TrainImages(rows, folder, policy, SIZE, seed)
+
+
+def steps(rows: pd.DataFrame, first: int, last: int, batch: int = 5) -> Iterator[list[Item]]:
+    order = Order(rows.target.to_numpy(), batch, seed=3)
+    for epoch, indices in order.batches(first, last):
+        yield [(int(index), epoch) for index in indices]
+
+
+def equal(one: list[Batch], other: list[Batch]) -> bool:
+    pairs = list(zip(one, other, strict=True))
+    tensors = [all(torch.equal(x, y) for x, y in zip(a[:3], b[:3], strict=True)) for a, b in pairs]
+    return all(tensors) and all(a.unreadable == b.unreadable for a, b in pairs)
+
+
+def test_a_batch_is_bytes_with_targets_and_rows(rows: pd.DataFrame, folder: Path) -> None:
+    items = [(3, 0), (4, 0), (0, 1)]
+    (batch,) = loader(train(rows, folder), [items])
+    assert (batch.images_BHWC.dtype, batch.images_BHWC.shape) == (torch.uint8, (3, SIZE, SIZE, 3))
+    assert (batch.targets_B.dtype, batch.targets_B.tolist()) == (torch.float32, [1, 0, 0])
+    assert (batch.rows_B.dtype, batch.rows_B.tolist()) == (torch.int64, [3, 4, 0])
+    assert batch.unreadable == ()
+    images = train(rows, folder)
+    for image, (row, epoch) in zip(batch.images_BHWC, items, strict=True):
+        assert np.array_equal(image, images.image(row, epoch))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_the_number_of_workers_changes_nothing(rows: pd.DataFrame, folder: Path, workers: int) -> None:
+    torch.manual_seed(1)  # what albumentations would mix into its draws in a worker
+    alone = list(loader(train(rows, folder), steps(rows, 0, 9)))
+    torch.manual_seed(2)
+    assert equal(alone, list(loader(train(rows, folder), steps(rows, 0, 9), workers)))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stream_can_begin_at_any_step(rows: pd.DataFrame, folder: Path, workers: int) -> None:
+    whole = list(loader(train(rows, folder), steps(rows, 0, 8)))
+    for begin in (1, 2, 5, 8):
+        assert equal(whole[begin:], list(loader(train(rows, folder), steps(rows, begin, 8), workers)))
+
+
+def test_pixels_differ_by_epoch_seed_and_id_and_by_nothing_else(rows: pd.DataFrame, folder: Path) -> None:
+    """Row number and neighbours do not matter: the same id in another table has the same pixels."""
+    images = train(rows, folder)
+    by_epoch = {images.image(0, epoch).tobytes() for epoch in range(6)}
+    by_seed = {train(rows, folder, seed=seed).image(0, 0).tobytes() for seed in range(6)}
+    assert len(by_epoch) == len(by_seed) == 6
+    turned = rows.iloc[::-1].reset_index(drop=True)
+    assert np.array_equal(train(turned, folder).image(len(rows) - 1, 3), images.image(0, 3))
+    twins = rows.assign(relpath=rows.relpath[0])  # one file under many ids: one picture, other draws
+    assert len({train(twins, folder).image(row, 0).tobytes() for row in range(6)}) == 6
+
+
+def test_the_global_generators_do_not_move(rows: pd.DataFrame, folder: Path) -> None:
+    def state() -> tuple[Any, ...]:
+        return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()  # type: ignore[index]
+
+    before = state()
+    for workers in (0, 1):
+        list(loader(train(rows, folder), steps(rows, 0, 3), workers))
+    assert state() == before
+
+
+def test_batches_may_be_kept(rows: pd.DataFrame, folder: Path) -> None:
+    """More of them than the shared memory has slots, also by a small part or by numpy."""
+    many = [[(row, epoch) for row in range(6)] for epoch in range(20)]
+    for workers in (0, 2):
+        kept = [batch.images_BHWC[2:3].numpy() for batch in loader(train(rows, folder), many, workers)]
+        for epoch, image in enumerate(kept):
+            assert np.array_equal(image[0], train(rows, folder).image(2, epoch))
+
+
+def test_batches_may_differ_in_size(rows: pd.DataFrame, folder: Path) -> None:
+    sizes = [2, 7, 1, 12]
+    for workers in (0, 1):
+        batches = list(loader(train(rows, folder), [[(row, 0) for row in range(n)] for n in sizes], workers))
+        assert [len(batch.images_BHWC) for batch in batches] == sizes
+        assert torch.equal(batches[3].images_BHWC[:7], batches[1].images_BHWC)
+
+
+def test_no_batches_no_work(rows: pd.DataFrame, folder: Path) -> None:
+    assert list(loader(train(rows, folder), [], 2)) == []
+
+
+def test_test_images_are_the_files_resized(rows: pd.DataFrame, folder: Path) -> None:
+    images = TestImages(rows.drop(columns="target"), folder, SIZE)
+    batches = list(loader(images, in_sequence(len(rows), 5), 1))
+    assert torch.cat([batch.rows_B for batch in batches]).tolist() == list(range(len(rows)))
+    assert batches[0].targets_B.tolist() == [-1] * 5
+    expected = fit(decode((folder / rows.relpath[6]).read_bytes()).image_HWC, SIZE)
+    assert np.array_equal(batches[1].images_BHWC[1], expected)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_unreadable_test_image_is_black_and_listed(rows: pd.DataFrame, folder: Path, workers: int) -> None:
+    (folder / "images" / "broken.jpg").write_bytes((folder / rows.relpath[0]).read_bytes()[:200])
+    bad = rows.assign(
+        relpath=rows.relpath.where(rows.index != 3, "images/broken.jpg").where(rows.index != 7, "images/gone")
+    )
+    batches = list(loader(TestImages(bad, folder, SIZE), in_sequence(len(bad), 6), workers))
+    assert [batch.unreadable for batch in batches] == [(3,), (7,)]
+    assert not batches[0].images_BHWC[3].any()
+    assert all(batches[0].images_BHWC[row].any() for row in (0, 1, 2, 4, 5))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("content", "reason"), [(b"", "empty"), (b"hello", "not_image"), (None, "No such file")])
+def test_an_unreadable_training_image_is_one_sentence(
+    rows: pd.DataFrame, folder: Path, workers: int, content: bytes | None, reason: str
+) -> None:
+    name = f"{reason.replace(' ', '')}.jpg"
+    if content is not None:
+        (folder / "images" / name).write_bytes(content)
+    bad = rows.assign(relpath=rows.relpath.where(rows.index != 4, f"images/{name}"))
+    with pytest.raises(UserError, match=rf"{rows.id[4]} cannot be read \(.*{reason}.*run `ffdi scan` again") as caught:
+        list(loader(train(bad, folder), steps(rows, 0, 4), workers))
+    assert "\n" not in str(caught.value)
+
+
+class _Deadly(TrainImages):
+    def image(self, row: int, epoch: int) -> np.ndarray:
+        if row == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().image(row, epoch)
+
+
+def test_a_dead_worker_is_one_sentence_that_names_the_image(rows: pd.DataFrame, folder: Path) -> None:
+    images = _Deadly(rows, folder, Augment(), SIZE, 0)
+    with pytest.raises(FfdiError, match=rf"loader process died .* read .*{rows.id[4]}.*lower data.workers"):
+        list(loader(images, [[(row, 0)] for row in range(12)], 2))
+
+
+class _Buggy(TrainImages):
+    def image(self, row: int, epoch: int) -> np.ndarray:
+        raise RuntimeError("a bug")
+
+
+def test_a_bug_is_not_taken_for_a_bad_file(rows: pd.DataFrame, folder: Path) -> None:
+    with pytest.raises(RuntimeError, match="a bug"):
+        list(loader(_Buggy(rows, folder, Augment(), SIZE, 0), [[(0, 0)]]))
+
+
+def test_workers_end_with_the_stream(rows: pd.DataFrame, folder: Path) -> None:
+    before = _children()
+    stream = loader(train(rows, folder), steps(rows, 0, 50), 2)
+    next(stream)
+    assert len(_children() - before) == 2
+    stream.close()  # type: ignore[attr-defined]
+    assert _children() <= before
+
+
+def test_a_signal_to_the_group_leaves_the_workers_alone(rows: pd.DataFrame, folder: Path) -> None:
+    """Ctrl-C reaches every process of the group; the main one must still get its batches to stop in good order."""
+    before = _children()
+    stream = loader(train(rows, folder), steps(rows, 0, 12), 2)
+    next(stream)
+    assert all(os.getpgid(worker) == worker for worker in _children() - before)
+    assert len(list(stream)) == 11
+
+
+def test_a_process_that_must_not_fork_starts_workers_afresh(
+    rows: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = list(loader(train(rows, folder), steps(rows, 0, 3)))
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    assert equal(expected, list(loader(train(rows, folder), steps(rows, 0, 3), 1)))
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_normalise_is_the_formula_in_the_wanted_layout(channels_last: bool) -> None:
+    images = torch.randint(0, 256, (5, 6, 7, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    result = normalise(images, mean, std, "cpu", channels_last)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    assert result.is_contiguous(memory_format=layout)
+    expected = (images.permute(0, 3, 1, 2).double() / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(
+        3, 1, 1
+    )
+    torch.testing.assert_close(result, expected.float())
+    assert torch.equal(result, normalise(images, mean, std, "cpu", not channels_last))
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_normalise_uses_old_memory_again_where_it_fits(channels_last: bool) -> None:
+    images = torch.full((4, 6, 6, 3), 255, dtype=torch.uint8)
+    first = normalise(images, (0.0,) * 3, (1.0,) * 3, "cpu", channels_last)
+    again = normalise(images[:2] // 255, (0.0,) * 3, (1.0,) * 3, "cpu", channels_last, out=first)
+    assert again.data_ptr() == first.data_ptr()
+    assert again.shape == (2, 3, 6, 6)
+    assert again.max() == pytest.approx(1 / 255)
+    for other in (first.double(), first[:1], first[..., :5], torch.empty(2, 3, 7, 7)):
+        fresh = normalise(images[:2], (0.0,) * 3, (1.0,) * 3, "cpu", channels_last, out=other)
+        assert fresh.data_ptr() != other.data_ptr()
+        assert (fresh == 1).all()
+
+
+def test_ids_need_no_python_string_each(rows: pd.DataFrame, folder: Path) -> None:
+    named = rows.assign(id=[f"Müller {index}.jpg" for index in rows.index])
+    images = TestImages(named, folder, SIZE)
+    assert images.id(11) == "Müller 11.jpg"
+    assert len(images) == len(rows)
+    assert dataset.PREFETCH + dataset.HELD >= 4
+
+
+def _children() -> set[int]:
+    import psutil
+
+    return {child.pid for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE}

@@ -1,0 +1,190 @@
+import contextlib
+import io
+import pickle
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile, ImageOps
+
+from ffdi.base import keys
+from ffdi.data.decode import Defect, decode
+from tests.data.pictures import portrait, saved
+
+ENCODINGS = [
+    {"quality": 90},
+    {"quality": 75, "subsampling": 1},
+    {"quality": 95, "subsampling": 0},
+    {"quality": 60, "progressive": True},
+    {"quality": 50, "restart_marker_blocks": 3},
+    {"quality": 90, "optimize": True},
+    {"quality": 90, "keep_rgb": True},
+]
+
+
+def by_pillow(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.array(picture.convert("RGB"))
+
+
+@pytest.mark.parametrize("options", ENCODINGS, ids=str)
+@pytest.mark.parametrize("size", [(160, 160), (61, 47), (33, 65)])
+def test_plain_jpeg_is_bit_identical_to_pillow(options: dict[str, object], size: tuple[int, int]) -> None:
+    data = saved(portrait(size), "JPEG", **options)
+    result = decode(data)
+    assert np.array_equal(result.image_HWC, by_pillow(data))
+    assert (result.width, result.height, result.mode, result.status, result.format) == (*size, "RGB", "ok", "JPEG")
+
+
+def test_grey_jpeg_becomes_three_equal_channels() -> None:
+    data = saved(portrait((50, 40)).convert("L"), "JPEG")
+    result = decode(data)
+    assert (result.mode, result.status) == ("L", "ok")
+    assert np.array_equal(result.image_HWC, by_pillow(data))
+
+
+def test_no_truncated_jpeg_is_ever_half_loaded() -> None:
+    for options in ({}, {"progressive": True}):
+        data = saved(portrait((64, 64)), "JPEG", quality=85, **options)
+        for length in range(3, len(data), 7):
+            with pytest.raises(Defect, match="truncated|corrupt"):  # corrupt: cut inside the header of a scan
+                decode(data[:length])
+
+
+def test_a_rare_subsampling_goes_through_pillow_which_refuses_truncation_too() -> None:
+    data = bytearray(saved(portrait((64, 64)).convert("RGB"), "JPEG", subsampling=0))
+    at = data.index(b"\xff\xc0")
+    data[at + 11] = 0x31  # luminance three times as wide: simplejpeg has no name for it
+    assert np.array_equal(decode(bytes(data)).image_HWC, by_pillow(bytes(data)))
+    with pytest.raises(Defect, match="truncated"):
+        decode(bytes(data[: len(data) // 2]))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP"])
+def test_half_a_file_is_refused_even_where_a_library_told_pillow_otherwise(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    data = saved(portrait((64, 64)), kind)
+    with pytest.raises(Defect):
+        decode(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_a_damaged_stream_is_refused_where_pillow_passes_it(mode: str) -> None:
+    data = saved(portrait((160, 160)).convert(mode), "JPEG", quality=90)
+    at = data.index(b"\xff\xda") + 200
+    damaged = data[:at] + b"\xff\xd9" + data[at + 2 :]  # an end-of-image marker in the middle
+    assert by_pillow(damaged).shape == (160, 160, 3)
+    with pytest.raises(Defect):
+        decode(damaged)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientations_are_applied_as_pillow_would_when_asked(kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(portrait((50, 40)), kind, exif=exif)
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.load()
+        expected = picture if kind == "TIFF" else ImageOps.exif_transpose(picture)
+        upright = np.array(expected.convert("RGB"))
+    result = decode(data)
+    assert np.array_equal(result.image_HWC, upright)
+    assert (result.width, result.height) == ((50, 40) if orientation < 5 else (40, 50))
+    assert result.status == ("ok" if orientation == 1 else "repaired")
+
+
+def test_16_bits_keep_their_high_byte() -> None:
+    ramp = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
+    for kind in ("PNG", "TIFF", "PPM"):
+        grey = decode(saved(Image.fromarray(ramp), kind))
+        assert np.array_equal(grey.image_HWC[..., 0], (ramp >> 8).astype(np.uint8))
+        assert (grey.status, grey.defect) == ("repaired", "16bit")
+
+
+def test_16_bits_of_colour_are_named_too() -> None:
+    import cv2
+
+    ramp = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
+    data = cv2.imencode(".png", np.stack([ramp] * 3, axis=2))[1].tobytes()
+    result = decode(data)
+    assert np.array_equal(result.image_HWC[..., 1], (ramp >> 8).astype(np.uint8))
+    assert result.defect == "16bit"
+
+
+def test_colours_hidden_under_transparency_stay_hidden() -> None:
+    red = Image.new("RGBA", (40, 40), (255, 0, 0, 0))
+    assert decode(saved(red, "PNG")).image_HWC.max() == 0
+    half = Image.new("RGBA", (40, 40), (255, 0, 0, 128))
+    assert decode(saved(half, "PNG")).image_HWC[0, 0].tolist() == [128, 0, 0]
+
+
+def test_cmyk_is_converted_as_pillow_does() -> None:
+    data = saved(portrait((64, 48)).convert("CMYK"), "JPEG")
+    result = decode(data)
+    assert np.array_equal(result.image_HWC, by_pillow(data))
+    assert (result.mode, result.defect) == ("CMYK", "cmyk")
+
+
+def test_floats_of_no_known_range_are_refused() -> None:
+    for values in (np.full((40, 40), 300.0), np.full((40, 40), np.nan), np.full((40, 40), -0.1)):
+        with pytest.raises(Defect, match="unscaled") as caught:
+            decode(saved(Image.fromarray(values.astype(np.float32)), "TIFF"))
+        assert (caught.value.width, caught.value.height) == (40, 40)
+    with pytest.raises(Defect, match="unscaled"):
+        decode(saved(Image.fromarray(np.full((40, 40), 7, np.int32)), "TIFF"))
+
+
+def test_two_frames_side_by_side_are_kept_and_quarantined() -> None:
+    result = decode(saved(portrait((128, 64)), "JPEG"))
+    assert (result.status, result.defect, result.image_HWC.shape) == ("quarantined", "double_width", (64, 128, 3))
+
+
+def test_repairs_are_named_together() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    result = decode(saved(portrait((64, 48)).convert("LA"), "PNG", exif=exif))
+    assert (result.mode, result.defect) == ("LA", "alpha+exif_rotated")
+
+
+def test_a_bomb_is_refused_before_anything_is_allocated() -> None:
+    data = bytearray(saved(portrait((64, 64)), "JPEG"))
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = b"\xea\x60\xea\x60"  # 60,000 x 60,000
+    tracemalloc.start()
+    with pytest.raises(Defect, match="too_large"):
+        decode(bytes(data))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_no_warning_of_pillow_leaks() -> None:
+    palette = portrait((40, 40)).quantize(8)
+    data = saved(palette, "PNG", transparency=bytes(range(0, 256, 32)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert decode(data).defect == "palette+alpha"
+    assert caught == []
+
+
+def test_a_defect_crosses_process_borders() -> None:
+    with pytest.raises(Defect) as caught:
+        decode(b"<html>")
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (copy.name, copy.detail, str(copy)) == (caught.value.name, caught.value.detail, str(caught.value))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_random_damage_gives_an_image_or_a_defect(kind: str) -> None:
+    good = saved(portrait((64, 64)), kind)
+    rng = keys.rng("damage", kind)
+    for _ in range(100):
+        data = bytearray(good)
+        data[int(rng.integers(len(data)))] = int(rng.integers(256))
+        with contextlib.suppress(Defect):
+            result = decode(bytes(data))
+            assert result.image_HWC.shape == (result.height, result.width, 3)

@@ -1,0 +1,158 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ffdi
+from ffdi.base import digest
+from ffdi.base.errors import UserError
+from ffdi.data import hashes
+from ffdi.data.groups import components, groups, neighbours
+
+SAMPLE = Path(ffdi.__file__).parent / "sample"
+
+
+def rows_of(short: list[int], long: list[int] | None = None, sha: list[str] | None = None) -> pd.DataFrame:
+    count = len(short)
+    words = np.zeros((count, 4), np.uint64)
+    words[:, 3] = np.array(long if long else [0] * count, np.uint64)
+    return pd.DataFrame(
+        {
+            "id": [f"{number:04d}.jpg" for number in range(count)],
+            "split": "train",
+            "sha256": sha or [f"{number:064x}" for number in range(count)],
+            "phash": np.array(short, np.uint64),
+            "phash256": hashes.to_hex(words),
+        }
+    )
+
+
+def far(count: int) -> list[int]:
+    """Hashes that are no near-duplicates of each other."""
+    return np.random.default_rng(9).integers(0, 2**64, count, dtype=np.uint64).tolist()
+
+
+def test_copies_share_a_group_and_groups_count_from_the_smallest_id() -> None:
+    one, two, three = far(3)
+    rows = rows_of([two, one, two ^ 1, three, one ^ 0b11])
+    assert groups(rows, distance=2, confirm=0).tolist() == [0, 1, 0, 2, 1]
+
+
+def test_a_chain_of_small_edits_stays_together() -> None:
+    start = far(1)[0]
+    rows = rows_of([start, start ^ 0b11, start ^ 0b1111, start ^ 0b111111])
+    assert groups(rows, distance=2, confirm=0).tolist() == [0, 0, 0, 0]
+
+
+def test_a_collision_of_short_hashes_needs_the_second_look() -> None:
+    rows = rows_of(far(1) * 2, [0, 2**40 - 1])
+    assert groups(rows, distance=4, confirm=39).tolist() == [0, 1]
+    assert groups(rows, distance=4, confirm=40).tolist() == [0, 0]
+
+
+def test_the_same_bytes_are_the_same_image_whatever_the_hashes_say() -> None:
+    rows = rows_of(far(3), sha=["a", "b", "a"])
+    assert groups(rows, distance=4, confirm=64).tolist() == [0, 1, 0]
+
+
+def test_embeddings_join_what_hashes_do_not_see() -> None:
+    rows = rows_of(far(4))
+    draw = np.random.default_rng(0).normal(size=(2, 16))
+    embeddings = np.stack([draw[0], draw[1], 3 * draw[0] + 0.01, -draw[1]])
+    assert groups(rows, 4, 64).tolist() == [0, 1, 2, 3]
+    assert groups(rows, 4, 64, embeddings, cosine=0.9).tolist() == [0, 1, 0, 2]
+
+
+def test_the_same_id_in_two_splits_is_two_images() -> None:
+    rows = pd.concat([rows_of(far(2)).assign(split="val"), rows_of(far(4)[2:])], ignore_index=True)
+    assert groups(rows, 4, 64).tolist() == [2, 3, 0, 1]
+
+
+@given(st.randoms(use_true_random=False), st.integers(2, 30))
+@settings(max_examples=50, deadline=None)
+def test_the_order_of_the_rows_does_not_matter(random, count: int) -> None:  # type: ignore[no-untyped-def]
+    base = far(6)
+    short = [random.choice(base) ^ random.choice([0, 1, 3, 7, 1 << 60]) for _ in range(count)]
+    rows = rows_of(short, [random.choice([0, 1, 255]) for _ in range(count)])
+    embeddings = np.array([[random.gauss(0, 1) for _ in range(3)] for _ in range(count)])
+    order = random.sample(range(count), count)
+    straight = groups(rows, 2, 4, embeddings, 0.99)
+    shuffled = groups(rows.iloc[order].reset_index(drop=True), 2, 4, embeddings[order], 0.99)
+    assert straight[order].tolist() == shuffled.tolist()
+
+
+def test_neighbours_join_what_all_similarities_join(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ffdi.data.groups.CELLS", 1000)  # many chunks
+    draw = np.random.default_rng(4)
+    embeddings = np.repeat(draw.normal(size=(40, 8)), 3, axis=0) + draw.normal(scale=0.1, size=(120, 8)) + 5
+    embeddings = draw.permutation(embeddings)
+    units = embeddings - embeddings.mean(axis=0)
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    every = np.stack(np.nonzero(np.triu(units @ units.T >= 0.9, 1)), axis=1)
+    links = neighbours(embeddings, 0.9)
+    np.testing.assert_array_equal(components(links, 120), components(every, 120))
+    assert len(links) < 120 <= len(every) + 40
+    assert 10 < len(np.unique(components(links, 120))) < 60
+
+
+def test_embeddings_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        neighbours(np.array([[1.0, np.nan]]), 0.9)
+
+
+def test_a_constant_embedding_joins_nobody() -> None:
+    assert len(neighbours(np.ones((5, 4)), 0.9)) == 0
+
+
+def test_one_group_that_swallows_the_data_is_refused_with_the_value_that_ends_it() -> None:
+    ring = [(1 << (number % 64)) - 1 for number in range(60)]  # each one bit from the next
+    looks = [255 if number % 2 else 0 for number in range(60)]
+    with pytest.raises(UserError, match=r"More than 10% of 60 images .* set folds\.confirm = 4 "):
+        groups(rows_of(ring, looks), distance=1, confirm=64)
+    assert len(set(groups(rows_of(ring, looks), distance=1, confirm=4).tolist())) == 60
+
+
+def test_a_swallowing_group_of_equal_looks_asks_for_a_smaller_distance() -> None:
+    ring = [(1 << (number % 64)) - 1 for number in range(60)]
+    with pytest.raises(UserError, match=r"lower folds\.distance"):
+        groups(rows_of(ring), distance=1, confirm=64)
+
+
+def test_one_file_under_many_names_is_refused() -> None:
+    with pytest.raises(UserError, match="the same file stands under many names"):
+        groups(rows_of(far(60), sha=["a"] * 30 + [str(number) for number in range(30)]), 4, 64)
+
+
+def test_embeddings_that_chain_ask_for_a_higher_cosine() -> None:
+    angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    with pytest.raises(UserError, match=r"raise folds\.cosine"):
+        groups(rows_of(far(60)), 4, 64, circle, cosine=0.9)
+
+
+def test_no_rows_have_no_groups() -> None:
+    assert groups(rows_of([]), 4, 64).shape == (0,)
+
+
+def test_originals_and_their_forgeries_in_the_sample() -> None:
+    """The truth is known: 203 twins in the training set, none of them a copy in the strict sense."""
+    truth = pd.read_csv(SAMPLE / "truth" / "pairs.csv")
+    truth = truth[truth["split"] == "train"]
+    encoded = [(SAMPLE / "phase1" / "trainset" / name).read_bytes() for name in truth["img_name"]]
+    short, long = hashes.hash_many(encoded)
+    rows = pd.DataFrame(
+        {
+            "id": truth["img_name"].to_numpy(),
+            "sha256": [digest.of_bytes(data) for data in encoded],
+            "phash": short,
+            "phash256": hashes.to_hex(long),
+        }
+    )
+    found = pd.Series(groups(rows, distance=12, confirm=64))
+    pair = truth["pair"].to_numpy()
+    together = found.groupby(pair).nunique() == 1
+    assert together.mean() > 0.9
+    assert (pd.Series(pair).groupby(found).nunique() == 1).all()  # no group holds two persons

@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ffdi.base.errors import UserError
+from ffdi.data import pairs
+from ffdi.data.pairs import near_pairs
+
+ENGINES = ("bands", "brute", "numpy")
+
+
+def all_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
+    """By the definition."""
+    apart = np.bitwise_count(hashes[:, None] ^ hashes)
+    return np.stack(np.nonzero(np.triu(apart <= distance, 1)), axis=1)
+
+
+def hashes_with_copies(count: int, seed: int, flips: int = 10) -> np.ndarray:
+    """Half of them random, half copies of those with up to `flips` bits flipped; no two equal."""
+    draw = np.random.default_rng(seed)
+    originals = draw.integers(0, 2**64, count // 2, dtype=np.uint64)
+    copies = originals.copy()
+    for _ in range(flips):
+        bits = np.uint64(1) << draw.integers(0, 64, len(copies), dtype=np.uint64)
+        copies ^= np.where(draw.random(len(copies)) < 0.7, bits, np.uint64(0))
+    mixed = np.unique(np.concatenate([originals, copies]))
+    return draw.permutation(mixed)
+
+
+def connected(links: np.ndarray, count: int) -> np.ndarray:
+    graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(count, count))
+    labels = connected_components(graph, directed=False)[1]
+    return np.unique(labels, return_index=True)[1][labels]  # named by the first row
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("distance", range(17))
+def test_every_engine_finds_exactly_the_near_pairs(engine: str, distance: int) -> None:
+    hashes = hashes_with_copies(600, seed=distance)
+    np.testing.assert_array_equal(near_pairs(hashes, distance, engine=engine), all_pairs(hashes, distance))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_crowded_buckets_change_nothing(engine: str) -> None:
+    draw = np.random.default_rng(0)
+    same_band = np.uint64(0xABCD) | draw.integers(0, 2**12, 1500, dtype=np.uint64) << np.uint64(20)
+    hashes = np.unique(same_band)
+    np.testing.assert_array_equal(near_pairs(hashes, 4, engine=engine), all_pairs(hashes, 4))
+
+
+@given(
+    values=st.lists(st.integers(0, 2**64 - 1), min_size=0, max_size=40),
+    masks=st.lists(st.sampled_from([0, 1, 3, 0xFF, 1 << 63, (1 << 16) | 1, 0xF0F0]), min_size=0, max_size=40),
+    distance=st.integers(0, 16),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_pairs_connect_what_all_pairs_connect(values: list[int], masks: list[int], distance: int) -> None:
+    near = [value ^ mask for value, mask in zip(values, masks, strict=False)]
+    hashes = np.array(values + near, np.uint64)
+    expected = connected(all_pairs(hashes, distance), len(hashes))
+    for engine in ENGINES:
+        found = near_pairs(hashes, distance, engine=engine)
+        assert (found[:, 0] < found[:, 1]).all()
+        np.testing.assert_array_equal(connected(found, len(hashes)), expected)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_second_look_must_agree(engine: str) -> None:
+    hashes = hashes_with_copies(400, seed=5, flips=4)
+    looks = np.random.default_rng(1).integers(0, 2**64, (len(hashes), 4), dtype=np.uint64)
+    every = all_pairs(hashes, 4)
+    bits = np.bitwise_count(looks[every[:, 0]] ^ looks[every[:, 1]]).sum(axis=1)
+    middle = int(np.median(bits))
+    expected = every[bits <= middle]
+    assert 0 < len(expected) < len(every)
+    np.testing.assert_array_equal(near_pairs(hashes, 4, looks, middle, engine=engine), expected)
+
+
+def test_equal_hashes_with_other_looks_are_no_copies() -> None:
+    hashes = np.full(3, 7, np.uint64)
+    looks = np.array([[0], [2**64 - 1], [0]], np.uint64)
+    assert near_pairs(hashes, 4, looks, 10).tolist() == [[0, 2]]
+
+
+def test_equal_rows_form_a_chain_not_a_square() -> None:
+    hashes = np.random.default_rng(0).permutation(np.repeat(np.array([5, 1 << 40, 7], np.uint64), 50_000))
+    found = near_pairs(hashes, 1)
+    assert len(found) == len(hashes) - 3 + 1  # three chains, and 5 is one bit from 7
+    assert connected(found, len(hashes)).max() < 1000
+
+
+def test_hashes_in_one_crowd_fall_back_to_brute_force() -> None:
+    crowd = np.random.default_rng(0).integers(0, 2**16, 3000, dtype=np.uint64) << np.uint64(24)
+    assert pairs._cheapest(np.unique(crowd), 4) == "brute"
+    spread = np.random.default_rng(0).integers(0, 2**64, 30_000, dtype=np.uint64)
+    assert pairs._cheapest(spread, 4) == "bands"
+
+
+def test_thousands_of_planted_copies_are_all_found() -> None:
+    hashes = hashes_with_copies(60_000, seed=1, flips=3)
+    found = near_pairs(hashes, 3)
+    apart = np.bitwise_count(hashes[found[:, 0]] ^ hashes[found[:, 1]])
+    assert apart.max() <= 3
+    assert len(found) >= 29_000
+    np.testing.assert_array_equal(found, near_pairs(hashes, 3, engine="brute"))
+
+
+def test_without_the_compiler_numpy_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = hashes_with_copies(300, seed=2)
+    monkeypatch.setattr(pairs, "hamming", None)
+    np.testing.assert_array_equal(near_pairs(hashes, 8), all_pairs(hashes, 8))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_too_many_pairs_are_refused_with_the_remedy(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "LIMIT", 10_000)
+    hashes = np.arange(4096, dtype=np.uint64)
+    with pytest.raises(UserError, match=r"lower folds\.distance or folds\.confirm"):
+        near_pairs(hashes, 4, engine=engine)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_nothing_to_pair(count: int) -> None:
+    assert near_pairs(np.zeros(count, np.uint64), 4).shape == (0, 2)

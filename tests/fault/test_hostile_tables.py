@@ -1,0 +1,140 @@
+"""40 hostile label tables: each repaired or refused as `data.tables` says, and nothing outside the folder is opened."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ffdi.base.errors import UserError
+from ffdi.base.paths import Places
+from ffdi.data import tables
+from ffdi.data.scan import scan
+from tests.data.pictures import CONTEST, contest_folder, jpeg
+
+HEAD = "img_name,target\n"
+GOOD = "a.jpg,0\nb.jpg,1\n"
+LINES = HEAD + GOOD
+
+# name: (bytes or text of the table, "" if it is repaired to the good one or else a part of the message)
+HOSTILE: dict[str, tuple[str | bytes, str]] = {
+    "byte order mark": ("\ufeff" + LINES, ""),
+    "UTF-16, little end first": (("\ufeff" + LINES).encode("utf-16-le"), ""),
+    "UTF-16, big end first": (("\ufeff" + LINES).encode("utf-16-be"), ""),
+    "CRLF": (LINES.replace("\n", "\r\n"), ""),
+    "CR": (LINES.replace("\n", "\r"), ""),
+    "blank lines at the end": (LINES + "\n\n\r\n", ""),
+    "no line end at the end": (LINES.rstrip(), ""),
+    "spaces around column names": (" img_name , target\n" + GOOD, ""),
+    "extra column": ("img_name,target,note\na.jpg,0,x\nb.jpg,1,\n", ""),
+    "float targets": (HEAD + "a.jpg,0.0\nb.jpg,1.0\n", ""),
+    "quoted fields": ('"img_name","target"\n"a.jpg","0"\n"b.jpg","1"\n', ""),
+    "UTF-16 without its mark": (LINES.encode("utf-16-le"), "row 1: a NUL byte"),
+    "torn UTF-16": (b"\xff\xfe" + LINES.encode("utf-16-le")[:-1], "starts as UTF-16 and is not"),
+    "Latin-1": (HEAD.encode() + "ä.jpg,1\n".encode("latin-1"), "row 2: not UTF-8"),
+    "parent folder": (HEAD + "../secret.jpg,1\n" + GOOD, "row 2: '../secret.jpg' leads out"),
+    "parent folder in the middle": (LINES + "x/../../secret.jpg,1\n", "row 4: .* leads out"),
+    "absolute path": (LINES + "/etc/passwd,1\n", "row 4: '/etc/passwd' leads out"),
+    "Windows path": (LINES + "C:\\secret.jpg,1\n", "is a Windows path"),
+    "home folder through a link": (LINES + "link/secret.jpg,1\n", ""),
+    "NUL in an id": (LINES + "a\0.jpg,1\n", "row 4: a NUL byte"),
+    "newline in an id": (LINES + '"c\n.jpg",1\n', "row 4: .* control, direction or line break"),
+    "escape sequence in an id": (LINES + "\x1b[2J.jpg,1\n", "row 4: .* control"),
+    "right-to-left mark": (LINES + "\u202egpj.a,1\n", "row 4: .* direction"),
+    "spreadsheet formula": (LINES + "=cmd|' /C calc'!A0,1\n", "row 4: .* formula"),
+    "leading zeros": (HEAD + "1,0\n01,1\n", "Not one of the 2 images"),  # two ids, not one number
+    "empty id": (LINES + ",1\n", "row 4: '' is empty"),
+    "spaces around an id": (LINES + " c.jpg,1\n", "row 4: .* spaces around"),
+    "id too long for a file": (LINES + "x" * 300 + ",1\n", "longer than a file name"),
+    "twins of case": (LINES + "A.jpg,0\n", "differ only by case .* rows 2 and 4"),
+    "twins of accents": (LINES + "é.jpg,0\ne\u0301.jpg,1\n", "differ only by case or accents .* rows 4 and 5"),
+    "the same row twice": (LINES + "a.jpg,0\n", "'a.jpg' stands in rows 2 and 4"),
+    "target 2": (LINES + "c.jpg,2\n", "row 4: '2' is no target"),
+    "target in words": (LINES + "c.jpg,fake \n", "row 4: 'fake ' is no target"),
+    "target NaN": (LINES + "c.jpg,NaN\n", "row 4: 'NaN' is no target"),
+    "no target": (LINES + "c.jpg,\n", "row 4: '' is no target"),
+    "missing field": (LINES + "c.jpg\n", "row 4: 1 fields, not 2"),
+    "open quote": (HEAD + '"a.jpg,0\nb.jpg,1\n', "row 2: 1 fields, not 2"),
+    "missing column": ("img_name\na.jpg\nb.jpg\n", "no column 'target'"),
+    "column twice": ("img_name,target,target\na.jpg,0,1\n", "2 columns named 'target'"),
+    "semicolons": (LINES.replace(",", ";"), "no column 'img_name' .*found: 'img_name;target'"),
+    "no header": (GOOD, "no column 'img_name'"),
+    "empty file": ("", "is empty"),
+    "header only": (HEAD, "a header and no rows"),
+    "ten million rows": (HEAD.encode() + b"1,0\n" * 10_000_000, "10,000,001 rows, more than 5,000,000"),
+    "missing image file": (LINES + "c.jpg,1\n", ""),
+    "image without a row": (HEAD + "a.jpg,0\n", ""),
+}
+ALL = {"a.jpg": ("ok", ""), "b.jpg": ("ok", "")}
+# Beyond the good rows: what the manifest then says.
+ALSO = {
+    "home folder through a link": {**ALL, "link/secret.jpg": ("quarantined", "outside")},
+    "missing image file": {**ALL, "c.jpg": ("quarantined", "missing")},
+    "image without a row": {"a.jpg": ("ok", "")},
+}
+
+
+@contextmanager
+def opened_files() -> Iterator[list[str]]:
+    """Names given to `open` in this process while the block runs."""
+    _OPENED.clear()
+    _WATCHING.append(True)
+    try:
+        yield _OPENED
+    finally:
+        _WATCHING.clear()
+
+
+_OPENED: list[str] = []
+_WATCHING: list[bool] = []
+
+
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if _WATCHING and event == "open" and isinstance(arguments[0], str | bytes | Path):
+        _OPENED.append(str(arguments[0]))
+
+
+sys.addaudithook(_watch)
+
+
+@pytest.fixture
+def contest(tmp_path: Path) -> Path:
+    """A folder with two images, a secret beside it, and a link to the secret's folder inside it."""
+    folder = contest_folder(tmp_path / "contest", {"a.jpg": jpeg(1), "b.jpg": jpeg(2)})
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.jpg").write_bytes(jpeg(3))
+    (tmp_path / "secret.jpg").write_bytes(jpeg(3))
+    (folder / "train" / "link").symlink_to(tmp_path / "outside")
+    return folder
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_each_table_is_refused_or_repaired_and_nothing_outside_is_read(name: str, contest: Path) -> None:
+    table, message = HOSTILE[name]
+    (contest / "train.txt").write_bytes(table if isinstance(table, bytes) else table.encode())
+    places = Places(contest.parent / "work", contest.parent / "submissions")
+    with opened_files() as opened:
+        if message:
+            with pytest.raises(UserError, match=message) as caught:
+                scan(CONTEST, contest, places, workers=0)
+            assert "train" in str(caught.value)
+        else:
+            made = scan(CONTEST, contest, places, workers=0)
+            train = made[made["split"] == "train"].set_index("id")
+            found = dict(zip(train.index, zip(train["status"], train["defect"], strict=True), strict=True))
+            assert found == ALSO.get(name, ALL)
+    assert any(str(contest) in path for path in opened)
+    assert not [path for path in opened if "secret" in path or "passwd" in path]
+    read = [path for path in opened if path.startswith(str(contest.parent))]
+    assert all(path.startswith((str(contest), str(places.work))) for path in read)
+
+
+def test_there_are_40_and_more() -> None:
+    assert len(HOSTILE) >= 40
+
+
+def test_a_table_of_gigabytes_is_refused_before_reading(contest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "MAX_BYTES", 10)
+    with pytest.raises(UserError, match="more than 10"):
+        tables.read_labels(contest, CONTEST, "train")

@@ -1,0 +1,48 @@
+import pytest
+import torch
+
+from ffdi.model import precision
+from ffdi.model.build import build
+from tests.model.conftest import member
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize("amp", ["auto", "off", "bf16", "fp16"])
+def test_a_cpu_computes_in_float32_whatever_the_recipe_says(amp: str) -> None:
+    assert precision.amp_dtype(amp, CPU) is None
+    with precision.autocast(None, CPU):
+        assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_a_gpu_takes_bf16_where_it_is_native(monkeypatch: pytest.MonkeyPatch, native: bool, dtype: torch.dtype) -> None:
+    """A T4 emulates bf16, slowly; it must get fp16."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: native or including_emulation)
+    assert precision.amp_dtype("auto", CUDA) is dtype
+    assert precision.amp_dtype("off", CUDA) is None
+    assert precision.amp_dtype("fp16", CUDA) is torch.float16
+    assert precision.amp_dtype("bf16", CUDA) is torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted"),
+    [("test_resnet", True), ("test_efficientnet", True), ("tf_efficientnet_lite0", True), ("test_vit", False)],
+)
+def test_channels_last_is_for_convolutions(model: str, wanted: bool) -> None:
+    net = build(member(model))
+    assert precision.wants_channels_last(net) is wanted
+    assert precision.wants_channels_last(net, True) is True
+    assert precision.wants_channels_last(net, False) is False
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_place_lays_out_the_weights_and_keeps_their_values(channels_last: bool) -> None:
+    net = build(member("test_resnet"))
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    placed = precision.place(net, CPU, channels_last)
+    kernel = placed.get_parameter("layer1.0.conv2.weight")
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    assert kernel.is_contiguous(memory_format=layout)
+    assert not kernel.is_contiguous(memory_format=torch.contiguous_format) or not channels_last
+    assert all(torch.equal(tensor, before[name]) for name, tensor in placed.state_dict().items())

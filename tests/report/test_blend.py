@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ffdi.base import keys
+from ffdi.report import blend as report
+from ffdi.report.page import Page, render
+from ffdi.score.interval import delong
+from tests.report.html_reader import check
+
+MOST_BYTES = 3_000_000
+SENT = {"file": "submissions/003-sample/submission.csv", "rows": "232", "sha256": "ef" * 32}
+
+
+@pytest.fixture(scope="module")
+def page(summary: pd.DataFrame, fold_aucs: pd.DataFrame, scores: pd.DataFrame, folder: Path) -> Page:
+    return report.page(summary, fold_aucs, scores, SENT, folder, {"command": "ffdi blend"})
+
+
+def scored(names: list[str], count: int = 400) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Tables of members that are all equally good, and of their mean."""
+    rng = keys.rng("blend", *names)
+    target = np.arange(count) % 2
+    scores = pd.DataFrame({"id": [f"{n}.jpg" for n in range(count)], "target": target})
+    for name in names:
+        scores[name] = rng.normal(target, 1)
+    scores["blend"] = scores[names].mean(axis=1)
+    found = {name: delong(target, scores[name]) for name in [*names, "blend"]}
+    rows = [{"name": name, "auc": one.value, "low": one.low, "high": one.high} for name, one in found.items()]
+    return pd.DataFrame(rows), pd.DataFrame(columns=["name", "fold", "auc"]), scores
+
+
+def test_the_page_of_the_sample_is_whole(page: Page) -> None:
+    html = render(page)
+    found = check(html, page.headline)
+    assert len(html) < MOST_BYTES
+    assert [section.title for section in page.sections] == [
+        "Blend and members", "How members differ", "Scores", "Worst errors of the blend", "Submission",
+    ]  # fmt: skip
+    assert ("td", SENT["sha256"]) in found.words
+
+
+def test_the_headline_says_what_to_send_and_what_it_is_worth(page: Page, summary: pd.DataFrame) -> None:
+    row = summary[summary["name"] == "blend"].iloc[0]
+    assert page.headline.startswith(
+        f"Send submissions/003-sample/submission.csv: the blend of 2 members has an OOF AUC of {row['auc']:.4f} "
+        f"(95% interval {row['low']:.4f} to {row['high']:.4f}), "
+    )
+    assert page.headline.endswith(f"On the official validation images it has {row['val_auc']:.4f}.")
+
+
+def test_a_blend_of_independent_members_is_beyond_noise() -> None:
+    made = report.page(*scored(["a", "b", "c", "d"]))
+    assert "beyond noise" in made.headline
+    assert made.headline.startswith("The blend of 4 members")
+    check(render(made), made.headline)
+
+
+def test_near_copies_cannot_be_told_from_the_best() -> None:
+    members, folds, scores = scored(["a"])
+    scores["b"] = scores["a"] + 1e-3 * keys.rng("copy").normal(size=len(scores))
+    members = pd.concat([members, members.iloc[:1].assign(name="b")], ignore_index=True)
+    assert "which noise cannot tell from its best member" in report.page(members, folds, scores).headline
+
+
+def test_a_blend_worse_than_its_best_member_says_so() -> None:
+    members, folds, scores = scored(["good", "bad"])
+    scores["good"] += 2 * scores["target"]
+    scores["blend"] = scores["bad"]
+    members.loc[members["name"] == "good", "auc"] = 0.99
+    made = report.page(members, folds, scores)
+    assert "good alone is the better choice" in made.headline
+
+
+def test_one_member_is_not_called_a_gain() -> None:
+    made = report.page(*scored(["only"]))
+    assert "blend of 1 member has" in made.headline
+    assert "which is that of its one member." in made.headline
+    check(render(made), made.headline)
+
+
+def test_members_without_held_out_rows_stand_in_the_table_only() -> None:
+    members, folds, scores = scored(["a", "b"])
+    refit = pd.DataFrame({"name": ["refit"], "auc": [np.nan], "low": [np.nan], "high": [np.nan]})
+    made = report.page(pd.concat([members, refit], ignore_index=True), folds, scores)
+    assert ("td", "refit") in check(render(made), made.headline).words
+
+
+def test_a_blend_without_any_held_out_row_says_so() -> None:
+    members = pd.DataFrame({"name": ["refit", "blend"], "auc": np.nan, "low": np.nan, "high": np.nan, "val_auc": 0.97})
+    empty = pd.DataFrame(columns=["id", "split", "relpath", "target", "fold"])
+    made = report.page(members, pd.DataFrame(columns=["name", "fold", "auc"]), empty, SENT)
+    assert "has no out-of-fold score, because every member was fitted on all rows." in made.headline
+    assert made.headline.endswith("On the official validation images it has 0.9700.")
+    check(render(made), made.headline)
+
+
+def test_twenty_members_fit() -> None:
+    names = [f"tf_efficientnetv2_m.in1k-480-fold{n}" for n in range(20)]
+    made = report.page(*scored(names))
+    html = render(made)
+    check(html, made.headline)
+    assert len(html) < MOST_BYTES
+    assert "The best 6 of 21." in html

@@ -1,0 +1,85 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ffdi.report import train as report
+from ffdi.report.page import Gallery, Page, render
+from ffdi.report.train import Trained
+from ffdi.score.interval import delong
+from ffdi.score.ranks import rank_within
+from tests.report.conftest import FOLDS, trained
+from tests.report.html_reader import check
+
+MOST_BYTES = 3_000_000
+
+
+@pytest.fixture(scope="module")
+def page(members: list[Trained], folder: Path) -> Page:
+    return report.page(members, folder, {"command": "ffdi train"})
+
+
+def test_the_page_of_the_sample_is_whole(page: Page) -> None:
+    html = render(page)
+    found = check(html, page.headline)
+    assert len(html) < MOST_BYTES
+    assert [section.title for section in page.sections] == ["Members", "Learning curves", "Scores", "Worst errors"]
+    assert len([image for image in found.images if "jpeg" in image["src"]]) == 28
+
+
+def test_the_headline_is_the_best_member_scored_by_ranks_inside_folds(page: Page, members: list[Trained]) -> None:
+    oof = members[1].oof
+    found = delong(oof["target"], rank_within(oof["logit"], oof["fold"]))
+    assert page.headline.startswith(f"lite1-128 is the best of 2 members with an OOF AUC of {found.value:.4f}")
+    assert f"(95% interval {found.low:.4f} to {found.high:.4f}) on {len(oof)} images in {FOLDS} folds." in page.headline
+
+
+def test_scale_and_offset_of_a_fold_do_not_move_the_score(members: list[Trained]) -> None:
+    oof = members[0].oof
+    moved = oof.assign(logit=oof["logit"] * (1 + oof["fold"]) + 10 * oof["fold"])
+    np.testing.assert_array_equal(members[0].score(), replace(members[0], oof=moved).score())
+
+
+def test_the_worst_errors_are_ranked_furthest_on_the_wrong_side(page: Page, members: list[Trained]) -> None:
+    missed, called = (block for block in page.sections[-1].blocks if isinstance(block, Gallery))
+    rows = members[1].oof.assign(rank=members[1].score()).sort_values(["rank", "id"])
+    fakes, originals = (rows.loc[rows["target"] == target, "id"].str.removesuffix(".jpg") for target in (1, 0))
+    assert [card.thumbs[0].name for card in missed.cards] == list(fakes.head(14))
+    assert {card.thumbs[0].name for card in called.cards[:5]} <= set(originals.tail(14))
+    assert {card.thumbs[0].label for card in called.cards} == {"original"}
+
+
+def test_many_members_with_long_names_fit(paired: pd.DataFrame, folds: pd.DataFrame) -> None:
+    names = [f"convnextv2_base.fcmae_ft_in1k-384-seed{number}" for number in range(7)]
+    many = [replace(trained(name, paired, folds, 1.0), logs={}) for name in names]
+    made = report.page(many)
+    html = render(made)
+    check(html, made.headline)
+    assert "The best 6 of 7." in html
+    assert len(html) < MOST_BYTES
+
+
+def test_a_fold_without_one_class_and_a_bare_log_are_survived(members: list[Trained]) -> None:
+    member = members[0]
+    oof = member.oof[(member.oof["fold"] != 2) | (member.oof["target"] == 1)].reset_index(drop=True)
+    bare = pd.DataFrame({"split": "train", "epoch": [0.5, 1.0], "loss": [0.7, 0.6]})
+    made = report.page([Trained(member.name, {fold: bare for fold in range(FOLDS)}, oof)])
+    page = check(render(made), made.headline)
+    assert "Too few epochs were measured" in made.headline
+    assert f"{member.name}: OOF AUC" not in {text for _, text in page.words}
+
+
+@pytest.mark.parametrize(
+    ("aucs", "said"),
+    [
+        ([0.8, 0.9, 0.95], "still rising in the last epoch of 3 of 3 runs"),
+        ([0.8, 0.95, 0.9], "fell after its best epoch in 3 of 3 runs"),
+        ([0.8, 0.95, 0.951], "levelled off in 3 of 3 runs"),
+        ([0.9], "Too few epochs"),
+    ],
+)
+def test_advice_follows_the_end_of_the_curves(aucs: list[float], said: str) -> None:
+    log = pd.DataFrame({"split": "oof", "epoch": np.arange(1.0, len(aucs) + 1), "auc": aucs})
+    assert said in report.advice([log] * 3)
