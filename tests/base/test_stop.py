@@ -32,3 +32,11 @@ def test_the_deadline_keeps_a_reserve_for_the_last_save() -> None:
     stop.reserve = 6
     assert stop.requested
     assert stop.reason == "deadline"
+
+
+def test_a_child_stops_when_its_parent_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = Stop(with_parent=True)
+    assert not stop.requested
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    assert stop.requested
+    assert not Stop().requested

@@ -32,7 +32,7 @@ def manifest_frame() -> pd.DataFrame:
     frame = frame.assign(width=64, height=64, bytes=900, mtime_ns=1, phash=0, jpeg_q=90, sharpness=1.0, defect="")
     frame = frame.assign(mean_grey=1.0, colourfulness=1.0, status="ok")
     frame.loc[len(frame) - 1, "status"] = "quarantined"
-    return manifests.check(frame)
+    return manifests.typed(frame)
 
 
 def make_recipe(**blend: object) -> Recipe:

@@ -4,7 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ffdi.base.keys import rng
-from ffdi.blend.methods import METHODS, combine, equal, over_models, ranks
+from ffdi.blend.features import ranks
+from ffdi.blend.methods import METHODS, combine, over_models
+from ffdi.blend.weights import equal
 from ffdi.score.auc import auc
 
 RANK_MEAN = METHODS["rank_mean"]

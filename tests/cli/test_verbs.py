@@ -46,9 +46,7 @@ class Desk:
     err: str = ""
 
     def run(self, verb: str, *more: str, places: bool = True) -> int:
-        arguments = ["ffdi", verb, *more]
-        if verb != "grade":
-            arguments += ["--recipe", str(self.recipe)]
+        arguments = ["ffdi", verb, *more, "--recipe", str(self.recipe)]
         if places:
             arguments += ["--data", str(self.images), "--work", str(self.folder / "work")]
             arguments += ["--submissions", str(self.folder / "submissions")]

@@ -72,7 +72,7 @@ def test_histogram_shares_add_up_for_every_label() -> None:
     target = rng.integers(-1, 2, 1000)
     figure = drawn(plots.histogram(rng.normal(target, 1), target, "logit"))
     outlines = [patch for patch in figure.axes[0].patches if not patch.get_fill()]
-    assert [patch.get_label().split(" ")[0] for patch in outlines] == ["fake", "original", "unlabelled"]
+    assert [str(patch.get_label()).split(" ")[0] for patch in outlines] == ["fake", "original", "unlabelled"]
     assert [patch.get_data().values.sum() for patch in outlines] == pytest.approx([1, 1, 1])
 
 

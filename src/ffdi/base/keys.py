@@ -29,7 +29,7 @@ def rng(*parts: int | str) -> np.random.Generator:
 class Draws:
     """A handful of uniform numbers for (key, name), read from their hash word by word, without end.
 
-    To begin costs 2 us where `rng` takes 16, which an image with ten possible operations would feel. For arrays: `rng`.
+    To begin costs 3 us where `rng` takes 16, which an image with ten possible operations would feel. For arrays: `rng`.
     """
 
     __slots__ = ("_source", "_words")

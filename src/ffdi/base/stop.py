@@ -1,5 +1,6 @@
 """A wish to stop, as a flag: SIGTERM, SIGINT or a deadline. Work asks for it at its safe points."""
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -19,10 +20,12 @@ class Stop:
         deadline: float | None = None,
         clock: Callable[[], float] = time.time,
         on_signal: Callable[[int], None] | None = None,
+        with_parent: bool = False,
     ) -> None:
         self.deadline = deadline
         self.clock = clock
         self.on_signal = on_signal
+        self.parent = os.getppid() if with_parent else None  # stop, too, when that process has died
         self.reserve = 0.0
         self.reason = ""
         self._previous: dict[int, Any] = {}
@@ -31,6 +34,8 @@ class Stop:
     def requested(self) -> bool:
         if not self.reason and self.deadline is not None and self.clock() >= self.deadline - self.reserve:
             self.reason = "deadline"
+        if not self.reason and self.parent not in (None, os.getppid()):
+            self.reason = "the parent process is gone"
         return bool(self.reason)
 
     def __enter__(self) -> Self:

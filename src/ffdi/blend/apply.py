@@ -3,50 +3,78 @@
 Shapes: M members, N rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from ffdi.blend.features import Array, ranks
 from ffdi.blend.members import Team, canonical
-from ffdi.blend.methods import Array, Method, combine, over_models
+from ffdi.blend.methods import Method, combine, over_models
+from ffdi.blend.weights import Target
+from ffdi.score.ranks import rank_within
 
 BLEND = "blend"  # the column of the blend, beside one column a member
 
 
 @dataclass(frozen=True)
 class Blended:
-    """Frames sorted by id, each with a column of features a member and the column `blend`; weights (sum 1) by member.
+    """Frames sorted by id, each with a column a member and the column `blend`; weights (sum 1) by member.
 
-    `oof`: id, split, relpath, target, fold; only members that held rows out (`blend` is missing if none has a weight).
-    `val` and `test`: id, relpath, target, imputed; an unreadable image has the prior, the median of the held-out blend.
+    `oof`: id, split, relpath, target, fold, then ranks inside folds: of the members that held rows out, and of the
+    blend (missing if none of them has a weight). `val`, `test`: id, relpath, target, imputed, then the members'
+    features and the blend in (0, 1), where an unreadable image has the `prior`: a middle score of the held-out rows.
     """
 
     oof: pd.DataFrame
     val: pd.DataFrame
     test: pd.DataFrame
     weights: dict[str, float]
+    prior: float
 
 
 def apply(team: Team, method: Method, given: Mapping[str, float] | None = None) -> Blended:
     """Blend by `method`; weights `given` by member (from the recipe) take the place of those it would find."""
     team = canonical(team)
-    held = {member.name: member.oof_N for member in team.members if member.oof_N is not None}
+    names = [member.name for member in team.members]
+    held = held_out(team)
     folds_N, target_N = team.oof["fold"].to_numpy(np.int64), team.oof["target"].to_numpy(np.int8)
-    features_HN = method.features(np.array(list(held.values())), folds_N) if held else np.empty((0, 0))
-    if given:
-        weights = {member.name: given.get(member.name, 0.0) for member in team.members}
-    else:
-        found_H = method.weigh(features_HN, target_N) if held else np.empty(0)
-        # No rows tell what a member is worth that held none out: it gets the mean weight.
-        found = dict(zip(held, map(float, found_H), strict=True))
-        weights = {member.name: found.get(member.name, 1 / max(len(held), 1)) for member in team.members}
-    oof = _blended(team.oof, dict(zip(held, features_HN, strict=True)), weights)
-    prior = float(oof[BLEND].median()) if BLEND in oof else 0.5
+    features_HN = method.features(held.logits_HN, folds_N) if held.names else np.empty((0, 0))
+    weights = _shares(given or _found(method, features_HN, target_N, held.names, names), names)
+    oof, prior = team.oof, 0.5
+    if held.names:
+        oof = oof.assign(**dict(zip(held.names, ranks(held.logits_HN, folds_N), strict=True)))
+        shares = _shares(weights, held.names)
+        if shares:
+            blend_N = combine(features_HN, np.array(list(shares.values())))
+            oof[BLEND] = rank_within(blend_N, folds_N)
+            prior = float(method.squash(np.median(blend_N, keepdims=True))[0])
     val = _unseen(team.val, {member.name: member.val_KV for member in team.members}, method, weights, prior)
     test = _unseen(team.test, {member.name: member.test_KT for member in team.members}, method, weights, prior)
-    return Blended(oof, val, test, _shares(weights))
+    return Blended(oof, val, test, weights, prior)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Members that held rows out, and their logits there."""
+
+    names: list[str]
+    logits_HN: Array
+
+
+def held_out(team: Team) -> HeldOut:
+    found = {member.name: member.oof_N for member in team.members if member.oof_N is not None}
+    return HeldOut(list(found), np.array(list(found.values())))
+
+
+def _found(
+    method: Method, features_HN: Array, target_N: Target, held: Sequence[str], names: Sequence[str]
+) -> dict[str, float]:
+    """Weights by member. No row tells what a member is worth that held none out: it gets the mean weight."""
+    found_H = method.weigh(features_HN, target_N).tolist() if held else []
+    found = dict(zip(held, found_H, strict=True))
+    return {name: found.get(name, 1 / max(len(held), 1)) for name in names}
 
 
 def _unseen(
@@ -54,26 +82,17 @@ def _unseen(
 ) -> pd.DataFrame:
     """Rows that no member was trained on. The unreadable ones stand outside: they move nobody's rank."""
     seen_N = ~rows["imputed"].to_numpy(bool)
-    features = {}
-    for name, logits_KN in logits.items():
-        features[name] = np.full(len(rows), prior)
-        if seen_N.any():
+    features = {name: np.full(len(rows), prior) for name in logits}
+    blend_N = np.full(len(rows), prior)
+    if seen_N.any():
+        for name, logits_KN in logits.items():
             features[name][seen_N] = over_models(method, logits_KN[:, seen_N])
-    frame = _blended(rows, features, weights)
-    frame.loc[~seen_N, BLEND] = prior
-    return frame
+        seen_MN = np.stack([features[name][seen_N] for name in weights])
+        blend_N[seen_N] = method.squash(combine(seen_MN, np.array(list(weights.values()))))
+    return rows.assign(**features, **{BLEND: blend_N})
 
 
-def _blended(rows: pd.DataFrame, features: Mapping[str, Array], weights: Mapping[str, float]) -> pd.DataFrame:
-    """The rows with the members' features and, if one of them has a weight, the blend."""
-    frame = rows.assign(**features)
-    shares = _shares({name: weights[name] for name in features})
-    if shares:
-        frame[BLEND] = combine(np.stack(list(features.values())), np.array(list(shares.values())))
-    return frame
-
-
-def _shares(weights: Mapping[str, float]) -> dict[str, float]:
-    """Weights scaled to sum 1; empty if none is positive."""
-    total = sum(weights.values())
-    return {name: weight / total for name, weight in weights.items()} if total > 0 else {}
+def _shares(weights: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """Weights of these members scaled to sum 1; empty if none is positive."""
+    total = sum(weights.get(name, 0.0) for name in names)
+    return {name: weights.get(name, 0.0) / total for name in names} if total > 0 else {}

@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike
 
 from ffdi.base import digest
 from ffdi.base.code import code_digest
-from ffdi.blend.apply import BLEND, Blended
+from ffdi.blend.apply import BLEND, Blended, held_out
 from ffdi.blend.members import Predictions, Team
+from ffdi.blend.methods import Method, combine
 from ffdi.score.auc import auc, tpr_at_fpr
 from ffdi.score.interval import delong
-from ffdi.score.ranks import rank
 from ffdi.spec.recipe import Recipe
 
 FALSE_ALARMS = (1e-2, 5e-3, 1e-3)
@@ -29,18 +29,18 @@ def recipe_digest(recipe: Recipe) -> str:
     return digest.of_json(recipe.model_dump(mode="json", exclude=SPEED_ONLY))
 
 
-def card(recipe: Recipe, team: Team, blended: Blended, manifest: str, folds: str) -> dict[str, Any]:
+def card(recipe: Recipe, method: Method, team: Team, blended: Blended, manifest: str, folds: str) -> dict[str, Any]:
     """All but the file that is sent and its date, which `submit.folder` adds. `manifest`, `folds`: digests."""
     return {
         "recipe": {"name": recipe.name, "digest": recipe_digest(recipe)},
         "competition": recipe.competition,
-        "method": recipe.blend.method,
+        "method": method.name,
         "manifest": manifest,
         "folds": {**recipe.folds.model_dump(mode="json"), "digest": folds},
         "code": code_digest(),
         "rows": _rows(blended),
         "members": [_member(recipe, member, blended) for member in team.members],
-        "blend": {**_worth(blended, BLEND), "auc_raw": _raw_blend(team, blended)},
+        "blend": {**_worth(blended, BLEND), "auc_raw": _raw_blend(method, team, blended)},
     }
 
 
@@ -94,16 +94,14 @@ def _worth(blended: Blended, name: str) -> dict[str, Any]:
     }
 
 
-def _raw_blend(team: Team, blended: Blended) -> float | None:
-    """AUC of the same blend of ranks made over all folds at once: what pooling raw scores shows."""
-    held = [member for member in team.members if member.oof_N is not None]
-    shares = {name: weight for name, weight in blended.weights.items() if weight > 0}
-    voices = [
-        shares[member.name] * rank(member.oof_N)
-        for member in held
-        if member.name in shares and member.oof_N is not None
-    ]
-    return _auc(blended.oof["target"], np.sum(voices, axis=0)) if voices else None
+def _raw_blend(method: Method, team: Team, blended: Blended) -> float | None:
+    """AUC of the same blend as if one model had scored all held-out rows: what pooling raw scores shows."""
+    held = held_out(team)
+    if BLEND not in blended.oof:
+        return None
+    features_HN = method.features(held.logits_HN, np.zeros(len(blended.oof), np.int64))
+    weights_H = np.array([blended.weights[name] for name in held.names])
+    return _auc(blended.oof["target"], combine(features_HN, weights_H))
 
 
 def _auc(target: ArrayLike, score: ArrayLike) -> float | None:

@@ -1,13 +1,13 @@
 """Compares candidate blends by AUC, exactly, and yet computes few AUCs.
 
-Features become whole numbers, so sums are exact. Every candidate is first judged by a histogram, whose pairs inside one
-bin are all that is uncertain: the AUC lies between losing and winning them. Only candidates whose upper limit reaches
-the best lower one are then computed exactly, so the pick is that of the exact search.
+Features become whole numbers, so sums are exact. Every candidate is first judged by a histogram: only the pairs inside
+one bin are uncertain, so its AUC lies between losing and winning them all. Candidates whose upper limit reaches the
+best lower one are then computed exactly, and only if there are several. So every pick is that of the exact search.
 
-Shapes: M members, N rows, P fakes first among them.
+Shapes: M members, N rows (fakes first), B bins.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,13 @@ from ffdi.score.auc import auc, classes
 Target = NDArray[np.int8]
 Grid = NDArray[np.int32]
 Move = tuple[int, int, int]  # member, and the whole numbers that base and member are multiplied with
+Limits = tuple[float, float]  # of an AUC; equal if it is known exactly
 Count = Callable[[Grid, Grid, int, int, np.float32, int], tuple[int, int]]
 GRID = 1 << 24  # steps between 0 and 1: finer than the ranks of 8 million rows
 BINS = 1 << 16
+FEW = 1 << 12
 BLOCK = 1 << 15  # rows a step of the plain loop: temporaries stay in the cache
-COMPILED_FROM = 1 << 26  # features to look at, from which compiling pays for loading the compiler
+COMPILED_FROM = 1 << 26  # features to look at, from which a compiled loop pays for loading the compiler
 
 
 class Judge:
@@ -36,37 +38,54 @@ class Judge:
         if not (features_MN.min() >= 0 and features_MN.max() <= 1):
             raise UserError("A search for weights needs features between 0 and 1; give ranks or probabilities.")
         is_fake_N = classes(target_N, features_MN[0])
-        order_N = np.argsort(~is_fake_N, kind="stable")
+        order_N = np.concatenate([np.flatnonzero(is_fake_N), np.flatnonzero(~is_fake_N)])
         self.fakes = int(is_fake_N.sum())
         self.target_N = is_fake_N[order_N]
-        self.grid_MN = np.rint(features_MN[:, order_N] * GRID).astype(np.int32)
+        self.grid_MN = np.empty(features_MN.shape, np.int32)
+        for grid_N, features_N in zip(self.grid_MN, features_MN, strict=True):
+            np.rint(features_N[order_N] * GRID, out=grid_N, casting="unsafe")
         self.count = _count_compiled() if looks * features_MN.size >= COMPILED_FROM else _count_plainly
 
     def blend(self, base_N: Grid, move: Move) -> Grid:
         member, here, there = move
         return here * base_N + there * self.grid_MN[member]
 
-    def best(self, base_N: Grid, moves: Sequence[Move], full: int) -> tuple[Move, float]:
-        """The move of highest AUC, the first of equals, and its AUC. `full`: grids that a whole blend may add up to."""
-        limits = list(self.limits(base_N, moves, full))
-        won, value = 0, -1.0
-        floor = max(low for low, _ in limits)
-        # The most promising first: its exact value closes most of the others.
-        for place in sorted(range(len(moves)), key=lambda place: (-limits[place][1], place)):
-            if limits[place][1] < max(floor, value):
-                break
-            exact = auc(self.target_N, self.blend(base_N, moves[place]))
-            if exact > value or (exact == value and place < won):
-                won, value = place, exact
-        return moves[won], value
+    def exact(self, blend_N: Grid) -> float:
+        return auc(self.target_N, blend_N)
 
-    def limits(self, base_N: Grid, moves: Sequence[Move], full: int) -> Iterator[tuple[float, float]]:
-        """Between which values the AUC of each move lies, by a histogram."""
+    def best(self, base_N: Grid, moves: Sequence[Move], full: int) -> tuple[Move, Limits]:
+        """The move of highest AUC, the first of equals. `full`: ones that a whole blend may add up to."""
+        limits = [self.limits(base_N, move, full) for move in moves]
+        place, value = first_best(limits, lambda place: self.exact(self.blend(base_N, moves[place])))
+        return moves[place], value
+
+    def limits(self, base_N: Grid, move: Move, full: int) -> Limits:
+        """Between which values the AUC of a move lies. Of few rows it is computed: that costs less than the bins."""
+        if len(self.target_N) <= FEW:
+            value = self.exact(self.blend(base_N, move))
+            return value, value
+        member, here, there = move
         scale = np.float32(BINS / (full * GRID))
+        won, tied = self.count(base_N, self.grid_MN[member], here, there, scale, self.fakes)
         pairs = self.fakes * (len(self.target_N) - self.fakes)
-        for member, here, there in moves:
-            won, tied = self.count(base_N, self.grid_MN[member], here, there, scale, self.fakes)
-            yield won / pairs, (won + tied) / pairs
+        return won / pairs, (won + tied) / pairs
+
+
+def first_best(limits: Sequence[Limits], exact: Callable[[int], float]) -> tuple[int, Limits]:
+    """The first place of the highest value, asking for exact values only where the limits leave it open."""
+    floor = max(low for low, _ in limits)
+    rivals = [place for place, (_, high) in enumerate(limits) if high >= floor]
+    if len(rivals) == 1:
+        return rivals[0], limits[rivals[0]]
+    won, value = -1, -1.0
+    # The most promising first: its exact value closes most of the others.
+    for place in sorted(rivals, key=lambda place: (-limits[place][1], place)):
+        if limits[place][1] < value:
+            break
+        mine = limits[place][0] if limits[place][0] == limits[place][1] else exact(place)
+        if mine > value or (mine == value and place < won):
+            won, value = place, mine
+    return won, (value, value)
 
 
 def _count_plainly(base_N: Grid, grid_N: Grid, here: int, there: int, scale: np.float32, fakes: int) -> tuple[int, int]:

@@ -47,8 +47,9 @@ def blend(recipe: Recipe, competition: Competition, places: Places) -> BlendResu
     fold_path = places.folds(recipe.folds.scheme)
     jobs = plan(recipe, competition, manifest, seal.read_table(fold_path), seal.digest(fold_path), Path(), places)
     team = read_team(jobs)
-    blended = apply(team, METHODS[recipe.blend.method], recipe.blend.weights)
-    made = card(recipe, team, blended, manifests.digest(manifest), seal.digest(fold_path))
+    method = METHODS[recipe.blend.method]
+    blended = apply(team, method, recipe.blend.weights)
+    made = card(recipe, method, team, blended, manifests.digest(manifest), seal.digest(fold_path))
     members, folds = tables(made)
     order = manifest["id"][manifest["split"] == "test"]
     return BlendResult(

@@ -7,10 +7,11 @@ import numpy as np
 
 from ffdi.base.keys import rng
 from ffdi.blend.features import Array
-from ffdi.blend.judge import Judge, Move
+from ffdi.blend.judge import Grid, Judge, Limits, first_best
 from ffdi.blend.weights import Target, best, shares
 
 ROUNDS = 25  # members drawn, with replacement (Caruana and others, 2004, section 2)
+MOST_ROUNDS = 100  # more would overflow the whole numbers of the judge
 BAGS = 8  # halves of the pool searched on their own (the same, section 2.3): fewer members that were merely lucky
 SMALLEST_BAG = 2
 STEPS = 20  # hill climbing moves weight in twentieths
@@ -18,29 +19,38 @@ CLIMBS = 50  # moves at most
 
 
 def greedy(features_MN: Array, target_N: Target, rounds: int = ROUNDS, bags: int = BAGS) -> Array:
-    """Counts of a greedy selection with replacement, over random halves of the members, then the mean."""
+    """Counts of a greedy selection with replacement, over random halves of the members, then their mean."""
     members = len(features_MN)
     judge = Judge(features_MN, target_N, looks=rounds * bags)
     pools = [np.arange(members)]
     if bags > 1 and members // 2 >= SMALLEST_BAG:
         pools = [rng("greedy", members, bag).permutation(members)[: members // 2] for bag in range(bags)]
-    counts_BM = [shares(_drawn(judge, sorted(pool.tolist()), rounds)) for pool in pools]
-    return shares(np.sum(counts_BM, axis=0))
+    shares_BM = [shares(_drawn(judge, sorted(pool.tolist()), min(rounds, MOST_ROUNDS))) for pool in pools]
+    return shares(np.sum(shares_BM, axis=0))
 
 
 def _drawn(judge: Judge, pool: list[int], rounds: int) -> Array:
     """How often each member was drawn, up to the round of the highest AUC. Ties go to members already in."""
     base_N = np.zeros_like(judge.grid_MN[0])
-    counts_M = np.zeros(len(judge.grid_MN))
-    best_counts_M, highest = counts_M, -1.0
+    counts_RM = np.zeros((rounds + 1, len(judge.grid_MN)), np.int32)
+    limits: list[Limits] = []
     for drawn in range(rounds):
-        moves: list[Move] = [(member, 1, 1) for member in sorted(pool, key=lambda member: counts_M[member] == 0)]
-        move, value = judge.best(base_N, moves, full=drawn + 1)
+        new = counts_RM[drawn, pool] == 0
+        members = [member for _, member in sorted(zip(new.tolist(), pool, strict=True))]
+        move, value = judge.best(base_N, [(member, 1, 1) for member in members], full=drawn + 1)
         base_N = judge.blend(base_N, move)
-        counts_M[move[0]] += 1
-        if value > highest:
-            best_counts_M, highest = counts_M.copy(), value
-    return best_counts_M
+        counts_RM[drawn + 1] = counts_RM[drawn]
+        counts_RM[drawn + 1, move[0]] += 1
+        limits.append(value)
+    last, _ = first_best(limits, lambda drawn: judge.exact(_sum(judge, counts_RM[drawn + 1])))
+    return counts_RM[last + 1].astype(float)
+
+
+def _sum(judge: Judge, counts_M: Grid) -> Grid:
+    total_N = np.zeros_like(judge.grid_MN[0])
+    for member in np.flatnonzero(counts_M):
+        total_N += counts_M[member] * judge.grid_MN[member]
+    return total_N
 
 
 def climb(features_MN: Array, target_N: Target) -> Array:
@@ -49,14 +59,13 @@ def climb(features_MN: Array, target_N: Target) -> Array:
     judge = Judge(features_MN, target_N, looks=CLIMBS * STEPS)
     weights_M = best(features_MN, target_N)
     base_N = judge.grid_MN[int(np.argmax(weights_M))]
-    highest = -1.0
+    stay = (0, STEPS, 0)
     moves = [(member, STEPS - step, step) for member in range(members) for step in range(1, STEPS // 2 + 1)]
     for _ in range(CLIMBS):
-        move, value = judge.best(base_N, [(0, STEPS, 0), *moves], full=STEPS)
+        move, _ = judge.best(base_N, [stay, *moves], full=STEPS)
         member, here, there = move
-        if value <= highest or there == 0:
+        if move == stay:
             break
-        highest = value
         base_N = np.rint(judge.blend(base_N, move) / STEPS).astype(np.int32)
         weights_M = (weights_M * here + np.eye(members)[member] * there) / STEPS
     return shares(weights_M)

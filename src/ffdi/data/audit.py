@@ -132,8 +132,8 @@ def _near(usable: pd.DataFrame, distance: int, confirm: int) -> pd.DataFrame:
     pairs = near_pairs(rows["phash"].to_numpy(np.uint64), distance, looks, confirm)
     bits = np.bitwise_count(looks[pairs[:, 0]] ^ looks[pairs[:, 1]]).sum(axis=1, dtype=np.int64)
     columns = ["split", "target", "id", "relpath"]
-    sides = [rows[columns].iloc[pairs[:, side]].reset_index(drop=True) for side in (0, 1)]
-    joined = sides[0].join(sides[1], lsuffix="_a", rsuffix="_b").assign(bits=bits)
+    sides = [rows[columns].iloc[pairs[:, side]].reset_index(drop=True).add_suffix(f"_{'ab'[side]}") for side in (0, 1)]
+    joined = pd.concat(sides, axis=1).assign(bits=bits)
     first, second = _sides(joined)
     turned = (first > second).to_numpy()
     for name in columns:

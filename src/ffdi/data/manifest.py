@@ -38,7 +38,8 @@ COLUMNS = {
 
 def write(places: Places, manifest: pd.DataFrame, facts: Mapping[str, Any]) -> None:
     """Check and seal it. Raises ValueError (a bug, not a user's mistake) if it breaks the schema."""
-    seal.write_table(places.manifest, check(manifest), facts)
+    check(manifest)
+    seal.write_table(places.manifest, manifest, facts)
 
 
 def read(places: Places) -> pd.DataFrame:
@@ -68,13 +69,17 @@ def digest(manifest: pd.DataFrame) -> str:
     return hashing.of_bytes("\n".join(lines.take(pc.sort_indices(lines)).to_pylist()).encode())
 
 
-def check(manifest: pd.DataFrame) -> pd.DataFrame:
-    """The manifest with its columns in order and typed. Raises ValueError naming what breaks the schema."""
+def typed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a manifest, in order and of their types."""
+    return rows.reset_index(drop=True)[list(COLUMNS)].astype(COLUMNS)
+
+
+def check(manifest: pd.DataFrame) -> None:
+    """Raises ValueError naming what breaks the schema."""
     from pandera.errors import SchemaErrors
 
-    typed = manifest.reset_index(drop=True)[list(COLUMNS)].astype(COLUMNS)
     try:
-        return _schema().validate(typed, lazy=True)
+        _schema().validate(manifest, lazy=True)
     except SchemaErrors as error:
         cases = error.failure_cases[["column", "check", "failure_case"]].drop_duplicates().head(5)
         raise ValueError(f"not a manifest: {cases.to_dict('records')}") from error

@@ -31,4 +31,4 @@ class Files:
 
 def packed(names: pd.Series) -> np.ndarray:
     """UTF-8 in one array: half a million Python strings would be copied into every forked worker, touch by touch."""
-    return np.array([name.encode() for name in names], dtype=np.bytes_)
+    return np.array([name.encode() for name in names.tolist()], dtype=np.bytes_)

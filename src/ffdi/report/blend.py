@@ -66,12 +66,13 @@ def _headline(members: pd.DataFrame, team: pd.DataFrame, gain: Interval | None, 
         told = f"{start} has no out-of-fold score, because every member was fitted on all rows."
     else:
         value = f"{row['auc']:.4f} (95% interval {interval(row['low'], row['high'])})"
-        told = f"{start} has an OOF AUC of {value}, {_comparison(str(team['name'].iloc[0]), len(members) - 1, gain)}."
+        told = f"{start} has an OOF AUC of {value}, {comparison(str(team['name'].iloc[0]), len(members) - 1, gain)}."
     val = row.get("val_auc", np.nan)
     return f"{told} On the official validation images it has {val:.4f}." if np.isfinite(val) else told
 
 
-def _comparison(best: str, count: int, gain: Interval) -> str:
+def comparison(best: str, count: int, gain: Interval) -> str:
+    """How the blend of `count` members stands to its best one; `gain` is the difference of their AUCs."""
     if count == 1:
         return "which is that of its one member"
     if gain.low > 0:

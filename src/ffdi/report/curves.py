@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from ffdi.report import style
 from ffdi.score import auc
@@ -68,6 +68,7 @@ def low_roc_panel(curves: Mapping[str, Roc]) -> Figure:
     axes.set_xlim(left, 1)
     axes.set_ylim(-0.01, 1.02)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(False, axis="x")
     style.name_axes(axes, "false-positive rate (log scale)", "true-positive rate (fakes found)")
     style.legend(axes, "lower right")

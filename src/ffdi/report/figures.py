@@ -26,7 +26,7 @@ class Picture:
 
 
 def embed(figure: Figure, title: str, alt: str, caption: str = "") -> Picture:
-    """`figure` inside a Picture. The same figure gives the same bytes on every call."""
+    """`figure` inside a Picture. Figures made alike give the same bytes."""
     width, height = figure.get_size_inches() * 96
     svg = _saved(figure, "svg")
     source = data_uri(svg, "image/svg+xml")

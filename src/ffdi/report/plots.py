@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
 from ffdi.report import style
 
@@ -70,6 +70,7 @@ def histogram(values: np.ndarray, target: np.ndarray, x: str, bins: int = 40, lo
     if log:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0)
     axes.margins(y=0.12)

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ffdi.data.audit import Audit
 from ffdi.report import contact, plots, shortcuts
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Block, Fact, Gallery, Page, Section, Text
 from ffdi.report.style import LABELS
 from ffdi.report.table import Table, counted, percent, table, volume
+
+if TYPE_CHECKING:  # the page needs the tables, not what makes them
+    from ffdi.data.audit import Audit
 
 KIND = ["split_a", "target_a", "split_b", "target_b"]
 PROPERTIES = {
@@ -23,7 +26,7 @@ SHEETS, PAIRS = 6, 4  # contact sheets of near-duplicates, pairs in each
 
 def page(
     manifest: pd.DataFrame,
-    audit: Audit,
+    audit: "Audit",
     folder: Path | None = None,
     provenance: Mapping[str, str] | None = None,
 ) -> Page:
@@ -45,7 +48,7 @@ def page(
     )
 
 
-def _headline(manifest: pd.DataFrame, audit: Audit) -> str:
+def _headline(manifest: pd.DataFrame, audit: "Audit") -> str:
     bad = int((manifest["status"] == "quarantined").sum())
     usable = f"All {len(manifest):,} images" if not bad else f"{len(manifest) - bad:,} of {len(manifest):,} images"
     told = f"{usable} can be used" + (f", {bad:,} {'is' if bad == 1 else 'are'} quarantined" if bad else "")
@@ -56,13 +59,13 @@ def _headline(manifest: pd.DataFrame, audit: Audit) -> str:
     return f"{told}{leak}.{verdict}"
 
 
-def _crossing(audit: Audit) -> int:
+def _crossing(audit: "Audit") -> int:
     """Pairs, equal or near, whose two images are in different splits."""
     pairs = pd.concat([audit.exact, audit.near])
     return int(pairs.loc[pairs["split_a"] != pairs["split_b"], "pairs"].sum())
 
 
-def _facts(manifest: pd.DataFrame, audit: Audit) -> tuple[Fact, ...]:
+def _facts(manifest: pd.DataFrame, audit: "Audit") -> tuple[Fact, ...]:
     status = manifest["status"].value_counts()
     train = manifest[(manifest["split"] == "train") & (manifest["target"] >= 0)]
     facts = [
@@ -112,7 +115,7 @@ def _defects(manifest: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _shortcuts(audit: Audit) -> tuple[Block, ...]:
+def _shortcuts(audit: "Audit") -> tuple[Block, ...]:
     pictures = [
         shortcuts.picture(rows, f"In {split}", "fakes", int(rows["real"].iloc[0]), int(rows["fake"].iloc[0]))
         for split, rows in audit.shortcuts.groupby("split", sort=False)
@@ -143,7 +146,7 @@ def _properties(manifest: pd.DataFrame) -> tuple[Picture, ...]:
     return tuple(pictures)
 
 
-def _shifts(manifest: pd.DataFrame, audit: Audit) -> tuple[Block, ...]:
+def _shifts(manifest: pd.DataFrame, audit: "Audit") -> tuple[Block, ...]:
     usable = manifest.loc[manifest["status"] != "quarantined", "split"].value_counts().to_dict()
     pictures = []
     for _, rows in audit.shifts.groupby(["split_a", "split_b"], sort=False):
@@ -156,7 +159,7 @@ def _shifts(manifest: pd.DataFrame, audit: Audit) -> tuple[Block, ...]:
     return (Text(text), *pictures) if pictures else ()
 
 
-def _conflicts(audit: Audit) -> tuple[Block, ...]:
+def _conflicts(audit: "Audit") -> tuple[Block, ...]:
     if audit.conflicts.empty:
         return ()
     count = audit.conflicts["sha256"].nunique()
@@ -168,7 +171,7 @@ def _conflicts(audit: Audit) -> tuple[Block, ...]:
     return (Text(text, warning=True), table(frame, "The same bytes with both labels", most=20))
 
 
-def _duplicates(audit: Audit) -> tuple[Table, ...]:
+def _duplicates(audit: "Audit") -> tuple[Table, ...]:
     tables = []
     for pairs, title, caption in (
         (audit.exact, "Equal files", "Pairs of files with the same bytes."),
@@ -180,7 +183,7 @@ def _duplicates(audit: Audit) -> tuple[Table, ...]:
     return tuple(tables)
 
 
-def _sheets(audit: Audit, folder: Path | None) -> tuple[Gallery, ...]:
+def _sheets(audit: "Audit", folder: Path | None) -> tuple[Gallery, ...]:
     """The commonest kinds of near-duplicates, those between splits or labels first: they are what can mislead."""
     if folder is None or audit.examples.empty:
         return ()

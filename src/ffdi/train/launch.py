@@ -15,7 +15,7 @@ from ffdi.base import console
 from ffdi.base.errors import FfdiError, LockedError, Paused
 from ffdi.base.stop import Stop
 from ffdi.data.job import Job
-from ffdi.train import world
+from ffdi.train import outcome, world
 from ffdi.train.fit import fit
 from ffdi.train.world import World
 
@@ -36,11 +36,13 @@ def train(jobs: list[Job], on: list[str], deadline: float | None) -> None:
         with world.joined() as together, Stop(deadline) as stop:
             for job in jobs:
                 fit(job, together, stop)
-    elif min(len(on), len(jobs)) == 1:
-        with Stop(deadline) as stop:
-            _walk(jobs, on[0], stop)
+        return
+    left = [job for job in jobs if not outcome.is_done(job)]
+    if min(len(on), len(left)) > 1:
+        _train_in_parallel(left, on[: len(left)], deadline)
     else:
-        _train_in_parallel(jobs, on[: len(jobs)], deadline)
+        with Stop(deadline) as stop:
+            _walk(left, on[0], stop)
 
 
 def _train_in_parallel(jobs: list[Job], on: list[str], deadline: float | None) -> None:
@@ -58,7 +60,7 @@ def _worker(jobs: list[Job], device: str, deadline: float | None, threads: int) 
     console.one_of_several()
     torch.set_num_threads(threads)
     try:
-        with Stop(deadline) as stop:
+        with Stop(deadline, with_parent=True) as stop:
             _walk(jobs, device, stop)
     except FfdiError as error:
         return error

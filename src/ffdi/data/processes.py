@@ -1,0 +1,50 @@
+"""A task over many items in several processes, results as they come; and nobody left behind."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from itertools import islice
+from multiprocessing import get_context
+from typing import TypeVar
+
+import cv2
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def unordered(task: Callable[[Item], Result], items: Iterator[Item], workers: int) -> Generator[Result, None, None]:
+    """`task(item)` of every item, in whatever order they are done; below 2 workers in this process, in order.
+
+    At most two items a worker wait in memory. Raises BrokenProcessPool when a worker was killed. Closing the
+    generator ends the workers.
+    """
+    if workers < 2:
+        yield from map(task, items)
+        return
+    # Fresh processes: a fork would copy the locks of threads (progress bars, Arrow, OpenCV) in whatever state.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (os.getpid(),))
+    try:
+        waiting = {pool.submit(task, item) for item in islice(items, 2 * workers)}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            waiting |= {pool.submit(task, item) for item in islice(items, len(done))}
+            yield from (future.result() for future in done)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(parent: int) -> None:
+    """One core a worker; the keyboard belongs to the parent; and when the parent was killed, the worker leaves."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,119 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from ffdi.base.keys import rng
+from ffdi.blend.features import ranks
+from ffdi.blend.honest import YARDSTICK, choose, crossed, honest, table
+from ffdi.blend.members import Predictions, Team, read_team
+from ffdi.blend.methods import METHODS, Method
+from ffdi.blend.search import greedy
+from ffdi.blend.weights import best
+from ffdi.score.auc import auc
+from ffdi.score.interval import delong_paired
+from tests.blend.contest import Contest
+
+FOLDS = 5
+
+
+def team_of(logits_MN: np.ndarray, target_N: np.ndarray) -> Team:
+    rows = len(target_N)
+    ids = pd.Series([f"{row:06d}.jpg" for row in range(rows)], dtype="str")
+    oof = pd.DataFrame({"id": ids, "target": target_N, "fold": np.int16(np.arange(rows) // 2 % FOLDS)})
+    empty = pd.DataFrame({"id": pd.Series([], dtype="str"), "imputed": pd.Series([], dtype=bool)})
+    nothing = np.empty((FOLDS, 0))
+    members = (Predictions(f"m{i:03d}", "", logits_N, nothing, nothing, {}) for i, logits_N in enumerate(logits_MN))
+    return Team(tuple(members), oof, empty, empty)
+
+
+def drawn(rows: int, skills: list[float], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    draw = rng("honest", rows, len(skills), seed)
+    target = (np.arange(rows) % 2).astype(np.int8)
+    return np.stack([skill * target + draw.normal(size=rows) for skill in skills]), target
+
+
+def test_what_learns_nothing_has_no_optimism(contest: Contest) -> None:
+    found = honest(read_team(contest.jobs()))
+    assert list(found.estimates) == list(METHODS)
+    for name, method in METHODS.items():
+        if not method.learns:
+            assert found.estimates[name].optimism == 0
+    assert found.estimates[YARDSTICK].gain.value == 0
+
+
+def test_weights_never_see_the_rows_they_are_scored_on() -> None:
+    """A member that copies the target in fold 0 only: it must not be trusted there by what it showed there."""
+    logits, target = drawn(1000, [0.5, 0.5], 1)
+    fold = np.arange(1000) // 2 % FOLDS
+    traitor = np.where(fold == 0, 9.0 * target, rng("traitor").normal(size=1000) - target)
+    seen: list[set[int]] = []
+
+    def spy(features_MN: np.ndarray, target_N: np.ndarray) -> np.ndarray:
+        seen.append(len(target_N))
+        return best(features_MN, target_N)
+
+    features = ranks(np.vstack([logits, traitor]), fold)
+    score = crossed(Method("spy", ranks, spy, learns=True), features, target, fold)
+    assert seen == [800] * FOLDS
+    assert auc(target[fold == 0], score[fold == 0]) < 0.75
+
+
+def test_greedy_is_optimistic_and_nested_is_not() -> None:
+    """Like members, few rows: in-sample greedy beats equal weights, nested it does not, and rank mean is chosen."""
+    optimism, gains = [], []
+    for seed in range(6):
+        logits, target = drawn(400, [0.4] * 10, seed)
+        found = honest(
+            team_of(logits, target), {name: METHODS[name] for name in ("rank_mean", "best_single", "greedy")}
+        )
+        optimism.append(found.estimates["best_single"].optimism)
+        gains.append(found.estimates["best_single"].gain.value)
+        assert found.choice == "rank_mean"
+    assert np.mean(optimism) > 0.02
+    assert np.mean(gains) < 0
+
+
+def test_a_method_that_is_truly_better_is_chosen() -> None:
+    """One good member among noise: equal weights drown it, and the intervals say so."""
+    logits, target = drawn(2000, [2.0, *[0.0] * 9], 3)
+    found = honest(team_of(logits, target))
+    assert found.estimates[found.choice].gain.low > 0
+    assert METHODS[found.choice].learns
+
+
+def test_the_simplest_that_is_not_beaten() -> None:
+    draw = rng("choose")
+    target = (np.arange(2000) % 2).astype(np.int8)
+    good = target + draw.normal(size=2000)
+    alike = good + 0.01 * draw.normal(size=2000)
+    bad = draw.normal(size=2000)
+    assert choose({"simple": alike, "clever": good}, target) == "simple"
+    assert choose({"simple": bad, "clever": alike, "cleverer": good}, target) == "clever"
+    assert choose({"only": bad}, target) == "only"
+
+
+@pytest.mark.parametrize("seeds", [20, pytest.param(100, marks=pytest.mark.slow)])
+def test_on_noise_the_nested_gain_is_nothing_and_naive_greedy_claims_some(seeds: int) -> None:
+    """B3: pure-noise members. Gain over the equal-weight rank mean, mean over seeds in its own standard errors."""
+    nested, naive = [], []
+    for seed in range(seeds):
+        logits, target = drawn(300, [0.0] * 8, seed)
+        fold = np.arange(300) // 2 % FOLDS
+        features = ranks(logits, fold)
+        mean = features.mean(axis=0)
+        score = crossed(Method("greedy", ranks, lambda f, t: greedy(f, t, 8, 1), learns=True), features, target, fold)
+        nested.append(delong_paired(target, score, mean).value)
+        naive.append(auc(target, greedy(features, target, 8, 1) @ features) - auc(target, mean))
+    error = np.std(nested, ddof=1) / np.sqrt(seeds)
+    assert abs(np.mean(nested)) < 2 * error
+    assert np.mean(naive) > 5 * np.std(naive, ddof=1) / np.sqrt(seeds)
+
+
+def test_the_table(contest: Contest) -> None:
+    found = honest(read_team(contest.jobs()))
+    frame = table(found)
+    assert frame["method"].tolist() == list(METHODS)
+    assert frame["chosen"].sum() == 1
+    assert (frame["in_sample"] - frame["nested"] - frame["optimism"]).abs().max() < 1e-12
+    assert ((frame["low"] <= frame["nested"]) & (frame["nested"] <= frame["high"])).all()
+    assert ((frame["gain_low"] <= frame["gain"]) & (frame["gain"] <= frame["gain_high"])).all()

@@ -1,0 +1,154 @@
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ffdi.base import keys
+from ffdi.data import hashes, manifest
+from ffdi.data.audit import KIND, NUMBERS, audit, contrasts, shortcuts
+
+
+def rows(count: int = 40, split: str = "train", **columns: object) -> pd.DataFrame:
+    """Images that share nothing and of which no number tells the class; `columns` replace any of that."""
+    rng = keys.rng("audit test", split, count)
+    words = rng.integers(0, 2**64, (count, 4), dtype=np.uint64)
+    plain = {
+        "id": [f"{split}{number}.jpg" for number in range(count)],
+        "split": split,
+        "relpath": [f"{split}/{split}{number}.jpg" for number in range(count)],
+        "target": np.arange(count) % 2,
+        "sha256": [f"{keys.key(split, number):064x}" for number in range(count)],
+        "phash": words[:, 0],
+        "phash256": hashes.to_hex(words),
+        **dict.fromkeys(("width", "height"), 160),
+        **{"bytes": 8000, "mtime_ns": 0, "jpeg_q": 90, "mode": "RGB", "status": "ok", "defect": ""},
+        **dict.fromkeys(("sharpness", "mean_grey", "colourfulness"), 1.0),
+    }
+    return manifest.typed(pd.DataFrame({**plain, **columns}))
+
+
+def auc_of(table: pd.DataFrame, feature: str, **where: str) -> float:
+    for name, value in where.items():
+        table = table[table[name] == value]
+    return float(table.set_index("feature").loc[feature, "auc"])
+
+
+def test_a_number_that_separates_the_classes_is_shown_and_the_others_are_not() -> None:
+    target = np.arange(40) % 2
+    found = audit(rows(bytes=8000 + 100 * target)).shortcuts
+    assert auc_of(found, "bytes") == auc_of(found, "bits_per_pixel") == 1.0
+    assert {auc_of(found, name) for name in NUMBERS if not name.startswith(("bytes", "bits"))} == {0.5}
+    row = found.set_index("feature").loc["bytes"]
+    assert (row["median_real"], row["median_fake"], row["real"], row["fake"]) == (8000, 8100, 20, 20)
+
+
+def test_a_shortcut_may_point_either_way() -> None:
+    assert auc_of(shortcuts(rows(jpeg_q=95 - np.arange(40) % 2 * 20)), "jpeg_q") == 0.0
+
+
+def test_the_mode_counts_as_a_shortcut() -> None:
+    mode = np.where(np.arange(40) % 4 == 0, "L", "RGB")  # half of the real ones are grey
+    assert auc_of(shortcuts(rows(mode=mode)), "mode") == pytest.approx(0.75)
+
+
+def test_quarantined_rows_and_splits_of_one_class_are_left_out() -> None:
+    broken = rows(bytes=1, status="quarantined", split="train")
+    unknown = rows(10, "test", target=-1)
+    found = audit(pd.concat([rows(30), broken, unknown]))
+    assert set(found.shortcuts["split"]) == {"train"}
+    assert found.shortcuts["real"].tolist() == [15] * len(found.shortcuts)
+    assert auc_of(found.shortcuts, "bytes") == 0.5
+
+
+def test_a_shift_between_splits_is_shown_for_each_pair_of_them() -> None:
+    parts = [rows(20, "train"), rows(20, "val", sharpness=2.0), rows(20, "test", target=-1, sharpness=3.0)]
+    shifts = audit(pd.concat(parts)).shifts
+    pairs = list(dict.fromkeys(zip(shifts["split_a"], shifts["split_b"], strict=True)))
+    assert pairs == [("train", "val"), ("train", "test"), ("val", "test")]
+    assert auc_of(shifts, "sharpness", split_a="train", split_b="test") == 1.0
+    assert auc_of(shifts, "bytes", split_a="train", split_b="test") == 0.5
+
+
+def test_contrasts_are_of_the_second_above_the_first() -> None:
+    low, high = rows(10, mean_grey=np.arange(10.0)), rows(10, mean_grey=np.arange(10.0) + 5)
+    wide = {"aspect": 1.0, "bits_per_pixel": 2.5}
+    found = {name: value for name, value, *_ in contrasts(low.assign(**wide), high.assign(**wide))}
+    assert found["mean_grey"] == pytest.approx((100 - 5 * 5 / 2) / 100)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["train", "test"]), st.integers(-1, 1)), min_size=1))
+def test_equal_files_are_counted_as_all_their_pairs(cells: list[tuple[int, str, int]]) -> None:
+    """Against a count by hand; quarantined images count too: their bytes are as equal."""
+    files = [(f"{number:064x}", split, target) for number, split, target in cells]
+    columns = {
+        name: list(values) for name, values in zip(("sha256", "split", "target"), zip(*files, strict=True), strict=True)
+    }
+    found = audit(rows(len(files), status="quarantined").assign(**columns)).exact
+    counted: dict[tuple[object, ...], int] = {}
+    for (sha, *one), (other, *two) in combinations(files, 2):
+        if sha == other:
+            (split_a, a), (split_b, b) = sorted([one, two], key=lambda cell: f"{cell[0]}{cell[1]}")
+            counted[split_a, a, split_b, b] = counted.get((split_a, a, split_b, b), 0) + 1
+    assert {tuple(row[:-1]): row[-1] for row in found.to_numpy().tolist()} == counted
+
+
+def test_near_duplicates_are_told_by_split_and_label_nearest_first() -> None:
+    base = rows(6, "train")
+    copies = rows(6, "val", phash=base["phash"] ^ np.uint64(1), phash256=base["phash256"])
+    words = hashes.from_hex(base["phash256"].tolist())
+    words[:, 3] ^= np.array([0, 1, 3, 7, 15, 31], np.uint64)
+    copies["phash256"] = hashes.to_hex(words)
+    found = audit(pd.concat([base, copies], ignore_index=True))
+    assert found.near.to_numpy().tolist() == [["train", 0, "val", 0, 3], ["train", 1, "val", 1, 3]]
+    assert found.examples["bits"].tolist() == [0, 2, 4, 1, 3, 5]
+    assert found.examples.loc[1, ["relpath_a", "relpath_b"]].tolist() == ["train/train2.jpg", "val/val2.jpg"]
+
+
+def test_a_look_at_the_long_hash_rejects_what_collides_on_the_short_one() -> None:
+    alike = rows(4, phash=np.full(4, 7, np.uint64))
+    assert audit(alike).near.empty
+    assert audit(alike, confirm=256).near["pairs"].sum() > 0
+
+
+def test_equal_files_do_not_count_as_near_ones() -> None:
+    twice = pd.concat([rows(4), rows(4).assign(split="val")], ignore_index=True)
+    found = audit(twice)
+    assert found.exact["pairs"].sum() == 4
+    assert found.near.empty
+
+
+def test_contradicting_labels_of_equal_bytes_are_listed() -> None:
+    images = rows(8)
+    images.loc[[0, 1, 2, 4], "sha256"] = "a" * 64  # targets 0, 1, 0, 0
+    images.loc[[3, 5], "sha256"] = "b" * 64  # targets 1, 1
+    found = audit(images).conflicts
+    assert found["id"].tolist() == ["train0.jpg", "train1.jpg", "train2.jpg", "train4.jpg"]
+    assert set(found["sha256"]) == {"a" * 64}
+
+
+def test_the_tally_counts_each_thing_by_split_and_label() -> None:
+    images = rows(10)
+    images.loc[0, ["status", "defect"]] = ["quarantined", "truncated"]
+    images.loc[1, ["status", "defect", "mode"]] = ["repaired", "cmyk", "CMYK"]
+    tally = audit(images).tally.set_index(["what", "value", "split", "target"])["images"]
+    assert tally["status", "ok", "train", 0] == 4
+    assert tally["defect", "truncated", "train", 0] == 1
+    assert tally["mode", "CMYK", "train", 1] == 1
+    assert tally["size", "160x160", "train", 0] == 4  # the quarantined one has no image to measure
+    assert tally["jpeg_q", "90", "train", 1] == 5
+
+
+def test_nothing_in_common_gives_empty_tables_with_their_columns() -> None:
+    found = audit(rows(4, "test", target=-1))
+    assert (len(found.exact), len(found.near), len(found.examples), len(found.conflicts), len(found.shifts)) == (0,) * 5
+    assert list(found.exact.columns) == list(found.near.columns) == [*KIND, "pairs"]
+
+
+def test_a_manifest_without_a_usable_image_is_audited_all_the_same() -> None:
+    found = audit(rows(4, status="quarantined", phash256=""))
+    assert found.shortcuts.empty
+    assert found.near.empty

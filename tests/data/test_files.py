@@ -1,0 +1,88 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from ffdi.base.errors import UserError
+from ffdi.data.files import Listing, listing
+from ffdi.spec.competition import Split
+from tests.data.pictures import CONTEST, contest_folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return contest_folder(tmp_path / "contest", {"a.jpg": b"1", "b.jpg": b"22", "c.jpg": b"333"})
+
+
+def by_id(found: Listing) -> dict[str, tuple[str, int]]:
+    train = found.rows[found.rows["split"] == "train"]
+    return dict(zip(train["id"], zip(train["defect"], train["bytes"], strict=True), strict=True))
+
+
+def test_rows_keep_the_tables_order_and_carry_the_files_facts(folder: Path) -> None:
+    rows = listing(CONTEST, folder).rows
+    assert rows["relpath"].tolist() == ["train/a.jpg", "train/b.jpg", "train/c.jpg", "test/t.jpg"]
+    assert rows["target"].tolist() == [0, 1, 0, -1]
+    assert rows["bytes"].tolist()[:3] == [1, 2, 3]
+    assert rows["mtime_ns"].iloc[0] == (folder / "train" / "a.jpg").stat().st_mtime_ns
+
+
+def test_a_missing_file_a_folder_and_a_pipe_are_told_apart(folder: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        (folder / "train" / name).unlink()
+    (folder / "train" / "b.jpg").mkdir()
+    (folder / "train.txt").write_text("img_name,target\na.jpg,0\nb.jpg,1\nc.jpg,0\np.jpg,1\n")
+    os.mkfifo(folder / "train" / "p.jpg")  # opening it would wait for ever
+    assert by_id(listing(CONTEST, folder)) == {
+        "a.jpg": ("missing", 0), "b.jpg": ("not_a_file", 0), "c.jpg": ("", 3), "p.jpg": ("not_a_file", 0),
+    }  # fmt: skip
+
+
+def test_links_are_followed_inside_the_folder_and_nowhere_else(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    targets = {
+        "a.jpg": folder / "test" / "t.jpg",
+        "b.jpg": tmp_path / "secret.jpg",
+        "c.jpg": folder / "train" / "c.jpg",
+    }
+    (folder / "test" / "t.jpg").write_bytes(b"55555")
+    for name, target in targets.items():
+        (folder / "train" / name).unlink()
+        (folder / "train" / name).symlink_to(target)
+    assert by_id(listing(CONTEST, folder)) == {"a.jpg": ("", 5), "b.jpg": ("outside", 0), "c.jpg": ("missing", 0)}
+
+
+def test_files_without_a_row_are_counted_and_named(folder: Path) -> None:
+    (folder / "train" / "more").mkdir()
+    (folder / "train" / "more" / "z.jpg").write_bytes(b"z")
+    (folder / "train" / "._a.jpg").write_bytes(b"")
+    unlisted = listing(CONTEST, folder).facts["unlisted"]
+    assert unlisted == {"train": {"count": 2, "first": ["._a.jpg", "more/z.jpg"]}, "test": {"count": 0, "first": []}}
+
+
+def test_tables_beside_the_images_are_not_taken_for_images(folder: Path) -> None:
+    flat = CONTEST.model_copy(update={"train": Split(labels="train/labels.csv", images="train")})
+    (folder / "train.txt").rename(folder / "train" / "labels.csv")
+    assert listing(flat, folder).facts["unlisted"]["train"]["count"] == 0
+
+
+def test_images_in_the_competition_folder_itself(folder: Path) -> None:
+    flat = CONTEST.model_copy(update={"train": Split(labels="train.txt", images=".")})
+    (folder / "train.txt").write_text("img_name,target\ntrain/a.jpg,0\n")
+    assert listing(flat, folder).rows["relpath"].tolist() == ["train/a.jpg", "test/t.jpg"]
+
+
+def test_a_split_without_its_folder_or_without_any_image_is_an_error(folder: Path) -> None:
+    (folder / "test" / "t.jpg").unlink()
+    with pytest.raises(UserError, match=r"Not one of the 1 images of split 'test'"):
+        listing(CONTEST, folder)
+    (folder / "test").rmdir()
+    with pytest.raises(UserError, match=r"images of split 'test' are missing: put them in .*test"):
+        listing(CONTEST, folder)
+
+
+def test_an_image_folder_that_leads_outside_is_refused(folder: Path, tmp_path: Path) -> None:
+    (folder / "train").rename(tmp_path / "elsewhere")
+    (folder / "train").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="outside"):
+        listing(CONTEST, folder)

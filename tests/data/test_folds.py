@@ -1,0 +1,241 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ffdi.base import seal
+from ffdi.base.errors import CorruptError, UserError
+from ffdi.base.paths import Places
+from ffdi.data import folds, hashes, manifest
+from ffdi.data.folds import check_folds, deal_groups, make_folds
+from ffdi.spec.recipe import Folds
+
+SPEC = Folds(k=5, distance=4, confirm=32)
+
+
+def manifest_of(count: int, copies: int, seed: int = 0, split: str = "train") -> pd.DataFrame:
+    """`count` rows, the last `copies` of them a bit away from the first ones and with the other label."""
+    draw = np.random.default_rng(seed)
+    short = draw.integers(0, 2**64, count, dtype=np.uint64)
+    target = (draw.random(count) < 0.6).astype(int)
+    if copies:
+        short[-copies:] = short[:copies] ^ np.uint64(1)
+        target[-copies:] = 1 - target[:copies]
+    names = [f"{number:032x}.jpg" for number in draw.permutation(count)]
+    frame = {
+        "id": names,
+        "split": split,
+        "relpath": names,
+        "target": target,
+        **dict.fromkeys(("width", "height", "bytes", "mtime_ns"), 64),
+        "sha256": [f"{number:064x}" for number in draw.integers(0, 2**62, count)],
+        "phash": short,
+        "phash256": hashes.to_hex(np.zeros((count, 4), np.uint64)),
+        "jpeg_q": 90,
+        **dict.fromkeys(("sharpness", "mean_grey", "colourfulness"), 1.0),
+        **{"mode": "RGB", "status": "ok", "defect": ""},
+    }
+    return pd.DataFrame(frame).astype(manifest.COLUMNS)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(tmp_path / "work", tmp_path / "submissions")
+
+
+@st.composite
+def structures(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int, int]:
+    """(target, group, k, seed): groups of one class, of mixed classes, or one original and its forgeries."""
+    k = draw(st.integers(2, 5))
+    largest = draw(st.sampled_from([1, 2, 8, 30]))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    sizes = random.integers(1, largest + 1, draw(st.integers(k, 18)))
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    kind = draw(st.sampled_from(["mixed", "pure", "twins"]))
+    if kind == "pure":
+        target = random.integers(0, 2, len(sizes))[group]
+    elif kind == "mixed":
+        target = (random.random(len(group)) < random.uniform(0.1, 0.9)).astype(np.int64)
+    else:
+        target = (np.concatenate([[-1], group[:-1]]) == group).astype(np.int64)
+    for value in (0, 1):  # as many images of a class as folds, as make_folds asks for
+        missing = max(0, k - int((target == value).sum()))
+        target = np.concatenate([target, np.full(missing, value)])
+        group = np.concatenate([group, group.max(initial=-1) + 1 + np.arange(missing)])
+    return target, group, k, draw(st.integers(0, 1000))
+
+
+@given(structures())
+@settings(max_examples=1000, deadline=None)
+def test_a_thousand_random_structures(structure: tuple[np.ndarray, np.ndarray, int, int]) -> None:
+    target, group, k, seed = structure
+    fold = deal_groups(target, group, k, seed)
+    table = pd.DataFrame({"target": target, "group": group, "fold": fold})
+    assert (table.groupby("group")["fold"].nunique() == 1).all()
+    sizes = np.bincount(fold, minlength=k)
+    one_group = np.bincount(group).max()
+    assert abs(sizes - len(group) / k).max() <= one_group
+    shares = np.bincount(fold, weights=target, minlength=k) / sizes
+    assert (abs(shares - target.mean()) <= np.maximum(0.02, one_group / sizes)).all()
+
+
+@given(st.integers(0, 2**32), st.integers(0, 40))
+@settings(max_examples=15, deadline=None)
+def test_the_order_of_the_rows_does_not_matter(seed: int, copies: int) -> None:
+    rows = manifest_of(120, copies, seed=1)
+    shuffled = rows.sample(frac=1, random_state=seed % 2**32).reset_index(drop=True)
+    for scheme in ("group", "random"):
+        spec = SPEC.model_copy(update={"scheme": scheme})
+        pd.testing.assert_frame_equal(make_folds(shuffled, spec, ["train"]), make_folds(rows, spec, ["train"]))
+
+
+def test_large_data_is_dealt_evenly_and_at_once() -> None:
+    draw = np.random.default_rng(0)
+    group = np.repeat(np.arange(60_000), draw.integers(1, 9, 60_000))
+    target = (draw.random(len(group)) < 0.81).astype(np.int64)
+    table = pd.DataFrame({"target": target, "group": group, "fold": deal_groups(target, group, 5, 0)})
+    check_folds(table)
+    found = table.groupby("fold")["target"].agg(["size", "mean"])
+    assert found["size"].max() - found["size"].min() <= 8
+    assert found["mean"].max() - found["mean"].min() < 1e-4
+
+
+def test_copies_stay_together_and_columns_are_as_agreed() -> None:
+    rows = manifest_of(200, copies=60)
+    made = make_folds(rows, SPEC, ["train"])
+    assert {name: str(kind) for name, kind in made.dtypes.items()} | {"id": "str", "split": "str"} == {
+        "id": "str",
+        "split": "str",
+        "group": "int64",
+        "fold": "int16",
+    }
+    fold = made.set_index("id")["fold"]
+    first, last = rows["id"].to_numpy()[:60], rows["id"].to_numpy()[-60:]
+    assert (fold[first].to_numpy() == fold[last].to_numpy()).all()
+    assert made["group"].nunique() == 140
+
+
+def test_the_random_scheme_lets_copies_straddle() -> None:
+    made = make_folds(manifest_of(200, copies=60), SPEC.model_copy(update={"scheme": "random"}), ["train"])
+    assert (made.groupby("group")["fold"].nunique() > 1).sum() > 30
+    assert set(made.groupby("fold").size()) == {40}
+
+
+def test_only_usable_rows_of_the_fit_splits_are_dealt() -> None:
+    train, val = manifest_of(80, 0), manifest_of(60, 0, seed=1, split="val")
+    train.loc[3, ["status", "defect"]] = ["quarantined", "truncated"]
+    rows = pd.concat([val, train], ignore_index=True)
+    assert len(make_folds(rows, SPEC, ["train"])) == 79
+    both = make_folds(rows, SPEC, ["train", "val"])
+    assert both["split"].value_counts().to_dict() == {"train": 79, "val": 60}
+
+
+def test_another_seed_deals_other_folds() -> None:
+    rows = manifest_of(100, 0)
+    one, two = (make_folds(rows, SPEC.model_copy(update={"seed": seed}), ["train"]) for seed in (0, 1))
+    assert (one["fold"] != two["fold"]).sum() > 40
+    assert one["group"].equals(two["group"])
+
+
+def test_embeddings_join_rows() -> None:
+    rows = manifest_of(60, 0)
+    embeddings = np.eye(60)
+    embeddings[7] = embeddings[8]
+    made = make_folds(rows, SPEC, ["train"], embeddings).set_index("id")
+    assert made["group"][rows["id"][7]] == made["group"][rows["id"][8]]
+    assert made["group"].nunique() == 59
+
+
+def test_a_finished_table_is_read_again_and_a_stale_one_made_anew(places: Places) -> None:
+    rows = manifest_of(100, 10)
+    made = folds.make(places, SPEC, rows, ["train"])
+    path = places.folds("group")
+    stamp = path.stat().st_mtime_ns
+    pd.testing.assert_frame_equal(folds.make(places, SPEC, rows, ["train"]), made)
+    pd.testing.assert_frame_equal(folds.read(places, SPEC, rows, ["train"]), made)
+    assert path.stat().st_mtime_ns == stamp
+    for change in ({"seed": 1}, {"k": 4}, {"distance": 2}, {"confirm": 20}):
+        other = SPEC.model_copy(update=change)
+        with pytest.raises(UserError, match="run `ffdi folds` again"):
+            folds.read(places, other, rows, ["train"])
+    relabelled = rows.assign(target=1 - rows["target"])
+    with pytest.raises(UserError, match="made from other images"):
+        folds.read(places, SPEC, relabelled, ["train"])
+    folds.make(places, SPEC, relabelled, ["train"])
+    assert len(folds.read(places, SPEC, relabelled, ["train"])) == 100
+
+
+def test_the_same_wishes_give_the_same_bytes(places: Places, tmp_path: Path) -> None:
+    rows = manifest_of(100, 10)
+    folds.make(places, SPEC, rows, ["train"])
+    elsewhere = Places(tmp_path / "other", tmp_path)
+    folds.make(elsewhere, SPEC, rows.iloc[::-1].reset_index(drop=True), ["train"])
+    assert seal.digest(places.folds("group")) == seal.digest(elsewhere.folds("group"))
+
+
+def test_the_facts_tell_what_the_table_is(places: Places) -> None:
+    rows = manifest_of(100, 10)
+    folds.make(places, SPEC, rows, ["train"])
+    folds.make(places, SPEC.model_copy(update={"scheme": "random"}), rows, ["train"])
+    grouped, leaky = (seal.read_facts(places.folds(scheme)) for scheme in ("group", "random"))
+    assert (grouped["leaky"], leaky["leaky"]) == (False, True)
+    assert grouped["manifest"] == manifest.digest(rows)
+    assert (grouped["images"], grouped["groups"], grouped["images_in_groups"], grouped["largest_group"]) == (
+        100,
+        90,
+        20,
+        2,
+    )
+    assert np.array(grouped["counts"]).shape == (5, 2)
+    assert np.sum(grouped["counts"], axis=0).tolist() == rows["target"].value_counts().sort_index().tolist()
+
+
+def test_a_missing_or_damaged_table_is_named(places: Places) -> None:
+    rows = manifest_of(60, 0)
+    with pytest.raises(UserError, match="run `ffdi folds` first"):
+        folds.read(places, SPEC, rows, ["train"])
+    folds.make(places, SPEC, rows, ["train"])
+    path = places.folds("group")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(CorruptError, match=r"group\.parquet is damaged"):
+        folds.make(places, SPEC, rows, ["train"])
+
+
+def test_too_few_images_or_groups_for_the_folds() -> None:
+    rows = manifest_of(40, 0)
+    with pytest.raises(UserError, match="5 folds need as many fake images, and 3 are usable"):
+        make_folds(rows.assign(target=np.arange(40) < 3), SPEC, ["train"])
+    alike = manifest_of(12, 0).assign(phash=np.repeat(np.array([1, 2**40 - 1, 2**63], np.uint64), 4))
+    with pytest.raises(UserError, match="5 folds need as many groups, and there are 3"):
+        make_folds(alike.assign(target=np.arange(12) % 2), SPEC, ["train"])
+    with pytest.raises(UserError, match="real images, and 0 are usable"):
+        make_folds(rows, SPEC, ["val"])
+
+
+@pytest.mark.parametrize(
+    ("target", "group", "fold", "message"),
+    [
+        ([0, 1] * 20, [0, *range(39)], [0] * 20 + [1] * 20, None),
+        ([0, 1] * 20, [*range(39), 0], [0] * 20 + [1] * 20, "Group 0 stands in several folds"),
+        ([0] * 15 + [1] * 10 + [0] * 5 + [1] * 10, range(40), [0] * 20 + [1] * 20, "Fold 0 has 25.0% fakes"),
+        ([0] * 10 + [1] * 10, [0] * 10 + [1] * 10, [0] * 10 + [1] * 10, "Fold 0 has 0.0% fakes"),
+    ],
+)
+def test_bad_folds_are_refused(target: list[int], group: list[int], fold: list[int], message: str | None) -> None:
+    table = pd.DataFrame({"target": target, "group": list(group), "fold": fold})
+    if message is None:
+        check_folds(table)
+        return
+    with pytest.raises(UserError, match=message):
+        check_folds(table)
+
+
+def test_an_old_scikit_learn_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sklearn.__version__", "1.7.2")
+    with pytest.raises(UserError, match=r"install 1\.8 or newer"):
+        make_folds(manifest_of(40, 0), SPEC, ["train"])

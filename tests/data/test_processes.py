@@ -1,0 +1,62 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ffdi.data import processes
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def die(number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_one_process_goes_in_order_and_only_as_far_as_asked() -> None:
+    taken: list[int] = []
+    with closing(processes.unordered(square, (taken.append(n) or n for n in range(9)), 1)) as results:
+        assert [next(results), next(results)] == [0, 1]
+    assert taken == [0, 1]
+
+
+def test_several_processes_do_everything_once_and_are_gone_afterwards() -> None:
+    assert sorted(processes.unordered(square, iter(range(30)), 2)) == [n * n for n in range(30)]
+    assert [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())] == []
+
+
+def test_a_killed_worker_is_an_error_and_no_hang() -> None:
+    with pytest.raises(BrokenProcessPool):
+        list(processes.unordered(die, iter(range(3)), 2))
+
+
+def test_workers_leave_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "work.py"
+    script.write_text(
+        "import time\n"
+        "from ffdi.data import processes\n"
+        "if __name__ == '__main__':\n"
+        "    print('ready', flush=True)\n"
+        "    list(processes.unordered(time.sleep, iter([0.01] * 100_000), 2))\n"
+    )
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    parent.stdout.readline()
+    workers: list[psutil.Process] = []
+    while len(workers) < 2:
+        time.sleep(0.05)
+        workers = [
+            child for child in psutil.Process(parent.pid).children() if "spawn_main" in " ".join(child.cmdline())
+        ]
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert psutil.wait_procs(workers, timeout=60)[1] == []

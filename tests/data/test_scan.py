@@ -1,0 +1,252 @@
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ffdi.base import digest
+from ffdi.base.errors import CorruptError, FfdiError, Paused
+from ffdi.base.paths import Places
+from ffdi.base.stop import Stop
+from ffdi.data import hashes, manifest, measurement, processes, scan
+from ffdi.data.decode import decode
+from tests.data.pictures import CONTEST, contest_folder, jpeg, portrait, saved
+
+Scan = Callable[..., pd.DataFrame]
+IMAGES = {f"{number}.jpg": jpeg(number) for number in range(12)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return contest_folder(tmp_path / "contest", IMAGES)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(tmp_path / "work", tmp_path / "submissions")
+
+
+@pytest.fixture
+def scanned(folder: Path, places: Places) -> Scan:
+    return lambda **options: scan.scan(CONTEST, folder, places, **{"workers": 0, **options})
+
+
+@pytest.fixture
+def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are really looked at, as the scans go."""
+    seen: list[str] = []
+    plain = measurement.examine
+
+    def watched(folder: Path, relpath: str) -> dict[str, Any]:
+        seen.append(relpath)
+        return plain(folder, relpath)
+
+    monkeypatch.setattr(measurement, "examine", watched)
+    return seen
+
+
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "CHUNK", 2)
+    monkeypatch.setattr(scan, "PART", 4)
+
+
+def test_a_row_says_everything_about_its_image(scanned: Scan, places: Places) -> None:
+    row = scanned().set_index("id").loc["3.jpg"]
+    image = decode(IMAGES["3.jpg"]).image_HWC
+    assert (row["split"], row["relpath"], row["target"]) == ("train", "train/3.jpg", 1)
+    assert (row["width"], row["height"], row["bytes"], row["mode"]) == (48, 40, len(IMAGES["3.jpg"]), "RGB")
+    assert (row["jpeg_q"], row["status"], row["defect"]) == (90, "ok", "")
+    assert row["sha256"] == digest.of_bytes(IMAGES["3.jpg"])
+    assert (row["phash"], row["phash256"]) == hashes.hash_image(image)
+    assert min(row["sharpness"], row["mean_grey"], row["colourfulness"]) > 0
+    pd.testing.assert_frame_equal(manifest.read(places), scanned())
+
+
+def test_a_name_that_says_another_format_is_a_repair(tmp_path: Path, places: Places) -> None:
+    picture = portrait((48, 40))
+    images = {
+        "png.jpg": saved(picture, "PNG"),
+        "jpg.png": saved(picture, "JPEG"),
+        "grey.webp": saved(picture.convert("LA"), "PNG"),
+        "fine.tif": saved(picture, "TIFF"),
+        "noname": saved(picture, "PNG"),
+        "wide.jpg": saved(portrait((80, 40)), "PNG"),
+    }
+    made = scan.scan(CONTEST, contest_folder(tmp_path / "c", images), places, 0).set_index("id")
+    assert made["defect"].drop("t.jpg").to_dict() == {
+        "png.jpg": "extension",
+        "jpg.png": "extension",
+        "grey.webp": "alpha+extension",
+        "fine.tif": "",
+        "noname": "",
+        "wide.jpg": "double_width+extension",
+    }
+    assert made.loc["png.jpg", "status"] == "repaired"
+    assert made.loc["wide.jpg", "status"] == "quarantined"
+
+
+def test_what_cannot_be_read_keeps_its_row(tmp_path: Path, places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    images = {
+        "good.jpg": jpeg(1),
+        "half.jpg": jpeg(2)[:400],
+        "none.jpg": b"",
+        "gone.jpg": jpeg(3),
+        "dot.jpg": jpeg(4, (1, 1)),
+    }
+    folder = contest_folder(tmp_path / "c", images)
+    (folder / "train" / "gone.jpg").unlink()
+    made = scan.scan(CONTEST, folder, places, 0).set_index("id")
+    defects = {"half.jpg": "truncated", "none.jpg": "empty", "gone.jpg": "missing", "dot.jpg": "tiny"}
+    assert made["defect"].to_dict() == {"good.jpg": "", **defects, "t.jpg": ""}
+    lost = made[made["status"] == "quarantined"]
+    assert len(lost) == 4
+    assert (lost["phash256"] == "").all()
+    assert made.loc["half.jpg", "sha256"] == digest.of_bytes(images["half.jpg"])
+    assert (made.loc["gone.jpg", "sha256"], made.loc["gone.jpg", "bytes"]) == ("", 0)
+    assert (made.loc["dot.jpg", "width"], made.loc["dot.jpg", "height"]) == (1, 1)
+    assert "train: 1 images are 'truncated'" in capsys.readouterr().err
+
+
+def test_a_second_scan_looks_at_nothing_and_writes_nothing(scanned: Scan, places: Places, examined: list[str]) -> None:
+    first = scanned()
+    written, told = places.manifest.stat().st_mtime_ns, len(examined)
+    assert told == 13
+    pd.testing.assert_frame_equal(scanned(), first)
+    assert (len(examined), places.manifest.stat().st_mtime_ns) == (told, written)
+
+
+def test_only_what_changed_is_looked_at_again(scanned: Scan, folder: Path, examined: list[str]) -> None:
+    before = scanned()
+    examined.clear()
+    (folder / "train" / "2.jpg").write_bytes(jpeg(77))
+    after = scanned()
+    assert examined == ["train/2.jpg"]
+    changed = before["id"][(before["sha256"] != after["sha256"]).to_numpy()]
+    assert changed.tolist() == ["2.jpg"]
+    assert manifest.digest(before) != manifest.digest(after)
+
+
+def test_a_touched_file_is_looked_at_and_the_digest_stays(scanned: Scan, folder: Path, examined: list[str]) -> None:
+    before = scanned()
+    examined.clear()
+    (folder / "train" / "2.jpg").touch()
+    after = scanned()
+    assert examined == ["train/2.jpg"]
+    assert manifest.digest(before) == manifest.digest(after)
+    assert not before.equals(after)
+
+
+def test_new_labels_need_no_new_look(scanned: Scan, folder: Path, examined: list[str]) -> None:
+    scanned()
+    examined.clear()
+    (folder / "train.txt").write_text("img_name,target\n5.jpg,0\n1.jpg,0\n")
+    assert scanned()[["id", "target"]].to_numpy().tolist() == [["5.jpg", 0], ["1.jpg", 0], ["t.jpg", -1]]
+    assert examined == []
+
+
+def test_new_rules_look_at_everything_again(
+    scanned: Scan, examined: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned()
+    examined.clear()
+    monkeypatch.setattr(measurement, "RULES", 2)
+    scanned()
+    assert len(examined) == 13
+
+
+def test_an_interrupted_scan_keeps_what_it_has(
+    scanned: Scan, places: Places, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path
+) -> None:
+    whole = scan.scan(CONTEST, folder, Places(tmp_path / "whole", tmp_path), 0)
+    small_parts(monkeypatch)
+    plain, seen = measurement.examine, list[str]()
+
+    def tripping(folder: Path, relpath: str) -> dict[str, Any]:
+        seen.append(relpath)
+        if len(seen) == 8:
+            raise KeyboardInterrupt
+        return plain(folder, relpath)
+
+    monkeypatch.setattr(measurement, "examine", tripping)
+    with pytest.raises(KeyboardInterrupt):
+        scanned()
+    assert not places.manifest.exists()
+    assert len(list((places.work / "scan").glob("part-*.parquet"))) == 2  # 4 images, and the 2 that were done beside
+    pd.testing.assert_frame_equal(scanned(), whole)
+    assert len(seen) == 8 + 13 - 6
+    assert list((places.work / "scan").glob("part-*")) == []
+
+
+def test_a_wish_to_stop_is_heard_between_chunks(scanned: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_parts(monkeypatch)
+    ticks = iter(range(100))
+    with pytest.raises(Paused, match=r"\(deadline\); the same command goes on from 6 images"):
+        scanned(stop=Stop(deadline=2.0, clock=lambda: float(next(ticks))))
+    assert len(scanned()) == 13
+
+
+def test_a_killed_worker_is_told_and_costs_only_its_chunk(
+    scanned: Scan, monkeypatch: pytest.MonkeyPatch, examined: list[str]
+) -> None:
+    small_parts(monkeypatch)
+    plain = processes.unordered
+
+    def dying(*arguments: Any) -> Iterator[pd.DataFrame]:
+        yield next(plain(*arguments))
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(processes, "unordered", dying)
+    with pytest.raises(FfdiError, match="run again with fewer workers"):
+        scanned()
+    monkeypatch.setattr(processes, "unordered", plain)
+    examined.clear()
+    scanned()
+    assert len(examined) == 13 - 2
+
+
+def test_a_damaged_part_is_refused_by_name(scanned: Scan, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_parts(monkeypatch)
+    with pytest.raises(Paused):
+        scanned(stop=Stop(deadline=0.0))
+    part = next((places.work / "scan").glob("part-*.parquet"))
+    part.write_bytes(part.read_bytes()[:-9])
+    with pytest.raises(CorruptError, match=part.name):
+        scanned()
+
+
+def test_what_the_system_would_not_read_is_tried_again(scanned: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+    unreadable = measurement.examine(Path("/"), "nothing here.jpg")
+    with monkeypatch.context() as patch:
+        patch.setattr(measurement, "examine", lambda folder, relpath: unreadable)
+        assert set(scanned()["defect"]) == {"unreadable"}
+    assert set(scanned()["status"]) == {"ok"}
+
+
+def test_a_file_that_vanishes_or_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert measurement.examine(tmp_path, "gone.jpg")["defect"] == "unreadable"
+    (tmp_path / "large.jpg").write_bytes(jpeg(1))
+    monkeypatch.setattr(measurement, "MAX_BYTES", 100)
+    assert measurement.examine(tmp_path, "large.jpg")["defect"] == "too_large"
+
+
+def test_processes_find_what_one_finds(
+    scanned: Scan, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = scanned()
+    monkeypatch.setattr(scan, "WORTH", 1)
+    monkeypatch.setattr(scan, "CHUNK", 3)
+    together = scan.scan(CONTEST, folder, Places(tmp_path / "other", tmp_path), workers=2)
+    pd.testing.assert_frame_equal(together, alone)
+
+
+def test_hashes_stay_exact_beyond_the_range_of_floats(scanned: Scan, places: Places) -> None:
+    made = scanned()
+    assert made["phash"].dtype == np.uint64
+    assert made["phash"].max() > 2**53
+    assert made["phash"].tolist() == [
+        hashes.hash_image(decode((places.work.parent / "contest" / relpath).read_bytes()).image_HWC)[0]
+        for relpath in made["relpath"]
+    ]
