@@ -1,4 +1,4 @@
-"""One exact AUC against scikit-learn, ranks against pandas, a CSV against pandas: N = 524,000, the size of the contest.
+"""AUC against scikit-learn, ranks and CSV against pandas, greedy selection against the plain loop: N = 524,000 rows.
 
     python -m tests.bench.blend
 
@@ -7,6 +7,7 @@ scikit-learn gets int8 labels, with which it is fastest (x1.5 against int64). On
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,8 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from ffdi.base.keys import rng
+from ffdi.blend import judge
+from ffdi.blend.search import ROUNDS, greedy
 from ffdi.score.auc import auc
 from ffdi.score.interval import delong
 from ffdi.score.ranks import rank
@@ -48,7 +51,47 @@ def sections(rounds: int = 9) -> dict[str, list[Ratio]]:
         }
         found[f"AUC, {kind} (off by {error:.0e})"] = compare(aucs, rounds)
         found[f"ranks, ties averaged, {kind}"] = compare(ranks, rounds)
-    return found | {"submission of 524,000 rows": compare(files(), max(3, rounds // 3))}
+    found["submission of 524,000 rows"] = compare(files(), max(3, rounds // 3))
+    found[f"greedy, 20 members, {ROUNDS} rounds, against the plain loop"] = searches()
+    found[f"greedy, 20 near-copies, {ROUNDS} rounds, against the plain loop"] = searches(copies=True)
+    return found
+
+
+def pool(members: int, copies: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks of members as one contest makes them, or of near-copies whose AUCs differ by some 1e-5."""
+    draw = rng("bench", "pool", members)
+    target = (draw.random(N) < 0.5).astype(np.int8)
+    common = draw.normal(size=N)
+    own = 0.01 if copies else 0.7
+    skill = 1.2 + (1e-4 if copies else 0.1) * draw.normal(size=members)
+    return np.stack([rank(s * target + common + own * draw.normal(size=N)) for s in skill]), target
+
+
+def searches(members: int = 20, copies: bool = False, rounds: int = ROUNDS) -> list[Ratio]:
+    """Greedy selection against the plain loop, of which one call is timed: it makes members x rounds of them."""
+    features_MN, target_N = pool(members, copies)
+    score_N = features_MN[0]
+    ratios = compare(
+        {
+            "one roc_auc_score of the plain loop": lambda: roc_auc_score(target_N, score_N),
+            "greedy, compiled": lambda: greedy(features_MN, target_N, rounds, bags=1),
+            "greedy, NumPy alone": lambda: _plainly(features_MN, target_N, rounds),
+        },
+        rounds=3,
+    )
+    calls = members * rounds
+    return [
+        ratios[0],
+        *[replace(one, ratio=calls * one.ratio, low=calls * one.low, high=calls * one.high) for one in ratios[1:]],
+    ]
+
+
+def _plainly(features_MN: np.ndarray, target_N: np.ndarray, rounds: int) -> np.ndarray:
+    limit, judge.COMPILED_FROM = judge.COMPILED_FROM, 1 << 62
+    try:
+        return greedy(features_MN, target_N, rounds, bags=1)
+    finally:
+        judge.COMPILED_FROM = limit
 
 
 def files() -> dict[str, Callable[[], object]]:

@@ -11,6 +11,7 @@ of the sample's twins; 1 row in 100 is another row's file again.
 
 import hashlib
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ import pandas as pd
 import scipy.fft
 
 import ffdi
+from ffdi.base import seal
 from ffdi.base.paths import Places
 from ffdi.data import folds, hashes, manifest
 from ffdi.data.pairs import near_pairs
@@ -123,35 +125,38 @@ def found(truth: np.ndarray, group: np.ndarray) -> str:
     return f"recall {both / pairs(truth):.3f}, precision {both / pairs(group):.3f}, largest group {largest}"
 
 
+def make(work: Path) -> None:
+    """What `ffdi folds` does with the manifest in `work`; a process of its own, for its memory."""
+    began = time.perf_counter(), time.process_time()
+    places = Places(work, work)
+    made = folds.make(places, SPEC, manifest.read(places), ("train",))
+    wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"ffdi folds, {len(made):,} rows: {wall:.1f} s ({cpu:.1f} CPU s), peak memory {peak:,} MB")
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["make"]:
+        make(Path(sys.argv[2]))
+        return
     print(f"{SPEC.distance} of 64 and {SPEC.confirm} of 256 bits")
     rows = synthetic(int(sys.argv[1]) if len(sys.argv) > 1 else ROWS)
     truth = rows.pop("truth").to_numpy()
-    short = rows["phash"].to_numpy()
     for distance in (3, 4, 4, 4, 8):
         began = time.perf_counter(), time.process_time()
-        count = len(near_pairs(short, distance))
+        count = len(near_pairs(rows["phash"].to_numpy(), distance))
         wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
         print(f"near_pairs at {distance} bits: {wall:.2f} s ({cpu:.2f} CPU s), {count:,} pairs")
-    before = _peak()
     with tempfile.TemporaryDirectory() as folder:
         places = Places(Path(folder), Path(folder))
-        manifest.write(places, manifest.typed(rows), {})
-        began = time.perf_counter(), time.process_time()
-        read = manifest.read(places)
-        made = folds.make(places, SPEC, read, ("train",))
-        wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
+        manifest.write(places, rows.astype(manifest.COLUMNS), {})
+        subprocess.run([sys.executable, "-m", "tests.bench.folds", "make", folder], check=True)
+        made = seal.read_table(places.folds(SPEC.scheme))
     joined = made.merge(rows.assign(truth=truth)[["id", "truth", "target"]], on="id")
-    print(f"ffdi folds, {len(rows):,} rows: {wall:.1f} s ({cpu:.1f} CPU s)")
-    print(f"peak memory {_peak():,} MB, {before:,} MB before")
     print(f"groups {joined['group'].nunique():,}: {found(joined['truth'].to_numpy(), joined['group'].to_numpy())}")
     shares = joined.groupby("fold")["target"].agg(["size", "mean"])
-    print(f"fold sizes {shares['size'].min():,} to {shares['size'].max():,}, fakes {shares['mean'].min():.4f} to "
-          f"{shares['mean'].max():.4f}")  # fmt: skip
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"fold sizes {shares['size'].min():,} to {shares['size'].max():,}")
+    print(f"fakes {shares['mean'].min():.4f} to {shares['mean'].max():.4f}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from ffdi.base.errors import UserError
@@ -23,13 +24,16 @@ def pool(rows: int, members: int, spread: float = 0.3, seed: int = 0) -> tuple[n
 
 
 def plain_greedy(features: np.ndarray, target: np.ndarray, rounds: int) -> np.ndarray:
-    """Caruana's loop as everyone writes it, on the same whole numbers; ties go to members already in."""
+    """Caruana's loop as everyone writes it, on the same whole numbers; ties go to members already in.
+
+    Compared by twice the rank sum of the fakes, a whole number: scikit-learn's AUC parts equals by its rounding.
+    """
     grid = np.rint(features * GRID)
     total, counts = np.zeros(features.shape[1]), np.zeros(len(features))
     best_counts, highest = counts, -1.0
     for _ in range(rounds):
         order = sorted(range(len(features)), key=lambda member: counts[member] == 0)
-        values = [roc_auc_score(target, total + grid[member]) for member in order]
+        values = [2 * rankdata(total + grid[member])[target == 1].sum() for member in order]
         won = order[int(np.argmax(values))]
         total, counts = total + grid[won], counts + np.eye(len(features))[won]
         if max(values) > highest:
@@ -47,7 +51,7 @@ def test_greedy_picks_what_the_exact_search_picks(
     assert greedy(features, target, rounds=8, bags=1) == pytest.approx(plain_greedy(features, target, 8))
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(0, 1000), st.integers(20, 80))
 def test_greedy_on_few_rows_too(seed: int, rows: int) -> None:
     features, target = pool(rows, 4, seed=seed)

@@ -162,6 +162,23 @@ def test_a_bomb_is_refused_before_anything_is_allocated() -> None:
     assert peak < 1_000_000
 
 
+def test_a_header_without_height_is_damage() -> None:
+    data = bytearray(saved(portrait((64, 64)), "JPEG"))
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 2] = b"\0\0"
+    with pytest.raises(Defect, match="corrupt: the header says 64x0 pixels"):
+        decode(bytes(data))
+
+
+def test_no_memory_for_one_image_is_a_defect_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "convert", exhausted)
+    with pytest.raises(Defect, match="too_large: not enough memory"):
+        decode(saved(Image.new("RGB", (40, 40)), "PNG"))
+
+
 def test_no_warning_of_pillow_leaks() -> None:
     palette = portrait((40, 40)).quantize(8)
     data = saved(palette, "PNG", transparency=bytes(range(0, 256, 32)))

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from ffdi.base import keys
@@ -33,12 +34,23 @@ def test_thinned_points_lie_on_the_curve() -> None:
 
 
 @pytest.mark.parametrize("count", [6, 300, 50_000])
-def test_both_panels_name_every_curve(count: int) -> None:
+def test_panels_name_every_curve(count: int) -> None:
     rocs = {f"member {skill}": curves.roc(*scored(count, skill)) for skill in (0.0, 1.0, 9.0)}
     for panel in (curves.roc_panel, curves.low_roc_panel):
         figure = panel(rocs)
         assert embed(figure, "title", "alt").source
-        assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == list(rocs)
+        assert legend(figure) == list(rocs)
+
+
+def test_many_names_are_left_to_the_whole_roc() -> None:
+    rocs = {f"member {number}": curves.roc(*scored(50, number)) for number in range(5)}
+    assert legend(curves.roc_panel(rocs)) == list(rocs)
+    assert legend(curves.low_roc_panel(rocs)) == []
+
+
+def legend(figure: Figure) -> list[str]:
+    box = figure.axes[0].get_legend()
+    return [] if box is None else [text.get_text() for text in box.get_texts()]
 
 
 def test_the_low_panel_reaches_the_rates_of_the_contest() -> None:
@@ -67,6 +79,4 @@ def test_fold_curves_draw_and_name_every_fold(epochs: int, folds: int, column: s
     assert embed(figure, "title", "alt").source
     axes = figure.axes[0]
     assert len(axes.lines) == folds * (2 if column == "loss" else 1)
-    legend = axes.get_legend()
-    named = [] if legend is None else [text.get_text() for text in legend.get_texts()]
-    assert named == ([f"fold {fold}" for fold in range(folds)] if folds > 1 else [])
+    assert legend(figure) == ([f"fold {fold}" for fold in range(folds)] if folds > 1 else [])

@@ -80,6 +80,19 @@ def test_the_verdict_does_not_care_which_way_round(auc: float, said: str) -> Non
     assert "JPEG quality" in shortcuts.verdict(rows)
 
 
+def test_noise_of_a_small_split_hides_no_fact_of_a_large_one() -> None:
+    rows = pd.DataFrame({"split": ["train", "val"], "feature": "bytes", "auc": [0.59, 0.61], "real": [9000, 40]})
+    said = shortcuts.verdict(rows.assign(fake=rows["real"]))
+    assert said.startswith("File size alone tells fakes from originals in train with AUC 0.59: some of any score")
+
+
+def test_all_properties_together_are_called_so() -> None:
+    rows = pd.DataFrame({"split": ["train"], "feature": "all together", "auc": 0.9, "real": 500, "fake": 500})
+    assert shortcuts.verdict(rows).startswith(
+        "All properties together tell fakes from originals in train with AUC 0.90"
+    )
+
+
 def test_chance_is_where_a_meaningless_number_falls() -> None:
     from ffdi.score.auc import auc
 

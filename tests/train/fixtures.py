@@ -58,6 +58,7 @@ def make_job(contest: tuple[Path, pd.DataFrame], tmp_path: Path) -> Callable[...
             folds="b" * 64,
             data=Data(workers=workers),
             images=images,
+            cache=None,
             folder=Places(tmp_path / at, tmp_path).fold("tiny", "55555555", fold),
             train=splits["train"][~held].reset_index(drop=True),
             oof=splits["train"][held].reset_index(drop=True),

@@ -17,6 +17,9 @@ _WORDS = Struct("<8Q").unpack  # a blake2b digest as eight 64-bit words
 
 def key(*parts: int | str) -> int:
     """A 63-bit integer that depends on every part and on their order; equal for equal parts on every machine."""
+    for part in parts:
+        if type(part) not in (int, str):  # numpy's 3 is written as Python's "3": another key, silently
+            raise TypeError(f"a key is made of int and str, not {type(part).__name__}")
     text = "\x1f".join([f"{'i' if isinstance(part, int) else 's'}{part}" for part in parts])
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 

@@ -33,6 +33,10 @@ class Places:
     def runs(self) -> Path:
         return self.work / "runs"
 
+    @property
+    def cache(self) -> Path:
+        return self.work / "cache"
+
     def folds(self, scheme: str) -> Path:
         return self.work / "folds" / f"{scheme}.parquet"
 

@@ -7,7 +7,9 @@ best lower one are then computed exactly, and only if there are several. So ever
 Shapes: M members, N rows (fakes first), B bins.
 """
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +22,12 @@ Target = NDArray[np.int8]
 Grid = NDArray[np.int32]
 Move = tuple[int, int, int]  # member, and the whole numbers that base and member are multiplied with
 Limits = tuple[float, float]  # of an AUC; equal if it is known exactly
-Count = Callable[[Grid, Grid, int, int, np.float32, int], tuple[int, int]]
+Count = Callable[[Grid, Grid, int, int, np.float32, int, int], tuple[int, int]]
 GRID = 1 << 24  # steps between 0 and 1: finer than the ranks of 8 million rows
-BINS = 1 << 16
-FEW = 1 << 12
+BINS = 1 << 16  # two histograms of them fit in the second cache
+FINE_BINS = 1 << 20  # for the rivals, if they are many, as among near-copies
+RIVALS = 3
+FEW = 1 << 12  # rows
 BLOCK = 1 << 15  # rows a step of the plain loop: temporaries stay in the cache
 COMPILED_FROM = 1 << 26  # features to look at, from which a compiled loop pays for loading the compiler
 
@@ -44,7 +48,8 @@ class Judge:
         self.grid_MN = np.empty(features_MN.shape, np.int32)
         for grid_N, features_N in zip(self.grid_MN, features_MN, strict=True):
             np.rint(features_N[order_N] * GRID, out=grid_N, casting="unsafe")
-        self.count = _count_compiled() if looks * features_MN.size >= COMPILED_FROM else _count_plainly
+        self.compiled = looks * features_MN.size >= COMPILED_FROM
+        self.count = _count_compiled() if self.compiled else _count_plainly
 
     def blend(self, base_N: Grid, move: Move) -> Grid:
         member, here, there = move
@@ -55,20 +60,32 @@ class Judge:
 
     def best(self, base_N: Grid, moves: Sequence[Move], full: int) -> tuple[Move, Limits]:
         """The move of highest AUC, the first of equals. `full`: ones that a whole blend may add up to."""
-        limits = [self.limits(base_N, move, full) for move in moves]
+        limits = self._all_limits(base_N, moves, full, BINS)
+        floor = max(low for low, _ in limits)
+        rivals = [place for place, (_, high) in enumerate(limits) if high >= floor]
+        if self.compiled and len(rivals) > RIVALS:
+            finer = self._all_limits(base_N, [moves[place] for place in rivals], full, FINE_BINS)
+            for place, limit in zip(rivals, finer, strict=True):
+                limits[place] = limit
         place, value = first_best(limits, lambda place: self.exact(self.blend(base_N, moves[place])))
         return moves[place], value
 
-    def limits(self, base_N: Grid, move: Move, full: int) -> Limits:
+    def limits(self, base_N: Grid, move: Move, full: int, bins: int = BINS) -> Limits:
         """Between which values the AUC of a move lies. Of few rows it is computed: that costs less than the bins."""
         if len(self.target_N) <= FEW:
             value = self.exact(self.blend(base_N, move))
             return value, value
         member, here, there = move
-        scale = np.float32(BINS / (full * GRID))
-        won, tied = self.count(base_N, self.grid_MN[member], here, there, scale, self.fakes)
+        scale = np.float32(bins / (full * GRID))
+        won, tied = self.count(base_N, self.grid_MN[member], here, there, scale, bins, self.fakes)
         pairs = self.fakes * (len(self.target_N) - self.fakes)
         return won / pairs, (won + tied) / pairs
+
+    def _all_limits(self, base_N: Grid, moves: Sequence[Move], full: int, bins: int) -> list[Limits]:
+        if not self.compiled:
+            return [self.limits(base_N, move, full, bins) for move in moves]
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # the compiled loop holds no lock
+            return list(threads.map(lambda move: self.limits(base_N, move, full, bins), moves))
 
 
 def first_best(limits: Sequence[Limits], exact: Callable[[int], float]) -> tuple[int, Limits]:
@@ -88,14 +105,16 @@ def first_best(limits: Sequence[Limits], exact: Callable[[int], float]) -> tuple
     return won, (value, value)
 
 
-def _count_plainly(base_N: Grid, grid_N: Grid, here: int, there: int, scale: np.float32, fakes: int) -> tuple[int, int]:
+def _count_plainly(
+    base_N: Grid, grid_N: Grid, here: int, there: int, scale: np.float32, bins: int, fakes: int
+) -> tuple[int, int]:
     """Pairs (fake, real) with the fake in a higher bin, and pairs in one bin."""
-    fakes_B, reals_B = np.zeros(BINS + 1, np.int64), np.zeros(BINS + 1, np.int64)
+    fakes_B, reals_B = np.zeros(bins + 1, np.int64), np.zeros(bins + 1, np.int64)
     for begin, end, count_B in ((0, fakes, fakes_B), (fakes, len(base_N), reals_B)):
         for start in range(begin, end, BLOCK):
             part = slice(start, min(start + BLOCK, end))
             places = ((here * base_N[part] + there * grid_N[part]) * scale).astype(np.intp)
-            count_B += np.bincount(places, minlength=BINS + 1)
+            count_B += np.bincount(places, minlength=bins + 1)
     return int(fakes_B @ (np.cumsum(reals_B) - reals_B)), int(fakes_B @ reals_B)
 
 

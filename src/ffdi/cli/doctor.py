@@ -66,8 +66,8 @@ def _machine(work: Path) -> None:
             ", ".join(f"{gpu.name} {gpu.total_memory / 2**30:.0f} GiB" for gpu in gpus)
             or "none: everything runs on the CPU",
         ],
-        *[[name, version(name)] for name in PACKAGES],
     ]
+    rows += [[name, version(name)] for name in PACKAGES]
     console.table("this machine", ["what", "is"], rows)
 
 

@@ -3,7 +3,8 @@
 Scheme "group" keeps near-duplicates together and the classes alike (scikit-learn's StratifiedGroupKFold). Scheme
 "random" only keeps the classes alike; it leaks, and exists to show how much.
 
-The table depends on the ids, labels and hashes, not on the order of the rows. Shapes: N rows, G groups.
+The table depends on the ids, labels and hashes, not on the order of the rows.
+Shapes: N rows, G groups, K folds, 2 classes.
 """
 
 from collections.abc import Sequence
@@ -92,21 +93,47 @@ def deal_groups(target: np.ndarray, group: np.ndarray, k: int, seed: int) -> np.
     images. But groups with the same class counts are interchangeable. They are dealt round-robin, which leaves all
     folds equal, and only the last one to two rounds of each kind go to StratifiedGroupKFold.
     """
-    counts = np.bincount(2 * group + target, minlength=2 * (group.max() + 1)).reshape(-1, 2)
-    kind = np.unique(counts, axis=0, return_inverse=True)[1].ravel()
-    drawn = keys.rng("folds", seed).permutation(len(counts))
-    order = drawn[np.argsort(kind[drawn], kind="stable")]  # by kind, within a kind as drawn
+    counts_G2 = np.bincount(2 * group + target, minlength=2 * (group.max() + 1)).reshape(-1, 2)
+    fold_G = _round_robin(counts_G2, k, seed)
+    left = np.flatnonzero(fold_G < 0)
+    rest = np.flatnonzero(fold_G[group] < 0)
+    splitter = StratifiedGroupKFold(k, shuffle=True, random_state=_state(seed))
+    for number, (_, held) in enumerate(splitter.split(rest, target[rest], group[rest])):
+        fold_G[group[rest[held]]] = number
+    fold_G[left] = _levelled(fold_G[left], counts_G2[left], k)
+    return fold_G[group]
+
+
+def _round_robin(counts_G2: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """Fold of each group, int16 [G], for whole rounds of groups with equal counts; -1 for those that are left."""
+    kind = np.unique(counts_G2, axis=0, return_inverse=True)[1].ravel()
     size = np.bincount(kind)
-    place = np.empty(len(counts), np.int64)
+    drawn = keys.rng("folds", seed).permutation(len(kind))
+    order = drawn[np.argsort(kind[drawn], kind="stable")]  # by kind, within a kind as drawn
+    place = np.empty(len(kind), np.int64)
     place[order] = np.arange(len(order)) - np.repeat(np.cumsum(size) - size, size)
     # One full round is kept back: so each class still has k images for the splitter, which asks for them.
     dealt = place < np.maximum(size // k - 1, 0)[kind] * k
-    fold = np.where(dealt, place % k, -1).astype(np.int16)[group]
-    rest = np.flatnonzero(fold < 0)
-    splitter = StratifiedGroupKFold(k, shuffle=True, random_state=_state(seed))
-    for number, (_, held) in enumerate(splitter.split(rest, target[rest], group[rest])):
-        fold[rest[held]] = number
-    return fold
+    return np.where(dealt, place % k, -1).astype(np.int16)
+
+
+def _levelled(fold_G: np.ndarray, counts_G2: np.ndarray, k: int) -> np.ndarray:
+    """Move groups until no fold is empty, nor larger than another by more than the largest group.
+
+    Seldom needed: StratifiedGroupKFold looks at sizes only between equal scores, and those differ by rounding. Every
+    move lowers the sum of the squared sizes, so it ends.
+    """
+    fold_G, size_G = fold_G.copy(), counts_G2.sum(axis=1)
+    while True:
+        counts_K2 = np.stack([np.bincount(fold_G, counts_G2[:, value], k) for value in (0, 1)], axis=1)
+        size_K, groups_K = counts_K2.sum(axis=1), np.bincount(fold_G, minlength=k)
+        small = size_K.argmin()
+        large = np.where((size_K[small] > 0) | (groups_K > 1), size_K, -1).argmax()
+        if size_K[small] > 0 and size_K[large] - size_K[small] <= size_G.max():
+            return fold_G
+        movable = np.flatnonzero(fold_G == large)
+        after_large, after_small = counts_K2[large] - counts_G2[movable], counts_K2[small] + counts_G2[movable]
+        fold_G[movable[(after_large**2 + after_small**2).sum(axis=1).argmin()]] = small
 
 
 def deal_images(target: np.ndarray, group: np.ndarray, k: int, seed: int) -> np.ndarray:

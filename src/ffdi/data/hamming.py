@@ -34,7 +34,7 @@ _bits: Any = intrinsic(_count)
 
 
 @compiled
-def _note(hashes, own, start, stop, distance, noted):  # type: ignore[no-untyped-def]
+def _note(hashes: np.ndarray, own: np.uint64, start: int, stop: int, distance: int, noted: np.ndarray) -> int:
     """Put the positions in start..stop that are near `own` into `noted`; returns how many."""
     count = 0
     for position in range(start, stop):
@@ -44,7 +44,7 @@ def _note(hashes, own, start, stop, distance, noted):  # type: ignore[no-untyped
 
 
 @compiled
-def _agree(looks_NW, i, j, confirm):  # type: ignore[no-untyped-def]
+def _agree(looks_NW: np.ndarray, i: int, j: int, confirm: int) -> bool:
     total = 0
     for word in range(looks_NW.shape[1]):
         total += _bits(looks_NW[i, word] ^ looks_NW[j, word])
@@ -52,7 +52,7 @@ def _agree(looks_NW, i, j, confirm):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _seen(difference, radii, band):  # type: ignore[no-untyped-def]
+def _seen(difference: np.uint64, radii: np.ndarray, band: int) -> bool:
     """Whether an earlier band has found this pair already."""
     for earlier in range(band):
         if _bits((difference >> np.uint64(16 * earlier)) & np.uint64(0xFFFF)) <= radii[earlier]:
@@ -61,14 +61,16 @@ def _seen(difference, radii, band):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _grown(found):  # type: ignore[no-untyped-def]
+def _grown(found: np.ndarray) -> np.ndarray:
     larger = np.empty((2 * len(found), 2), np.int64)
     larger[: len(found)] = found
     return larger
 
 
 @compiled
-def brute(hashes, looks_NW, start, stop, distance, confirm, limit):  # type: ignore[no-untyped-def]
+def brute(
+    hashes: np.ndarray, looks_NW: np.ndarray, start: int, stop: int, distance: int, confirm: int, limit: int
+) -> np.ndarray:
     """Pairs of a row in start..stop with any later row."""
     found, count = np.empty((1024, 2), np.int64), 0
     noted = np.empty(len(hashes), np.int64)
@@ -84,7 +86,20 @@ def brute(hashes, looks_NW, start, stop, distance, confirm, limit):  # type: ign
 
 
 @compiled
-def bands(hashes, looks_NW, order, starts, masks, radii, band, start, stop, distance, confirm, limit):  # type: ignore[no-untyped-def]
+def bands(
+    hashes: np.ndarray,
+    looks_NW: np.ndarray,
+    order: np.ndarray,
+    starts: np.ndarray,
+    masks: np.ndarray,
+    radii: np.ndarray,
+    band: int,
+    start: int,
+    stop: int,
+    distance: int,
+    confirm: int,
+    limit: int,
+) -> np.ndarray:
     """Pairs found by one band: bucket `value` (start..stop) with the buckets `value ^ mask` that are not below it.
 
     Rows stand sorted by bucket: bucket `value` is starts[value]..starts[value + 1], and `order` has their row numbers.

@@ -23,6 +23,7 @@ class Job:
     folds: str  # digest
     data: Data
     images: Path  # the competition folder
+    cache: Path | None  # where decoded pixels lie, if the recipe wants them
     folder: Path  # of this fold
     train: pd.DataFrame
     oof: pd.DataFrame
@@ -73,6 +74,7 @@ def plan(
                     folds=folds_digest,
                     data=recipe.data,
                     images=images,
+                    cache=places.cache if recipe.data.cache == "decoded" else None,
                     folder=places.fold(member.name, spec[:8], fold),
                     train=fit_rows[~inside].reset_index(drop=True),
                     oof=fit_rows[inside].reset_index(drop=True),

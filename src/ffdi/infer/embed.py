@@ -4,6 +4,7 @@ B images of a batch, N rows, D features.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int) -> np.ndar
     Raises UserError for an unknown model, missing weights, or an image that cannot be read.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net = build(Member(name="embedding", model=model, image_size=SIDE)).eval()
+    net: Any = build(Member(name="embedding", model=model, image_size=SIDE)).eval()
     channels_last = precision.wants_channels_last(net)
     net = precision.place(net, device, channels_last)
     mean, std, _ = data_config(net)

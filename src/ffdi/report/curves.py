@@ -13,6 +13,7 @@ from ffdi.report import style
 from ffdi.score import auc
 
 FALSE_POSITIVE_RATES = (1e-2, 5e-3, 1e-3)  # the contest breaks ties at 1e-3; its paper reports the three
+FEW = 3  # curves that leave room for a legend
 DOTTED = 12  # points of a line up to which each is marked
 POINTS = 400  # of a drawn ROC curve; more than a panel has pixels
 
@@ -71,7 +72,8 @@ def low_roc_panel(curves: Mapping[str, Roc]) -> Figure:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(False, axis="x")
     style.name_axes(axes, "false-positive rate (log scale)", "true-positive rate (fakes found)")
-    style.legend(axes, "lower right")
+    if len(curves) <= FEW:  # more would hide the curves; the whole ROC beside it names them
+        style.legend(axes)
     return figure
 
 

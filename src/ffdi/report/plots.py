@@ -31,7 +31,7 @@ def class_bars(counts: pd.DataFrame, x: str = "images") -> Figure:
     axes.xaxis.set_major_formatter(THOUSANDS)
     axes.grid(False, axis="y")
     style.name_axes(axes, x, "")
-    _legend_above(axes)
+    style.legend_above(figure, axes)
     return figure
 
 
@@ -65,8 +65,9 @@ def histogram(values: np.ndarray, target: np.ndarray, x: str, bins: int = 40, lo
         if not len(mine):
             continue
         heights = np.histogram(mine, edges)[0] / len(mine)
-        axes.stairs(heights, edges, fill=True, color=style.COLOURS[label], alpha=0.22)
-        axes.stairs(heights, edges, color=style.COLOURS[label], linewidth=1.6, label=f"{label} ({len(mine):,})")
+        if code >= 0:
+            axes.stairs(heights, edges, fill=True, color=style.COLOURS[label], alpha=0.22)
+        axes.stairs(heights, edges, color=style.COLOURS[label], linewidth=1.6, label=f"{label} ({_compact(len(mine))})")
     if log:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
@@ -76,7 +77,7 @@ def histogram(values: np.ndarray, target: np.ndarray, x: str, bins: int = 40, lo
     axes.margins(y=0.12)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if axes.get_ylim()[1] > 0.05 else None))
     style.name_axes(axes, x, "share of the label's images")
-    _legend_above(axes)
+    style.legend_above(figure, axes)
     return figure
 
 
@@ -172,11 +173,8 @@ def _share_note(row: pd.Series, total: float) -> str:
     return f"{100 * row.get('fake', 0) / known:.1f}% fake" if known else f"{total:,.0f}"
 
 
-def _legend_above(axes: Axes) -> None:
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=style.TEXT - 1, labelcolor=style.INK,
-        frameon=False, handlelength=1.4, columnspacing=1.4, borderaxespad=0.2,
-    )  # fmt: skip
+def _compact(count: int) -> str:
+    return f"{count:,}" if count < 10_000 else f"{count / 1000:,.0f}k"
 
 
 def _by_size(sizes: np.ndarray) -> tuple[list[str], list[int]]:

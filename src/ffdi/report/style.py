@@ -25,6 +25,7 @@ COLOURS = {"fake": ORANGE, "original": BLUE, "unlabelled": GREY}
 
 WIDTH, HEIGHT = 4.6, 3.1  # inches
 TEXT = 10.5  # points
+PAD = 0.4  # of the height of a letter, around everything
 
 
 def labels(target: Iterable[int]) -> np.ndarray:
@@ -38,7 +39,8 @@ def colour(index: int) -> str:
 
 def panel(height: float = HEIGHT) -> tuple[Figure, Axes]:
     """An empty panel `height` inches high; everything is set on the axes, nothing on global defaults."""
-    figure = Figure(figsize=(WIDTH, height), layout="tight", facecolor="none")
+    figure = Figure(figsize=(WIDTH, height), facecolor="none")
+    figure.set_layout_engine("tight", pad=PAD)
     axes = figure.add_subplot(facecolor="none")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -70,6 +72,16 @@ def legend(axes: Axes, where: Literal["best", "lower right"] = "best", columns: 
         loc=where, ncols=columns, fontsize=TEXT - 1, labelcolor=INK, framealpha=0.85, edgecolor="none",
         handlelength=1.6, borderaxespad=0.3,
     )  # fmt: skip
+
+
+def legend_above(figure: Figure, axes: Axes) -> None:
+    """In one line over the plot, as wide as the figure: for outlines and bars that leave no corner free."""
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="upper left", ncols=max(1, len(names)), fontsize=TEXT - 1.5, labelcolor=INK, frameon=False,
+        handlelength=1.4, columnspacing=1.2, borderaxespad=0,
+    )  # fmt: skip
+    figure.set_layout_engine("tight", pad=PAD, rect=(0, 0, 1, 1 - 0.24 / figure.get_figheight()))
 
 
 def shorten(name: str, most: int = 24) -> str:

@@ -1,5 +1,6 @@
 """The page of training: how each member learned, how well it ranks images it has not seen, where it fails."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from ffdi.score.interval import Interval, delong
 from ffdi.score.ranks import rank_within
 
 DRAWN = 6  # members in one ROC panel; more lines cannot be told apart
-MOVED = 0.005  # AUC won or lost at the end of training that is more than jitter
+MOVED = 0.002  # AUC won or lost at the end of training that is worth a word
 
 
 @dataclass(frozen=True)
@@ -64,24 +65,32 @@ def _headline(members: Sequence[Trained], found: Interval) -> str:
     start = f"{best.name} is the best of {len(members)} members with" if len(members) > 1 else f"{best.name} reaches"
     return (
         f"{start} an OOF AUC of {found.value:.4f} (95% interval {interval(found.low, found.high)}) "
-        f"on {images} in {folds}. {advice([log for member in members for log in member.logs.values()])}"
+        f"on {images} in {folds}. {advice(best.logs)}"
     )
 
 
-def advice(logs: Sequence[pd.DataFrame]) -> str:
-    """One sentence on what the OOF curves say about the number of epochs."""
-    lines = [curves.series(log, "oof", "auc") for log in logs]
-    lines = [line for line in lines if len(line) > 1]
-    if not lines:
-        return "Too few epochs were measured to tell whether more training would help."
-    fell = sum(line.max() - line.iloc[-1] > MOVED for line in lines)
-    rose = sum(line.iloc[-1] - line.iloc[:-1].max() > MOVED for line in lines)
-    runs = len(lines)
-    if fell > runs / 2:
-        return f"OOF AUC fell after its best epoch in {fell} of {runs} runs: try fewer epochs or more augmentation."
-    if rose > runs / 2:
-        return f"OOF AUC was still rising in the last epoch of {rose} of {runs} runs: more epochs may help."
-    return f"The OOF curves have levelled off in {runs - fell - rose} of {runs} runs."
+def advice(logs: Mapping[int, pd.DataFrame]) -> str:
+    """One sentence on what the OOF curves of a member's folds say about the number of epochs.
+
+    A change counts if it exceeds twice its standard error over the folds: a single curve jitters by more than it moves.
+    """
+    aucs = pd.DataFrame({fold: curves.series(log, "oof", "auc") for fold, log in logs.items()}).dropna()
+    epochs_E, aucs_EF = aucs.index.to_numpy(dtype=float), aucs.to_numpy(dtype=float)
+    if min(aucs_EF.shape) < 2:
+        return "Too few epochs and folds were measured to tell whether more training would help."
+    best = int(aucs_EF.mean(axis=1).argmax())
+    rose_F, fell_F = aucs_EF[-1] - aucs_EF[-2], aucs_EF[best] - aucs_EF[-1]
+    if best == len(epochs_E) - 1 and _is_clear(rose_F):
+        return f"OOF AUC still rose by {rose_F.mean():.4f} in the last epoch: more epochs may help."
+    if _is_clear(fell_F):
+        after = f"{fell_F.mean():.4f} after epoch {epochs_E[best]:g}"
+        return f"OOF AUC fell by {after}: try fewer epochs or stronger augmentation."
+    return "Its OOF curves have levelled off."
+
+
+def _is_clear(change_F: np.ndarray) -> bool:
+    error = change_F.std(ddof=1) / math.sqrt(len(change_F))
+    return bool(change_F.mean() > max(MOVED, 2 * error))
 
 
 def _facts(best: Trained, found: Interval) -> tuple[Fact, ...]:
@@ -110,16 +119,17 @@ def _ranking(members: Sequence[Trained], scores: Sequence[np.ndarray]) -> tuple[
 
 def roc_pictures(rocs: Mapping[str, curves.Roc], count: int) -> tuple[Picture, Picture]:
     """ROC on linear and on log axes; `count` is how many curves there are in all."""
-    finest = max(curve.finest for curve in rocs.values())
+    finest, names = max(curve.finest for curve in rocs.values()), ", ".join(rocs)
     cut = f"The best {len(rocs)} of {count}. " if count > len(rocs) else ""
-    names = ", ".join(rocs)
+    colours = "Colours as in the ROC. " if len(rocs) > curves.FEW else ""
+    limit = f"Dashes at 0.1, 0.5 and 1%. One original is a rate of {finest:.2g}; none finer can be measured."
     return (
         embed(curves.roc_panel(rocs), "ROC", f"ROC curves of {names}", f"{cut}Dashes: chance."),
         embed(
             curves.low_roc_panel(rocs),
             "ROC at low false-positive rates",
             f"The low end of the ROC curves of {names} on a logarithmic axis",
-            f"{cut}Dashes at 0.1, 0.5 and 1%. One original is a rate of {finest:.2g}; none finer can be measured.",
+            f"{colours}{limit}",
         ),
     )
 

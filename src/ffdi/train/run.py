@@ -9,10 +9,11 @@ from timm.utils import ModelEmaV3
 from ffdi.base.errors import UserError
 from ffdi.base.stop import Stop
 from ffdi.data import order
+from ffdi.data.cache import Pixels
 from ffdi.data.dataset import Batch, TrainImages, loader
 from ffdi.data.job import Job
 from ffdi.model import precision
-from ffdi.model.build import build
+from ffdi.model.build import prepare
 from ffdi.model.weights import save_weights
 from ffdi.train import optim, outcome, state
 from ffdi.train.journal import Journal
@@ -26,7 +27,9 @@ class Run:
     def __init__(self, job: Job, world: World) -> None:
         member = job.member
         self.job, self.world = job, world
-        bare = build(member)
+        built = prepare(member)
+        self.start = {"from": built.source.kind, "sha256": built.source.sha256(), "adapted": list(built.adapted)}
+        bare = built.model
         self.channels_last = precision.wants_channels_last(bare, member.channels_last)
         bare = precision.place(bare, world.device, self.channels_last)
         self.ema = ModelEmaV3(bare, decay=member.ema_decay, use_warmup=True) if member.ema_decay else None
@@ -61,7 +64,9 @@ class Run:
     def batches(self, begin: int) -> Iterator[tuple[int, Batch]]:
         """(step, this process's share of the batch) from step `begin` to the last."""
         member, world = self.job.member, self.world
-        images = TrainImages(self.job.train, self.job.images, member.augment, member.image_size, member.seed)
+        job = self.job
+        source = Pixels(job.cache, job.train, job.images) if job.cache else None
+        images = TrainImages(job.train, job.images, member.augment, member.image_size, member.seed, source)
         shares = (
             [(row, epoch) for row in rows[world.rank :: world.size].tolist()]
             for epoch, rows in self.order.batches(begin, self.steps)
@@ -108,7 +113,8 @@ class Run:
     def close(self) -> None:
         """Seal the weights that predict; the states, four times their size, are needed no more."""
         if self.world.writes:
-            save_weights(self.job.folder / outcome.WEIGHTS, self.predictor, self.job.member, self.job.identity)
+            facts = {**self.job.identity, "start": self.start}
+            save_weights(self.job.folder / outcome.WEIGHTS, self.predictor, self.job.member, facts)
             for path in (self.job.folder / "state").glob("step-*.safetensors"):
                 path.unlink()
         self.world.barrier()

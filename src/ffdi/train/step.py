@@ -28,6 +28,7 @@ class Trainee:
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     micro_batches: int
+    pixels: torch.Tensor | None = None  # the last input, whose memory is used again: fresh pages cost 0.4 ms an image
     _before: list[torch.Tensor] = field(default_factory=list)
 
     def remember_buffers(self) -> None:
@@ -77,10 +78,10 @@ def _inputs(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     mean, std, _ = data_config(trainee.bare)
     channels_last = precision.wants_channels_last(trainee.bare, member.channels_last)
-    images_BCHW = normalise(batch.images_BHWC, mean, std, world.device, channels_last)
+    trainee.pixels = normalise(batch.images_BHWC, mean, std, world.device, channels_last, out=trainee.pixels)
     targets_B = loss.smooth(batch.targets_B.to(world.device, non_blocking=True), member.label_smoothing)
     key = keys.key(member.seed, "mix", step, world.rank)
-    return mix.mix(images_BCHW, targets_B, member.mixup, member.cutmix, key)
+    return mix.mix(trainee.pixels, targets_B, member.mixup, member.cutmix, key)
 
 
 def _backward(
