@@ -8,6 +8,7 @@ from ffdi.data.job import Job
 from ffdi.report import page
 from ffdi.report import train as report
 from ffdi.report.provenance import provenance
+from ffdi.score.auc import auc
 from ffdi.train import journal
 
 
@@ -30,10 +31,15 @@ def _trained(name: str, jobs: list[Job]) -> report.Trained:
 
 
 def _log(job: Job) -> pd.DataFrame:
-    """The journal, closed by the scores of the finished fold: the last epoch is measured by the OOF table itself."""
-    done = seal.read_json(job.folder / "done.json")["scores"]
-    last = {"epoch": float(job.member.epochs), "split": "oof", **done}
-    return pd.concat([journal.frame(job.folder / "log.jsonl"), pd.DataFrame([last])], ignore_index=True)
+    """The journal, closed by the finished fold's plain view: points of a curve must be of one kind."""
+    log = journal.frame(job.folder / "log.jsonl")
+    oof = seal.read_table(job.folder / "oof.parquet")
+    plain = oof[(oof["view"] == "identity") & ~oof.imputed]
+    target = job.oof.set_index("id").target.reindex(plain.id)
+    if target.nunique() < 2:
+        return log
+    last = {"epoch": float(job.member.epochs), "split": "oof", "auc": auc(target, plain.logit)}
+    return pd.concat([log, pd.DataFrame([last])], ignore_index=True)
 
 
 def _oof(job: Job) -> pd.DataFrame:
