@@ -1,4 +1,7 @@
 import json
+import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.base import keys, seal
+from ffdi.base import atomic, keys, seal
 from ffdi.base.errors import CorruptError, UserError
 
 
@@ -51,6 +54,35 @@ def test_every_flipped_bit_and_truncation_is_refused(tmp_path: Path, kind: str) 
             read(path)
     path.write_bytes(good)
     read(path)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_kill_in_a_writer_leaves_a_whole_artefact(tmp_path: Path, kind: str) -> None:
+    write, read = WRITERS[kind]
+    _killed_in(write, read, tmp_path / "artefact", 12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", WRITERS)
+def test_100_kills_in_each_writer(tmp_path: Path, kind: str) -> None:
+    write, read = WRITERS[kind]
+    _killed_in(write, read, tmp_path / "artefact", 100)
+
+
+def _killed_in(write: Callable[[Path], None], read: Callable[[Path], object], path: Path, kills: int) -> None:
+    write(path)
+    rng = keys.rng("kill", path.name)
+    for _ in range(kills):
+        child = os.fork()
+        if child == 0:
+            while True:
+                write(path)
+        time.sleep(rng.uniform(0, 0.05))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        read(path)
+    atomic.sweep(path.parent)
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_values_come_back(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -106,6 +107,17 @@ def test_other_views_than_the_recipe_asks_for_are_stale(contest: Contest) -> Non
     contest.recipe = contest.recipe.model_copy(update={"member": (contest.recipe.member[0], member)})
     with pytest.raises(UserError, match=r"two fold 0: .* is not what the recipe asks for"):
         read_team(contest.jobs())
+
+
+@pytest.mark.parametrize("folds", [("one", 0, 0), ("one", 0, 1)])
+def test_an_id_that_two_fitted_splits_share_is_refused(contest: Contest, folds: tuple[str, int, int]) -> None:
+    """Tables of logits know ids, not splits."""
+    name, first, second = folds
+    jobs = [job for job in contest.jobs() if job.member.name == name]
+    shared = jobs[first].oof.iloc[[0]].assign(split="val")
+    jobs[second] = replace(jobs[second], oof=pd.concat([jobs[second].oof, shared]))
+    with pytest.raises(UserError, match=r"one: the id .* is held out twice .*data\.fit"):
+        read_team(jobs)
 
 
 def test_changed_test_images_make_the_runs_stale(contest: Contest) -> None:

@@ -18,7 +18,7 @@ def pool(rows: int, members: int, spread: float = 0.3, seed: int = 0) -> tuple[n
     draw = rng("pool", rows, members, seed)
     target = draw.integers(0, 2, rows).astype(np.int8)
     common = draw.normal(size=rows)
-    skill = 1 + 0.2 * draw.normal(size=members)
+    skill = 1 + 0.2 * spread * draw.normal(size=members)
     logits = np.stack([s * target + common + spread * draw.normal(size=rows) for s in skill])
     return ranks(logits, np.arange(rows) % 5), target
 
@@ -42,7 +42,7 @@ def plain_greedy(features: np.ndarray, target: np.ndarray, rounds: int) -> np.nd
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("spread", [1.0, 0.3, 1e-3])
+@pytest.mark.parametrize("spread", [1.0, 0.3, 1e-4])
 def test_greedy_picks_what_the_exact_search_picks(
     compiled: bool, spread: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,7 +75,7 @@ def test_the_limits_enclose_the_exact_value_closely(compiled: bool, monkeypatch:
 LIMITS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), min_size=1, max_size=8)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=80)
 @given(LIMITS, st.data())
 def test_first_best_is_the_first_of_the_highest(sizes: list[tuple[int, int]], data: st.DataObject) -> None:
     limits = [(float(low), float(low + width)) for low, width in sizes]

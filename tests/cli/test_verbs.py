@@ -1,5 +1,6 @@
 """The verbs as a person uses them, on a small folder of the contest's shape; and what each says to bad input."""
 
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ffdi.base import seal
+from ffdi.base import keys, seal
+from ffdi.base.errors import CorruptError
 from ffdi.cli import main as command
 from tests.train.fixtures import write_images
 
@@ -122,6 +124,31 @@ def test_the_whole_road_and_again(desk: Desk) -> None:
     assert [path.name for path in submission.parent.parent.iterdir() if path.is_dir()] == ["001-tiny"]
     assert desk.run("grade", str(submission.parent), "--labels", str(desk.images / "test_truth.csv"), places=False) == 0
     assert "AUC" in desk.out
+
+
+def test_a_flipped_bit_in_any_artefact_is_refused_by_name(desk: Desk) -> None:
+    """Manifest, folds, spec, environment, weights, predictions, done, both cards: each file the verbs have written."""
+    kinds = (".parquet", ".json", ".safetensors")
+    sealed = [path for path in desk.folder.rglob("*") if path.suffix in kinds]
+    assert {path.name for path in sealed} >= {
+        "manifest.parquet",
+        "group.parquet",
+        "oof.parquet",
+        "card.json",
+        "done.json",
+    }
+    for path in sealed:
+        good, rng = path.read_bytes(), keys.rng("flip", path.name)
+        for position in rng.integers(0, 8 * len(good), 10):
+            bad = bytearray(good)
+            bad[position // 8] ^= 1 << (position % 8)
+            path.write_bytes(bytes(bad))
+            with pytest.raises(CorruptError, match=re.escape(path.name)):
+                seal.read(path)
+        path.write_bytes(good[: len(good) // 2])
+        with pytest.raises(CorruptError, match=re.escape(path.name)):
+            seal.read(path)
+        path.write_bytes(good)
 
 
 def test_no_absolute_path_in_what_is_shipped(desk: Desk) -> None:

@@ -74,9 +74,23 @@ def test_scores_lie_between_0_and_1_and_weights_sum_to_1(method: Method) -> None
     assert list(blended.weights) == ["a", "b", "c"]
 
 
+ROWS = given(st.permutations(range(OOF)), st.permutations(range(TEST)))
+
+
 @CASES
-@given(st.permutations(range(OOF)), st.permutations(range(TEST)))
+@ROWS
 def test_order_of_rows_changes_no_bit(method: Method, oof: list[int], test: list[int]) -> None:
+    same_when_moved(method, oof, test)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=120)  # a thousand over all methods
+@ROWS
+def test_a_thousand_orders_of_rows_change_no_bit(method: Method, oof: list[int], test: list[int]) -> None:
+    same_when_moved(method, oof, test)
+
+
+def same_when_moved(method: Method, oof: list[int], test: list[int]) -> None:
     team = team_of(*TRIO)
     moved = Team(
         tuple(replace(one, oof_N=logits_of(one)[list(oof)], test_KT=one.test_KT[:, list(test)]) for one in TRIO),

@@ -48,7 +48,7 @@ def test_no_truncated_jpeg_is_ever_half_loaded() -> None:
     for options in ({}, {"progressive": True}):
         data = saved(portrait((64, 64)), "JPEG", quality=85, **options)
         for length in range(3, len(data), 7):
-            with pytest.raises(Defect, match="truncated|corrupt"):  # corrupt: cut inside the header of a scan
+            with pytest.raises(Defect, match=r"truncated|corrupt"):  # corrupt: cut inside the header of a scan
                 decode(data[:length])
 
 

@@ -260,7 +260,7 @@ def mutate(good: bytes, rng: np.random.Generator) -> bytes:
 
 
 def fuzz(name: str, count: int) -> set[str]:
-    """Outcomes of `count` mutations. Anything but an image or a Defect raises through; none may take two CPU seconds."""
+    """Outcomes of `count` mutations. Anything but an image or a Defect raises through; none takes two CPU seconds."""
     rng, good, outcomes = keys.rng("fuzz", name, count), GOOD[name](), set()
     for _ in range(count):
         data, began = mutate(good, rng), time.process_time()

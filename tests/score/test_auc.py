@@ -21,7 +21,7 @@ def scored(draw: st.DrawFn) -> Scored:
     return target, (np.array(steps) / 7).astype(draw(st.sampled_from([np.float32, np.float64, np.int64])))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=80)
 @given(scored())
 def test_equals_scikit_learn_and_counting(case: Scored) -> None:
     target, score = case
@@ -31,7 +31,7 @@ def test_equals_scikit_learn_and_counting(case: Scored) -> None:
     assert abs(auc(target, score) - roc_auc_score(target, score)) < 1e-12
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(scored(), st.randoms(use_true_random=False))
 def test_order_of_rows_changes_nothing_and_a_turned_score_mirrors(case: Scored, random: st.DataObject) -> None:
     target, score = case
@@ -70,7 +70,7 @@ def test_what_has_no_curve_is_refused(target: list[float], score: list[float], w
         auc(target, score)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=50)
 @given(scored())
 def test_roc_is_the_curve_of_scikit_learn(case: Scored) -> None:
     target, score = case
@@ -82,7 +82,7 @@ def test_roc_is_the_curve_of_scikit_learn(case: Scored) -> None:
     assert set(zip(fpr.round(12), tpr.round(12), strict=True)) <= expected
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=50)
 @given(scored(), st.sampled_from([0.0, 1e-3, 0.1, 0.29, 0.5, 1.0]))
 def test_tpr_at_fpr_is_the_best_threshold(case: Scored, fpr: float) -> None:
     target, score = case

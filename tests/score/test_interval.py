@@ -31,7 +31,7 @@ def scored(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return target, np.array(draw(values)) / 3 + target, np.array(draw(values)) / 3
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(scored())
 def test_variance_is_delongs_by_its_definition(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     target, a, b = case
@@ -41,7 +41,7 @@ def test_variance_is_delongs_by_its_definition(case: tuple[np.ndarray, np.ndarra
     assert paired.value == auc(target, a) - auc(target, b)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(scored())
 def test_limits_enclose_the_value_inside_the_unit_interval(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     target, a, b = case

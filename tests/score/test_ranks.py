@@ -11,7 +11,7 @@ from ffdi.score.ranks import midrank, rank, rank_within
 VALUES = st.lists(st.integers(-6, 6), min_size=1, max_size=60).map(lambda steps: np.array(steps) / 3)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(VALUES)
 def test_ranks_are_those_of_scipy(values: np.ndarray) -> None:
     assert (midrank(values) == rankdata(values)).all()
@@ -19,7 +19,7 @@ def test_ranks_are_those_of_scipy(values: np.ndarray) -> None:
     assert rank(values) == pytest.approx((rankdata(values) - 0.5) / len(values), abs=0)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(VALUES)
 def test_scaled_ranks_stay_inside_and_forget_the_scale(values: np.ndarray) -> None:
     ranks = rank(values)
@@ -35,7 +35,7 @@ def test_long_vectors() -> None:
     assert (midrank(values.round(1)) == pd.Series(values.round(1)).rank()).all()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(VALUES, st.integers(1, 4))
 def test_within_groups_as_pandas_does(values: np.ndarray, groups: int) -> None:
     group = np.arange(len(values))[::-1] % groups

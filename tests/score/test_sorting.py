@@ -16,7 +16,7 @@ FLOATS_64 = arrays.arrays(np.float64, SIZES, elements=FINITE_64)
 CLOSE_64 = st.lists(st.integers(0, 5), min_size=1, max_size=60).map(lambda steps: -1.5 + np.array(steps) * 2.0**-52)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=80)
 @given(st.one_of(FLOATS_32, FLOATS_64, CLOSE_64))
 def test_order_ascends_and_runs_are_the_equal_values(values: np.ndarray) -> None:
     in_order = ascend(values)

@@ -20,7 +20,7 @@ def frame_of(score: list[float] | np.ndarray, ids: list[str] | None = None) -> p
     )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(UNIT, min_size=3, max_size=40, unique=True))
 def test_every_float_comes_back_to_the_bit(score: list[float]) -> None:
     frame = frame_of(np.abs(score))

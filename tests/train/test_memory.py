@@ -40,9 +40,7 @@ class Exhausted:
         return losses_B
 
 
-def test_out_of_memory_splits_the_batch_and_changes_nothing(
-    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_out_of_memory_splits_the_batch_and_changes_nothing(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = make_job(at="whole", **VIT)
     fit(whole, CPU, Stop())
     expected = _weights(whole)

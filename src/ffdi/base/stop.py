@@ -8,6 +8,9 @@ from types import FrameType
 from typing import Any, Self
 
 
+ORPHANED = "the parent process is gone"
+
+
 class Stop:
     """`with Stop(deadline) as stop: ... if stop.requested: save and leave`.
 
@@ -35,7 +38,7 @@ class Stop:
         if not self.reason and self.deadline is not None and self.clock() >= self.deadline - self.reserve:
             self.reason = "deadline"
         if not self.reason and self.parent not in (None, os.getppid()):
-            self.reason = "the parent process is gone"
+            self.reason = ORPHANED
         return bool(self.reason)
 
     def __enter__(self) -> Self:

@@ -109,15 +109,18 @@ def _read_member(jobs: list[Job], rows: RowDigests) -> Predictions:
 
 def _oof(jobs: list[Job], done: list[dict[str, Any]], rows: RowDigests) -> Logits:
     """Each image's logit by the one fold model that did not see it."""
+    ids = pd.concat([job.oof["id"] for job in jobs])
+    twice = ids[ids.duplicated()]
+    if len(twice):
+        raise UserError(
+            f"{jobs[0].member.name}: the id {twice.iloc[0]} is held out twice ({len(twice)} such ids); "
+            "rename images that two fitted splits name alike, or take one split out of data.fit."
+        )
     frames = []
     for job, facts in zip(jobs, done, strict=True):
         logit = _read_table(job, facts, "oof", pd.Index(job.oof["id"]), rows["oof", job.fold])
         frames.append(pd.DataFrame({"id": job.oof["id"], "logit": logit}))
-    held = pd.concat(frames)
-    twice = held["id"][held["id"].duplicated()]
-    if len(twice):
-        raise UserError(f"{jobs[0].member.name}: {twice.iloc[0]} is held out by two folds ({len(twice)} such ids).")
-    return _sorted(held)["logit"].to_numpy()
+    return _sorted(pd.concat(frames))["logit"].to_numpy()
 
 
 def _held(jobs: list[Job], done: list[dict[str, Any]], name: str, rows: RowDigests) -> Logits:

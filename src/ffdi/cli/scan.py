@@ -34,7 +34,6 @@ def _page(desk: Desk, rows: pd.DataFrame, made: str) -> None:
     from ffdi.report import scan as report
     from ffdi.report.provenance import provenance
 
-    page.write(
-        desk.places.report("scan"),
-        report.page(rows, audit(rows), desk.images, provenance("ffdi scan", {"manifest": made})),
-    )
+    found = audit(rows, desk.recipe.folds.distance, desk.recipe.folds.confirm)
+    shown = report.page(rows, found, desk.images, provenance("ffdi scan", {"manifest": made}))
+    page.write(desk.places.report("scan"), shown)

@@ -13,7 +13,7 @@ import torch
 
 from ffdi.base import console
 from ffdi.base.errors import FfdiError, LockedError, Paused
-from ffdi.base.stop import Stop
+from ffdi.base.stop import ORPHANED, Stop
 from ffdi.data.job import Job
 from ffdi.train import outcome, world
 from ffdi.train.fit import fit
@@ -63,6 +63,8 @@ def _worker(jobs: list[Job], device: str, deadline: float | None, threads: int) 
         with Stop(deadline, with_parent=True) as stop:
             _walk(jobs, device, stop)
     except FfdiError as error:
+        if stop.reason == ORPHANED:
+            os._exit(error.exit_code)  # loky would keep this process, and its GPU memory, for ever
         return error
     return None
 
