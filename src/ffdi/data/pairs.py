@@ -81,7 +81,7 @@ def _search(hashes: np.ndarray, looks: np.ndarray, distance: int, confirm: int, 
     if engine == "numpy":
         return _joined(_numpy_parts(hashes, looks, distance, confirm))
     tasks = _brute_tasks if engine == "brute" else _band_tasks
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         waiting = [pool.submit(task) for task in tasks(hashes, looks, distance, confirm)]
         try:
             return _joined(future.result() for future in waiting)
