@@ -136,10 +136,10 @@ def _job(folder: Path) -> Job:
         sample,
         None,
         places.fold("bench", "0", 0),
-        rows,
+        rows.assign(fold=-1),
         none,
         none,
-        none,
+        {},
     )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ffdi.base.errors import UserError
 from ffdi.infer import views
+from ffdi.spec import views as spec_views
 
 NAMES = list(views.SYMMETRIES)
 KINDS = st.sampled_from([torch.uint8, torch.float32])
@@ -79,11 +80,11 @@ def test_identity_is_no_copy() -> None:
 @settings(deadline=None, max_examples=30)
 def test_scale_shows_the_whole_image_at_a_side_that_strides_divide(factor: float, side: int, kind: torch.dtype) -> None:
     images = torch.full((1, 3, side, side), 77).to(kind)
-    view = views.parse([f"scale:{factor}"])[0]
+    view = spec_views.parse([f"scale:{factor}"])[0]
     shown = views.apply(images, view)
-    assert shown.shape[2] == shown.shape[3] == views.side(side, view)
-    assert shown.shape[2] == side or shown.shape[2] % views.STRIDE == 0
-    assert abs(shown.shape[2] - side * factor) <= max(views.STRIDE / 2, views.STRIDE - side * factor) + 1e-3 * side
+    assert shown.shape[2] == shown.shape[3] == spec_views.side(side, view)
+    assert shown.shape[2] == side or shown.shape[2] % spec_views.STRIDE == 0
+    assert abs(shown.shape[2] - side * factor) <= max(spec_views.STRIDE / 2, spec_views.STRIDE - side * factor) + 1e-3 * side
     assert shown.dtype == kind
     torch.testing.assert_close(shown, torch.full_like(shown, 77))  # a resize keeps a flat image flat
 
@@ -98,11 +99,11 @@ def test_scale_is_the_antialiased_bilinear_resize() -> None:
 @settings(deadline=None, max_examples=30)
 def test_crop_is_the_middle_untouched(factor: float, side: int) -> None:
     images = torch.arange(side * side).reshape(1, 1, side, side)
-    view = views.parse([f"crop:{factor}"])[0]
+    view = spec_views.parse([f"crop:{factor}"])[0]
     shown = views.apply(images, view)
     kept = shown.shape[2]
     margin = (side - kept) // 2
-    assert kept == views.side(side, view)
+    assert kept == spec_views.side(side, view)
     assert torch.equal(shown, images[:, :, margin : margin + kept, margin : margin + kept])
 
 
@@ -118,8 +119,8 @@ def test_crop_is_the_middle_untouched(factor: float, side: int) -> None:
     ],
 )
 def test_names_are_brought_into_one_form(written: list[str], parsed: tuple[str, ...]) -> None:
-    assert views.parse(written) == parsed
-    assert views.parse(parsed) == parsed
+    assert spec_views.parse(written) == parsed
+    assert spec_views.parse(parsed) == parsed
 
 
 @pytest.mark.parametrize(
@@ -140,4 +141,4 @@ def test_names_are_brought_into_one_form(written: list[str], parsed: tuple[str, 
 )
 def test_an_unknown_view_is_refused(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        views.parse([name])
+        spec_views.parse([name])

@@ -9,6 +9,7 @@ import torch
 
 from ffdi.base import keys
 from ffdi.base.paths import Places
+from ffdi.data import manifest
 from ffdi.data.job import Job
 from ffdi.spec.augment import Augment
 from ffdi.spec.recipe import Data, Member
@@ -49,7 +50,8 @@ def make_job(contest: tuple[Path, pd.DataFrame], tmp_path: Path) -> Callable[...
         fields = {"name": "tiny", "model": "test_resnet", "weights": "none", "image_size": SIDE, "batch_size": 8}
         member = Member.model_validate({**fields, "epochs": 3, "lr": 3e-3, "augment": Augment(), **wishes})
         splits = {name: frame.reset_index(drop=True) for name, frame in rows.groupby("split")}
-        held = np.arange(len(splits["train"])) // 2 % 4 == (fold if isinstance(fold, int) else -1)
+        fit = splits["train"].assign(fold=np.arange(len(splits["train"])) // 2 % 4)
+        frames = {"oof": fit[fit.fold == fold], "val": splits["val"], "test": splits["test"]}
         return Job(
             member=member,
             fold=fold,
@@ -60,10 +62,10 @@ def make_job(contest: tuple[Path, pd.DataFrame], tmp_path: Path) -> Callable[...
             images=images,
             cache=None,
             folder=Places(tmp_path / at, tmp_path).fold("tiny", "55555555", fold),
-            train=splits["train"][~held].reset_index(drop=True),
-            oof=splits["train"][held].reset_index(drop=True),
+            fit=fit,
             val=splits["val"],
             test=splits["test"],
+            rows={name: manifest.digest(frame) for name, frame in frames.items() if len(frame)},
         )
 
     return make

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
-
 ORPHANED = "the parent process is gone"
 
 

@@ -35,9 +35,10 @@ def _counts(made: pd.DataFrame, rows: pd.DataFrame) -> list[list[object]]:
 
 def _embeddings(desk: Desk, rows: pd.DataFrame) -> np.ndarray | None:
     """Features of the named backbone for the fit rows, if the recipe asks for them."""
-    if not desk.recipe.folds.embedding:
+    spec, fit = desk.recipe.folds, desk.recipe.data.fit
+    if not spec.embedding or folds.is_current(desk.places, spec, rows, fit):
         return None
     from ffdi.infer.embed import embed
 
-    usable = manifest.select(rows, desk.recipe.data.fit)
-    return embed(desk.recipe.folds.embedding, usable, desk.images, desk.recipe.data.workers)
+    usable = manifest.select(rows, fit)
+    return embed(spec.embedding, usable, desk.images, desk.recipe.data.workers)

@@ -33,7 +33,7 @@ class Audit:
     conflicts: pd.DataFrame  # sha256, split, id, relpath, target: equal bytes, contradicting targets
 
 
-def audit(manifest: pd.DataFrame, distance: int = 8, confirm: int = 48) -> Audit:
+def audit(manifest: pd.DataFrame, distance: int = 12, confirm: int = 64) -> Audit:
     """Near-duplicates differ in at most `distance` bits of the 64-bit hash and `confirm` bits of the 256-bit one."""
     usable = _usable(manifest)
     near = _near(usable, distance, confirm)

@@ -1,5 +1,6 @@
 """One fold of one member, as a value: all that `fit` needs and nothing it has to look up."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from ffdi.spec.competition import Competition
 from ffdi.spec.identity import member_digest
 from ffdi.spec.recipe import Data, Member, Recipe
 
+COLUMNS = ["id", "split", "relpath", "target", "status", "sha256"]  # of the manifest; frames travel to every process
+
 
 @dataclass(frozen=True)
 class Job:
-    """`train`, `oof`, `val`, `test`: frames with id, relpath, target, status; `oof` is empty for fold "all"."""
+    """Frames have id, split, relpath, target, status and sha256; those of all folds share `fit`, `val` and `test`."""
 
     member: Member
     fold: int | str
@@ -25,10 +28,19 @@ class Job:
     images: Path  # the competition folder
     cache: Path | None  # where decoded pixels lie, if the recipe wants them
     folder: Path  # of this fold
-    train: pd.DataFrame
-    oof: pd.DataFrame
+    fit: pd.DataFrame  # with a column fold
     val: pd.DataFrame
     test: pd.DataFrame
+    rows: dict[str, str]  # digests of oof, val and test; a table without rows has none
+
+    @property
+    def train(self) -> pd.DataFrame:
+        return self.fit[self.fit["fold"] != self.fold].reset_index(drop=True)
+
+    @property
+    def oof(self) -> pd.DataFrame:
+        """The rows held out; none for fold "all"."""
+        return self.fit[self.fit["fold"] == self.fold].reset_index(drop=True)
 
     @property
     def label(self) -> str:
@@ -38,6 +50,12 @@ class Job:
     def size(self) -> int:
         """Side of the images that are predicted, in pixels."""
         return self.member.test_size or self.member.image_size
+
+    @property
+    def asked(self) -> dict[str, dict[str, object]]:
+        """The tables this fold must leave, each with what decides its content besides the weights."""
+        views = list(self.member.views)
+        return {name: {"rows": rows, "views": views, "size": self.size} for name, rows in self.rows.items()}
 
     @property
     def identity(self) -> dict[str, str]:
@@ -55,31 +73,41 @@ def plan(
     places: Places,
 ) -> list[Job]:
     """Every (member, fold) of the recipe, in the recipe's order."""
-    fit_rows = folds.merge(manifest, on=["id", "split"], how="left", validate="one_to_one").sort_values("id")
-    manifest_digest = manifests.digest(fit_rows)
-    rest = [name for name in competition.splits if name not in recipe.data.fit]
-    held = {name: manifest[manifest.split == name] for name in rest}
-    empty = manifest.iloc[:0]
+    fit = folds.merge(manifest[COLUMNS], on=["id", "split"], how="left", validate="one_to_one")
+    fit = fit.sort_values(["split", "id"], ignore_index=True)
+    fit_digest = manifests.digest(fit)
+    val, test = (_held(manifest, name, recipe.data.fit) for name in ("val", "test"))
+    seen: list[int | str] = [*range(recipe.folds.k), "all"]
+    rows = {fold: _digests({"oof": fit[fit["fold"] == fold], "val": val, "test": test}) for fold in seen}
     jobs = []
     for member in recipe.member:
-        spec = member_digest(member, manifest_digest, folds_digest, recipe.data)
-        for fold in range(recipe.folds.k) if member.fold == "k" else ["all"]:
-            inside = fit_rows.fold == fold
+        spec = member_digest(member, fit_digest, folds_digest, recipe.data)
+        for fold in seen[:-1] if member.fold == "k" else seen[-1:]:
             jobs.append(
                 Job(
                     member=member,
                     fold=fold,
                     spec=spec,
-                    manifest=manifest_digest,
+                    manifest=fit_digest,
                     folds=folds_digest,
                     data=recipe.data,
                     images=images,
                     cache=places.cache if recipe.data.cache == "decoded" else None,
                     folder=places.fold(member.name, spec[:8], fold),
-                    train=fit_rows[~inside].reset_index(drop=True),
-                    oof=fit_rows[inside].reset_index(drop=True),
-                    val=held.get("val", empty).reset_index(drop=True),
-                    test=held.get("test", empty).reset_index(drop=True),
+                    fit=fit,
+                    val=val,
+                    test=test,
+                    rows=rows[fold],
                 )
             )
     return jobs
+
+
+def _held(manifest: pd.DataFrame, split: str, fit: Sequence[str]) -> pd.DataFrame:
+    """The rows of a split that is only predicted; none if it is trained on."""
+    wanted = (manifest["split"] == split) & (split not in fit)
+    return manifest.loc[wanted, COLUMNS].reset_index(drop=True)
+
+
+def _digests(frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    return {name: manifests.digest(frame) for name, frame in frames.items() if len(frame)}

@@ -24,6 +24,7 @@ from ffdi.infer.logit import logits
 from ffdi.model.mode import evaluating
 from ffdi.model.precision import amp_dtype
 from ffdi.model.size import at_size
+from ffdi.spec.views import parse, side
 
 MeanStd = tuple[tuple[float, ...], tuple[float, ...]]
 NAMED = 5  # ids spelled out in a message
@@ -51,7 +52,7 @@ def predict(
     "quarantined", has imputed = True and no logit (NaN): the caller gives it the prior. A warning names it.
     Raises Paused when `stop` asks, FfdiError naming the ids when a logit is not finite, UserError for an unknown view.
     """
-    nets = _nets(model, tta.parse(views), size)
+    nets = _nets(model, parse(views), size)
     usable_R = (rows.status != "quarantined").to_numpy() if "status" in rows else np.ones(len(rows), bool)
     images = TestImages(rows[usable_R].reset_index(drop=True), folder, size)
     dtype = amp_dtype(amp, device)
@@ -72,9 +73,9 @@ def predict(
 
 def _nets(model: nn.Module, names: Sequence[str], size: int) -> dict[str, nn.Module]:
     """For each view the model that takes its size: the model itself, or a resampled copy where it must be."""
-    sides = {name: tta.side(size, name) for name in names}
-    by_side = {side: at_size(model, side) for side in set(sides.values())}
-    return {name: by_side[side] for name, side in sides.items()}
+    sides = {name: side(size, name) for name in names}
+    by_side = {pixels: at_size(model, pixels) for pixels in set(sides.values())}
+    return {name: by_side[pixels] for name, pixels in sides.items()}
 
 
 def _logits(nets: Mapping[str, nn.Module], images_BCHW: Tensor, dtype: torch.dtype | None) -> np.ndarray:

@@ -1,19 +1,14 @@
-"""Test-time augmentation: a view is a name and a pure function of a batch.
+"""Test-time augmentation: a view is a name (`spec.views`) and a pure function of a batch.
 
-Names: "identity", flips and turns (the eight symmetries of the square), "scale:F" (the whole image F times as large,
-so other receptive fields meet the face) and "crop:F" (the middle F of each side, pixels untouched).
-Sets: "flips" and "six" (the views of the contest's winners). Shapes: B images, C channels, H height, W width.
+Shapes: B images, C channels, H height, W width.
 """
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from ffdi.base.errors import UserError
-
-STRIDE = 16  # sides of scaled and cropped views are multiples of it: patches and strides divide them
+from ffdi.spec.views import scaled, split
 
 SYMMETRIES: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
@@ -25,72 +20,15 @@ SYMMETRIES: dict[str, Callable[[Tensor], Tensor]] = {
     "transpose": lambda x: x.transpose(2, 3),
     "antitranspose": lambda x: x.rot90(2, (2, 3)).transpose(2, 3),
 }
-SETS = {
-    "flips": ("identity", "hflip"),
-    "six": ("identity", "rot90", "rot180", "rot270", "hflip", "vflip"),
-}
-FACTORS = {"scale": (0.25, 4.0), "crop": (0.25, 1.0)}  # inclusive bounds
-
-
-def names() -> tuple[str, ...]:
-    """All that may be written in a recipe; F stands for a number."""
-    return (*SYMMETRIES, *SETS, *[f"{kind}:F" for kind in FACTORS])
-
-
-def parse(views: Iterable[str]) -> tuple[str, ...]:
-    """Names as written in a recipe -> single views, each once: sets expanded, numbers in one form (0.80 -> 0.8).
-
-    Raises UserError for an unknown name, with the nearest one, or a factor out of bounds.
-    """
-    single = [view for name in views for view in SETS.get(name, (name,))]
-    return tuple(dict.fromkeys(_canonical(view) for view in single))
 
 
 def apply(images_BCHW: Tensor, view: str) -> Tensor:
     """The batch (float or uint8) as `view` shows it; "identity" is the very tensor. `view` is one that `parse` gave."""
     if view in SYMMETRIES:
         return SYMMETRIES[view](images_BCHW)
-    kind, factor = _split(view)
-    height, width = (_side(side, factor) for side in images_BCHW.shape[2:])
+    kind, factor = split(view)
+    height, width = (scaled(side, factor) for side in images_BCHW.shape[2:])
     if kind == "crop":
         top, left = (images_BCHW.shape[2] - height) // 2, (images_BCHW.shape[3] - width) // 2
         return images_BCHW[:, :, top : top + height, left : left + width]
     return F.interpolate(images_BCHW, (height, width), mode="bilinear", antialias=True, align_corners=False)
-
-
-def side(size: int, view: str) -> int:
-    """Side in pixels of `view` of a square of `size`."""
-    return size if view in SYMMETRIES else _side(size, _split(view)[1])
-
-
-def _side(size: int, factor: float) -> int:
-    rounded = max(STRIDE, round(size * factor / STRIDE) * STRIDE)
-    return min(rounded, size) if factor < 1 else rounded
-
-
-def _canonical(view: str) -> str:
-    if view in SYMMETRIES:
-        return view
-    kind, colon, number = view.partition(":")
-    if kind not in FACTORS or not colon:
-        near = difflib.get_close_matches(view, names(), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names())}."
-        raise UserError(f"Unknown view {view!r}; {hint}")
-    low, high = FACTORS[kind]
-    factor = _number(number)
-    if factor is None or not low <= factor <= high:
-        raise UserError(f"View {view!r}: write {kind}:F with F from {low:g} to {high:g}, for example '{kind}:0.8'.")
-    shown = f"{factor:g}"
-    return "identity" if shown == "1" else f"{kind}:{shown}"
-
-
-def _split(view: str) -> tuple[str, float]:
-    kind, _, number = view.partition(":")
-    return kind, float(number)
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

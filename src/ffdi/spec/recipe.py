@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from ffdi.base.errors import UserError
 from ffdi.spec.augment import Augment
 from ffdi.spec.competition import Frozen
+from ffdi.spec.views import parse
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -24,10 +26,10 @@ class Folds(Frozen):
     scheme: Literal["group", "random"] = "group"
     k: int = Field(default=5, ge=2, le=50)
     seed: int = 0
-    distance: int = Field(default=8, ge=0, le=16)  # bits of 64: a candidate pair of near-duplicates
-    confirm: int = Field(default=48, ge=0, le=256)  # bits of 256: the second look that confirms it
+    distance: int = Field(default=12, ge=0, le=16)  # bits of 64: a candidate pair of near-duplicates
+    confirm: int = Field(default=64, ge=0, le=256)  # bits of 256: the second look that confirms it
     embedding: str = ""  # timm model whose features also find neighbours; empty: hashes alone
-    cosine: Share = 0.95  # similarity from which two embeddings are neighbours
+    cosine: Share = 0.8  # similarity from which two embeddings are neighbours
 
 
 class Member(Frozen):
@@ -75,10 +77,14 @@ class Member(Frozen):
 
     @field_validator("views")
     @classmethod
-    def _some_view(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _single_views(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Sets are spelled out, so that everything behind the recipe knows single views only."""
         if not value:
             raise ValueError("name at least one view, for example 'identity'")
-        return value
+        try:
+            return parse(value)
+        except UserError as error:
+            raise ValueError(str(error).rstrip(".")) from error
 
     @model_validator(mode="after")
     def _batch_splits(self) -> "Member":

@@ -13,9 +13,7 @@ import torch
 from ffdi.base import seal
 from ffdi.base.errors import CorruptError
 from ffdi.base.stop import Stop
-from ffdi.data import manifest as manifests
 from ffdi.data.job import Job
-from ffdi.infer import views as tta
 from ffdi.infer.predict import predict
 from ffdi.model import precision
 from ffdi.model.build import build, data_config
@@ -44,7 +42,7 @@ def is_done(job: Job) -> bool:
         return False
     done = seal.read_json(path)
     _refuse_other_run(path, done, job)
-    return done["asked"] == _asked(job)
+    return done["asked"] == job.asked
 
 
 def finish(job: Job, world: World, stop: Stop) -> None:
@@ -56,7 +54,7 @@ def finish(job: Job, world: World, stop: Stop) -> None:
         name: predictions(
             job, model, getattr(job, name), job.size, job.member.views, f"{job.label} {name}", world, stop
         )
-        for name in _asked(job)
+        for name in job.asked
     }
     if world.writes:
         _write(job, frames)
@@ -113,17 +111,6 @@ def _gathered(mine: pd.DataFrame, rows: pd.DataFrame, world: World) -> pd.DataFr
     return pd.DataFrame({"id": ids, "view": names, "logit": logits, "imputed": np.isnan(logits)})
 
 
-def _asked(job: Job) -> dict[str, Any]:
-    """The tables this job must leave, each with what decides its content besides the weights."""
-    frames = {"oof": job.oof, "val": job.val, "test": job.test}
-    views = list(tta.parse(job.member.views))
-    return {
-        name: {"rows": manifests.digest(rows), "views": views, "size": job.size}
-        for name, rows in frames.items()
-        if len(rows)
-    }
-
-
 def _write(job: Job, frames: dict[str, pd.DataFrame]) -> None:
     priors = _priors(frames.get("oof", frames.get("test")))
     for name, frame in frames.items():
@@ -132,7 +119,7 @@ def _write(job: Job, frames: dict[str, pd.DataFrame]) -> None:
         )
     environment.write(job.folder.parent, job.member)
     files = {name: seal.digest(job.folder / name) for name in (WEIGHTS, *(f"{name}.parquet" for name in frames))}
-    done = {**job.identity, "spec8": job.spec[:8], "files": files, "asked": _asked(job)}
+    done = {**job.identity, "spec8": job.spec[:8], "files": files, "asked": job.asked}
     seal.write_json(job.folder / "done.json", {**done, "scores": _scores(job, frames.get("oof"))})
 
 
