@@ -10,7 +10,7 @@ PLACES = $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") $(i
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup scan folds train predict blend doctor params test test-slow bench lint clean
+.PHONY: help setup scan folds train predict blend doctor params test test-slow bench
 
 help:           ## this help
 	@sed -n 's/^#   /  /p' $(firstword $(MAKEFILE_LIST)); echo

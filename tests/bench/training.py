@@ -13,7 +13,6 @@ import pandas as pd
 import torch
 
 from ffdi.base.paths import Places
-from ffdi.base.stop import Stop
 from ffdi.data.dataset import TestImages, loader, normalise
 from ffdi.data.job import Job
 from ffdi.data.order import in_sequence
@@ -44,7 +43,6 @@ def main(rounds: int = ROUNDS) -> None:
 def _training(job: Job, rounds: int) -> Ratio:
     run = Run(job, World(CPU))
     stream = run.batches(0)
-    stop = Stop()
 
     def kit() -> int:
         for _ in range(STEPS):
@@ -53,7 +51,7 @@ def _training(job: Job, rounds: int) -> Ratio:
             value = update(run.trainee, batch, run.ids(batch), job.member, step, run.world)
             assert run.ema is not None
             run.ema.update(run.trainee.bare, step=step + 1)
-            run.log(step + 1, value, stop)
+            run.log(step + 1, value)
         return STEPS * job.member.batch_size
 
     bare = _bare_training(job)

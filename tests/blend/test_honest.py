@@ -10,7 +10,7 @@ from ffdi.blend.methods import METHODS, Method
 from ffdi.blend.search import greedy
 from ffdi.blend.weights import best
 from ffdi.score.auc import auc
-from ffdi.score.interval import delong_paired
+from ffdi.score.interval import delong_paired, placements
 from tests.blend.contest import Contest
 
 FOLDS = 5
@@ -89,9 +89,10 @@ def test_the_simplest_that_is_not_beaten() -> None:
     good = target + draw.normal(size=2000)
     alike = good + 0.01 * draw.normal(size=2000)
     bad = draw.normal(size=2000)
-    assert choose({"simple": alike, "clever": good}, target) == "simple"
-    assert choose({"simple": bad, "clever": alike, "cleverer": good}, target) == "clever"
-    assert choose({"only": bad}, target) == "only"
+    good, alike, bad = (placements(target, score) for score in (good, alike, bad))
+    assert choose({"simple": alike, "clever": good}) == "simple"
+    assert choose({"simple": bad, "clever": alike, "cleverer": good}) == "clever"
+    assert choose({"only": bad}) == "only"
 
 
 @pytest.mark.parametrize("seeds", [20, pytest.param(100, marks=pytest.mark.slow)])

@@ -114,8 +114,8 @@ def test_an_id_that_two_fitted_splits_share_is_refused(contest: Contest, folds: 
     """Tables of logits know ids, not splits."""
     name, first, second = folds
     jobs = [job for job in contest.jobs() if job.member.name == name]
-    shared = jobs[first].oof.iloc[[0]].assign(split="val")
-    jobs[second] = replace(jobs[second], oof=pd.concat([jobs[second].oof, shared]))
+    shared = jobs[first].oof.iloc[[0]].assign(split="val", fold=second)
+    jobs[second] = replace(jobs[second], fit=pd.concat([jobs[second].fit, shared]))
     with pytest.raises(UserError, match=r"one: the id .* is held out twice .*data\.fit"):
         read_team(jobs)
 

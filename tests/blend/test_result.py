@@ -12,6 +12,7 @@ from ffdi.blend.result import blend
 from ffdi.data import manifest as manifests
 from ffdi.score.auc import auc, tpr_at_fpr
 from ffdi.score.interval import delong
+from ffdi.spec.recipe import Recipe
 from ffdi.submit.folder import publish
 from tests.blend.contest import Contest, K, make_recipe
 
@@ -145,3 +146,25 @@ def test_the_frames_join_by_id(contest: Contest) -> None:
         assert (frame["target"].to_numpy() == targets.loc[frame["id"]].to_numpy()).all()
     assert isinstance(result.reference, pd.Series)
     assert result.reference.index.tolist() == result.blended.test["id"].tolist()
+
+
+def test_the_board_is_forecast_for_the_size_of_the_test_table(contest: Contest) -> None:
+    result = contest.blend()
+    assert result.outlook is not None
+    assert result.outlook.board.public_rows == 50
+    assert result.outlook.best == result.choice.row
+    assert {"one alone", "two alone"} <= set(result.outlook.outlooks)
+    found = result.outlook.outlooks[result.outlook.best]
+    assert found.private.value == result.card["blend"]["auc"]["value"]
+    assert result.card["forecast"]["outlooks"][result.outlook.best]["private"]["low"] == found.private.low
+    assert contest.only("whole").blend().outlook is None
+    single = contest.only("one").blend()
+    assert single.outlook is not None
+    assert list(single.outlook.outlooks) == ["rank_mean"]
+
+
+def test_a_board_in_the_recipe_wins(contest: Contest) -> None:
+    board = {"public_rows": 20, "private_rows": 30, "fake_share": 0.5}
+    contest.recipe = Recipe.model_validate(contest.recipe.model_dump() | {"board": board})
+    found = contest.blend().card["forecast"]
+    assert (found["board"]["public_rows"], found["board"]["private_rows"]) == (20, 30)

@@ -84,7 +84,10 @@ def test_scale_shows_the_whole_image_at_a_side_that_strides_divide(factor: float
     shown = views.apply(images, view)
     assert shown.shape[2] == shown.shape[3] == spec_views.side(side, view)
     assert shown.shape[2] == side or shown.shape[2] % spec_views.STRIDE == 0
-    assert abs(shown.shape[2] - side * factor) <= max(spec_views.STRIDE / 2, spec_views.STRIDE - side * factor) + 1e-3 * side
+    assert (
+        abs(shown.shape[2] - side * factor)
+        <= max(spec_views.STRIDE / 2, spec_views.STRIDE - side * factor) + 1e-3 * side
+    )
     assert shown.dtype == kind
     torch.testing.assert_close(shown, torch.full_like(shown, 77))  # a resize keeps a flat image flat
 

@@ -2,6 +2,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from ffdi.base.errors import CorruptError, LockedError, Paused, UserError
 from ffdi.base.lock import exclusive
 from ffdi.base.stop import Stop
 from ffdi.data.job import Job
-from ffdi.train import outcome, run
+from ffdi.train import journal, outcome, predictions, run
 from ffdi.train.fit import fit
 from ffdi.train.world import World
 
@@ -101,8 +102,8 @@ def test_a_real_signal_saves_and_pauses(make_job: MakeJob, monkeypatch: pytest.M
     job = make_job()
     log = run.Run.log
 
-    def log_and_signal(self: run.Run, step: int, loss: float, stop: Stop) -> None:
-        log(self, step, loss, stop)
+    def log_and_signal(self: run.Run, step: int, loss: float) -> None:
+        log(self, step, loss)
         if step == 4:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -110,14 +111,14 @@ def test_a_real_signal_saves_and_pauses(make_job: MakeJob, monkeypatch: pytest.M
     with Stop() as stop, pytest.raises(Paused, match="after step 4 of 9") as paused:
         fit(job, CPU, stop)
     assert paused.value.exit_code == 75
-    assert [path.name for path in (job.folder / "state").iterdir()] == ["step-00000004.safetensors"]
+    assert max((job.folder / "state").iterdir()).name == "step-00000004.safetensors"
 
 
 def test_other_views_are_predicted_without_training(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make_job()
     fit(job, CPU, Stop())
     weights = (job.folder / "weights.safetensors").read_bytes()
-    monkeypatch.setattr(run, "build", None)  # training would need it
+    monkeypatch.setattr(run, "prepare", None)  # training would need it
     more = replace(job, member=job.member.model_copy(update={"views": ("identity", "vflip")}))
     assert not outcome.is_done(more)
     fit(more, CPU, Stop())
@@ -135,8 +136,9 @@ def test_a_refit_on_all_rows_has_no_oof(make_job: MakeJob) -> None:
 
 def test_unreadable_images_get_the_median(make_job: MakeJob) -> None:
     job = make_job(epochs=1)
-    status = ["quarantined"] + ["ok"] * (len(job.test) - 1)
-    job = replace(job, test=job.test.assign(status=status))
+    broken = ["broken.png", *job.test.relpath[1:]]
+    (job.images / "broken.png").write_bytes(b"not an image")
+    job = replace(job, test=job.test.assign(relpath=broken))
     fit(job, CPU, Stop())
     test = seal.read_table(job.folder / "test.parquet")
     oof = seal.read_table(job.folder / "oof.parquet")
@@ -203,3 +205,40 @@ def test_a_non_finite_step_names_the_images_and_moves_nothing(
     ):
         fit(job, CPU, Stop(), save_steps=1)
     assert max((job.folder / "state").iterdir()).name == "step-00000002.safetensors"
+
+
+def test_long_tables_are_predicted_in_parts_with_the_same_bytes(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_job(at="whole", batch_size=2)
+    fit(whole, CPU, Stop())
+    monkeypatch.setattr(predictions, "PART_BATCHES", 1)
+    job = make_job(at="parts", batch_size=2)
+    with pytest.raises(Paused, match="test"):
+        fit(job, CPU, StopAt(65))
+    assert len(list(predictions.parts_folder(job).iterdir())) > 1
+    fit(job, CPU, Stop())
+    assert artefacts(job) == artefacts(whole)
+    assert not predictions.parts_folder(job).exists()
+
+
+def test_sibling_folds_start_from_the_same_weights(make_job: MakeJob) -> None:
+    fit(make_job(fold=0, epochs=1), CPU, Stop())
+    other = make_job(fold=1, epochs=1)
+    seal.write_json(other.folder.parent / "start.json", {"from": "file", "sha256": "e" * 64, "adapted": []})
+    with pytest.raises(UserError, match=r"e{12}"):
+        fit(other, CPU, Stop())
+
+
+def test_tensorboard_gets_the_same_lines_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[str, float, int]] = []
+
+    class Writer:
+        def add_scalar(self, *line: object) -> None:
+            shown.append(line)  # type: ignore[arg-type]
+
+        def flush(self) -> None: ...
+
+    monkeypatch.setattr(journal, "_board", lambda _: Writer())
+    journal.Journal(tmp_path / "log.jsonl").add(step=3, split="oof", auc=0.5)
+    assert shown == [("oof/auc", 0.5, 3)]

@@ -75,3 +75,34 @@ def test_a_deadline_pauses_before_it_and_running_again_finishes(make_job: MakeJo
     assert paused.value.exit_code == 75
     launch.train(jobs, ["cpu"], time.time() + 600)
     assert all((job.folder / "done.json").exists() for job in jobs)
+
+
+def test_sigterm_while_folds_run_side_by_side_saves_and_exits_75(make_job: MakeJob, tmp_path: Path) -> None:
+    """With loaders at work, which must not see the signal; afterwards the folds end as if nothing had happened."""
+    import joblib
+
+    wishes = {"epochs": 10, "workers": 1}
+    jobs = [make_job(fold=fold, at="stopped", **wishes) for fold in range(2)]
+    joblib.dump(jobs, tmp_path / "jobs")
+    code = f"""
+        import joblib, sys
+        from ffdi.base.errors import Paused
+        from ffdi.train import launch
+        if __name__ == "__main__":
+            try:
+                launch.train(joblib.load({str(tmp_path / "jobs")!r}), ["cpu", "cpu"], None)
+            except Paused as pause:
+                sys.exit(pause.exit_code)
+    """
+    (tmp_path / "main.py").write_text(textwrap.dedent(code))
+    child = subprocess.Popen([sys.executable, str(tmp_path / "main.py")], cwd=ROOT)
+    while not all(list((job.folder / "state").glob("*")) for job in jobs):
+        assert child.poll() is None
+        time.sleep(0.05)
+    child.terminate()
+    assert child.wait(timeout=120) == 75
+    assert not any((job.folder / "done.json").exists() for job in jobs)
+    launch.train(jobs[:1], ["cpu"], None)
+    whole = make_job(fold=0, at="whole", **wishes)
+    fit(whole, CPU, Stop())
+    assert artefacts(jobs[0]) == artefacts(whole)

@@ -1,4 +1,6 @@
-"""One process a run folder: a kernel lock, so that the lock of a killed process is free at once."""
+"""One process a run folder: a kernel lock, so that a killed process holds nothing.
+
+Loaders that it forked share the lock; they notice its death and end within seconds."""
 
 import fcntl
 import os

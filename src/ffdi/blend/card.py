@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike
 from ffdi.base import digest
 from ffdi.base.code import code_digest
 from ffdi.blend.apply import BLEND, Blended, held_out
+from ffdi.blend.choice import Choice
+from ffdi.blend.forecast import Forecast
+from ffdi.blend.honest import table as honest_table
 from ffdi.blend.members import Predictions, Team
 from ffdi.blend.methods import Method, combine
 from ffdi.score.auc import auc, tpr_at_fpr
@@ -29,12 +32,24 @@ def recipe_digest(recipe: Recipe) -> str:
     return digest.of_json(recipe.model_dump(mode="json", exclude=SPEED_ONLY))
 
 
-def card(recipe: Recipe, method: Method, team: Team, blended: Blended, manifest: str, folds: str) -> dict[str, Any]:
+def card(
+    recipe: Recipe,
+    choice: Choice,
+    outlook: Forecast | None,
+    team: Team,
+    blended: Blended,
+    manifest: str,
+    folds: str,
+) -> dict[str, Any]:
     """All but the file that is sent and its date, which `submit.folder` adds. `manifest`, `folds`: digests."""
+    method = choice.method
     return {
         "recipe": {"name": recipe.name, "digest": recipe_digest(recipe)},
         "competition": recipe.competition,
         "method": method.name,
+        "why": choice.why,
+        "honest": [] if choice.found is None else honest_table(choice.found).to_dict("records"),
+        "forecast": None if outlook is None else asdict(outlook) | {"board": outlook.board.model_dump()},
         "manifest": manifest,
         "folds": {**recipe.folds.model_dump(mode="json"), "digest": folds},
         "code": code_digest(),

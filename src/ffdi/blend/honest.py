@@ -19,7 +19,7 @@ from ffdi.blend.members import Team, canonical
 from ffdi.blend.methods import METHODS, Method, combine
 from ffdi.blend.weights import Target
 from ffdi.score.auc import auc
-from ffdi.score.interval import Interval, delong, delong_paired
+from ffdi.score.interval import Interval, Placements, apart, around, placements
 from ffdi.score.ranks import rank_within
 
 YARDSTICK = "rank_mean"  # equal weights, nothing learned
@@ -41,37 +41,36 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Honest:
-    """Estimates by method, and the choice: the simplest method that no other beats beyond noise."""
+    """Estimates by method, the choice among METHODS, and the scores they rest on: nested ranks inside folds."""
 
     estimates: dict[str, Estimate]
     choice: str
+    scores: dict[str, Array]
 
 
-def honest(team: Team, methods: Mapping[str, Method] = METHODS, level: float = 0.95) -> Honest:
+def honest(
+    team: Team, methods: Mapping[str, Method] = METHODS, level: float = 0.95, given: Method | None = None
+) -> Honest:
     """Score every method, nested over the folds of the team; `methods` from the simplest on, the yardstick among them.
 
     `level`: of the intervals. A method is beaten if another's paired interval lies above it at this level, shared out
-    (Bonferroni) among the others.
+    (Bonferroni) among the others. `given` is scored beside them and never chosen: its weights are not ours to judge.
     """
     team = canonical(team)
     logits_MN = held_out(team).logits_HN
     folds_N, target_N = team.oof["fold"].to_numpy(np.int64), team.oof["target"].to_numpy(np.int8)
     in_sample, nested = {}, {}
-    for name, method in methods.items():
+    for method in [*methods.values(), *([given] if given else [])]:
         features_MN = method.features(logits_MN, folds_N)
         flattered_N = rank_within(combine(features_MN, method.weigh(features_MN, target_N)), folds_N)
-        nested[name] = crossed(method, features_MN, target_N, folds_N) if method.learns else flattered_N
-        in_sample[name] = auc(target_N, flattered_N)
+        nested[method.name] = crossed(method, features_MN, target_N, folds_N) if method.learns else flattered_N
+        in_sample[method.name] = auc(target_N, flattered_N)
+    placed = {name: placements(target_N, score_N) for name, score_N in nested.items()}
     estimates = {
-        name: Estimate(
-            name,
-            in_sample[name],
-            delong(target_N, score_N, level),
-            delong_paired(target_N, score_N, nested[YARDSTICK], level),
-        )
-        for name, score_N in nested.items()
+        name: Estimate(name, in_sample[name], around(mine, level), apart(mine - placed[YARDSTICK], level))
+        for name, mine in placed.items()
     }
-    return Honest(estimates, choose(nested, target_N, level))
+    return Honest(estimates, choose({name: placed[name] for name in methods}, level), nested)
 
 
 def crossed(method: Method, features_MN: Array, target_N: Target, folds_N: Folds) -> Array:
@@ -87,15 +86,15 @@ def crossed(method: Method, features_MN: Array, target_N: Target, folds_N: Folds
     return rank_within(score_N, folds_N)
 
 
-def choose(scores: Mapping[str, Array], target_N: Target, level: float = 0.95) -> str:
+def choose(placed: Mapping[str, Placements], level: float = 0.95) -> str:
     """The first (simplest) of the methods whose nested scores no other beats beyond noise."""
-    shared = 1 - (1 - level) / max(len(scores) - 1, 1)
-    for name, mine_N in scores.items():
-        rivals = (other_N for other, other_N in scores.items() if other != name)
-        if not any(delong_paired(target_N, other_N, mine_N, shared).low > 0 for other_N in rivals):
+    shared = 1 - (1 - level) / max(len(placed) - 1, 1)
+    for name, mine in placed.items():
+        rivals = (theirs for other, theirs in placed.items() if other != name)
+        if not any(apart(theirs - mine, shared).low > 0 for theirs in rivals):
             return name
     # A circle of beaten methods cannot be ruled out on paper: then the highest.
-    return max(scores, key=lambda name: auc(target_N, scores[name]))
+    return max(placed, key=lambda name: placed[name].value)
 
 
 def table(found: Honest) -> pd.DataFrame:

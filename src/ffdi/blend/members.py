@@ -3,7 +3,7 @@
 Shapes: N held-out rows, V validation rows, T test rows, K fold models, W views.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -16,6 +16,7 @@ from ffdi.base import seal
 from ffdi.base.errors import CorruptError, UserError
 from ffdi.data import manifest as manifests
 from ffdi.data.job import Job
+from ffdi.spec.views import side
 
 Logits = NDArray[np.float64]
 RowDigests = dict[tuple[str, int | str], str]  # by (table, fold); the fold only where it matters
@@ -58,6 +59,43 @@ def read_team(jobs: Iterable[Job]) -> Team:
     members = tuple(_read_member(folds, rows) for folds in by_name)
     folded = next((folds for folds in by_name if folds[0].member.fold == "k"), [])
     return Team(members, _oof_rows(folded), _held_rows(ordered[0], "val"), _held_rows(ordered[0], "test"))
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """Logits of one member by view on its held-out rows, which are sorted by id. `costs_W`: pixels, a plain view 1."""
+
+    name: str
+    views: tuple[str, ...]
+    costs_W: tuple[float, ...]
+    logits_NW: Logits
+    folds_N: NDArray[np.int64]
+    target_N: NDArray[np.int8]
+
+
+def read_views(jobs: Iterable[Job]) -> Iterator[Viewed]:
+    """Members with several views that held rows out, one at a time: all at once would not fit into memory."""
+    ordered = sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
+    for name, group in groupby(ordered, key=lambda job: job.member.name):
+        folds = list(group)
+        views = tuple(sorted(folds[0].member.views))
+        if len(views) < 2 or folds[0].member.fold != "k":
+            continue
+        digests = _row_digests(folds)
+        parts = [
+            _read_logits(job, _read_done(job), "oof", pd.Index(job.oof["id"]), digests["oof", job.fold])
+            for job in folds
+        ]
+        rows = pd.concat([job.oof[["id", "fold", "target"]] for job in folds])
+        order_N = rows["id"].to_numpy(object).argsort(kind="stable")
+        yield Viewed(
+            name,
+            views,
+            tuple((side(folds[0].size, view) / folds[0].size) ** 2 for view in views),
+            np.concatenate(parts)[order_N],
+            rows["fold"].to_numpy(np.int64)[order_N],
+            rows["target"].to_numpy(np.int8)[order_N],
+        )
 
 
 def canonical(team: Team) -> Team:
@@ -145,7 +183,12 @@ def _read_done(job: Job) -> dict[str, Any]:
 
 
 def _read_table(job: Job, done: dict[str, Any], name: str, ids: pd.Index, rows: str) -> Logits:
-    """Mean logit over the member's views for every id, in their order. `rows`: digest of the manifest's rows."""
+    """Mean logit over the member's views for every id, in their order."""
+    return _read_logits(job, done, name, ids, rows).mean(axis=1)
+
+
+def _read_logits(job: Job, done: dict[str, Any], name: str, ids: pd.Index, rows: str) -> Logits:
+    """Logits by (id, view), views in the order of their names. `rows`: digest of the manifest's rows."""
     path = job.folder / f"{name}.parquet"
     wanted = {"rows": rows, "views": list(job.member.views), "size": job.size}
     if done["asked"].get(name) != wanted:
@@ -153,7 +196,7 @@ def _read_table(job: Job, done: dict[str, Any], name: str, ids: pd.Index, rows: 
     if seal.digest(path) != done["files"].get(path.name):
         raise CorruptError(f"{path} is not the file that {job.folder / 'done.json'} names; delete both and {AGAIN}.")
     frame = seal.read_table(path, ["id", "view", "logit"])
-    return _join(frame, ids, job.member.views, f"{job.label}: {path}").mean(axis=1)
+    return _join(frame, ids, job.member.views, f"{job.label}: {path}")
 
 
 def _join(frame: pd.DataFrame, ids: pd.Index, views: tuple[str, ...], where: str) -> Logits:

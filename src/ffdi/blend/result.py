@@ -1,9 +1,10 @@
 """The whole verb as one function: finished runs in, blend and card out; it writes and prints nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ffdi.base import seal
@@ -11,19 +12,27 @@ from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
 from ffdi.blend.apply import BLEND, Blended, apply
 from ffdi.blend.card import card, tables
-from ffdi.blend.members import Team, read_team
-from ffdi.blend.methods import METHODS
+from ffdi.blend.choice import Choice, decide
+from ffdi.blend.forecast import Forecast, forecast
+from ffdi.blend.members import Team, canonical, read_team, read_views
+from ffdi.blend.views import MemberViews
+from ffdi.blend.views import judge as judge_views
 from ffdi.data import manifest as manifests
 from ffdi.data.job import plan
-from ffdi.spec.competition import Competition
+from ffdi.score.auc import auc
+from ffdi.spec.competition import Board, Competition
 from ffdi.spec.recipe import Recipe
 
+ALONE = 3  # members that the forecast looks at by themselves
 COLUMNS = {"id", "split", "relpath", "target", "fold", "imputed", BLEND}  # what a member may not be called
 
 
 @dataclass(frozen=True)
 class BlendResult:
-    """`members` and `folds` are the tables of `card.tables`.
+    """`members` and `folds` are the tables of `card.tables`; `choice` says which method blends and why.
+
+    `outlook`: what the board may show, None if no row was held out or its size is not known. `views`: what the views
+    of each member buy, of those that held rows out under more than one.
 
     `submission`: id column and prediction column, float64 in [0, 1], in the order of the competition's own list.
     `reference`: mean logit by test id, with which a submission that is not turned round correlates.
@@ -32,6 +41,9 @@ class BlendResult:
     card: dict[str, Any]
     members: pd.DataFrame
     folds: pd.DataFrame
+    choice: Choice
+    outlook: Forecast | None
+    views: tuple[MemberViews, ...]
     blended: Blended
     submission: pd.DataFrame
     reference: pd.Series
@@ -46,21 +58,46 @@ def blend(recipe: Recipe, competition: Competition, places: Places) -> BlendResu
     manifest = manifests.read(places)
     fold_path = places.folds(recipe.folds.scheme)
     jobs = plan(recipe, competition, manifest, seal.read_table(fold_path), seal.digest(fold_path), Path(), places)
-    team = read_team(jobs)
-    method = METHODS[recipe.blend.method]
-    blended = apply(team, method, recipe.blend.weights)
-    made = card(recipe, method, team, blended, manifests.digest(manifest), seal.digest(fold_path))
+    team = canonical(read_team(jobs))
+    choice = decide(recipe.blend, team)
+    blended = _honestly(apply(team, choice.method, recipe.blend.weights), choice)
+    outlook = _outlook(recipe.board or competition.board, choice, blended)
+    views = tuple(judge_views(viewed) for viewed in read_views(jobs))
+    made = card(recipe, choice, outlook, team, blended, manifests.digest(manifest), seal.digest(fold_path))
     members, folds = tables(made)
     order = manifest["id"][manifest["split"] == "test"]
     return BlendResult(
         card=made,
         members=members,
         folds=folds,
+        choice=choice,
+        outlook=outlook,
+        views=views,
         blended=blended,
         submission=_submission(blended, order, competition),
         reference=_reference(team),
         warnings=_warnings(team, blended),
     )
+
+
+def _honestly(blended: Blended, choice: Choice) -> Blended:
+    """Held-out scores of the blend with weights that the rows scored did not teach; the test keeps those of all."""
+    nested_N = choice.nested_N
+    return blended if nested_N is None else replace(blended, oof=blended.oof.assign(**{BLEND: nested_N}))
+
+
+def _outlook(board: Board | None, choice: Choice, blended: Blended) -> Forecast | None:
+    """Of the blend, the other methods and the best members by themselves."""
+    if board is None or BLEND not in blended.oof:
+        return None
+    target_N = blended.oof["target"].to_numpy(np.int8)
+    scores = {choice.row: blended.oof[BLEND].to_numpy()}
+    if choice.found is not None:
+        scores |= choice.found.scores
+        alone = {name: blended.oof[name].to_numpy() for name in blended.weights if name in blended.oof}
+        best = sorted(alone, key=lambda name: -auc(target_N, alone[name]))[:ALONE]
+        scores |= {f"{name} alone": alone[name] for name in best}
+    return forecast(scores, target_N, choice.row, board.scaled(len(blended.test)))
 
 
 def _submission(blended: Blended, order: pd.Series, competition: Competition) -> pd.DataFrame:

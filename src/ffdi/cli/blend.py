@@ -6,7 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from ffdi.base import console, seal
+from ffdi.base.errors import UserError
 from ffdi.blend.card import inputs
+from ffdi.blend.choice import Choice
+from ffdi.blend.forecast import Forecast, sentences
+from ffdi.blend.honest import table
 from ffdi.blend.result import BlendResult, blend
 from ffdi.cli.desk import Desk
 from ffdi.submit.folder import Published, publish
@@ -16,7 +20,10 @@ def run(desk: Desk) -> None:
     result = blend(desk.recipe, desk.competition, desk.places)
     for warning in result.warnings:
         console.warn(warning)
-    _show(result.members)
+    _show(result.members, result.choice.method.name)
+    _show_honest(result.choice)
+    if result.outlook is not None:
+        _show_forecast(result.outlook)
     done = publish(
         result.submission,
         result.card,
@@ -26,12 +33,22 @@ def run(desk: Desk) -> None:
         desk.recipe.name,
         result.reference,
     )
-    seal.write_json(desk.recipe_path.with_suffix(".card.json"), done.card)
+    if desk.own_data:
+        _keep_beside_recipe(desk, done)
     console.say(f"submission: {done.csv}" + (" (there already: same inputs, same bytes)" if done.reused else ""))
     _page(desk, result, done)
 
 
-def _show(members: pd.DataFrame) -> None:
+def _keep_beside_recipe(desk: Desk, done: Published) -> None:
+    """What the recipe came to, for the next reader; its folder may be read-only, as Kaggle's inputs are."""
+    path = desk.recipe_path.with_suffix(".card.json")
+    try:
+        seal.write_json(path, done.card)
+    except UserError as error:
+        console.warn(f"The card stays in {done.folder} alone: {error}")
+
+
+def _show(members: pd.DataFrame, method: str) -> None:
     tprs = [name for name in members.columns if name.startswith("tpr_")]
     columns = ["member", "weight", "OOF AUC (95 %)", "folds, mean ± sd", "raw pooled", "val AUC"]
     columns += [f"TPR at {name.removeprefix('tpr_')}" for name in tprs]
@@ -47,7 +64,42 @@ def _show(members: pd.DataFrame) -> None:
         ]
         for row in members.to_dict("records")
     ]
-    console.table("blend: ranks made inside each fold, then averaged", columns, rows)
+    console.table(f"blend: {method}; OOF ranks made inside each fold", columns, rows)
+
+
+def _show_honest(choice: Choice) -> None:
+    if choice.found is not None:
+        columns = ["method", "in-sample", "nested AUC (95 %)", "optimism", "gain over rank_mean (95 %)"]
+        rows = [
+            [
+                f"{row['method']} *" if row["method"] == choice.row else row["method"],
+                _number(row["in_sample"]),
+                f"{_number(row['nested'])} ({_number(row['low'])}-{_number(row['high'])})",
+                _number(row["optimism"], "{:+.4f}"),
+                f"{row['gain']:+.4f} ({row['gain_low']:+.4f} to {row['gain_high']:+.4f})",
+            ]
+            for row in table(choice.found).to_dict("records")
+        ]
+        console.table("what each method is worth: weights learned on the other folds (* blends)", columns, rows)
+    console.say(choice.why)
+
+
+def _show_forecast(outlook: Forecast) -> None:
+    rows = [
+        [
+            f"{name} *" if name == outlook.best else name,
+            f"{one.public.value:.4f} ({one.public.low:.4f}-{one.public.high:.4f})",
+            f"{one.private.value:.4f} ({one.private.low:.4f}-{one.private.high:.4f})",
+            "-" if name == outlook.best else f"{one.chance:.0%}",
+            f"{one.likeness:.3f}",
+        ]
+        for name, one in outlook.outlooks.items()
+    ]
+    columns = ["candidate", "public AUC (90 %)", "private AUC (90 %)", "beats * on private", "rank correlation with *"]
+    public, private = outlook.board.public_rows, outlook.board.private_rows
+    console.table(f"the board: {public:,} public, {private:,} private images, if of the kinds seen", columns, rows)
+    for sentence in sentences(outlook):
+        console.say(sentence)
 
 
 def _number(value: float, form: str = "{:.4f}") -> str:
@@ -56,7 +108,7 @@ def _number(value: float, form: str = "{:.4f}") -> str:
 
 def _page(desk: Desk, result: BlendResult, done: Published) -> None:
     from ffdi.report import blend as report
-    from ffdi.report import page
+    from ffdi.report import estimates, outlook, page, views
     from ffdi.report.provenance import provenance
 
     digests = {
@@ -72,6 +124,7 @@ def _page(desk: Desk, result: BlendResult, done: Published) -> None:
         submission,
         _folder_with_images(desk.images, result),
         provenance("ffdi blend", digests),
+        (estimates.section(result.choice), *outlook.sections(result.outlook), *views.sections(result.views)),
     )
     path = desk.places.report("blend")
     page.write(path, shown)

@@ -31,6 +31,7 @@ class Desk:
     competition: Competition
     images: Path  # the competition folder
     places: Places
+    own_data: bool  # the folder is the recipe's, not one given instead
 
 
 def open_desk(recipe: Path, data: Path | None, work: Path, submissions: Path) -> Desk:
@@ -43,7 +44,7 @@ def open_desk(recipe: Path, data: Path | None, work: Path, submissions: Path) ->
             f"The competition folder {images} does not exist; name it with --data FOLDER (DATA=… for make)."
         )
     name = images.resolve().name or "root"
-    return Desk(recipe, spec, competition, images, Places(work / competition.name / name, submissions))
+    return Desk(recipe, spec, competition, images, Places(work / competition.name / name, submissions), data is None)
 
 
 def _folder(path: Path, recipe: Recipe) -> Path:

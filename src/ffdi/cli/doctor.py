@@ -42,6 +42,8 @@ def run(path: Path, data: Path | None, work: Path, submissions: Path) -> None:
     counts = params.count(recipe)
     rows = _rows(recipe, competition, path, data, work, submissions)
     device = torch.device(launch.devices()[0])
+    if device.type == "cpu":
+        torch.set_num_threads(1)  # as a fold will have
     probes = {}
     for member in recipe.member:
         console.say(f"measuring one step of {member.name} …")
@@ -107,7 +109,7 @@ def _cost(recipe: Recipe, counts: dict[str, int], rows: dict[str, int], probes: 
         lines.append([member.name, f"{1 / probes[member.name].train_seconds:.1f}", _duration(time), _size(size)])
         seconds, space = seconds + time, space + size
     lines.append(["all", "", _duration(seconds / devices), _size(space)])
-    title = f"cost of {recipe.name} here: {rows}, {recipe.folds.k} folds, {devices} device(s); one step was measured"
+    title = f"cost of {recipe.name} here ({devices} at a time, {recipe.folds.k} folds; one step was timed, no reading)"
     console.table(title, ["member", "train images/s", "time", "disk"], lines)
     free = shutil.disk_usage(_existing(work)).free
     if space > free:

@@ -1,12 +1,17 @@
 """`ffdi folds`: groups of near-duplicates, dealt into folds."""
 
+import os
+
 import numpy as np
 import pandas as pd
 
 from ffdi.base import console, seal
 from ffdi.cli.desk import Desk
-from ffdi.data import folds, manifest
+from ffdi.data import cache, folds, manifest
 from ffdi.data.audit import shortcuts
+
+CORES = os.cpu_count() or 1
+MOST_EMBEDDED = 50_000  # neighbours are found by comparing all with all
 
 
 def run(desk: Desk) -> None:
@@ -24,6 +29,8 @@ def run(desk: Desk) -> None:
     shown = report.page(rows, made, shortcuts(usable), desk.images, provenance("ffdi folds", inputs))
     page.write(desk.places.report("folds"), shown)
     console.say(f"page: {desk.places.report('folds')}")
+    if desk.recipe.data.cache == "decoded":
+        cache.prepare(usable, desk.images, desk.places.cache, CORES)
 
 
 def _counts(made: pd.DataFrame, rows: pd.DataFrame) -> list[list[object]]:
@@ -41,4 +48,7 @@ def _embeddings(desk: Desk, rows: pd.DataFrame) -> np.ndarray | None:
     from ffdi.infer.embed import embed
 
     usable = manifest.select(rows, fit)
-    return embed(spec.embedding, usable, desk.images, desk.recipe.data.workers)
+    if len(usable) > MOST_EMBEDDED:
+        console.warn(f"folds.embedding is for {MOST_EMBEDDED:,} images; {len(usable):,} are grouped by hashes alone.")
+        return None
+    return embed(spec.embedding, usable, desk.images, CORES - 1)

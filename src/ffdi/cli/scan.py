@@ -1,5 +1,7 @@
 """`ffdi scan`: every row and every file accounted for."""
 
+import os
+
 import pandas as pd
 
 from ffdi.base import console, seal
@@ -12,7 +14,7 @@ from ffdi.data.scan import scan
 
 def run(desk: Desk) -> None:
     with Stop() as stop:
-        rows = scan(desk.competition, desk.images, desk.places, desk.recipe.data.workers, stop)
+        rows = scan(desk.competition, desk.images, desk.places, os.cpu_count() or 1, stop)
     _show(rows)
     path, made = desk.places.report("scan"), seal.digest(desk.places.manifest)
     if not path.exists() or made not in path.read_text():

@@ -24,8 +24,6 @@ def run(recipe: Path, data: Path | None, work: Path, submissions: Path, until: s
     desk = open_desk(recipe, data, work, submissions)
     jobs = plan_jobs(desk)
     _check_weights(jobs)
-    if desk.recipe.data.cache == "decoded":
-        _decode_once(desk)
     launch.train(jobs, launch.devices(), deadline)
     if world.is_first():
         _show(desk, jobs)
@@ -80,15 +78,6 @@ def _check_weights(jobs: list[Job]) -> None:
 
     for member in {job.member.name: job.member for job in jobs if not outcome.is_trained(job)}.values():
         resolve(member, Path("weights"))
-
-
-def _decode_once(desk: Desk) -> None:
-    import os
-
-    from ffdi.data import cache, manifest
-
-    rows = manifest.select(manifest.read(desk.places), desk.recipe.data.fit)
-    cache.prepare(rows, desk.images, desk.places.cache, os.cpu_count() or 1)
 
 
 def _dry_run(path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
 from ffdi.data import manifest as manifests
 from ffdi.spec.competition import Competition
@@ -75,6 +76,9 @@ def plan(
     """Every (member, fold) of the recipe, in the recipe's order."""
     fit = folds.merge(manifest[COLUMNS], on=["id", "split"], how="left", validate="one_to_one")
     fit = fit.sort_values(["split", "id"], ignore_index=True)
+    twice = fit["id"][fit["id"].duplicated()]
+    if len(twice):
+        raise UserError(f"{twice.iloc[0]} stands in several of {', '.join(recipe.data.fit)}; fit only one of them.")
     fit_digest = manifests.digest(fit)
     val, test = (_held(manifest, name, recipe.data.fit) for name in ("val", "test"))
     seen: list[int | str] = [*range(recipe.folds.k), "all"]

@@ -1,6 +1,6 @@
 """The page of a blend: which submission to send, and what it is worth."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ def page(
     submission: Mapping[str, str] | None = None,
     folder: Path | None = None,
     provenance: Mapping[str, str] | None = None,
+    more: Sequence[Section] = (),
 ) -> Page:
     """The page of one blend.
 
@@ -33,12 +34,14 @@ def page(
     rows), and of weight, mean, sd, val_auc and tpr_* what there is.
     `folds`: name, fold, auc. `scores`: id, target, the OOF score of every row of `members` that has an AUC under its
     name, and relpath where `folder` is given. `submission`: 'file' (the path to send) and other lines to show.
+    `more`: sections that stand after the ranking.
     """
     measured = members[members["auc"].notna()]
     team = measured[measured["name"] != BLEND].sort_values("auc", ascending=False)
     gain = _gain(team, scores) if len(team) and BLEND in scores.columns else None
     sections = (
         Section("Blend and members", (*_ranking(measured, scores), _summary(members))),
+        *more,
         Section("How members differ", _differences(team, folds, scores)),
         Section("Scores", _histogram(scores)),
         Section("Worst errors of the blend", _errors(scores, folder)),

@@ -27,6 +27,24 @@ class Interval:
     se: float
 
 
+@dataclass(frozen=True)
+class Placements:
+    """An AUC, and what each row does for it: the share of reals below each fake, of fakes above each real."""
+
+    value: float
+    fakes_P: NDArray[np.float64]
+    reals_R: NDArray[np.float64]
+
+    def __sub__(self, other: "Placements") -> "Placements":
+        """Of the difference of two AUCs on the same rows; their covariance is in it."""
+        return Placements(self.value - other.value, self.fakes_P - other.fakes_P, self.reals_R - other.reals_R)
+
+    def se(self, fakes: int | None = None, reals: int | None = None) -> float:
+        """Standard error on these rows, or on so many others of the same kind."""
+        var_fakes, var_reals = np.var(self.fakes_P, ddof=1), np.var(self.reals_R, ddof=1)
+        return math.sqrt(var_fakes / (fakes or len(self.fakes_P)) + var_reals / (reals or len(self.reals_R)))
+
+
 def delong(target: ArrayLike, score: ArrayLike, level: float = 0.95) -> Interval:
     """AUC with an interval that is symmetric on the logit scale and so stays inside [0, 1] (Pepe, 2003).
 
@@ -34,12 +52,20 @@ def delong(target: ArrayLike, score: ArrayLike, level: float = 0.95) -> Interval
     min(P, R) disjoint pairs that all came out one way, (1 - level) / 2 to the power 1 / min(P, R).
     Raises UserError with fewer than two rows of a class.
     """
-    value = auc(target, score)
-    fakes_P, reals_R = _placements(target, score)
-    se = math.sqrt(np.var(fakes_P, ddof=1) / len(fakes_P) + np.var(reals_R, ddof=1) / len(reals_R))
+    return around(placements(target, score), level)
+
+
+def around(placed: Placements, level: float = 0.95) -> Interval:
+    """The interval of `delong` from placements that are known already."""
+    value, se = placed.value, placed.se()
     if value in (0.0, 1.0):
-        reach = tail(level) ** (1 / min(len(fakes_P), len(reals_R)))
+        reach = tail(level) ** (1 / min(len(placed.fakes_P), len(placed.reals_R)))
         return Interval(value, reach if value else 0.0, 1.0 if value else 1 - reach, se)
+    return on_logits(value, se, level)
+
+
+def on_logits(value: float, se: float, level: float) -> Interval:
+    """Symmetric around `value`, inside (0, 1), on the logit scale."""
     logit = math.log(value / (1 - value))
     half = quantile(level) * se / (value * (1 - value))
     return Interval(value, _sigmoid(logit - half), _sigmoid(logit + half), se)
@@ -50,9 +76,12 @@ def delong_paired(target: ArrayLike, a: ArrayLike, b: ArrayLike, level: float = 
 
     The covariance of the two scores is used, so two nearly equal scores have a narrow interval.
     """
-    fakes_P, reals_R = (one - two for one, two in zip(_placements(target, a), _placements(target, b), strict=True))
-    value = auc(target, a) - auc(target, b)
-    se = math.sqrt(np.var(fakes_P, ddof=1) / len(fakes_P) + np.var(reals_R, ddof=1) / len(reals_R))
+    return apart(placements(target, a) - placements(target, b), level)
+
+
+def apart(difference: Placements, level: float = 0.95) -> Interval:
+    """The interval of `delong_paired` from a difference of placements."""
+    value, se = difference.value, difference.se()
     half = quantile(level) * se
     return Interval(value, max(value - half, -1.0), min(value + half, 1.0), se)
 
@@ -69,8 +98,11 @@ def tail(level: float) -> float:
     return (1 - level) / 2
 
 
-def _placements(target: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For each fake the share of reals below it, for each real the share of fakes above it; ties count one half."""
+def placements(target: ArrayLike, score: ArrayLike) -> Placements:
+    """For each fake the share of reals below it, for each real the share of fakes above it; ties count one half.
+
+    Raises UserError with fewer than two rows of a class.
+    """
     is_fake_N = classes(target, score)
     score_N = finite(score)
     fakes_P, reals_R = score_N[is_fake_N], score_N[~is_fake_N]
@@ -80,7 +112,7 @@ def _placements(target: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.float64
     rank_N = midrank(score_N)
     below_P = (rank_N[is_fake_N] - midrank(fakes_P)) / len(reals_R)
     above_R = 1 - (rank_N[~is_fake_N] - midrank(reals_R)) / len(fakes_P)
-    return below_P, above_R
+    return Placements(auc(target, score), below_P, above_R)
 
 
 def _sigmoid(x: float) -> float:

@@ -27,6 +27,22 @@ class Split(Frozen):
         return value
 
 
+class Board(Frozen):
+    """How many images the leaderboard scores, and how many of them are fake."""
+
+    public_rows: int = Field(gt=0)
+    private_rows: int = Field(gt=0)
+    fake_share: float = Field(gt=0, lt=1)
+    private_in_test: bool = True  # False: the test table holds the public images alone, the private ones stay hidden
+
+    def scaled(self, test_rows: int) -> "Board":
+        """For a folder with fewer test images, such as a sample of the contest: both boards shrink alike."""
+        whole = self.public_rows + (self.private_rows if self.private_in_test else 0)
+        share = min(1.0, test_rows / whole)
+        rows = {name: max(1, round(getattr(self, name) * share)) for name in ("public_rows", "private_rows")}
+        return self.model_copy(update=rows)
+
+
 class Competition(Frozen):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str
@@ -37,6 +53,7 @@ class Competition(Frozen):
     metric: Literal["auc"] = "auc"
     submissions_per_day: int = Field(gt=0)
     max_params: int | None = None  # of all members together
+    board: Board | None = None  # None: no forecast of it
     train: Split
     val: Split | None = None
     test: Split

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ffdi.base.errors import UserError
 from ffdi.spec.augment import Augment
-from ffdi.spec.competition import Frozen
+from ffdi.spec.competition import Board, Frozen
 from ffdi.spec.views import parse
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -19,7 +19,7 @@ class Data(Frozen):
     folder: str = ""  # empty: the sample inside the package
     fit: tuple[Literal["train", "val"], ...] = ("train",)  # splits that are folded and trained on
     cache: Literal["none", "decoded"] = "none"
-    workers: int = Field(default=2, ge=0, le=64)
+    workers: int | None = Field(default=None, ge=0, le=64)  # loader processes a fold; None: what the cores allow
 
 
 class Folds(Frozen):
@@ -94,8 +94,13 @@ class Member(Frozen):
 
 
 class Blend(Frozen):
-    method: Literal["rank_mean"] = "rank_mean"
-    weights: dict[str, float] = {}  # by member; empty: equal
+    """`auto`: the simplest method that no other beats beyond noise on held-out rows."""
+
+    method: Literal[
+        "auto", "rank_mean", "logit_mean", "probability_mean", "power_mean", "best_single", "weighted_rank_mean",
+        "stack", "hill_climb", "greedy",
+    ] = "auto"  # fmt: skip
+    weights: dict[str, float] = {}  # by member; empty: as the method finds them
 
     @field_validator("weights")
     @classmethod
@@ -109,6 +114,7 @@ class Recipe(Frozen):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)
     competition: str = "multi-ffdi-phase2"
     max_params: int | None = Field(default=None, gt=0)  # None: the competition's limit
+    board: Board | None = None  # None: the competition's
     data: Data = Data()
     folds: Folds = Folds()
     member: tuple[Member, ...] = Field(min_length=1)

@@ -7,7 +7,7 @@ from ffdi.base import atomic, console, lock
 from ffdi.base.errors import Paused
 from ffdi.base.stop import Stop
 from ffdi.data.job import Job
-from ffdi.train import outcome
+from ffdi.train import outcome, state
 from ffdi.train.run import Run
 from ffdi.train.step import update
 from ffdi.train.world import World
@@ -28,6 +28,8 @@ def fit(job: Job, world: World, stop: Stop, save_seconds: float = SAVE_SECONDS, 
             atomic.sweep(job.folder)
         if not outcome.is_trained(job):
             _train(job, world, stop, save_seconds, save_steps)
+        if world.writes:
+            state.drop(job.folder / "state")
         outcome.finish(job, world, stop)
 
 
@@ -46,11 +48,13 @@ def _train(job: Job, world: World, stop: Stop, save_seconds: float, save_steps: 
             # -----------------------------------------------------------------------------------------------
             done = step + 1
             meter.advance(run.batch_size)
-            run.log(done, loss, stop)
+            run.log(done, loss)
             stopping = world.any(stop.requested)
             due = done % save_steps == 0 if save_steps else time.monotonic() - saved >= save_seconds
-            if world.any(due) or stopping or done == run.steps:
+            if world.any(due) or stopping or run.ends_epoch(done):
                 saved = run.save(done, stop)
             if stopping and done < run.steps:
                 raise Paused(f"{job.label} stopped ({stop.reason}) after step {done} of {run.steps}; all is saved.")
+            if run.ends_epoch(done) and done < run.steps:
+                run.evaluate(done, stop)
     run.close()

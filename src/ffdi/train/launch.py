@@ -6,6 +6,8 @@ there is no queue to lose, a process that dies gives its fold back at once, and 
 
 import os
 import signal
+from contextlib import suppress
+from dataclasses import replace
 
 import joblib
 import psutil
@@ -19,6 +21,8 @@ from ffdi.train import outcome, world
 from ffdi.train.fit import fit
 from ffdi.train.world import World
 
+MOST_WORKERS = 8  # more feed no GPU faster with 200-500 us of CPU an image
+
 
 def devices() -> list[str]:
     """One name a GPU, or one a CPU core: folds side by side with one thread each.
@@ -31,36 +35,48 @@ def devices() -> list[str]:
 
 
 def train(jobs: list[Job], on: list[str], deadline: float | None) -> None:
-    """Finish every job. Raises Paused when a deadline or signal came first (all is saved)."""
+    """Finish every job. Raises Paused when a deadline or signal came first (all is saved), LockedError if another
+    process still works on one of them."""
     if world.launched_by_torchrun():
         with world.joined() as together, Stop(deadline) as stop:
+            _prepare(together.device)
             for job in jobs:
                 fit(job, together, stop)
         return
-    left = [job for job in jobs if not outcome.is_done(job)]
+    left = [job for job in _with_workers(jobs, on) if not outcome.is_done(job)]
     if min(len(on), len(left)) > 1:
         _train_in_parallel(left, on[: len(left)], deadline)
     else:
         with Stop(deadline) as stop:
             _walk(left, on[0], stop)
+    held = [job.label for job in left if not outcome.is_done(job)]
+    if held:
+        raise LockedError(f"Another process is at work on {', '.join(held)}; wait for it and run this again.")
+
+
+def _with_workers(jobs: list[Job], on: list[str]) -> list[Job]:
+    """Loader processes where the recipe leaves their number open: what the cores allow. They change no result."""
+    cores = len(os.sched_getaffinity(0)) // len(on)
+    fair = min(cores, MOST_WORKERS) if on[0] != "cpu" else min(cores - 1, MOST_WORKERS)
+    wish = [job.data if job.data.workers is not None else job.data.model_copy(update={"workers": fair}) for job in jobs]
+    return [replace(job, data=data) for job, data in zip(jobs, wish, strict=True)]
 
 
 def _train_in_parallel(jobs: list[Job], on: list[str], deadline: float | None) -> None:
-    threads = max(len(os.sched_getaffinity(0)) // len(on), 1)
     with Stop(deadline, on_signal=_pass_on):
         parallel = joblib.Parallel(n_jobs=len(on), backend="loky")
-        results = parallel(joblib.delayed(_worker)(jobs, device, deadline, threads) for device in on)
+        results = parallel(joblib.delayed(_worker)(jobs, device, deadline) for device in on)
     for error in results:
         if error is not None:
             raise error
 
 
-def _worker(jobs: list[Job], device: str, deadline: float | None, threads: int) -> FfdiError | None:
+def _worker(jobs: list[Job], device: str, deadline: float | None) -> FfdiError | None:
     """In its own process. Returns the error, so that the other devices' folds are not torn down by it."""
     console.one_of_several()
-    torch.set_num_threads(threads)
+    stop = Stop(deadline, with_parent=True)
     try:
-        with Stop(deadline, with_parent=True) as stop:
+        with stop:
             _walk(jobs, device, stop)
     except FfdiError as error:
         if stop.reason == ORPHANED:
@@ -70,24 +86,27 @@ def _worker(jobs: list[Job], device: str, deadline: float | None, threads: int) 
 
 
 def _walk(jobs: list[Job], device: str, stop: Stop) -> None:
+    """Every job that nobody else holds."""
     here = World(torch.device(device))
-    if here.device.type == "cuda":
-        torch.cuda.set_device(here.device)
-        torch.backends.cudnn.deterministic = True  # a resumed run must repeat the uninterrupted one
-    held_elsewhere = []
+    _prepare(here.device)
     for job in jobs:
         if stop.requested:
             raise Paused(f"Stopped ({stop.reason}) before {job.label}; all is saved, run the same command to go on.")
-        try:
+        with suppress(LockedError):
             fit(job, here, stop)
-        except LockedError as error:
-            held_elsewhere.append(error)
-    if held_elsewhere and len(held_elsewhere) == len(jobs):
-        raise held_elsewhere[0]
+
+
+def _prepare(device: torch.device) -> None:
+    """A resumed run must repeat the uninterrupted one: so nothing here depends on how many folds are left."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.backends.cudnn.deterministic = True
+    else:
+        torch.set_num_threads(1)  # sums of two threads are not those of one
 
 
 def _pass_on(number: int) -> None:
-    """Loky's children do not get the signals of their parent."""
+    """Loky's children do not get the signals of their parent; their own children, the loaders, must not get them."""
     if number == signal.SIGTERM:
-        for child in psutil.Process().children(recursive=True):
+        for child in psutil.Process().children():
             child.send_signal(signal.SIGTERM)

@@ -21,12 +21,17 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def with_micro_batches(
-    attempt: Callable[[int], Result], micro_batches: int, batch_size: int, undo: Callable[[], None]
+    attempt: Callable[[int], Result],
+    micro_batches: int,
+    batch_size: int,
+    undo: Callable[[], None],
+    may_split: bool = True,
 ) -> tuple[Result, int]:
     """`attempt(parts)` until it fits, doubling the parts; returns its result and the parts that fitted.
 
     `undo` takes back what a failed attempt left (gradients, BatchNorm buffers). Raises UserError when single
-    images, or `MAX_DOUBLINGS` doublings, are still too much.
+    images, or `MAX_DOUBLINGS` doublings, are still too much, or when it may not split: processes that train together
+    must stay at the same part.
     """
     for doubling in range(MAX_DOUBLINGS + 1):
         parts = min(micro_batches * 2**doubling, batch_size)
@@ -37,6 +42,8 @@ def with_micro_batches(
                 raise
         # Outside the except block: inside it the exception would keep the frame's tensors alive (pytorch #18853).
         undo()
+        if not may_split:
+            raise UserError(f"Out of memory with {parts} micro-batches; set micro_batches = {2 * parts} in the recipe.")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if parts == batch_size:

@@ -4,6 +4,8 @@ Training and predicting have separate identities: other views, or a test set tha
 weights that stand, without training again.
 """
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,18 +13,18 @@ import pandas as pd
 import torch
 
 from ffdi.base import seal
-from ffdi.base.errors import CorruptError
+from ffdi.base.errors import CorruptError, UserError
 from ffdi.base.stop import Stop
 from ffdi.data.job import Job
-from ffdi.infer.predict import predict
 from ffdi.model import precision
-from ffdi.model.build import build, data_config
-from ffdi.model.weights import load_weights
+from ffdi.model.build import build
+from ffdi.model.weights import check_golden, load_weights
 from ffdi.score.auc import auc
-from ffdi.train import environment, loss
+from ffdi.train import environment, loss, predictions
 from ffdi.train.world import World
 
 WEIGHTS = "weights.safetensors"
+GOLDEN_TOLERANCE = 1e-2  # in logits: other GPUs round otherwise; another timm or normalisation moves far more
 
 
 def is_trained(job: Job) -> bool:
@@ -36,13 +38,30 @@ def is_trained(job: Job) -> bool:
 
 
 def is_done(job: Job) -> bool:
-    """Whether `done.json` stands and every table in it is what the recipe asks for now."""
+    """Whether `done.json` stands, lists what the recipe asks for now, and its files are there (blend checks bytes)."""
     path = job.folder / "done.json"
     if not path.exists():
         return False
     done = seal.read_json(path)
     _refuse_other_run(path, done, job)
-    return done["asked"] == job.asked
+    return done["asked"] == job.asked and all((job.folder / name).exists() for name in done["files"])
+
+
+def agree_on_start(job: Job, start: dict[str, Any], world: World) -> None:
+    """Folds of one member start from the same weights. Raises UserError if a sibling started from others.
+
+    The recipe says where weights come from, not which bytes they are; those are kept here.
+    """
+    path = job.folder.parent / "start.json"
+    if not path.exists() and world.writes:
+        seal.write_json(path, start)
+    world.barrier()
+    first = seal.read_json(path)
+    if first != start:
+        raise UserError(
+            f"{job.label} would start from other weights (sha256 {start['sha256'][:12] or 'none'}) than its sibling "
+            f"folds ({first['sha256'][:12] or 'none'}); put those back, or delete {job.folder.parent}."
+        )
 
 
 def finish(job: Job, world: World, stop: Stop) -> None:
@@ -50,83 +69,43 @@ def finish(job: Job, world: World, stop: Stop) -> None:
     model = build(job.member, pretrained=False)
     load_weights(job.folder / WEIGHTS, model)
     model = precision.place(model, world.device, precision.wants_channels_last(model, job.member.channels_last))
-    frames = {
-        name: predictions(
-            job, model, getattr(job, name), job.size, job.member.views, f"{job.label} {name}", world, stop
-        )
-        for name in job.asked
-    }
+    check_golden(model, job.folder / WEIGHTS, GOLDEN_TOLERANCE)
     if world.writes:
-        _write(job, frames)
+        (job.folder / "done.json").unlink(missing_ok=True)  # it must not vouch for tables that are being replaced
+    world.barrier()
+    priors: dict[str, float] = {}
+    scores: dict[str, float] = {}
+    for name in job.asked:
+        frame = predictions.table(job, name, model, world, stop)
+        if name == "oof" or not priors:
+            priors = _medians(frame)
+        if name == "oof":
+            scores = _scores(job, frame)
+        if world.writes:
+            facts = {**job.identity, "member": job.member.name}
+            seal.write_table(job.folder / f"{name}.parquet", _impute(frame, priors), facts)
+    if world.writes:
+        _write_done(job, scores)
     world.barrier()
 
 
 def held_out(job: Job, model: torch.nn.Module, world: World, stop: Stop) -> dict[str, float]:
     """Loss and AUC of the fold's held-out rows, plain view: the curve people look at; nothing is chosen by it."""
-    size = job.member.image_size
-    frame = predictions(job, model, job.oof, size, ("identity",), f"{job.label} held out", world, stop)
-    return _scores(job, frame)
+    size, label = job.member.image_size, f"{job.label} held out"
+    return _scores(job, predictions.logits(job, model, job.oof, size, ("identity",), label, world, stop))
 
 
-def predictions(
-    job: Job,
-    model: torch.nn.Module,
-    rows: pd.DataFrame,
-    size: int,
-    views: tuple[str, ...],
-    label: str,
-    world: World,
-    stop: Stop,
-) -> pd.DataFrame:
-    """Logits of every row and view: id, view, logit (NaN where the image is unreadable), imputed.
-
-    Several processes take every n-th row each and add up what they have.
-    """
-    mine = rows.iloc[world.rank :: world.size].reset_index(drop=True)
-    frame = predict(
-        model,
-        mine,
-        job.images,
-        size=size,
-        views=views,
-        mean_std=data_config(model)[:2],
-        device=world.device,
-        batch_size=job.member.batch_size,
-        workers=job.data.workers,
-        amp=job.member.amp,
-        channels_last=precision.wants_channels_last(model, job.member.channels_last),
-        stop=stop,
-        label=label,
-    )
-    return frame if world.size == 1 else _gathered(frame, rows, world)
-
-
-def _gathered(mine: pd.DataFrame, rows: pd.DataFrame, world: World) -> pd.DataFrame:
-    """The table of all rows from each process's share; NaN (unreadable) stays NaN in the sum."""
-    views = mine["view"].unique()
-    logits_RV = torch.zeros(len(rows), len(views))
-    logits_RV[world.rank :: world.size] = torch.from_numpy(mine.logit.to_numpy().reshape(-1, len(views)))
-    logits = world.sum(logits_RV).cpu().numpy().reshape(-1)
-    ids, names = np.repeat(rows.id.to_numpy(), len(views)), np.tile(views, len(rows))
-    return pd.DataFrame({"id": ids, "view": names, "logit": logits, "imputed": np.isnan(logits)})
-
-
-def _write(job: Job, frames: dict[str, pd.DataFrame]) -> None:
-    priors = _priors(frames.get("oof", frames.get("test")))
-    for name, frame in frames.items():
-        seal.write_table(
-            job.folder / f"{name}.parquet", _impute(frame, priors), {**job.identity, "member": job.member.name}
-        )
+def _write_done(job: Job, scores: dict[str, float]) -> None:
     environment.write(job.folder.parent, job.member)
-    files = {name: seal.digest(job.folder / name) for name in (WEIGHTS, *(f"{name}.parquet" for name in frames))}
-    done = {**job.identity, "spec8": job.spec[:8], "files": files, "asked": job.asked}
-    seal.write_json(job.folder / "done.json", {**done, "scores": _scores(job, frames.get("oof"))})
+    files = {name: seal.digest(job.folder / name) for name in (WEIGHTS, *(f"{name}.parquet" for name in job.asked))}
+    done = {**job.identity, "spec8": job.spec[:8], "files": files, "asked": job.asked, "scores": scores}
+    seal.write_json(job.folder / "done.json", done)
+    shutil.rmtree(predictions.parts_folder(job), ignore_errors=True)
 
 
-def _priors(frame: pd.DataFrame | None) -> dict[str, float]:
+def _medians(frame: pd.DataFrame) -> dict[str, float]:
     """The median logit of each view: what an unreadable image gets, so that it moves no rank."""
-    medians = {} if frame is None else frame.groupby("view").logit.median().to_dict()
-    return {str(view): float(logit) for view, logit in medians.items()}
+    return {str(view): float(logit) for view, logit in frame.groupby("view").logit.median().items()}
 
 
 def _impute(frame: pd.DataFrame, priors: dict[str, float]) -> pd.DataFrame:
@@ -134,10 +113,8 @@ def _impute(frame: pd.DataFrame, priors: dict[str, float]) -> pd.DataFrame:
     return frame.assign(logit=filled)
 
 
-def _scores(job: Job, frame: pd.DataFrame | None) -> dict[str, float]:
+def _scores(job: Job, frame: pd.DataFrame) -> dict[str, float]:
     """AUC and mean loss of the held-out rows (mean logit over views); empty where one class is missing."""
-    if frame is None:
-        return {}
     logits = frame[~frame.imputed].groupby("id").logit.mean()
     targets = job.oof.set_index("id").target.reindex(logits.index).to_numpy()
     if len(set(targets)) < 2:
@@ -146,7 +123,7 @@ def _scores(job: Job, frame: pd.DataFrame | None) -> dict[str, float]:
     return {"auc": auc(targets, logits.to_numpy()), "loss": float(losses_B.mean())}
 
 
-def _refuse_other_run(path: Any, facts: dict[str, Any], job: Job) -> None:
+def _refuse_other_run(path: Path, facts: dict[str, Any], job: Job) -> None:
     for name, wanted in job.identity.items():
         if facts.get(name) != wanted:
             raise CorruptError(

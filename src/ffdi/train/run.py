@@ -29,6 +29,7 @@ class Run:
         self.job, self.world = job, world
         built = prepare(member)
         self.start = {"from": built.source.kind, "sha256": built.source.sha256(), "adapted": list(built.adapted)}
+        outcome.agree_on_start(job, self.start, world)
         bare = built.model
         self.channels_last = precision.wants_channels_last(bare, member.channels_last)
         bare = precision.place(bare, world.device, self.channels_last)
@@ -71,7 +72,7 @@ class Run:
             [(row, epoch) for row in rows[world.rank :: world.size].tolist()]
             for epoch, rows in self.order.batches(begin, self.steps)
         )
-        yield from enumerate(loader(images, shares, self.job.data.workers, pin=world.device.type == "cuda"), begin)
+        yield from enumerate(loader(images, shares, job.data.workers or 0, pin=world.device.type == "cuda"), begin)
 
     def ids(self, batch: Batch) -> list[str]:
         return list(self._names[batch.rows_B.numpy()])
@@ -88,11 +89,13 @@ class Run:
         stop.reserve = max(stop.reserve, 2 * (now - begun))
         return now
 
-    def log(self, step: int, loss: float, stop: Stop) -> None:
-        """A line every few steps, and one with the held-out AUC at the end of an epoch (not the last: see outcome)."""
+    def ends_epoch(self, step: int) -> bool:
+        return step % self.order.steps_per_epoch == 0
+
+    def log(self, step: int, loss: float) -> None:
+        """A line every few steps and at the end of an epoch."""
         self._losses.append(loss)
-        epoch_ends = step % self.order.steps_per_epoch == 0
-        if step % LOG_STEPS and not epoch_ends:
+        if step % LOG_STEPS and not self.ends_epoch(step):
             return
         now = time.monotonic()
         self.journal.add(
@@ -104,19 +107,22 @@ class Run:
             images_per_second=len(self._losses) * self.batch_size / max(now - self._since, 1e-9),
         )
         self._losses.clear()
-        if epoch_ends and step < self.steps and len(self.job.oof) and not stop.requested:
-            scores = outcome.held_out(self.job, self.predictor, self.world, stop)
-            self.journal.add(step=step, epoch=step / self.order.steps_per_epoch, split="oof", **scores)
-            self.trainee.model.train()
+        self._since = now
+
+    def evaluate(self, step: int, stop: Stop) -> None:
+        """A line with the held-out AUC, for the curve; the last epoch is measured by the OOF table itself."""
+        if not len(self.job.oof):
+            return
+        scores = outcome.held_out(self.job, self.predictor, self.world, stop)
+        self.journal.add(step=step, epoch=step / self.order.steps_per_epoch, split="oof", **scores)
+        self.trainee.model.train()
         self._since = time.monotonic()
 
     def close(self) -> None:
-        """Seal the weights that predict; the states, four times their size, are needed no more."""
+        """Seal the weights that predict."""
         if self.world.writes:
             facts = {**self.job.identity, "start": self.start}
             save_weights(self.job.folder / outcome.WEIGHTS, self.predictor, self.job.member, facts)
-            for path in (self.job.folder / "state").glob("step-*.safetensors"):
-                path.unlink()
         self.world.barrier()
 
     def _batch_size(self, rows: int) -> int:

@@ -27,7 +27,7 @@ class State:
 
 
 def pack(trainee: Trainee, ema: torch.nn.Module | None, step: int, facts: dict[str, Any]) -> State:
-    """Copies of everything, under names such as `model/…`, `ema/…`, `exp_avg/…`."""
+    """Everything under names such as `model/…`, `ema/…`, `exp_avg/…`; on a CPU not copied, so save it at once."""
     tensors = {f"model/{name}": value for name, value in trainee.bare.state_dict().items()}
     if ema is not None:
         tensors |= {f"ema/{name}": value for name, value in ema.state_dict().items()}
@@ -65,6 +65,12 @@ def save(folder: Path, state: State) -> Path:
     for old in sorted(folder.glob("step-*.safetensors"))[:-KEPT]:
         old.unlink()
     return path
+
+
+def drop(folder: Path) -> None:
+    """A trained fold needs no state: it is four times the size of the weights."""
+    for path in folder.glob("step-*.safetensors"):
+        path.unlink()
 
 
 def newest(folder: Path, identity: dict[str, str]) -> State | None:

@@ -3,6 +3,7 @@
 B images of a batch, C logits.
 """
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -58,15 +59,14 @@ def update(trainee: Trainee, batch: Batch, ids: list[str], member: Member, step:
         return _backward(trainee, images_BCHW, targets_B, member, step, world, parts)
 
     losses_B, trainee.micro_batches = memory.with_micro_batches(
-        attempt, trainee.micro_batches, len(targets_B), trainee.undo
+        attempt, trainee.micro_batches, len(targets_B), trainee.undo, may_split=world.size == 1
     )
     _refuse_non_finite(losses_B, ids, step, world, "loss")
 
     trainee.scaler.unscale_(trainee.optimizer)
-    if member.clip_grad > 0:
-        norm = torch.nn.utils.clip_grad_norm_(trainee.bare.parameters(), member.clip_grad)
-        if not trainee.scaler.is_enabled():  # fp16 gradients may overflow: the scaler then skips the step
-            _refuse_non_finite(norm.expand(len(ids)), ids, step, world, "gradient")
+    norm = torch.nn.utils.clip_grad_norm_(trainee.bare.parameters(), member.clip_grad or math.inf)
+    if not trainee.scaler.is_enabled():  # fp16 gradients may overflow: the scaler then skips the step
+        _refuse_non_finite(norm.expand(len(ids)), ids, step, world, "gradient")
     trainee.scaler.step(trainee.optimizer)
     trainee.scaler.update()
     trainee.optimizer.zero_grad(set_to_none=True)
