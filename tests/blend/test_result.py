@@ -168,3 +168,12 @@ def test_a_board_in_the_recipe_wins(contest: Contest) -> None:
     contest.recipe = Recipe.model_validate(contest.recipe.model_dump() | {"board": board})
     found = contest.blend().card["forecast"]
     assert (found["board"]["public_rows"], found["board"]["private_rows"]) == (20, 30)
+
+
+def test_views_and_budget_are_told_where_there_is_something_to_tell(contest: Contest) -> None:
+    result = contest.blend()
+    assert [one.member for one in result.views] == ["one"]
+    assert result.budget is not None
+    assert [len(point.members) for point in result.budget.grown] == [1, 2]
+    single = contest.only("two").blend()
+    assert (single.views, single.budget) == ((), None)

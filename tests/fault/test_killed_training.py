@@ -69,7 +69,7 @@ def test_200_kills_of_the_samples_smallest_member_lose_nothing(tmp_path: Path) -
     kills, runs = 0, 0
     while kills < 200:
         killed = job(f"run{runs}")
-        kills += run_killed(lambda job=killed: fit(job, CPU, Stop(), save_steps=2), lasted / 4, 20, "sample", runs)
+        kills += run_killed(lambda job=killed: fit(job, CPU, Stop(), save_steps=2), lasted / 8, 50, "sample", runs)
         runs += 1
         assert artefacts(killed) == artefacts(whole)
         shutil.rmtree(tmp_path / f"run{runs - 1}")

@@ -215,7 +215,7 @@ def test_long_tables_are_predicted_in_parts_with_the_same_bytes(
     monkeypatch.setattr(predictions, "PART_BATCHES", 1)
     job = make_job(at="parts", batch_size=2)
     with pytest.raises(Paused, match="test"):
-        fit(job, CPU, StopAt(65))
+        fit(job, CPU, StopAt(50))
     assert len(list(predictions.parts_folder(job).iterdir())) > 1
     fit(job, CPU, Stop())
     assert artefacts(job) == artefacts(whole)

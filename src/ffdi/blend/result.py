@@ -11,6 +11,7 @@ from ffdi.base import seal
 from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
 from ffdi.blend.apply import BLEND, Blended, apply
+from ffdi.blend.budget import Budget, budget, parameters
 from ffdi.blend.card import card, tables
 from ffdi.blend.choice import Choice, decide
 from ffdi.blend.forecast import Forecast, forecast
@@ -32,7 +33,7 @@ class BlendResult:
     """`members` and `folds` are the tables of `card.tables`; `choice` says which method blends and why.
 
     `outlook`: what the board may show, None if no row was held out or its size is not known. `views`: what the views
-    of each member buy, of those that held rows out under more than one.
+    of each member buy, of those that held rows out under more than one. `budget`: how many members it takes.
 
     `submission`: id column and prediction column, float64 in [0, 1], in the order of the competition's own list.
     `reference`: mean logit by test id, with which a submission that is not turned round correlates.
@@ -44,6 +45,7 @@ class BlendResult:
     choice: Choice
     outlook: Forecast | None
     views: tuple[MemberViews, ...]
+    budget: Budget | None
     blended: Blended
     submission: pd.DataFrame
     reference: pd.Series
@@ -62,6 +64,7 @@ def blend(recipe: Recipe, competition: Competition, places: Places) -> BlendResu
     choice = decide(recipe.blend, team)
     blended = _honestly(apply(team, choice.method, recipe.blend.weights), choice)
     outlook = _outlook(recipe.board or competition.board, choice, blended)
+    limit = recipe.max_params or competition.max_params
     views = tuple(judge_views(viewed) for viewed in read_views(jobs))
     made = card(recipe, choice, outlook, team, blended, manifests.digest(manifest), seal.digest(fold_path))
     members, folds = tables(made)
@@ -73,6 +76,7 @@ def blend(recipe: Recipe, competition: Competition, places: Places) -> BlendResu
         choice=choice,
         outlook=outlook,
         views=views,
+        budget=None if choice.found is None else budget(team, parameters(jobs), limit),
         blended=blended,
         submission=_submission(blended, order, competition),
         reference=_reference(team),
@@ -93,7 +97,8 @@ def _outlook(board: Board | None, choice: Choice, blended: Blended) -> Forecast 
     target_N = blended.oof["target"].to_numpy(np.int8)
     scores = {choice.row: blended.oof[BLEND].to_numpy()}
     if choice.found is not None:
-        scores |= choice.found.scores
+        # Of the methods, the best single member stands there under its own name.
+        scores |= {name: score_N for name, score_N in choice.found.scores.items() if name != "best_single"}
         alone = {name: blended.oof[name].to_numpy() for name in blended.weights if name in blended.oof}
         best = sorted(alone, key=lambda name: -auc(target_N, alone[name]))[:ALONE]
         scores |= {f"{name} alone": alone[name] for name in best}

@@ -108,7 +108,7 @@ def _number(value: float, form: str = "{:.4f}") -> str:
 
 def _page(desk: Desk, result: BlendResult, done: Published) -> None:
     from ffdi.report import blend as report
-    from ffdi.report import estimates, outlook, page, views
+    from ffdi.report import budget, estimates, outlook, page, views
     from ffdi.report.provenance import provenance
 
     digests = {
@@ -124,7 +124,12 @@ def _page(desk: Desk, result: BlendResult, done: Published) -> None:
         submission,
         _folder_with_images(desk.images, result),
         provenance("ffdi blend", digests),
-        (estimates.section(result.choice), *outlook.sections(result.outlook), *views.sections(result.views)),
+        (
+            estimates.section(result.choice),
+            *outlook.sections(result.outlook),
+            *budget.sections(result.budget),
+            *views.sections(result.views),
+        ),
     )
     path = desk.places.report("blend")
     page.write(path, shown)

@@ -13,7 +13,12 @@ from ffdi.report.page import Section, Text
 from ffdi.report.table import Table, interval, table
 
 TITLE = "How to weigh the members"
-HEADINGS = {"in_sample": "in-sample AUC", "nested": "nested AUC", "gain": f"gain over {YARDSTICK}"}
+HEADINGS = {
+    "in_sample": "in-sample AUC",
+    "nested": "nested AUC",
+    "gain": f"gain over {YARDSTICK}",
+    "gain_interval": "95% interval",
+}
 
 
 def section(choice: Choice) -> Section:
@@ -73,7 +78,7 @@ def _table(frame: pd.DataFrame, row: str) -> Table:
     shown["95% interval"] = [interval(*pair) for pair in zip(frame["low"], frame["high"], strict=True)]
     shown["optimism"], shown["gain"] = frame["optimism"], frame["gain"]
     bounds = zip(frame["gain_low"], frame["gain_high"], strict=True)
-    shown["95% interval of the gain"] = [interval(*pair, "+.4f") for pair in bounds]
-    shown["blends"] = ["yes" if name == row else "" for name in frame["method"]]
+    shown["gain_interval"] = [interval(*pair, "+.4f") for pair in bounds]
+    shown["method"] = [f"{name} *" if name == row else name for name in frame["method"]]
     formats = {"in_sample": ".4f", "nested": ".4f", "optimism": "+.4f", "gain": "+.4f"}
-    return table(shown, "The honest table, simplest method first", "", formats, HEADINGS)
+    return table(shown, "The honest table, simplest method first", "* blends.", formats, HEADINGS)

@@ -77,9 +77,11 @@ def legend(axes: Axes, where: Literal["best", "lower right"] = "best", columns: 
 def legend_above(figure: Figure, axes: Axes) -> None:
     """In one line over the plot, as wide as the figure: for outlines and bars that leave no corner free."""
     handles, names = axes.get_legend_handles_labels()
+    crowded = len(names) > 2
     figure.legend(
-        handles, names, loc="upper left", ncols=max(1, len(names)), fontsize=TEXT - 1.5, labelcolor=INK, frameon=False,
-        handlelength=1.4, columnspacing=1.2, borderaxespad=0,
+        handles, names, loc="upper left", ncols=max(1, len(names)), fontsize=TEXT - (2.8 if crowded else 1.5),
+        labelcolor=INK, frameon=False, handlelength=1.0 if crowded else 1.4, columnspacing=0.7 if crowded else 1.2,
+        handletextpad=0.5, borderaxespad=0,
     )  # fmt: skip
     figure.set_layout_engine("tight", pad=PAD, rect=(0, 0, 1, 1 - 0.24 / figure.get_figheight()))
 
