@@ -36,7 +36,7 @@ train: folds    ## fine-tune every member on every fold, predict OOF, val and te
 predict: folds  ## predict again with trained weights (other views, a test set that came later)
 	$(FFDI) predict $(PLACES)
 
-blend: train    ## rank-average the members, score them, write the submission
+blend: train    ## blend the members, say what the blend is worth, write the submission
 	$(FFDI) blend $(PLACES)
 
 doctor: $(READY) ## this machine, its weights, and what the recipe will cost on it

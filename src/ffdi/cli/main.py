@@ -81,7 +81,7 @@ def blend(
     work: WorkOption = WORK,
     submissions: SubmissionsOption = SUBMISSIONS,
 ) -> None:
-    """Rank-average the members, say what the blend is worth, write the submission."""
+    """Blend the members, say what the blend is worth, write the submission."""
     from ffdi.cli import blend as verb
 
     verb.run(open_desk(recipe, data, work, submissions))
