@@ -28,7 +28,7 @@ from tests.bench.ratio import Ratio, interleave
 
 CPU = torch.device("cpu")
 MEMBER = Member(name="lite0", model="tf_efficientnet_lite0", image_size=112, batch_size=32, epochs=99, ema_decay=0.98)
-STEPS = 20  # a round
+STEPS = 8  # a round
 ROUNDS = 5
 
 
