@@ -241,7 +241,31 @@ def test_bad_folds_are_refused(target: list[int], group: list[int], fold: list[i
         check_folds(table)
 
 
-def test_an_old_scikit_learn_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sklearn.__version__", "1.7.2")
-    with pytest.raises(UserError, match=r"install 1\.8 or newer"):
-        make_folds(manifest_of(40, 0), SPEC, ["train"])
+def test_groups_come_to_the_splitter_as_scikit_learn_shuffles_them() -> None:
+    """By numbers of our own, since before 1.8 it gave shuffled groups the class counts of others; Kaggle has 1.6.1."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    from ffdi.data.folds import _shuffled, _state
+
+    draw = np.random.default_rng(3)
+    group, target = draw.integers(0, 60, 300), draw.integers(0, 2, 300)
+    theirs = StratifiedGroupKFold(5, shuffle=True, random_state=_state(7)).split(group, target, group)
+    ours = StratifiedGroupKFold(5).split(group, target, _shuffled(group, 7))
+    for (_, held), (_, own) in zip(theirs, ours, strict=True):
+        assert held.tolist() == own.tolist()
+
+
+def test_the_official_scheme_trains_on_train_and_holds_val_out(places: Places) -> None:
+    rows = pd.concat([manifest_of(40, 0), manifest_of(30, 0, seed=1, split="val")], ignore_index=True)
+    spec = SPEC.model_copy(update={"scheme": "official"})
+    made = folds.make(places, spec, rows, ["train", "val"])
+    assert made.groupby("split")["fold"].unique().map(list).to_dict() == {"train": [-1], "val": [0]}
+    assert list(spec.held_out) == [0]
+    with pytest.raises(UserError, match=r"needs originals and fakes in val; say data\.fit"):
+        make_folds(rows, spec, ["train"])
+
+
+def test_an_unused_setting_keeps_the_table(places: Places) -> None:
+    rows = manifest_of(60, 0)
+    folds.make(places, SPEC, rows, ["train"])
+    assert folds.is_current(places, SPEC.model_copy(update={"clusters": 7}), rows, ["train"])

@@ -109,7 +109,8 @@ def _cost(recipe: Recipe, counts: dict[str, int], rows: dict[str, int], probes: 
         lines.append([member.name, f"{1 / probes[member.name].train_seconds:.1f}", _duration(time), _size(size)])
         seconds, space = seconds + time, space + size
     lines.append(["all", "", _duration(seconds / devices), _size(space)])
-    title = f"cost of {recipe.name} here ({devices} at a time, {recipe.folds.k} folds; one step was timed, no reading)"
+    folds = len(recipe.folds.held_out)
+    title = f"cost of {recipe.name} here ({devices} at a time, {folds} folds; one step was timed, no reading)"
     console.table(title, ["member", "train images/s", "time", "disk"], lines)
     free = shutil.disk_usage(_existing(work)).free
     if space > free:
@@ -122,8 +123,8 @@ def _member_cost(recipe: Recipe, member: Member, params: int, rows: dict[str, in
     """(seconds, bytes at the peak): training on k-1 of k parts, all views' predictions, weights and two states."""
     fit = sum(rows.get(name, 0) for name in recipe.data.fit)
     held = sum(count for name, count in rows.items() if name not in recipe.data.fit)
-    folds = recipe.folds.k if member.fold == "k" else 1
-    seen = fit * (recipe.folds.k - 1) * member.epochs if member.fold == "k" else fit * member.epochs
+    folds = len(recipe.folds.held_out) if member.fold == "k" else 1
+    seen = fit * max(folds - 1, 1) * member.epochs
     predicted = fit + held * folds  # OOF once; val and test by every fold
     views = len(member.views)
     seconds = seen * found.train_seconds + predicted * views * found.predict_seconds

@@ -11,7 +11,6 @@ from ffdi.data import cache, folds, manifest
 from ffdi.data.audit import shortcuts
 
 CORES = os.cpu_count() or 1
-MOST_EMBEDDED = 50_000  # neighbours are found by comparing all with all
 
 
 def run(desk: Desk) -> None:
@@ -22,7 +21,7 @@ def run(desk: Desk) -> None:
     rows = manifest.read(desk.places)
     spec, fit = desk.recipe.folds, desk.recipe.data.fit
     made = folds.make(desk.places, spec, rows, fit, _embeddings(desk, rows))
-    console.table(f"{spec.k} folds, scheme {spec.scheme}", ["fold", "images", "fake", "groups"], _counts(made, rows))
+    console.table(f"folds, scheme {spec.scheme}", ["fold", "images", "fake", "groups"], _counts(made, rows))
     usable = manifest.select(rows, fit)
     path = desk.places.folds(spec.scheme)
     inputs = {"manifest": seal.digest(desk.places.manifest), "folds": seal.digest(path)}
@@ -48,7 +47,8 @@ def _embeddings(desk: Desk, rows: pd.DataFrame) -> np.ndarray | None:
     from ffdi.infer.embed import embed
 
     usable = manifest.select(rows, fit)
-    if len(usable) > MOST_EMBEDDED:
-        console.warn(f"folds.embedding is for {MOST_EMBEDDED:,} images; {len(usable):,} are grouped by hashes alone.")
-        return None
+    if len(usable) > folds.MOST_COMPARED:
+        console.warn(f"More than {folds.MOST_COMPARED:,} images: {len(usable):,} are grouped by hashes alone.")
+        if spec.scheme != "cluster":
+            return None
     return embed(spec.embedding, usable, desk.images, CORES - 1)

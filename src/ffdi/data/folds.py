@@ -1,7 +1,8 @@
 """Folds: which images a model never saw when it is judged on them.
 
-Scheme "group" keeps near-duplicates together and the classes alike (scikit-learn's StratifiedGroupKFold). Scheme
-"random" only keeps the classes alike; it leaks, and exists to show how much.
+Scheme "group" keeps near-duplicates together and the classes alike (scikit-learn's StratifiedGroupKFold). "cluster"
+besides leaves clusters of fakes out whole, as unseen forgeries would be. "official" trains on the contest's train and
+holds its val out. "random" only keeps the classes alike; it leaks, and exists to show how much.
 
 The table depends on the ids, labels and hashes, not on the order of the rows.
 Shapes: N rows, G groups, K folds, 2 classes.
@@ -12,18 +13,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import sklearn
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from ffdi.base import keys, seal
 from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
 from ffdi.data import manifest as manifests
+from ffdi.data.clusters import cluster, deal_clusters
 from ffdi.data.groups import groups
 from ffdi.spec.recipe import Folds
 
 UNEVEN = 0.02  # the fake share of a fold may differ this much from the whole, or as much as one group makes out
-OLDEST_SKLEARN = (1, 8)  # before, shuffled grouped folds were off by up to 14 points of class share (sklearn #32540)
+MOST_COMPARED = 50_000  # rows whose embeddings are compared, all with all, to find near-duplicates
+TRAINED_ONLY = -1  # the fold of rows that no fold holds out
 
 
 def make(
@@ -69,21 +71,42 @@ def make_folds(
 ) -> pd.DataFrame:
     """Group and fold of every usable row of the `fit` splits: id, split, group int64, fold int16.
 
-    `embeddings`: float [N, D] in the order of `manifest.select(manifest, fit)`. Raises UserError if there are fewer
-    images of a class, or fewer groups, than folds, or if near-duplicates chain through the data.
+    With the scheme "cluster" also cluster int16, -1 in groups without fakes. `embeddings`: float [N, D] in the order
+    of `manifest.select(manifest, fit)`. Raises UserError if there are fewer images of a class, fewer groups or fewer
+    clusters than folds, if near-duplicates chain through the data, or if the scheme lacks what it needs.
     """
-    _check_sklearn()
     rows = manifests.select(manifest, fit)
+    compared = embeddings if len(rows) <= MOST_COMPARED else None
     table = rows[["id", "split", "target"]].assign(
-        group=groups(rows, spec.distance, spec.confirm, embeddings, spec.cosine)
+        group=groups(rows, spec.distance, spec.confirm, compared, spec.cosine)
     )
-    table = table.sort_values(["split", "id"], ignore_index=True)
+    table = table.sort_values(["split", "id"])
+    if embeddings is not None:
+        embeddings = embeddings[table.index]
+    return _dealt(table.reset_index(drop=True), spec, embeddings)
+
+
+def _dealt(table: pd.DataFrame, spec: Folds, embeddings: np.ndarray | None) -> pd.DataFrame:
+    """`table` has id, split, target and group; `embeddings` are in its order."""
     target, group = table["target"].to_numpy(np.int64), table["group"].to_numpy()
+    columns = ["id", "split", "group", "fold"]
+    if spec.scheme == "official":
+        _check_official(table)
+        held_N = table["split"] == "val"
+        return table.assign(fold=np.where(held_N, 0, TRAINED_ONLY).astype(np.int16))[columns]
     _check_enough(target, group, spec)
-    deal = deal_groups if spec.scheme == "group" else deal_images
-    table["fold"] = deal(target, group, spec.k, spec.seed)
-    check_folds(table, grouped=spec.scheme == "group")
-    return table[["id", "split", "group", "fold"]]
+    if spec.scheme == "cluster":
+        if embeddings is None:
+            raise UserError('Folds of the scheme "cluster" need features of the images; name folds.embedding.')
+        cluster_G = cluster(embeddings, target, group, spec.clusters, spec.seed)
+        table["cluster"] = cluster_G[group].astype(np.int16)
+        table["fold"] = deal_clusters(target, group, cluster_G, spec.k)
+        columns.append("cluster")
+    else:
+        deal = deal_groups if spec.scheme == "group" else deal_images
+        table["fold"] = deal(target, group, spec.k, spec.seed)
+    check_folds(table, grouped=spec.scheme != "random", even=spec.scheme != "cluster")
+    return table[columns]
 
 
 def deal_groups(target: np.ndarray, group: np.ndarray, k: int, seed: int) -> np.ndarray:
@@ -97,8 +120,8 @@ def deal_groups(target: np.ndarray, group: np.ndarray, k: int, seed: int) -> np.
     fold_G = _round_robin(counts_G2, k, seed)
     left = np.flatnonzero(fold_G < 0)
     rest = np.flatnonzero(fold_G[group] < 0)
-    splitter = StratifiedGroupKFold(k, shuffle=True, random_state=_state(seed))
-    for number, (_, held) in enumerate(splitter.split(rest, target[rest], group[rest])):
+    splitter = StratifiedGroupKFold(k)
+    for number, (_, held) in enumerate(splitter.split(rest, target[rest], _shuffled(group[rest], seed))):
         fold_G[group[rest[held]]] = number
     fold_G[left] = _levelled(fold_G[left], counts_G2[left], k)
     return fold_G[group]
@@ -115,6 +138,17 @@ def _round_robin(counts_G2: np.ndarray, k: int, seed: int) -> np.ndarray:
     # One full round is kept back: so each class still has k images for the splitter, which asks for them.
     dealt = place < np.maximum(size // k - 1, 0)[kind] * k
     return np.where(dealt, place % k, -1).astype(np.int16)
+
+
+def _shuffled(group: np.ndarray, seed: int) -> np.ndarray:
+    """Other numbers for the same groups, in which they come to the splitter in a drawn order.
+
+    What shuffle=True does from scikit-learn 1.8 on; before, it gave groups the class counts of others (sklearn #32540:
+    folds off by up to 14 points of class share). So all versions make the same folds.
+    """
+    place = np.unique(group, return_inverse=True)[1].ravel()
+    drawn = np.random.RandomState(_state(seed)).permutation(place.max() + 1)
+    return np.argsort(drawn)[place]
 
 
 def _levelled(fold_G: np.ndarray, counts_G2: np.ndarray, k: int) -> np.ndarray:
@@ -145,8 +179,11 @@ def deal_images(target: np.ndarray, group: np.ndarray, k: int, seed: int) -> np.
     return fold
 
 
-def check_folds(table: pd.DataFrame, grouped: bool = True) -> None:
-    """`table` has target, group and fold. Raises UserError if a group straddles folds or the classes are uneven."""
+def check_folds(table: pd.DataFrame, grouped: bool = True, even: bool = True) -> None:
+    """`table` has target, group and fold. Raises UserError if a group straddles folds or the classes are uneven.
+
+    Whole clusters cannot be dealt evenly: without `even` a fold need only hold both classes.
+    """
     straddling = table.groupby("group")["fold"].nunique()
     if grouped and (straddling > 1).any():
         raise UserError(
@@ -155,7 +192,7 @@ def check_folds(table: pd.DataFrame, grouped: bool = True) -> None:
     folds = table.groupby("fold")["target"].agg(["size", "mean"])
     whole = float(table["target"].mean())
     allowed = np.maximum(UNEVEN, table.groupby("group").size().max() / folds["size"])
-    uneven = (folds["mean"] - whole).abs() > allowed
+    uneven = even & ((folds["mean"] - whole).abs() > allowed)
     one_class = (folds["mean"] == 0) | (folds["mean"] == 1)
     for number, fold in folds[uneven | one_class].iterrows():
         raise UserError(
@@ -173,10 +210,13 @@ def _check_enough(target: np.ndarray, group: np.ndarray, spec: Folds) -> None:
         raise UserError(f"{spec.k} folds need as many groups, and there are {group.max() + 1}; lower folds.k.")
 
 
-def _check_sklearn() -> None:
-    found = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
-    if found < OLDEST_SKLEARN:
-        raise UserError(f"scikit-learn {sklearn.__version__} deals grouped folds unevenly; install 1.8 or newer.")
+def _check_official(table: pd.DataFrame) -> None:
+    for split in ("train", "val"):
+        if table.loc[table["split"] == split, "target"].nunique() < 2:
+            raise UserError(
+                f'The scheme "official" needs originals and fakes in {split}; say data.fit = ["train", "val"], or take '
+                "another folds.scheme."
+            )
 
 
 def _state(seed: int) -> int:
@@ -184,7 +224,9 @@ def _state(seed: int) -> int:
 
 
 def _wishes(spec: Folds, manifest: pd.DataFrame, fit: Sequence[str]) -> dict[str, Any]:
-    return {**spec.model_dump(mode="json"), "fit": list(fit), "manifest": manifests.digest(manifest)}
+    unused = set() if spec.scheme == "cluster" else {"clusters"}
+    wishes = spec.model_dump(mode="json", exclude=unused)
+    return {**wishes, "fit": list(fit), "manifest": manifests.digest(manifest)}
 
 
 def _facts(folds: pd.DataFrame, spec: Folds, manifest: pd.DataFrame, fit: Sequence[str]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def plan(
         raise UserError(f"{twice.iloc[0]} stands in several of {', '.join(recipe.data.fit)}; fit only one of them.")
     fit_digest = manifests.digest(fit)
     val, test = (_held(manifest, name, recipe.data.fit) for name in ("val", "test"))
-    seen: list[int | str] = [*range(recipe.folds.k), "all"]
+    seen: list[int | str] = [*recipe.folds.held_out, "all"]
     rows = {fold: _digests({"oof": fit[fit["fold"] == fold], "val": val, "test": test}) for fold in seen}
     jobs = []
     for member in recipe.member:

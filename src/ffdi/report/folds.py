@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ffdi.report import contact, plots, shortcuts
+from ffdi.report import clusters, contact, plots, shortcuts
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Block, Fact, Page, Section, Text
 from ffdi.report.style import LABELS
@@ -33,6 +33,7 @@ def page(
     sections = [
         Section("Folds", _folds(rows, split_groups)),
         Section("Near-duplicate groups", _groups(rows)),
+        *clusters.sections(rows, folder),
         Section("What else separates the classes", _shortcuts(rows, found)),
         Section("Near-duplicates to look at", _sheets(rows, folder)),
     ]

@@ -23,13 +23,30 @@ class Data(Frozen):
 
 
 class Folds(Frozen):
-    scheme: Literal["group", "random"] = "group"
+    """`group`: near-duplicates together. `cluster`: besides, clusters of fakes left out whole, to imitate unseen ones.
+    `official`: train on train, hold out val. `random`: leaks, and exists to show how much."""
+
+    scheme: Literal["group", "cluster", "official", "random"] = "group"
     k: int = Field(default=5, ge=2, le=50)
     seed: int = 0
     distance: int = Field(default=12, ge=0, le=16)  # bits of 64: a candidate pair of near-duplicates
     confirm: int = Field(default=64, ge=0, le=256)  # bits of 256: the second look that confirms it
     embedding: str = ""  # timm model whose features also find neighbours; empty: hashes alone
     cosine: Share = 0.8  # similarity from which two embeddings are neighbours
+    clusters: int = Field(default=20, ge=2, le=1000)  # of the scheme "cluster", which needs an embedding
+
+    @model_validator(mode="after")
+    def _clusters_need_features(self) -> "Folds":
+        if self.scheme == "cluster" and not self.embedding:
+            raise ValueError('scheme "cluster" needs folds.embedding, a timm model such as "tf_efficientnet_lite0"')
+        if self.scheme == "cluster" and self.clusters < self.k:
+            raise ValueError("clusters must be at least k, so that every fold has one to hold out")
+        return self
+
+    @property
+    def held_out(self) -> range:
+        """The folds that are held out, each by a model of its own."""
+        return range(1) if self.scheme == "official" else range(self.k)
 
 
 class Member(Frozen):
