@@ -10,7 +10,7 @@ PLACES = $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") $(i
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup scan folds train predict blend doctor params test test-slow bench
+.PHONY: help setup data scan folds train predict search blend kernels doctor params test test-slow bench
 
 help:           ## this help
 	@sed -n 's/^#   /  /p' $(firstword $(MAKEFILE_LIST)); echo
@@ -24,6 +24,10 @@ $(READY): requirements.txt pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $(READY)
 
+data: $(READY)  ## download the competition's files from Kaggle into DATA (default data/<slug>)
+	$(FFDI) download $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") \
+	    $(if $(COMPETITION),--competition "$(COMPETITION)")
+
 scan: $(READY)  ## read every table and image: manifest, audit
 	$(FFDI) scan $(PLACES)
 
@@ -36,8 +40,16 @@ train: folds    ## fine-tune every member on every fold, predict OOF, val and te
 predict: folds  ## predict again with trained weights (other views, a test set that came later)
 	$(FFDI) predict $(PLACES)
 
+search: RECIPE ?= ensembles/search_sample.toml
+search: folds   ## search learning rates and augmentation as [search] of the recipe says; STATUS=1: where it stands
+	$(FFDI) search $(PLACES) $(if $(UNTIL),--until "$(UNTIL)") $(if $(WORKERS),--workers "$(WORKERS)") \
+	    $(if $(STORAGE),--storage "$(STORAGE)") $(if $(STATUS),--status)
+
 blend: train    ## blend the members, say what the blend is worth, write the submission
 	$(FFDI) blend $(PLACES)
+
+kernels: $(READY) ## write the recipe's Kaggle kernels: one file each, to paste or to push
+	$(FFDI) kernels build $(if $(RECIPE),--recipe "$(RECIPE)")
 
 doctor: $(READY) ## this machine, its weights, and what the recipe will cost on it
 	$(FFDI) doctor $(PLACES)
@@ -49,7 +61,7 @@ test: $(READY)  ## lint, types and the quick tests
 	$(VENV)/bin/ruff check src tests
 	$(VENV)/bin/ruff format --check src tests
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest --cov --cov-report=term
+	$(VENV)/bin/python -m pytest --numprocesses logical --dist worksteal --cov --cov-report=term
 
 test-slow: $(READY) ## the long tests: hundreds of kills, fuzzing
 	$(VENV)/bin/python -m pytest -m slow

@@ -1,10 +1,13 @@
 """SIGKILL at random instants: the fold ends bit-equal to the uninterrupted one, and the harness has teeth."""
 
+import os
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +19,21 @@ from ffdi.data import folds
 from ffdi.data.job import Job, plan
 from ffdi.data.scan import scan
 from ffdi.spec.load import load_competition, load_recipe
+from ffdi.train import state
 from ffdi.train.fit import fit
-from tests.fault.kills import run_killed
+from tests.fault.kills import run_killed, run_once
 from tests.train.test_fit import CPU, artefacts
 
 ROOT = Path(__file__).parents[2]
 MakeJob = Callable[..., Job]
-WISHES: dict[str, object] = {"epochs": 8, "drop_rate": 0.3, "mixup": 0.3, "views": ("identity", "hflip")}
+WISHES: dict[str, object] = {
+    "epochs": 8,
+    "drop_rate": 0.3,
+    "mixup": 0.3,
+    "stem": "npr",
+    "loss": {"apart": True, "contrast": 0.2, "consistency": 0.2},
+    "views": ("identity", "hflip"),
+}
 
 
 def _fold(make_job: MakeJob, at: str) -> tuple[Job, Callable[[], None]]:
@@ -77,23 +88,28 @@ def test_200_kills_of_the_samples_smallest_member_lose_nothing(tmp_path: Path) -
 
 
 def test_global_random_state_fails_the_same_harness(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control: the same loop drawing from one global generator, as usual loops do."""
-    state = np.random.default_rng(0)
-    monkeypatch.setattr(keys, "key", lambda *_: int(state.integers(2**62)))
-    monkeypatch.setattr(keys, "rng", lambda *_: state)
-    whole, work = _fold(make_job, "whole")
-    assert run_killed(work, 600, 0) == 0
-    job, work = _fold(make_job, "killed")
-    assert run_killed(work, 0.5, 8) > 0
-    assert artefacts(job) != artefacts(whole)
+    """The control: the same loop drawing from one global generator, as usual loops do. Without a kill it is steady."""
+    generator = np.random.default_rng(0)
+    monkeypatch.setattr(keys, "key", lambda *_: int(generator.integers(2**62)))
+    monkeypatch.setattr(keys, "rng", lambda *_: generator)
+    (one, work_one), (two, work_two), (killed, work) = (_fold(make_job, at) for at in ("one", "two", "killed"))
+    assert run_once(work_one) == run_once(work_two) == 0
+    assert artefacts(one) == artefacts(two)
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "save", _fatal(state.save, 2))
+        assert run_once(work) == signal.SIGKILL
+    assert run_once(work) == 0
+    assert artefacts(killed) != artefacts(one)
 
 
-def test_the_control_is_steady_without_kills(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two uninterrupted control runs agree: it is the kills that break it."""
-    state = np.random.default_rng(0)
-    monkeypatch.setattr(keys, "key", lambda *_: int(state.integers(2**62)))
-    monkeypatch.setattr(keys, "rng", lambda *_: state)
-    folds = [_fold(make_job, at) for at in ("one", "two")]
-    for _, work in folds:
-        run_killed(work, 600, 0)
-    assert artefacts(folds[0][0]) == artefacts(folds[1][0])
+def _fatal(save: Callable[..., None], saves: int) -> Callable[..., None]:
+    """`save`, whose process is killed after so many: a random instant could fall before the first."""
+    calls = []
+
+    def save_and_die(*given: Any) -> None:
+        save(*given)
+        calls.append(given)
+        if len(calls) == saves:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return save_and_die

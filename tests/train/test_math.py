@@ -72,3 +72,59 @@ def test_lower_layers_learn_more_slowly_and_norms_do_not_decay() -> None:
     assert scale["patch_embed.proj.weight"] < scale["blocks.0.attn.qkv.weight"] < 1
     assert decay["norm.weight"] == decay["head.bias"] == 0
     assert decay["head.weight"] == 0.1
+
+
+def test_classes_apart_count_alike_whatever_their_number() -> None:
+    targets_B = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.7])
+    weights_B = loss.apart(targets_B)
+    assert float(weights_B.mean()) == pytest.approx(1)
+    pulled = (weights_B * targets_B).sum(), (weights_B * (1 - targets_B)).sum()
+    assert loss.apart(torch.tensor([1.0, 1.0, 1.0, 0.0])).tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
+    assert float(pulled[1]) > 1
+    assert loss.apart(torch.ones(3)).tolist() == [1, 1, 1]
+
+
+def test_contrast_is_the_plain_sum_of_its_paper() -> None:
+    features_BD = torch.randn(7, 5, generator=torch.Generator().manual_seed(3))
+    targets_B = torch.tensor([0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0])
+    units = features_BD / features_BD.norm(dim=1, keepdim=True)
+    wanted = torch.zeros(7)
+    reals, fakes = [0, 2, 3, 6], [1, 4, 5]
+    for anchor in reals:
+        pushes = sum(torch.exp(units[anchor] @ units[other] / 0.2) for other in fakes)
+        pulls = [torch.exp(units[anchor] @ units[other] / 0.2) for other in reals if other != anchor]
+        wanted[anchor] = sum(-torch.log(pull / (pull + pushes)) for pull in pulls) / len(pulls)
+    assert torch.allclose(loss.contrast(features_BD, targets_B, 0.2), wanted, atol=1e-5)
+    assert loss.contrast(features_BD, torch.ones(7), 0.2).tolist() == [0] * 7
+
+
+def test_contrast_parts_originals_from_fakes() -> None:
+    targets_B = torch.tensor([0.0, 0.0, 1.0, 1.0])
+    parted = torch.tensor([[1.0, 0.0], [1.0, 0.1], [-1.0, 0.2], [0.0, -1.0]])
+    assert (
+        loss.contrast(parted, targets_B, 0.1).sum() < loss.contrast(parted.flip(0)[[0, 2, 1, 3]], targets_B, 0.1).sum()
+    )
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_consistency_is_a_divergence_that_teaches_the_noisy_side_alone(classes: int) -> None:
+    clean = torch.randn(5, classes, requires_grad=True)
+    noisy = torch.randn(5, classes, requires_grad=True)
+    assert loss.consistency(clean, clean).abs().max() < 1e-6
+    divergence_B = loss.consistency(clean, noisy)
+    assert (divergence_B > 0).all()
+    divergence_B.sum().backward()
+    assert clean.grad is None
+    assert noisy.grad is not None
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_convnext", "test_efficientnet"])
+def test_features_are_what_the_head_is_given(name: str) -> None:
+    model = timm.create_model(name, num_classes=1).eval()
+    images_BCHW = torch.randn(2, 3, 160, 160)
+    with loss.features(model, True) as seen:
+        logits_BC = model(images_BCHW)
+    assert len(seen) == 1
+    assert torch.equal(model.get_classifier()(seen[0]), logits_BC)
+    model(images_BCHW)
+    assert len(seen) == 1  # the hook is gone

@@ -21,7 +21,10 @@ def run(path: Path) -> None:
 
 
 def count(recipe: Recipe) -> dict[str, int]:
-    return {member.name: count_params(member.model, member.num_classes, member.image_size) for member in recipe.member}
+    return {
+        member.name: count_params(member.model, member.num_classes, member.image_size, member.stem)
+        for member in recipe.member
+    }
 
 
 def limit_of(recipe: Recipe) -> int | None:

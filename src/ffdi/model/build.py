@@ -13,7 +13,7 @@ from torch import nn
 
 from ffdi.base import keys
 from ffdi.base.errors import UserError
-from ffdi.model import pretrained, size
+from ffdi.model import pretrained, size, stem
 from ffdi.model.weights import Source, resolve
 from ffdi.spec.recipe import Member
 
@@ -52,17 +52,19 @@ def prepare(member: Member, *, pretrained: bool = True, in_chans: int = 3, folde
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(keys.key("init", member.seed))
         model, adapted = _filled(member, options, source, skeleton)
+        mean, std, _ = data_config(model)
+        stem.attach(model, member.stem, mean, std)
     size.check(model, member.image_size)
     return Built(model, source, adapted)
 
 
-def count_params(model: str, num_classes: int, image_size: int | None = None) -> int:
-    """Parameters of a timm model with this head, counted without memory. Raises UserError for an unknown name."""
+def count_params(model: str, num_classes: int, image_size: int | None = None, stem_kind: str = "rgb") -> int:
+    """Parameters of a timm model with head and stem, counted without memory. Raises UserError for an unknown name."""
     check_name(model)
     options = {} if image_size is None else size.options(model, image_size)
     with torch.device("meta"):
         made = timm.create_model(model, num_classes=num_classes, **options)
-    return sum(parameter.numel() for parameter in made.parameters())
+    return sum(parameter.numel() for parameter in made.parameters()) + stem.count(stem_kind)
 
 
 def data_config(model: nn.Module) -> DataConfig:

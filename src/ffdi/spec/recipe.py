@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from ffdi.base.errors import UserError
 from ffdi.spec.augment import Augment
 from ffdi.spec.competition import Board, Frozen
+from ffdi.spec.search import Search
 from ffdi.spec.views import parse
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -49,6 +50,16 @@ class Folds(Frozen):
         return range(1) if self.scheme == "official" else range(self.k)
 
 
+class Loss(Frozen):
+    """Shares of what is added to the cross-entropy; each is off at 0. See train/loss.py."""
+
+    apart: bool = False  # originals and fakes are averaged separately: neither class drowns the other
+    contrast: float = Field(default=0.0, ge=0)  # supervised InfoNCE: originals pull each other, fakes are pushed off
+    temperature: Positive = 0.1  # of the contrast
+    consistency: float = Field(default=0.0, ge=0)  # KL between an image and its noisy copy; doubles the work
+    noise: Annotated[float, Field(gt=0, le=100)] = 8.0  # of that copy: sigma in grey levels of 255
+
+
 class Member(Frozen):
     """One row of a blend: a model and how it is trained. All but `name` enters its identity."""
 
@@ -56,6 +67,7 @@ class Member(Frozen):
     model: str
     weights: str = "auto"  # "auto" | "none" (random start) | "hub" | a file
     num_classes: Literal[1, 2] = 1
+    stem: Literal["rgb", "srm", "npr", "dct"] = "rgb"  # what the network sees beside colour: see model/stem.py
     image_size: int = Field(default=224, ge=16, le=2048)
     test_size: int | None = Field(default=None, ge=16, le=2048)  # None: as image_size
     fold: Literal["k", "all"] = "k"  # "all": one refit on every row, without OOF
@@ -77,6 +89,7 @@ class Member(Frozen):
     mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta; 0: off
     cutmix: float = Field(default=0.0, ge=0)
     balance: bool = False  # 1:1 classes in every epoch
+    loss: Loss = Loss()
 
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
     channels_last: bool | None = None  # None: where it pays (convolutions)
@@ -118,6 +131,7 @@ class Blend(Frozen):
         "stack", "hill_climb", "greedy",
     ] = "auto"  # fmt: skip
     weights: dict[str, float] = {}  # by member; empty: as the method finds them
+    max_minutes: Positive | None = None  # to predict the test, of all members together; None: no limit
 
     @field_validator("weights")
     @classmethod
@@ -136,6 +150,7 @@ class Recipe(Frozen):
     folds: Folds = Folds()
     member: tuple[Member, ...] = Field(min_length=1)
     blend: Blend = Blend()
+    search: Search | None = None
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Recipe":
@@ -146,4 +161,16 @@ class Recipe(Frozen):
         unknown = sorted(set(self.blend.weights) - set(names))
         if unknown:
             raise ValueError(f"blend.weights names {unknown[0]!r}, which is no member")
+        return self
+
+    @model_validator(mode="after")
+    def _search_fits(self) -> "Recipe":
+        if self.search is None:
+            return self
+        base = next((member for member in self.member if member.name == self.search.member), None)
+        if base is None:
+            raise ValueError(f"search.member names {self.search.member!r}, which is no member")
+        if base.fold == "all":
+            raise ValueError(f"search.member {base.name!r} has fold = 'all', so no row is held out to judge it by")
+        self.search.check(base, self.folds.k)
         return self

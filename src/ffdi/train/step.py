@@ -93,19 +93,43 @@ def _backward(
     world: World,
     parts: int,
 ) -> torch.Tensor:
-    dtype = precision.amp_dtype(member.amp, world.device)
     losses = []
     chunks = list(zip(images_BCHW.chunk(parts), targets_B.chunk(parts), strict=True))
     for part, (images, targets) in enumerate(chunks):
         # Dropout and drop-path draw from torch's global generator: it is set, never continued.
         torch.manual_seed(keys.key(member.seed, "step", step, world.rank, part))
         with _synced_last(trainee.model, part == len(chunks) - 1):
-            with precision.autocast(dtype, world.device):
-                logits_BC = trainee.model(images)
-            losses_B = loss.cross_entropy(logits_BC, targets)
+            losses_B = _losses(trainee, images, targets, member, world)
             trainee.scaler.scale(losses_B.sum() / len(targets_B)).backward()
         losses.append(losses_B.detach())
     return torch.cat(losses)
+
+
+def _losses(
+    trainee: Trainee, images_BCHW: torch.Tensor, targets_B: torch.Tensor, member: Member, world: World
+) -> torch.Tensor:
+    """What the recipe wants lowered, per image. A part of a batch stands for itself: it knows no other's classes."""
+    wish, dtype = member.loss, precision.amp_dtype(member.amp, world.device)
+    with loss.features(trainee.bare, wish.contrast > 0) as seen, precision.autocast(dtype, world.device):
+        if wish.consistency > 0:  # one pass for both copies: DDP allows no second before the gradients are exchanged
+            both = torch.cat([images_BCHW, _noisy(images_BCHW, trainee, wish.noise)])
+            logits_BC, noisy_BC = trainee.model(both).chunk(2)
+        else:
+            logits_BC = trainee.model(images_BCHW)
+    losses_B = loss.cross_entropy(logits_BC, targets_B)
+    if wish.apart:
+        losses_B = losses_B * loss.apart(targets_B)
+    if wish.contrast > 0:
+        losses_B = losses_B + wish.contrast * loss.contrast(seen[0][: len(targets_B)], targets_B, wish.temperature)
+    if wish.consistency > 0:
+        losses_B = losses_B + wish.consistency * loss.consistency(logits_BC, noisy_BC)
+    return losses_B
+
+
+def _noisy(images_BCHW: torch.Tensor, trainee: Trainee, sigma: float) -> torch.Tensor:
+    """A copy with Gaussian noise, drawn from the generator that the step has just set."""
+    std_C11 = images_BCHW.new_tensor(data_config(trainee.bare).std).view(-1, 1, 1)
+    return images_BCHW + torch.randn_like(images_BCHW) * (sigma / 255) / std_C11
 
 
 def _synced_last(model: torch.nn.Module, last: bool) -> AbstractContextManager[object]:
