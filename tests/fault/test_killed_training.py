@@ -31,6 +31,7 @@ WISHES: dict[str, object] = {
     "drop_rate": 0.3,
     "mixup": 0.3,
     "stem": "npr",
+    "forge": {"share": 0.3, "families": {"self_blend": 1, "erasure": 1}},
     "loss": {"apart": True, "contrast": 0.2, "consistency": 0.2},
     "views": ("identity", "hflip"),
 }

@@ -23,12 +23,15 @@ from torch.utils.data import DataLoader
 
 from ffdi.base import keys
 from ffdi.base.errors import FfdiError, UserError
+from ffdi.base.keys import Draws
 from ffdi.data import augment, operations
+from ffdi.data import forge as forgery
 from ffdi.data.order import Item
 from ffdi.data.ring import IDLE, Ring
 from ffdi.data.source import Files, Source, packed
 from ffdi.data.worker import Failure, Job, Work, prepare
 from ffdi.spec.augment import Augment
+from ffdi.spec.forge import NO_FORGERIES, Forge
 
 PREFETCH = 2  # batches a worker makes ahead
 HELD = 3  # batches the consumer may hold before new ones travel through the queue
@@ -64,22 +67,55 @@ class Images:
         """uint8 [size, size, 3]. Raises Defect or OSError."""
         raise NotImplementedError
 
+    def labels(self, items: Sequence[Item]) -> np.ndarray:
+        """float32 targets of these items."""
+        return self.targets[[row for row, _ in items]]
+
 
 class TrainImages(Images):
-    """Augmented by the policy under the key (seed, epoch, id)."""
+    """Augmented by the policy, and some originals made fakes before, under the key (seed, epoch, id)."""
 
     strict = True
 
     def __init__(
-        self, rows: pd.DataFrame, folder: Path, policy: Augment, size: int, seed: int, source: Source | None = None
+        self,
+        rows: pd.DataFrame,
+        folder: Path,
+        policy: Augment,
+        size: int,
+        seed: int,
+        source: Source | None = None,
+        forge: Forge = NO_FORGERIES,
     ) -> None:
         super().__init__(rows, folder, size, source)
         self.seed = seed
         self.augmentation = augment.compile(policy, size)
+        self.forge = forge
+        self._originals = np.flatnonzero(self.targets == 0)
 
     def image(self, row: int, epoch: int) -> np.ndarray:
-        key = keys.key(self.seed, "augment", epoch, self.id(row))
-        return self.augmentation(self._source.read(row), int(self.targets[row]), key)
+        image, label = self._source.read(row), int(self.targets[row])
+        if self._is_forged(row, epoch):
+            image, label = self._forged(image, self._forge_key(row, epoch)), 1
+        return self.augmentation(image, label, keys.key(self.seed, "augment", epoch, self.id(row)))
+
+    def labels(self, items: Sequence[Item]) -> np.ndarray:
+        targets = super().labels(items)
+        if self.forge.share > 0:
+            targets[[self._is_forged(int(row), int(epoch)) for row, epoch in items]] = 1
+        return targets
+
+    def _is_forged(self, row: int, epoch: int) -> bool:
+        return self.targets[row] == 0 and forgery.is_forged(self.forge, self._forge_key(row, epoch))
+
+    def _forged(self, image: np.ndarray, key: int) -> np.ndarray:
+        family = forgery.family(self.forge, key)
+        draw, last = Draws(key, "others"), len(self._originals) - 1
+        others = [int(self._originals[draw.integer(0, last)]) for _ in range(forgery.CANDIDATES.get(family, 0))]
+        return forgery.forge(image, [self._source.read(other) for other in others], family, key)
+
+    def _forge_key(self, row: int, epoch: int) -> int:
+        return keys.key(self.seed, "forge", epoch, self.id(row))
 
 
 class TestImages(Images):
@@ -203,7 +239,7 @@ def _batch(
     _refuse(images, failures)
     rows_B = torch.tensor([row for row, _ in items], dtype=torch.int64)
     pixels_BHWC = torch.from_numpy(ring.window(made, len(items)) if isinstance(made, int) else made)
-    targets_B = torch.from_numpy(images.targets[rows_B.numpy()])
+    targets_B = torch.from_numpy(images.labels(items))
     if pin:
         pixels_BHWC, targets_B = pixels_BHWC.pin_memory(), targets_B.pin_memory()
     return Batch(pixels_BHWC, targets_B, rows_B, tuple(failure.row for failure in failures))

@@ -7,7 +7,11 @@ from ffdi.base import digest
 from ffdi.spec.recipe import Data, Member
 
 NOT_TRAINING = {"name", "views", "test_size"}  # they change predictions, which have an identity of their own
-LATER = ("stem", "loss")  # fields that older versions lacked: at their default they must not change a run's name
+LATER = (
+    "stem",
+    "loss",
+    "forge",
+)  # fields that older versions lacked: at their default they must not change a run's name
 
 
 def member_digest(member: Member, manifest_digest: str, folds_digest: str, data: Data) -> str:

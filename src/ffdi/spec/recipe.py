@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from ffdi.base.errors import UserError
 from ffdi.spec.augment import Augment
 from ffdi.spec.competition import Board, Frozen
+from ffdi.spec.forge import Forge
 from ffdi.spec.search import Search
 from ffdi.spec.views import parse
 
@@ -97,6 +98,7 @@ class Member(Frozen):
 
     views: tuple[str, ...] = ("identity",)
     augment: Augment = Augment()
+    forge: Forge = Forge()
 
     @field_validator("model")
     @classmethod
@@ -124,13 +126,15 @@ class Member(Frozen):
 
 
 class Blend(Frozen):
-    """`auto`: the simplest method that no other beats beyond noise on held-out rows."""
+    """`auto`: the simplest method that no other beats beyond noise on held-out rows. `optuna` races only if named."""
 
     method: Literal[
         "auto", "rank_mean", "logit_mean", "probability_mean", "power_mean", "best_single", "weighted_rank_mean",
-        "stack", "hill_climb", "greedy",
+        "stack", "hill_climb", "greedy", "optuna",
     ] = "auto"  # fmt: skip
     weights: dict[str, float] = {}  # by member; empty: as the method finds them
+    fit: tuple[Literal["oof", "val"], ...] = Field(default=("oof",), min_length=1)  # what weights learn from
+    interval: Literal["delong", "bootstrap"] = "delong"  # of the gains; the bootstrap draws whole groups 2,000 times
     max_minutes: Positive | None = None  # to predict the test, of all members together; None: no limit
 
     @field_validator("weights")

@@ -1,7 +1,7 @@
 """The moving parts of one fold between its start and its end: model, EMA, optimizer, stream of batches, log."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from timm.utils import ModelEmaV3
@@ -16,7 +16,7 @@ from ffdi.model import precision
 from ffdi.model.build import prepare
 from ffdi.model.weights import save_weights
 from ffdi.train import optim, outcome, state
-from ffdi.train.journal import Journal
+from ffdi.train.journal import Journal, lines
 from ffdi.train.step import Trainee
 from ffdi.train.world import World
 
@@ -67,7 +67,9 @@ class Run:
         member, world = self.job.member, self.world
         job = self.job
         source = Pixels(job.cache, job.train, job.images) if job.cache else None
-        images = TrainImages(job.train, job.images, member.augment, member.image_size, member.seed, source)
+        images = TrainImages(
+            job.train, job.images, member.augment, member.image_size, member.seed, source, member.forge
+        )
         shares = (
             [(row, epoch) for row in rows[world.rank :: world.size].tolist()]
             for epoch, rows in self.order.batches(begin, self.steps)
@@ -109,13 +111,22 @@ class Run:
         self._losses.clear()
         self._since = now
 
-    def evaluate(self, step: int, stop: Stop) -> None:
+    def lacks_score(self, step: int) -> bool:
+        """Whether a kill fell between the save at the end of an epoch, after `step` updates, and its held-out line."""
+        if step == 0 or step == self.steps or not self.ends_epoch(step):
+            return False
+        known = lines(self.journal.path) if self.journal.path.exists() else []
+        return not any(line["step"] == step and line["split"] == "oof" for line in known)
+
+    def evaluate(self, step: int, stop: Stop, watch: Callable[[], None] | None = None) -> None:
         """A line with the held-out AUC, for the curve; the last epoch is measured by the OOF table itself."""
         if not len(self.job.oof):
             return
         scores = outcome.held_out(self.job, self.predictor, self.world, stop)
         self.journal.add(step=step, epoch=step / self.order.steps_per_epoch, split="oof", **scores)
         self.trainee.model.train()
+        if watch is not None:
+            watch()
         self._since = time.monotonic()
 
     def close(self) -> None:

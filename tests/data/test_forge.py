@@ -1,0 +1,115 @@
+import itertools
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ffdi.base import keys
+from ffdi.data import face, forge
+from ffdi.data.dataset import TrainImages, loader
+from ffdi.spec.augment import Augment
+from ffdi.spec.forge import FAMILIES, Family, Forge
+from tests.data.photographs import photograph
+
+
+def portraits(count: int, side: int = 96) -> list[np.ndarray]:
+    return [photograph(side, side, seed=number) for number in range(count)]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@given(key=st.integers(0, 2**62), height=st.sampled_from([32, 96, 131]), width=st.sampled_from([32, 96, 111]))
+@settings(max_examples=8, deadline=None)
+def test_every_family_keeps_the_contract(name: Family, key: int, height: int, width: int) -> None:
+    image, other = photograph(height, width, seed=1), photograph(64, 80, seed=2)
+    before = image.copy()
+    image.flags.writeable = False
+    made = forge.forge(image, [other], name, key)
+    assert (made.dtype, made.shape) == (np.uint8, (height, width, 3))
+    assert np.array_equal(image, before)
+    assert np.array_equal(made, forge.forge(image, [other], name, key))
+    assert not np.array_equal(made, image)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_another_key_makes_another_fake(name: Family) -> None:
+    image, other = portraits(2)
+    made = [forge.forge(image, [other], name, key) for key in range(6)]
+    assert any(not np.array_equal(one, two) for one, two in itertools.combinations(made, 2))
+
+
+@pytest.mark.parametrize("name", ["self_blend", "swap", "component", "excision", "artefact"])
+def test_forgeries_of_the_face_leave_the_corners(name: Family) -> None:
+    image, other = portraits(2)
+    moved = np.mean([np.abs(forge.forge(image, [other], name, key).astype(int) - image) for key in range(12)], axis=0)
+    inside, corners = moved[30:70, 30:66].mean(), moved[:8, :8].mean()
+    assert corners < 0.2 * inside
+
+
+def test_the_background_is_all_but_the_face() -> None:
+    image, other = portraits(2)
+    moved = np.mean([forge.forge(image, [other], "background", key) != image for key in range(12)], axis=0)
+    assert moved[:6].mean() > 0.9
+    assert moved[45:60, 42:54].mean() < 0.05
+
+
+def test_masks_are_of_the_face_and_of_its_parts() -> None:
+    whole = np.mean([face.face((100, 100), keys.Draws(key, "face")) for key in range(40)], axis=0)
+    assert whole[55, 50] > 0.95
+    assert whole[:, :8].max() == 0
+    parts = [face.part((100, 100), keys.Draws(key, "part")).mean() for key in range(40)]
+    assert 0.002 < min(parts) < max(parts) < 0.1
+
+
+def test_the_other_most_like_the_image_is_taken() -> None:
+    image, far = portraits(2)
+    near = np.clip(image.astype(int) + 3, 0, 255).astype(np.uint8)
+    assert np.array_equal(forge.forge(image, [far, near], "swap", 3), forge.forge(image, [near], "swap", 3))
+
+
+def test_families_come_by_their_weights() -> None:
+    wish = Forge(share=0.4, families={"swap": 3, "erasure": 1})
+    drawn = Counter(forge.family(wish, keys.key("family", number)) for number in range(4000))
+    assert drawn["swap"] / 4000 == pytest.approx(0.75, abs=0.03)
+    turned = Forge(share=0.4, families={"erasure": 1, "swap": 3})
+    assert all(forge.family(wish, keys.key(n)) == forge.family(turned, keys.key(n)) for n in range(50))
+    forged = sum(forge.is_forged(wish, keys.key("share", number)) for number in range(4000))
+    assert forged / 4000 == pytest.approx(0.4, abs=0.03)
+
+
+def test_a_bad_wish_is_refused() -> None:
+    with pytest.raises(ValueError, match="name at least one family"):
+        Forge(share=0.1, families={})
+    with pytest.raises(ValueError, match="Input should be 'self_blend'"):
+        Forge.model_validate({"families": {"selfblend": 1}})
+
+
+class Memory:
+    def __init__(self, images: list[np.ndarray]) -> None:
+        self._images = images
+
+    def read(self, row: int) -> np.ndarray:
+        return self._images[row]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_labels_and_pixels_agree_and_need_no_state(workers: int) -> None:
+    rows = pd.DataFrame({"id": list("abcdef"), "relpath": "", "target": [0, 0, 0, 0, 1, 1]})
+    plain = Augment.model_validate(dict.fromkeys(Augment.model_fields, False) | {"library": []})
+    wish = Forge(share=0.5, families={"erasure": 1, "swap": 1})
+    source = Memory(portraits(6, 32))
+    images = TrainImages(rows, Path(), plain, 32, 7, source, wish)
+    items = [(row, epoch) for epoch in range(6) for row in range(6)]
+    batches = list(loader(images, [items[start : start + 4] for start in range(0, 36, 4)], workers))
+    pixels = np.concatenate([batch.images_BHWC.numpy().copy() for batch in batches])
+    labels = np.concatenate([batch.targets_B.numpy() for batch in batches])
+    changed = np.array(
+        [not np.array_equal(made, source.read(row)) for made, (row, _) in zip(pixels, items, strict=True)]
+    )
+    is_fake = np.array([row >= 4 for row, _ in items])
+    assert np.array_equal(labels == 1, changed | is_fake)
+    assert not changed[is_fake].any()  # forgeries are made of originals alone
+    assert 0.2 < changed[~is_fake].mean() < 0.8
