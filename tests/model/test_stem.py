@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ffdi.base.errors import UserError
+from ffdi.infer.logit import logits
 from ffdi.model import stem
 from ffdi.model.build import build, count_params, data_config
 from ffdi.model.mode import evaluating
@@ -57,6 +58,18 @@ def test_the_maps_are_what_their_papers_say() -> None:
     assert torch.unique(npr).tolist() == [0, 1 / 32]
     basis = stem.FILTERS["dct"]().reshape(64, 64)
     torch.testing.assert_close(basis @ basis.T, torch.eye(64))  # orthonormal
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_prediction_sees_through_the_stem_too(kind: str) -> None:
+    """There the body and the head are called one by one."""
+    model = build(member(kind))
+    with torch.no_grad():
+        model.stem_adapter.mix.weight += 0.3  # type: ignore[union-attr, operator]
+    images_BCHW = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with evaluating([model]):
+        whole = logits(model, images_BCHW)
+        assert torch.allclose(logits(model, images_BCHW, torch.bfloat16), whole, atol=0.05, rtol=0.05)
 
 
 def test_copies_weights_groups_and_counts_know_the_stem(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ffdi.base.errors import FfdiError
+from ffdi.model import stem
 from ffdi.model.precision import autocast
 
 
@@ -28,7 +29,7 @@ def _outputs(model: nn.Module, images_BCHW: Tensor, dtype: torch.dtype | None) -
     with autocast(dtype, images_BCHW.device):
         if not hasattr(model, "forward_head"):
             return model(images_BCHW)
-        features = model.forward_features(images_BCHW)  # type: ignore[operator]
+        features = model.forward_features(stem.seen(model, images_BCHW))  # type: ignore[operator]
         if not isinstance(features, Tensor):
             return model.forward_head(features)  # type: ignore[operator]
     return model.forward_head(features.float())  # type: ignore[operator]

@@ -63,6 +63,12 @@ def attach(model: nn.Module, kind: str, mean: Sequence[float], std: Sequence[flo
     return model
 
 
+def seen(model: nn.Module, images_BCHW: Tensor) -> Tensor:
+    """What the network's own layers get, for callers of `forward_features`, which goes past the hook."""
+    stem = getattr(model, NAME, None)
+    return images_BCHW if stem is None else stem(images_BCHW)
+
+
 def count(kind: str) -> int:
     """Parameters that a stem adds."""
     return 0 if kind == "rgb" else 3 * (3 + MAPS) + 3
