@@ -69,7 +69,7 @@ def test_half_precision_prediction_sees_through_the_stem_too(kind: str) -> None:
     images_BCHW = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with evaluating([model]):
         whole = logits(model, images_BCHW)
-        assert torch.allclose(logits(model, images_BCHW, torch.bfloat16), whole, atol=0.05, rtol=0.05)
+        assert torch.allclose(logits(model, images_BCHW, torch.bfloat16), whole, atol=0.003)
 
 
 def test_copies_weights_groups_and_counts_know_the_stem(tmp_path) -> None:  # type: ignore[no-untyped-def]
