@@ -10,7 +10,7 @@ from ffdi.base.errors import CorruptError, LockedError, UserError
 from ffdi.base.lock import exclusive
 from ffdi.spec.load import load_competition
 from ffdi.submit import folder
-from ffdi.submit.folder import finished, next_folder, publish
+from ffdi.submit.folder import finished, keep, next_folder, publish
 
 COMPETITION = load_competition("multi-ffdi-phase2")
 CARD = {"recipe": {"name": "toy"}, "blend": {"auc": 0.9}}
@@ -65,6 +65,21 @@ def test_a_clone_gets_its_csv_back(tmp_path: Path) -> None:
     again = publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
     assert again.reused
     assert again.csv.read_bytes() == data
+
+
+def test_what_came_of_sends_is_no_part_of_the_card_that_is_handed_on(tmp_path: Path) -> None:
+    first = publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
+    seal.write_json(first.folder / "card.json", {**first.card, "sent": [{"tag": "any"}]})
+    again = publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
+    assert (again.card, again.reused) == (first.card, True)
+    assert "sent" in seal.read_json(first.folder / "card.json")
+
+
+def test_a_kernel_has_a_card_and_no_file(tmp_path: Path) -> None:
+    made = [keep(None, "out.csv", {"competition": "toy"}, "in", tmp_path, "infer") for _ in range(2)]
+    assert [one.reused for one in made] == [False, True]
+    assert [path.name for path in made[1].folder.iterdir()] == ["card.json"]
+    assert made[1].card["submission"] == {"file": "out.csv", "sha256": "", "rows": 0}
 
 
 def test_a_csv_changed_by_hand_is_named(tmp_path: Path) -> None:

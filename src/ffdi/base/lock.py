@@ -12,10 +12,10 @@ from ffdi.base.errors import LockedError
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Hold `folder` alone. Raises LockedError at once if a living process holds it."""
+def exclusive(folder: Path, name: str = ".lock") -> Iterator[None]:
+    """Hold `folder` alone, or what `name` stands for in it. Raises LockedError at once if a living process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,6 +18,7 @@ from ffdi.spec.competition import Competition
 from ffdi.submit.check import check_bytes, render
 
 CSV, CARD = "submission.csv", "card.json"
+SENT = "sent"  # what `submit.ledger` adds to a card: the rows of its sends
 PATIENCE = 60.0  # seconds to wait for another process that writes a submission
 NUMBERED = re.compile(r"(\d{3,})-.+")
 
@@ -52,16 +53,24 @@ def publish(
     ids = frame[competition.id_column].tolist()
     data = render(frame, competition)
     check_bytes(data, CSV, competition, ids, reference=reference)
-    sha256 = digest.of_bytes(data)
-    with _alone(root):
+    return keep(data, CSV, card, inputs, root, name)
+
+
+def keep(data: bytes | None, file: str, card: Mapping[str, Any], inputs: str, root: Path, name: str) -> Published:
+    """As `publish` for bytes that were checked; without any, a card alone: `file` lies with a kernel at Kaggle's."""
+    sha256 = "" if data is None else digest.of_bytes(data)
+    with alone(root):
         for folder, known in finished(root):
             if (known["inputs"], known["submission"]["sha256"]) == (inputs, sha256):
                 _restore(folder / CSV, data, sha256)
+                known.pop(SENT, None)
                 return Published(folder, known, reused=True)
         folder = next_folder(root, name)
-        atomic.write_bytes(folder / CSV, data)
+        if data is not None:
+            atomic.write_bytes(folder / CSV, data)
+        rows = 0 if data is None else data.count(b"\n") - 1
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        full = {**card, "inputs": inputs, "submission": {"file": CSV, "sha256": sha256, "rows": len(ids)}, "date": now}
+        full = {**card, "inputs": inputs, "submission": {"file": file, "sha256": sha256, "rows": rows}, "date": now}
         seal.write_json(folder / CARD, full)
     return Published(folder, full, reused=False)
 
@@ -93,15 +102,17 @@ def _names(root: Path) -> list[str]:
     return [path.name for path in root.iterdir()] if root.is_dir() else []
 
 
-def _restore(path: Path, data: bytes, sha256: str) -> None:
+def _restore(path: Path, data: bytes | None, sha256: str) -> None:
     """Cards are kept in git, the big CSVs are not: a clone gets its file back here."""
+    if data is None:
+        return
     if not path.exists():
         atomic.write_bytes(path, data)
     elif digest.of_file(path) != sha256:
         raise CorruptError(f"{path} is not the file that its card names; delete it and run `ffdi blend` again.")
 
 
-def _alone(root: Path) -> ExitStack:
+def alone(root: Path) -> ExitStack:
     """Hold `root` alone, waiting for others: numbers are given once. Raises LockedError after PATIENCE seconds."""
     stack, deadline = ExitStack(), time.monotonic() + PATIENCE
     while True:

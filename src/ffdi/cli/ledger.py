@@ -1,0 +1,78 @@
+"""`ffdi ledger`: every submission ever, what was expected of it and what it got."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from ffdi.base import console
+from ffdi.submit import ledger, send
+from ffdi.submit.alarms import sentences
+from ffdi.submit.row import MEANING, Row
+from ffdi.submit.send import Clock, Office
+
+CLOCK = Clock()
+# The ledger is of all competition folders, so its page lies above theirs; like all pages it is not in git.
+PAGE = Path("reports") / "ledger.html"
+
+
+def run(work: Path, submissions: Path, refresh: bool) -> None:
+    """Raises UserError if the ledger or a card is damaged."""
+    rows = ledger.load(submissions)
+    if not rows:
+        console.say(
+            f"Nothing was sent from {submissions} yet; `ffdi submit` (make submit) sends the newest submission."
+        )
+        return
+    if refresh:
+        rows = _refreshed(rows, submissions)
+    _show(rows)
+    for alarm in sentences(rows):
+        console.warn(alarm)
+    console.say(f"ledger: {submissions / ledger.LEDGER}")
+    _page(rows, work / PAGE)
+
+
+def _refreshed(rows: Sequence[Row], root: Path) -> list[Row]:
+    """The rows as Kaggle has them now, asked once a competition that still owes a score."""
+    from ffdi.submit.kaggle import sign_in
+
+    kaggle = sign_in()
+    for slug in sorted({row.competition for row in rows if row.status != "refused" and row.private is None}):
+        office = Office(kaggle, slug, root, CLOCK)
+        with office.alone():
+            send.reconcile(office)
+    return ledger.load(root)
+
+
+def _show(rows: Sequence[Row]) -> None:
+    """A table a competition, narrow enough for its tags; the reasons below it."""
+    columns = ["submission", "sent (UTC)", "OOF", "nested", "forecast", "public", "private", "status", "tag"]
+    for slug in sorted({row.competition for row in rows}):
+        own = [row for row in rows if row.competition == slug]
+        console.table(
+            f"{slug}: {len(own)} sends (AUCs; forecast of the public board at 90 %)", columns, map(_line, own)
+        )
+    for row in rows:
+        if row.error or row.status in ("pending", "lost"):
+            console.say(f"{row.tag}, {row.submission}, {row.status}: {row.error or MEANING[row.status]}")
+
+
+def _line(row: Row) -> list[str]:
+    forecast = "-" if row.forecast_low is None else f"{_number(row.forecast_low, 3)}-{_number(row.forecast_high, 3)}"
+    scores = [_number(row.oof), _number(row.nested), forecast, _number(row.public, 5), _number(row.private, 5)]
+    return [row.submission, row.date[:16].replace("T", " "), *scores, row.status, row.tag]
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _page(rows: Sequence[Row], path: Path) -> None:
+    from ffdi.base import digest
+    from ffdi.report import ledger as report
+    from ffdi.report import page
+    from ffdi.report.provenance import provenance
+    from ffdi.submit.row import render
+
+    page.write(path, report.page(rows, provenance("ffdi ledger", {"ledger": digest.of_bytes(render(rows))})))
+    console.say(f"page: {path}")

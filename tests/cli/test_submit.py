@@ -1,0 +1,274 @@
+"""`ffdi submit` and `ffdi ledger` as a person types them, with the real client against the imitation of Kaggle."""
+
+import csv
+import io
+import socket
+from pathlib import Path
+
+import pytest
+
+from ffdi.base import seal
+from ffdi.submit import ledger
+from tests.kaggle_server.faults import answer, refuse
+from tests.kaggle_server.state import Outcome, Run
+from tests.submit.sending import IDS, World
+
+
+def test_a_file_is_sent_and_its_score_comes_into_card_and_ledger(world: World) -> None:
+    world.server.state.outcomes.append(Outcome(public="0.93456", private="0.92", after=3))
+    assert world.run("submit", "--yes") == 0
+    assert "public 0.93456, private 0.92000 (forecast 0.9000 to 0.9700)" in world.out
+    (row,) = world.rows
+    assert (row.status, row.public, row.private, row.ref) == ("scored", 0.93456, 0.92, 1002)
+    assert (row.oof, row.nested, row.nested_low, row.forecast_high, row.method) == (
+        0.95,
+        0.949,
+        0.93,
+        0.97,
+        "rank_mean",
+    )
+    assert row.noise == pytest.approx(0.005)
+    assert seal.read_json(world.root / "001-toy/card.json")["sent"] == [row.model_dump(mode="json")]
+    (made,) = world.server.state.submissions
+    assert made.description == f"{row.tag} 001-toy rank_mean"
+    assert made.data == (world.root / "001-toy/submission.csv").read_bytes()
+
+
+def test_without_yes_all_is_shown_and_nothing_is_sent(world: World) -> None:
+    assert world.run("submit") == 0
+    intervals = ("0.9500 (0.9400 to 0.9600)", "0.9490 (0.9300 to 0.9600)", "0.9000 to 0.9700")
+    for text in ("rank_mean", *intervals, "0 today, 2 left", "nothing was sent"):
+        assert text in world.out
+    assert (world.sent, world.rows) == (0, [])
+    assert not (world.root / ledger.LEDGER).exists()
+
+
+def test_without_a_credential_the_rest_is_shown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KAGGLE_KEY")
+    monkeypatch.delenv("KAGGLE_USERNAME")
+    assert world.run("submit") == 0
+    assert "rank_mean" in world.out
+    assert "No Kaggle credential" in world.err
+    assert world.run("submit", "--yes") == 2
+    assert (world.server.seen, world.rows) == ([], [])
+
+
+def test_what_was_sent_is_refused_unless_again(world: World) -> None:
+    assert world.run("submit", "--yes") == 0
+    copy = world.folder / "copy.csv"
+    copy.write_bytes((world.root / "001-toy/submission.csv").read_bytes())
+    for given in ("1", "001-toy", str(world.root / "001-toy/submission.csv"), str(copy)):
+        assert world.run("submit", given, "--yes") == 2
+        assert "sent already on 2025-11-22T18:00:00+00:00 (public 0.91234)" in world.err
+    assert world.sent == 1
+    assert world.run("submit", "--yes", "--again") == 0
+    assert [row.tag[-2:] for row in world.rows] == ["-1", "-2"]
+    assert world.sent == 2
+
+
+def test_a_spent_quota_stops_before_anything_is_written(world: World) -> None:
+    world.server.state.competitions["toy"].per_day = 1
+    assert world.run("submit", "--yes") == 0
+    world.publish(1)
+    assert world.run("submit", "--yes") == 2
+    assert "No submission to toy is left today" in world.err
+    assert [row.submission for row in world.rows] == ["001-toy"]
+    assert world.sent == 1
+
+
+def test_a_quota_spent_meanwhile_is_a_refused_row(world: World) -> None:
+    reason = "Submission not allowed: Your team has used its daily Submission allowance (2) today, please try again"
+    world.server.script("CreateSubmission", refuse(400, reason))
+    assert world.run("submit", "--yes") == 2
+    assert "00:00 UTC" in world.err
+    assert [(row.status, row.error) for row in world.rows] == [("refused", reason)]
+    assert world.run("submit", "--yes") == 0  # a refused one may be sent
+    assert world.statuses == ["refused", "scored"]
+
+
+def test_rules_not_accepted(world: World) -> None:
+    world.server.state.competitions["toy"].entered = False
+    assert world.run("submit", "--yes") == 2
+    assert "https://www.kaggle.com/competitions/toy/rules" in world.err
+    assert (world.sent, world.rows) == (0, [])
+
+
+def test_a_late_error_is_a_failed_row_with_kaggles_reason(world: World) -> None:
+    world.server.state.outcomes.append(Outcome("ERROR", public="", error="Evaluation metric raised\nan error", after=3))
+    assert world.run("submit", "--yes") == 2
+    assert "Evaluation metric raised an error" in world.err
+    assert [(row.status, row.error) for row in world.rows] == [("failed", "Evaluation metric raised an error")]
+    assert world.run("submit", "--yes") == 0
+    assert world.statuses == ["failed", "scored"]
+
+
+def test_an_unknown_state_is_waited_on_and_told_once(world: World) -> None:
+    odd = [{"status": "PONDERING", "ref": 1002, "description": "renamed on the site"}]
+    world.server.state.outcomes.append(Outcome(after=0))
+    world.server.script("ListSubmissions", answer({}), *[answer({"submissions": odd})] * 3)
+    assert world.run("submit", "--yes") == 0
+    assert world.err.count("PONDERING") == 1
+    assert world.statuses == ["scored"]
+
+
+def test_a_deadline_pauses_and_the_same_command_goes_on(world: World) -> None:
+    world.server.state.outcomes.append(Outcome(after=8))
+    assert world.run("submit", "--yes", "--wait", "2m") == 75
+    assert "goes on" in world.err or "go on" in world.err
+    assert sum(world.time.slept) <= 120
+    assert world.run("submit") == 0  # without --yes it only tells
+    assert world.statuses == ["sent"]
+    assert world.run("submit", "--yes", "--again") == 0  # --again too goes on with one that is not scored
+    assert (world.statuses, world.sent) == (["scored"], 1)
+
+
+def test_no_wait_leaves_the_score_to_the_ledger(world: World) -> None:
+    world.server.state.outcomes.append(Outcome(after=2))
+    assert world.run("submit", "--yes", "--no-wait") == 0
+    assert (world.statuses, world.time.slept) == (["sent"], [0.0])
+    assert world.run("ledger", "--refresh") == 0
+    assert world.run("ledger", "--refresh") == 0
+    assert world.statuses == ["scored"]
+    assert "0.91234" in world.out
+    assert "001-toy" in (world.folder / "work/reports/ledger.html").read_text()
+    assert world.sent == 1
+
+
+def _kernel(world: World, *states: str, output: str = "submission.csv") -> None:
+    world.server.state.kernels["tester/infer"] = [Run({}, list(states), {output: b"id,y\n"}, "", "it broke")]
+
+
+KERNEL = ("submit", "--kernel", "tester/infer", "--version", "1")
+
+
+def test_a_kernel_is_sent_by_version_and_has_a_card_of_its_own(world: World) -> None:
+    _kernel(world, "COMPLETE")
+    assert world.run(*KERNEL, "--competition", "toy", "--recipe", str(_recipe(world)), "--yes") == 0
+    (row,) = world.rows
+    assert (row.kind, row.kernel, row.version, row.file) == ("kernel", "tester/infer", 1, "submission.csv")
+    assert (row.status, row.submission, row.sha256, row.oof) == ("scored", "002-infer", "", None)
+    assert world.run(*KERNEL, "--recipe", str(_recipe(world)), "--yes") == 2
+    assert "sent already" in world.err
+    assert world.run("submit", "--yes", "--no-wait") == 0  # the newest file, not the kernel's card
+    assert {one.submission for one in world.rows} == {"002-infer", "001-toy"}
+
+
+def test_a_kernel_may_stand_on_the_card_of_a_submission(world: World) -> None:
+    _kernel(world, "COMPLETE")
+    assert world.run(*KERNEL, "001-toy", "--yes") == 0
+    (row,) = world.rows
+    assert (row.submission, row.kind, row.oof, row.sha256) == ("001-toy", "kernel", 0.95, "")
+
+
+@pytest.mark.parametrize(
+    ("states", "named"), [(("RUNNING",), "is running; wait"), (("ERROR",), "is error: it broke; push it again")]
+)
+def test_a_kernel_that_is_not_complete_is_not_sent(world: World, states: tuple[str, ...], named: str) -> None:
+    _kernel(world, *states)
+    assert world.run(*KERNEL, "001-toy", "--yes") == 2
+    assert named in world.err
+    assert (world.sent, world.rows) == (0, [])
+
+
+def test_a_csv_from_elsewhere_gets_a_folder_when_it_is_sent(world: World) -> None:
+    path = world.folder / "my best,1.csv"
+    path.write_text("id,y\n" + "".join(f"{name},0.{number}\n" for number, name in enumerate(IDS)))
+    data = world.folder / "images"
+    data.mkdir()
+    arguments = ("submit", str(path), "--recipe", str(_recipe(world)), "--data", str(data))
+    assert world.run(*arguments) == 0
+    assert not (world.root / "002-my-best-1").exists()
+    assert world.run(*arguments, "--yes") == 0
+    assert [(row.submission, row.status) for row in world.rows] == [("002-my-best-1", "scored")]
+    assert (world.root / "002-my-best-1/submission.csv").read_bytes() == path.read_bytes()
+
+
+def _recipe(world: World) -> Path:
+    path = world.folder / "recipe.toml"
+    text = f'name = "tiny"\ncompetition = "{world.folder}/toy.toml"\n[[member]]\nname = "one"\nmodel = "test_resnet"\n'
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["7"], "0 finished submissions"),
+        (["nowhere"], "no submission 'nowhere'"),
+        (["--wait", "soon"], "--wait 'soon' is no time"),
+        (["--version", "3"], "--version belongs to --kernel"),
+        (["--kernel", "tester/infer"], "needs --version"),
+        (["--kernel", "tester/infer/3", "--version", "3"], "not OWNER/SLUG"),
+        (["--kernel", "tester/infer", "--version", "3", "--file", "../x"], "--file '../x'"),
+        (["--competition", "https://www.kaggle.com/c/toy"], "the last part of its address"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(world: World, arguments: list[str], named: str) -> None:
+    assert world.run("submit", *arguments, "--yes") == 2
+    assert named in world.err
+    assert (world.server.seen, world.rows) == ([], [])
+
+
+def test_a_file_that_is_not_what_its_card_says_is_not_sent(world: World) -> None:
+    path = world.root / "001-toy/submission.csv"
+    path.write_text(path.read_text().replace("0.", "0.1"))
+    assert world.run("submit", "--yes") == 2
+    assert "not the file that its card names" in world.err
+    path.unlink()
+    assert world.run("submit", "--yes") == 2
+    assert "not in git" in world.err
+    assert world.server.seen == []
+
+
+def test_a_sample_of_the_contest_is_not_sent(world: World) -> None:
+    path = world.folder / "toy.toml"
+    path.write_text(path.read_text() + "[board]\npublic_rows = 1000\nprivate_rows = 1000\nfake_share = 0.5\n")
+    assert world.run("submit", "--yes") == 2
+    assert "8 images were predicted and the board of toy scores 1,000" in world.err
+    assert world.server.seen == []
+
+
+def test_hostile_reasons_break_neither_ledger_nor_page(world: World) -> None:
+    reason = '=cmd|"/C calc"!A0,\r\n<script>alert(1)</script>\x00' + "x" * 5000
+    world.server.state.outcomes.append(Outcome("ERROR", public="", error=reason))
+    assert world.run("submit", "--yes") == 2
+    assert world.run("ledger") == 0
+    lines = list(csv.reader(io.StringIO((world.root / ledger.LEDGER).read_text())))
+    assert [len(line) for line in lines] == [len(lines[0])] * 2
+    assert not any(cell.startswith(("=", "+", "-", "@")) for line in lines for cell in line)
+    assert "<script>alert" not in (world.folder / "work/reports/ledger.html").read_text()
+
+
+def test_the_ledger_alone_opens_no_socket(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert world.run("submit", "--yes") == 0
+    (world.root / ledger.LEDGER).unlink()
+
+    def forbidden(*_: object) -> None:
+        raise AssertionError("a socket")
+
+    monkeypatch.setattr(socket.socket, "connect", forbidden)
+    monkeypatch.setattr(socket, "getaddrinfo", forbidden)
+    assert world.run("ledger") == 0
+    assert (world.root / ledger.LEDGER).exists()
+    assert "toy: 1 sends" in world.out
+
+
+def test_a_rank_inversion_is_an_alarm(world: World) -> None:
+    world.publish(1, blend={"auc": {"value": 0.97, "low": 0.96, "high": 0.98}}, honest=[])
+    for number, score in (("1", "0.94"), ("2", "0.93")):
+        world.server.state.outcomes.append(Outcome(public=score))
+        assert world.run("submit", number, "--yes") == 0
+    assert world.run("ledger") == 0
+    assert "Rank inversion: 002-toy (honest 0.9700, public 0.9300)" in world.err
+
+
+def test_a_damaged_ledger_stops_a_send_before_it_begins(world: World) -> None:
+    (world.root / ledger.LEDGER).write_text("tag,date\n1,2\n")
+    assert world.run("submit", "--yes") == 2
+    assert "ledger.csv, row 1" in world.err
+    assert world.server.seen == []
+
+
+def test_nothing_sent_yet(world: World) -> None:
+    assert world.run("ledger") == 0
+    assert "Nothing was sent" in world.out
