@@ -1,0 +1,29 @@
+"""`ffdi score`: P(fake) of single images, by a team whose weights were packed."""
+
+from pathlib import Path
+
+from ffdi.base import console
+from ffdi.base.errors import UserError
+from ffdi.bundle.plan import FILE
+
+
+def run(images: list[Path], pack: Path) -> None:
+    if not (pack / FILE).is_file():
+        raise UserError(f"{pack} holds no packed weights; run `ffdi kernels pack`, or name their folder with --pack.")
+    from ffdi.bundle.scorer import Scorer
+
+    scorer = Scorer(pack)
+    files = [file for image in images for file in _files(image)]
+    rows = []
+    with console.progress("score", len(files)) as meter:
+        for file in files:
+            rows.append([str(file), f"{scorer.file(file):.6f}"])
+            meter.advance(1)
+    console.table("mean probability over members, folds and views", ["image", "P(fake)"], rows)
+
+
+def _files(path: Path) -> list[Path]:
+    """A file itself, or the files of a folder by name."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist; name images, or folders of images.")
+    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
