@@ -1,0 +1,135 @@
+"""A push that is killed and interrupted again and again, in processes of its own: one version comes of it."""
+
+import itertools
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ffdi.base import keys
+from ffdi.base.errors import Paused
+from ffdi.submit import metadata
+from ffdi.submit.dataset import publish
+from ffdi.submit.kaggle import sign_in
+from ffdi.submit.kernel import Kernel, Pad, push
+from ffdi.submit.metadata import DatasetMetadata, License
+from ffdi.submit.refusals import Unreachable
+from ffdi.submit.staging import read_pack
+from tests.kaggle_server.faults import Fault, cut, drip, hang, lose, refuse
+from tests.kaggle_server.fixture import CANARY
+from tests.kaggle_server.server import Server
+from tests.submit.pushing import SCRIPT, Clock, make_kernel, make_pack, results
+
+# The command itself, but for its sleep, which is a hundredth as long.
+MAIN = """
+import time
+from ffdi.cli import main, push
+push.CLOCK = (time.time, lambda seconds: time.sleep(seconds / 100))
+main.main()
+"""
+# Pairs of: done and no answer, never begun, busy in two ways.
+TWO = list(itertools.product([lose(), cut(), refuse(503), refuse(429)], repeat=2))
+PATIENCE = 60.0  # seconds for a child to come where it is wanted
+
+
+@pytest.fixture
+def command(kaggle_server: Server, tmp_path: Path) -> list[str]:
+    kaggle_server.state.run = results
+    kaggle_server.state.ready_after = 0
+    folder = make_kernel(tmp_path / "toy-infer", dataset_sources=["OWNER/toy-weights"])
+    pack = make_pack(tmp_path / "toy-weights")
+    options = ["--pack", str(pack), "--work", str(tmp_path / "work"), "--yes"]
+    return [sys.executable, "-c", MAIN, "kernels", "push", str(folder), *options]
+
+
+def start(command: list[str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(child: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    out, err = child.communicate(timeout=PATIENCE)
+    return child.returncode, out, err
+
+
+def when(child: "subprocess.Popen[str]", here: Callable[[], bool], number: int) -> tuple[int, str, str]:
+    """Send the child a signal once it has come to a place."""
+    deadline = time.monotonic() + PATIENCE
+    while not here() and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert here(), ended(child)
+    child.send_signal(number)
+    return ended(child)
+
+
+@pytest.mark.parametrize("number", range(len(TWO)))
+def test_two_faults_in_a_row_make_one_version_of_each(kaggle_server: Server, tmp_path: Path, number: int) -> None:
+    """The command is given until it ends well, as a person would; faults strike the dataset, then the kernel."""
+    clock, room = Clock(), tmp_path / "room"
+    pack = read_pack(make_pack(tmp_path / "toy-weights"))
+    about = DatasetMetadata(id="tester/toy-weights", title="toy weights", licenses=[License(name="other")])
+    folder = make_kernel(tmp_path / "toy-infer")
+    wish = Kernel(SCRIPT, metadata.read_kernel(folder, id="tester/toy-infer"), [pack.digest])
+    made = 0
+    for name in ("CreateDataset", "SaveKernel"):
+        kaggle_server.script(name, *TWO[number])
+    for _ in range(6):
+        kaggle = sign_in()
+        try:
+            publish(kaggle, pack, about, room / "staged", clock.watch())
+            made = push(Pad(kaggle, room, clock.watch(), 3600), wish).version
+            break
+        except (Paused, Unreachable):
+            continue
+    assert made == 1
+    assert len(kaggle_server.state.datasets[about.id].versions) == 1
+    assert len(kaggle_server.state.kernels[wish.about.id]) == 1
+    undone = sum(fault.kind != "lose" for fault in TWO[number][: _until_made(TWO[number])])
+    assert kaggle_server.count("SaveKernel") == 1 + undone
+
+
+def _until_made(faults: tuple[Fault, ...]) -> int:
+    """How many of them strike: none after the one that did the work."""
+    return next((n for n, fault in enumerate(faults) if fault.kind == "lose"), len(faults))
+
+
+def test_stopped_at_every_stage(kaggle_server: Server, command: list[str], tmp_path: Path) -> None:
+    state, count = kaggle_server.state, kaggle_server.count
+    state.kernel_states = ["RUNNING"]
+    kaggle_server.script("PUT", hang())
+    assert when(start(command), lambda: count("PUT") == 1, signal.SIGKILL)[0] == -signal.SIGKILL
+    kaggle_server.script("SaveKernel", drip(1.0))
+    assert when(start(command), lambda: "tester/toy-infer" in state.kernels, signal.SIGKILL)[0] == -signal.SIGKILL
+    code, out, err = when(start(command), lambda: count("GetKernelSessionStatus") > 0, signal.SIGINT)
+    assert (code, "run the same command to go on" in err) == (75, True), err
+    assert "an earlier push of tester/toy-infer had no answer" in out
+    state.kernels["tester/toy-infer"][0].states = ["COMPLETE"]
+    code, out, err = ended(start(command))
+    assert code == 0, err
+    assert out.splitlines()[-1] == "submit it: ffdi submit --kernel tester/toy-infer --version 1 --competition toy"
+    assert [count(name) for name in ("CreateDataset", "CreateDatasetVersion", "SaveKernel")] == [1, 0, 1]
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.slow
+def test_killed_at_random_until_it_is_through(kaggle_server: Server, command: list[str]) -> None:
+    kaggle_server.state.kernel_states = ["COMPLETE"]
+    draws, kills = keys.Draws(keys.key("push", 0), "delay"), 0
+    for name in ("StartBlobUpload", "PUT", "CreateDataset", "SaveKernel"):
+        kaggle_server.script(name, *[drip(0.002)] * 99)
+    while True:
+        child = start(command)
+        try:
+            code, _, err = (child.wait(draws.uniform(0.5, 4.0 + kills)), *child.communicate())
+            break
+        except subprocess.TimeoutExpired:
+            child.kill()
+            ended(child)
+            kills += 1
+    assert code == 0, err
+    assert kills > 0
+    assert len(kaggle_server.state.datasets["tester/toy-weights"].versions) == 1
+    assert len(kaggle_server.state.kernels["tester/toy-infer"]) == 1
