@@ -10,7 +10,7 @@ PLACES = $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") $(i
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data scan folds train predict search blend kernels doctor params test test-slow bench
+.PHONY: help setup data scan folds train predict search blend submit ledger kernels doctor params test test-slow bench
 
 help:           ## this help
 	@sed -n 's/^#   /  /p' $(firstword $(MAKEFILE_LIST)); echo
@@ -47,6 +47,15 @@ search: folds   ## search learning rates and augmentation as [search] of the rec
 
 blend: train    ## blend the members, say what the blend is worth, write the submission
 	$(FFDI) blend $(PLACES)
+
+submit: $(READY) ## check and show SUBMISSION (default the newest), send it with YES=1; AGAIN=1 KERNEL=owner/slug VERSION=n
+	$(FFDI) submit $(if $(SUBMISSION),"$(SUBMISSION)") $(PLACES) $(if $(YES),--yes) $(if $(AGAIN),--again) \
+	    $(if $(KERNEL),--kernel "$(KERNEL)") $(if $(VERSION),--version "$(VERSION)") $(if $(WAIT),--wait "$(WAIT)") \
+	    $(if $(COMPETITION),--competition "$(COMPETITION)")
+
+ledger: $(READY) ## every submission, what was expected of it and what it got; REFRESH=1 asks Kaggle
+	$(FFDI) ledger $(if $(WORK),--work "$(WORK)") $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") \
+	    $(if $(REFRESH),--refresh)
 
 kernels: $(READY) ## write the recipe's Kaggle kernels: one file each, to paste or to push
 	$(FFDI) kernels build $(if $(RECIPE),--recipe "$(RECIPE)")

@@ -22,7 +22,8 @@ FLOOR = {package: number for number, packages in enumerate(FLOORS) for package i
 # infer serves train (predictions are part of a finished fold), submit serves bundle (a kernel checks what it wrote).
 # They share a floor, one way only.
 ALLOWED_ON_ONE_FLOOR = {("train", "infer"), ("data", "score"), ("bundle", "submit")}
-TORCH_ROOMS = ("data/dataset.py", "data/worker.py", "model/", "train/", "infer/", "search/trial.py", "bundle/entry/")
+TORCH_ROOMS = ("data/dataset.py", "data/worker.py", "model/", "train/", "infer/", "search/trial.py")
+TORCH_ROOMS += ("bundle/entry/", "bundle/scorer.py")
 TORCH_VERBS = ("cli/train.py", "cli/train_page.py", "cli/doctor.py", "cli/params.py")  # cli.main imports them late
 MODULES = sorted(path for path in SRC.rglob("*.py") if path.name != "__init__.py")
 

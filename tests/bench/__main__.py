@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 
-BENCHES = ("input", "training", "hashing", "folds", "blend")
+BENCHES = ("input", "training", "team", "hashing", "folds", "blend", "search")
 
 
 def main(names: list[str]) -> None:

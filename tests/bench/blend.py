@@ -2,13 +2,20 @@
 
     python -m tests.bench.blend
 
-scikit-learn gets int8 labels, with which it is fastest (x1.5 against int64). One core.
+scikit-learn gets int8 labels, with which it is fastest (x1.5 against int64). One core, CPU seconds; the searches are
+timed by the wall clock too, as they use all cores. Of slow loops some evaluations are timed, and the rest reckoned:
+the plain loop makes members x rounds of them. AutoGluon and hillclimbers are shown if they are installed.
 """
 
+import contextlib
 import hashlib
+import io
+import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -18,7 +25,7 @@ from ffdi.base.keys import rng
 from ffdi.blend import judge
 from ffdi.blend.search import ROUNDS, greedy
 from ffdi.score.auc import auc
-from ffdi.score.interval import delong
+from ffdi.score.interval import bootstrap, delong
 from ffdi.score.ranks import rank
 from ffdi.spec.load import load_competition
 from ffdi.submit.check import check_bytes, render
@@ -52,9 +59,35 @@ def sections(rounds: int = 9) -> dict[str, list[Ratio]]:
         found[f"AUC, {kind} (off by {error:.0e})"] = compare(aucs, rounds)
         found[f"ranks, ties averaged, {kind}"] = compare(ranks, rounds)
     found["submission of 524,000 rows"] = compare(files(), max(3, rounds // 3))
-    found[f"greedy, 20 members, {ROUNDS} rounds, against the plain loop"] = searches()
-    found[f"greedy, 20 near-copies, {ROUNDS} rounds, against the plain loop"] = searches(copies=True)
+    found["2,000 draws of a paired bootstrap, in groups of five"] = redraws()
+    for members, copies in ((20, False), (20, True), (100, False)):
+        kind = "near-copies" if copies else "members"
+        for unit, clock in {"CPU": time.process_time, "wall": time.perf_counter}.items():
+            title = f"greedy, {members} {kind}, {ROUNDS} rounds, against the plain loop, {unit} seconds"
+            found[title] = searches(members, copies, clock=clock)
     return found
+
+
+def redraws() -> list[Ratio]:
+    """Against a plain loop of two weighted AUCs by scikit-learn, of which one draw is timed."""
+    target, by_kind = scores()
+    a = by_kind["float32"]
+    b, group = (a + 0.1 * rng("bench", "redraws").normal(size=N)).astype(np.float32), np.arange(N) // 5
+    draw = rng("bench", "weights")
+
+    def plain() -> None:
+        weight = draw.poisson(1.0, N // 5 + 1)[group]
+        for score in (a, b):
+            roc_auc_score(target, score, sample_weight=weight)
+
+    one, ours = compare(
+        {"one draw by scikit-learn": plain, "ffdi bootstrap": lambda: bootstrap(target, a, b, group)}, 3
+    )
+    return [one, _times(ours, 2000)]
+
+
+def _times(one: Ratio, calls: float) -> Ratio:
+    return replace(one, ratio=calls * one.ratio, low=calls * one.low, high=calls * one.high)
 
 
 def pool(members: int, copies: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -67,23 +100,67 @@ def pool(members: int, copies: bool) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([rank(s * target + common + own * draw.normal(size=N)) for s in skill]), target
 
 
-def searches(members: int = 20, copies: bool = False, rounds: int = ROUNDS) -> list[Ratio]:
+def searches(
+    members: int = 20, copies: bool = False, rounds: int = ROUNDS, clock: Callable[[], float] = time.process_time
+) -> list[Ratio]:
     """Greedy selection against the plain loop, of which one call is timed: it makes members x rounds of them."""
     features_MN, target_N = pool(members, copies)
     score_N = features_MN[0]
-    ratios = compare(
-        {
-            "one roc_auc_score of the plain loop": lambda: roc_auc_score(target_N, score_N),
-            "greedy, compiled": lambda: greedy(features_MN, target_N, rounds, bags=1),
-            "greedy, NumPy alone": lambda: _plainly(features_MN, target_N, rounds),
-        },
-        rounds=3,
+    plain = "one roc_auc_score of the plain loop"
+    candidates: dict[str, Callable[[], object]] = {
+        plain: lambda: roc_auc_score(target_N, score_N),
+        "greedy, compiled": lambda: greedy(features_MN, target_N, rounds, bags=1),
+        "greedy, NumPy alone": lambda: _plainly(features_MN, target_N, rounds),
+    }
+    others = peers(features_MN, target_N)
+    calls = {"greedy, compiled": members * rounds, "greedy, NumPy alone": members * rounds, **dict.fromkeys(others, 1)}
+    ratios = compare(candidates | {name: run for name, (run, _) in others.items()}, 3, clock)
+    for name, (_, count) in others.items():
+        calls[name] = count
+    return [_times(one, calls.get(one.name, 1)) for one in ratios]
+
+
+def peers(features_MN: np.ndarray, target_N: np.ndarray) -> dict[str, tuple[Callable[[], object], int]]:
+    """By name: a run, and how many candidate blends it tries."""
+    found: dict[str, tuple[Callable[[], object], int]] = {}
+    if find_spec("autogluon"):
+        found["AutoGluon EnsembleSelection, one round"] = (partial(_autogluon, features_MN[:5], target_N), 5)
+    if find_spec("hillclimbers"):
+        found["hillclimbers, two members"] = (partial(_hillclimbers, features_MN[:2], target_N), 54)
+    return found
+
+
+def _autogluon(features_MN: np.ndarray, target_N: np.ndarray) -> None:
+    from autogluon.core.metrics import roc_auc
+    from autogluon.core.models.greedy_ensemble.ensemble_selection import EnsembleSelection
+
+    selection = EnsembleSelection(ensemble_size=1, problem_type="binary", metric=roc_auc)
+    selection.fit(predictions=list(features_MN), labels=target_N)
+
+
+def _hillclimbers(features_MN: np.ndarray, target_N: np.ndarray) -> None:
+    import hillclimbers
+
+    frame = pd.DataFrame(features_MN.T, columns=[str(member) for member in range(len(features_MN))])
+    metric = hillclimbers.partial(roc_auc_score)
+    with contextlib.redirect_stdout(io.StringIO()):
+        hillclimbers.climb_hill(
+            pd.DataFrame({"target": target_N}), frame, frame, "target", "maximize", metric, plot_hill=False
+        )
+
+
+def memory(members: int = 20) -> str:
+    """Of the search, beside the features that it is given; they are counted as input, once."""
+    features_MN, target_N = pool(members, copies=False)
+    greedy(features_MN, target_N, bags=1)  # loads the compiler, which is no part of it
+    tracemalloc.start()
+    greedy(features_MN, target_N, bags=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    given = features_MN.nbytes
+    return (
+        f"greedy, {members} members: input {given / 1e6:.0f} MB, peak with it {(given + peak) / given:.2f} times that"
     )
-    calls = members * rounds
-    return [
-        ratios[0],
-        *[replace(one, ratio=calls * one.ratio, low=calls * one.low, high=calls * one.high) for one in ratios[1:]],
-    ]
 
 
 def _plainly(features_MN: np.ndarray, target_N: np.ndarray, rounds: int) -> np.ndarray:
@@ -109,6 +186,7 @@ def files() -> dict[str, Callable[[], object]]:
 def main() -> None:
     for title, ratios in sections().items():
         print(title, *ratios, sep="\n  ")
+    print(memory())
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ STRONG = Augment(
         "hflip": True,
         "colour": {**JITTER, "hue": 7.2},
         "noise": {"p": 0.3, "sigma": (2.5, 7.5)},
-        "cutout": {"p": 0.3, "on": "all"},
+        "cutout": {"p": 0.3, "on": "fake"},
         "jpeg": {"p": 0.5, "quality": (60, 95)},
     }
 )

@@ -1,8 +1,11 @@
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from ffdi.blend import result
+from ffdi.blend.forecast import forecast
 from tests.blend.contest import Contest, at, build
 
 
@@ -12,7 +15,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def contest(finished: Path, tmp_path: Path) -> Contest:
-    """A copy that a test may spoil."""
+def contest(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Contest:
+    """A copy that a test may spoil. Few boards are drawn: what they say is tested elsewhere."""
+    monkeypatch.setattr(result, "forecast", partial(forecast, draws=20))
     shutil.copytree(finished, tmp_path / "contest")
     return at(tmp_path / "contest")

@@ -53,9 +53,8 @@ class Contest:
     manifest: pd.DataFrame
 
     def jobs(self) -> list[Job]:
-        path = self.places.folds("group")
-        table, digest_ = seal.read_table(path), seal.digest(path)
-        return plan(self.recipe, self.competition, self.manifest, table, digest_, Path(), self.places)
+        table = seal.read_table(self.places.folds("group"))
+        return plan(self.recipe, self.competition, self.manifest, table, Path(), self.places)
 
     def job(self, member: str, fold: int | str) -> Job:
         return next(job for job in self.jobs() if (job.member.name, job.fold) == (member, fold))

@@ -4,9 +4,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from ffdi.blend import trials
 from ffdi.blend.choice import AUTO, GIVEN, decide
 from ffdi.blend.members import Team, canonical, read_team
-from ffdi.blend.methods import METHODS
+from ffdi.blend.methods import METHODS, RACERS
 from ffdi.score.auc import auc
 from ffdi.spec.recipe import Blend
 from tests.blend.contest import Contest, make_recipe
@@ -32,7 +33,8 @@ def test_left_to_itself_it_weighs_where_that_pays_and_says_how_much() -> None:
     choice = decide(Blend(), few(2.5, 0.0, 0.0, rows=1000))
     assert choice.method.learns
     assert choice.found is not None
-    assert f"gains {choice.found.estimates[choice.row].gain.value:+.4f}" in choice.why
+    assert f"gains {choice.found.estimates[choice.method.name].gain.value:+.4f}" in choice.why
+    assert choice.row == AUTO
 
 
 def test_a_named_method_is_taken_and_the_other_named() -> None:
@@ -51,6 +53,15 @@ def test_given_weights_win_and_are_scored_too() -> None:
     expected = auc(team.oof["target"], team.members[1].oof_N)
     assert estimate.nested.value == pytest.approx(expected, abs=0.01)  # ranks inside folds move it a little
     assert estimate.optimism == 0
+
+
+def test_a_method_out_of_the_race_is_scored_when_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "TRIALS", 5)
+    choice = decide(Blend(method="optuna"), few(1.0, 1.0))
+    assert choice.row == "optuna"
+    assert choice.found is not None
+    assert list(choice.found.estimates) == [*RACERS, "optuna", AUTO]
+    assert choice.nested_N is not None
 
 
 @pytest.mark.parametrize("weights", [{}, {"m000": 1.0}])
@@ -72,7 +83,7 @@ def test_without_held_out_rows_it_says_so() -> None:
 def test_folds_without_a_class_are_named() -> None:
     team = few(1.0, 1.0, rows=20)
     team.oof["target"] = np.int8(team.oof["fold"] == 2)
-    assert "the folds but 2 lack a class" in decide(Blend(), team).why
+    assert "the rows but those of part 2 lack a class" in decide(Blend(), team).why
 
 
 def test_weights_for_members_that_held_nothing_out_cannot_be_scored() -> None:
@@ -90,7 +101,7 @@ def test_the_blend_reports_nested_scores_of_what_it_sends(contest: Contest) -> N
     assert found is not None
     assert result.card["method"] == "best_single"
     assert result.card["blend"]["auc"]["value"] == found.estimates["best_single"].nested.value
-    assert [row["method"] for row in result.card["honest"]] == list(METHODS)
+    assert [row["method"] for row in result.card["honest"]] == [*RACERS, AUTO]
     assert result.card["why"] == result.choice.why
     team = canonical(read_team(contest.jobs()))
     assert result.blended.oof["id"].tolist() == team.oof["id"].tolist()

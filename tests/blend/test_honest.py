@@ -1,12 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from ffdi.base.keys import rng
+from ffdi.blend.evidence import gather
 from ffdi.blend.features import ranks
-from ffdi.blend.honest import YARDSTICK, choose, crossed, honest, table
+from ffdi.blend.honest import AUTO, YARDSTICK, Lessons, choose, honest, table
 from ffdi.blend.members import Predictions, Team, read_team
-from ffdi.blend.methods import METHODS, Method
+from ffdi.blend.methods import METHODS, RACERS, Method
 from ffdi.blend.search import greedy
 from ffdi.blend.weights import best
 from ffdi.score.auc import auc
@@ -36,10 +39,15 @@ def drawn(rows: int, skills: list[float], seed: int) -> tuple[np.ndarray, np.nda
     return np.stack([skill * target + draw.normal(size=rows) for skill in skills]), target
 
 
+def lessons(method: Method, team: Team, fit: tuple[str, ...] = ("oof",)) -> Lessons:
+    known = gather(team, fit)
+    return Lessons(method, known, known.features(method))
+
+
 def test_what_learns_nothing_has_no_optimism(contest: Contest) -> None:
     found = honest(read_team(contest.jobs()))
-    assert list(found.estimates) == list(METHODS)
-    for name, method in METHODS.items():
+    assert list(found.estimates) == [*RACERS, AUTO]
+    for name, method in RACERS.items():
         if not method.learns:
             assert found.estimates[name].optimism == 0
     assert found.estimates[YARDSTICK].gain.value == 0
@@ -56,8 +64,8 @@ def test_weights_never_see_the_rows_they_are_scored_on() -> None:
         seen.append(len(target_N))
         return best(features_MN, target_N)
 
-    features = ranks(np.vstack([logits, traitor]), fold)
-    score = crossed(Method("spy", ranks, spy, learns=True), features, target, fold)
+    team = team_of(np.vstack([logits, traitor]), target)
+    score = lessons(Method("spy", ranks, spy, learns=True), team).nested()
     assert seen == [800] * FOLDS
     assert auc(target[fold == 0], score[fold == 0]) < 0.75
 
@@ -104,7 +112,8 @@ def test_on_noise_the_nested_gain_is_nothing_and_naive_greedy_claims_some(seeds:
         fold = np.arange(300) // 2 % FOLDS
         features = ranks(logits, fold)
         mean = features.mean(axis=0)
-        score = crossed(Method("greedy", ranks, lambda f, t: greedy(f, t, 8, 1), learns=True), features, target, fold)
+        method = Method("greedy", ranks, lambda f, t: greedy(f, t, 8, 1), learns=True)
+        score = lessons(method, team_of(logits, target)).nested()
         nested.append(delong_paired(target, score, mean).value)
         naive.append(auc(target, greedy(features, target, 8, 1) @ features) - auc(target, mean))
     error = np.std(nested, ddof=1) / np.sqrt(seeds)
@@ -112,10 +121,59 @@ def test_on_noise_the_nested_gain_is_nothing_and_naive_greedy_claims_some(seeds:
     assert np.mean(naive) > 5 * np.std(naive, ddof=1) / np.sqrt(seeds)
 
 
+def test_the_choice_is_made_anew_on_what_is_left_of_every_part() -> None:
+    """On rows few enough for it to differ: for each part it is what a team without that part would choose."""
+    methods = only("rank_mean", "best_single", "weighted_rank_mean", "stack")
+    chosen = set()
+    for seed in range(3):
+        team = team_of(*drawn(300, [0.9, 0.3, 0.3, 0.3], seed))
+        found = honest(team, methods)
+        assert found.estimates[AUTO].in_sample == found.estimates[found.choice].in_sample
+        for part in range(FOLDS):
+            inside = (team.oof["fold"] == part).to_numpy()
+            rest = [replace(member, oof_N=member.oof_N[~inside]) for member in team.members]
+            name = honest(replace(team, members=tuple(rest), oof=team.oof[~inside]), methods).choice
+            assert (found.scores[AUTO][inside] == found.scores[name][inside]).all()
+            chosen.add(name)
+    assert len(chosen) > 1
+
+
+def test_where_the_choice_is_clear_auto_is_worth_what_the_choice_is() -> None:
+    found = honest(team_of(*drawn(2000, [1.5, 1.5], 3)), only("rank_mean", "best_single"))
+    assert found.choice == "rank_mean"
+    assert found.estimates[AUTO].nested == found.estimates["rank_mean"].nested
+    assert found.estimates[AUTO].gain.value == 0
+
+
+def test_the_part_left_out_has_no_say_in_the_choice() -> None:
+    """A member that knows the target in fold 0 alone: the choice for fold 0 is made as if it were noise there too."""
+    logits, target = drawn(1000, [1.0, 1.0], 1)
+    fold = np.arange(1000) // 2 % FOLDS
+    noise = rng("traitor").normal(size=1000)
+    scores = []
+    for there in (noise, 99.0 * target):
+        team = team_of(np.vstack([logits, np.where(fold == 0, there, noise)]), target)
+        scores.append(honest(team, only("rank_mean", "best_single", "stack")))
+    chosen = [found.scores[AUTO][fold == 0] for found in scores]
+    for name in ("rank_mean", "best_single", "stack"):
+        if (chosen[0] == scores[0].scores[name][fold == 0]).all():
+            assert (chosen[1] == scores[1].scores[name][fold == 0]).all()
+
+
+def test_gains_may_be_drawn_by_the_bootstrap() -> None:
+    team = team_of(*drawn(600, [1.0, 0.5], 3))
+    team.oof["group"] = np.arange(600) // 2
+    plain, boot = (honest(team, only("rank_mean", "best_single"), drawn=drawn) for drawn in (False, True))
+    one, two = (found.estimates["best_single"].gain for found in (plain, boot))
+    assert one.value == two.value
+    assert two.se == pytest.approx(one.se, rel=0.1)
+    assert two.low != one.low
+
+
 def test_the_table(contest: Contest) -> None:
     found = honest(read_team(contest.jobs()))
     frame = table(found)
-    assert frame["method"].tolist() == list(METHODS)
+    assert frame["method"].tolist() == [*RACERS, AUTO]
     assert frame["chosen"].sum() == 1
     assert (frame["in_sample"] - frame["nested"] - frame["optimism"]).abs().max() < 1e-12
     assert ((frame["low"] <= frame["nested"]) & (frame["nested"] <= frame["high"])).all()

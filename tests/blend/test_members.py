@@ -120,6 +120,29 @@ def test_an_id_that_two_fitted_splits_share_is_refused(contest: Contest, folds: 
         read_team(jobs)
 
 
+def test_members_of_other_folds_are_refused_by_name(contest: Contest) -> None:
+    jobs = contest.jobs()
+    jobs[-1] = replace(jobs[-1], folds="e" * 64)
+    with pytest.raises(UserError, match=r"whole was trained on other folds than one: .* one fold table"):
+        read_team(jobs)
+
+
+def test_a_run_under_other_folds_is_no_substitute_and_is_named(contest: Contest) -> None:
+    """As after folds.seed was changed: the member's run is there, but what it held out is not what is held out now."""
+    job = contest.job("two", 2)
+    other = job.folder.parent.with_name("two-0123abcd") / job.folder.name
+    other.parent.mkdir()
+    job.folder.rename(other)
+    seal.write_json(other / "done.json", {**seal.read_json(other / "done.json"), "folds": "e" * 64})
+    with pytest.raises(UserError, match=r"two fold 2 is not finished: .*two-0123abcd/fold2 was trained on other folds"):
+        read_team(contest.jobs())
+
+
+def test_groups_come_along(contest: Contest) -> None:
+    team = read_team(contest.jobs())
+    assert team.oof.groupby("group").size().tolist() == [2] * 60
+
+
 def test_changed_test_images_make_the_runs_stale(contest: Contest) -> None:
     changed = contest.manifest["id"] == contest.manifest["id"][contest.manifest["split"] == "test"].iloc[0]
     contest.manifest.loc[changed, "sha256"] = "0" * 64

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 from ffdi.base import seal
 from ffdi.base.errors import UserError
 from ffdi.blend.card import inputs
-from ffdi.blend.result import blend
+from ffdi.blend.forecast import forecast
+from ffdi.blend.result import blend, sources
 from ffdi.data import manifest as manifests
+from ffdi.data.job import digest_of
 from ffdi.score.auc import auc, tpr_at_fpr
-from ffdi.score.interval import delong
+from ffdi.score.interval import around, placements
+from ffdi.spec.competition import Board
 from ffdi.spec.recipe import Recipe
 from ffdi.submit.folder import publish
 from tests.blend.contest import Contest, K, make_recipe
@@ -32,7 +36,7 @@ def test_the_card_says_what_each_member_and_the_blend_are_worth(contest: Contest
     card, oof, val = result.card, result.blended.oof, result.blended.val
     assert [member["name"] for member in card["members"]] == ["one", "two", "whole"]
     for line, name in [*zip(card["members"][:2], ["one", "two"], strict=True), (card["blend"], "blend")]:
-        expected = delong(oof["target"], oof[name])
+        expected = around(placements(oof["target"], oof[name], np.unique(oof["group"], return_inverse=True)[1]))
         assert line["auc"] == {"value": expected.value, "low": expected.low, "high": expected.high, "se": expected.se}
         folds = [auc(rows["target"], rows[name]) for _, rows in oof.groupby("fold")]
         assert line["folds"] == dict(zip("0123", folds, strict=True))
@@ -51,7 +55,7 @@ def test_the_card_says_what_each_member_and_the_blend_are_worth(contest: Contest
 
 def test_the_card_knows_its_inputs_and_no_place(contest: Contest) -> None:
     card = contest.blend().card
-    assert card["folds"]["digest"] == seal.digest(contest.places.folds("group"))
+    assert card["folds"]["digest"] == digest_of(seal.read_table(contest.places.folds("group")))
     assert all(
         re.fullmatch("[0-9a-f]{64}", text) for text in (card["recipe"]["digest"], card["manifest"], card["code"])
     )
@@ -122,6 +126,95 @@ def test_without_labels_there_is_no_validation_auc(contest: Contest) -> None:
     result = contest.blend()
     assert result.card["blend"]["auc_val"] is None
     assert result.members["val_auc"].isna().all()
+
+
+def timed(contest: Contest, **minutes: float) -> None:
+    """Folds that took so many minutes to predict the test, each member in all."""
+    for job in contest.jobs():
+        share = minutes[job.member.name] / (K if job.member.fold == "k" else 1)
+        seal.write_json(job.folder / "speed.json", {"images_per_second": len(job.test) / 60 / share})
+
+
+def test_a_budget_of_minutes_leaves_members_out_and_says_so(contest: Contest) -> None:
+    before = inputs(contest.blend().card)
+    contest.recipe = make_recipe(max_minutes=9)
+    with pytest.raises(UserError, match=r"max_minutes needs the speed of every member, and one left none"):
+        contest.blend()
+    timed(contest, one=6, two=4, whole=3)
+    result = contest.blend()
+    better = max(("one", "two"), key=lambda name: auc(result.blended.oof["target"], result.blended.oof[name]))
+    worse = {"one": "two", "two": "one"}[better]
+    assert result.budget is not None
+    assert result.budget.left_out == (worse,)
+    weights = {member["name"]: member["weight"] for member in result.card["members"]}
+    assert weights == {better: 0.5, worse: 0.0, "whole": 0.5}
+    assert result.card["budget"]["left_out"] == [worse]
+    assert result.card["budget"]["limits"]["minutes"] == 9
+    assert sum("Left out, for want of budget" in warning for warning in result.warnings) == 1
+    alone = replace(contest, recipe=make_recipe(weights={better: 1, "whole": 1})).blend()
+    assert result.submission.equals(alone.submission)
+    timed(contest, one=3, two=3, whole=3)
+    everyone = contest.blend()
+    assert everyone.card["budget"]["left_out"] == []
+    assert len({before, inputs(result.card), inputs(everyone.card)}) == 3
+
+
+def test_weights_in_the_recipe_are_not_cut_but_warned_of(contest: Contest) -> None:
+    contest.recipe = make_recipe(max_minutes=9, weights={"one": 1, "two": 1})
+    timed(contest, one=6, two=4, whole=30)
+    result = contest.blend()
+    assert result.card["members"][0]["weight"] == 0.5
+    assert "The members with a weight cost 10 minutes, over the limit of 9." in result.warnings
+
+
+def with_board(contest: Contest, **wishes: object) -> None:
+    board = {"public_rows": 20, "private_rows": 30, "fake_share": 0.5, **wishes}
+    contest.recipe = Recipe.model_validate(contest.recipe.model_dump() | {"board": board})
+
+
+def test_sources_of_the_board_come_from_the_manifest(contest: Contest) -> None:
+    manifest = contest.manifest
+    manifest["jpeg_q"] = np.where(np.arange(len(manifest)) % 3, 90, 75)
+    rows = manifest[manifest["split"] == "train"].sort_values("id", ignore_index=True)
+    for by, expected in (("jpeg_q", rows["jpeg_q"].astype(str)), ("split", rows["split"])):
+        board = Board(public_rows=2, private_rows=2, fake_share=0.5, mix_by=by)
+        assert (sources(board, rows, manifest) == expected.to_numpy(str)).all()
+    foldered = rows.assign(id="celeb/" + rows["id"])
+    board = Board(public_rows=2, private_rows=2, fake_share=0.5, mix_by="folder")
+    assert set(sources(board, foldered, manifest)) == {"celeb"}
+    with_board(contest, mix={"train": 1.0})
+    assert contest.blend().card["forecast"]["board"]["mix"] == {"train": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("mix", "by", "said"),
+    [({"val": 1.0}, "split", "the source 'val', of which no row was held out; there are train"),
+     ({"x": 1.0}, "camera", 'board.mix_by = "camera" is no column of the manifest')],
+)  # fmt: skip
+def test_sources_that_are_not_there_are_refused(contest: Contest, mix: dict[str, float], by: str, said: str) -> None:
+    with_board(contest, mix=mix, mix_by=by)
+    with pytest.raises(UserError, match=said):
+        contest.blend()
+
+
+def test_shares_that_do_not_sum_to_one_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"the shares must sum to 1, and they sum to 0\.9"):
+        Board(public_rows=2, private_rows=2, fake_share=0.5, mix={"a": 0.5, "b": 0.4})
+
+
+def test_near_duplicates_are_forecast_as_one(contest: Contest) -> None:
+    """Pairs in the fold table: fewer groups than rows, and other intervals than rows by themselves would have."""
+    result = contest.blend()
+    assert result.outlook is not None
+    assert result.outlook.groups == 60
+    rows = result.blended.oof
+    alone = forecast(
+        {result.choice.row: rows["blend"].to_numpy()}, rows["target"].to_numpy(), result.choice.row,
+        result.outlook.board, draws=2,
+    )  # fmt: skip
+    there, here = (found.outlooks[result.choice.row].private for found in (alone, result.outlook))
+    assert there.value == here.value
+    assert there.se != here.se
 
 
 def test_no_member_may_be_called_like_a_column(contest: Contest) -> None:

@@ -9,7 +9,8 @@ from ffdi.base.errors import UserError
 from ffdi.base.keys import rng
 from ffdi.blend import judge as judges
 from ffdi.blend.features import ranks
-from ffdi.blend.judge import GRID, Judge, first_best
+from ffdi.blend.histogram import settle
+from ffdi.blend.judge import COARSE, GRID, MOST, Judge, first_best
 from ffdi.blend.search import climb, greedy
 
 
@@ -66,10 +67,32 @@ def test_the_limits_enclose_the_exact_value_closely(compiled: bool, monkeypatch:
     base = judge.grid_MN[0] + judge.grid_MN[1]
     for move, full in (((2, 1, 1), 3), ((0, 1, 1), 3), ((1, 10, 10), 30)):
         low, high = judge.limits(base, move, full)
+        coarse_low, coarse_high = judge.limits(base, move, full, COARSE)
         exact = roc_auc_score(judge.target_N, judge.blend(base, move))
-        assert low <= exact <= high
+        assert coarse_low <= low <= exact <= high <= coarse_high
         assert high - low < 1e-3
-        assert judge.exact(judge.blend(base, move)) == pytest.approx(exact, abs=1e-12)
+        assert judge.exact(base, [move]) == [pytest.approx(exact, abs=1e-12)]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 6), min_size=2, max_size=60), st.integers(0, 9), st.integers(0, 9), st.integers(0, 99))
+def test_the_compiled_sort_counts_pairs_exactly(steps: list[int], here: int, there: int, seed: int) -> None:
+    """Many ties and the largest whole numbers there are."""
+    grid = np.array(steps, np.int32) * (GRID // 6)
+    base = rng("settle", seed).permutation(grid)
+    target = np.arange(len(grid)) < 1 + seed % (len(grid) - 1)
+    space = np.empty((2, len(grid)), np.uint32)
+    twice = settle(base, grid, here, there, int(target.sum()), space[0], space[1])
+    blend = here * base.astype(np.int64) + there * grid.astype(np.int64)
+    fakes, reals = blend[target, None], blend[~target]
+    assert twice == (fakes > reals).sum() + (fakes >= reals).sum()
+
+
+def test_more_than_the_whole_numbers_hold_is_refused() -> None:
+    features, target = pool(100, 2)
+    judge = Judge(features, target)
+    with pytest.raises(UserError, match="at most 127 members"):
+        judge.best(judge.grid_MN[0], [(0, 1, 1)], MOST + 1)
 
 
 LIMITS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), min_size=1, max_size=8)
@@ -82,9 +105,9 @@ def test_first_best_is_the_first_of_the_highest(sizes: list[tuple[int, int]], da
     truth = [float(data.draw(st.integers(low, low + width))) for low, width in sizes]
     asked = []
 
-    def exact(place: int) -> float:
-        asked.append(place)
-        return truth[place]
+    def exact(places: list[int]) -> list[float]:
+        asked.extend(places)
+        return [truth[place] for place in places]
 
     place, _ = first_best(limits, exact)
     assert place == truth.index(max(truth))
@@ -92,8 +115,8 @@ def test_first_best_is_the_first_of_the_highest(sizes: list[tuple[int, int]], da
 
 
 def test_a_clear_winner_needs_no_exact_value() -> None:
-    def exact(place: int) -> float:
-        raise AssertionError(place)
+    def exact(places: list[int]) -> list[float]:
+        raise AssertionError(places)
 
     assert first_best([(0.1, 0.2), (0.5, 0.6), (0.3, 0.4)], exact) == (1, (0.5, 0.6))
 

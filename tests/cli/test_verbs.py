@@ -126,6 +126,30 @@ def test_the_whole_road_and_again(desk: Desk) -> None:
     assert "AUC" in desk.out
 
 
+FORGING = RECIPE.replace("workers = 0", 'workers = 0\nextra = ["fakes"]') + "[forge]\nimages = 9\n"
+
+
+def test_fakes_are_forged_once(other: Desk) -> None:
+    other.recipe.write_text(FORGING)
+    assert other.run("scan") == 0, other.err
+    assert other.run("forge", "--out", "fakes") == 0, other.err
+    assert "extra = ['fakes'] in [data] of the recipe" in other.out
+    assert (other.work / "reports" / "forge.html").stat().st_size > 5_000
+    before = {path: path.read_bytes() for path in Path("fakes").rglob("*") if path.is_file()}
+    assert len(before) == 9 + len(("forged.parquet", "forged.txt", "wish.json", ".lock"))
+    assert other.run("forge", "--out", "fakes") == 0, other.err
+    assert {path: path.read_bytes() for path in Path("fakes").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.slow
+def test_a_recipe_trains_on_forged_fakes_and_is_not_judged_by_them(other: Desk) -> None:
+    other.recipe.write_text(FORGING)
+    for verb in (("scan",), ("folds",), ("forge", "--out", "fakes"), ("train",), ("blend",)):
+        assert other.run(*verb) == 0, other.err
+    held = seal.read_table(next(other.work.glob("runs/one-*/fold0/oof.parquet")))
+    assert not held["id"].isin(seal.read_table(Path("fakes/forged.parquet"))["id"]).any()
+
+
 def test_a_flipped_bit_in_any_artefact_is_refused_by_name(desk: Desk) -> None:
     """Manifest, folds, spec, environment, weights, predictions, done, both cards: each file the verbs have written."""
     kinds = (".parquet", ".json", ".safetensors")

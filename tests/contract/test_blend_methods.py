@@ -1,6 +1,6 @@
 """What every way to blend promises, whatever it computes. A new method enters METHODS and is held to this."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +11,20 @@ from hypothesis import strategies as st
 
 from ffdi.base.errors import UserError
 from ffdi.base.keys import rng
+from ffdi.blend import trials
 from ffdi.blend.apply import BLEND, Blended, apply
 from ffdi.blend.members import Predictions, Team
 from ffdi.blend.methods import METHODS, Array, Method
 from ffdi.score.auc import auc
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_trials() -> Iterator[None]:
+    """What a method promises, it promises after any number of trials."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trials, "TRIALS", 3)
+        yield
+
 
 pytestmark = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 

@@ -15,7 +15,8 @@ SIZE = 48
 NONE: dict[str, Any] = {name: False for name in Augment.model_fields if name != "library"}
 NAMES = list(NONE)
 OWN = [name for name in NAMES if name not in ("grid", "motion")]  # without albumentations: quick
-BUSY = Augment(**{name: {"p": 0.5, "on": "all"} for name in OWN if name != "webp"})
+ON = {name: "fake" if name in ("parts", "cutout", "degrade") else "all" for name in NAMES}
+BUSY = Augment(**{name: {"p": 0.5, "on": ON[name]} for name in OWN if name != "webp"})
 
 
 def apply(policy: Augment, key: int, label: int = 1) -> np.ndarray:
@@ -61,7 +62,7 @@ def test_an_operation_at_p_0_is_the_identity(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_operation_at_p_1_is_always_applied(name: str) -> None:
-    policy, plain = Augment(**{**NONE, name: {"p": 1, "on": "all"}}), apply(Augment(**NONE), 0)
+    policy, plain = Augment(**{**NONE, name: {"p": 1, "on": ON[name]}}), apply(Augment(**NONE), 0)
     changed = [not np.array_equal(apply(policy, key), plain) for key in range(10)]
     assert np.mean(changed) >= 0.9  # a crop, a gamma, a small turn can by chance be the whole
 
@@ -132,3 +133,27 @@ def test_what_runs_is_told_in_order() -> None:
     assert told["jpeg"] == {"p": 0.3, "on": "all", "quality": (60, 95)}
     assert told["grid"]["resolved"]["distort_limit"] == (-0.3, 0.3)
     assert told["CLAHE.1"]["resolved"]["clip_limit"] == (1.0, 4.0)
+
+
+def test_parts_go_before_the_face_moves() -> None:
+    """Eyes, nose and mouth are found where an aligned face has them, so the hole turns and shrinks with the image."""
+    policy = {**NONE, "parts": {"p": 1}, "rot90": {"p": 1}}
+    for key in range(6):
+        upright = compile(Augment(**{**NONE, "parts": {"p": 1}}), 64)(np.full((64, 64, 3), 200, np.uint8), 1, key)
+        turned = compile(Augment(**policy), 64)(np.full((64, 64, 3), 200, np.uint8), 1, key)
+        assert 0.005 < (upright == 0).mean() < 0.1
+        assert any(np.array_equal(np.rot90(upright, turns), turned) for turns in (1, 2, 3))
+
+
+@pytest.mark.parametrize("name", ["parts", "degrade"])
+def test_originals_are_spared_what_is_for_fakes(name: str) -> None:
+    assert np.array_equal(apply(Augment(**{**NONE, name: {"p": 1}}), 4, label=0), apply(Augment(**NONE), 4))
+
+
+def test_a_degraded_fake_has_one_hard_damage() -> None:
+    kinds = {kind: Augment(**{**NONE, "degrade": {"p": 1, "kinds": [kind]}}) for kind in ("jpeg", "resize", "noise")}
+    every = Augment(**{**NONE, "degrade": {"p": 1}})
+    plain = apply(Augment(**NONE), 0)
+    for policy in kinds.values():
+        assert min(float(np.abs(apply(policy, key).astype(int) - plain).mean()) for key in range(5)) > 1
+    assert len({apply(every, key).tobytes() for key in range(12)}) > 6

@@ -14,6 +14,7 @@ from ffdi.spec import augment as spec
 
 SIZE = 64
 WISHES: dict[str, spec.Operation] = {
+    "parts": spec.Parts(),
     "hflip": spec.Flip(),
     "vflip": spec.Flip(),
     "rot90": spec.Rot90(),
@@ -28,6 +29,7 @@ WISHES: dict[str, spec.Operation] = {
     "cutout": spec.Cutout(),
     "webp": spec.Webp(),
     "jpeg": spec.Jpeg(),
+    "degrade": spec.Degrade(),
 }
 FIXED = {"hflip": 1, "vflip": 1, "grey": 1, "rot90": 3}  # results there can be; the others draw a strength
 Strength = Callable[[float], spec.Operation]

@@ -71,7 +71,7 @@ def test_200_kills_of_the_samples_smallest_member_lose_nothing(tmp_path: Path) -
     def job(at: str) -> Job:
         places = Places(tmp_path / at, tmp_path)
         table = folds.make(places, recipe.folds, manifest, recipe.data.fit)
-        return plan(recipe, competition, manifest, table, "f" * 64, images, places)[0]
+        return plan(recipe, competition, manifest, table, images, places)[0]
 
     manifest = scan(competition, images, Places(tmp_path / "scan", tmp_path), 0)
     whole = job("whole")

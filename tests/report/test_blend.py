@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from ffdi.base import keys
 from ffdi.report import blend as report
-from ffdi.report.page import Page, render
+from ffdi.report.page import Gallery, Page, render
 from ffdi.score.interval import Interval, delong
 from tests.report.html_reader import check
 
@@ -52,8 +53,9 @@ def test_the_same_data_gives_the_same_bytes(
 def test_the_headline_says_what_to_send_and_what_it_is_worth(page: Page, summary: pd.DataFrame) -> None:
     row = summary[summary["name"] == "blend"].iloc[0]
     assert page.headline.startswith(
-        f"Send submissions/003-sample/submission.csv: the blend of 2 members has an OOF AUC of {row['auc']:.4f} "
-        f"(95% interval {row['low']:.4f} to {row['high']:.4f}), "
+        "Send submissions/003-sample/submission.csv, the blend of 2 models: on 405 images that its models had not "
+        f"seen, it puts a fake above an original in {100 * row['auc']:.1f}% of pairs (nested AUC {row['auc']:.4f}, 95% "
+        f"interval {row['low']:.4f} to {row['high']:.4f}), "
     )
     assert page.headline.endswith(f"On the official validation images it has {row['val_auc']:.4f}.")
 
@@ -86,6 +88,19 @@ def test_a_blend_without_any_held_out_row_says_so() -> None:
     assert "has no out-of-fold score, because every member was fitted on all rows." in made.headline
     assert made.headline.endswith("On the official validation images it has 0.9700.")
     check(render(made), made.headline)
+
+
+def test_disagreements_are_shown_with_who_says_what(page: Page, folder: Path) -> None:
+    differ = next(section for section in page.sections if section.title == "How members differ")
+    assert [block.title for block in differ.blocks] == [
+        "AUC of every fold", "Rank correlation of members", "Rank disagreement of members",
+        "Where members disagree most",
+    ]  # fmt: skip
+    sheet = differ.blocks[-1]
+    assert isinstance(sheet, Gallery)
+    assert len(sheet.cards) == 14
+    note = sheet.cards[0].thumbs[0].caption
+    assert re.fullmatch(r"(fake|original), lite\S+ \d+%, lite\S+ \d+%", note)
 
 
 def test_twenty_members_fit() -> None:

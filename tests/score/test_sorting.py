@@ -3,9 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
 
 from ffdi.base.errors import UserError
-from ffdi.score.sorting import ascend, finite
+from ffdi.score.auc import auc
+from ffdi.score.ranks import midrank
+from ffdi.score.sorting import ascend, finite, levels
 
 SIZES = st.integers(1, 60)
 FINITE_32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -62,3 +66,31 @@ def test_a_score_that_is_no_number_is_refused_with_its_row(bad: float) -> None:
 def test_only_vectors_of_numbers(values: np.ndarray) -> None:
     with pytest.raises(UserError, match="vector of numbers"):
         ascend(values)
+
+
+ROWS = 9_000  # enough for values to be counted
+KINDS = {
+    "two decimals": lambda draw: draw.normal(size=ROWS).round(2),
+    "float32": lambda draw: draw.normal(size=ROWS).round(1).astype(np.float32),
+    "whole numbers": lambda draw: draw.integers(-40, 40, ROWS),
+    "far apart": lambda draw: draw.choice([-1e300, -1.0, 1.0, 1e300], ROWS),
+    "neighbours in the last bit": lambda draw: 1.0 + draw.integers(0, 3, ROWS) * 2.0**-52,
+    "few, unevenly": lambda draw: draw.choice([0.0, 1e-9, 1.0], ROWS),
+    "constant": lambda draw: np.zeros(ROWS),
+    "all different": lambda draw: draw.normal(size=ROWS),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_of_few_values_are_counted_alike(kind: str) -> None:
+    draw = np.random.default_rng(1)
+    values = KINDS[kind](draw)
+    target = draw.integers(0, 2, ROWS)
+    level = levels(values)
+    assert (level is not None) == (kind in ("two decimals", "float32", "whole numbers", "neighbours in the last bit"))
+    if level is not None:
+        order = np.argsort(values, kind="stable")
+        assert (np.diff(level[order]) >= 0).all()
+        assert ((np.diff(level[order]) == 0) == (np.diff(values[order]) == 0)).all()
+    assert (midrank(values) == rankdata(values)).all()
+    assert auc(target, values) == pytest.approx(roc_auc_score(target, values), abs=1e-12)

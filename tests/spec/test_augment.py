@@ -14,8 +14,8 @@ FIELDS = [name for name in Augment.model_fields if name != "library"]
 def test_the_order_of_application_is_what_recipes_rely_on() -> None:
     """A field moved or renamed changes every recipe: then this list changes too, knowingly."""
     assert list(Augment.model_fields) == [
-        *("crop", "hflip", "vflip", "rot90", "rotate", "grid", "colour", "gamma", "grey", "sharpen"),
-        *("blur", "motion", "resize", "noise", "cutout", "library", "webp", "jpeg"),
+        *("parts", "crop", "hflip", "vflip", "rot90", "rotate", "grid", "colour", "gamma", "grey", "sharpen"),
+        *("blur", "motion", "resize", "noise", "cutout", "library", "webp", "jpeg", "degrade"),
     ]
 
 
@@ -40,9 +40,9 @@ def test_a_default_of_the_policy_is_the_default_of_its_operation(name: str) -> N
     assert getattr(Augment(), name) in (None, getattr(Augment(**{name: {}}), name))
 
 
-def test_cutout_is_for_fakes_unless_the_recipe_says_otherwise() -> None:
+def test_cutout_is_for_fakes() -> None:
     assert Cutout().on == "fake"
-    assert Cutout(on="all").on == "all"
+    assert Augment(cutout={"on": "fake"}).cutout == Cutout()
 
 
 def test_toml_goes_in_and_json_comes_back() -> None:

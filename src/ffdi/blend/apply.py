@@ -3,16 +3,16 @@
 Shapes: M members, N rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from ffdi.blend.evidence import gather, held_out
 from ffdi.blend.features import Array, ranks
 from ffdi.blend.members import Team, canonical
 from ffdi.blend.methods import Method, combine, over_models
-from ffdi.blend.weights import Target
 from ffdi.score.ranks import rank_within
 
 BLEND = "blend"  # the column of the blend, beside one column a member
@@ -34,50 +34,44 @@ class Blended:
     prior: float
 
 
-def apply(team: Team, method: Method, given: Mapping[str, float] | None = None) -> Blended:
-    """Blend by `method`; weights `given` by member (from the recipe) take the place of those it would find."""
+def apply(
+    team: Team, method: Method, given: Mapping[str, float] | None = None, fit: Collection[str] = ("oof",)
+) -> Blended:
+    """Blend by `method`; weights `given` by member (from the recipe) take the place of those it would find.
+
+    `fit`: the rows that weights learn from, as `evidence.gather` knows them.
+    """
     team = canonical(team)
     names = [member.name for member in team.members]
     held = held_out(team)
-    folds_N, target_N = team.oof["fold"].to_numpy(np.int64), team.oof["target"].to_numpy(np.int8)
-    features_HN = method.features(held.logits_HN, folds_N) if held.names else np.empty((0, 0))
-    weights = _shares(given or _found(method, features_HN, target_N, held.names, names), names)
+    weights = _shares(given or _found(team, method, fit), names)
     oof, prior = team.oof, 0.5
     if held.names:
+        folds_N = team.oof["fold"].to_numpy(np.int64)
         oof = oof.assign(**dict(zip(held.names, ranks(held.logits_HN, folds_N), strict=True)))
         shares = _shares(weights, held.names)
         if shares:
-            blend_N = combine(features_HN, np.array(list(shares.values())))
+            blend_N = combine(method.features(held.logits_HN, folds_N), np.array(list(shares.values())))
             oof[BLEND] = rank_within(blend_N, folds_N)
             prior = float(method.squash(np.median(blend_N, keepdims=True))[0])
-    val = _unseen(team.val, {member.name: member.val_KV for member in team.members}, method, weights, prior)
-    test = _unseen(team.test, {member.name: member.test_KT for member in team.members}, method, weights, prior)
+    val = unseen(team.val, {member.name: member.val_KV for member in team.members}, method, weights, prior)
+    test = unseen(team.test, {member.name: member.test_KT for member in team.members}, method, weights, prior)
     return Blended(oof, val, test, weights, prior)
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """Members that held rows out, and their logits there."""
-
-    names: list[str]
-    logits_HN: Array
-
-
-def held_out(team: Team) -> HeldOut:
-    found = {member.name: member.oof_N for member in team.members if member.oof_N is not None}
-    return HeldOut(list(found), np.array(list(found.values())))
-
-
-def _found(
-    method: Method, features_HN: Array, target_N: Target, held: Sequence[str], names: Sequence[str]
-) -> dict[str, float]:
+def _found(team: Team, method: Method, fit: Collection[str]) -> dict[str, float]:
     """Weights by member. No row tells what a member is worth that held none out: it gets the mean weight."""
-    found_H = method.weigh(features_HN, target_N).tolist() if held else []
-    found = dict(zip(held, found_H, strict=True))
-    return {name: found.get(name, 1 / max(len(held), 1)) for name in names}
+    names = [member.name for member in team.members]
+    if all(member.oof_N is None for member in team.members):
+        return dict.fromkeys(names, 1.0)
+    known = gather(team, fit)
+    rows_N = known.learns_N
+    found_H = method.weigh(known.features(method)[:, rows_N], known.target_N[rows_N])
+    found = dict(zip(known.held.names, found_H.tolist(), strict=True))
+    return {name: found.get(name, 1 / len(found)) for name in names}
 
 
-def _unseen(
+def unseen(
     rows: pd.DataFrame, logits: Mapping[str, Array], method: Method, weights: Mapping[str, float], prior: float
 ) -> pd.DataFrame:
     """Rows that no member was trained on. The unreadable ones stand outside: they move nobody's rank."""

@@ -1,89 +1,107 @@
-"""How many members a blend needs: grown under a budget of parameters, and dropped one by one; equal weights.
+"""How many members a blend needs: grown under a budget of minutes or parameters, and dropped one by one; equal weights.
 
 The order is learned by AUC; each point of a curve is scored nested, with orders that the other folds taught.
 
-Shapes: M members that held rows out, N rows.
+Shapes: M members that held rows out, N rows, B budgets.
 """
 
-import json
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from ffdi.blend.apply import held_out
-from ffdi.blend.features import Array, ranks
+from ffdi.base.errors import UserError
+from ffdi.blend.cost import Cost
+from ffdi.blend.evidence import held_out
+from ffdi.blend.features import Array, Folds, ranks
 from ffdi.blend.judge import Judge
 from ffdi.blend.members import Team, canonical
 from ffdi.blend.weights import Target
-from ffdi.data.job import Job
 from ffdi.score.interval import Interval, around, placements
 from ffdi.score.ranks import rank_within
 
-BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # stored beside parameters, not counted as such
-BESIDE = "golden/"  # what a weights file holds besides the network
 Order = list[int]
 Learn = Callable[[Array, Target], Order]
 
 
 @dataclass(frozen=True)
 class Point:
-    """`members`: by the order that all rows teach; `nested`: what so many are worth."""
+    """`members`: by the order that all rows teach; `costs`: theirs, by unit; `nested`: what so many are worth."""
 
     members: tuple[str, ...]
-    cost: int
+    costs: dict[str, float]
     nested: Interval
 
 
 @dataclass(frozen=True)
 class Budget:
-    """`grown` from one member on, up to `limit`; `dropped` from all of them down to one. `unit`: of cost and limit."""
+    """`grown` from one member on, as far as the limits let them; `dropped` from all of them down to one.
 
-    unit: str
-    limit: int | None
+    `costs`: the unit to draw first. `left_out`: members that held rows out and do not fit; empty if all do.
+    """
+
+    costs: tuple[Cost, ...]
     grown: tuple[Point, ...]
     dropped: tuple[Point, ...]
+    left_out: tuple[str, ...]
 
 
-def budget(team: Team, parameters: Mapping[str, int], limit: int | None) -> Budget:
-    """Of at least two members that held rows out. Without `parameters` of them all, a member costs 1, without limit."""
+def budget(team: Team, costs: Sequence[Cost]) -> Budget:
+    """Of at least two members that held rows out; members that held none out stay, and their cost is taken first.
+
+    Raises UserError if nothing fits.
+    """
     team = canonical(team)
     held = held_out(team)
-    known = all(name in parameters for name in held.names)
-    costs = [parameters[name] if known else 1 for name in held.names]
-    limit = limit if known else None
+    kept = [member.name for member in team.members if member.name not in held.names]
+    costs_BM = np.array([[cost.by_member[name] for name in held.names] for cost in costs], dtype=float)
+    limits_B = np.array([np.inf if cost.limit is None else cost.limit - cost.of(kept) for cost in costs])
+    refuse_empty(costs, held.names, costs_BM, limits_B)
     folds_N, target_N = team.oof["fold"].to_numpy(np.int64), team.oof["target"].to_numpy(np.int8)
+    group_N = np.unique(team.oof["group"], return_inverse=True)[1] if "group" in team.oof else None
     features_MN = ranks(held.logits_HN, folds_N)
 
     def points(learn: Learn) -> tuple[Point, ...]:
         order = learn(features_MN, target_N)
-        nested = _nested(features_MN, target_N, folds_N, learn, len(order))
-        chosen = [sorted(order[: size + 1]) for size in range(len(order))]
+        scores_SN = _nested(features_MN, target_N, folds_N, learn, len(order))
+        nested = [around(placements(target_N, rank_within(score_N, folds_N), group_N)) for score_N in scores_SN]
+        chosen = [[held.names[place] for place in sorted(order[: size + 1])] for size in range(len(order))]
         return tuple(
-            Point(tuple(held.names[place] for place in places), sum(costs[place] for place in places), interval)
-            for places, interval in zip(chosen, nested, strict=True)
+            Point(tuple(names), {cost.unit: cost.of(names) for cost in costs}, interval)
+            for names, interval in zip(chosen, nested, strict=True)
         )
 
-    grown = points(lambda features, target: grow(features, target, costs, limit))
-    return Budget("parameters" if known else "members", limit, grown, points(keep)[::-1])
+    grown = points(lambda features, target: grow(features, target, costs_BM, limits_B))
+    left_out = tuple(name for name in held.names if name not in grown[-1].members)
+    return Budget(tuple(costs), grown, points(keep)[::-1], left_out)
 
 
-def grow(features_MN: Array, target_N: Target, costs: list[int], limit: int | None) -> Order:
-    """Members in the order in which they raise the AUC of the mean most (or lower it least), while the budget lasts."""
+def refuse_empty(costs: Sequence[Cost], names: Sequence[str], costs_BM: Array, limits_B: Array) -> None:
+    """Raises UserError if no member fits all limits."""
+    if (costs_BM <= limits_B[:, None]).all(axis=0).any():
+        return
+    tight = int(np.argmax(costs_BM.min(axis=1) - limits_B))
+    cheapest = int(np.argmin(costs_BM[tight]))
+    raise UserError(
+        f"No member fits into {costs[tight].limit:g} {costs[tight].unit}: the cheapest, {names[cheapest]}, takes "
+        f"{costs_BM[tight, cheapest]:.4g} of the {max(limits_B[tight], 0):.4g} that are left; raise the limit."
+    )
+
+
+def grow(features_MN: Array, target_N: Target, costs_BM: Array, limits_B: Array) -> Order:
+    """Members in the order in which they raise the AUC of the mean most (or lower it least), while budgets last."""
     judge = Judge(features_MN, target_N, looks=len(features_MN))
-    base_N, spent = np.zeros_like(judge.grid_MN[0]), 0
+    base_N, spent_B = np.zeros_like(judge.grid_MN[0]), np.zeros(len(limits_B))
     order: Order = []
     while True:
-        left = [place for place in range(len(costs)) if place not in order]
-        moves = [(place, 1, 1) for place in left if limit is None or spent + costs[place] <= limit]
+        fitting = np.flatnonzero((spent_B[:, None] + costs_BM <= limits_B[:, None]).all(axis=0)).tolist()
+        moves = [(place, 1, 1) for place in fitting if place not in order]
         if not moves:
             return order
         move, _ = judge.best(base_N, moves, full=len(order) + 1)
         base_N = judge.blend(base_N, move)
         order.append(move[0])
-        spent += costs[move[0]]
+        spent_B = spent_B + costs_BM[:, move[0]]
 
 
 def keep(features_MN: Array, target_N: Target) -> Order:
@@ -99,32 +117,12 @@ def keep(features_MN: Array, target_N: Target) -> Order:
     return [*left, *dropped[::-1]]
 
 
-def _nested(features_MN: Array, target_N: Target, folds_N: np.ndarray, learn: Learn, sizes: int) -> list[Interval]:
-    """By number of members, less one. An order that ends early, for want of budget, stays at its last blend."""
+def _nested(features_MN: Array, target_N: Target, folds_N: Folds, learn: Learn, sizes: int) -> Array:
+    """[S, N] by number of members, less one. An order that ends early, for want of budget, stays at its last blend."""
     score_SN = np.empty((sizes, len(target_N)))
     for fold in np.unique(folds_N):
         inside_N = folds_N == fold
         order = learn(features_MN[:, ~inside_N], target_N[~inside_N])
         for size in range(sizes):
             score_SN[size, inside_N] = features_MN[sorted(order[: size + 1])][:, inside_N].mean(axis=0)
-    return [around(placements(target_N, rank_within(score_N, folds_N))) for score_N in score_SN]
-
-
-def parameters(jobs: Iterable[Job]) -> dict[str, int]:
-    """Of each member whose first fold left its weights here, from the names and shapes that head the file."""
-    found: dict[str, int] = {}
-    for job in jobs:
-        path = job.folder / "weights.safetensors"
-        if job.member.name not in found and path.exists():
-            found[job.member.name] = _count(path)
-    return found
-
-
-def _count(path: Path) -> int:
-    with path.open("rb") as file:
-        heads = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return sum(
-        math.prod(head["shape"])
-        for name, head in heads.items()
-        if name != "__metadata__" and not name.startswith(BESIDE) and not name.endswith(BUFFERS)
-    )
+    return score_SN

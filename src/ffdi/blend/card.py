@@ -3,7 +3,7 @@
 Shapes: N rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,17 +14,19 @@ from numpy.typing import ArrayLike
 from ffdi.base import digest
 from ffdi.base.code import code_digest
 from ffdi.blend.apply import BLEND, Blended, held_out
+from ffdi.blend.budget import Budget
 from ffdi.blend.choice import Choice
 from ffdi.blend.forecast import Forecast
 from ffdi.blend.honest import table as honest_table
 from ffdi.blend.members import Predictions, Team
 from ffdi.blend.methods import Method, combine
 from ffdi.score.auc import auc, tpr_at_fpr
-from ffdi.score.interval import delong
+from ffdi.score.interval import around, placements
 from ffdi.spec.recipe import Recipe
 
 FALSE_ALARMS = (1e-2, 5e-3, 1e-3)
-SPEED_ONLY = {"data": {"folder", "cache", "workers"}}  # say where and how fast, not what comes out
+# Say where and how fast, or what was tried; not what comes out.
+SPEED_ONLY: Any = {"data": {"folder", "cache", "workers"}, "search": True, "forge": True}
 
 
 def recipe_digest(recipe: Recipe) -> str:
@@ -38,10 +40,15 @@ def card(
     outlook: Forecast | None,
     team: Team,
     blended: Blended,
+    found: Budget | None,
+    left_out: Sequence[str],
     manifest: str,
     folds: str,
 ) -> dict[str, Any]:
-    """All but the file that is sent and its date, which `submit.folder` adds. `manifest`, `folds`: digests."""
+    """All but the file that is sent and its date, which `submit.folder` adds. `manifest`, `folds`: digests.
+
+    `left_out`: members that have no weight because the budget `found` does not let them in.
+    """
     method = choice.method
     return {
         "recipe": {"name": recipe.name, "digest": recipe_digest(recipe)},
@@ -50,6 +57,7 @@ def card(
         "why": choice.why,
         "honest": [] if choice.found is None else honest_table(choice.found).to_dict("records"),
         "forecast": None if outlook is None else asdict(outlook) | {"board": outlook.board.model_dump()},
+        "budget": None if found is None else _budget(found, left_out),
         "manifest": manifest,
         "folds": {**recipe.folds.model_dump(mode="json"), "digest": folds},
         "code": code_digest(),
@@ -62,7 +70,17 @@ def card(
 def inputs(card: Mapping[str, Any]) -> str:
     """Digest of what decides the submission: recipe, data, folds, code and the members' files, not their scores."""
     files = [[member["name"], member["spec"], member["files"]] for member in card["members"]]
-    return digest.of_json([card[name] for name in ("recipe", "manifest", "folds", "code")] + files)
+    left_out = (card["budget"] or {}).get("left_out", [])  # the speed of a machine has a say in it
+    return digest.of_json([card[name] for name in ("recipe", "manifest", "folds", "code")] + files + left_out)
+
+
+def _budget(found: Budget, left_out: Sequence[str]) -> dict[str, Any]:
+    return {
+        "limits": {cost.unit: cost.limit for cost in found.costs if cost.limit is not None},
+        "costs": {cost.unit: dict(cost.by_member) for cost in found.costs},
+        "left_out": list(left_out),
+        "nested": asdict(found.grown[-1].nested) if left_out else None,
+    }
 
 
 def _rows(blended: Blended) -> dict[str, int]:
@@ -97,11 +115,12 @@ def _worth(blended: Blended, name: str) -> dict[str, Any]:
     if name not in blended.oof:
         return {**worth, "auc": None, "folds": {}, "fold_mean": None, "fold_sd": None, "tpr": {}}
     target_N, score_N = blended.oof["target"].to_numpy(), blended.oof[name].to_numpy()
+    group_N = np.unique(blended.oof["group"], return_inverse=True)[1] if "group" in blended.oof else None
     by_fold = {str(fold): _auc(rows["target"], rows[name]) for fold, rows in blended.oof.groupby("fold")}
     known = [value for value in by_fold.values() if value is not None]
     return {
         **worth,
-        "auc": asdict(delong(target_N, score_N)),
+        "auc": asdict(around(placements(target_N, score_N, group_N))),
         "folds": by_fold,
         "fold_mean": float(np.mean(known)) if known else None,
         "fold_sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,

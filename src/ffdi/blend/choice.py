@@ -5,21 +5,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ffdi.blend.apply import held_out
+from ffdi.blend.evidence import Evidence, gather
 from ffdi.blend.features import Array
-from ffdi.blend.honest import YARDSTICK, Honest, honest
-from ffdi.blend.members import Team, canonical
+from ffdi.blend.honest import AUTO, YARDSTICK, Honest, honest
+from ffdi.blend.members import Team
 from ffdi.blend.methods import METHODS, Method
 from ffdi.blend.weights import Target, shares
 from ffdi.spec.recipe import Blend
 
-AUTO = "auto"
 GIVEN = "given_weights"  # the row of the recipe's own weights
+UNSEEN = "every member was fitted on all rows, so no held-out row tells methods apart."
 
 
 @dataclass(frozen=True)
 class Choice:
-    """`why`: a sentence. `found` is None where no held-out row can tell methods apart. `row`: of the method in it."""
+    """`why`: a sentence. `found` is None where no held-out row can tell methods apart. `row`: what the blend is worth
+    stands there; for "auto" that is the row of the choice itself, which flatters nobody."""
 
     method: Method
     why: str
@@ -35,29 +36,30 @@ class Choice:
 def decide(wish: Blend, team: Team) -> Choice:
     """Weights in the recipe win, then its method; "auto" takes the simplest method that is not beaten beyond noise."""
     method = METHODS[YARDSTICK if wish.method == AUTO else wish.method]
-    blind = _blind(team)
+    if all(member.oof_N is None for member in team.members):
+        return Choice(method, f"{method.name}: {UNSEEN}", None, method.name)
+    known = gather(team, wish.fit)
+    blind = _blind(known)
     if blind:
         return Choice(method, f"{method.name}: {blind}", None, method.name)
-    given = _given(wish.weights, method, held_out(canonical(team)).names)
-    found = honest(team, given=given)
+    given = None if method.races else method
+    if wish.weights:
+        given = _given(wish.weights, method, known.held.names)
+    found = honest(team, given=given, fit=wish.fit, drawn=wish.interval == "bootstrap")
     if wish.weights:
         return Choice(method, f"The recipe gives the weights; without them {_verdict(found)}", found, GIVEN)
     if wish.method == AUTO:
-        return Choice(METHODS[found.choice], f"auto: {_verdict(found)}", found, found.choice)
+        return Choice(METHODS[found.choice], f"auto: {_verdict(found)}", found, AUTO)
     return Choice(method, f"The recipe names {method.name}; left to itself {_verdict(found)}", found, method.name)
 
 
-def _blind(team: Team) -> str:
+def _blind(known: Evidence) -> str:
     """Why the table cannot be made, as the end of a sentence; empty if it can."""
-    held = [member for member in team.members if member.oof_N is not None]
-    if not held:
-        return "every member was fitted on all rows, so no held-out row tells methods apart."
-    if len(held) == 1:
+    if len(known.held.names) == 1:
         return "one member alone held rows out, so there is nothing to weigh."
-    folds_N, target_N = team.oof["fold"].to_numpy(), team.oof["target"].to_numpy()
-    for fold in np.unique(folds_N):
-        if min(np.bincount(target_N[folds_N != fold], minlength=2)) < 2:
-            return f"the folds but {fold} lack a class, so weights cannot be learned there."
+    for part in np.unique(known.part_N[: known.oof]).tolist():
+        if min(np.bincount(known.target_N[known.learns_N & (known.part_N != part)], minlength=2)) < 2:
+            return f"the rows but those of part {part} lack a class, so weights cannot be learned there."
     return ""
 
 

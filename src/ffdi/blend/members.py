@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from ffdi.base import seal
 from ffdi.base.errors import CorruptError, UserError
-from ffdi.data import manifest as manifests
 from ffdi.data.job import Job
 from ffdi.spec.views import side
 
 Logits = NDArray[np.float64]
-RowDigests = dict[tuple[str, int | str], str]  # by (table, fold); the fold only where it matters
 AGAIN = "run `ffdi train` with this recipe"
 
 
@@ -42,7 +40,8 @@ class Predictions:
 class Team:
     """Members sorted by name, and the rows they speak of, sorted by id.
 
-    `oof`: id, split, relpath, target, fold. `val`, `test`: id, relpath, target (-1 unknown), imputed (unreadable).
+    `oof`: id, split, relpath, target, fold, and as the fold table has them group and cluster. `val`, `test`: id,
+    relpath, target (-1 unknown), imputed (unreadable).
     """
 
     members: tuple[Predictions, ...]
@@ -54,9 +53,9 @@ class Team:
 def read_team(jobs: Iterable[Job]) -> Team:
     """Every fold of every member. Raises UserError naming the member and fold that is unfinished or stale."""
     ordered = sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
-    rows = _row_digests(ordered)
+    _refuse_other_folds(ordered)
     by_name = [list(folds) for _, folds in groupby(ordered, key=lambda job: job.member.name)]
-    members = tuple(_read_member(folds, rows) for folds in by_name)
+    members = tuple(_read_member(folds) for folds in by_name)
     folded = next((folds for folds in by_name if folds[0].member.fold == "k"), [])
     return Team(members, _oof_rows(folded), _held_rows(ordered[0], "val"), _held_rows(ordered[0], "test"))
 
@@ -81,11 +80,7 @@ def read_views(jobs: Iterable[Job]) -> Iterator[Viewed]:
         views = tuple(sorted(folds[0].member.views))
         if len(views) < 2 or folds[0].member.fold != "k":
             continue
-        digests = _row_digests(folds)
-        parts = [
-            _read_logits(job, _read_done(job), "oof", pd.Index(job.oof["id"]), digests["oof", job.fold])
-            for job in folds
-        ]
+        parts = [_read_logits(job, _read_done(job), "oof", pd.Index(job.oof["id"])) for job in folds]
         rows = pd.concat([job.oof[["id", "fold", "target"]] for job in folds])
         order_N = rows["id"].to_numpy(object).argsort(kind="stable")
         yield Viewed(
@@ -118,25 +113,27 @@ def _ascending(ids: pd.Series) -> NDArray[np.intp] | slice:
     return slice(None) if ids.is_monotonic_increasing else ids.to_numpy(object).argsort(kind="stable")
 
 
-def _row_digests(jobs: list[Job]) -> RowDigests:
-    """What the rows of each table must be. Made once: all members share val, test and the rows of a fold."""
-    found: RowDigests = {}
+def _refuse_other_folds(jobs: list[Job]) -> None:
+    """Rows that one member held out another may have been trained on, or on their twins, under other folds.
+
+    One table for all is how groups prove that no member leaks into the weights of another.
+    """
     for job in jobs:
-        for name in ("oof", "val", "test"):
-            key = (name, job.fold if name == "oof" else "")
-            if key not in found:
-                found[key] = manifests.digest(getattr(job, name))
-    return found
+        if job.folds != jobs[0].folds:
+            raise UserError(
+                f"{job.member.name} was trained on other folds than {jobs[0].member.name}: what one held out, the "
+                "other may have seen; blend members of one fold table."
+            )
 
 
-def _read_member(jobs: list[Job], rows: RowDigests) -> Predictions:
+def _read_member(jobs: list[Job]) -> Predictions:
     done = [_read_done(job) for job in jobs]
     return Predictions(
         name=jobs[0].member.name,
         spec=jobs[0].spec,
-        oof_N=_oof(jobs, done, rows) if jobs[0].member.fold == "k" else None,
-        val_KV=_held(jobs, done, "val", rows),
-        test_KT=_held(jobs, done, "test", rows),
+        oof_N=_oof(jobs, done) if jobs[0].member.fold == "k" else None,
+        val_KV=_held(jobs, done, "val"),
+        test_KT=_held(jobs, done, "test"),
         files={
             f"fold{job.fold}/{name}": digest
             for job, facts in zip(jobs, done, strict=True)
@@ -145,7 +142,7 @@ def _read_member(jobs: list[Job], rows: RowDigests) -> Predictions:
     )
 
 
-def _oof(jobs: list[Job], done: list[dict[str, Any]], rows: RowDigests) -> Logits:
+def _oof(jobs: list[Job], done: list[dict[str, Any]]) -> Logits:
     """Each image's logit by the one fold model that did not see it."""
     ids = pd.concat([job.oof["id"] for job in jobs])
     twice = ids[ids.duplicated()]
@@ -156,22 +153,22 @@ def _oof(jobs: list[Job], done: list[dict[str, Any]], rows: RowDigests) -> Logit
         )
     frames = []
     for job, facts in zip(jobs, done, strict=True):
-        logit = _read_table(job, facts, "oof", pd.Index(job.oof["id"]), rows["oof", job.fold])
+        logit = _read_table(job, facts, "oof", pd.Index(job.oof["id"]))
         frames.append(pd.DataFrame({"id": job.oof["id"], "logit": logit}))
     return _sorted(pd.concat(frames))["logit"].to_numpy()
 
 
-def _held(jobs: list[Job], done: list[dict[str, Any]], name: str, rows: RowDigests) -> Logits:
+def _held(jobs: list[Job], done: list[dict[str, Any]], name: str) -> Logits:
     ids = pd.Index(_sorted(getattr(jobs[0], name))["id"])
     if not len(ids):
         return np.empty((len(jobs), 0))
-    return np.stack([_read_table(job, facts, name, ids, rows[name, ""]) for job, facts in zip(jobs, done, strict=True)])
+    return np.stack([_read_table(job, facts, name, ids) for job, facts in zip(jobs, done, strict=True)])
 
 
 def _read_done(job: Job) -> dict[str, Any]:
     path = job.folder / "done.json"
     if not path.exists():
-        raise UserError(f"{job.label} is not finished: {path} does not exist; {AGAIN}.")
+        raise UserError(f"{job.label} is not finished: {path} does not exist; {AGAIN}.{_elsewhere(job)}")
     done = seal.read_json(path)
     for name, wanted in job.identity.items():
         if done.get(name) != wanted:
@@ -182,16 +179,23 @@ def _read_done(job: Job) -> dict[str, Any]:
     return done
 
 
-def _read_table(job: Job, done: dict[str, Any], name: str, ids: pd.Index, rows: str) -> Logits:
+def _elsewhere(job: Job) -> str:
+    """What is known of the same fold under another fold table: those rows are not held out here."""
+    for path in sorted(job.folder.parent.parent.glob(f"{job.member.name}-????????/{job.folder.name}/done.json")):
+        if seal.read_json(path).get("folds") != job.folds:
+            return f" {path.parent} was trained on other folds, so it may have seen what is held out here."
+    return ""
+
+
+def _read_table(job: Job, done: dict[str, Any], name: str, ids: pd.Index) -> Logits:
     """Mean logit over the member's views for every id, in their order."""
-    return _read_logits(job, done, name, ids, rows).mean(axis=1)
+    return _read_logits(job, done, name, ids).mean(axis=1)
 
 
-def _read_logits(job: Job, done: dict[str, Any], name: str, ids: pd.Index, rows: str) -> Logits:
-    """Logits by (id, view), views in the order of their names. `rows`: digest of the manifest's rows."""
+def _read_logits(job: Job, done: dict[str, Any], name: str, ids: pd.Index) -> Logits:
+    """Logits by (id, view), views in the order of their names."""
     path = job.folder / f"{name}.parquet"
-    wanted = {"rows": rows, "views": list(job.member.views), "size": job.size}
-    if done["asked"].get(name) != wanted:
+    if done["asked"].get(name) != job.asked[name]:
         raise UserError(f"{job.label}: {path} is not what the recipe asks for (images, views, size); {AGAIN}.")
     if seal.digest(path) != done["files"].get(path.name):
         raise CorruptError(f"{path} is not the file that {job.folder / 'done.json'} names; delete both and {AGAIN}.")
@@ -222,13 +226,20 @@ def _refuse(bad: pd.Series, fault: str, where: str) -> None:
 
 def _oof_rows(jobs: list[Job]) -> pd.DataFrame:
     columns = ["id", "split", "relpath", "target", "fold"]
-    frames = [job.oof[columns] for job in jobs]
-    return _sorted(pd.concat(frames)) if frames else pd.DataFrame(columns=columns)
+    if not jobs:
+        return pd.DataFrame(columns=columns)
+    columns += [name for name in ("group", "cluster") if name in jobs[0].fit]
+    held = jobs[0].fit["fold"].isin([job.fold for job in jobs])
+    return _sorted(jobs[0].fit.loc[held, columns])
 
 
 def _held_rows(job: Job, name: str) -> pd.DataFrame:
+    """What decodes was predicted, whatever the scan set aside (two frames in one): it has logits like the rest."""
     rows = _sorted(getattr(job, name))
-    return rows[["id", "relpath", "target"]].assign(imputed=(rows["status"] == "quarantined").to_numpy())
+    if not len(rows):
+        return rows[["id", "relpath", "target"]].assign(imputed=False)
+    told = seal.read_table(job.folder / f"{name}.parquet", ["id", "imputed"])
+    return rows[["id", "relpath", "target"]].assign(imputed=rows["id"].isin(told["id"][told["imputed"]]).to_numpy())
 
 
 def _sorted(rows: pd.DataFrame) -> pd.DataFrame:

@@ -18,18 +18,23 @@ from ffdi.blend import features as inputs
 from ffdi.blend import weights
 from ffdi.blend.features import Array, Folds
 from ffdi.blend.search import climb, greedy
+from ffdi.blend.trials import optuna
 from ffdi.blend.weights import Target
 
 
 @dataclass(frozen=True)
 class Method:
-    """`learns`: whether the weights look at the targets, and so flatter themselves on the rows they were learned on."""
+    """`learns`: whether the weights look at the targets, and so flatter themselves on the rows they were learned on.
+
+    `races`: whether "auto" may take it, or only a recipe that names it.
+    """
 
     name: str
     features: Callable[[Array, Folds], Array]
     weigh: Callable[[Array, Target], Array]
     squash: Callable[[Array], Array] = inputs.same
     learns: bool = False
+    races: bool = True
 
 
 # From the simplest on: where the scores cannot tell two apart, the earlier one is taken.
@@ -45,8 +50,10 @@ METHODS = {
         Method("stack", inputs.rank_logits, weights.stack, inputs.sigmoid, learns=True),
         Method("hill_climb", inputs.ranks, climb, learns=True),
         Method("greedy", inputs.ranks, greedy, learns=True),
+        Method("optuna", inputs.ranks, optuna, learns=True, races=False),
     )
 }
+RACERS = {name: method for name, method in METHODS.items() if method.races}
 
 
 def combine(features_MN: Array, weights_M: Array) -> Array:

@@ -7,11 +7,10 @@ import numpy as np
 
 from ffdi.base.keys import rng
 from ffdi.blend.features import Array
-from ffdi.blend.judge import Grid, Judge, Limits, first_best
+from ffdi.blend.judge import MOST, Judge, Limits, first_best
 from ffdi.blend.weights import Target, best, shares
 
 ROUNDS = 25  # members drawn, with replacement (Caruana and others, 2004, section 2)
-MOST_ROUNDS = 100  # more would overflow the whole numbers of the judge
 BAGS = 8  # halves of the pool searched on their own (the same, section 2.3): fewer members that were merely lucky
 SMALLEST_BAG = 2
 STEPS = 20  # hill climbing moves weight in twentieths
@@ -25,7 +24,7 @@ def greedy(features_MN: Array, target_N: Target, rounds: int = ROUNDS, bags: int
     pools = [np.arange(members)]
     if bags > 1 and members // 2 >= SMALLEST_BAG:
         pools = [rng("greedy", members, bag).permutation(members)[: members // 2] for bag in range(bags)]
-    shares_BM = [shares(_drawn(judge, sorted(pool.tolist()), min(rounds, MOST_ROUNDS))) for pool in pools]
+    shares_BM = [shares(_drawn(judge, sorted(pool.tolist()), min(rounds, MOST))) for pool in pools]
     return shares(np.sum(shares_BM, axis=0))
 
 
@@ -42,15 +41,8 @@ def _drawn(judge: Judge, pool: list[int], rounds: int) -> Array:
         counts_RM[drawn + 1] = counts_RM[drawn]
         counts_RM[drawn + 1, move[0]] += 1
         limits.append(value)
-    last, _ = first_best(limits, lambda drawn: judge.exact(_sum(judge, counts_RM[drawn + 1])))
+    last, _ = first_best(limits, lambda asked: [judge.worth(counts_RM[drawn + 1]) for drawn in asked])
     return counts_RM[last + 1].astype(float)
-
-
-def _sum(judge: Judge, counts_M: Grid) -> Grid:
-    total_N = np.zeros_like(judge.grid_MN[0])
-    for member in np.flatnonzero(counts_M):
-        total_N += counts_M[member] * judge.grid_MN[member]
-    return total_N
 
 
 def climb(features_MN: Array, target_N: Target) -> Array:

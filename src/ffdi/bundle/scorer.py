@@ -4,6 +4,7 @@ A rank needs company, and one image has none: so this is the weighted mean of pr
 views, whatever method blends. Compare such scores with each other, not with the ranks of a submission.
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,20 @@ from ffdi.model.size import at_size
 from ffdi.model.weights import load_weights
 from ffdi.spec.recipe import Member
 from ffdi.spec.views import side
+
+
+def score(path: Path, pack: Path) -> float:
+    """P(fake) of the image file `path` by the weights of the folder `pack`, which stay loaded for the next call.
+
+    Raises UserError for an image that is missing or none, and for a pack that is not whole.
+    """
+    return _loaded(pack.resolve(), plan.read(pack).digest).file(path)
+
+
+@lru_cache(maxsize=1)
+def _loaded(pack: Path, _: str) -> "Scorer":
+    """The digest is part of the name: a folder that was packed anew is loaded anew."""
+    return Scorer(pack)
 
 
 class Scorer:

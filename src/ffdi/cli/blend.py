@@ -1,19 +1,25 @@
 """`ffdi blend`: what the members are worth together, and the submission."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from ffdi.base import console, seal
 from ffdi.base.errors import UserError
+from ffdi.blend.budget import Budget
 from ffdi.blend.card import inputs
 from ffdi.blend.choice import Choice
+from ffdi.blend.cost import MEMBERS, MINUTES
 from ffdi.blend.forecast import Forecast, sentences
 from ffdi.blend.honest import table
 from ffdi.blend.result import BlendResult, blend
+from ffdi.blend.views import MemberViews
 from ffdi.cli.desk import Desk
 from ffdi.submit.folder import Published, publish
+
+SHOWN = 10  # sizes of a blend on the console; the page has them all
 
 
 def run(desk: Desk) -> None:
@@ -24,6 +30,10 @@ def run(desk: Desk) -> None:
     _show_honest(result.choice)
     if result.outlook is not None:
         _show_forecast(result.outlook)
+    if result.views:
+        _show_views(result.views)
+    if result.budget is not None:
+        _show_budget(result.budget)
     done = publish(
         result.submission,
         result.card,
@@ -50,7 +60,7 @@ def _keep_beside_recipe(desk: Desk, done: Published) -> None:
 
 def _show(members: pd.DataFrame, method: str) -> None:
     tprs = [name for name in members.columns if name.startswith("tpr_")]
-    columns = ["member", "weight", "OOF AUC (95 %)", "folds, mean ± sd", "raw pooled", "val AUC"]
+    columns = ["member", "weight", "held-out AUC (95 %)", "folds, mean ± sd", "raw pooled", "val AUC"]
     columns += [f"TPR at {name.removeprefix('tpr_')}" for name in tprs]
     rows = [
         [
@@ -64,12 +74,12 @@ def _show(members: pd.DataFrame, method: str) -> None:
         ]
         for row in members.to_dict("records")
     ]
-    console.table(f"blend: {method}; OOF ranks made inside each fold", columns, rows)
+    console.table(f"blend: {method}; held-out ranks made inside each fold, those of the blend nested", columns, rows)
 
 
 def _show_honest(choice: Choice) -> None:
     if choice.found is not None:
-        columns = ["method", "in-sample", "nested AUC (95 %)", "optimism", "gain over rank_mean (95 %)"]
+        columns = ["method", "in-sample AUC", "nested AUC (95 %)", "optimism", "nested gain over rank_mean (95 %)"]
         rows = [
             [
                 f"{row['method']} *" if row["method"] == choice.row else row["method"],
@@ -96,10 +106,48 @@ def _show_forecast(outlook: Forecast) -> None:
         for name, one in outlook.outlooks.items()
     ]
     columns = ["candidate", "public AUC (90 %)", "private AUC (90 %)", "beats * on private", "rank correlation with *"]
+    if outlook.gap.lost:
+        columns.append("private, unseen kinds: from")
+        for row, one in zip(rows, outlook.outlooks.values(), strict=True):
+            row.append(f"{one.lowest['private']:.4f}")
     public, private = outlook.board.public_rows, outlook.board.private_rows
-    console.table(f"the board: {public:,} public, {private:,} private images, if of the kinds seen", columns, rows)
+    title = f"the board: {public:,} public, {private:,} private images, if of the kinds seen; from nested scores"
+    console.table(title, columns, rows)
     for sentence in sentences(outlook):
         console.say(sentence)
+
+
+def _show_views(members: Sequence[MemberViews]) -> None:
+    rows = [
+        [
+            one.member,
+            f"{one.base_auc:.4f}",
+            f"{one.all_gain.value:+.4f} ({one.all_gain.low:+.4f} to {one.all_gain.high:+.4f})",
+            f"{one.cost([view.name for view in one.views]):.3g}",
+            ", ".join(one.chosen),
+            f"{one.nested_gain.value:+.4f} ({one.nested_gain.low:+.4f} to {one.nested_gain.high:+.4f})",
+            f"{one.cost(one.chosen):.3g}",
+        ]
+        for one in members
+    ]
+    columns = ["member", "plain AUC", "all views gain (95 %)", "cost", "picked", "nested gain (95 %)", "cost"]
+    console.table("what test-time views buy; cost in plain views", columns, rows)
+
+
+def _show_budget(found: Budget) -> None:
+    units = [cost.unit for cost in found.costs if cost.unit != MEMBERS]
+    rows = [
+        [
+            len(one.members),
+            *[f"{one.costs[unit]:,.2f}" if unit == MINUTES else f"{one.costs[unit]:,.0f}" for unit in units],
+            f"{one.nested.value:.4f} ({one.nested.low:.4f}-{one.nested.high:.4f})",
+            ", ".join(one.members),
+        ]
+        for one in found.grown[:SHOWN]
+    ]
+    limits = "".join(f"; limit {cost.limit:,.10g} {cost.unit}" for cost in found.costs if cost.limit is not None)
+    title = f"members by what they add, equal weights{limits}"
+    console.table(title, ["members", *units, "nested AUC (95 %)", "who"], rows)
 
 
 def _number(value: float, form: str = "{:.4f}") -> str:
@@ -107,8 +155,8 @@ def _number(value: float, form: str = "{:.4f}") -> str:
 
 
 def _page(desk: Desk, result: BlendResult, done: Published) -> None:
+    from ffdi.report import advice, budget, estimates, outlook, page, views
     from ffdi.report import blend as report
-    from ffdi.report import budget, estimates, outlook, page, views
     from ffdi.report.provenance import provenance
 
     digests = {
@@ -130,6 +178,7 @@ def _page(desk: Desk, result: BlendResult, done: Published) -> None:
             *budget.sections(result.budget),
             *views.sections(result.views),
         ),
+        (advice.section(result.choice, result.outlook, submission, result.blended.weights),),
     )
     path = desk.places.report("blend")
     page.write(path, shown)

@@ -40,15 +40,8 @@ def _counts(made: pd.DataFrame, rows: pd.DataFrame) -> list[list[object]]:
 
 
 def _embeddings(desk: Desk, rows: pd.DataFrame) -> np.ndarray | None:
-    """Features of the named backbone for the fit rows, if the recipe asks for them."""
-    spec, fit = desk.recipe.folds, desk.recipe.data.fit
-    if not spec.embedding or folds.is_current(desk.places, spec, rows, fit):
+    if not desk.recipe.folds.embedding:
         return None
-    from ffdi.infer.embed import embed
+    from ffdi.infer.embed import for_folds
 
-    usable = manifest.select(rows, fit)
-    if len(usable) > folds.MOST_COMPARED:
-        console.warn(f"More than {folds.MOST_COMPARED:,} images: {len(usable):,} are grouped by hashes alone.")
-        if spec.scheme != "cluster":
-            return None
-    return embed(spec.embedding, usable, desk.images, CORES - 1)
+    return for_folds(desk.recipe, rows, desk.images, desk.places, CORES - 1)

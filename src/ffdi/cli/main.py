@@ -8,6 +8,7 @@ import typer
 
 from ffdi.base import console
 from ffdi.base.errors import FfdiError
+from ffdi.cli import kernels
 from ffdi.cli.desk import RECIPE, SUBMISSIONS, WORK, DataOption, RecipeOption, SubmissionsOption, WorkOption, open_desk
 
 app = typer.Typer(
@@ -16,6 +17,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From a folder of face images to a scored Kaggle submission.",
 )
+app.add_typer(kernels.app, name="kernels")
+
+
+@app.command()
+def download(
+    recipe: RecipeOption = RECIPE,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Where they go; default: data/<slug>.", metavar="FOLDER")
+    ] = None,
+    competition: Annotated[str, typer.Option(help="Kaggle's slug; default: the recipe's.", metavar="SLUG")] = "",
+) -> None:
+    """Download the competition's files from Kaggle and unpack them; goes on where it was stopped."""
+    from ffdi.cli import download as verb
+
+    verb.run(recipe, data, competition)
 
 
 @app.command()
@@ -42,6 +58,22 @@ def folds(
     from ffdi.cli import folds as verb
 
     verb.run(open_desk(recipe, data, work, submissions))
+
+
+@app.command()
+def forge(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A folder of its own; default: forged, below WORK.", metavar="FOLDER")
+    ] = None,
+    recipe: RecipeOption = RECIPE,
+    data: DataOption = None,
+    work: WorkOption = WORK,
+    submissions: SubmissionsOption = SUBMISSIONS,
+) -> None:
+    """Make fakes of the originals, as [forge] of the recipe says: a set that can be made again, and trained on."""
+    from ffdi.cli import forge as verb
+
+    verb.run(open_desk(recipe, data, work, submissions), out)
 
 
 @app.command()
@@ -85,6 +117,132 @@ def blend(
     from ffdi.cli import blend as verb
 
     verb.run(open_desk(recipe, data, work, submissions))
+
+
+@app.command()
+def slices(
+    recipe: RecipeOption = RECIPE,
+    data: DataOption = None,
+    work: WorkOption = WORK,
+    submissions: SubmissionsOption = SUBMISSIONS,
+) -> None:
+    """Where the blend is weak: by forgery cluster, source, JPEG quality, size and sharpness."""
+    from ffdi.cli import slices as verb
+
+    verb.run(open_desk(recipe, data, work, submissions))
+
+
+@app.command()
+def submit(
+    submission: Annotated[str, typer.Argument(help="A folder, its number or a CSV; default: the newest.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Send it; without this everything else is done.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Send it although it was sent before.")] = False,
+    kernel: Annotated[str, typer.Option(help="Submit the output of a kernel, OWNER/SLUG.")] = "",
+    version: Annotated[int | None, typer.Option(help="The kernel's version.")] = None,
+    file: Annotated[str, typer.Option(help="The kernel's output that is scored.")] = "submission.csv",
+    wait: Annotated[str, typer.Option(help="How long to wait for the score, such as 30m (then exit 75).")] = "30m",
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the score.")] = False,
+    competition: Annotated[str, typer.Option(help="Kaggle's name for it; default: the competition's.")] = "",
+    recipe: RecipeOption = RECIPE,
+    data: DataOption = None,
+    work: WorkOption = WORK,
+    submissions: SubmissionsOption = SUBMISSIONS,
+) -> None:
+    """Check a submission, say what it is worth, and with --yes send it to Kaggle and wait for its score."""
+    from ffdi.cli import submit as verb
+
+    asked = verb.Asked(submission or None, kernel, version, file, competition, yes, again, "" if no_wait else wait)
+    verb.run(asked, verb.Where(recipe, data, work, submissions))
+
+
+@app.command()
+def ledger(
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask Kaggle for scores that are not known yet.")] = False,
+    work: WorkOption = WORK,
+    submissions: SubmissionsOption = SUBMISSIONS,
+) -> None:
+    """Every submission ever: what was expected of it, what it got, and where the two disagree."""
+    from ffdi.cli import ledger as verb
+
+    verb.run(work, submissions, refresh)
+
+
+@app.command()
+def search(
+    recipe: RecipeOption = RECIPE,
+    data: DataOption = None,
+    work: WorkOption = WORK,
+    submissions: SubmissionsOption = SUBMISSIONS,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a GPU, or one a core.")] = None,
+    until: Annotated[
+        str, typer.Option(help="Save and leave (exit 75) by then: 11h30m from now, or a time such as 2026-11-22T18:00.")
+    ] = "",
+    storage: Annotated[
+        str, typer.Option(envvar="FFDI_STORAGE", help="PostgreSQL or MySQL by URL; default: a journal file in WORK.")
+    ] = "",
+    status: Annotated[bool, typer.Option("--status", help="Only say where the search stands.")] = False,
+    no_rerun: Annotated[bool, typer.Option("--no-rerun", help="Do not run the best again on fresh seeds.")] = False,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Write what beat the default on fresh seeds into the recipe.")
+    ] = False,
+) -> None:
+    """Search the fields and the augmentation policy that [search] of the recipe names; goes on where it was stopped."""
+    from ffdi.cli import search as verb
+
+    desk = open_desk(recipe, data, work, submissions)
+    if status:
+        verb.status(desk, storage)
+    elif promote:
+        verb.promote(desk, storage)
+    else:
+        verb.run(desk, workers, until, storage, again=not no_rerun)
+
+
+@app.command()
+def score(
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    pack: Annotated[Path | None, typer.Option(help="Packed weights; default: what `kernels pack` made.")] = None,
+    recipe: RecipeOption = RECIPE,
+    data: DataOption = None,
+    work: WorkOption = WORK,
+    submissions: SubmissionsOption = SUBMISSIONS,
+) -> None:
+    """P(fake) of single images, by the team whose weights were packed."""
+    from ffdi.cli import build
+    from ffdi.cli import score as verb
+
+    verb.run(images, pack or build.folder_of(open_desk(recipe, data, work, submissions)))
+
+
+@app.command()
+def explain(
+    images: Annotated[list[Path] | None, typer.Argument(help="Image files.")] = None,
+    worst: Annotated[int, typer.Option(min=0, help="The N worst errors on held-out images instead.", metavar="N")] = 0,
+    pack: Annotated[Path | None, typer.Option(help="Packed weights; default: what `kernels pack` made.")] = None,
+    recipe: RecipeOption = RECIPE,
+    data: DataOption = None,
+    work: WorkOption = WORK,
+    submissions: SubmissionsOption = SUBMISSIONS,
+) -> None:
+    """A page of images: the traces in their pixels, where a net looked, and what a person would check."""
+    from ffdi.cli import explain as verb
+
+    verb.run(images or [], worst, open_desk(recipe, data, work, submissions), pack)
+
+
+@app.command()
+def serve(
+    pack: Annotated[Path, typer.Option(help="Packed weights, as `kernels pack` makes them.", metavar="FOLDER")],
+    root: Annotated[Path, typer.Option(help="Only images below it may be asked for by path.", metavar="FOLDER")],
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; the default is this machine alone.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+) -> None:
+    """P(fake) of images over HTTP: POST /score {"path": …}, POST /score/image with its bytes, GET /health."""
+    from ffdi.cli import serve as verb
+
+    verb.run(pack, root, host, port)
 
 
 @app.command()

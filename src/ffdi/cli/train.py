@@ -1,11 +1,10 @@
 """`ffdi train` and `ffdi predict`."""
 
-import re
 import time
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from ffdi.base import console, seal
+from ffdi.base.deadline import parse_until
 from ffdi.base.errors import UserError
 from ffdi.cli.desk import Desk, open_desk
 from ffdi.data.job import Job, plan
@@ -45,25 +44,7 @@ def plan_jobs(desk: Desk) -> list[Job]:
 
     rows = manifest.read(desk.places)
     table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.fit)
-    digest = seal.digest(desk.places.folds(desk.recipe.folds.scheme))
-    return plan(desk.recipe, desk.competition, rows, table, digest, desk.images, desk.places)
-
-
-def parse_until(text: str, now: float) -> float | None:
-    """Seconds since the epoch: "11h30m" from now, or a local time in ISO form. Raises UserError."""
-    if not text:
-        return None
-    lasting = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
-    if lasting and any(lasting.groups()):
-        hours, minutes, seconds = (int(part or 0) for part in lasting.groups())
-        return now + timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds()
-    try:
-        moment = datetime.fromisoformat(text).timestamp()
-    except ValueError as error:
-        raise UserError(f"--until {text!r} is no time; write 11h30m, 45m or 2026-11-22T18:00.") from error
-    if moment <= now:
-        raise UserError(f"--until {text!r} is over already; name a later time.")
-    return moment
+    return plan(desk.recipe, desk.competition, rows, table, desk.images, desk.places)
 
 
 def _check_params(path: Path) -> None:

@@ -18,6 +18,7 @@ from ffdi.data.library import Transform
 from ffdi.spec.augment import Augment, Crop, Library, Operation
 
 LABELS = {"real": 0, "fake": 1}
+FIRST = ("parts", "crop")  # on the image as it was read, of any size
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,13 @@ class Augmentation:
     """Call it with (image_HWC uint8 RGB of any size, label 0 real or 1 fake, key) for [size, size, 3] uint8."""
 
     size: int
+    parts: Step | None
     crop: Step | None
     steps: tuple[Step, ...]
 
     def __call__(self, image: np.ndarray, label: int, key: int) -> np.ndarray:
+        if self.parts is not None:  # while the face is in its place
+            image = self.parts(image, label, key)
         if self.crop is not None:
             image = self.crop(image, label, key)
         image = operations.fit(image, self.size)  # the whole image, unless the crop has made it already
@@ -55,8 +59,9 @@ class Augmentation:
 def compile(policy: Augment, size: int) -> Augmentation:
     """Bind every operation that is on (p > 0) to its code. Raises UserError for what albumentations refuses."""
     steps = [_step(name, wish, size) for name, wish in _operations(policy) if wish.p > 0]
-    crop = next((step for step in steps if isinstance(step.wish, Crop)), None)
-    return Augmentation(size, crop, tuple(step for step in steps if step is not crop))
+    first = {step.name: step for step in steps if step.name in FIRST}
+    rest = tuple(step for step in steps if step.name not in FIRST)
+    return Augmentation(size, first.get("parts"), first.get("crop"), rest)
 
 
 def describe(policy: Augment, size: int = 224) -> dict[str, dict[str, Any]]:

@@ -26,10 +26,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import simplejpeg
 
 from ffdi.base.errors import FfdiError
-from ffdi.data import jpeg
+from ffdi.data import jpeg, turbo
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -92,9 +91,9 @@ def _decode_jpeg(data: bytes) -> Decoded:
 
 
 def _decode_strictly(data: bytes, colorspace: str) -> np.ndarray | None:
-    """The pixels, or None for a JPEG that simplejpeg does not take (rare subsamplings). Raises Defect on damage."""
+    """The pixels, or None where simplejpeg is not, or does not take it (rare subsamplings). Raises Defect on damage."""
     try:
-        return simplejpeg.decode_jpeg(data, colorspace)
+        return turbo.decode(data, colorspace)
     except ValueError as error:
         reason = str(error)
     if _TRUNCATED in reason:

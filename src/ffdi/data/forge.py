@@ -22,7 +22,7 @@ import numpy as np
 from ffdi.base import keys
 from ffdi.base.keys import Draws
 from ffdi.data import face
-from ffdi.spec.forge import Family, Forge
+from ffdi.spec.forge import Families, Family, Forge
 
 Make = Callable[[np.ndarray, np.ndarray, Draws], np.ndarray]
 CANDIDATES: dict[Family, int] = {"swap": 3, "component": 1, "background": 1}  # other originals a family looks at
@@ -34,7 +34,7 @@ def is_forged(wish: Forge, key: int) -> bool:
     return wish.share > 0 and Draws(key, "forged").unit() < wish.share
 
 
-def family(wish: Forge, key: int) -> Family:
+def family(wish: Families, key: int) -> Family:
     """Drawn by the weights of the recipe, in the order of their names: how the recipe orders them does not matter."""
     names = sorted(wish.families)
     place = Draws(key, "family").unit() * sum(wish.families.values())
@@ -51,6 +51,12 @@ def forge(image: np.ndarray, others: Sequence[np.ndarray], name: Family, key: in
     `others` must hold something for the families of CANDIDATES; the rest look at the image alone.
     """
     return FAMILIES[name](image, _nearest(image, others), Draws(key, name))
+
+
+def most_like(image: np.ndarray, others: Sequence[np.ndarray]) -> int:
+    """Place of the one of `others` whose thumbnail differs least; the first of equals."""
+    small = _thumb(image)
+    return min(range(len(others)), key=lambda place: float(np.abs(_thumb(others[place]) - small).mean()))
 
 
 def self_blend(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
@@ -135,8 +141,7 @@ def _nearest(image: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
     """In the size of the image; the image itself if there is no other."""
     if not others:
         return image
-    small = _thumb(image)
-    nearest = min(others, key=lambda other: float(np.abs(_thumb(other) - small).mean()))
+    nearest = others[most_like(image, others)]
     if nearest.shape == image.shape:
         return nearest
     return cv2.resize(nearest, image.shape[1::-1], interpolation=cv2.INTER_AREA)

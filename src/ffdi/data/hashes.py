@@ -19,9 +19,8 @@ from itertools import islice
 import cv2
 import numpy as np
 import scipy.fft
-import simplejpeg
 
-from ffdi.data import decode, jpeg
+from ffdi.data import decode, jpeg, turbo
 
 THUMB = 64  # px, from which both hashes are made
 BATCH = 64  # thumbnails transformed at once: 1 MB as float32, which stays in the cache
@@ -83,11 +82,12 @@ def thumb_of_bytes(data: bytes) -> np.ndarray:
     """
     if data.startswith(jpeg.SIGNATURE) and not _is_turned(data):
         try:
-            gray = simplejpeg.decode_jpeg(data, "GRAY", min_height=THUMB, min_width=THUMB)
+            gray = turbo.decode(data, "GRAY", THUMB)
         except ValueError:  # four components, 12 bits, damage: `decode` knows them by name
             pass
         else:
-            return thumb(gray[:, :, 0])
+            if gray is not None:
+                return thumb(gray[:, :, 0])
     return thumb(decode.decode(data).image_HWC)
 
 

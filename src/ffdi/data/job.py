@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from ffdi.base import digest
 from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
 from ffdi.data import manifest as manifests
+from ffdi.data.extra import extra as extra_rows
 from ffdi.spec.competition import Competition
 from ffdi.spec.identity import member_digest
 from ffdi.spec.recipe import Data, Member, Recipe
@@ -33,10 +35,15 @@ class Job:
     val: pd.DataFrame
     test: pd.DataFrame
     rows: dict[str, str]  # digests of oof, val and test; a table without rows has none
+    extra: pd.DataFrame | None = None  # of data.extra: trained on besides, as data/extra.py has it
 
     @property
     def train(self) -> pd.DataFrame:
-        return self.fit[self.fit["fold"] != self.fold].reset_index(drop=True)
+        rows = self.fit[self.fit["fold"] != self.fold]
+        if self.extra is not None:
+            seen = (self.extra["fold"] != self.fold) & (self.extra["beside"] != self.fold)
+            rows = pd.concat([rows, self.extra[seen]], join="inner")
+        return rows.reset_index(drop=True)
 
     @property
     def oof(self) -> pd.DataFrame:
@@ -69,20 +76,23 @@ def plan(
     competition: Competition,
     manifest: pd.DataFrame,
     folds: pd.DataFrame,
-    folds_digest: str,
     images: Path,
     places: Places,
 ) -> list[Job]:
     """Every (member, fold) of the recipe, in the recipe's order."""
-    fit = folds.merge(manifest[COLUMNS], on=["id", "split"], how="left", validate="one_to_one")
+    folds_digest = digest_of(folds)
+    columns = [*COLUMNS, "phash"] if any(_wants_twins(member) for member in recipe.member) else COLUMNS
+    fit = folds.merge(manifest[columns], on=["id", "split"], how="left", validate="one_to_one")
     fit = fit.sort_values(["split", "id"], ignore_index=True)
     twice = fit["id"][fit["id"].duplicated()]
     if len(twice):
         raise UserError(f"{twice.iloc[0]} stands in several of {', '.join(recipe.data.fit)}; fit only one of them.")
-    fit_digest = manifests.digest(fit)
+    extra = extra_rows(recipe.data.extra, fit) if recipe.data.extra else None
+    fit_digest = manifests.digest(fit if extra is None else pd.concat([fit, extra]))
     val, test = (_held(manifest, name, recipe.data.fit) for name in ("val", "test"))
     seen: list[int | str] = [*recipe.folds.held_out, "all"]
-    rows = {fold: _digests({"oof": fit[fit["fold"] == fold], "val": val, "test": test}) for fold in seen}
+    shared = _digests({"val": val, "test": test})
+    rows = {fold: _digests({"oof": fit[fit["fold"] == fold]}) | shared for fold in seen}
     jobs = []
     for member in recipe.member:
         spec = member_digest(member, fit_digest, folds_digest, recipe.data)
@@ -102,9 +112,20 @@ def plan(
                     val=val,
                     test=test,
                     rows=rows[fold],
+                    extra=extra,
                 )
             )
     return jobs
+
+
+def _wants_twins(member: Member) -> bool:
+    return member.pairs or member.pair_mixup > 0
+
+
+def digest_of(folds: pd.DataFrame) -> str:
+    """Of a fold table's content: its file's bytes change with the version of pyarrow, and Kaggle's is another."""
+    lines = sorted(folds["split"] + "\t" + folds["id"] + "\t" + folds["fold"].astype(str))
+    return digest.of_bytes("\n".join(lines).encode())
 
 
 def _held(manifest: pd.DataFrame, split: str, fit: Sequence[str]) -> pd.DataFrame:

@@ -13,11 +13,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import simplejpeg
 from PIL import Image
 
 from ffdi.base import keys
 from ffdi.base.keys import Draws
+from ffdi.data import face, turbo
 from ffdi.spec import augment as spec
 
 FLAGS = {
@@ -43,6 +43,11 @@ def fit(image: np.ndarray, size: int, interpolation: str = "linear") -> np.ndarr
     if image.shape[:2] == (size, size):
         return image
     return cv2.resize(image, (size, size), interpolation=FLAGS[interpolation])
+
+
+def parts(image: np.ndarray, wish: spec.Parts, draw: Draws) -> np.ndarray:
+    hole_HW1 = face.part(image.shape, draw)[..., None] > 0
+    return np.where(hole_HW1, np.asarray(_fill(image, wish.fill, draw, *image.shape[:2]), np.uint8), image)
 
 
 def crop(image: np.ndarray, wish: spec.Crop, draw: Draws, size: int) -> np.ndarray:
@@ -145,8 +150,16 @@ def webp(image: np.ndarray, wish: spec.Webp, draw: Draws) -> np.ndarray:
 
 
 def jpeg(image: np.ndarray, wish: spec.Jpeg, draw: Draws) -> np.ndarray:
-    data = simplejpeg.encode_jpeg(image, draw.integer(*wish.quality), colorspace="RGB", colorsubsampling="420")
-    return simplejpeg.decode_jpeg(data)
+    return turbo.recompress(image, draw.integer(*wish.quality))
+
+
+def degrade(image: np.ndarray, wish: spec.Degrade, draw: Draws) -> np.ndarray:
+    kind = draw.pick(wish.kinds)
+    if kind == "jpeg":
+        return jpeg(image, spec.Jpeg(quality=wish.quality), draw)
+    if kind == "resize":
+        return resize(image, spec.Resize(factor=wish.factor), draw)
+    return noise(image, spec.Noise(sigma=wish.sigma), draw)
 
 
 def _turn_about_grey(angle: float) -> np.ndarray:
@@ -179,7 +192,7 @@ def _fill(image: np.ndarray, kind: str, draw: Draws, height: int, width: int) ->
 OPERATIONS: dict[str, Callable[[np.ndarray, Any, Draws], np.ndarray]] = {
     operation.__name__: operation
     for operation in (
-        *(hflip, vflip, rot90, rotate, colour, gamma, grey, sharpen),
-        *(blur, resize, noise, cutout, webp, jpeg),
+        *(parts, hflip, vflip, rot90, rotate, colour, gamma, grey, sharpen),
+        *(blur, resize, noise, cutout, webp, jpeg, degrade),
     )
 }

@@ -1,5 +1,6 @@
 """Where the images of a table's rows come from, decoded."""
 
+import os.path
 from pathlib import Path
 from typing import Protocol
 
@@ -15,17 +16,17 @@ class Source(Protocol):
 
 
 class Files:
-    """The files of a competition folder, decoded at every read. `rows`: relpath."""
+    """The files of a competition folder, decoded at every read. `rows`: relpath; an absolute one is read as it is."""
 
     def __init__(self, rows: pd.DataFrame, folder: Path) -> None:
-        self._folder = f"{folder}/"
+        self._folder = str(folder)
         self._relpaths = packed(rows.relpath)
 
     def read(self, row: int) -> np.ndarray:
         return decode(self.read_bytes(row)).image_HWC
 
     def read_bytes(self, row: int) -> bytes:
-        with open(self._folder + self._relpaths[row].decode(), "rb", buffering=0) as file:
+        with open(os.path.join(self._folder, self._relpaths[row].decode()), "rb", buffering=0) as file:
             return file.read()
 
 

@@ -16,11 +16,13 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from ffdi.base import console
 from ffdi.base.errors import UserError
+from ffdi.base.paths import Places
+from ffdi.data import folds, manifest
 from ffdi.data.dataset import TestImages, loader, normalise
 from ffdi.data.order import in_sequence
 from ffdi.model import precision
 from ffdi.model.build import build, data_config
-from ffdi.spec.recipe import Member
+from ffdi.spec.recipe import Member, Recipe
 
 BATCH = 32
 SIDE = 160
@@ -50,3 +52,17 @@ def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int) -> np.ndar
             parts.append(features_BD.float().cpu().numpy())
             meter.advance(len(batch.rows_B))
     return np.concatenate(parts)
+
+
+def for_folds(recipe: Recipe, rows: pd.DataFrame, folder: Path, places: Places, workers: int) -> np.ndarray | None:
+    """Features of the usable rows that are fitted, of the manifest `rows`; None if the recipe wants none, if the fold
+    table is there already, or if there are too many to compare all with all and the scheme can do without."""
+    spec, fit = recipe.folds, recipe.data.fit
+    if not spec.embedding or folds.is_current(places, spec, rows, fit):
+        return None
+    usable = manifest.select(rows, fit)
+    if len(usable) > folds.MOST_COMPARED:
+        console.warn(f"More than {folds.MOST_COMPARED:,} images: {len(usable):,} are grouped by hashes alone.")
+        if spec.scheme != "cluster":
+            return None
+    return embed(spec.embedding, usable, folder, workers)

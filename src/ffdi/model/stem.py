@@ -48,7 +48,7 @@ class Stem(nn.Module):
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         levels_BCHW = (images_BCHW * self.std_C11 + self.mean_C11) * 255  # type: ignore[operator]
-        maps_BCHW = MAKERS[self.kind](levels_BCHW, self.filters)
+        maps_BCHW = MAKERS[self.kind](levels_BCHW, self.get_buffer("filters"))
         return self.mix(torch.cat([images_BCHW, maps_BCHW.to(images_BCHW.dtype)], dim=1))
 
 

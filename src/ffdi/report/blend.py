@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ffdi.report import contact, curves, plots
+from ffdi.report import contact, curves, likeness, plots
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Block, Fact, Page, Section, Text
 from ffdi.report.table import Table, counted, interval, spread, table, write
 from ffdi.report.train import DRAWN, roc_pictures
 from ffdi.score.interval import Interval, delong_paired
-from ffdi.score.ranks import rank
 
 BLEND = "blend"  # the name of the blend's row and column
 HEADINGS = {"name": "member", "auc": "OOF AUC", "folds": "folds, mean ± sd", "val_auc": "validation AUC"}
@@ -27,6 +26,7 @@ def page(
     folder: Path | None = None,
     provenance: Mapping[str, str] | None = None,
     more: Sequence[Section] = (),
+    first: Sequence[Section] = (),
 ) -> Page:
     """The page of one blend.
 
@@ -34,22 +34,23 @@ def page(
     rows), and of weight, mean, sd, val_auc and tpr_* what there is.
     `folds`: name, fold, auc. `scores`: id, target, the OOF score of every row of `members` that has an AUC under its
     name, and relpath where `folder` is given. `submission`: 'file' (the path to send) and other lines to show.
-    `more`: sections that stand after the ranking.
+    `first`, `more`: sections that stand before and after the ranking.
     """
     measured = members[members["auc"].notna()]
     team = measured[measured["name"] != BLEND].sort_values("auc", ascending=False)
     gain = _gain(team, scores) if len(team) and BLEND in scores.columns else None
     sections = (
+        *first,
         Section("Blend and members", (*_ranking(measured, scores), _summary(members))),
         *more,
-        Section("How members differ", _differences(team, folds, scores)),
+        Section("How members differ", _differences(team, folds, scores, folder)),
         Section("Scores", _histogram(scores)),
         Section("Worst errors of the blend", _errors(scores, folder)),
         Section("Submission", _submission(submission or {})),
     )
     return Page(
         title=f"Blend of {counted(len(members) - 1, 'member')}",
-        headline=_headline(members, team, gain, submission or {}),
+        headline=_headline(members, team, gain, submission or {}, len(scores)),
         facts=_facts(members, team, gain, scores),
         sections=tuple(section for section in sections if section.blocks),
         provenance=provenance or {},
@@ -61,15 +62,20 @@ def _gain(team: pd.DataFrame, scores: pd.DataFrame) -> Interval:
     return delong_paired(scores["target"], scores[BLEND], scores[team["name"].iloc[0]])
 
 
-def _headline(members: pd.DataFrame, team: pd.DataFrame, gain: Interval | None, submission: Mapping[str, str]) -> str:
+def _headline(
+    members: pd.DataFrame, team: pd.DataFrame, gain: Interval | None, submission: Mapping[str, str], rows: int
+) -> str:
     row = members[members["name"] == BLEND].iloc[0]
-    send = f"Send {submission['file']}: the" if submission.get("file") else "The"
-    start = f"{send} blend of {counted(len(members) - 1, 'member')}"
+    send = f"Send {submission['file']}, the" if submission.get("file") else "The"
+    start = f"{send} blend of {counted(len(members) - 1, 'model')}"
     if gain is None:
-        told = f"{start} has no out-of-fold score, because every member was fitted on all rows."
+        told = f"{start}. It has no out-of-fold score, because every member was fitted on all rows."
     else:
-        value = f"{row['auc']:.4f} (95% interval {interval(row['low'], row['high'])})"
-        told = f"{start} has an OOF AUC of {value}, {comparison(str(team['name'].iloc[0]), len(members) - 1, gain)}."
+        told = (
+            f"{start}: on {rows:,} images that its models had not seen, it puts a fake above an original in "
+            f"{100 * row['auc']:.1f}% of pairs (nested AUC {row['auc']:.4f}, 95% interval "
+            f"{interval(row['low'], row['high'])}), {comparison(str(team['name'].iloc[0]), len(members) - 1, gain)}."
+        )
     val = row.get("val_auc", np.nan)
     return f"{told} On the official validation images it has {val:.4f}." if np.isfinite(val) else told
 
@@ -91,7 +97,7 @@ def _facts(members: pd.DataFrame, team: pd.DataFrame, gain: Interval | None, sco
     if gain is not None:
         fakes = int((scores["target"] == 1).sum())
         facts += [
-            Fact("OOF AUC of the blend", f"{row['auc']:.4f}", interval(row["low"], row["high"])),
+            Fact("nested AUC of the blend", f"{row['auc']:.4f}", interval(row["low"], row["high"])),
             Fact(f"gain over {team['name'].iloc[0]}", f"{gain.value:+.4f}", interval(gain.low, gain.high, "+.4f")),
             Fact("OOF images", f"{len(scores):,}", f"{fakes:,} fake, {len(scores) - fakes:,} original"),
         ]
@@ -122,13 +128,15 @@ def _summary(members: pd.DataFrame) -> Table:
     formats = {"auc": ".4f", "val_auc": ".4f", "weight": ".3f"} | dict.fromkeys(rates, ".3f")
     names = HEADINGS | {rate: rate.replace("tpr_", "TPR at ") for rate in rates}
     caption = (
-        "OOF AUC pools ranks made inside each fold; intervals are DeLong's. "
+        "OOF AUC pools ranks made inside each fold, the blend's is nested; intervals take near-duplicates as one. "
         "TPR: share of fakes found where that share of originals is called fake."
     )
     return table(frame, "The blend, then its members, best first", caption, formats, names, most=120)
 
 
-def _differences(team: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame) -> tuple[Block, ...]:
+def _differences(
+    team: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame, folder: Path | None
+) -> tuple[Block, ...]:
     place = {name: row for row, name in enumerate([BLEND, *team["name"]])}
     rows = folds[folds["auc"].notna() & folds["name"].isin(place)]
     rows = rows.sort_values("name", key=lambda names: names.map(place), kind="stable")
@@ -138,19 +146,10 @@ def _differences(team: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame) 
         alt = "AUC by fold: " + "; ".join(f"{name} {aucs.min():.3f} to {aucs.max():.3f}" for name, aucs in by_name)
         blocks.append(embed(plots.fold_spread(rows), "AUC of every fold", alt, "Dots are folds, bars their mean."))
     if len(team) > 1:
-        blocks.append(_correlation(list(team["name"]), scores))
+        blocks += likeness.pictures(list(team["name"]), scores)
+        if folder is not None and "relpath" in scores.columns:
+            blocks.append(likeness.sheet(list(team["name"]), scores, folder))
     return tuple(blocks)
-
-
-def _correlation(names: list[str], scores: pd.DataFrame) -> Picture:
-    """Spearman's, of the scores of all rows."""
-    values = np.corrcoef([rank(scores[name]) for name in names])
-    apart = values + 2 * np.eye(len(names))
-    first, second = divmod(int(apart.argmin()), len(names))
-    caption = f"{names[first]} and {names[second]} differ most ({apart.min():.2f}). Members near 1 add little."
-    figure = plots.correlation(pd.DataFrame(values, index=names, columns=names))
-    alt = f"Rank correlation of {len(names)} members; the least alike have {apart.min():.2f}"
-    return embed(figure, "Rank correlation of members", alt, caption)
 
 
 def _histogram(scores: pd.DataFrame) -> tuple[Picture, ...]:

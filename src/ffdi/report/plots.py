@@ -137,11 +137,26 @@ def fold_spread(rows: pd.DataFrame, x: str = "AUC of one fold") -> Figure:
 
 def correlation(matrix: pd.DataFrame, x: str = "rank correlation") -> Figure:
     """Heat map of a square `matrix`; rows carry number and name, columns the number, so that long names fit."""
+    low = min(float(np.floor(np.nanmin(matrix.to_numpy(dtype=float)) * 20) / 20), 0.95)
+    return _heat(matrix, x, low, 1)
+
+
+def disagreement(matrix: pd.DataFrame, x: str = "apart, % of the list") -> Figure:
+    """The same from 0 on; dark is alike, as there it is bright."""
+    return _heat(matrix, x, 0, max(float(np.nanmax(matrix.to_numpy(dtype=float))), 1.0), ".0f")
+
+
+def chances(matrix: pd.DataFrame) -> Figure:
+    """Percentages that the row beats the column, of at most ten; the diagonal is left empty."""
+    return _heat(matrix, "", 0, 100, ".0f")
+
+
+def _heat(matrix: pd.DataFrame, x: str, low: float, high: float, form: str = ".2f") -> Figure:
+    """`x`: what the bar beside it says; without it there is no bar."""
     count = len(matrix)
     figure, axes = style.panel(max(2.2, min(5.0, 0.9 + 0.42 * count)))
     values = matrix.to_numpy(dtype=float)
-    low = float(np.floor(np.nanmin(values) * 20) / 20)
-    image = axes.imshow(values, cmap="cividis", vmin=min(low, 0.95), vmax=1, aspect="auto")
+    image = axes.imshow(values, cmap="cividis", vmin=low, vmax=high, aspect="auto")
     numbers = [str(number) for number in range(1, count + 1)]
     size = style.TEXT - 0.5 if count <= 14 else max(3.5, 110 / count)
     axes.set_xticks(range(count), numbers, fontsize=size)
@@ -154,18 +169,20 @@ def correlation(matrix: pd.DataFrame, x: str = "rank correlation") -> Figure:
     for side in axes.spines.values():
         side.set_visible(False)
     if count <= 10:
-        _write_cells(axes, values, middle=(min(low, 0.95) + 1) / 2)
-    bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.03)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(colors=style.GREY, labelcolor=style.INK, labelsize=style.TEXT - 1)
-    bar.set_label(x, fontsize=style.TEXT - 1, color=style.INK)
+        _write_cells(axes, values, (low + high) / 2, form)
+    if x:
+        bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.03)
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(colors=style.GREY, labelcolor=style.INK, labelsize=style.TEXT - 1)
+        bar.set_label(x, fontsize=style.TEXT - 1, color=style.INK)
     return figure
 
 
-def _write_cells(axes: Axes, values: np.ndarray, middle: float) -> None:
+def _write_cells(axes: Axes, values: np.ndarray, middle: float, form: str) -> None:
     for (row, column), value in np.ndenumerate(values):
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=style.TEXT - 1,
-                  color="white" if value < middle else "#101214")  # fmt: skip
+        if np.isfinite(value):
+            axes.text(column, row, format(value, form), ha="center", va="center", fontsize=style.TEXT - 1,
+                      color="white" if value < middle else "#101214")  # fmt: skip
 
 
 def _share_note(row: pd.Series, total: float) -> str:

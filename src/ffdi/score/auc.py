@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ffdi.base.errors import UserError
-from ffdi.score.sorting import Sorted, ascend
+from ffdi.score.sorting import LEVELS, Sorted, ascend, levels
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,11 @@ def auc(target: ArrayLike, score: ArrayLike) -> float:
     is_positive_N = classes(target, score)
     positives = int(np.count_nonzero(is_positive_N))
     pairs = positives * (len(is_positive_N) - positives)
+    level_N = levels(score)
+    if level_N is not None:
+        return _twice_won_by_level(is_positive_N, level_N) / (2 * pairs)
     in_order = ascend(score, reuse=True)
-    halves = _twice_won_pairs(is_positive_N[in_order.order_N], in_order)
-    return halves / (2 * pairs)
+    return _twice_won_pairs(is_positive_N[in_order.order_N], in_order) / (2 * pairs)
 
 
 def roc(target: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -65,10 +67,14 @@ def runs(target: ArrayLike, score: ArrayLike) -> Runs:
     """Class counts of every distinct score; UserError as for `auc`."""
     is_positive_N = classes(target, score)
     in_order = ascend(score, reuse=True)
+    return _counted(is_positive_N[in_order.order_N], in_order)
+
+
+def _counted(is_positive_N: NDArray[np.bool_], in_order: Sorted) -> Runs:
+    """Rows in ascending order."""
     starts_G = in_order.starts_G
-    sizes_G = np.diff(starts_G, append=len(is_positive_N))
-    positives_G = np.add.reduceat(is_positive_N[in_order.order_N].astype(np.int64), starts_G)
-    return Runs(positives_G, sizes_G - positives_G)
+    positives_G = np.add.reduceat(is_positive_N, starts_G, dtype=np.int64)
+    return Runs(positives_G, np.diff(starts_G, append=len(is_positive_N)) - positives_G)
 
 
 def classes(target: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
@@ -87,8 +93,17 @@ def classes(target: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
     return is_positive_N
 
 
+def _twice_won_by_level(is_positive_N: NDArray[np.bool_], level_N: NDArray[np.intp]) -> int:
+    level_N += LEVELS * is_positive_N
+    negatives_L, positives_L = np.bincount(level_N, minlength=2 * LEVELS).reshape(2, LEVELS)
+    return int(positives_L @ (2 * np.cumsum(negatives_L) - negatives_L))
+
+
 def _twice_won_pairs(is_positive_N: NDArray[np.bool_], in_order: Sorted) -> int:
     """Twice the pairs in which the fake scores above the real, plus the tied ones; rows in ascending order."""
+    if in_order.many_ties:
+        counts = _counted(is_positive_N, in_order)
+        return int(counts.positives_G @ (2 * np.cumsum(counts.negatives_G) - counts.negatives_G))
     places = np.flatnonzero(is_positive_N)
     won = int(places.sum()) - len(places) * (len(places) - 1) // 2
     return 2 * won + _tie_correction(is_positive_N, in_order)

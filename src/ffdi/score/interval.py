@@ -1,7 +1,9 @@
-"""Confidence intervals for AUC and for the difference of two AUCs, by DeLong's variance.
+"""Confidence intervals for AUC and for the difference of two AUCs, by DeLong's variance or by drawing again.
 
-DeLong, DeLong and Clarke-Pearson (1988) for the variance; Sun and Xu (2014) for its form in midranks, O(N log N).
-Shapes: N rows, P fakes, R reals.
+DeLong, DeLong and Clarke-Pearson (1988) for the variance; Sun and Xu (2014) for its form in midranks, O(N log N);
+Obuchowski (1997) for rows that come in groups, such as an original with its forgeries: groups are independent, the
+rows of one are not.
+Shapes: N rows, P fakes, R reals, D draws.
 """
 
 import math
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ffdi.base.errors import UserError
+from ffdi.base.keys import key
 from ffdi.score.auc import auc, classes
 from ffdi.score.ranks import midrank
 from ffdi.score.sorting import finite
@@ -29,18 +32,26 @@ class Interval:
 
 @dataclass(frozen=True)
 class Placements:
-    """An AUC, and what each row does for it: the share of reals below each fake, of fakes above each real."""
+    """An AUC, and what each row does for it: the share of reals below each fake, of fakes above each real.
+
+    `groups`: of the fakes, then of the reals, numbered from 0; None where every row stands alone.
+    """
 
     value: float
     fakes_P: NDArray[np.float64]
     reals_R: NDArray[np.float64]
+    groups: NDArray[np.int64] | None = None
 
     def __sub__(self, other: "Placements") -> "Placements":
         """Of the difference of two AUCs on the same rows; their covariance is in it."""
-        return Placements(self.value - other.value, self.fakes_P - other.fakes_P, self.reals_R - other.reals_R)
+        fakes_P, reals_R = self.fakes_P - other.fakes_P, self.reals_R - other.reals_R
+        return Placements(self.value - other.value, fakes_P, reals_R, self.groups)
 
     def se(self, fakes: int | None = None, reals: int | None = None) -> float:
-        """Standard error on these rows, or on so many others of the same kind."""
+        """Standard error on these rows, or on so many others of the same kind that stand alone."""
+        if self.groups is not None and fakes is None and reals is None:
+            pulls = np.concatenate([_pulls(self.fakes_P), _pulls(self.reals_R)])
+            return float(np.linalg.norm(np.bincount(self.groups, pulls)))
         var_fakes, var_reals = np.var(self.fakes_P, ddof=1), np.var(self.reals_R, ddof=1)
         return math.sqrt(var_fakes / (fakes or len(self.fakes_P)) + var_reals / (reals or len(self.reals_R)))
 
@@ -86,6 +97,34 @@ def apart(difference: Placements, level: float = 0.95) -> Interval:
     return Interval(value, max(value - half, -1.0), min(value + half, 1.0), se)
 
 
+def bootstrap(
+    target: ArrayLike,
+    a: ArrayLike,
+    b: ArrayLike,
+    group: ArrayLike | None = None,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """AUC of `a` less AUC of `b` with the quantiles of so many draws of the rows, the same rows for both.
+
+    Whole groups are drawn, each a number of times that has the Poisson distribution of mean 1 (Hanley and MacGibbon,
+    2006), which is what drawing with replacement comes to; every draw's AUCs are exact. The draws depend on `seed`
+    and on the groups' order, not on that of the rows if groups are given. Draws without a class are left out.
+    Raises UserError with fewer than two rows of a class.
+    """
+    from ffdi.score.redraw import aucs  # compiled
+
+    value = delong_paired(target, a, b, level).value
+    is_fake_N = classes(target, a)
+    group_N = np.arange(len(is_fake_N)) if group is None else np.unique(np.asarray(group), return_inverse=True)[1]
+    found_2D = aucs(is_fake_N, [finite(a), finite(b)], group_N, draws, key("bootstrap", seed))
+    gain_D = found_2D[0] - found_2D[1]
+    gain_D = gain_D[np.isfinite(gain_D)]
+    low, high = np.quantile(gain_D, [tail(level), 1 - tail(level)])
+    return Interval(value, float(low), float(high), float(np.std(gain_D, ddof=1)))
+
+
 def quantile(level: float) -> float:
     """Standard normal quantile of a two-sided interval of this confidence level, such as 1.96 for 0.95."""
     return NormalDist().inv_cdf(1 - tail(level))
@@ -98,10 +137,10 @@ def tail(level: float) -> float:
     return (1 - level) / 2
 
 
-def placements(target: ArrayLike, score: ArrayLike) -> Placements:
+def placements(target: ArrayLike, score: ArrayLike, group: NDArray[np.int64] | None = None) -> Placements:
     """For each fake the share of reals below it, for each real the share of fakes above it; ties count one half.
 
-    Raises UserError with fewer than two rows of a class.
+    `group`: of each row, a small whole number from 0 on. Raises UserError with fewer than two rows of a class.
     """
     is_fake_N = classes(target, score)
     score_N = finite(score)
@@ -112,7 +151,13 @@ def placements(target: ArrayLike, score: ArrayLike) -> Placements:
     rank_N = midrank(score_N)
     below_P = (rank_N[is_fake_N] - midrank(fakes_P)) / len(reals_R)
     above_R = 1 - (rank_N[~is_fake_N] - midrank(reals_R)) / len(fakes_P)
-    return Placements(auc(target, score), below_P, above_R)
+    groups = None if group is None else np.concatenate([group[is_fake_N], group[~is_fake_N]])
+    return Placements(auc(target, score), below_P, above_R, groups)
+
+
+def _pulls(placed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each row of one class pulls the AUC; their squares add up to that class's part of the variance."""
+    return (placed - placed.mean()) / math.sqrt(len(placed) * (len(placed) - 1))
 
 
 def _sigmoid(x: float) -> float:

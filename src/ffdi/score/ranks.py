@@ -7,14 +7,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ffdi.base.errors import UserError
-from ffdi.score.sorting import BLOCK, ascend
+from ffdi.score.sorting import BLOCK, LEVELS, ascend, levels
 
 
 def midrank(values: ArrayLike) -> NDArray[np.float64]:
     """Rank of each of N values, 1 the lowest; equal values share the mean of their ranks, a multiple of 1/2."""
+    level_N = levels(values)
+    if level_N is not None:
+        count_L = np.bincount(level_N, minlength=LEVELS)
+        return (np.cumsum(count_L) - (count_L - 1) / 2)[level_N]
     in_order = ascend(values, reuse=True)
     length = len(in_order.order_N)
     rank_N = np.empty(length)
+    if in_order.many_ties:
+        starts_G = in_order.starts_G
+        sizes_G = np.diff(starts_G, append=length)
+        rank_N[in_order.order_N] = np.repeat(starts_G + (sizes_G + 1) / 2, sizes_G)
+        return rank_N
     for start in range(0, length, BLOCK):
         stop = min(start + BLOCK, length)
         rank_N[in_order.order_N[start:stop]] = np.arange(start + 1.0, stop + 1)

@@ -1,6 +1,8 @@
 """One sort that every score shares: the ascending order of a vector and its runs of equal values.
 
-Shapes: N values, T of them tied, G runs of equal values.
+Scores that were rounded have few values, and those need no sort: they are counted.
+
+Shapes: N values, T of them tied, G runs of equal values, L levels.
 """
 
 import threading
@@ -12,6 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from ffdi.base.errors import UserError
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
+LEVELS = 1 << 16  # bins that few values are told apart by
+SAMPLE = 4096  # values of which some are alike if all of them are few: one in twenty of 40,000
+DISTINCT = 0.95
+MANY = 0.9  # runs a value
 BLOCK = 8192  # values a step: temporaries stay in the cache, fresh pages cost more than the arithmetic
 
 
@@ -21,6 +27,11 @@ class Sorted:
 
     order_N: NDArray[np.int64]
     first_N: NDArray[np.bool_]
+
+    @property
+    def many_ties(self) -> bool:
+        """Whether it costs less to go by runs than by the places of the ties."""
+        return bool(np.count_nonzero(self.first_N) < MANY * len(self.first_N))
 
     @property
     def starts_G(self) -> NDArray[np.int64]:
@@ -71,6 +82,34 @@ def ascend(values: ArrayLike, reuse: bool = False) -> Sorted:
     if not exact and _blurred(numbers_N, bits_N, first_N):
         _settle(numbers_N, bits_N, first_N)
     return Sorted(bits_N, first_N)
+
+
+def levels(values: ArrayLike) -> NDArray[np.intp] | None:
+    """Level of each of N values, equal for equal ones and higher for higher ones, below LEVELS; UserError as `ascend`.
+
+    None where they are not few, or some too near each other: equal bins between the lowest and the highest must hold
+    one value each, as those of scores that were rounded to some decimals do.
+    """
+    numbers_N = finite(values)
+    sample = numbers_N[:: max(len(numbers_N) // SAMPLE, 1)]
+    if len(numbers_N) < BLOCK or len(np.unique(sample)) > DISTINCT * len(sample):
+        return None
+    low, high = float(numbers_N.min()), float(numbers_N.max())
+    with np.errstate(over="ignore", divide="ignore"):
+        step = np.float64(LEVELS - 1) / (np.float64(high) - low)
+    if not 0 < step < np.inf:
+        return None
+    level_N = np.empty(len(numbers_N), np.intp)
+    value_L = np.empty(LEVELS, numbers_N.dtype)
+    for start in range(0, len(numbers_N), BLOCK):
+        part = slice(start, start + BLOCK)
+        level_N[part] = (numbers_N[part] - np.float64(low)) * step
+        value_L[level_N[part]] = numbers_N[part]
+    for start in range(0, len(numbers_N), BLOCK):
+        part = slice(start, start + BLOCK)
+        if not np.array_equal(value_L[level_N[part]], numbers_N[part]):
+            return None
+    return level_N
 
 
 def finite(values: ArrayLike) -> Floats:

@@ -1,13 +1,15 @@
 """The augmentation policy of a member: one optional operation a field, applied in the order of the fields.
 
 Light by default: a mild crop, a flip, a little colour, blur, noise, rescaling and JPEG, alike for both classes.
-A recipe changes an operation by its keys, and switches one off with `false` or with `p = 0`.
+A recipe changes an operation by its keys, and switches one off with `false` or with `p = 0`. What would make a forgery
+of an original is refused (spec.semantics), and `parts` and `degrade` are for fakes alone.
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
+from ffdi.spec import semantics
 from ffdi.spec.competition import Frozen
 
 Interpolation = Literal["nearest", "linear", "area", "cubic", "lanczos"]
@@ -52,6 +54,15 @@ class Operation(Frozen):
 
     p: Share = 0.1
     on: Literal["all", "real", "fake"] = "all"
+
+
+class Parts(Operation):
+    """Eyes, nose or mouth of an aligned face painted over, before anything has moved; fakes only (Face-Cutout, Das
+    and others 2021): a detector must look at the whole face."""
+
+    p: Share = 0.3
+    on: Literal["fake"] = "fake"
+    fill: Literal["black", "mean", "noise"] = "black"
 
 
 class Crop(Operation):
@@ -173,9 +184,24 @@ class Jpeg(Operation):
     quality: Annotated[tuple[Quality, Quality], ORDERED] = (60, 95)
 
 
-class Augment(Frozen):
-    """The policy: geometry first, which also makes the image small; compression last, as in files."""
+class Degrade(Operation):
+    """One hard damage, drawn of strong JPEG, small size and noise; fakes only, so that a fake is not known by being
+    clean and sharp. The 3rd of multi-ffdi gave three tenths of its fakes JPEG of quality 10."""
 
+    p: Share = 0.3
+    on: Literal["fake"] = "fake"
+    kinds: Annotated[tuple[Literal["jpeg", "resize", "noise"], ...], Field(min_length=1)] = ("jpeg", "resize", "noise")
+    quality: Annotated[tuple[Quality, Quality], ORDERED] = (10, 30)
+    factor: Annotated[tuple[Factor, Factor], ORDERED] = (0.25, 0.5)
+    sigma: Annotated[tuple[Level, Level], ORDERED] = (8.0, 25.0)  # grey levels of 255
+
+
+class Augment(Frozen):
+    """The policy: geometry first, which also makes the image small; compression last, as in files.
+
+    Parts of the face come before, where they still are in their places. Fields of LATER were not always there."""
+
+    parts: Annotated[Parts | None, SWITCH] = None
     crop: Annotated[Crop | None, SWITCH] = Crop()
     hflip: Annotated[Flip | None, SWITCH] = Flip()
     vflip: Annotated[Flip | None, SWITCH] = None
@@ -194,3 +220,16 @@ class Augment(Frozen):
     library: tuple[Library, ...] = ()
     webp: Annotated[Webp | None, SWITCH] = None
     jpeg: Annotated[Jpeg | None, SWITCH] = Jpeg()
+    degrade: Annotated[Degrade | None, SWITCH] = None
+
+    @model_validator(mode="after")
+    def _originals_stay_originals(self) -> "Augment":
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for wish in value if isinstance(value, tuple) else (value,) if value is not None else ():
+                if said := semantics.objection(name, wish):
+                    raise ValueError(said)
+        return self
+
+
+LATER = ("parts", "degrade")  # of no effect on the name of a run as long as they are off

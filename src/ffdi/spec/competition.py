@@ -1,7 +1,7 @@
 """What a competition's folder looks like. Another binary-image contest needs a new TOML and no code."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -28,12 +28,21 @@ class Split(Frozen):
 
 
 class Board(Frozen):
-    """How many images the leaderboard scores, and how many of them are fake."""
+    """How many images the leaderboard scores, how many of them are fake, and of which sources they are."""
 
     public_rows: int = Field(gt=0)
     private_rows: int = Field(gt=0)
     fake_share: float = Field(gt=0, lt=1)
     private_in_test: bool = True  # False: the test table holds the public images alone, the private ones stay hidden
+    mix: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}  # share by source; empty: as the held-out rows have it
+    mix_by: str = "split"  # what a source is: a column of the manifest, or "folder", where the id names one
+
+    @field_validator("mix")
+    @classmethod
+    def _is_whole(cls, value: dict[str, float]) -> dict[str, float]:
+        if value and abs(sum(value.values()) - 1) > 1e-6:
+            raise ValueError(f"the shares must sum to 1, and they sum to {sum(value.values()):g}")
+        return value
 
     def scaled(self, test_rows: int) -> "Board":
         """For a folder with fewer test images, such as a sample of the contest: both boards shrink alike."""

@@ -1,4 +1,4 @@
-"""Pseudo-fakes that training makes of originals: which families, and how many."""
+"""Pseudo-fakes made of originals, in training or beforehand: which families, and how many."""
 
 from typing import Annotated, Literal
 
@@ -13,11 +13,10 @@ Weight = Annotated[float, Field(gt=0)]
 FAMILIES: tuple[Family, ...] = Family.__args__  # type: ignore[attr-defined]
 
 
-class Forge(Frozen):
-    """`share` of the originals, anew in every epoch, becomes a fake of one of the `families` (weights by name)."""
+class Families(Frozen):
+    """Which families, with their weights."""
 
-    share: Annotated[float, Field(ge=0, lt=1)] = 0.0  # 0: off
-    families: dict[Family, Weight] = {"self_blend": 1.0}
+    families: dict[Family, Weight]
 
     @field_validator("families")
     @classmethod
@@ -25,6 +24,21 @@ class Forge(Frozen):
         if not value:
             raise ValueError(f"name at least one family of {', '.join(FAMILIES)}")
         return value
+
+
+class Forge(Families):
+    """`share` of the originals, anew in every epoch, becomes a fake of one of the `families` (weights by name)."""
+
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.0  # 0: off
+    families: dict[Family, Weight] = {"self_blend": 1.0}
+
+
+class ForgedSet(Families):
+    """What `ffdi forge` writes: so many `images`, as evenly of all originals as it goes."""
+
+    images: int = Field(default=1000, ge=1, le=5_000_000)
+    seed: int = 0
+    families: dict[Family, Weight] = dict.fromkeys(FAMILIES, 1.0)
 
 
 NO_FORGERIES = Forge()

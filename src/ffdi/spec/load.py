@@ -26,18 +26,18 @@ def load_recipe(path: Path) -> Recipe:
     if "name" in defaults:
         raise UserError(f"{path}: defaults.name: a name belongs to one [[member]]; remove it from [defaults].")
     value["member"] = [_merge(defaults, member) if isinstance(member, dict) else member for member in members]
-    return _validate(Recipe, value, str(path))
+    return validate(Recipe, value, str(path))
 
 
 def load_competition(name: str) -> Competition:
     """A competition that ships with the kit, by name, or one in a TOML file, by path. Raises UserError."""
     shipped = {entry.name.removesuffix(".toml"): entry for entry in (files("ffdi") / "competitions").iterdir()}
     if name in shipped:
-        return _validate(Competition, tomllib.loads(shipped[name].read_text()), name)
+        return validate(Competition, tomllib.loads(shipped[name].read_text()), name)
     if not name.endswith(".toml"):
         known = ", ".join(sorted(shipped))
         raise UserError(f"Unknown competition {name!r}; the kit ships {known}, or give the path of a .toml file.")
-    return _validate(Competition, _parse(Path(name)), name)
+    return validate(Competition, _parse(Path(name)), name)
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _validate(kind: type[Model], value: dict[str, Any], source: str) -> Model:
+def validate(kind: type[Model], value: dict[str, Any], source: str) -> Model:
     try:
         return kind.model_validate(value)
     except ValidationError as error:

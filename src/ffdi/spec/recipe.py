@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from ffdi.base.errors import UserError
 from ffdi.spec.augment import Augment
 from ffdi.spec.competition import Board, Frozen
-from ffdi.spec.forge import Forge
+from ffdi.spec.forge import Forge, ForgedSet
 from ffdi.spec.search import Search
 from ffdi.spec.views import parse
 
@@ -20,6 +20,7 @@ class Data(Frozen):
 
     folder: str = ""  # empty: the sample inside the package
     fit: tuple[Literal["train", "val"], ...] = ("train",)  # splits that are folded and trained on
+    extra: tuple[str, ...] = ()  # folders of `ffdi forge`: fakes that are trained on and never judged
     cache: Literal["none", "decoded"] = "none"
     workers: int | None = Field(default=None, ge=0, le=64)  # loader processes a fold; None: what the cores allow
 
@@ -90,6 +91,8 @@ class Member(Frozen):
     mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta; 0: off
     cutmix: float = Field(default=0.0, ge=0)
     balance: bool = False  # 1:1 classes in every epoch
+    pairs: bool = False  # an original and a fake of its own side by side in a batch: see data/twins.py
+    pair_mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta: an image blended with its twin; 0: off
     loss: Loss = Loss()
 
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
@@ -122,6 +125,8 @@ class Member(Frozen):
     def _batch_splits(self) -> "Member":
         if self.batch_size < self.micro_batches:
             raise ValueError("micro_batches cannot exceed batch_size")
+        if self.pairs and self.batch_size % (2 * self.micro_batches):
+            raise ValueError("pairs = true needs a batch_size of whole pairs in every micro batch")
         return self
 
 
@@ -154,6 +159,7 @@ class Recipe(Frozen):
     folds: Folds = Folds()
     member: tuple[Member, ...] = Field(min_length=1)
     blend: Blend = Blend()
+    forge: ForgedSet = ForgedSet()  # for `ffdi forge`; what training makes itself is the member's
     search: Search | None = None
 
     @model_validator(mode="after")

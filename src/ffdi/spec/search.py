@@ -101,7 +101,8 @@ class Search(Frozen):
         Literal["width", "bytes", "jpeg_q", "sharpness", "mean_grey", "colourfulness"], ...
     ] = ("jpeg_q", "sharpness")  # columns of the manifest, each cut into thirds  # fmt: skip
     weights: dict[Literal["clean"] | Damage, Weight] = {"clean": 0.5, "jpeg": 0.25, "resize": 0.25}
-    top_k: int = Field(default=3, ge=1, le=50)  # run again on fresh seeds
+    top_k: int = Field(default=3, ge=1, le=50)  # run again, without the proxy, beside the default
+    rerun_seeds: int = Field(default=3, ge=1, le=50)  # fresh ones, each on every fold
 
     @field_validator("space", mode="before")
     @classmethod

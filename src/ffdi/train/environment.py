@@ -1,7 +1,7 @@
 """The run describes itself: what trained it, on what, with which code. Nothing here enters an identity."""
 
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 
 from ffdi.base import seal
 from ffdi.base.code import code_digest
+from ffdi.data.augment import describe
 from ffdi.spec.recipe import Member
 
 PACKAGES = (
@@ -28,7 +29,7 @@ def facts() -> dict[str, Any]:
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES},
         "machine": platform.machine(),
         "gpus": gpus,
         "threads": torch.get_num_threads(),
@@ -37,8 +38,19 @@ def facts() -> dict[str, Any]:
 
 
 def write(run: Path, member: Member) -> None:
-    """`spec.toml`'s content as JSON (`spec.json`) and `env.json` in the run's folder; the first fold writes them."""
+    """The member as JSON (`spec.json`), `env.json`, and `augment.json`: every operation with the parameters it resolves
+    to, those of the library included. In the run's folder; the first fold writes them."""
     if not (run / "spec.json").exists():
         seal.write_json(run / "spec.json", member.model_dump(mode="json"))
     if not (run / "env.json").exists():
         seal.write_json(run / "env.json", facts())
+    if not (run / "augment.json").exists():
+        seal.write_json(run / "augment.json", describe(member.augment, member.image_size))
+
+
+def _version(name: str) -> str:
+    """Kaggle's image lacks some, or has them under another name."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

@@ -1,6 +1,7 @@
 """One fold from start to done. It may be killed at any instant; run again, it ends with the same bytes."""
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 
 from ffdi.base import atomic, console, lock
@@ -15,10 +16,18 @@ from ffdi.train.world import World
 SAVE_SECONDS = 120.0  # between two saves; a stop saves at once
 
 
-def fit(job: Job, world: World, stop: Stop, save_seconds: float = SAVE_SECONDS, save_steps: int | None = None) -> None:
+def fit(
+    job: Job,
+    world: World,
+    stop: Stop,
+    save_seconds: float = SAVE_SECONDS,
+    save_steps: int | None = None,
+    watch: Callable[[], None] | None = None,
+) -> None:
     """Train, predict and seal `job.folder`; does nothing if that is done.
 
-    Saves every `save_seconds`, or every `save_steps` if given. Raises Paused after a stop, LockedError if another
+    Saves every `save_seconds`, or every `save_steps` if given. `watch` is called when the held-out AUC of an epoch
+    stands in the log; what it raises ends the fold, with all saved. Raises Paused after a stop, LockedError if another
     process has the fold, UserError for non-finite losses, missing weights and damaged artefacts.
     """
     with lock.exclusive(job.folder) if world.writes else nullcontext():
@@ -27,15 +36,24 @@ def fit(job: Job, world: World, stop: Stop, save_seconds: float = SAVE_SECONDS, 
         if world.writes:
             atomic.sweep(job.folder)
         if not outcome.is_trained(job):
-            _train(job, world, stop, save_seconds, save_steps)
+            _train(job, world, stop, save_seconds, save_steps, watch)
         if world.writes:
             state.drop(job.folder / "state")
         outcome.finish(job, world, stop)
 
 
-def _train(job: Job, world: World, stop: Stop, save_seconds: float, save_steps: int | None) -> None:
+def _train(
+    job: Job,
+    world: World,
+    stop: Stop,
+    save_seconds: float,
+    save_steps: int | None,
+    watch: Callable[[], None] | None,
+) -> None:
     run = Run(job, world)
     begin = run.resume()
+    if world.any(world.writes and run.lacks_score(begin)):
+        run.evaluate(begin, stop, watch)
     saved = time.monotonic()
     with console.progress(job.label, run.steps * run.batch_size) as meter:
         meter.skip(begin * run.batch_size)
@@ -56,5 +74,5 @@ def _train(job: Job, world: World, stop: Stop, save_seconds: float, save_steps: 
             if stopping and done < run.steps:
                 raise Paused(f"{job.label} stopped ({stop.reason}) after step {done} of {run.steps}; all is saved.")
             if run.ends_epoch(done) and done < run.steps:
-                run.evaluate(done, stop)
+                run.evaluate(done, stop, watch)
     run.close()

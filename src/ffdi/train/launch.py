@@ -6,6 +6,7 @@ there is no queue to lose, a process that dies gives its fold back at once, and 
 
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -39,11 +40,11 @@ def train(jobs: list[Job], on: list[str], deadline: float | None) -> None:
     process still works on one of them."""
     if world.launched_by_torchrun():
         with world.joined() as together, Stop(deadline) as stop:
-            _prepare(together.device)
+            prepare(together.device)
             for job in jobs:
                 fit(job, together, stop)
         return
-    left = [job for job in _with_workers(jobs, on) if not outcome.is_done(job)]
+    left = [job for job in with_loaders(jobs, on) if not outcome.is_done(job)]
     if min(len(on), len(left)) > 1:
         _train_in_parallel(left, on[: len(left)], deadline)
     else:
@@ -54,10 +55,10 @@ def train(jobs: list[Job], on: list[str], deadline: float | None) -> None:
         raise LockedError(f"Another process is at work on {', '.join(held)}; wait for it and run this again.")
 
 
-def _with_workers(jobs: list[Job], on: list[str]) -> list[Job]:
+def with_loaders(jobs: list[Job], on: Sequence[str]) -> list[Job]:
     """Loader processes where the recipe leaves their number open: what the cores allow. They change no result."""
     cores = len(os.sched_getaffinity(0)) // len(on)
-    fair = min(cores, MOST_WORKERS) if on[0] != "cpu" else min(cores - 1, MOST_WORKERS)
+    fair = min(cores, MOST_WORKERS) if on[0] != "cpu" else max(min(cores - 1, MOST_WORKERS), 0)
     wish = [job.data if job.data.workers is not None else job.data.model_copy(update={"workers": fair}) for job in jobs]
     return [replace(job, data=data) for job, data in zip(jobs, wish, strict=True)]
 
@@ -88,7 +89,7 @@ def _worker(jobs: list[Job], device: str, deadline: float | None) -> FfdiError |
 def _walk(jobs: list[Job], device: str, stop: Stop) -> None:
     """Every job that nobody else holds."""
     here = World(torch.device(device))
-    _prepare(here.device)
+    prepare(here.device)
     for job in jobs:
         if stop.requested:
             raise Paused(f"Stopped ({stop.reason}) before {job.label}; all is saved, run the same command to go on.")
@@ -96,7 +97,7 @@ def _walk(jobs: list[Job], device: str, stop: Stop) -> None:
             fit(job, here, stop)
 
 
-def _prepare(device: torch.device) -> None:
+def prepare(device: torch.device) -> None:
     """A resumed run must repeat the uninterrupted one: so nothing here depends on how many folds are left."""
     if device.type == "cuda":
         torch.cuda.set_device(device)

@@ -21,6 +21,7 @@ from ffdi.model.build import build
 from ffdi.model.weights import check_golden, load_weights
 from ffdi.score.auc import auc
 from ffdi.train import environment, loss, predictions
+from ffdi.train.pace import Pace
 from ffdi.train.world import World
 
 WEIGHTS = "weights.safetensors"
@@ -73,10 +74,11 @@ def finish(job: Job, world: World, stop: Stop) -> None:
     if world.writes:
         (job.folder / "done.json").unlink(missing_ok=True)  # it must not vouch for tables that are being replaced
     world.barrier()
+    pace = Pace()
     priors: dict[str, float] = {}
     scores: dict[str, float] = {}
     for name in job.asked:
-        frame = predictions.table(job, name, model, world, stop)
+        frame = predictions.table(job, name, model, world, stop, pace)
         if name == "oof" or not priors:
             priors = _medians(frame)
         if name == "oof":
@@ -85,6 +87,7 @@ def finish(job: Job, world: World, stop: Stop) -> None:
             facts = {**job.identity, "member": job.member.name}
             seal.write_table(job.folder / f"{name}.parquet", _impute(frame, priors), facts)
     if world.writes:
+        pace.write(job.folder, world.device)
         _write_done(job, scores)
     world.barrier()
 

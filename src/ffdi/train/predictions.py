@@ -15,28 +15,31 @@ from ffdi.data.job import Job
 from ffdi.infer.predict import predict
 from ffdi.model import precision
 from ffdi.model.build import data_config
+from ffdi.train.pace import Pace
 from ffdi.train.world import World
 
 PART_BATCHES = 500  # whole batches, so that parts are bit-equal to the whole
 
 
-def table(job: Job, name: str, model: torch.nn.Module, world: World, stop: Stop) -> pd.DataFrame:
+def table(job: Job, name: str, model: torch.nn.Module, world: World, stop: Stop, pace: Pace) -> pd.DataFrame:
     """id, view, logit (NaN where the image is unreadable), imputed: of every row of `name` ("oof", "val", "test").
 
-    Longer tables are sealed part by part in `parts/`. Raises Paused on a stop.
+    Longer tables are sealed part by part in `parts/`. `pace` counts what is predicted. Raises Paused on a stop.
     """
     rows: pd.DataFrame = getattr(job, name)
     size = PART_BATCHES * job.member.batch_size * world.size
     label = f"{job.label} {name}"
     if len(rows) <= size:
-        return logits(job, model, rows, job.size, job.member.views, label, world, stop)
+        with pace.over(len(rows)):
+            return logits(job, model, rows, job.size, job.member.views, label, world, stop)
     facts = {**job.identity, **job.asked[name]}
     parts = []
     for begin in range(0, len(rows), size):
         path = parts_folder(job) / f"{name}-{begin:07d}.parquet"
         if not path.exists() or seal.read_facts(path) != facts:
             some = rows.iloc[begin : begin + size].reset_index(drop=True)
-            frame = logits(job, model, some, job.size, job.member.views, f"{label} from {begin:,}", world, stop)
+            with pace.over(len(some)):
+                frame = logits(job, model, some, job.size, job.member.views, f"{label} from {begin:,}", world, stop)
             if world.writes:
                 seal.write_table(path, frame, facts)
             world.barrier()

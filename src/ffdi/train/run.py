@@ -8,7 +8,7 @@ from timm.utils import ModelEmaV3
 
 from ffdi.base.errors import UserError
 from ffdi.base.stop import Stop
-from ffdi.data import order
+from ffdi.data import order, twins
 from ffdi.data.cache import Pixels
 from ffdi.data.dataset import Batch, TrainImages, loader
 from ffdi.data.job import Job
@@ -36,7 +36,9 @@ class Run:
         self.ema = ModelEmaV3(bare, decay=member.ema_decay, use_warmup=True) if member.ema_decay else None
         targets = job.train.target.to_numpy()
         self.batch_size = self._batch_size(order.epoch_length(targets, member.balance))
-        self.order = order.Order(targets, self.batch_size, member.seed, member.balance)
+        self._twins = twins.twins(job.train) if member.pairs or member.pair_mixup else None
+        beside = self._twins if member.pairs else None
+        self.order = order.Order(targets, self.batch_size, member.seed, member.balance, twins=beside)
         self.steps = member.epochs * self.order.steps_per_epoch
         optimizer = optim.optimizer(bare, member)
         self.schedule = optim.schedule(optimizer, member, self.steps)
@@ -68,10 +70,11 @@ class Run:
         job = self.job
         source = Pixels(job.cache, job.train, job.images) if job.cache else None
         images = TrainImages(
-            job.train, job.images, member.augment, member.image_size, member.seed, source, member.forge
-        )
+            job.train, job.images, member.augment, member.image_size, member.seed, source, member.forge,
+            member.pair_mixup, self._twins,
+        )  # fmt: skip
         shares = (
-            [(row, epoch) for row in rows[world.rank :: world.size].tolist()]
+            [(row, epoch) for row in self.order.share(rows, world.rank, world.size).tolist()]
             for epoch, rows in self.order.batches(begin, self.steps)
         )
         yield from enumerate(loader(images, shares, job.data.workers or 0, pin=world.device.type == "cuda"), begin)

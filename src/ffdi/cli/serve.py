@@ -1,0 +1,30 @@
+"""`ffdi serve`: the score of an image over HTTP, for whoever is on this machine."""
+
+from pathlib import Path
+
+from ffdi.base import console
+from ffdi.base.errors import UserError
+from ffdi.bundle.plan import FILE
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+CONNECTIONS = 32  # at once; beyond them 503: each may hold a whole image
+
+
+def run(pack: Path, root: Path, host: str, port: int) -> None:
+    if not (pack / FILE).is_file():
+        raise UserError(f"{pack} holds no packed weights; name the folder that `ffdi kernels pack` made with --pack.")
+    if not root.is_dir():
+        raise UserError(f"{root} is no folder; --root names the one whose images may be asked for by path.")
+    try:
+        import uvicorn
+
+        from ffdi.bundle.service import service
+    except ImportError as error:
+        raise UserError(f"The service needs {error.name}, which is not installed; run `make setup`.") from error
+    from ffdi.bundle import plan
+    from ffdi.bundle.scorer import Scorer
+
+    if host not in LOOPBACK:
+        console.warn(f"whoever reaches {host}:{port} may ask for the score of every image below {root}")
+    app = service(Scorer(pack).image, plan.read(pack).digest, root)
+    uvicorn.run(app, host=host, port=port, limit_concurrency=CONNECTIONS, log_level="warning", server_header=False)

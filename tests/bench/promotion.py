@@ -1,0 +1,111 @@
+"""What a search buys on the embedded sample: the default against the promoted policy, on fresh seeds and on the graded
+test, whichever way it falls.
+
+python -m tests.bench.promotion FOLDER [MINUTES]
+
+MINUTES of work of all workers together go to the search (default 60: half an hour on two cores); the re-runs take
+about 30 minutes more, the models for the graded test 15. Killed, it goes on when it is started again. Not part of
+`make bench`. If nothing is promoted, the trial that was best on fresh seeds stands in, and the table says so.
+"""
+
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tomlkit
+
+from ffdi.base import keys, seal
+from ffdi.cli.desk import Desk, open_desk
+from ffdi.cli.search import lay_ground
+from ffdi.cli.search_rerun import verdict_of
+from ffdi.data import folds, manifest
+from ffdi.data.job import Job, plan
+from ffdi.score.auc import auc
+from ffdi.score.interval import delong_paired
+from ffdi.score.ranks import midrank
+from ffdi.search import space
+from ffdi.spec.recipe import Member
+from ffdi.train import launch
+
+RECIPE = Path(__file__).parents[2] / "ensembles" / "search_sample.toml"
+SAMPLE = Path(str(files("ffdi"))) / "sample"
+SEEDS = 3  # of the graded models; neither the recipe's nor those of the re-runs
+
+
+def main(folder: Path, minutes: float) -> None:
+    desk = _desk(folder, minutes)
+    for verb in (["scan"], ["folds"], ["search"], ["search", "--promote"]):
+        _run(desk, verb)
+    ground = lay_ground(desk)
+    verdict = verdict_of(desk, ground, ground.wishes(""))
+    row = verdict and (verdict.winner or verdict.best)
+    assert verdict is not None, "no trial was finished; raise MINUTES"
+    assert row is not None
+    pair = {"default": space.base_of(ground.recipe), row.candidate.name: row.candidate.member}
+    ranks = {name: _graded_ranks(desk, member) for name, member in pair.items()}
+    truth = pd.read_csv(SAMPLE / "truth" / "test_labels.csv", dtype={"img_name": str}).set_index("img_name")["target"]
+    print(f"promoted: {'yes' if verdict.winner else 'no, nothing beat the default beyond noise'}")
+    for name, frame in ranks.items():
+        aucs = [auc(truth.loc[frame.index], frame[seed]) for seed in frame]
+        print(f"{name}: graded AUC by seed {', '.join(f'{value:.4f}' for value in aucs)}; mean {np.mean(aucs):.4f}")
+    one, other = (ranks[name].mean(axis=1) for name in (row.candidate.name, "default"))
+    found = delong_paired(truth.loc[one.index], one, other.loc[one.index])
+    print(f"{row.candidate.name} less default, ranks averaged over {SEEDS} seeds, {len(one)} test images: "
+          f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f}, DeLong, 95%)")  # fmt: skip
+
+
+def _desk(folder: Path, minutes: float) -> Desk:
+    """On a copy of the recipe, with a budget of minutes in the place of trials."""
+    path = folder / RECIPE.name
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        recipe = tomlkit.parse(RECIPE.read_text())
+        search = recipe["search"]
+        assert isinstance(search, dict)
+        del search["trials"]
+        search["minutes"] = minutes
+        path.write_text(tomlkit.dumps(recipe))
+    return open_desk(path, None, folder / "work", folder / "submissions")
+
+
+def _run(desk: Desk, verb: list[str]) -> None:
+    root = desk.recipe_path.parent
+    places = [
+        "--recipe",
+        str(desk.recipe_path),
+        "--work",
+        str(root / "work"),
+        "--submissions",
+        str(root / "submissions"),
+    ]
+    subprocess.run([sys.executable, "-m", "ffdi.cli.main", *verb, *places], check=True)
+
+
+def _graded_ranks(desk: Desk, member: Member) -> pd.DataFrame:
+    """Mean rank over the folds of each test image (rows), by seed (columns)."""
+    columns = {}
+    for number in range(SEEDS):
+        seed = keys.key("bench", "promotion", number) % 2**31
+        jobs = _jobs(desk, member.model_copy(update={"seed": seed}))
+        launch.train(jobs, launch.devices(), None)
+        columns[number] = pd.concat([_ranks(job) for job in jobs], axis=1).mean(axis=1)
+    return pd.DataFrame(columns)
+
+
+def _jobs(desk: Desk, member: Member) -> list[Job]:
+    rows = manifest.read(desk.places)
+    table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.fit)
+    recipe = desk.recipe.model_copy(update={"member": (member,)})
+    return plan(recipe, desk.competition, rows, table, desk.images, desk.places)
+
+
+def _ranks(job: Job) -> pd.Series:
+    logits = seal.read_table(job.folder / "test.parquet").groupby("id").logit.mean()
+    return pd.Series(midrank(logits), logits.index)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 60.0)

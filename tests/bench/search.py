@@ -1,0 +1,74 @@
+"""The study against Optuna's own journal, and how long a restarted worker takes to its first trial.
+
+python -m tests.bench.search
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+
+import optuna
+from optuna.samplers import RandomSampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from ffdi.search.study import opened
+from tests.bench.ratio import interleave
+from tests.search.examples import SPACE, wishes
+
+TRIALS = 50
+RESTARTS = 7
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        number = count()
+        print(
+            interleave(
+                f"{TRIALS} trials of {len(SPACE)} parameters, against Optuna's journal",
+                lambda: _ours(Path(folder) / f"{next(number)}"),
+                lambda: _theirs(Path(folder) / f"{next(number)}"),
+                5,
+            )
+        )
+        seconds = [_restart(Path(folder) / "restarted") for _ in range(RESTARTS)]
+    spread = f"{min(seconds):.2f} to {max(seconds):.2f}, n = {RESTARTS}"
+    print(f"a new process inherits a dead worker's trial after {statistics.median(seconds):.2f} s ({spread})")
+
+
+def _ours(folder: Path) -> int:
+    with opened(wishes(folder, trials=TRIALS, sampler="random", pruner="none")) as study:
+        while trial := study.ask():
+            study.complete(trial, 0.5)
+    return TRIALS
+
+
+def _theirs(folder: Path) -> int:
+    folder.mkdir()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = JournalStorage(JournalFileBackend(str(folder / "journal.log")))
+    study = optuna.create_study(storage=storage, sampler=RandomSampler(seed=0), direction="maximize")
+    for _ in range(TRIALS):
+        trial = study.ask(SPACE)
+        study.tell(trial, 0.5)
+    return TRIALS
+
+
+def _restart(folder: Path) -> float:
+    """Imports included; every run leaves a trial at work to the next."""
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom ffdi.search.study import opened\n"
+        "from tests.search.examples import wishes\n"
+        "with opened(wishes(Path(sys.argv[1]), trials=1)) as study:\n    assert study.ask()\n    os._exit(0)"
+    )
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()

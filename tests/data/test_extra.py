@@ -1,0 +1,94 @@
+"""Fakes made beforehand, trained on: no model learns from a fake of an image that it is judged by."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ffdi.base.errors import UserError
+from ffdi.base.paths import Places
+from ffdi.data import folds, forged, manifest
+from ffdi.data.dataset import TrainImages
+from ffdi.data.job import Job, plan
+from ffdi.data.scan import scan
+from ffdi.data.twins import twins
+from ffdi.spec.forge import ForgedSet
+from ffdi.spec.recipe import Data, Folds, Member, Recipe
+from tests.data.pictures import CONTEST, contest_folder
+from tests.data.test_forged import contest_images
+
+FOLDS = Folds(k=3)
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame, Path]:
+    """Competition folder, manifest and a set of fakes."""
+    place = tmp_path_factory.mktemp("extra")
+    folder = contest_folder(place / "images", contest_images(36))
+    rows = scan(CONTEST, folder, Places(place / "work", place), 0)
+    sources = forged.originals(rows, ("train",))
+    forged.make(ForgedSet(images=60, families={"swap": 1, "erasure": 1}), CONTEST, sources, folder, place / "set", 0)
+    return folder, rows, place / "set"
+
+
+def jobs(here: tuple[Path, pd.DataFrame, Path], *extra: Path, **member: object) -> list[Job]:
+    folder, rows, _ = here
+    members = [
+        {"name": name, "model": "test_resnet", "fold": fold, **member} for name, fold in (("a", "k"), ("b", "all"))
+    ]
+    recipe = Recipe(
+        name="r",
+        data=Data(extra=tuple(map(str, extra))),
+        folds=FOLDS,
+        member=tuple(Member.model_validate(one) for one in members),
+    )
+    table = folds.make_folds(rows, FOLDS, ("train",))
+    return plan(recipe, CONTEST, rows, table, folder, Places(folder.parent / "w", folder))
+
+
+def test_no_fake_is_seen_where_its_source_or_partner_is_held_out(here: tuple[Path, pd.DataFrame, Path]) -> None:
+    made = forged.read(here[2]).set_index("id")
+    for job in jobs(here, here[2]):
+        held = set(job.oof["id"])
+        mine = made.loc[job.train["id"][job.train["split"] == forged.SPLIT]]
+        assert not held & {*mine["source"], *mine["partner"]}
+        missing = made.drop(mine.index)
+        assert all(row.source in held or row.partner in held for row in missing.itertuples())
+        assert len(mine) == len(made) if job.fold == "all" else 20 < len(mine) < 45
+        groups = job.train.set_index("id")["group"]
+        assert (groups[mine.index].to_numpy() == groups[mine["source"]].to_numpy()).all()
+
+
+def test_what_is_judged_stays_what_it_was(here: tuple[Path, pd.DataFrame, Path]) -> None:
+    for plain, more in zip(jobs(here), jobs(here, here[2]), strict=True):
+        assert plain.rows == more.rows
+        assert plain.oof.equals(more.oof)
+        assert plain.test.equals(more.test)
+        assert plain.spec != more.spec
+        assert list(plain.train.columns) == list(more.train.columns)
+        old = more.train[more.train["split"] != forged.SPLIT].reset_index(drop=True)
+        assert old.equals(plain.train)
+
+
+def test_their_images_are_read_and_their_source_is_their_twin(here: tuple[Path, pd.DataFrame, Path]) -> None:
+    job = jobs(here, here[2], pairs=True)[0]
+    member = job.member
+    rows = job.train
+    place = int(rows.index[rows["split"] == forged.SPLIT][0])
+    images = TrainImages(rows, job.images, member.augment, 32, 0)
+    assert images.image(place, 0).shape == (32, 32, 3)
+    twin_N = twins(rows)
+    source = forged.read(here[2]).set_index("id")["source"][rows["id"][place]]
+    assert rows["id"][twin_N[place]] == source
+
+
+def test_sets_that_do_not_fit_are_refused(here: tuple[Path, pd.DataFrame, Path], tmp_path: Path) -> None:
+    folder, rows, made = here
+    with pytest.raises(UserError, match="name each set of fakes once"):
+        jobs(here, made, made)
+    with pytest.raises(UserError, match="run `ffdi forge --out"):
+        jobs(here, tmp_path)
+    others = rows.assign(id=rows["id"].where(rows["split"] == "test", "x" + rows["id"]))
+    with pytest.raises(UserError, match="were made of other images"):
+        jobs((folder, others, made), made)
+    assert manifest.digest(rows) != manifest.digest(others)

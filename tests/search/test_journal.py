@@ -1,0 +1,87 @@
+"""The journal is whole again before every line that is added, whatever a kill or a full disk has left."""
+
+import json
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from optuna.storages.journal import JournalFileBackend
+
+from ffdi.base.errors import SpaceError
+from ffdi.base.stop import Stop
+from ffdi.search import journal, workers
+from ffdi.search.study import opened, watched
+from tests.search.examples import objective, wishes
+
+
+def _study(folder: Path, trials: int) -> bytes:
+    workers.work(wishes(folder, trials=trials), objective(), Stop())
+    return (folder / "journal.log").read_bytes()
+
+
+def _cuts(content: bytes) -> range:
+    """Every byte of the last two records."""
+    begin = content[:-1].rfind(b"\n", 0, content[:-1].rfind(b"\n")) + 1
+    return range(begin + 1, len(content))
+
+
+def test_a_cut_at_every_byte_of_the_last_two_records_heals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = _study(tmp_path / "whole", 2)
+    cuts = [cut for cut in _cuts(content) if content[cut - 1 : cut] != b"\n"]
+    assert len(cuts) > 150
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # bytes are looked at, not a power cut
+    path = tmp_path / "journal.log"
+    for cut in cuts:
+        path.write_bytes(content[:cut])
+        end = content[:cut].rfind(b"\n") + 1
+        (study,) = journal.reader(path).get_all_studies()  # readable at once
+        journal.storage(path).set_study_user_attr(study._study_id, "next", cut)
+        (study,) = journal.reader(path).get_all_studies()
+        assert study.user_attrs["next"] == cut
+        assert path.read_bytes()[:end] == content[:end]
+        assert (tmp_path / f"journal.log.torn-{end}").read_bytes() == content[end:cut]
+
+
+def test_optunas_own_journal_does_not_survive_that(tmp_path: Path) -> None:
+    """The control: the same cut, the same next line, and nobody can read the study."""
+    content = _study(tmp_path / "whole", 2)
+    path = tmp_path / "journal.log"
+    path.write_bytes(content[:-5])
+    plain = JournalFileBackend(str(path))
+    plain.append_logs([json.loads(content.splitlines()[-1])])
+    plain.append_logs([json.loads(content.splitlines()[-1])])
+    with pytest.raises(json.JSONDecodeError):
+        journal.reader(path).get_all_studies()
+
+
+@contextmanager
+def _full_disk(size: int) -> Iterator[None]:
+    """No file can grow beyond `size` bytes (EFBIG instead of ENOSPC; Python ignores the signal)."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_stops_the_search_and_loses_no_ended_trial(tmp_path: Path) -> None:
+    size = len(_study(tmp_path / "whole", 4))
+    wanted = wishes(tmp_path / "full", trials=4)
+    done: set[int] = set()
+    for point in range(20):
+        with (
+            _full_disk(size // 8 + point * size // 23),
+            pytest.raises(SpaceError, match="run the same command again to go on"),
+        ):
+            workers.work(wanted, objective(), Stop())
+        with watched(wanted) as study:
+            now = {trial.number for trial in study.trials() if trial.state.is_finished() and trial.value is not None}
+        assert done <= now
+        done = now
+    workers.work(wanted, objective(), Stop())
+    with opened(wanted) as study:
+        assert study.ask() is None

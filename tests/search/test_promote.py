@@ -1,0 +1,181 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ffdi.base.errors import UserError
+from ffdi.search import promote
+from ffdi.search.promote import promote as promoted
+from ffdi.search.verdict import Verdict
+from ffdi.spec.identity import member_digest
+from ffdi.spec.load import load_recipe
+from ffdi.spec.recipe import Member
+from tests.search import made_up
+
+RECIPE = """# Two members and a search.
+name = "tuned"
+
+[defaults]
+epochs = 4  # enough
+lr = 1e-3
+views = ["identity", "hflip"]
+
+[defaults.augment]
+colour = false
+jpeg = {quality = [40, 90]}
+cutout = {p = 0.5}
+
+[[member]]
+name = "one"
+model = "test_resnet"
+drop_rate = 0.1  # it overfits
+augment = {hflip = false}
+
+# The other one is small.
+[[member]]
+name = "two"
+model = "test_vit"
+
+[search]  # what is tried
+member = "one"
+trials = 20
+[search.space]
+lr = {low = 1e-4, high = 1e-2, log = true}
+"augment.cutout" = {choices = [true, false]}
+"augment.jpeg.quality.low" = {low = 20, high = 60}
+[search.policy]
+strength = {low = 0.5, high = 1.5}
+colour = {low = 0.0, high = 0.5}
+
+[blend]
+method = "rank_mean"
+"""
+GAINS = [0.05, 0.02, 0.0]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "tuned.toml"
+    file.write_text(RECIPE)
+    return file
+
+
+def verdict(path: Path, gains: list[float] = GAINS) -> Verdict:
+    ground = made_up.ground(path)
+    return made_up.verdict(ground, made_up.results(ground.wishes("")), gains)
+
+
+def test_the_winner_is_one_more_member_and_nothing_else_changes(path: Path) -> None:
+    before, found = load_recipe(path), verdict(path)
+    said = promoted(path, made_up.ground(path), found)
+    assert "beats the default beyond noise" in said
+    assert f"It is member one-tuned of {path} now." in said
+    after = load_recipe(path)
+    assert found.winner is not None
+    winner = found.winner.candidate.member
+    new = after.member[-1]
+    assert (new.name, new.epochs, new.seed) == ("one-tuned", 4, before.member[0].seed)
+    assert member_digest(new, "m", "f", after.data) == member_digest(winner, "m", "f", after.data)
+    assert after.model_copy(update={"member": after.member[:-1]}) == before
+    added = [line for line in path.read_text().splitlines(keepends=True)]
+    for line in RECIPE.splitlines(keepends=True):  # in order, whatever stands between
+        added = added[added.index(line) + 1 :]
+
+
+def test_only_what_differs_is_written_and_where_it_comes_from(path: Path) -> None:
+    found = verdict(path)
+    promoted(path, made_up.ground(path), found)
+    text = path.read_text()
+    part = text[text.index("[[member]]\n# Trial") : text.index("[search]")]
+    assert found.winner is not None
+    trial = found.winner.candidate.trial
+    assert trial is not None
+    assert f"# Trial {trial.number} of the search tuned-1234abcd, 2026-11-20; auc of held-out images," in part
+    assert (
+        f"# 3 fresh seeds x 5 folds: {found.winner.fresh:.4f}, one {found.default.fresh:.4f}, difference +0.0" in part
+    )
+    assert f"lr = {trial.params['lr']!r}\n" in part
+    assert "drop_rate = 0.1\n" in part
+    assert "hflip = false\n" in part
+    for same in ("epochs", "views", "weight_decay", "vflip", "seed", "loss"):
+        assert f"\n{same}" not in part
+
+
+def test_promoted_twice_nothing_changes(path: Path) -> None:
+    found = verdict(path)
+    promoted(path, made_up.ground(path), found)
+    once = path.read_bytes()
+    said = promoted(path, made_up.ground(path), found)
+    assert "already, as member one-tuned" in said
+    assert path.read_bytes() == once
+
+
+def test_without_a_winner_the_file_is_not_touched(path: Path) -> None:
+    before = path.stat()
+    said = promoted(path, made_up.ground(path), verdict(path, [0.0, -0.01, 0.0]))
+    assert said.startswith("Nothing beats the default beyond noise")
+    assert said.endswith("stays as it is.")
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    assert path.read_text() == RECIPE
+
+
+def test_a_taken_name_is_refused_with_the_remedy(path: Path) -> None:
+    found, ground = verdict(path), made_up.ground(path)
+    path.write_text(RECIPE.replace('name = "two"', 'name = "one-tuned"'))
+    with pytest.raises(UserError, match="has another member 'one-tuned'; rename or remove that one and run"):
+        promoted(path, ground, found)
+    assert "# Trial" not in path.read_text()
+
+
+def test_what_was_edited_meanwhile_is_kept_unless_it_is_the_base(path: Path) -> None:
+    found, ground = verdict(path), made_up.ground(path)
+    path.write_text(RECIPE.replace("test_vit", "test_byobnet").replace("# enough", "# plenty"))
+    promoted(path, ground, found)
+    assert load_recipe(path).member[1].model == "test_byobnet"
+    assert "# plenty" in path.read_text()
+    path.write_text(RECIPE.replace("drop_rate = 0.1", "drop_rate = 0.2"))
+    with pytest.raises(UserError, match="member 'one' is not what was searched any more; run ffdi search again"):
+        promoted(path, ground, found)
+
+
+def test_an_edit_at_this_moment_is_not_overwritten(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, ground = verdict(path), made_up.ground(path)
+    check = promote._check
+
+    def edited(*arguments: Any) -> None:
+        check(*arguments)
+        path.write_text(RECIPE + "# mine\n")
+
+    monkeypatch.setattr(promote, "_check", edited)
+    with pytest.raises(UserError, match="was edited at this moment; run ffdi search --promote again"):
+        promoted(path, ground, found)
+    assert path.read_text() == RECIPE + "# mine\n"
+
+
+LAST = RECIPE[RECIPE.index("[search]") :] + "\n" + RECIPE[RECIPE.index("[defaults]") : RECIPE.index("[search]")]
+SHAPES = {
+    "windows": RECIPE.replace("\n", "\r\n"),
+    "bom": "\ufeff" + RECIPE,
+    "members last": f'name = "tuned"\n{LAST}',
+    "no line end": f'name = "tuned"\n{LAST}'.rstrip("\n"),
+    "link": RECIPE,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_files_of_every_shape_stay_what_they_were(shape: str, path: Path) -> None:
+    path.write_bytes(SHAPES[shape].encode())
+    if shape == "link":
+        path.rename(path.with_name("real.toml"))
+        path.symlink_to("real.toml")
+    promoted(path, made_up.ground(path), verdict(path))
+    after = path.read_bytes().decode()
+    assert load_recipe(path).member[-1].name == "one-tuned"
+    assert (after.count("\r\n") == after.count("\n")) == (shape == "windows")
+    assert after.startswith("\ufeff") == (shape == "bom")
+    assert path.is_symlink() == (shape == "link")
+
+
+def test_members_in_one_list_are_refused(path: Path) -> None:
+    with pytest.raises(UserError, match=r"write each as \[\[member\]\]"):
+        promote.written('member = [{name = "one", model = "m"}]', Member(name="x", model="m"), [])

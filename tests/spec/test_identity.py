@@ -1,0 +1,31 @@
+"""Names of runs that people have on their disks: a new version of the kit must find them again."""
+
+from pathlib import Path
+
+from ffdi.spec.augment import LATER, Augment
+from ffdi.spec.identity import member_digest
+from ffdi.spec.load import load_recipe
+from ffdi.spec.recipe import Data, Member
+
+ENSEMBLES = Path(__file__).parents[2] / "ensembles"
+PLAIN = Member(name="a", model="resnet18")
+
+
+def name_of(member: Member, data: Data | None = None) -> str:
+    return member_digest(member, "a" * 64, "b" * 64, data or Data())
+
+
+def test_members_keep_their_names() -> None:
+    assert name_of(PLAIN) == "2f0c7af427004a67752eea61bc2264c40cc32e1cc9ad81de767cf693334ded9e"
+    augmented = load_recipe(ENSEMBLES / "sample_four.toml").member[2].model_copy(update={"seed": 1})
+    assert name_of(augmented) == "0c9241b2e8e7aba1b32d7f0f7522465d87f6a4beb021466c5f537fe8337f2b4d"
+
+
+def test_later_operations_count_once_they_are_on() -> None:
+    names = {name_of(PLAIN.model_copy(update={"augment": Augment(**{name: True})})) for name in LATER}
+    assert len(names | {name_of(PLAIN)}) == 1 + len(LATER)
+
+
+def test_pairs_count_once_they_are_on() -> None:
+    changed = [{"pairs": True}, {"pair_mixup": 0.5}]
+    assert len({name_of(PLAIN), *(name_of(PLAIN.model_copy(update=change)) for change in changed)}) == 3
