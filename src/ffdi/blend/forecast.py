@@ -119,12 +119,13 @@ def forecast(
 def sentences(found: Forecast) -> list[str]:
     """What to send, what can be told from noise, and what none of this knows."""
     told = []
+    best = "what auto chose" if found.best == "auto" else found.best
     if found.second is None:
-        told.append(f"Final selections: {found.best}; no other candidate ranks the images otherwise.")
+        told.append(f"Final selections: {best}; no other candidate ranks the images otherwise.")
     else:
         second = found.outlooks[found.second]
         told.append(
-            f"Final selections: {found.best}, and {found.second}, which differs (rank correlation "
+            f"Final selections: {best}, and {found.second}, which differs (rank correlation "
             f"{second.likeness:.3f}) and beats it on the private board with a chance of {second.chance:.0%}."
         )
     if found.smallest:
