@@ -10,7 +10,7 @@ PLACES = $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") $(i
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data scan folds train predict search blend submit ledger kernels doctor params test test-slow bench
+.PHONY: help setup data scan folds forge train predict search blend submit ledger kernels doctor params test test-slow bench
 
 help:           ## this help
 	@sed -n 's/^#   /  /p' $(firstword $(MAKEFILE_LIST)); echo
@@ -34,6 +34,9 @@ scan: $(READY)  ## read every table and image: manifest, audit
 folds: scan     ## leak-safe folds
 	$(FFDI) folds $(PLACES)
 
+forge: scan     ## make fakes of the originals, as [forge] of the recipe says, in OUT (default: below work)
+	$(FFDI) forge $(PLACES) $(if $(OUT),--out "$(OUT)")
+
 train: folds    ## fine-tune every member on every fold, predict OOF, val and test
 	$(FFDI) train $(PLACES) $(if $(UNTIL),--until "$(UNTIL)")
 
@@ -41,9 +44,9 @@ predict: folds  ## predict again with trained weights (other views, a test set t
 	$(FFDI) predict $(PLACES)
 
 search: RECIPE ?= ensembles/search_sample.toml
-search: folds   ## search learning rates and augmentation as [search] of the recipe says; STATUS=1: where it stands
+search: folds   ## search learning rates and augmentation as [search] of the recipe says; STATUS=1 PROMOTE=1
 	$(FFDI) search $(PLACES) $(if $(UNTIL),--until "$(UNTIL)") $(if $(WORKERS),--workers "$(WORKERS)") \
-	    $(if $(STORAGE),--storage "$(STORAGE)") $(if $(STATUS),--status)
+	    $(if $(STORAGE),--storage "$(STORAGE)") $(if $(STATUS),--status) $(if $(PROMOTE),--promote)
 
 blend: train    ## blend the members, say what the blend is worth, write the submission
 	$(FFDI) blend $(PLACES)

@@ -44,7 +44,7 @@ def test_any_image_by_the_packed_team_and_without_a_manifest(home: Home, tmp_pat
     verb.run([tmp_path / "face.png"], 0, desk(home, places), home.pack)
     html = places.report("explain").read_text()
     assert "face.png: unlabelled. The team gives it P(fake)" in html
-    assert "The net shown is one fold of the packed member" in html
+    assert "The net shown is one fold model of the packed member" in html
 
 
 def test_what_cannot_be_explained_is_one_sentence(home: Home, tmp_path: Path) -> None:

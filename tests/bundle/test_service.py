@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,7 +126,7 @@ def test_what_is_no_image_is_named(url: str) -> None:
 def test_a_few_bytes_that_claim_many_pixels_are_refused_before_they_are_decoded(url: str) -> None:
     data = bytearray(png(1))
     data[16:24] = (30_000).to_bytes(4, "big") * 2  # width and height of the header
-    data[29:33] = __import__("zlib").crc32(bytes(data[12:29])).to_bytes(4, "big")
+    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
     assert ask(f"{url}/score/image", bytes(data)) == (422, {"error": "The image cannot be scored: too_large."})
 
 

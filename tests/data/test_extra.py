@@ -7,7 +7,7 @@ import pytest
 
 from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
-from ffdi.data import folds, forged, manifest
+from ffdi.data import extra, folds, forged, manifest
 from ffdi.data.dataset import TrainImages
 from ffdi.data.job import Job, plan
 from ffdi.data.scan import scan
@@ -31,14 +31,14 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame, 
     return folder, rows, place / "set"
 
 
-def jobs(here: tuple[Path, pd.DataFrame, Path], *extra: Path, **member: object) -> list[Job]:
+def jobs(here: tuple[Path, pd.DataFrame, Path], *sets: Path, **member: object) -> list[Job]:
     folder, rows, _ = here
     members = [
         {"name": name, "model": "test_resnet", "fold": fold, **member} for name, fold in (("a", "k"), ("b", "all"))
     ]
     recipe = Recipe(
         name="r",
-        data=Data(extra=tuple(map(str, extra))),
+        data=Data(extra=tuple(map(str, sets))),
         folds=FOLDS,
         member=tuple(Member.model_validate(one) for one in members),
     )
@@ -47,10 +47,10 @@ def jobs(here: tuple[Path, pd.DataFrame, Path], *extra: Path, **member: object) 
 
 
 def test_no_fake_is_seen_where_its_source_or_partner_is_held_out(here: tuple[Path, pd.DataFrame, Path]) -> None:
-    made = forged.read(here[2]).set_index("id")
+    made = extra.read(here[2]).set_index("id")
     for job in jobs(here, here[2]):
         held = set(job.oof["id"])
-        mine = made.loc[job.train["id"][job.train["split"] == forged.SPLIT]]
+        mine = made.loc[job.train["id"][job.train["split"] == extra.SPLIT]]
         assert not held & {*mine["source"], *mine["partner"]}
         missing = made.drop(mine.index)
         assert all(row.source in held or row.partner in held for row in missing.itertuples())
@@ -66,7 +66,7 @@ def test_what_is_judged_stays_what_it_was(here: tuple[Path, pd.DataFrame, Path])
         assert plain.test.equals(more.test)
         assert plain.spec != more.spec
         assert list(plain.train.columns) == list(more.train.columns)
-        old = more.train[more.train["split"] != forged.SPLIT].reset_index(drop=True)
+        old = more.train[more.train["split"] != extra.SPLIT].reset_index(drop=True)
         assert old.equals(plain.train)
 
 
@@ -74,11 +74,11 @@ def test_their_images_are_read_and_their_source_is_their_twin(here: tuple[Path, 
     job = jobs(here, here[2], pairs=True)[0]
     member = job.member
     rows = job.train
-    place = int(rows.index[rows["split"] == forged.SPLIT][0])
+    place = int(rows.index[rows["split"] == extra.SPLIT][0])
     images = TrainImages(rows, job.images, member.augment, 32, 0)
     assert images.image(place, 0).shape == (32, 32, 3)
     twin_N = twins(rows)
-    source = forged.read(here[2]).set_index("id")["source"][rows["id"][place]]
+    source = extra.read(here[2]).set_index("id")["source"][rows["id"][place]]
     assert rows["id"][twin_N[place]] == source
 
 

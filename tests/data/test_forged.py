@@ -13,7 +13,7 @@ from PIL import Image
 from ffdi.base.errors import Paused, UserError
 from ffdi.base.paths import Places
 from ffdi.base.stop import Stop
-from ffdi.data import encode, forged, jpeg, processes
+from ffdi.data import encode, extra, forged, jpeg, processes
 from ffdi.data.audit import shortcuts
 from ffdi.data.decode import decode
 from ffdi.data.scan import scan
@@ -71,7 +71,7 @@ def whole(contest: tuple[Path, pd.DataFrame], tmp_path_factory: pytest.TempPathF
 
 def test_the_set_is_what_its_manifest_says(contest: tuple[Path, pd.DataFrame], whole: Path) -> None:
     sources = contest[1]
-    made = forged.read(whole)
+    made = extra.read(whole)
     assert list(made.columns) == forged.COLUMNS
     assert (len(made), made["id"].is_monotonic_increasing, made["id"].is_unique) == (30, True, True)
     assert set(made["family"]) <= set(FAMILIES)
@@ -139,7 +139,7 @@ def test_a_stop_keeps_what_is_made(
     with pytest.raises(Paused, match="goes on from 8 fakes"):
         forged.make(WISH, CONTEST, sources, folder, tmp_path / "set", 0, Stop(deadline=0.0))
     with pytest.raises(UserError, match="no finished set"):
-        forged.read(tmp_path / "set")
+        extra.read(tmp_path / "set")
     make(contest, tmp_path / "set")
     assert contents(tmp_path / "set") == contents(whole)
 
@@ -169,7 +169,7 @@ def test_a_lost_image_is_named(contest: tuple[Path, pd.DataFrame], tmp_path: Pat
     made = make(contest, tmp_path / "set", WISH.model_copy(update={"images": 2}))
     (tmp_path / "set" / made["relpath"][1]).unlink()
     with pytest.raises(UserError, match=rf"{made['id'][1]} is missing or not as it was written"):
-        forged.read(tmp_path / "set")
+        extra.read(tmp_path / "set")
 
 
 def test_files_tell_nothing(contest: tuple[Path, pd.DataFrame], tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ class Odd(Linear):
 
 @pytest.mark.parametrize("info", [None, [], [{"module": "nowhere"}], [{"module": "flat"}]])
 def test_a_network_without_a_last_grid_is_refused(info: Any) -> None:
-    with pytest.raises(UserError, match="explain another member"):
+    with pytest.raises(UserError, match="no Grad-CAM of it"):
         saliency.gradcam(Odd(info), torch.zeros(1, 3, 8, 8))
 
 

@@ -38,7 +38,8 @@ def test_the_page_holds_every_panel_of_every_image(originals: checks.Originals) 
     assert not re.search(r'(src|href)="(?!data:|#)', html)
     assert "1 look fake" in made.headline
     assert "wrong about 2 of the 2" in made.headline
-    assert "In 1 most of its map lies outside the face" in made.headline
+    assert "In 1 of them most of the map lies outside the face" in made.headline
+    assert "compares sizes as much as traces" not in html
 
 
 def test_every_number_said_is_the_one_measured(originals: checks.Originals) -> None:
@@ -48,9 +49,15 @@ def test_every_number_said_is_the_one_measured(originals: checks.Originals) -> N
     assert f"{found.detail:.2f} times" in detail
     assert f"more than in {originals.below('detail', found.detail):.0%} of the originals" in detail
     assert f"{abs(found.face_light):.0f} grey level" in light
-    assert f"{found.high:.2%} of the power" in pixels
+    assert f"{100 * found.high:.2g}% of the power" in pixels
     assert f"Of the net's map {image.outside:.0%} lies outside the face" in background
     assert image.outside > 0.9
+
+
+def test_an_image_of_another_size_is_warned_of(originals: checks.Originals) -> None:
+    small = Explained("a.jpg", "fake", "", "one fold 0", texture(80), np.ones((2, 2), np.float32), 1.0)
+    html = render(report.page([small], originals, "Explained", "", {}))
+    assert "Its shorter side has 80 pixels, those of the originals 160" in html
 
 
 def test_without_originals_and_with_an_empty_map_less_is_said() -> None:

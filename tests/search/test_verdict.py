@@ -51,7 +51,7 @@ def test_a_lead_beyond_noise_wins_and_the_best_of_several_is_taken() -> None:
     assert verdict.winner.gain is not None
     assert verdict.winner.gain.value == pytest.approx(0.05, abs=0.005)
     assert (verdict.seeds, verdict.folds) == (3, 5)
-    assert sentence(verdict).startswith("trial 1 beats the default beyond noise: +0.0")
+    assert sentence(verdict).startswith("Trial 1 beats the default beyond noise: +0.0")
 
 
 def test_nothing_is_found_where_there_is_nothing() -> None:

@@ -12,7 +12,6 @@ from threading import Lock
 
 import numpy as np
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
@@ -79,7 +78,6 @@ def _refuse_in_one_sentence(app: FastAPI) -> None:
 
     app.exception_handler(Refused)(lambda _, refused: told(refused.status, refused.sentence))
     app.exception_handler(HTTPException)(lambda _, refused: told(refused.status_code, f"{refused.detail}."))
-    app.exception_handler(RequestValidationError)(lambda _, __: told(422, "This question is not understood."))
     app.exception_handler(Exception)(lambda _, __: told(500, "The image could not be scored; the log says why."))
 
 

@@ -16,13 +16,17 @@ from ffdi.data import manifest as manifests
 from ffdi.data.decode import Defect, decode
 
 if TYPE_CHECKING:
+    from ffdi.infer.saliency import Looker
     from ffdi.report.explain import Explained
 
 ORIGINALS = 200  # that numbers are compared with: 5 and 95% are ten images from the ends
 SEED = 1
-UNSEEN = "Each image is explained by the fold model of one member, of those with most weight, that did not train on it."
+UNSEEN = (
+    "Each image is explained by a net that did not train on it: the fold model that held it out, of the member with "
+    "most weight in the blend."
+)
 PACKED = (
-    "The net shown is one fold of the packed member with most weight. An image that it was trained on it has seen: its "
+    "The net shown is one fold model of the packed member with most weight. If it trained on an image given here, its "
     "verdict on that one says little."
 )
 
@@ -56,7 +60,7 @@ def _packed(desk: Desk) -> Path:
 
 
 def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":
-    """By the member that weighs most, its first fold: if that image was trained on, the net has seen it."""
+    """By the first fold model of the member that weighs most."""
     from ffdi.bundle import plan
     from ffdi.bundle.scorer import Scorer
     from ffdi.infer.nets import Net
@@ -86,7 +90,7 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _worst(desk: Desk, most: int) -> "Iterator[Explained]":
-    """Held-out images that the blend ranks farthest from their label, by the fold model that did not see them."""
+    """Held-out images whose blended score is farthest from their label, by the fold model that did not see them."""
     from ffdi.blend.apply import BLEND
     from ffdi.blend.result import blend
     from ffdi.report.explain import Explained
@@ -110,7 +114,8 @@ def _worst(desk: Desk, most: int) -> "Iterator[Explained]":
             meter.advance(1)
 
 
-def _lookers(desk: Desk, member: str, folds: np.ndarray) -> dict:
+def _lookers(desk: Desk, member: str, folds: np.ndarray) -> "dict[int | str, Looker]":
+    from ffdi.bundle.pack import WEIGHTS
     from ffdi.data.job import plan
     from ffdi.infer.nets import Net
     from ffdi.infer.saliency import Looker
@@ -118,7 +123,7 @@ def _lookers(desk: Desk, member: str, folds: np.ndarray) -> dict:
     path, rows = desk.places.folds(desk.recipe.folds.scheme), manifests.read(desk.places)
     jobs = plan(desk.recipe, desk.competition, rows, seal.read_table(path), desk.images, desk.places)
     mine = [job for job in jobs if job.member.name == member and job.fold in folds]
-    return {job.fold: Looker(Net(job.member, job.fold, job.folder / "weights.safetensors")) for job in mine}
+    return {job.fold: Looker(Net(job.member, job.fold, job.folder / WEIGHTS)) for job in mine}
 
 
 def _originals(desk: Desk) -> Iterator[np.ndarray]:

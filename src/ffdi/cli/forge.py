@@ -8,7 +8,7 @@ import pandas as pd
 from ffdi.base import console, seal
 from ffdi.base.stop import Stop
 from ffdi.cli.desk import Desk
-from ffdi.data import forged, manifest
+from ffdi.data import extra, forged, manifest
 from ffdi.data.audit import shortcuts
 from ffdi.spec.semantics import FAMILIES
 
@@ -26,7 +26,7 @@ def run(desk: Desk, out: Path | None) -> None:
         )  # fmt: skip
     _show(made)
     found = shortcuts(forged.beside(made, sources))
-    inputs = {"manifest": seal.digest(desk.places.manifest), "fakes": seal.digest(folder / forged.MANIFEST)}
+    inputs = {"manifest": seal.digest(desk.places.manifest), "fakes": seal.digest(folder / extra.MANIFEST)}
     shown = report.page(made, sources, found, desk.images, folder, provenance("ffdi forge", inputs))
     page.write(desk.places.report("forge"), shown)
     console.say(f"fakes: {folder}; to train on them: extra = [{str(folder)!r}] in [data] of the recipe")

@@ -186,7 +186,7 @@ def search(
         bool, typer.Option("--promote", help="Write what beat the default on fresh seeds into the recipe.")
     ] = False,
 ) -> None:
-    """Search the fields and the augmentation policy that [search] of the recipe names; goes on where it was stopped."""
+    """Search the fields and the augmentation policy that the recipe names; goes on where it was stopped."""
     from ffdi.cli import search as verb
 
     desk = open_desk(recipe, data, work, submissions)

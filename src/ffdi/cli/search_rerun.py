@@ -67,9 +67,11 @@ def _show(verdict: Verdict) -> None:
         gain = row.gain
         told = [f"{gain.value:+.4f}", f"{gain.low:+.4f} to {gain.high:+.4f}"] if gain else ["", ""]
         search = "" if row.search is None else f"{row.search:.4f}"
-        rows.append([row.candidate.name, search, f"{row.fresh:.4f}", f"{row.sd:.4f}", *told])
+        rows.append(
+            [row.candidate.name, search, f"{row.fresh:.4f}", f"{row.sd:.4f}" if verdict.seeds > 1 else "", *told]
+        )
     columns = ["candidate", "search", "fresh", "sd of seeds", "difference", "interval"]
-    console.table(f"run again: {verdict.seeds} fresh seeds, {verdict.folds} folds", columns, rows)
+    console.table(f"run again: {verdict.design}", columns, rows)
     for text in (curse(verdict), correlation(verdict), sentence(verdict)):
         if text:
             console.say(text)

@@ -27,4 +27,5 @@ def run(pack: Path, root: Path, host: str, port: int) -> None:
     if host not in LOOPBACK:
         console.warn(f"whoever reaches {host}:{port} may ask for the score of every image below {root}")
     app = service(Scorer(pack).image, plan.read(pack).digest, root)
+    console.say(f"listening on {host}:{port}, Ctrl-C ends it; images by path: those below {root}")
     uvicorn.run(app, host=host, port=port, limit_concurrency=CONNECTIONS, log_level="warning", server_header=False)

@@ -9,10 +9,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from ffdi.base import seal
 from ffdi.base.errors import UserError
-from ffdi.data import forged
+from ffdi.base.paths import inside
 
+MANIFEST, SPLIT = "forged.parquet", "forged"
 ROW = ["split", "id"]
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """The manifest of a finished set. Raises UserError if it is not finished or lacks images."""
+    if not (folder / MANIFEST).exists():
+        raise UserError(f"{folder} holds no finished set of fakes; run `ffdi forge --out {folder}` first.")
+    made = seal.read_table(folder / MANIFEST)
+    for relpath, size in zip(made["relpath"], made["bytes"], strict=True):
+        path = inside(folder, relpath)
+        if not path.is_file() or path.stat().st_size != size:
+            raise UserError(f"{path} is missing or not as it was written; delete {folder} and run `ffdi forge` again.")
+    return made
 
 
 def extra(folders: Sequence[str], fit: pd.DataFrame) -> pd.DataFrame:
@@ -30,7 +44,7 @@ def extra(folders: Sequence[str], fit: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of(folder: Path, fit: pd.DataFrame) -> pd.DataFrame:
-    made = forged.read(folder)
+    made = read(folder)
     places = fit.set_index(ROW)[["group", "fold"]]
     source = places.reindex(pd.MultiIndex.from_frame(made[["source_split", "source"]]))
     partner = places.reindex(pd.MultiIndex.from_frame(made[["partner_split", "partner"]]))

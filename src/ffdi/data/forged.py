@@ -30,10 +30,11 @@ from ffdi.base.paths import inside
 from ffdi.base.stop import Stop
 from ffdi.data import encode, forge, manifest, measurement, processes
 from ffdi.data.decode import Defect, decode
+from ffdi.data.extra import MANIFEST, SPLIT, read
 from ffdi.spec.competition import Competition
 from ffdi.spec.forge import Family, ForgedSet
 
-TABLE, MANIFEST, WISH, SPLIT = "forged.txt", "forged.parquet", "wish.json", "forged"
+TABLE, WISH = "forged.txt", "wish.json"
 RULES = 1  # of forging and encoding; raised when they change, so that no set mixes two
 CHUNK = 50  # images a task, and what a kill can cost
 WORTH = 200  # images a worker, below which its start costs more than it saves
@@ -93,18 +94,6 @@ def facts(wish: ForgedSet, competition: Competition, sources: pd.DataFrame) -> d
         "originals": manifest.digest(sources),
         "versions": {name: found for name in LIBRARIES if (found := _version(name))},
     }
-
-
-def read(folder: Path) -> pd.DataFrame:
-    """The manifest of a finished set, columns COLUMNS. Raises UserError if it is not finished or lacks images."""
-    if not (folder / MANIFEST).exists():
-        raise UserError(f"{folder} holds no finished set of fakes; run `ffdi forge --out {folder}` first.")
-    made = seal.read_table(folder / MANIFEST)
-    for relpath, size in zip(made["relpath"], made["bytes"], strict=True):
-        path = inside(folder, relpath)
-        if not path.is_file() or path.stat().st_size != size:
-            raise UserError(f"{path} is missing or not as it was written; delete {folder} and run `ffdi forge` again.")
-    return made
 
 
 def planned(wish: ForgedSet, sources: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -76,9 +76,7 @@ def _last_stage(model: Any) -> nn.Module:
     try:
         return model.get_submodule(model.feature_info[-1]["module"])
     except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{type(model).__name__} does not say where its last stage is; explain another member."
-        ) from error
+        raise UserError(f"{type(model).__name__} does not say where its last stage is: no Grad-CAM of it.") from error
 
 
 def _grid(model: Any, found: Any) -> Tensor:
@@ -89,5 +87,5 @@ def _grid(model: Any, found: Any) -> Tensor:
     prefix = getattr(model, "num_prefix_tokens", 0)
     side = math.isqrt(shape[1] - prefix) if len(shape) == 3 and shape[1] > prefix else 0
     if not side or side * side != shape[1] - prefix:
-        raise UserError(f"The last stage of {type(model).__name__} is no grid of cells; explain another member.")
+        raise UserError(f"The last stage of {type(model).__name__} is no grid of cells: no Grad-CAM of it.")
     return found[0, prefix:].T.reshape(-1, side, side)

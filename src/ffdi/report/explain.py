@@ -95,7 +95,7 @@ def headline(images: Sequence[Explained]) -> str:
         wrong = sum(image.label != image.verdict for image in known)
         said += f"; it is wrong about {wrong} of the {len(known)} whose label is known"
     outside = sum(image.outside > 0.5 for image in images)
-    return f"{said}. In {outside} most of its map lies outside the face."
+    return f"{said}. In {outside} of them most of the map lies outside the face."
 
 
 def _facts(images: Sequence[Explained], originals: Originals) -> list[Fact]:
@@ -111,12 +111,23 @@ def _facts(images: Sequence[Explained], originals: Originals) -> list[Fact]:
 def _compared(originals: Originals) -> str:
     if not len(originals):
         return "There is no manifest with originals here, so the numbers stand alone; run `ffdi scan` to compare."
-    low, high = min(originals.sides), max(originals.sides)
-    sides = f"{low}" if low == high else f"{low} to {high}"
     return (
         f"Compared with {counted(len(originals), 'original')} of the competition, drawn by a fixed key, whose shorter "
-        f"sides have {sides} pixels. An image of another size or another JPEG quality differs for that reason alone."
+        f"sides have {_sides(originals)} pixels. An image of another size or JPEG quality differs for that alone."
     )
+
+
+def _sides(originals: Originals) -> str:
+    low, high = min(originals.sides), max(originals.sides)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _other_size(image: Explained, originals: Originals) -> list[Text]:
+    side = min(image.image_HWC.shape[:2])
+    if not len(originals) or min(originals.sides) <= side <= max(originals.sides):
+        return []
+    told = f"Its shorter side has {side} pixels, those of the originals {_sides(originals)}: "
+    return [Text(f"{told}what is said of them below compares sizes as much as traces.", warning=True)]
 
 
 def _section(number: int, image: Explained, originals: Originals) -> Section:
@@ -132,7 +143,7 @@ def _section(number: int, image: Explained, originals: Originals) -> Section:
     )
     chance = 1 / (1 + math.exp(-min(max(image.logit, -500.0), 500.0)))
     said = f"{image.name}: {image.label}. {image.score}. {image.net} alone: P(fake) {chance:.3f}."
-    sentences = [Text(said), *(Text(line) for line in check_lines(image, originals))]
+    sentences = [Text(said), *_other_size(image, originals), *(Text(line) for line in check_lines(image, originals))]
     title = f"{number}. {image.label} {style.shorten(image.name.rpartition('/')[2], 16)}"
     return Section(title, (*sentences, *pictures, _table(image, originals)))
 
@@ -151,7 +162,7 @@ def check_lines(image: Explained, originals: Originals) -> list[str]:
         f"{place('detail')}. {_looked(on_parts, where.parts_HW, 'on them')}",
         f"Light: the face's left half is {_lighter(measured.face_light)} than its right, the background's "
         f"{_lighter(measured.back_light)}; {counted(round(measured.light), 'grey level')} apart{place('light')}.",
-        f"Pixels: {percent(measured.high, 2)} of the power lies in the upper half of the frequencies{place('high')}. "
+        f"Pixels: {100 * measured.high:.2g}% of the power lies in the upper half of the frequencies{place('high')}. "
         f"The tallest peak off the axes stands {measured.peak:.2f} powers of ten out{place('peak')}. Recompression "
         f"changes the face {measured.ela:.2f} times as much as the background{place('ela')}.",
         f"Background: the residual of the face is {measured.noise:.2f} times that of the background{place('noise')}. "

@@ -110,7 +110,7 @@ def _reruns(verdict: Verdict) -> Table:
         })  # fmt: skip
     pairs = counted(verdict.seeds * verdict.folds, "pair")
     caption = (
-        f"{verdict.seeds} fresh seeds on {verdict.folds} folds, all rows, no proxy, the same for all. Differences to "
+        f"{verdict.design}, all rows, no proxy, the same for all. Differences to "
         f"the default are paired by seed and fold ({pairs}); standard errors allow for folds that share training "
         f"rows (Nadeau and Bengio, 2003); the intervals hold together at {LEVEL:.0%}. sd: between seeds."
     )

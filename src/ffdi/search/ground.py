@@ -43,7 +43,7 @@ class Ground:
 
     @property
     def held_out(self) -> tuple[int, ...]:
-        return self.search.proxy.folds or tuple(range(self.recipe.folds.k))
+        return self.search.proxy.folds or tuple(self.recipe.folds.held_out)
 
     def jobs(self, member: Member) -> list[Job]:
         """The folds of one trial, in order. Equal members share their run folders, whatever their trials' numbers."""
@@ -90,7 +90,7 @@ def lay(
     rows = manifests.select(manifest, recipe.data.fit, usable=False)
     table = folds.merge(rows[["id", "split", "target"]], on=["id", "split"], validate="one_to_one")
     kept = table[share_of_groups(table, search.proxy.share, search.seed)]
-    _check_classes(kept, search, recipe.folds.k)
+    _check_classes(kept, search, recipe.folds.held_out)
     kept = kept[list(folds.columns)].reset_index(drop=True)
     rows = rows.merge(kept[["id", "split"]], on=["id", "split"])
     identity = {
@@ -119,9 +119,9 @@ def share_of_groups(table: pd.DataFrame, share: float, seed: int) -> np.ndarray:
     return table["group"].isin(kept).to_numpy()
 
 
-def _check_classes(table: pd.DataFrame, search: Search, k: int) -> None:
-    counts = pd.crosstab(table["fold"], table["target"]).reindex(index=range(k), columns=[0, 1], fill_value=0)
-    for fold in search.proxy.folds or range(k):
+def _check_classes(table: pd.DataFrame, search: Search, folds: range) -> None:
+    counts = pd.crosstab(table["fold"], table["target"]).reindex(index=folds, columns=[0, 1], fill_value=0)
+    for fold in search.proxy.folds or folds:
         real, fake = counts.loc[fold].to_numpy(np.int64).tolist()
         if not real or not fake:
             raise UserError(

@@ -76,7 +76,7 @@ def provenance(ground: Ground, verdict: Verdict, row: Row) -> list[str]:
     day = f", {trial.ended:%Y-%m-%d}" if trial.ended else ""
     return [
         f"Trial {trial.number} of the search {ground.folder.name}{day}; {ground.search.objective} of held-out images,",
-        f"{verdict.seeds} fresh seeds x {verdict.folds} folds: {row.fresh:.4f}, {ground.search.member} "
+        f"{verdict.design}: {row.fresh:.4f}, {ground.search.member} "
         f"{verdict.default.fresh:.4f}, difference {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}).",
     ]
 

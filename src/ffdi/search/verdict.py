@@ -70,6 +70,13 @@ class Verdict:
         return max(self.trials, key=lambda row: row.fresh, default=None)
 
     @property
+    def design(self) -> str:
+        """What the pairs are: '3 fresh seeds x 5 folds'."""
+        seeds, folds = (f"{count} {name}{'' if count == 1 else 's'}" for count, name in
+                        ((self.seeds, "fresh seed"), (self.folds, "fold")))  # fmt: skip
+        return f"{seeds} x {folds}"
+
+    @property
     def leads(self) -> tuple[float, float] | None:
         """The lead of the search's first over the mean of the other trials run again: in the search, and fresh. Both
         leads are inside one setting, so the proxy's level has no part in them. None with fewer than two trials."""
@@ -121,14 +128,13 @@ def paired(difference_N: np.ndarray, share: float, level: float) -> Interval:
 
 def sentence(verdict: Verdict) -> str:
     """What was found, in plain words."""
-    pairs = f"{verdict.seeds} fresh seeds x {verdict.folds} folds"
     row = verdict.winner or verdict.best
     if row is None:
         return "No trial was run again, so there is nothing to compare with the default."
     assert row.gain is not None
-    told = f"{row.gain.value:+.4f} ({row.gain.low:+.4f} to {row.gain.high:+.4f}, {pairs})"
+    told = f"{row.gain.value:+.4f} ({row.gain.low:+.4f} to {row.gain.high:+.4f}, {verdict.design})"
     if verdict.winner:
-        return f"{row.candidate.name} beats the default beyond noise: {told}."
+        return f"{row.candidate.name.capitalize()} beats the default beyond noise: {told}."
     return f"Nothing beats the default beyond noise; the best, {row.candidate.name}, differs by {told}."
 
 
