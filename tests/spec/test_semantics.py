@@ -100,9 +100,7 @@ def test_shipped_recipes_obey(path: Path) -> None:
 def test_a_recipe_hears_it_in_one_sentence(tmp_path: Path) -> None:
     text = 'name = "x"\n[[member]]\nname = "a"\nmodel = "resnet18"\n[member.augment]\ncutout = {on = "all"}\n'
     (tmp_path / "x.toml").write_text(text)
-    with pytest.raises(
-        UserError, match=r"member\.0\.augment: cutout makes a forgery .*erasure\); say on = \"fake\""
-    ):
+    with pytest.raises(UserError, match=r"member\.0\.augment: cutout makes a forgery .*erasure\); say on = \"fake\""):
         load_recipe(tmp_path / "x.toml")
     with pytest.raises(ValidationError, match="whole pairs"):
         Member(name="a", model="resnet18", batch_size=9, pairs=True)

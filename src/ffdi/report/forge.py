@@ -30,8 +30,8 @@ def page(
     files = found[found["feature"].isin(FORMAT)]
     picture = shortcuts.picture(found, "What tells the fakes from the originals", "fakes", len(sources), len(made))
     text = (
-        "Size, format and quality were drawn from originals, so they should not tell the classes apart. Sharpness, colour "
-        "and the number of bytes may, as far as families change the pixels: a smooth face takes fewer bytes."
+        "Size, format and quality were drawn from originals, so they should not tell the classes apart. Sharpness, "
+        "colour and the number of bytes may, as far as families change the pixels: a smooth face takes fewer bytes."
     )
     return Page(
         title="Fakes made of originals",
