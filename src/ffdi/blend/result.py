@@ -89,9 +89,7 @@ def blend(recipe: Recipe, competition: Competition, places: Places) -> BlendResu
     blended = _honestly(apply(team, choice.method, weights, recipe.blend.fit), choice)
     gap = measure(recipe, competition, manifest, places, team)
     outlook = _outlook(recipe.board or competition.board, choice, blended, left_out, manifest, gap)
-    made = card(
-        recipe, choice, outlook, team, blended, found, left_out, manifests.digest(manifest), digest_of(table)
-    )
+    made = card(recipe, choice, outlook, team, blended, found, left_out, manifests.digest(manifest), digest_of(table))
     members, spread = tables(made)
     order = manifest["id"][manifest["split"] == "test"]
     return BlendResult(

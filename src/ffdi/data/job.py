@@ -10,7 +10,6 @@ from ffdi.base import digest
 from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
 from ffdi.data import manifest as manifests
-from ffdi.data.extra import extra as extra_rows
 from ffdi.spec.competition import Competition
 from ffdi.spec.identity import member_digest
 from ffdi.spec.recipe import Data, Member, Recipe
@@ -87,7 +86,7 @@ def plan(
     twice = fit["id"][fit["id"].duplicated()]
     if len(twice):
         raise UserError(f"{twice.iloc[0]} stands in several of {', '.join(recipe.data.fit)}; fit only one of them.")
-    extra = extra_rows(recipe.data.extra, fit) if recipe.data.extra else None
+    extra = _extra(recipe.data, fit)
     fit_digest = manifests.digest(fit if extra is None else pd.concat([fit, extra]))
     val, test = (_held(manifest, name, recipe.data.fit) for name in ("val", "test"))
     seen: list[int | str] = [*recipe.folds.held_out, "all"]
@@ -126,6 +125,14 @@ def digest_of(folds: pd.DataFrame) -> str:
     """Of a fold table's content: its file's bytes change with the version of pyarrow, and Kaggle's is another."""
     lines = sorted(folds["split"] + "\t" + folds["id"] + "\t" + folds["fold"].astype(str))
     return digest.of_bytes("\n".join(lines).encode())
+
+
+def _extra(data: Data, fit: pd.DataFrame) -> pd.DataFrame | None:
+    if not data.extra:
+        return None
+    from ffdi.data.extra import extra  # late: it brings cv2 and scipy, and most blends start without them
+
+    return extra(data.extra, fit)
 
 
 def _held(manifest: pd.DataFrame, split: str, fit: Sequence[str]) -> pd.DataFrame:
