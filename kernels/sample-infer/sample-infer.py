@@ -3,7 +3,7 @@
 # Made by `ffdi kernels build` from the sources of the kit; edit SETTINGS, and nothing below it.
 # Paste it into a cell of a Kaggle notebook, or push it as a script; internet stays off.
 # Output: submission.csv, run.json (which run it was, with what).
-# Sources: 97 files, digest 89f2dcb2ae37226792186b0e06e045ba9a63258a8101ce224090710372531ea9.
+# Sources: 90 files, digest a8893c5ae2cb6c5c8e8c3966d167a6f17cf6f67c60b3d613342acb382e4759db.
 # MIT License, Copyright (c) 2026 the ffdi authors.
 
 SETTINGS = {
@@ -24,7 +24,7 @@ SETTINGS = {
 }
 
 KIND = "infer"
-DIGEST = "89f2dcb2ae37226792186b0e06e045ba9a63258a8101ce224090710372531ea9"
+DIGEST = "a8893c5ae2cb6c5c8e8c3966d167a6f17cf6f67c60b3d613342acb382e4759db"
 SOURCES = {}
 
 
@@ -465,40 +465,6 @@ class Draws:
 
     def pick(self, options: Sequence[Option]) -> Option:
         return options[self.integer(0, len(options) - 1)]
-'''
-
-
-# ======================================================================================================================
-# ffdi/base/lock.py
-# ======================================================================================================================
-SOURCES["ffdi/base/lock.py"] = r'''"""One process a run folder: a kernel lock, so that a killed process holds nothing.
-
-Loaders that it forked share the lock; they notice its death and end within seconds."""
-
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-from ffdi.base.errors import LockedError
-
-
-@contextmanager
-def exclusive(folder: Path, name: str = ".lock") -> Iterator[None]:
-    """Hold `folder` alone, or what `name` stands for in it. Raises LockedError at once if a living process holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LockedError(
-                f"Another process is working in {folder}; wait for it or stop it, then run again."
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)
 '''
 
 
@@ -3445,39 +3411,6 @@ def _check_size(width: int, height: int) -> None:
 
 
 # ======================================================================================================================
-# ffdi/data/encode.py
-# ======================================================================================================================
-SOURCES["ffdi/data/encode.py"] = r'''"""An image in the format of another file, so that the format tells nothing about the image.
-
-A set of fakes saved as PNG, or all at one quality, is told from originals by its files alone (see data.audit). So each
-takes over quantisation tables, colour sampling and scan order of an original's file, whatever the tool that wrote it.
-"""
-
-import io
-
-import numpy as np
-from PIL import Image, JpegImagePlugin
-
-
-def like(image_HWC: np.ndarray, donor: bytes) -> bytes:
-    """uint8 RGB as a JPEG saved as the RGB JPEG `donor` was; as PNG if `donor` is none, which has no quality."""
-    picture, buffer = Image.fromarray(image_HWC), io.BytesIO()
-    with Image.open(io.BytesIO(donor)) as model:
-        if not isinstance(model, JpegImagePlugin.JpegImageFile):
-            picture.save(buffer, "PNG")
-        else:
-            picture.save(
-                buffer,
-                "JPEG",
-                qtables=model.quantization,
-                subsampling=JpegImagePlugin.get_sampling(model),
-                progressive="progression" in model.info,
-            )
-    return buffer.getvalue()
-'''
-
-
-# ======================================================================================================================
 # ffdi/data/extra.py
 # ======================================================================================================================
 SOURCES["ffdi/data/extra.py"] = r'''"""Fakes made beforehand (`ffdi forge`) as further rows to train on: never judged, and never where their source is.
@@ -3491,10 +3424,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from ffdi.base import seal
 from ffdi.base.errors import UserError
-from ffdi.data import forged
+from ffdi.base.paths import inside
 
+MANIFEST, SPLIT = "forged.parquet", "forged"
 ROW = ["split", "id"]
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """The manifest of a finished set. Raises UserError if it is not finished or lacks images."""
+    if not (folder / MANIFEST).exists():
+        raise UserError(f"{folder} holds no finished set of fakes; run `ffdi forge --out {folder}` first.")
+    made = seal.read_table(folder / MANIFEST)
+    for relpath, size in zip(made["relpath"], made["bytes"], strict=True):
+        path = inside(folder, relpath)
+        if not path.is_file() or path.stat().st_size != size:
+            raise UserError(f"{path} is missing or not as it was written; delete {folder} and run `ffdi forge` again.")
+    return made
 
 
 def extra(folders: Sequence[str], fit: pd.DataFrame) -> pd.DataFrame:
@@ -3512,7 +3459,7 @@ def extra(folders: Sequence[str], fit: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of(folder: Path, fit: pd.DataFrame) -> pd.DataFrame:
-    made = forged.read(folder)
+    made = read(folder)
     places = fit.set_index(ROW)[["group", "fold"]]
     source = places.reindex(pd.MultiIndex.from_frame(made[["source_split", "source"]]))
     partner = places.reindex(pd.MultiIndex.from_frame(made[["partner_split", "partner"]]))
@@ -3592,62 +3539,6 @@ def _mask(shape: tuple[int, ...], ellipses: tuple[Ellipse, ...], draw: Draws) ->
             points.append((round(across * width), round(down * height)))
         cv2.fillConvexPoly(mask_HW, cv2.convexHull(np.array(points, np.int32)), 1.0)
     return mask_HW
-'''
-
-
-# ======================================================================================================================
-# ffdi/data/features.py
-# ======================================================================================================================
-SOURCES["ffdi/data/features.py"] = r'''"""Numbers of an image that should not tell real from fake: what the audit tries as shortcuts.
-
-Shapes: H x W pixels, C = 3 channels RGB.
-"""
-
-from typing import NamedTuple
-
-import cv2
-import numpy as np
-
-SHARPNESS_SIDE = 512  # px, the contest's own size; larger images are reduced to it
-COLOUR_SIDE = 32  # px: a thousand samples are enough for a mean and a spread
-_OPPONENTS = np.array([[1, -1, 0], [0.5, 0.5, -1]], np.float32)  # red-green, yellow-blue
-
-
-class Features(NamedTuple):
-    sharpness: float
-    mean_grey: float  # 0-255
-    colourfulness: float
-
-
-NONE = Features(0.0, 0.0, 0.0)  # of what is no image
-
-
-def measure(image_HWC: np.ndarray, grey_HW: np.ndarray) -> Features:
-    """All three of a uint8 image and its grey."""
-    return Features(sharpness(grey_HW), float(cv2.mean(grey_HW)[0]), colourfulness(image_HWC))
-
-
-def sharpness(grey_HW: np.ndarray) -> float:
-    """Mean square of the Laplacian (its mean is 0) over the variance of the grey; without unit, 0 for a flat image.
-
-    Normalised twice, so that it does not repeat other shortcuts: by contrast (the quotient) and by scale (an image
-    whose shorter side exceeds 512 px is first reduced to it by area; none is enlarged, which would blur it).
-    """
-    short = min(grey_HW.shape)
-    if short > SHARPNESS_SIDE:
-        factor = SHARPNESS_SIDE / short
-        grey_HW = cv2.resize(grey_HW, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    edges = cv2.norm(cv2.Laplacian(grey_HW, cv2.CV_16S), cv2.NORM_L2SQR) / grey_HW.size
-    _, contrast = cv2.meanStdDev(grey_HW)
-    return float(edges / (contrast[0, 0] ** 2 + 1.0))  # + 1: a grey level of noise floor
-
-
-def colourfulness(image_HWC: np.ndarray) -> float:
-    """Of Hasler and Süsstrunk (2003), eq. 1: spread plus 0.3 mean of the opponent colours, on every n-th pixel."""
-    step = max(1, min(image_HWC.shape[:2]) // COLOUR_SIDE)
-    pixels = np.ascontiguousarray(image_HWC[::step, ::step]).astype(np.float32)
-    mean, spread = cv2.meanStdDev(cv2.transform(pixels, _OPPONENTS))
-    return float(np.hypot(*spread[:, 0]) + 0.3 * np.hypot(*mean[:, 0]))
 '''
 
 
@@ -3878,389 +3769,6 @@ FAMILIES: dict[Family, Make] = {
 
 
 # ======================================================================================================================
-# ffdi/data/forged.py
-# ======================================================================================================================
-SOURCES["ffdi/data/forged.py"] = r'''"""A set of fakes made of the contest's originals beforehand: images, table and manifest in a folder of their own.
-
-An image is a function of (seed, number, bytes of originals), so any number of processes, killed and started again,
-writes the same bytes; versions of the libraries that decode, draw and encode are part of the wish. The folder holds
-
-    wish.json        what was asked for, of which originals and with which versions: enough to make the set again
-    images/          the fakes, each in format and quality of an original drawn for it, in the size of its source
-    forged.txt       their table, as the contest writes its own
-    forged.parquet   a row a fake: family, key, source, partner, and what a scan measures, sha256 of the file included
-
-N fakes, M originals.
-"""
-
-import shutil
-from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
-from functools import partial
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
-import pandas as pd
-
-from ffdi.base import atomic, console, digest, keys, lock, seal
-from ffdi.base.errors import FfdiError, Paused, UserError
-from ffdi.base.keys import Draws
-from ffdi.base.paths import inside
-from ffdi.base.stop import Stop
-from ffdi.data import encode, forge, manifest, measurement, processes
-from ffdi.data.decode import Defect, decode
-from ffdi.spec.competition import Competition
-from ffdi.spec.forge import Family, ForgedSet
-
-TABLE, MANIFEST, WISH, SPLIT = "forged.txt", "forged.parquet", "wish.json", "forged"
-CHUNK = 50  # images a task, and what a kill can cost
-WORTH = 200  # images a worker, below which its start costs more than it saves
-LIBRARIES = ("numpy", "opencv-python-headless", "opencv-python", "pillow", "simplejpeg")
-MADE = ["id", "relpath", "family", "key", "source_split", "source", "partner_split", "partner"]
-COLUMNS = [*MADE, "split", "target", "bytes", *measurement.MEASURED]
-
-
-class Task(NamedTuple):
-    """Fakes to make (id, family, key, source, others, donor) and the originals that this takes, by place."""
-
-    part: int
-    wanted: pd.DataFrame
-    originals: pd.DataFrame
-
-
-def originals(rows: pd.DataFrame, fit: tuple[str, ...]) -> pd.DataFrame:
-    """What fakes are made of: sound RGB originals of the fit splits, by split and id."""
-    usable = rows["split"].isin(fit) & (rows["target"] == 0) & (rows["status"] == "ok") & (rows["mode"] == "RGB")
-    return rows[usable].sort_values(["split", "id"], ignore_index=True)
-
-
-def make(
-    wish: ForgedSet,
-    competition: Competition,
-    sources: pd.DataFrame,
-    images: Path,
-    out: Path,
-    workers: int,
-    stop: Stop | None = None,
-) -> pd.DataFrame:
-    """Make or finish the set in `out` of `sources` (as `originals` gives them) and return its manifest.
-
-    Raises UserError if `out` holds something else, if there are fewer than two originals, or if one is no longer what
-    was scanned; Paused when `stop` asks: the same command goes on.
-    """
-    if len(sources) < 2:
-        raise UserError("Fakes are made of originals, and fewer than two of the fit splits are sound; scan the folder.")
-    asked = facts(wish, competition, sources)
-    with lock.exclusive(out):
-        _claim(out, asked)
-        atomic.sweep(out)
-        if not (out / MANIFEST).exists():
-            wanted = planned(wish, sources, digest.of_json(asked))
-            _forge(out, images, sources, wanted, workers, stop)
-            _finish(out, competition, asked)
-        shutil.rmtree(out / "parts", ignore_errors=True)
-    return read(out)
-
-
-def facts(wish: ForgedSet, competition: Competition, sources: pd.DataFrame) -> dict[str, Any]:
-    """All that the bytes of the set depend on."""
-    return {
-        "forge": wish.model_dump(mode="json"),
-        "competition": competition.name,
-        "originals": manifest.digest(sources),
-        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
-    }
-
-
-def read(folder: Path) -> pd.DataFrame:
-    """The manifest of a finished set, columns COLUMNS. Raises UserError if it is not finished or lacks images."""
-    if not (folder / MANIFEST).exists():
-        raise UserError(f"{folder} holds no finished set of fakes; run `ffdi forge --out {folder}` first.")
-    made = seal.read_table(folder / MANIFEST)
-    for relpath, size in zip(made["relpath"], made["bytes"], strict=True):
-        path = inside(folder, relpath)
-        if not path.is_file() or path.stat().st_size != size:
-            raise UserError(f"{path} is missing or not as it was written; delete {folder} and run `ffdi forge` again.")
-    return made
-
-
-def planned(wish: ForgedSet, sources: pd.DataFrame, name: str) -> pd.DataFrame:
-    """id, family, key, source, others, donor of each fake; the last three are places in `sources`."""
-    count, rounds = len(sources), -(-wish.images // len(sources))
-    order_N = np.concatenate([keys.rng(wish.seed, "sources", each).permutation(count) for each in range(rounds)])
-    lossy = (sources["jpeg_q"] > 0).to_numpy()
-    rows = [_wanted(number, int(order_N[number]), wish, lossy, name) for number in range(wish.images)]
-    return pd.DataFrame(rows, columns=["id", "family", "key", "source", "others", "donor"])
-
-
-def _wanted(number: int, source: int, wish: ForgedSet, lossy: np.ndarray, name: str) -> tuple[Any, ...]:
-    key = keys.key(wish.seed, "forged", number)
-    family = forge.family(wish, key)
-    draw, donor = Draws(key, "others"), Draws(key, "donor").integer(0, len(lossy) - 1)
-    drawn = [draw.integer(0, len(lossy) - 2) for _ in range(forge.CANDIDATES.get(family, 0))]
-    others = [place + (place >= source) for place in drawn]  # anybody but the source
-    suffix = ".jpg" if lossy[donor] else ".png"
-    return digest.of_json([name, number])[:32] + suffix, family, key, source, others, donor
-
-
-def _claim(out: Path, asked: dict[str, Any]) -> None:
-    """Make `out` the place of this set, or see that it is."""
-    path = out / WISH
-    if not path.exists():
-        if any(entry.name != ".lock" and not entry.name.startswith(atomic.TEMP_PREFIX) for entry in out.iterdir()):
-            raise UserError(f"{out} holds other files; name a new folder for the fakes.")
-        seal.write_json(path, asked)
-    elif seal.read_json(path) != asked:
-        raise UserError(
-            f"{out} holds fakes of other originals, another [forge] or other library versions; name a new folder."
-        )
-
-
-def _forge(
-    out: Path, images: Path, sources: pd.DataFrame, wanted: pd.DataFrame, workers: int, stop: Stop | None
-) -> None:
-    """Write images and parts until nothing is left."""
-    have = {int(part.stem) for part in _parts(out)}
-    left = [number for number in range(-(-len(wanted) // CHUNK)) if number not in have]
-    helpers = min(workers, len(left) * CHUNK // WORTH)
-    results = processes.unordered(partial(_make, images, out), _tasks(left, wanted, sources), helpers)
-    with console.progress("forge", len(wanted)) as meter, closing(results):
-        meter.skip(sum(min(CHUNK, len(wanted) - number * CHUNK) for number in have))
-        try:
-            for part, frame in results:
-                seal.write_table(out / "parts" / f"{part:06d}.parquet", frame)
-                meter.advance(len(frame))
-                if stop is not None and stop.requested and meter.done < len(wanted):
-                    raise Paused(
-                        f"Forging stopped ({stop.reason}); the same command goes on from {meter.done:,} fakes."
-                    )
-        except BrokenProcessPool as error:
-            raise FfdiError("A worker was killed, for lack of memory perhaps; run again, it goes on.") from error
-
-
-def _finish(out: Path, competition: Competition, asked: dict[str, Any]) -> None:
-    """Table, then manifest: it is there once all else is. By id, so that the order tells nothing."""
-    made = pd.concat([seal.read_table(part) for part in _parts(out)]).sort_values("id", ignore_index=True)
-    lines = [f"{competition.id_column},{competition.target_column}", *(f"{name},1" for name in made["id"])]
-    atomic.write_text(out / TABLE, "\n".join(lines) + "\n")
-    seal.write_table(out / MANIFEST, made, asked)
-
-
-def _tasks(parts: list[int], wanted: pd.DataFrame, sources: pd.DataFrame) -> Iterator[Task]:
-    for part in parts:
-        rows = wanted.iloc[part * CHUNK : (part + 1) * CHUNK]
-        places = {*rows["source"], *rows["donor"], *(place for places in rows["others"] for place in places)}
-        yield Task(part, rows, sources.loc[sorted(places), ["id", "split", "relpath", "sha256"]])
-
-
-def _make(images: Path, out: Path, task: Task) -> tuple[int, pd.DataFrame]:
-    """The images of a task written, and (number of the part, their rows of the manifest)."""
-    known = {place: row for place, row in zip(task.originals.index, task.originals.itertuples(), strict=True)}
-    rows = [_make_one(images, out, row, known) for row in task.wanted.itertuples()]
-    made = pd.DataFrame(rows, columns=[*MADE, "bytes"]).assign(split=SPLIT, target=np.int8(1), mtime_ns=0)
-    measured = measurement.measure(out, made[measurement.KEY]).drop(columns=measurement.KEY)
-    return task.part, made.join(measured)[COLUMNS]
-
-
-def _make_one(images: Path, out: Path, row: Any, known: dict[int, Any]) -> tuple[Any, ...]:
-    source = known[row.source]
-    image = _decoded(images, source)
-    others = [_decoded(images, known[place]) for place in row.others]
-    taken = forge.most_like(image, others) if others else None
-    partner = None if taken is None else known[row.others[taken]]
-    family: Family = row.family
-    fake = forge.forge(image, [] if taken is None else [others[taken]], family, row.key)
-    data = encode.like(fake, _bytes(images, known[row.donor]))
-    relpath = f"images/{row.id}"
-    atomic.write_bytes(out / relpath, data)
-    beside = ("", "") if partner is None else (partner.split, partner.id)
-    return row.id, relpath, family, row.key, source.split, source.id, *beside, len(data)
-
-
-def _decoded(images: Path, row: Any) -> np.ndarray:
-    try:
-        return decode(_bytes(images, row)).image_HWC
-    except Defect as defect:
-        raise UserError(f"{row.id} cannot be read ({defect}); run `ffdi scan` again, which sets it aside.") from defect
-
-
-def _bytes(images: Path, row: Any) -> bytes:
-    try:
-        data = inside(images, row.relpath).read_bytes()
-    except OSError as error:
-        raise UserError(f"{row.id} cannot be read ({error.strerror}); run `ffdi scan` again.") from error
-    if digest.of_bytes(data) != row.sha256:
-        raise UserError(f"{row.id} is not the file that was scanned; run `ffdi scan` again.")
-    return data
-
-
-def _parts(out: Path) -> list[Path]:
-    return sorted((out / "parts").glob("*.parquet"))
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
-
-
-def beside(made: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
-    """Fakes and their originals in one table of one split, as data.audit compares them."""
-    return pd.concat([sources.assign(split=SPLIT), made], ignore_index=True)
-'''
-
-
-# ======================================================================================================================
-# ffdi/data/hashes.py
-# ======================================================================================================================
-SOURCES["ffdi/data/hashes.py"] = r'''"""Perceptual hashes of 64 and 256 bits: which DCT coefficients of a grey thumbnail exceed their median.
-
-64 bits: given the same grey thumbnail of 32 x 32, the hash is ImageHash's `phash` bit for bit, in the same order, so
-`phash(...) == int(str(imagehash.phash(picture)), 16)`. What differs is how the thumbnail is made: a JPEG is decoded at
-the smallest scale that keeps 64 px, and shrunk by area instead of Lanczos. That moves 2 of 64 bits on one image in
-six, and 6 at most (1,598 portraits), so both call the same pictures copies.
-
-256 bits: every fourth of the lowest 32 x 32 coefficients. Low frequencies are alike in all faces aligned alike; what
-tells them apart, hair and background, lies higher. With the lowest 16 x 16 (ImageHash, hash_size = 16) the second look
-finds 84 % of original-forgery pairs before it takes 1 of 1.3 million pairs of strangers for one, with these 93 %
-(799 pairs of portraits, distance 12).
-
-Shapes: B images, H x W pixels, K coefficients.
-"""
-
-from collections.abc import Iterable, Sequence
-from itertools import islice
-
-import cv2
-import numpy as np
-import scipy.fft
-
-from ffdi.data import decode, jpeg, turbo
-
-THUMB = 64  # px, from which both hashes are made
-BATCH = 64  # thumbnails transformed at once: 1 MB as float32, which stays in the cache
-_EXIF = b"Exif\0\0"
-_LATTICE = np.flatnonzero(np.add.outer(np.arange(32), 2 * np.arange(32)).ravel() % 4 == 1)  # 256 of 32 x 32
-
-
-def phash(grays_BHW: np.ndarray) -> np.ndarray:
-    """64-bit hashes, uint64 [B], of grey thumbnails [B, 32, 32]."""
-    return _words(_lowest(grays_BHW, 32, 8, np.float64))[:, 0]  # as ImageHash computes: ties break as there
-
-
-def phash256(grays_BHW: np.ndarray) -> np.ndarray:
-    """256-bit hashes as four words, most significant first, uint64 [B, 4], of grey thumbnails [B, 64, 64]."""
-    return _words(_lowest(grays_BHW, 64, 32, np.float32)[:, _LATTICE])
-
-
-def hash_thumbs(thumbs: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Both hashes (uint64 [B], uint64 [B, 4]) of thumbnails from `thumb`, uint8 [64, 64] each."""
-    short, long = [np.empty(0, np.uint64)], [np.empty((0, 4), np.uint64)]
-    left = iter(thumbs)
-    while batch := list(islice(left, BATCH)):
-        thumbs_BHW = np.stack(batch)
-        short.append(phash(_halved(thumbs_BHW)))
-        long.append(phash256(thumbs_BHW))
-    return np.concatenate(short), np.concatenate(long)
-
-
-def hash_grays(grays: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Both hashes of images of any size, uint8 [H, W] grey or [H, W, 3] RGB."""
-    return hash_thumbs(thumb(gray) for gray in grays)
-
-
-def hash_many(files: Iterable[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """Both hashes of encoded images. Raises decode.Defect for bytes that are no image."""
-    return hash_thumbs(thumb_of_bytes(data) for data in files)
-
-
-def hash_image(image: np.ndarray) -> tuple[int, str]:
-    """(64-bit hash, 256-bit hash as 64 hex digits) of one decoded image, uint8 [H, W, 3] RGB or [H, W] grey."""
-    return _single(thumb(image))
-
-
-def hash_bytes(data: bytes) -> tuple[int, str]:
-    """As `hash_image`, of one encoded image. Raises decode.Defect for bytes that are no image."""
-    return _single(thumb_of_bytes(data))
-
-
-def thumb(image: np.ndarray) -> np.ndarray:
-    """Grey thumbnail, uint8 [64, 64], of an image uint8 [H, W, 3] RGB or [H, W] grey; the aspect is not kept."""
-    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(gray, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
-
-
-def thumb_of_bytes(data: bytes) -> np.ndarray:
-    """`thumb` of an encoded image; a plain JPEG is decoded in grey at 1/8 to 1/1, whichever still gives 64 px.
-
-    At 1/8 the decoder only reads mean values of blocks: 2.2 times the speed of a full decode.
-    """
-    if data.startswith(jpeg.SIGNATURE) and not _is_turned(data):
-        try:
-            gray = turbo.decode(data, "GRAY", THUMB)
-        except ValueError:  # four components, 12 bits, damage: `decode` knows them by name
-            pass
-        else:
-            if gray is not None:
-                return thumb(gray[:, :, 0])
-    return thumb(decode.decode(data).image_HWC)
-
-
-def to_hex(words: np.ndarray) -> list[str]:
-    """Hex digits of hashes uint64 [B, W], 16 a word."""
-    digits = words.astype(">u8").tobytes().hex()
-    width = 16 * words.shape[1]
-    return [digits[start : start + width] for start in range(0, len(digits), width)]
-
-
-def from_hex(hashes: Sequence[str]) -> np.ndarray:
-    """Words uint64 [B, W] of hashes of equal length in hex. Raises ValueError if one has another length."""
-    width = len(hashes[0]) if len(hashes) else 64
-    if any(len(digits) != width for digits in hashes):
-        raise ValueError("hashes of different lengths")
-    return np.frombuffer(bytes.fromhex("".join(hashes)), ">u8").astype(np.uint64).reshape(len(hashes), width // 16)
-
-
-def _is_turned(data: bytes) -> bool:
-    if _EXIF not in data[:65536]:  # five times as fast as reading the header of every file
-        return False
-    header = jpeg.read_header(data)
-    return header is not None and header.orientation != 1
-
-
-def _lowest(grays_BHW: np.ndarray, side: int, kept: int, dtype: type[np.floating]) -> np.ndarray:
-    """The lowest kept x kept unnormalised DCT-II coefficients of thumbnails of side x side, [B, kept * kept]."""
-    if grays_BHW.ndim != 3 or grays_BHW.shape[1:] != (side, side):
-        raise ValueError(f"thumbnails of shape [B, {side}, {side}] wanted, got {list(grays_BHW.shape)}")
-    rows = scipy.fft.dct(grays_BHW.astype(dtype), axis=2)[:, :, :kept]
-    return scipy.fft.dct(rows, axis=1)[:, :kept].reshape(len(grays_BHW), kept * kept)
-
-
-def _words(coefficients_BK: np.ndarray) -> np.ndarray:
-    """One bit a coefficient, set above the median; uint64 [B, K / 64], the first bit the most significant."""
-    middle = coefficients_BK.shape[1] // 2
-    median = np.sort(coefficients_BK, axis=1)[:, middle - 1 : middle + 1].mean(axis=1, keepdims=True)
-    bits = coefficients_BK > median  # np.median gives the same number in five times the time
-    return np.ascontiguousarray(np.packbits(bits, axis=1)).view(">u8").astype(np.uint64)
-
-
-def _halved(thumbs_BHW: np.ndarray) -> np.ndarray:
-    """Means of 2 x 2 pixels; `mean` over a reshaped view takes ten times as long."""
-    rows = thumbs_BHW[:, ::2].astype(np.uint16) + thumbs_BHW[:, 1::2]
-    return (rows[:, :, ::2] + rows[:, :, 1::2]) / 4.0
-
-
-def _single(thumbnail: np.ndarray) -> tuple[int, str]:
-    short, long = hash_thumbs(thumbnail[None])
-    return int(short[0]), to_hex(long)[0]
-'''
-
-
-# ======================================================================================================================
 # ffdi/data/job.py
 # ======================================================================================================================
 SOURCES["ffdi/data/job.py"] = r'''"""One fold of one member, as a value: all that `fit` needs and nothing it has to look up."""
@@ -4275,7 +3783,6 @@ from ffdi.base import digest
 from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
 from ffdi.data import manifest as manifests
-from ffdi.data.extra import extra as extra_rows
 from ffdi.spec.competition import Competition
 from ffdi.spec.identity import member_digest
 from ffdi.spec.recipe import Data, Member, Recipe
@@ -4352,7 +3859,7 @@ def plan(
     twice = fit["id"][fit["id"].duplicated()]
     if len(twice):
         raise UserError(f"{twice.iloc[0]} stands in several of {', '.join(recipe.data.fit)}; fit only one of them.")
-    extra = extra_rows(recipe.data.extra, fit) if recipe.data.extra else None
+    extra = _extra(recipe.data, fit)
     fit_digest = manifests.digest(fit if extra is None else pd.concat([fit, extra]))
     val, test = (_held(manifest, name, recipe.data.fit) for name in ("val", "test"))
     seen: list[int | str] = [*recipe.folds.held_out, "all"]
@@ -4391,6 +3898,14 @@ def digest_of(folds: pd.DataFrame) -> str:
     """Of a fold table's content: its file's bytes change with the version of pyarrow, and Kaggle's is another."""
     lines = sorted(folds["split"] + "\t" + folds["id"] + "\t" + folds["fold"].astype(str))
     return digest.of_bytes("\n".join(lines).encode())
+
+
+def _extra(data: Data, fit: pd.DataFrame) -> pd.DataFrame | None:
+    if not data.extra:
+        return None
+    from ffdi.data.extra import extra  # late: it brings cv2 and scipy, and most blends start without them
+
+    return extra(data.extra, fit)
 
 
 def _held(manifest: pd.DataFrame, split: str, fit: Sequence[str]) -> pd.DataFrame:
@@ -4753,100 +4268,6 @@ def _schema() -> "pandera.DataFrameSchema":
 
 
 # ======================================================================================================================
-# ffdi/data/measurement.py
-# ======================================================================================================================
-SOURCES["ffdi/data/measurement.py"] = r'''"""What the scan finds out about image files: everything of a manifest row that their bytes decide."""
-
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
-import cv2
-import numpy as np
-import pandas as pd
-
-from ffdi.base import digest
-from ffdi.data import features, hashes, jpeg, manifest
-from ffdi.data.decode import Decoded, Defect, decode
-
-RULES = 1  # of decoding and measuring; raised when they change, so that old measurements are made anew
-KEY = ["relpath", "bytes", "mtime_ns"]  # as long as these are the same, so is the file
-MEASURED = [name for name in manifest.COLUMNS if name not in ("id", "split", "target", *KEY)]
-MAX_BYTES = 256_000_000  # a file; beyond it nothing is read
-UNREADABLE = "unreadable"  # the file is there, and the system refuses to read it
-_SUFFIXES = {
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
-    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
-    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM"),
-    **{".png": "PNG", ".gif": "GIF", ".webp": "WEBP", ".bmp": "BMP"},
-}
-
-
-def measure(folder: Path, files: pd.DataFrame) -> pd.DataFrame:
-    """Files (KEY) with what MEASURED lists."""
-    found = [examine(folder, relpath) for relpath in files["relpath"]]
-    short, long = hashes.hash_thumbs(item["thumb"] for item in found if item["thumb"] is not None)
-    pairs = iter(zip(short.tolist(), hashes.to_hex(long), strict=True))
-    records = [_record(item, *(next(pairs) if item["thumb"] is not None else (0, ""))) for item in found]
-    return files.join(_frame(records, files.index))
-
-
-def refused(defects: pd.Series) -> pd.DataFrame:
-    """MEASURED of files that are not even there, by the name of what is wrong."""
-    return _frame([_record(_refused(name), 0, "") for name in defects], defects.index)
-
-
-def examine(folder: Path, relpath: str) -> dict[str, Any]:
-    """What MEASURED holds of one file, its perceptual hashes aside; and its thumbnail for those, or None."""
-    try:
-        path = folder / relpath
-        data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
-    except OSError:
-        return _refused(UNREADABLE)
-    if data is None:
-        return _refused("too_large")
-    try:
-        image = decode(data)
-    except Defect as defect:
-        found = _refused(defect.name, width=defect.width, height=defect.height)
-    else:
-        found = _accepted(image, Path(relpath).suffix.lower())
-    return {**found, "sha256": digest.of_bytes(data), "jpeg_q": jpeg.quality(data)}
-
-
-def _accepted(image: Decoded, suffix: str) -> dict[str, Any]:
-    grey = cv2.cvtColor(image.image_HWC, cv2.COLOR_RGB2GRAY)
-    status, defect = image.status, image.defect
-    if _SUFFIXES.get(suffix, image.format) != image.format:
-        status = "repaired" if status == "ok" else status
-        defect = f"{defect}+extension".lstrip("+")
-    return {
-        **{"width": image.width, "height": image.height, "mode": image.mode, "status": status, "defect": defect},
-        **features.measure(image.image_HWC, grey)._asdict(),
-        "thumb": hashes.thumb(grey),  # of the full decode at hand: a fifth of the time of another one at 1/8 scale
-    }
-
-
-def _refused(name: str, width: int = 0, height: int = 0) -> dict[str, Any]:
-    return {
-        **{"width": width, "height": height, "mode": "", "status": "quarantined", "defect": name},
-        **features.NONE._asdict(),
-        **{"thumb": None, "sha256": "", "jpeg_q": -1},
-    }
-
-
-def _record(found: Mapping[str, Any], phash: int, phash256: str) -> dict[str, Any]:
-    kept = {name: found[name] for name in found if name != "thumb"}
-    return {**kept, "phash": np.uint64(phash), "phash256": phash256}
-
-
-def _frame(records: list[dict[str, Any]], index: pd.Index) -> pd.DataFrame:
-    frame = pd.DataFrame(records, index, columns=MEASURED)
-    return frame.astype({name: manifest.COLUMNS[name] for name in MEASURED})
-'''
-
-
-# ======================================================================================================================
 # ffdi/data/operations.py
 # ======================================================================================================================
 SOURCES["ffdi/data/operations.py"] = r'''"""What the policy's operations do to pixels: (image, spec, draw) -> image, uint8 RGB in and out, HWC.
@@ -5167,62 +4588,6 @@ def _counts(targets: np.ndarray) -> tuple[int, int]:
     if not real or not fake:
         raise UserError(f"balance = true needs both classes; these rows hold {real} real and {fake} fake images.")
     return real, fake
-'''
-
-
-# ======================================================================================================================
-# ffdi/data/processes.py
-# ======================================================================================================================
-SOURCES["ffdi/data/processes.py"] = r'''"""A task over many items in several processes, results as they come; and nobody left behind."""
-
-import os
-import signal
-import threading
-import time
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from itertools import islice
-from multiprocessing import get_context
-from typing import TypeVar
-
-import cv2
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-def unordered(task: Callable[[Item], Result], items: Iterator[Item], workers: int) -> Generator[Result, None, None]:
-    """`task(item)` of every item, in whatever order they are done; below 2 workers in this process, in order.
-
-    At most two items a worker wait in memory. Raises BrokenProcessPool when a worker was killed. Closing the
-    generator ends the workers.
-    """
-    if workers < 2:
-        yield from map(task, items)
-        return
-    # Fresh processes: a fork would copy the locks of threads (progress bars, Arrow, OpenCV) in whatever state.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (os.getpid(),))
-    try:
-        waiting = {pool.submit(task, item) for item in islice(items, 2 * workers)}
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            waiting |= {pool.submit(task, item) for item in islice(items, len(done))}
-            yield from (future.result() for future in done)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin(parent: int) -> None:
-    """One core a worker; the keyboard belongs to the parent; and when the parent was killed, the worker leaves."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=watch, daemon=True).start()
 '''
 
 

@@ -3,7 +3,7 @@
 # Made by `ffdi kernels build` from the sources of the kit; edit SETTINGS, and nothing below it.
 # Paste it into a cell of a Kaggle notebook, or push it as a script; internet stays off.
 # Output: work/ with the runs and, when all are finished, submission.csv, run.json (which run it was, with what).
-# Sources: 131 files, digest f0f429180f6567d880dfedb8e71f8a5880d8f93f51f8ee8ca5eec1defb47ff05.
+# Sources: 129 files, digest 9d90c815558b1e0f067249dcbcefa362db489a12dbe813a8e218a39aad98a7ff.
 # MIT License, Copyright (c) 2026 the ffdi authors.
 
 SETTINGS = {
@@ -61,7 +61,7 @@ epochs = 6
 }
 
 KIND = "train"
-DIGEST = "f0f429180f6567d880dfedb8e71f8a5880d8f93f51f8ee8ca5eec1defb47ff05"
+DIGEST = "9d90c815558b1e0f067249dcbcefa362db489a12dbe813a8e218a39aad98a7ff"
 SOURCES = {}
 
 
@@ -1734,12 +1734,13 @@ def forecast(
 def sentences(found: Forecast) -> list[str]:
     """What to send, what can be told from noise, and what none of this knows."""
     told = []
+    best = "what auto chose" if found.best == "auto" else found.best
     if found.second is None:
-        told.append(f"Final selections: {found.best}; no other candidate ranks the images otherwise.")
+        told.append(f"Final selections: {best}; no other candidate ranks the images otherwise.")
     else:
         second = found.outlooks[found.second]
         told.append(
-            f"Final selections: {found.best}, and {found.second}, which differs (rank correlation "
+            f"Final selections: {best}, and {found.second}, which differs (rank correlation "
             f"{second.likeness:.3f}) and beats it on the private board with a chance of {second.chance:.0%}."
         )
     if found.smallest:
@@ -2875,9 +2876,7 @@ def blend(recipe: Recipe, competition: Competition, places: Places) -> BlendResu
     blended = _honestly(apply(team, choice.method, weights, recipe.blend.fit), choice)
     gap = measure(recipe, competition, manifest, places, team)
     outlook = _outlook(recipe.board or competition.board, choice, blended, left_out, manifest, gap)
-    made = card(
-        recipe, choice, outlook, team, blended, found, left_out, manifests.digest(manifest), digest_of(table)
-    )
+    made = card(recipe, choice, outlook, team, blended, found, left_out, manifests.digest(manifest), digest_of(table))
     members, spread = tables(made)
     order = manifest["id"][manifest["split"] == "test"]
     return BlendResult(
@@ -5295,39 +5294,6 @@ def _check_size(width: int, height: int) -> None:
 
 
 # ======================================================================================================================
-# ffdi/data/encode.py
-# ======================================================================================================================
-SOURCES["ffdi/data/encode.py"] = r'''"""An image in the format of another file, so that the format tells nothing about the image.
-
-A set of fakes saved as PNG, or all at one quality, is told from originals by its files alone (see data.audit). So each
-takes over quantisation tables, colour sampling and scan order of an original's file, whatever the tool that wrote it.
-"""
-
-import io
-
-import numpy as np
-from PIL import Image, JpegImagePlugin
-
-
-def like(image_HWC: np.ndarray, donor: bytes) -> bytes:
-    """uint8 RGB as a JPEG saved as the RGB JPEG `donor` was; as PNG if `donor` is none, which has no quality."""
-    picture, buffer = Image.fromarray(image_HWC), io.BytesIO()
-    with Image.open(io.BytesIO(donor)) as model:
-        if not isinstance(model, JpegImagePlugin.JpegImageFile):
-            picture.save(buffer, "PNG")
-        else:
-            picture.save(
-                buffer,
-                "JPEG",
-                qtables=model.quantization,
-                subsampling=JpegImagePlugin.get_sampling(model),
-                progressive="progression" in model.info,
-            )
-    return buffer.getvalue()
-'''
-
-
-# ======================================================================================================================
 # ffdi/data/extra.py
 # ======================================================================================================================
 SOURCES["ffdi/data/extra.py"] = r'''"""Fakes made beforehand (`ffdi forge`) as further rows to train on: never judged, and never where their source is.
@@ -5341,10 +5307,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from ffdi.base import seal
 from ffdi.base.errors import UserError
-from ffdi.data import forged
+from ffdi.base.paths import inside
 
+MANIFEST, SPLIT = "forged.parquet", "forged"
 ROW = ["split", "id"]
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """The manifest of a finished set. Raises UserError if it is not finished or lacks images."""
+    if not (folder / MANIFEST).exists():
+        raise UserError(f"{folder} holds no finished set of fakes; run `ffdi forge --out {folder}` first.")
+    made = seal.read_table(folder / MANIFEST)
+    for relpath, size in zip(made["relpath"], made["bytes"], strict=True):
+        path = inside(folder, relpath)
+        if not path.is_file() or path.stat().st_size != size:
+            raise UserError(f"{path} is missing or not as it was written; delete {folder} and run `ffdi forge` again.")
+    return made
 
 
 def extra(folders: Sequence[str], fit: pd.DataFrame) -> pd.DataFrame:
@@ -5362,7 +5342,7 @@ def extra(folders: Sequence[str], fit: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of(folder: Path, fit: pd.DataFrame) -> pd.DataFrame:
-    made = forged.read(folder)
+    made = read(folder)
     places = fit.set_index(ROW)[["group", "fold"]]
     source = places.reindex(pd.MultiIndex.from_frame(made[["source_split", "source"]]))
     partner = places.reindex(pd.MultiIndex.from_frame(made[["partner_split", "partner"]]))
@@ -6076,243 +6056,6 @@ FAMILIES: dict[Family, Make] = {
 
 
 # ======================================================================================================================
-# ffdi/data/forged.py
-# ======================================================================================================================
-SOURCES["ffdi/data/forged.py"] = r'''"""A set of fakes made of the contest's originals beforehand: images, table and manifest in a folder of their own.
-
-An image is a function of (seed, number, bytes of originals), so any number of processes, killed and started again,
-writes the same bytes; versions of the libraries that decode, draw and encode are part of the wish. The folder holds
-
-    wish.json        what was asked for, of which originals and with which versions: enough to make the set again
-    images/          the fakes, each in format and quality of an original drawn for it, in the size of its source
-    forged.txt       their table, as the contest writes its own
-    forged.parquet   a row a fake: family, key, source, partner, and what a scan measures, sha256 of the file included
-
-N fakes, M originals.
-"""
-
-import shutil
-from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
-from functools import partial
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
-import pandas as pd
-
-from ffdi.base import atomic, console, digest, keys, lock, seal
-from ffdi.base.errors import FfdiError, Paused, UserError
-from ffdi.base.keys import Draws
-from ffdi.base.paths import inside
-from ffdi.base.stop import Stop
-from ffdi.data import encode, forge, manifest, measurement, processes
-from ffdi.data.decode import Defect, decode
-from ffdi.spec.competition import Competition
-from ffdi.spec.forge import Family, ForgedSet
-
-TABLE, MANIFEST, WISH, SPLIT = "forged.txt", "forged.parquet", "wish.json", "forged"
-CHUNK = 50  # images a task, and what a kill can cost
-WORTH = 200  # images a worker, below which its start costs more than it saves
-LIBRARIES = ("numpy", "opencv-python-headless", "opencv-python", "pillow", "simplejpeg")
-MADE = ["id", "relpath", "family", "key", "source_split", "source", "partner_split", "partner"]
-COLUMNS = [*MADE, "split", "target", "bytes", *measurement.MEASURED]
-
-
-class Task(NamedTuple):
-    """Fakes to make (id, family, key, source, others, donor) and the originals that this takes, by place."""
-
-    part: int
-    wanted: pd.DataFrame
-    originals: pd.DataFrame
-
-
-def originals(rows: pd.DataFrame, fit: tuple[str, ...]) -> pd.DataFrame:
-    """What fakes are made of: sound RGB originals of the fit splits, by split and id."""
-    usable = rows["split"].isin(fit) & (rows["target"] == 0) & (rows["status"] == "ok") & (rows["mode"] == "RGB")
-    return rows[usable].sort_values(["split", "id"], ignore_index=True)
-
-
-def make(
-    wish: ForgedSet,
-    competition: Competition,
-    sources: pd.DataFrame,
-    images: Path,
-    out: Path,
-    workers: int,
-    stop: Stop | None = None,
-) -> pd.DataFrame:
-    """Make or finish the set in `out` of `sources` (as `originals` gives them) and return its manifest.
-
-    Raises UserError if `out` holds something else, if there are fewer than two originals, or if one is no longer what
-    was scanned; Paused when `stop` asks: the same command goes on.
-    """
-    if len(sources) < 2:
-        raise UserError("Fakes are made of originals, and fewer than two of the fit splits are sound; scan the folder.")
-    asked = facts(wish, competition, sources)
-    with lock.exclusive(out):
-        _claim(out, asked)
-        atomic.sweep(out)
-        if not (out / MANIFEST).exists():
-            wanted = planned(wish, sources, digest.of_json(asked))
-            _forge(out, images, sources, wanted, workers, stop)
-            _finish(out, competition, asked)
-        shutil.rmtree(out / "parts", ignore_errors=True)
-    return read(out)
-
-
-def facts(wish: ForgedSet, competition: Competition, sources: pd.DataFrame) -> dict[str, Any]:
-    """All that the bytes of the set depend on."""
-    return {
-        "forge": wish.model_dump(mode="json"),
-        "competition": competition.name,
-        "originals": manifest.digest(sources),
-        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
-    }
-
-
-def read(folder: Path) -> pd.DataFrame:
-    """The manifest of a finished set, columns COLUMNS. Raises UserError if it is not finished or lacks images."""
-    if not (folder / MANIFEST).exists():
-        raise UserError(f"{folder} holds no finished set of fakes; run `ffdi forge --out {folder}` first.")
-    made = seal.read_table(folder / MANIFEST)
-    for relpath, size in zip(made["relpath"], made["bytes"], strict=True):
-        path = inside(folder, relpath)
-        if not path.is_file() or path.stat().st_size != size:
-            raise UserError(f"{path} is missing or not as it was written; delete {folder} and run `ffdi forge` again.")
-    return made
-
-
-def planned(wish: ForgedSet, sources: pd.DataFrame, name: str) -> pd.DataFrame:
-    """id, family, key, source, others, donor of each fake; the last three are places in `sources`."""
-    count, rounds = len(sources), -(-wish.images // len(sources))
-    order_N = np.concatenate([keys.rng(wish.seed, "sources", each).permutation(count) for each in range(rounds)])
-    lossy = (sources["jpeg_q"] > 0).to_numpy()
-    rows = [_wanted(number, int(order_N[number]), wish, lossy, name) for number in range(wish.images)]
-    return pd.DataFrame(rows, columns=["id", "family", "key", "source", "others", "donor"])
-
-
-def _wanted(number: int, source: int, wish: ForgedSet, lossy: np.ndarray, name: str) -> tuple[Any, ...]:
-    key = keys.key(wish.seed, "forged", number)
-    family = forge.family(wish, key)
-    draw, donor = Draws(key, "others"), Draws(key, "donor").integer(0, len(lossy) - 1)
-    drawn = [draw.integer(0, len(lossy) - 2) for _ in range(forge.CANDIDATES.get(family, 0))]
-    others = [place + (place >= source) for place in drawn]  # anybody but the source
-    suffix = ".jpg" if lossy[donor] else ".png"
-    return digest.of_json([name, number])[:32] + suffix, family, key, source, others, donor
-
-
-def _claim(out: Path, asked: dict[str, Any]) -> None:
-    """Make `out` the place of this set, or see that it is."""
-    path = out / WISH
-    if not path.exists():
-        if any(entry.name != ".lock" and not entry.name.startswith(atomic.TEMP_PREFIX) for entry in out.iterdir()):
-            raise UserError(f"{out} holds other files; name a new folder for the fakes.")
-        seal.write_json(path, asked)
-    elif seal.read_json(path) != asked:
-        raise UserError(
-            f"{out} holds fakes of other originals, another [forge] or other library versions; name a new folder."
-        )
-
-
-def _forge(
-    out: Path, images: Path, sources: pd.DataFrame, wanted: pd.DataFrame, workers: int, stop: Stop | None
-) -> None:
-    """Write images and parts until nothing is left."""
-    have = {int(part.stem) for part in _parts(out)}
-    left = [number for number in range(-(-len(wanted) // CHUNK)) if number not in have]
-    helpers = min(workers, len(left) * CHUNK // WORTH)
-    results = processes.unordered(partial(_make, images, out), _tasks(left, wanted, sources), helpers)
-    with console.progress("forge", len(wanted)) as meter, closing(results):
-        meter.skip(sum(min(CHUNK, len(wanted) - number * CHUNK) for number in have))
-        try:
-            for part, frame in results:
-                seal.write_table(out / "parts" / f"{part:06d}.parquet", frame)
-                meter.advance(len(frame))
-                if stop is not None and stop.requested and meter.done < len(wanted):
-                    raise Paused(
-                        f"Forging stopped ({stop.reason}); the same command goes on from {meter.done:,} fakes."
-                    )
-        except BrokenProcessPool as error:
-            raise FfdiError("A worker was killed, for lack of memory perhaps; run again, it goes on.") from error
-
-
-def _finish(out: Path, competition: Competition, asked: dict[str, Any]) -> None:
-    """Table, then manifest: it is there once all else is. By id, so that the order tells nothing."""
-    made = pd.concat([seal.read_table(part) for part in _parts(out)]).sort_values("id", ignore_index=True)
-    lines = [f"{competition.id_column},{competition.target_column}", *(f"{name},1" for name in made["id"])]
-    atomic.write_text(out / TABLE, "\n".join(lines) + "\n")
-    seal.write_table(out / MANIFEST, made, asked)
-
-
-def _tasks(parts: list[int], wanted: pd.DataFrame, sources: pd.DataFrame) -> Iterator[Task]:
-    for part in parts:
-        rows = wanted.iloc[part * CHUNK : (part + 1) * CHUNK]
-        places = {*rows["source"], *rows["donor"], *(place for places in rows["others"] for place in places)}
-        yield Task(part, rows, sources.loc[sorted(places), ["id", "split", "relpath", "sha256"]])
-
-
-def _make(images: Path, out: Path, task: Task) -> tuple[int, pd.DataFrame]:
-    """The images of a task written, and (number of the part, their rows of the manifest)."""
-    known = {place: row for place, row in zip(task.originals.index, task.originals.itertuples(), strict=True)}
-    rows = [_make_one(images, out, row, known) for row in task.wanted.itertuples()]
-    made = pd.DataFrame(rows, columns=[*MADE, "bytes"]).assign(split=SPLIT, target=np.int8(1), mtime_ns=0)
-    measured = measurement.measure(out, made[measurement.KEY]).drop(columns=measurement.KEY)
-    return task.part, made.join(measured)[COLUMNS]
-
-
-def _make_one(images: Path, out: Path, row: Any, known: dict[int, Any]) -> tuple[Any, ...]:
-    source = known[row.source]
-    image = _decoded(images, source)
-    others = [_decoded(images, known[place]) for place in row.others]
-    taken = forge.most_like(image, others) if others else None
-    partner = None if taken is None else known[row.others[taken]]
-    family: Family = row.family
-    fake = forge.forge(image, [] if taken is None else [others[taken]], family, row.key)
-    data = encode.like(fake, _bytes(images, known[row.donor]))
-    relpath = f"images/{row.id}"
-    atomic.write_bytes(out / relpath, data)
-    beside = ("", "") if partner is None else (partner.split, partner.id)
-    return row.id, relpath, family, row.key, source.split, source.id, *beside, len(data)
-
-
-def _decoded(images: Path, row: Any) -> np.ndarray:
-    try:
-        return decode(_bytes(images, row)).image_HWC
-    except Defect as defect:
-        raise UserError(f"{row.id} cannot be read ({defect}); run `ffdi scan` again, which sets it aside.") from defect
-
-
-def _bytes(images: Path, row: Any) -> bytes:
-    try:
-        data = inside(images, row.relpath).read_bytes()
-    except OSError as error:
-        raise UserError(f"{row.id} cannot be read ({error.strerror}); run `ffdi scan` again.") from error
-    if digest.of_bytes(data) != row.sha256:
-        raise UserError(f"{row.id} is not the file that was scanned; run `ffdi scan` again.")
-    return data
-
-
-def _parts(out: Path) -> list[Path]:
-    return sorted((out / "parts").glob("*.parquet"))
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
-
-
-def beside(made: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
-    """Fakes and their originals in one table of one split, as data.audit compares them."""
-    return pd.concat([sources.assign(split=SPLIT), made], ignore_index=True)
-'''
-
-
-# ======================================================================================================================
 # ffdi/data/groups.py
 # ======================================================================================================================
 SOURCES["ffdi/data/groups.py"] = r'''"""Groups of images that must not be split between folds: copies, re-encodes, and an original with its forgeries.
@@ -6733,7 +6476,6 @@ from ffdi.base import digest
 from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
 from ffdi.data import manifest as manifests
-from ffdi.data.extra import extra as extra_rows
 from ffdi.spec.competition import Competition
 from ffdi.spec.identity import member_digest
 from ffdi.spec.recipe import Data, Member, Recipe
@@ -6810,7 +6552,7 @@ def plan(
     twice = fit["id"][fit["id"].duplicated()]
     if len(twice):
         raise UserError(f"{twice.iloc[0]} stands in several of {', '.join(recipe.data.fit)}; fit only one of them.")
-    extra = extra_rows(recipe.data.extra, fit) if recipe.data.extra else None
+    extra = _extra(recipe.data, fit)
     fit_digest = manifests.digest(fit if extra is None else pd.concat([fit, extra]))
     val, test = (_held(manifest, name, recipe.data.fit) for name in ("val", "test"))
     seen: list[int | str] = [*recipe.folds.held_out, "all"]
@@ -6849,6 +6591,14 @@ def digest_of(folds: pd.DataFrame) -> str:
     """Of a fold table's content: its file's bytes change with the version of pyarrow, and Kaggle's is another."""
     lines = sorted(folds["split"] + "\t" + folds["id"] + "\t" + folds["fold"].astype(str))
     return digest.of_bytes("\n".join(lines).encode())
+
+
+def _extra(data: Data, fit: pd.DataFrame) -> pd.DataFrame | None:
+    if not data.extra:
+        return None
+    from ffdi.data.extra import extra  # late: it brings cv2 and scipy, and most blends start without them
+
+    return extra(data.extra, fit)
 
 
 def _held(manifest: pd.DataFrame, split: str, fit: Sequence[str]) -> pd.DataFrame:
@@ -11711,6 +11461,7 @@ import torch
 
 from ffdi.base import seal
 from ffdi.base.code import code_digest
+from ffdi.data.augment import describe
 from ffdi.spec.recipe import Member
 
 PACKAGES = (
@@ -11739,11 +11490,14 @@ def facts() -> dict[str, Any]:
 
 
 def write(run: Path, member: Member) -> None:
-    """`spec.toml`'s content as JSON (`spec.json`) and `env.json` in the run's folder; the first fold writes them."""
+    """The member as JSON (`spec.json`), `env.json`, and `augment.json`: every operation with the parameters it resolves
+    to, those of the library included. In the run's folder; the first fold writes them."""
     if not (run / "spec.json").exists():
         seal.write_json(run / "spec.json", member.model_dump(mode="json"))
     if not (run / "env.json").exists():
         seal.write_json(run / "env.json", facts())
+    if not (run / "augment.json").exists():
+        seal.write_json(run / "augment.json", describe(member.augment, member.image_size))
 
 
 def _version(name: str) -> str:

@@ -70,7 +70,7 @@ def forge(
     work: WorkOption = WORK,
     submissions: SubmissionsOption = SUBMISSIONS,
 ) -> None:
-    """Make fakes of the originals, as [forge] of the recipe says: a set that can be made again, and trained on."""
+    """Make fakes of the originals, as the recipe says: a set that can be made again, and trained on."""
     from ffdi.cli import forge as verb
 
     verb.run(open_desk(recipe, data, work, submissions), out)
