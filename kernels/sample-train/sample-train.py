@@ -3,7 +3,7 @@
 # Made by `ffdi kernels build` from the sources of the kit; edit SETTINGS, and nothing below it.
 # Paste it into a cell of a Kaggle notebook, or push it as a script; internet stays off.
 # Output: work/ with the runs and, when all are finished, submission.csv, run.json (which run it was, with what).
-# Sources: 129 files, digest 9d90c815558b1e0f067249dcbcefa362db489a12dbe813a8e218a39aad98a7ff.
+# Sources: 129 files, digest c3034e28fd9b6d9a60c3035b8fbceff851d10f3b4a36c8a35a28ff4bf9815ddf.
 # MIT License, Copyright (c) 2026 the ffdi authors.
 
 SETTINGS = {
@@ -61,7 +61,7 @@ epochs = 6
 }
 
 KIND = "train"
-DIGEST = "9d90c815558b1e0f067249dcbcefa362db489a12dbe813a8e218a39aad98a7ff"
+DIGEST = "c3034e28fd9b6d9a60c3035b8fbceff851d10f3b4a36c8a35a28ff4bf9815ddf"
 SOURCES = {}
 
 
@@ -520,14 +520,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ffdi.base.errors import LockedError
+from ffdi.base.errors import LockedError, UserError
 
 
 @contextmanager
 def exclusive(folder: Path, name: str = ".lock") -> Iterator[None]:
-    """Hold `folder` alone, or what `name` stands for in it. Raises LockedError at once if a living process holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)
+    """Hold `folder` alone, or what `name` stands for in it.
+
+    Raises LockedError at once if a living process holds it, UserError if it is no folder that can be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UserError(
+            f"Cannot work in {folder}: {error.strerror}; name another place, or make it writable."
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -11795,6 +11803,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ffdi.base.errors import UserError
+
 
 def smooth(targets_B: Tensor, smoothing: float) -> Tensor:
     """Soft targets: P(fake) moved towards one half by `smoothing` (Szegedy et al. 2016, two classes)."""
@@ -11852,13 +11862,18 @@ def consistency(logits_BC: Tensor, noisy_BC: Tensor) -> Tensor:
 def features(model: Any, wanted: bool) -> Iterator[list[Tensor]]:
     """What the classifier of a timm model is given in forward passes inside this block, [B, D] each.
 
-    A hook rather than `forward_features`, so that DDP and stems see one ordinary forward pass.
+    A hook rather than `forward_features`, so that DDP and stems see one ordinary forward pass. Raises UserError for a
+    model with several heads.
     """
     seen: list[Tensor] = []
     if not wanted:
         yield seen
         return
-    classifier: nn.Module = model.get_classifier()
+    classifier = model.get_classifier()
+    if not isinstance(classifier, nn.Module):
+        raise UserError(
+            f"{type(model).__name__} has no single head, so its features are not known; set loss.contrast = 0."
+        )
     handle = classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].flatten(1)))
     try:
         yield seen

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ffdi.base import lock
-from ffdi.base.errors import LockedError
+from ffdi.base.errors import LockedError, UserError
 
 
 def test_the_second_process_is_refused_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
@@ -24,3 +24,10 @@ def test_the_second_process_is_refused_and_a_dead_one_holds_nothing(tmp_path: Pa
     os.waitpid(child, 0)
     with lock.exclusive(tmp_path):
         pass
+
+
+def test_a_place_that_is_no_folder_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="name another place"), lock.exclusive(place):
+            pass

@@ -69,7 +69,7 @@ def test_unfinished_and_spoiled_runs_are_refused(home: Home, tmp_path: Path, mon
 def test_more_files_than_kaggle_takes_are_refused(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pack, "blend", lambda *_: home.result)
     monkeypatch.setattr(pack, "MOST_FILES", 5)
-    with pytest.raises(UserError, match="4 weights and 2 tables are more than the 5 files"):
+    with pytest.raises(UserError, match="4 weights, 2 tables and a push's mark are more than the 5 files"):
         pack.pack(home.recipe, home.competition, home.places, tmp_path / "pack")
 
 

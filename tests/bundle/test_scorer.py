@@ -42,6 +42,11 @@ def test_the_verb_takes_images_and_folders(home: Home, tmp_path: Path, capsys: p
         Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(tmp_path / name)
     verb.run([tmp_path, tmp_path / "b.png"], home.pack)
     assert capsys.readouterr().out.count(".png") == 3
+    (tmp_path / "c.txt").write_text("notes")
+    with pytest.raises(UserError, match=r"c\.txt cannot be scored"):
+        verb.run([tmp_path], home.pack)
+    assert capsys.readouterr().out.count(".png") == 2  # what could be scored is shown first
+    (tmp_path / "c.txt").unlink()
     with pytest.raises(UserError, match="run `ffdi kernels pack`"):
         verb.run([tmp_path], tmp_path)
     with pytest.raises(UserError, match="does not exist"):

@@ -193,6 +193,11 @@ def test_the_verb(
     assert files_in(tmp_path / "data" / "toy") == FILES
     assert run(monkeypatch, *recipe, "--competition", "toy") == 0
     assert "all there" in capsys.readouterr().out
+    with (tmp_path / "recipe.toml").open("a") as file:
+        file.write('[data]\nfolder = "theirs"\n')
+    assert run(monkeypatch, *recipe, "--competition", "toy") == 0
+    assert files_in(tmp_path / "theirs") == FILES  # where the recipe will look for them
+    capsys.readouterr()
     assert run(monkeypatch, *recipe, "--data", "here") == 2  # the recipe's competition, which the imitation lacks
     assert "check the slug 'multi-ffdi-phase2'" in capsys.readouterr().err
     assert run(monkeypatch, *recipe, "--competition", "https://www.kaggle.com/competitions/toy") == 2

@@ -93,7 +93,7 @@ def test_our_text_is_enough_to_find_the_push(kaggle_server: Server, pad: Pad, wi
     ("reply", "says"),
     [
         ({"error": "Maximum batch GPU session count of 2 reached."}, "wait for a running GPU kernel to end"),
-        ({"versionNumber": 1, "invalidDatasetSources": ["tester/w"]}, "no such datasets: tester/w"),
+        ({"versionNumber": 1, "invalidDatasetSources": ["tester/w"]}, "tester/w; version 1 was made all the same"),
         ({"versionNumber": 1, "invalidCompetitionSources": ["toi"]}, "no such competitions: toi"),
         ({"versionNumber": 1, "invalidKernelSources": ["a/b"]}, "no such kernels: a/b"),
         ({"versionNumber": 1, "invalidModelSources": ["a/b/c/d/1"]}, "no such models: a/b/c/d/1"),

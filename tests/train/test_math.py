@@ -5,6 +5,7 @@ import pytest
 import timm
 import torch
 
+from ffdi.base.errors import UserError
 from ffdi.spec.recipe import Member
 from ffdi.train import loss, mix, optim
 
@@ -128,3 +129,9 @@ def test_features_are_what_the_head_is_given(name: str) -> None:
     assert torch.equal(model.get_classifier()(seen[0]), logits_BC)
     model(images_BCHW)
     assert len(seen) == 1  # the hook is gone
+
+
+def test_features_of_a_model_with_two_heads_are_refused() -> None:
+    model = timm.create_model("deit_tiny_distilled_patch16_224", num_classes=1)
+    with pytest.raises(UserError, match=r"no single head.* set loss\.contrast = 0"), loss.features(model, True):
+        pass

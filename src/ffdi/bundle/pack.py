@@ -35,9 +35,9 @@ def pack(recipe: Recipe, competition: Competition, places: Places, folder: Path)
     result = blend(recipe, competition, places)
     weights = {name: weight for name, weight in result.blended.weights.items() if weight > 0}
     jobs = [job for job in _jobs(recipe, competition, places) if job.member.name in weights]
-    if len(jobs) + 2 > MOST_FILES:
+    if len(jobs) + 3 > MOST_FILES:
         raise UserError(
-            f"{len(jobs)} weights and 2 tables are more than the {MOST_FILES} files a Kaggle dataset may hold; "
+            f"{len(jobs)} weights, 2 tables and a push's mark are more than the {MOST_FILES} files of a dataset; "
             "blend fewer members or folds."
         )
     names = {_file(job): job.folder / WEIGHTS for job in jobs}

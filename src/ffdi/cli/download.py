@@ -11,8 +11,9 @@ MEGA = 1_000_000
 
 
 def run(recipe: Path, data: Path | None, competition: str) -> None:
-    slug = checked_slug(competition or load_competition(load_recipe(recipe).competition).slug)
-    found = download(slug, data or Path("data") / slug, _sign_in)
+    wishes = load_recipe(recipe)
+    slug = checked_slug(competition or load_competition(wishes.competition).slug)
+    found = download(slug, data or Path(wishes.data.folder or f"data/{slug}").expanduser(), _sign_in)
     state = "downloaded" if found.fetched else "all there"
     rows = [[slug, state, f"{found.files:,}", f"{found.size / MEGA:,.1f}"]]
     console.table(f"{found.folder}", ["competition", "state", "files", "MB"], rows)

@@ -34,13 +34,16 @@ def run(work: Path, submissions: Path, refresh: bool) -> None:
 
 def _refreshed(rows: Sequence[Row], root: Path) -> list[Row]:
     """The rows as Kaggle has them now, asked once a competition that still owes a score."""
-    from ffdi.submit.kaggle import sign_in
+    from ffdi.submit.kaggle import Refused, sign_in
 
     kaggle = sign_in()
     for slug in sorted({row.competition for row in rows if row.status != "refused" and row.private is None}):
         office = Office(kaggle, slug, root, CLOCK)
-        with office.alone():
-            send.reconcile(office)
+        try:
+            with office.alone():
+                send.reconcile(office)
+        except Refused as error:  # a contest that is closed to us must not hide the scores of the others
+            console.warn(str(error))
     return ledger.load(root)
 
 

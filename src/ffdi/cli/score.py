@@ -14,12 +14,18 @@ def run(images: list[Path], pack: Path) -> None:
 
     scorer = Scorer(pack)
     files = [file for image in images for file in _files(image)]
-    rows = []
+    rows, faults = [], []
     with console.progress("score", len(files)) as meter:
         for file in files:
-            rows.append([str(file), f"{scorer.file(file):.6f}"])
+            try:
+                rows.append([str(file), f"{scorer.file(file):.6f}"])
+            except UserError as error:
+                faults.append(str(error))
             meter.advance(1)
     console.table("mean probability over members, folds and views", ["image", "P(fake)"], rows)
+    if faults:
+        more = f" And {len(faults) - 1:,} more like it." if len(faults) > 1 else ""
+        raise UserError(f"{faults[0]}{more}")
 
 
 def _files(path: Path) -> list[Path]:

@@ -243,7 +243,7 @@ def _begun(wishes: Wishes) -> Iterator[None]:
             raise KeyError(wishes.name)
         yield
     except KeyError:  # what Optuna raises for an unknown study
-        raise UserError(f"The search {wishes.name} has not begun; run it without --status first.") from None
+        raise UserError(f"The search {wishes.name} has not begun; run `ffdi search` first.") from None
 
 
 @contextmanager

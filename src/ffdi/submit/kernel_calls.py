@@ -102,6 +102,8 @@ def _pushed(body: Body, doing: str) -> Pushed:
     if reason:
         faults.insert(0, reason)
     version = number_of(body, "versionNumber")
+    if faults and version:
+        faults.append(f"version {version} was made all the same; stop it on its page before you push again")
     if faults or not version:
         raise refusal(doing, 200, "; ".join(faults) or "the answer names no version")
     return Pushed(version, text_of(body, "url"))

@@ -103,7 +103,8 @@ def _check(folder: Path, facts: Mapping[str, Any], kernel: Kernel, push: Push) -
     """The output is of our run, and its submission, if it has one, came whole."""
     if "run" not in facts:
         raise UserError(
-            f"The output of {kernel.about.id} has no sound {FACTS}, so nobody knows whose it is; see {push.url}."
+            f"The output of {kernel.about.id} has no sound {FACTS}, so nobody knows whose it is: {push.url}. To push "
+            "anew, delete push.json beside the folder of the output."
         )
     wanted, path = facts.get("submission"), folder / CSV
     if wanted is not None and (not path.is_file() or digest.of_file(path) != wanted):

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ffdi.base.errors import UserError
+
 
 def smooth(targets_B: Tensor, smoothing: float) -> Tensor:
     """Soft targets: P(fake) moved towards one half by `smoothing` (Szegedy et al. 2016, two classes)."""
@@ -68,13 +70,18 @@ def consistency(logits_BC: Tensor, noisy_BC: Tensor) -> Tensor:
 def features(model: Any, wanted: bool) -> Iterator[list[Tensor]]:
     """What the classifier of a timm model is given in forward passes inside this block, [B, D] each.
 
-    A hook rather than `forward_features`, so that DDP and stems see one ordinary forward pass.
+    A hook rather than `forward_features`, so that DDP and stems see one ordinary forward pass. Raises UserError for a
+    model with several heads.
     """
     seen: list[Tensor] = []
     if not wanted:
         yield seen
         return
-    classifier: nn.Module = model.get_classifier()
+    classifier = model.get_classifier()
+    if not isinstance(classifier, nn.Module):
+        raise UserError(
+            f"{type(model).__name__} has no single head, so its features are not known; set loss.contrast = 0."
+        )
     handle = classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].flatten(1)))
     try:
         yield seen
