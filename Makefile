@@ -10,7 +10,7 @@ PLACES = $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") $(i
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data scan folds forge train predict search blend submit ledger kernels doctor params test test-slow bench
+.PHONY: help setup data scan folds forge train predict search blend submit ledger kernels doctor params test coverage test-slow bench
 
 help:           ## this help
 	@sed -n 's/^#   /  /p' $(firstword $(MAKEFILE_LIST)); echo
@@ -73,6 +73,9 @@ test: $(READY)  ## lint, types and the quick tests
 	$(VENV)/bin/ruff check src tests
 	$(VENV)/bin/ruff format --check src tests
 	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest --numprocesses logical --dist worksteal
+
+coverage: $(READY) ## the quick tests with line coverage, which makes them half as fast
 	$(VENV)/bin/python -m pytest --numprocesses logical --dist worksteal --cov --cov-report=term
 
 test-slow: $(READY) ## the long tests: hundreds of kills, fuzzing

@@ -3,7 +3,7 @@
 # Made by `ffdi kernels build` from the sources of the kit; edit SETTINGS, and nothing below it.
 # Paste it into a cell of a Kaggle notebook, or push it as a script; internet stays off.
 # Output: submission.csv, run.json (which run it was, with what).
-# Sources: 66 files, digest 56500b8862c2300701dff5f84f19e7d6b34edc4e486f8cd643f54d3dc416b0da.
+# Sources: 66 files, digest 28eb58068ce2725d11c501d6730ae0abda51b99d8e6df948cac1af81abba1ea8.
 # MIT License, Copyright (c) 2026 the ffdi authors.
 
 SETTINGS = {
@@ -55,7 +55,7 @@ epochs = 6
 }
 
 KIND = "blend"
-DIGEST = "56500b8862c2300701dff5f84f19e7d6b34edc4e486f8cd643f54d3dc416b0da"
+DIGEST = "28eb58068ce2725d11c501d6730ae0abda51b99d8e6df948cac1af81abba1ea8"
 SOURCES = {}
 
 
@@ -1105,7 +1105,7 @@ class Choice:
 
 
 def decide(wish: Blend, team: Team) -> Choice:
-    """Weights in the recipe win, then its method; "auto" takes the simplest method that is not beaten beyond noise."""
+    """Weights in the recipe win, then its method; "auto" takes equal ranks, or what beats them beyond noise."""
     method = METHODS[YARDSTICK if wish.method == AUTO else wish.method]
     if all(member.oof_N is None for member in team.members):
         return Choice(method, f"{method.name}: {UNSEEN}", None, method.name)
@@ -1151,7 +1151,7 @@ def _verdict(found: Honest) -> str:
         return f"{YARDSTICK} is taken, since no other method beats it beyond noise."
     gain = found.estimates[found.choice].gain
     return (
-        f"{found.choice} is taken, the simplest method that none beats beyond noise; nested it gains {gain.value:+.4f} "
+        f"{found.choice} is taken, the simplest that beats {YARDSTICK} beyond noise; nested it gains {gain.value:+.4f} "
         f"over {YARDSTICK} ({gain.low:+.4f} to {gain.high:+.4f})."
     )
 '''
@@ -2091,14 +2091,18 @@ def _ranked(score_N: Array, fold_N: Folds) -> Array:
 
 
 def choose(placed: Mapping[str, Placements], level: float = 0.95) -> str:
-    """The first (simplest) of the methods whose nested scores no other beats beyond noise."""
+    """The first (simplest) method, unless others beat its nested scores beyond noise: then the first of those that none
+    of them beats. A method that is merely too noisy to be beaten does not pass for good."""
     shared = 1 - (1 - level) / max(len(placed) - 1, 1)
-    for name, mine in placed.items():
-        rivals = (theirs for other, theirs in placed.items() if other != name)
-        if not any(apart(theirs - mine, shared).low > 0 for theirs in rivals):
-            return name
+
+    def beats(one: str, other: str) -> bool:
+        return one != other and apart(placed[one] - placed[other], shared).low > 0
+
+    first = next(iter(placed))
+    pool = [name for name in placed if beats(name, first)] or [first]
+    unbeaten = (name for name in pool if not any(beats(other, name) for other in pool))
     # A circle of beaten methods cannot be ruled out on paper: then the highest.
-    return max(placed, key=lambda name: placed[name].value)
+    return next(unbeaten, max(pool, key=lambda name: placed[name].value))
 
 
 def table(found: Honest) -> pd.DataFrame:
@@ -5812,7 +5816,7 @@ class Member(Frozen):
 
 
 class Blend(Frozen):
-    """`auto`: the simplest method that no other beats beyond noise on held-out rows. `optuna` races only if named."""
+    """`auto`: equal ranks, or the simplest method that beats them beyond noise. `optuna` races only if named."""
 
     method: Literal[
         "auto", "rank_mean", "logit_mean", "probability_mean", "power_mean", "best_single", "weighted_rank_mean",

@@ -3,7 +3,7 @@
 # Made by `ffdi kernels build` from the sources of the kit; edit SETTINGS, and nothing below it.
 # Paste it into a cell of a Kaggle notebook, or push it as a script; internet stays off.
 # Output: submission.csv, run.json (which run it was, with what).
-# Sources: 90 files, digest a8893c5ae2cb6c5c8e8c3966d167a6f17cf6f67c60b3d613342acb382e4759db.
+# Sources: 90 files, digest c52094ec35bf93cd3779286c31db166f1b69b9b187b4d4fd1877eaf7708180a8.
 # MIT License, Copyright (c) 2026 the ffdi authors.
 
 SETTINGS = {
@@ -24,7 +24,7 @@ SETTINGS = {
 }
 
 KIND = "infer"
-DIGEST = "a8893c5ae2cb6c5c8e8c3966d167a6f17cf6f67c60b3d613342acb382e4759db"
+DIGEST = "c52094ec35bf93cd3779286c31db166f1b69b9b187b4d4fd1877eaf7708180a8"
 SOURCES = {}
 
 
@@ -7910,7 +7910,7 @@ class Member(Frozen):
 
 
 class Blend(Frozen):
-    """`auto`: the simplest method that no other beats beyond noise on held-out rows. `optuna` races only if named."""
+    """`auto`: equal ranks, or the simplest method that beats them beyond noise. `optuna` races only if named."""
 
     method: Literal[
         "auto", "rank_mean", "logit_mean", "probability_mean", "power_mean", "best_single", "weighted_rank_mean",

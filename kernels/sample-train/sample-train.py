@@ -3,7 +3,7 @@
 # Made by `ffdi kernels build` from the sources of the kit; edit SETTINGS, and nothing below it.
 # Paste it into a cell of a Kaggle notebook, or push it as a script; internet stays off.
 # Output: work/ with the runs and, when all are finished, submission.csv, run.json (which run it was, with what).
-# Sources: 129 files, digest c3034e28fd9b6d9a60c3035b8fbceff851d10f3b4a36c8a35a28ff4bf9815ddf.
+# Sources: 129 files, digest f9b406ddf507f3afe4957e9dd4ca06b8814f6b0b4ffdf82a83f412a01eaac168.
 # MIT License, Copyright (c) 2026 the ffdi authors.
 
 SETTINGS = {
@@ -61,7 +61,7 @@ epochs = 6
 }
 
 KIND = "train"
-DIGEST = "c3034e28fd9b6d9a60c3035b8fbceff851d10f3b4a36c8a35a28ff4bf9815ddf"
+DIGEST = "f9b406ddf507f3afe4957e9dd4ca06b8814f6b0b4ffdf82a83f412a01eaac168"
 SOURCES = {}
 
 
@@ -1249,7 +1249,7 @@ class Choice:
 
 
 def decide(wish: Blend, team: Team) -> Choice:
-    """Weights in the recipe win, then its method; "auto" takes the simplest method that is not beaten beyond noise."""
+    """Weights in the recipe win, then its method; "auto" takes equal ranks, or what beats them beyond noise."""
     method = METHODS[YARDSTICK if wish.method == AUTO else wish.method]
     if all(member.oof_N is None for member in team.members):
         return Choice(method, f"{method.name}: {UNSEEN}", None, method.name)
@@ -1295,7 +1295,7 @@ def _verdict(found: Honest) -> str:
         return f"{YARDSTICK} is taken, since no other method beats it beyond noise."
     gain = found.estimates[found.choice].gain
     return (
-        f"{found.choice} is taken, the simplest method that none beats beyond noise; nested it gains {gain.value:+.4f} "
+        f"{found.choice} is taken, the simplest that beats {YARDSTICK} beyond noise; nested it gains {gain.value:+.4f} "
         f"over {YARDSTICK} ({gain.low:+.4f} to {gain.high:+.4f})."
     )
 '''
@@ -2235,14 +2235,18 @@ def _ranked(score_N: Array, fold_N: Folds) -> Array:
 
 
 def choose(placed: Mapping[str, Placements], level: float = 0.95) -> str:
-    """The first (simplest) of the methods whose nested scores no other beats beyond noise."""
+    """The first (simplest) method, unless others beat its nested scores beyond noise: then the first of those that none
+    of them beats. A method that is merely too noisy to be beaten does not pass for good."""
     shared = 1 - (1 - level) / max(len(placed) - 1, 1)
-    for name, mine in placed.items():
-        rivals = (theirs for other, theirs in placed.items() if other != name)
-        if not any(apart(theirs - mine, shared).low > 0 for theirs in rivals):
-            return name
+
+    def beats(one: str, other: str) -> bool:
+        return one != other and apart(placed[one] - placed[other], shared).low > 0
+
+    first = next(iter(placed))
+    pool = [name for name in placed if beats(name, first)] or [first]
+    unbeaten = (name for name in pool if not any(beats(other, name) for other in pool))
     # A circle of beaten methods cannot be ruled out on paper: then the highest.
-    return max(placed, key=lambda name: placed[name].value)
+    return next(unbeaten, max(pool, key=lambda name: placed[name].value))
 
 
 def table(found: Honest) -> pd.DataFrame:
@@ -10767,7 +10771,7 @@ class Member(Frozen):
 
 
 class Blend(Frozen):
-    """`auto`: the simplest method that no other beats beyond noise on held-out rows. `optuna` races only if named."""
+    """`auto`: equal ranks, or the simplest method that beats them beyond noise. `optuna` races only if named."""
 
     method: Literal[
         "auto", "rank_mean", "logit_mean", "probability_mean", "power_mean", "best_single", "weighted_rank_mean",

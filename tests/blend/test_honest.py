@@ -13,7 +13,7 @@ from ffdi.blend.methods import METHODS, RACERS, Method
 from ffdi.blend.search import greedy
 from ffdi.blend.weights import best
 from ffdi.score.auc import auc
-from ffdi.score.interval import delong_paired, placements
+from ffdi.score.interval import apart, delong_paired, placements
 from tests.blend.contest import Contest
 
 FOLDS = 5
@@ -101,6 +101,18 @@ def test_the_simplest_that_is_not_beaten() -> None:
     assert choose({"simple": alike, "clever": good}) == "simple"
     assert choose({"simple": bad, "clever": alike, "cleverer": good}) == "clever"
     assert choose({"only": bad}) == "only"
+
+
+def test_too_noisy_to_be_beaten_is_not_good_enough() -> None:
+    """On the sample's four members logit_mean, below rank_mean, passed once: nothing beat it beyond its own noise."""
+    draw = rng("choose", "noisy")
+    target = (np.arange(2000) % 2).astype(np.int8)
+    plain = 0.5 * target + draw.normal(size=2000)
+    better, noisy = plain + 0.1 * target, 0.55 * target + draw.normal(size=2000)
+    placed = {name: placements(target, score) for name, score in
+              {"plain": plain, "noisy": noisy, "better": better}.items()}  # fmt: skip
+    assert apart(placed["better"] - placed["noisy"], 0.975).low < 0
+    assert choose(placed) == "better"
 
 
 @pytest.mark.parametrize("seeds", [20, pytest.param(100, marks=pytest.mark.slow)])

@@ -24,9 +24,11 @@ from tests.kaggle_server.fixture import CANARY
 from tests.kaggle_server.server import Server
 from tests.submit.pushing import SCRIPT, Clock, make_kernel, make_pack, results
 
-# The command itself, but for its sleep, which is a hundredth as long.
+# The command itself, but for its sleep, which is a hundredth as long. A job in the background of a shell, as CI may be,
+# is born deaf to SIGINT.
 MAIN = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from ffdi.cli import main, push
 push.CLOCK = (time.time, lambda seconds: time.sleep(seconds / 100))
 main.main()

@@ -34,7 +34,7 @@ class Choice:
 
 
 def decide(wish: Blend, team: Team) -> Choice:
-    """Weights in the recipe win, then its method; "auto" takes the simplest method that is not beaten beyond noise."""
+    """Weights in the recipe win, then its method; "auto" takes equal ranks, or what beats them beyond noise."""
     method = METHODS[YARDSTICK if wish.method == AUTO else wish.method]
     if all(member.oof_N is None for member in team.members):
         return Choice(method, f"{method.name}: {UNSEEN}", None, method.name)
@@ -80,6 +80,6 @@ def _verdict(found: Honest) -> str:
         return f"{YARDSTICK} is taken, since no other method beats it beyond noise."
     gain = found.estimates[found.choice].gain
     return (
-        f"{found.choice} is taken, the simplest method that none beats beyond noise; nested it gains {gain.value:+.4f} "
+        f"{found.choice} is taken, the simplest that beats {YARDSTICK} beyond noise; nested it gains {gain.value:+.4f} "
         f"over {YARDSTICK} ({gain.low:+.4f} to {gain.high:+.4f})."
     )

@@ -152,14 +152,18 @@ def _ranked(score_N: Array, fold_N: Folds) -> Array:
 
 
 def choose(placed: Mapping[str, Placements], level: float = 0.95) -> str:
-    """The first (simplest) of the methods whose nested scores no other beats beyond noise."""
+    """The first (simplest) method, unless others beat its nested scores beyond noise: then the first of those that none
+    of them beats. A method that is merely too noisy to be beaten does not pass for good."""
     shared = 1 - (1 - level) / max(len(placed) - 1, 1)
-    for name, mine in placed.items():
-        rivals = (theirs for other, theirs in placed.items() if other != name)
-        if not any(apart(theirs - mine, shared).low > 0 for theirs in rivals):
-            return name
+
+    def beats(one: str, other: str) -> bool:
+        return one != other and apart(placed[one] - placed[other], shared).low > 0
+
+    first = next(iter(placed))
+    pool = [name for name in placed if beats(name, first)] or [first]
+    unbeaten = (name for name in pool if not any(beats(other, name) for other in pool))
     # A circle of beaten methods cannot be ruled out on paper: then the highest.
-    return max(placed, key=lambda name: placed[name].value)
+    return next(unbeaten, max(pool, key=lambda name: placed[name].value))
 
 
 def table(found: Honest) -> pd.DataFrame:

@@ -131,7 +131,7 @@ class Member(Frozen):
 
 
 class Blend(Frozen):
-    """`auto`: the simplest method that no other beats beyond noise on held-out rows. `optuna` races only if named."""
+    """`auto`: equal ranks, or the simplest method that beats them beyond noise. `optuna` races only if named."""
 
     method: Literal[
         "auto", "rank_mean", "logit_mean", "probability_mean", "power_mean", "best_single", "weighted_rank_mean",
