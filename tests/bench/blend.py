@@ -12,7 +12,7 @@ import hashlib
 import io
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -42,9 +42,8 @@ def scores() -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return target, {"float32": logit.astype(np.float32), "float64": logit, "two decimals": logit.round(2)}
 
 
-def sections(rounds: int = 9) -> dict[str, list[Ratio]]:
+def sections(rounds: int = 9) -> Iterator[tuple[str, list[Ratio]]]:
     target, by_kind = scores()
-    found = {}
     for kind, logit in by_kind.items():
         error = abs(auc(target, logit) - roc_auc_score(target, logit))
         aucs: dict[str, Callable[[], object]] = {
@@ -56,16 +55,15 @@ def sections(rounds: int = 9) -> dict[str, list[Ratio]]:
             "pandas rank(pct=True)": partial(pd.Series(logit).rank, pct=True),
             "ffdi rank": partial(rank, logit),
         }
-        found[f"AUC, {kind} (off by {error:.0e})"] = compare(aucs, rounds)
-        found[f"ranks, ties averaged, {kind}"] = compare(ranks, rounds)
-    found["submission of 524,000 rows"] = compare(files(), max(3, rounds // 3))
-    found["2,000 draws of a paired bootstrap, in groups of five"] = redraws()
+        yield f"AUC, {kind} (off by {error:.0e})", compare(aucs, rounds)
+        yield f"ranks, ties averaged, {kind}", compare(ranks, rounds)
+    yield "submission of 524,000 rows", compare(files(), max(3, rounds // 3))
+    yield "2,000 draws of a paired bootstrap, in groups of five", redraws()
     for members, copies in ((20, False), (20, True), (100, False)):
         kind = "near-copies" if copies else "members"
         for unit, clock in {"CPU": time.process_time, "wall": time.perf_counter}.items():
             title = f"greedy, {members} {kind}, {ROUNDS} rounds, against the plain loop, {unit} seconds"
-            found[title] = searches(members, copies, clock=clock)
-    return found
+            yield title, searches(members, copies, clock=clock)
 
 
 def redraws() -> list[Ratio]:
@@ -184,8 +182,8 @@ def files() -> dict[str, Callable[[], object]]:
 
 
 def main() -> None:
-    for title, ratios in sections().items():
-        print(title, *ratios, sep="\n  ")
+    for title, ratios in sections():
+        print(title, *ratios, sep="\n  ", flush=True)
     print(memory())
 
 
