@@ -3,7 +3,7 @@
 # Made by `ffdi kernels build` from the sources of the kit; edit SETTINGS, and nothing below it.
 # Paste it into a cell of a Kaggle notebook, or push it as a script; internet stays off.
 # Output: work/ with the runs and, when all are finished, submission.csv, run.json (which run it was, with what).
-# Sources: 129 files, digest f9b406ddf507f3afe4957e9dd4ca06b8814f6b0b4ffdf82a83f412a01eaac168.
+# Sources: 130 files, digest a90d055457ccfb9dbafb3cb6fe55af367c0ee51c0419c863a3528be48d4994f5.
 # MIT License, Copyright (c) 2026 the ffdi authors.
 
 SETTINGS = {
@@ -61,7 +61,7 @@ epochs = 6
 }
 
 KIND = "train"
-DIGEST = "f9b406ddf507f3afe4957e9dd4ca06b8814f6b0b4ffdf82a83f412a01eaac168"
+DIGEST = "a90d055457ccfb9dbafb3cb6fe55af367c0ee51c0419c863a3528be48d4994f5"
 SOURCES = {}
 
 
@@ -205,6 +205,26 @@ def code_digest() -> str:
         if "sample" not in path.relative_to(PACKAGE).parts
     }
     return digest.of_json(sources)
+'''
+
+
+# ======================================================================================================================
+# ffdi/base/compiled.py
+# ======================================================================================================================
+SOURCES["ffdi/base/compiled.py"] = r'''"""Loops over arrays as machine code, kept on disk. Import it late: the compiler takes half a second."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+
+def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
+    """`loop`, which may divide by zero as numpy does, and leaves other threads alone while it runs."""
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(loop)
+    except RuntimeError:  # neither the package nor the home can be written: compile anew in every process
+        return njit(nogil=True, error_model="numpy")(loop)
 '''
 
 
@@ -1969,37 +1989,28 @@ A loop that does one thing is vectorised by the compiler, so bins are found bloc
 Shapes: N rows, B bins.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit
+
+from ffdi.base.compiled import compiled
 
 BLOCK = 4096  # rows whose bins wait to be counted: they stay in the first cache
 DIGIT = 10  # bits that one pass of the sort looks at: with 1,024 places to write to the cache keeps up
 
 
-def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(loop)
-    except RuntimeError:  # neither the package nor the home can be written: compile anew in every process
-        return njit(nogil=True, error_model="numpy")(loop)
-
-
-@_compiled
+@compiled
 def _place(base_N, grid_N, here, there, shift, bins_N):  # type: ignore[no-untyped-def]
     left, right, down = np.int32(here), np.int32(there), np.int32(shift)
     for row in range(len(base_N)):
         bins_N[row] = np.uint16(np.int32(np.int32(left * base_N[row]) + np.int32(right * grid_N[row])) >> down)
 
 
-@_compiled
+@compiled
 def _tally(bins_N, count_B):  # type: ignore[no-untyped-def]
     for place in bins_N:
         count_B[place] += np.int32(1)
 
 
-@_compiled
+@compiled
 def count(base_N, grid_N, here, there, shift, bins, fakes):  # type: ignore[no-untyped-def]
     """Pairs (fake, real) with the fake in a higher bin, and pairs in one bin. A bin is 2**shift wide."""
     fakes_B, reals_B = np.zeros(bins, np.int32), np.zeros(bins, np.int32)
@@ -2018,7 +2029,7 @@ def count(base_N, grid_N, here, there, shift, bins, fakes):  # type: ignore[no-u
     return won, tied
 
 
-@_compiled
+@compiled
 def settle(base_N, grid_N, here, there, fakes, key_N, moved_N):  # type: ignore[no-untyped-def]
     """Twice the pairs that the fake wins, a tie counted once, by a radix sort: two digits moved, the third counted.
 
@@ -2032,7 +2043,7 @@ def settle(base_N, grid_N, here, there, fakes, key_N, moved_N):  # type: ignore[
     return _twice_won(key_N)
 
 
-@_compiled
+@compiled
 def _write_keys(base_N, grid_N, here, there, is_fake, key_N):  # type: ignore[no-untyped-def]
     left, right, low = np.int32(here), np.int32(there), np.uint32(is_fake)
     for row in range(len(key_N)):
@@ -2040,7 +2051,7 @@ def _write_keys(base_N, grid_N, here, there, is_fake, key_N):  # type: ignore[no
         key_N[row] = np.uint32(np.uint32(blend) << np.uint32(1)) | low
 
 
-@_compiled
+@compiled
 def _sort_by_digit(key_N, shift, moved_N):  # type: ignore[no-untyped-def]
     down, mask = np.uint32(shift), np.uint32((1 << DIGIT) - 1)
     next_D = np.zeros((1 << DIGIT) + 1, np.int32)
@@ -2055,7 +2066,7 @@ def _sort_by_digit(key_N, shift, moved_N):  # type: ignore[no-untyped-def]
         next_D[digit] = place + np.int32(1)
 
 
-@_compiled
+@compiled
 def _twice_won(key_N):  # type: ignore[no-untyped-def]
     """Of keys that ascend in all but their highest digit, the reals below each fake, by that digit."""
     down, one = np.uint32(2 * DIGIT), np.uint32(1)
@@ -6913,6 +6924,8 @@ def write(places: Places, manifest: pd.DataFrame, facts: Mapping[str, Any]) -> N
 
 def read(places: Places) -> pd.DataFrame:
     """Raises UserError if there is none or if it is of another version, CorruptError if it is damaged."""
+    if not places.manifest.exists():
+        raise UserError(f"{places.manifest} does not exist; run `ffdi scan` first.")
     manifest = seal.read_table(places.manifest)
     if list(manifest.columns) != list(COLUMNS):
         raise UserError(f"{places.manifest} was written by another version of the kit; run `ffdi scan` again.")
@@ -9321,6 +9334,7 @@ from ffdi.spec.recipe import Member
 WORDS = ("auto", "hub", "none")
 SUFFIXES = (".safetensors", ".pth", ".bin", ".pt")
 GOLDEN = "golden/"  # prefix of what is in the file beside the weights
+GOLDEN_TOLERANCE = 1e-2  # in logits: other GPUs round otherwise; another timm or normalisation moves far more
 
 
 @dataclass(frozen=True)
@@ -9851,15 +9865,14 @@ Shapes: N rows in ascending order, G groups, D draws of one block, S scores.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ffdi.base.compiled import compiled
 from ffdi.base.errors import UserError
 from ffdi.score.sorting import Floats, ascend
 
@@ -9867,13 +9880,6 @@ BLOCK = 32  # draws whose sums are carried along side by side, in vector registe
 TIED, OPENS = 2, 4
 MOST = 1 << 24  # rows: the products of weights and counts stay below 32 bits
 POISSON = tuple(np.round(65536 * np.cumsum(np.exp(-1) / np.cumprod([1, *range(1, 8)]))).astype(int).tolist())
-
-
-def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(loop)
-    except RuntimeError:  # neither the package nor the home can be written: compile anew in every process
-        return njit(nogil=True, error_model="numpy")(loop)
 
 
 def aucs(
@@ -9918,7 +9924,7 @@ def _block(
     return np.stack([_weighted_aucs(group_N, kind_N, weight_GD) for group_N, kind_N in sorted_S])
 
 
-@_compiled
+@compiled
 def _draw(seed, number, limits, weight_GD):  # type: ignore[no-untyped-def]
     """Weights from 16 bits each of a hash of (seed, group, number): Steele and others' SplitMix64 (2014)."""
     words = np.uint64(weight_GD.shape[1] // 4)
@@ -9939,7 +9945,7 @@ def _draw(seed, number, limits, weight_GD):  # type: ignore[no-untyped-def]
             weight_GD[group, draw] = weight
 
 
-@_compiled
+@compiled
 def _weighted_aucs(group_N, kind_N, weight_GD):  # type: ignore[no-untyped-def]
     """A fake beats the reals below it; of those it ties with, which stand below it here, half are taken back."""
     below_D, before_D = np.zeros(BLOCK, np.int32), np.zeros(BLOCK, np.int32)  # reals so far; those below the ties
@@ -12074,14 +12080,13 @@ from ffdi.base.stop import Stop
 from ffdi.data.job import Job
 from ffdi.model import precision
 from ffdi.model.build import build
-from ffdi.model.weights import check_golden, load_weights
+from ffdi.model.weights import GOLDEN_TOLERANCE, check_golden, load_weights
 from ffdi.score.auc import auc
 from ffdi.train import environment, loss, predictions
 from ffdi.train.pace import Pace
 from ffdi.train.world import World
 
 WEIGHTS = "weights.safetensors"
-GOLDEN_TOLERANCE = 1e-2  # in logits: other GPUs round otherwise; another timm or normalisation moves far more
 
 
 def is_trained(job: Job) -> bool:

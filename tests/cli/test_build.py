@@ -56,4 +56,4 @@ def test_a_mistake_is_one_sentence(
     assert run(monkeypatch, "build", "--recipe", "recipe.toml", "--name", "No Name") == 2
     assert "A kernel cannot be called 'No Name-infer'" in capsys.readouterr().err
     assert run(monkeypatch, "pack", "--recipe", "recipe.toml", "--data", str(tmp_path)) == 2
-    assert "manifest.parquet does not exist; run the verb that writes it first." in capsys.readouterr().err
+    assert "manifest.parquet does not exist; run `ffdi scan` first." in capsys.readouterr().err

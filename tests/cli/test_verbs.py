@@ -117,6 +117,9 @@ def test_the_whole_road_and_again(desk: Desk) -> None:
     assert list(written.columns) == ["img_name", "y_pred"]
     card = seal.read_json(submission.parent / "card.json")
     assert {member["name"] for member in card["members"]} == {"one", "two"}
+    assert desk.run("slices") == 0, desk.err
+    assert "run `ffdi folds` with folds.scheme" in desk.out
+    assert (desk.work / "reports" / "slices.html").stat().st_size > 5_000
     before = {path: path.read_bytes() for path in desk.work.rglob("*") if path.is_file()}
     for verb in ("scan", "folds", "train", "predict", "blend"):
         assert desk.run(verb) == 0, desk.err

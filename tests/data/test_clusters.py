@@ -82,3 +82,14 @@ def test_clusters_are_numbered_by_size() -> None:
     target = np.ones(9, np.int64)
     features = np.eye(3)[[2, 0, 0, 0, 0, 1, 1, 1, 2]] + 0.01 * np.arange(9)[:, None]
     assert cluster(features, target, np.arange(9), 3, 0).tolist() == [2, 0, 0, 0, 0, 1, 1, 1, 2]
+
+
+def test_the_hand_counts_and_not_the_person() -> None:
+    """Persons differ far more than hands do; an original and its fake share the person, so their difference is left."""
+    draw, count = keys.rng("persons"), 60
+    hand = np.arange(count) % 3
+    person = draw.normal(0, 1, (count, 24))
+    features = np.concatenate([person, person + 0.4 * np.eye(24)[hand]])
+    target, group = np.repeat([0, 1], count), np.tile(np.arange(count), 2)
+    found = cluster(features, target, group, 3, 0)
+    assert len(set(zip(found.tolist(), hand.tolist(), strict=True))) == 3

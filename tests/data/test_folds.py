@@ -11,7 +11,9 @@ from ffdi.base.errors import CorruptError, UserError
 from ffdi.base.paths import Places
 from ffdi.data import folds, hashes, manifest
 from ffdi.data.folds import check_folds, deal_groups, make_folds
-from ffdi.spec.recipe import Folds
+from ffdi.data.job import digest_of, plan
+from ffdi.spec.load import load_competition
+from ffdi.spec.recipe import Folds, Recipe
 
 SPEC = Folds(k=5, distance=4, confirm=32)
 
@@ -256,11 +258,16 @@ def test_groups_come_to_the_splitter_as_scikit_learn_shuffles_them() -> None:
 
 
 def test_the_official_scheme_trains_on_train_and_holds_val_out(places: Places) -> None:
-    rows = pd.concat([manifest_of(40, 0), manifest_of(30, 0, seed=1, split="val")], ignore_index=True)
+    val = manifest_of(30, 0, seed=1, split="val")
+    rows = pd.concat([manifest_of(40, 0), val.assign(id="v" + val["id"])], ignore_index=True)
     spec = SPEC.model_copy(update={"scheme": "official"})
     made = folds.make(places, spec, rows, ["train", "val"])
     assert made.groupby("split")["fold"].unique().map(list).to_dict() == {"train": [-1], "val": [0]}
     assert list(spec.held_out) == [0]
+    recipe = Recipe.model_validate({"name": "a", "member": [{"name": "b", "model": "test_resnet"}], "folds": spec,
+                                    "data": {"fit": ["train", "val"]}})  # fmt: skip
+    (job,) = plan(recipe, load_competition("multi-ffdi-phase2"), rows, made, Path(), places)
+    assert (set(job.train["split"]), set(job.oof["split"])) == ({"train"}, {"val"})
     with pytest.raises(UserError, match=r"needs originals and fakes in val; say data\.fit"):
         make_folds(rows, spec, ["train"])
 
@@ -269,3 +276,9 @@ def test_an_unused_setting_keeps_the_table(places: Places) -> None:
     rows = manifest_of(60, 0)
     folds.make(places, SPEC, rows, ["train"])
     assert folds.is_current(places, SPEC.model_copy(update={"clusters": 7}), rows, ["train"])
+
+
+def test_a_tables_digest_is_of_what_it_says() -> None:
+    made = make_folds(manifest_of(60, 10), SPEC, ["train"])
+    assert digest_of(made.iloc[::-1]) == digest_of(made)
+    assert digest_of(made.assign(fold=(made["fold"] + 1) % 5)) != digest_of(made)

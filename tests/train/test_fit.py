@@ -15,6 +15,7 @@ from ffdi.base.stop import Stop
 from ffdi.data.job import Job
 from ffdi.train import journal, outcome, predictions, run
 from ffdi.train.fit import fit
+from ffdi.train.step import update
 from ffdi.train.world import World
 
 CPU = World(torch.device("cpu"))
@@ -242,3 +243,26 @@ def test_tensorboard_gets_the_same_lines_where_it_is_installed(tmp_path: Path, m
     monkeypatch.setattr(journal, "_board", lambda _: Writer())
     journal.Journal(tmp_path / "log.jsonl").add(step=3, split="oof", auc=0.5)
     assert shown == [("oof/auc", 0.5, 3)]
+
+
+def test_a_fold_meets_the_fakes_that_its_recipe_forges(make_job: MakeJob) -> None:
+    job = make_job(forge={"share": 0.5, "families": {"erasure": 1}}, epochs=4)
+    batches = [batch for _, batch in run.Run(job, CPU).batches(0)]
+    labels = np.concatenate([batch.targets_B.numpy() for batch in batches])
+    known = np.concatenate([job.train.target.to_numpy()[batch.rows_B.numpy()] for batch in batches])
+    assert (labels[known == 1] == 1).all()
+    assert 0.2 < labels[known == 0].mean() < 0.8
+
+
+@pytest.mark.parametrize("wish", [{"apart": True}, {"contrast": 0.5}, {"consistency": 0.5}])
+def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, wish: dict[str, object]) -> None:
+    found = {}
+    for name, loss in {"plain": {}, "with": wish}.items():
+        one = run.Run(make_job(at=name, loss=loss, batch_size=6, ema_decay=0.0), CPU)
+        _, batch = next(one.batches(0))
+        one.schedule.step_update(5)
+        found[name] = update(one.trainee, batch, one.ids(batch), one.job.member, 0, CPU)
+        found[f"{name} weights"] = one.trainee.bare.state_dict()["conv1.0.weight"].clone()
+    assert not torch.equal(found["plain weights"], found["with weights"])
+    if "apart" not in wish:
+        assert found["with"] > found["plain"]

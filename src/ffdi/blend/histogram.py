@@ -5,37 +5,28 @@ A loop that does one thing is vectorised by the compiler, so bins are found bloc
 Shapes: N rows, B bins.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit
+
+from ffdi.base.compiled import compiled
 
 BLOCK = 4096  # rows whose bins wait to be counted: they stay in the first cache
 DIGIT = 10  # bits that one pass of the sort looks at: with 1,024 places to write to the cache keeps up
 
 
-def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(loop)
-    except RuntimeError:  # neither the package nor the home can be written: compile anew in every process
-        return njit(nogil=True, error_model="numpy")(loop)
-
-
-@_compiled
+@compiled
 def _place(base_N, grid_N, here, there, shift, bins_N):  # type: ignore[no-untyped-def]
     left, right, down = np.int32(here), np.int32(there), np.int32(shift)
     for row in range(len(base_N)):
         bins_N[row] = np.uint16(np.int32(np.int32(left * base_N[row]) + np.int32(right * grid_N[row])) >> down)
 
 
-@_compiled
+@compiled
 def _tally(bins_N, count_B):  # type: ignore[no-untyped-def]
     for place in bins_N:
         count_B[place] += np.int32(1)
 
 
-@_compiled
+@compiled
 def count(base_N, grid_N, here, there, shift, bins, fakes):  # type: ignore[no-untyped-def]
     """Pairs (fake, real) with the fake in a higher bin, and pairs in one bin. A bin is 2**shift wide."""
     fakes_B, reals_B = np.zeros(bins, np.int32), np.zeros(bins, np.int32)
@@ -54,7 +45,7 @@ def count(base_N, grid_N, here, there, shift, bins, fakes):  # type: ignore[no-u
     return won, tied
 
 
-@_compiled
+@compiled
 def settle(base_N, grid_N, here, there, fakes, key_N, moved_N):  # type: ignore[no-untyped-def]
     """Twice the pairs that the fake wins, a tie counted once, by a radix sort: two digits moved, the third counted.
 
@@ -68,7 +59,7 @@ def settle(base_N, grid_N, here, there, fakes, key_N, moved_N):  # type: ignore[
     return _twice_won(key_N)
 
 
-@_compiled
+@compiled
 def _write_keys(base_N, grid_N, here, there, is_fake, key_N):  # type: ignore[no-untyped-def]
     left, right, low = np.int32(here), np.int32(there), np.uint32(is_fake)
     for row in range(len(key_N)):
@@ -76,7 +67,7 @@ def _write_keys(base_N, grid_N, here, there, is_fake, key_N):  # type: ignore[no
         key_N[row] = np.uint32(np.uint32(blend) << np.uint32(1)) | low
 
 
-@_compiled
+@compiled
 def _sort_by_digit(key_N, shift, moved_N):  # type: ignore[no-untyped-def]
     down, mask = np.uint32(shift), np.uint32((1 << DIGIT) - 1)
     next_D = np.zeros((1 << DIGIT) + 1, np.int32)
@@ -91,7 +82,7 @@ def _sort_by_digit(key_N, shift, moved_N):  # type: ignore[no-untyped-def]
         next_D[digit] = place + np.int32(1)
 
 
-@_compiled
+@compiled
 def _twice_won(key_N):  # type: ignore[no-untyped-def]
     """Of keys that ascend in all but their highest digit, the reals below each fake, by that digit."""
     down, one = np.uint32(2 * DIGIT), np.uint32(1)

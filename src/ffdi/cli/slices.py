@@ -9,8 +9,7 @@ from ffdi.blend.apply import BLEND
 from ffdi.blend.result import blend
 from ffdi.cli.desk import Desk
 from ffdi.data import manifest as manifests
-from ffdi.score.interval import delong
-from ffdi.score.slices import Of, Slice, binned, cut, worst
+from ffdi.score.slices import Of, Slice, binned, cut, pooled, worst
 
 KINDS: dict[str, Of] = {
     "forgery cluster": "fakes",
@@ -26,7 +25,7 @@ PARTS = 4  # of the sharpness, equally many images in each
 
 def run(desk: Desk) -> None:
     rows = _rows(desk)
-    whole = delong(rows["target"], rows["score"])
+    whole = pooled(rows)
     slices = cut(rows, KINDS)
     _show(slices)
     found = worst(slices)
@@ -49,7 +48,9 @@ def _rows(desk: Desk) -> pd.DataFrame:
         raise UserError("No member of this recipe held images out, so there is nothing to cut into slices.")
     facts = manifests.read(desk.places)[["id", "split", "jpeg_q", "width", "height", "sharpness"]]
     rows = (
-        oof[["id", "split", "target"]].assign(score=oof[BLEND]).merge(facts, on=["id", "split"], validate="one_to_one")
+        oof[["id", "split", "target", "group"]]
+        .assign(score=oof[BLEND])
+        .merge(facts, on=["id", "split"], validate="one_to_one")
     )
     rows["source"] = rows["split"]
     rows["JPEG quality"] = binned(rows["jpeg_q"], QUALITIES)

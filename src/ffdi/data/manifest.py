@@ -45,6 +45,8 @@ def write(places: Places, manifest: pd.DataFrame, facts: Mapping[str, Any]) -> N
 
 def read(places: Places) -> pd.DataFrame:
     """Raises UserError if there is none or if it is of another version, CorruptError if it is damaged."""
+    if not places.manifest.exists():
+        raise UserError(f"{places.manifest} does not exist; run `ffdi scan` first.")
     manifest = seal.read_table(places.manifest)
     if list(manifest.columns) != list(COLUMNS):
         raise UserError(f"{places.manifest} was written by another version of the kit; run `ffdi scan` again.")

@@ -15,11 +15,10 @@ from ffdi.infer.plan import Cell
 from ffdi.model import precision
 from ffdi.model.build import build, count_params, data_config
 from ffdi.model.size import at_size
-from ffdi.model.weights import check_golden, load_weights
+from ffdi.model.weights import GOLDEN_TOLERANCE, check_golden, load_weights
 from ffdi.spec.recipe import Member
 from ffdi.spec.views import side
 
-GOLDEN_TOLERANCE = 1e-2  # in logits: other GPUs round otherwise; another timm or normalisation moves far more
 MOST_IMAGES = 512  # in a batch that nets with different batch sizes share
 FLOAT = 4  # bytes of a parameter
 MeanStd = tuple[tuple[float, ...], tuple[float, ...]]

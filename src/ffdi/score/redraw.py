@@ -4,15 +4,14 @@ Shapes: N rows in ascending order, G groups, D draws of one block, S scores.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ffdi.base.compiled import compiled
 from ffdi.base.errors import UserError
 from ffdi.score.sorting import Floats, ascend
 
@@ -20,13 +19,6 @@ BLOCK = 32  # draws whose sums are carried along side by side, in vector registe
 TIED, OPENS = 2, 4
 MOST = 1 << 24  # rows: the products of weights and counts stay below 32 bits
 POISSON = tuple(np.round(65536 * np.cumsum(np.exp(-1) / np.cumprod([1, *range(1, 8)]))).astype(int).tolist())
-
-
-def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(loop)
-    except RuntimeError:  # neither the package nor the home can be written: compile anew in every process
-        return njit(nogil=True, error_model="numpy")(loop)
 
 
 def aucs(
@@ -71,7 +63,7 @@ def _block(
     return np.stack([_weighted_aucs(group_N, kind_N, weight_GD) for group_N, kind_N in sorted_S])
 
 
-@_compiled
+@compiled
 def _draw(seed, number, limits, weight_GD):  # type: ignore[no-untyped-def]
     """Weights from 16 bits each of a hash of (seed, group, number): Steele and others' SplitMix64 (2014)."""
     words = np.uint64(weight_GD.shape[1] // 4)
@@ -92,7 +84,7 @@ def _draw(seed, number, limits, weight_GD):  # type: ignore[no-untyped-def]
             weight_GD[group, draw] = weight
 
 
-@_compiled
+@compiled
 def _weighted_aucs(group_N, kind_N, weight_GD):  # type: ignore[no-untyped-def]
     """A fake beats the reals below it; of those it ties with, which stand below it here, half are taken back."""
     below_D, before_D = np.zeros(BLOCK, np.int32), np.zeros(BLOCK, np.int32)  # reals so far; those below the ties

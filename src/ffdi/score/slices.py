@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.score.auc import tpr_at_fpr
-from ffdi.score.interval import Interval, delong
+from ffdi.score.interval import Interval, around, placements
 from ffdi.score.ranks import rank
 
 Of = Literal["fakes", "originals", "both"]
@@ -42,6 +42,7 @@ def cut(rows: pd.DataFrame, kinds: Mapping[str, Of], level: float = 0.95) -> lis
     """Every slice with enough images of both classes. `rows`: target (0, 1), score, and a column of names a kind.
 
     Rows with a missing name belong to no slice of that kind. Kinds with one name only cut nothing and are left out.
+    Where `rows` have a `group`, intervals take its rows as one.
     """
     rank_N = pd.Series(np.nan, rows.index)
     originals = rows["target"] == 0
@@ -51,6 +52,12 @@ def cut(rows: pd.DataFrame, kinds: Mapping[str, Of], level: float = 0.95) -> lis
         if rows[kind].nunique() > 1:
             found += _of_kind(rows, rank_N, kind, of, level)
     return found
+
+
+def pooled(rows: pd.DataFrame, level: float = 0.95) -> Interval:
+    """AUC of all `rows`, as `cut` measures that of its slices."""
+    group = np.unique(rows["group"], return_inverse=True)[1] if "group" in rows else None
+    return around(placements(rows["target"], rows["score"], group), level)
 
 
 def worst(slices: list[Slice]) -> Slice | None:
@@ -77,7 +84,7 @@ def _of_kind(rows: pd.DataFrame, rank_N: pd.Series, kind: str, of: Of, level: fl
         judged = rows[reals_N | fakes_N]
         offset = None if of == "fakes" else float(rank_N[reals_N].mean()) - 0.5
         tpr = tpr_at_fpr(judged["target"], judged["score"], FALSE_ALARMS)
-        yield Slice(kind, str(name), of, reals, fakes, delong(judged["target"], judged["score"], level), tpr, offset)
+        yield Slice(kind, str(name), of, reals, fakes, pooled(judged, level), tpr, offset)
 
 
 def _natural(name: object) -> tuple[int, float, str]:

@@ -18,14 +18,13 @@ from ffdi.base.stop import Stop
 from ffdi.data.job import Job
 from ffdi.model import precision
 from ffdi.model.build import build
-from ffdi.model.weights import check_golden, load_weights
+from ffdi.model.weights import GOLDEN_TOLERANCE, check_golden, load_weights
 from ffdi.score.auc import auc
 from ffdi.train import environment, loss, predictions
 from ffdi.train.pace import Pace
 from ffdi.train.world import World
 
 WEIGHTS = "weights.safetensors"
-GOLDEN_TOLERANCE = 1e-2  # in logits: other GPUs round otherwise; another timm or normalisation moves far more
 
 
 def is_trained(job: Job) -> bool:

@@ -23,10 +23,10 @@ from ffdi.blend.methods import METHODS
 from ffdi.bundle import mounted, plan, record
 from ffdi.bundle.asked import asked
 from ffdi.bundle.plan import Plan
-from ffdi.infer.nets import GOLDEN_TOLERANCE, Net
+from ffdi.infer.nets import Net
 from ffdi.infer.team import TeamLogits, predict_team
 from ffdi.model.build import build
-from ffdi.model.weights import check_golden, load_weights
+from ffdi.model.weights import GOLDEN_TOLERANCE, check_golden, load_weights
 from ffdi.submit.check import check_bytes, render
 
 CSV = "submission.csv"

@@ -1,0 +1,14 @@
+"""Loops over arrays as machine code, kept on disk. Import it late: the compiler takes half a second."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+
+def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
+    """`loop`, which may divide by zero as numpy does, and leaves other threads alone while it runs."""
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(loop)
+    except RuntimeError:  # neither the package nor the home can be written: compile anew in every process
+        return njit(nogil=True, error_model="numpy")(loop)
