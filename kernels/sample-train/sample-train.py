@@ -3,7 +3,7 @@
 # Made by `ffdi kernels build` from the sources of the kit; edit SETTINGS, and nothing below it.
 # Paste it into a cell of a Kaggle notebook, or push it as a script; internet stays off.
 # Output: work/ with the runs and, when all are finished, submission.csv, run.json (which run it was, with what).
-# Sources: 130 files, digest a90d055457ccfb9dbafb3cb6fe55af367c0ee51c0419c863a3528be48d4994f5.
+# Sources: 130 files, digest 4f199a4e02266929c2a1ada0f0043e7a0fa60f303ad2b80fa75445ec72da7270.
 # MIT License, Copyright (c) 2026 the ffdi authors.
 
 SETTINGS = {
@@ -61,7 +61,7 @@ epochs = 6
 }
 
 KIND = "train"
-DIGEST = "a90d055457ccfb9dbafb3cb6fe55af367c0ee51c0419c863a3528be48d4994f5"
+DIGEST = "4f199a4e02266929c2a1ada0f0043e7a0fa60f303ad2b80fa75445ec72da7270"
 SOURCES = {}
 
 
@@ -6219,20 +6219,13 @@ Both take a first distance (64 bits) and a second one (`looks`, W words; none: W
 to grow, made it 3.4 times as slow.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """njit, kept on disk where a place for it can be written: compiling takes longer than running."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # "no locator available": package and home are both read-only
-        return njit(nogil=True)(function)
+from ffdi.base.compiled import compiled
 
 
 def _count(context: Any, word: Any) -> tuple[Any, Any]:

@@ -5,20 +5,13 @@ Both take a first distance (64 bits) and a second one (`looks`, W words; none: W
 to grow, made it 3.4 times as slow.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """njit, kept on disk where a place for it can be written: compiling takes longer than running."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # "no locator available": package and home are both read-only
-        return njit(nogil=True)(function)
+from ffdi.base.compiled import compiled
 
 
 def _count(context: Any, word: Any) -> tuple[Any, Any]:
