@@ -44,9 +44,12 @@ predict: folds  ## predict again with trained weights (other views, a test set t
 	$(FFDI) predict $(PLACES)
 
 search: RECIPE ?= ensembles/search_sample.toml
+ifdef STORAGE # not as an argument: make shows those, and it may hold a password
+search: export FFDI_STORAGE := $(STORAGE)
+endif
 search: folds   ## search learning rates and augmentation as [search] of the recipe says; STATUS=1 PROMOTE=1
 	$(FFDI) search $(PLACES) $(if $(UNTIL),--until "$(UNTIL)") $(if $(WORKERS),--workers "$(WORKERS)") \
-	    $(if $(STORAGE),--storage "$(STORAGE)") $(if $(STATUS),--status) $(if $(PROMOTE),--promote)
+	    $(if $(STATUS),--status) $(if $(PROMOTE),--promote)
 
 blend: train    ## blend the members, say what the blend is worth, write the submission
 	$(FFDI) blend $(PLACES)

@@ -3,7 +3,7 @@
 # Made by `ffdi kernels build` from the sources of the kit; edit SETTINGS, and nothing below it.
 # Paste it into a cell of a Kaggle notebook, or push it as a script; internet stays off.
 # Output: submission.csv, run.json (which run it was, with what).
-# Sources: 67 files, digest bb10b7f90110f2e405126bb0cba1714e24ae4d314eba6277e51245c2cdc34df9.
+# Sources: 69 files, digest cf413166aa70bba80af31024105f4168881b82de7a78796c9d8994a39f5653f6.
 # MIT License, Copyright (c) 2026 the ffdi authors.
 
 SETTINGS = {
@@ -55,7 +55,7 @@ epochs = 6
 }
 
 KIND = "blend"
-DIGEST = "bb10b7f90110f2e405126bb0cba1714e24ae4d314eba6277e51245c2cdc34df9"
+DIGEST = "cf413166aa70bba80af31024105f4168881b82de7a78796c9d8994a39f5653f6"
 SOURCES = {}
 
 
@@ -521,6 +521,10 @@ class Places:
     @property
     def manifest(self) -> Path:
         return self.work / "manifest.parquet"
+
+    @property
+    def landmarks(self) -> Path:
+        return self.work / "landmarks.parquet"
 
     @property
     def runs(self) -> Path:
@@ -3852,7 +3856,8 @@ def gather(outputs: Iterable[Path], competition: Competition, to: Places, bring:
             if name not in best or _progress(fold) > _progress(best[name]):
                 best[name] = fold
     for work in works:
-        for path in sorted([*work.glob("manifest.parquet"), *work.glob("folds/*"), *work.glob("runs/*/*.json")]):
+        tables = [*work.glob("manifest.parquet"), *work.glob("landmarks.parquet")]
+        for path in sorted([*tables, *work.glob("folds/*"), *work.glob("runs/*/*.json")]):
             _bring_once(path, to.work / path.relative_to(work), bring)
     for name, fold in best.items():
         _bring_once(fold, to.work / name, bring)
@@ -3878,9 +3883,7 @@ def link(source: Path, target: Path) -> None:
 def _bring_once(source: Path, target: Path, bring: Bring) -> None:
     if not os.path.lexists(target):
         bring(source, target)
-    elif (
-        source.suffix == ".parquet" and source.name != "manifest.parquet" and source.read_bytes() != target.read_bytes()
-    ):
+    elif source.suffix == ".parquet" and source.parent.name == "folds" and source.read_bytes() != target.read_bytes():
         raise UserError(f"{source} differs from the folds of another output; attach outputs of one recipe and contest.")
 
 
@@ -4176,6 +4179,7 @@ SOURCES["ffdi/competitions/multi-ffdi-phase2.toml"] = r'''# Inclusion 2024, Glob
 name = "multi-ffdi-phase2"
 title = "Multi-dimensional Facial Forgery Image, phase 2"
 slug = "multi-ffdi-phase2"
+more_slugs = ["multi-ffdi"]  # phase 1, whose images are trained on
 id_column = "img_name"
 target_column = "target"
 prediction_column = "y_pred"
@@ -4201,6 +4205,142 @@ public_rows = 174_387
 private_rows = 332_849
 fake_share = 0.54
 private_in_test = false
+'''
+
+
+# ======================================================================================================================
+# ffdi/data/detector.py
+# ======================================================================================================================
+SOURCES["ffdi/data/detector.py"] = r'''"""Five points of a face by MTCNN (Zhang et al. 2016), where the optional package facenet-pytorch is installed.
+
+Of the package its three small nets and their cascade are used, never what would fetch other weights. Theirs lie in the
+package; they are read here, as tensors alone and only if they are the known ones, so that equal points mean equal nets.
+On 406 portraits of 160 px it found every face, in 33 ms an image (one thread of a busy machine, own measurement).
+
+Five points: the eyes, the nose, the corners of the mouth, each pair from left to right in the image, as shares of width
+and height, float32 [5, 2].
+"""
+
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ffdi.base import digest
+from ffdi.base.errors import UserError
+from ffdi.data import face
+
+PACKAGE = "facenet_pytorch"
+INSTALL = "pip install --no-deps facenet-pytorch==2.6.0 requests"
+RULES = 1  # of how it is asked; raised when they change, so that old points are found anew
+WEIGHTS = {  # sha256 of the files in the package's folder `data`
+    "pnet.pt": "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f",
+    "rnet.pt": "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86",
+    "onet.pt": "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d",
+}
+# All that decides the points of given pixels. Not the points: their last digits differ from machine to machine, and a
+# run must be found again on another one.
+IDENTITY = digest.of_json({"rules": RULES, "weights": WEIGHTS})
+THRESHOLDS = [0.6, 0.7, 0.7]  # of the three nets, and the step of the pyramid: the authors' own
+STEP = 0.709
+LEAST = 0.2  # of the shorter side: smaller faces are not the picture's subject
+SIDE = 640  # pixels of the longer side, to which larger images are reduced
+
+
+def is_installed() -> bool:
+    return find_spec(PACKAGE) is not None
+
+
+def require() -> None:
+    """Raises UserError, with the command that installs it, if the package is not there."""
+    if not is_installed():
+        raise UserError(
+            f'data.landmarks = "detector" needs the package facenet-pytorch; install it with `{INSTALL}`, '
+            'or say "template".'
+        )
+
+
+class Detector:
+    """Call it with uint8 RGB pixels for the five points of the largest face; None where no face is found.
+
+    Raises UserError if the package is not there, cannot be imported or holds other weights than it should.
+    """
+
+    def __init__(self) -> None:
+        require()
+        try:
+            mtcnn = import_module(f"{PACKAGE}.models.mtcnn")
+            self._cascade: Any = import_module(f"{PACKAGE}.models.utils.detect_face").detect_face
+        except ImportError as error:
+            raise UserError(f"facenet-pytorch cannot be imported ({error}); run `{INSTALL}`.") from error
+        folder = Path(str(mtcnn.__file__)).parents[1] / "data"
+        kinds = {"pnet.pt": mtcnn.PNet, "rnet.pt": mtcnn.RNet, "onet.pt": mtcnn.ONet}
+        self._nets = [_net(kind, folder / name, WEIGHTS[name]) for name, kind in kinds.items()]
+
+    def __call__(self, image_HWC: np.ndarray) -> np.ndarray | None:
+        image_HWC = _reduced(image_HWC)
+        height, width = image_HWC.shape[:2]
+        boxes_K5, points_K52 = self._found(image_HWC)
+        if not len(boxes_K5):
+            return None
+        sides_K2 = boxes_K5[:, 2:4] - boxes_K5[:, :2]
+        points_52 = points_K52[int(np.argmax(sides_K2.prod(axis=1)))] / (width, height)
+        at = face.place(points_52, (height, width))
+        is_face = at is not None and at.size > LEAST * min(height, width)  # not five points in one
+        return points_52.astype(np.float32) if is_face else None
+
+    def _found(self, image_HWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Boxes (left, top, right, bottom, certainty) and points of all faces, in pixels. On one thread, and alone: the
+        points depend on nothing else."""
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.inference_mode():
+                boxes, points = self._cascade(
+                    image_HWC, LEAST * min(image_HWC.shape[:2]), *self._nets, THRESHOLDS, STEP, torch.device("cpu")
+                )
+        except RuntimeError as error:
+            if "non-empty list" not in str(error):  # what the cascade says when all its first boxes lie outside
+                raise
+            return np.empty((0, 5)), np.empty((0, 5, 2))
+        finally:
+            torch.set_num_threads(threads)
+        return np.asarray(boxes[0], np.float64), np.asarray(points[0], np.float64)
+
+
+@lru_cache(maxsize=1)
+def detector() -> Detector:
+    """The one of this process."""
+    return Detector()
+
+
+def _net(kind: Any, path: Path, sha256: str) -> Any:
+    import torch
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}; run `{INSTALL}`.") from error
+    if digest.of_bytes(data) != sha256:
+        raise UserError(f"{path} does not hold the known weights; run `{INSTALL}`.")
+    net = kind(pretrained=False)
+    net.load_state_dict(torch.load(BytesIO(data), map_location="cpu", weights_only=True))
+    return net.eval()
+
+
+def _reduced(image_HWC: np.ndarray) -> np.ndarray:
+    factor = SIDE / max(image_HWC.shape[:2])
+    if factor >= 1:
+        return image_HWC
+    height, width = (max(1, round(side * factor)) for side in image_HWC.shape[:2])
+    return cv2.resize(image_HWC, (width, height), interpolation=cv2.INTER_AREA)
 '''
 
 
@@ -4273,6 +4413,125 @@ def _of(folder: Path, fit: pd.DataFrame) -> pd.DataFrame:
 
 
 # ======================================================================================================================
+# ffdi/data/face.py
+# ======================================================================================================================
+SOURCES["ffdi/data/face.py"] = r'''"""Where the parts of a face lie: masks for forgeries, by a template for aligned faces, or moved to where one was found.
+
+Faces of the contest, and of the sample, are aligned by their eyes, so a template serves: it was laid by eye over the
+mean of the sample's portraits. Where the five points of a face are known (data.landmarks), the template is turned,
+scaled and shifted onto them. Every mask is drawn a little otherwise (shift, size, shape).
+
+Shapes: H x W pixels; masks are float32 in 0..1. Five points: the eyes, the nose, the corners of the mouth, each pair
+from left to right in the image, as shares of width and height.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ffdi.base.keys import Draws
+
+Ellipse = tuple[float, float, float, float]  # centre x, y and radii, as shares of width and height
+FACE: Ellipse = (0.5, 0.55, 0.27, 0.36)
+PARTS: dict[str, tuple[Ellipse, ...]] = {
+    "eyes": ((0.375, 0.39, 0.09, 0.055), (0.64, 0.39, 0.09, 0.055)),
+    "nose": ((0.5, 0.51, 0.075, 0.11),),
+    "mouth": ((0.5, 0.67, 0.13, 0.065),),
+}
+# What the detector finds in the face of the template: its mean over the sample's 406 training portraits.
+POINTS_52 = np.array([(0.36, 0.387), (0.645, 0.387), (0.503, 0.561), (0.366, 0.682), (0.639, 0.684)])
+JITTER = 0.15  # of the radii: how far centre and radii move
+CORNERS = 12  # of the outline; each is pulled in or out, which makes shapes that no ellipse has
+WOBBLE = 0.2
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a face lies: the template's point x + iy, in shares, is the pixel turn * (x + iy) + shift."""
+
+    turn: complex
+    shift: complex
+
+    @property
+    def size(self) -> float:
+        """Pixels of the template's side."""
+        return abs(self.turn)
+
+    @property
+    def angle(self) -> float:
+        """Degrees, clockwise as images are seen."""
+        return math.degrees(math.atan2(self.turn.imag, self.turn.real))
+
+    def pixel(self, x: float, y: float) -> complex:
+        return self.turn * complex(x, y) + self.shift
+
+
+def place(points_52: np.ndarray, shape: tuple[int, ...]) -> Place | None:
+    """The similarity that brings the template's five points nearest to these, by least squares; None if they are NaN.
+
+    Umeyama (1991); without mirroring and in the plane it is one division of complex numbers.
+    """
+    if np.isnan(points_52).any():
+        return None
+    height, width = shape[:2]
+    found_5 = points_52[:, 0] * width + 1j * points_52[:, 1] * height
+    known_5 = POINTS_52[:, 0] + 1j * POINTS_52[:, 1]
+    away_5 = known_5 - known_5.mean()
+    turn = np.vdot(away_5, found_5 - found_5.mean()) / np.vdot(away_5, away_5).real
+    return Place(complex(turn), complex(found_5.mean() - turn * known_5.mean()))
+
+
+def laid_over(image: np.ndarray, at: Place, onto: Place, shape: tuple[int, ...]) -> np.ndarray:
+    """The image, whose face lies `at`, moved so that the face lies `onto`, in another image's shape; edges mirrored."""
+    factor = onto.size / at.size
+    if factor < 0.5:  # by areas first, or a single step would skip pixels
+        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        at = Place(at.turn * factor, at.shift * factor)
+    turn = onto.turn / at.turn
+    shift = onto.shift - turn * at.shift
+    matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    size = (shape[1], shape[0])
+    return cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def face(shape: tuple[int, ...], draw: Draws, at: Place | None = None) -> np.ndarray:
+    """The whole face, hard-edged; `at`: where it was found."""
+    return _mask(shape, (FACE,), draw, at)
+
+
+def part(shape: tuple[int, ...], draw: Draws, at: Place | None = None) -> np.ndarray:
+    """Eyes, nose or mouth, whichever is drawn."""
+    return _mask(shape, PARTS[draw.pick(tuple(PARTS))], draw, at)
+
+
+def soft(mask_HW: np.ndarray, share: float) -> np.ndarray:
+    """The mask with an edge that fades over about `share` of the image's side, 1 inside."""
+    sigma = max(0.5, share * min(mask_HW.shape) / 3)
+    return cv2.GaussianBlur(mask_HW, (0, 0), sigma)
+
+
+def _mask(shape: tuple[int, ...], ellipses: tuple[Ellipse, ...], draw: Draws, at: Place | None) -> np.ndarray:
+    height, width = shape[:2]
+    mask_HW = np.zeros((height, width), np.float32)
+    wobble = [1 + WOBBLE * draw.uniform(-1, 1) for _ in range(CORNERS)]
+    shift_x, shift_y, scale = (draw.uniform(-1, 1) * JITTER for _ in range(3))
+    for x, y, radius_x, radius_y in ellipses:
+        points = []
+        for corner, reach in enumerate(wobble):
+            angle = 2 * math.pi * corner / CORNERS
+            far = reach * (1 + scale)
+            across = x + radius_x * (shift_x + far * math.cos(angle))
+            down = y + radius_y * (shift_y + far * math.sin(angle))
+            pixel = complex(across * width, down * height) if at is None else at.pixel(across, down)
+            points.append((round(pixel.real), round(pixel.imag)))
+        cv2.fillConvexPoly(mask_HW, cv2.convexHull(np.array(points, np.int32)), 1.0)
+    return mask_HW
+'''
+
+
+# ======================================================================================================================
 # ffdi/data/job.py
 # ======================================================================================================================
 SOURCES["ffdi/data/job.py"] = r'''"""One fold of one member, as a value: all that `fit` needs and nothing it has to look up."""
@@ -4288,7 +4547,7 @@ from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
 from ffdi.data import manifest as manifests
 from ffdi.spec.competition import Competition
-from ffdi.spec.identity import member_digest
+from ffdi.spec.identity import member_digest, takes_landmarks
 from ffdi.spec.recipe import Data, Member, Recipe
 
 COLUMNS = ["id", "split", "relpath", "target", "status", "sha256"]  # of the manifest; frames travel to every process
@@ -4312,6 +4571,7 @@ class Job:
     test: pd.DataFrame
     rows: dict[str, str]  # digests of oof, val and test; a table without rows has none
     extra: pd.DataFrame | None = None  # of data.extra: trained on besides, as data/extra.py has it
+    landmarks: Path | None = None  # table of data/landmarks.py, if the member takes any
 
     @property
     def train(self) -> pd.DataFrame:
@@ -4371,7 +4631,7 @@ def plan(
     rows = {fold: _digests({"oof": fit[fit["fold"] == fold]}) | shared for fold in seen}
     jobs = []
     for member in recipe.member:
-        spec = member_digest(member, fit_digest, folds_digest, recipe.data)
+        spec = member_digest(member, fit_digest, folds_digest, recipe.data, _detector(recipe.data))
         for fold in seen[:-1] if member.fold == "k" else seen[-1:]:
             jobs.append(
                 Job(
@@ -4389,9 +4649,18 @@ def plan(
                     test=test,
                     rows=rows[fold],
                     extra=extra,
+                    landmarks=places.landmarks if takes_landmarks(member, recipe.data) else None,
                 )
             )
     return jobs
+
+
+def _detector(data: Data) -> str:
+    if data.landmarks == "template":
+        return ""
+    from ffdi.data import detector  # late: it brings cv2
+
+    return detector.IDENTITY
 
 
 def _wants_twins(member: Member) -> bool:
@@ -5481,6 +5750,7 @@ class Competition(Frozen):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str
     slug: str  # Kaggle's name for it
+    more_slugs: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]] = []  # that hold more of its files
     id_column: str
     target_column: str
     prediction_column: str
@@ -5491,6 +5761,11 @@ class Competition(Frozen):
     train: Split
     val: Split | None = None
     test: Split
+
+    @property
+    def slugs(self) -> list[str]:
+        """Kaggle's competitions that hold its files; the first is the one that is submitted to."""
+        return list(dict.fromkeys([self.slug, *self.more_slugs]))
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -5569,11 +5844,22 @@ NOT_TRAINING = {"name", "views", "test_size"}  # they change predictions, which 
 LATER = ("stem", "loss", "forge", "pairs", "pair_mixup")
 
 
-def member_digest(member: Member, manifest_digest: str, folds_digest: str, data: Data) -> str:
-    """64 hex digits over the training fields, the fit rows and their folds."""
+def member_digest(member: Member, manifest_digest: str, folds_digest: str, data: Data, landmarks: str = "") -> str:
+    """64 hex digits over the training fields, the fit rows and their folds.
+
+    `landmarks`: identity of the detector, which counts where the member takes landmarks.
+    """
     resolved = member.model_dump(mode="json", exclude=_left_out(member))
     wishes = {"member": resolved, "manifest": manifest_digest, "folds": folds_digest, "fit": list(data.fit)}
+    if takes_landmarks(member, data):
+        wishes["landmarks"] = landmarks
     return digest.of_json(wishes)
+
+
+def takes_landmarks(member: Member, data: Data) -> bool:
+    """Whether the pixels this member trains on depend on where a detector found the faces."""
+    parts = member.augment.parts
+    return data.landmarks == "detector" and (member.forge.share > 0 or (parts is not None and parts.p > 0))
 
 
 def _left_out(member: Member) -> dict[str, Any]:
@@ -5711,6 +5997,7 @@ class Data(Frozen):
     folder: str = ""  # empty: the sample inside the package
     fit: tuple[Literal["train", "val"], ...] = ("train",)  # splits that are folded and trained on
     extra: tuple[str, ...] = ()  # folders of `ffdi forge`: fakes that are trained on and never judged
+    landmarks: Literal["template", "detector"] = "template"  # where forgeries and `parts` take a face to lie
     cache: Literal["none", "decoded"] = "none"
     workers: int | None = Field(default=None, ge=0, le=64)  # loader processes a fold; None: what the cores allow
 
@@ -5781,7 +6068,7 @@ class Member(Frozen):
     mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta; 0: off
     cutmix: float = Field(default=0.0, ge=0)
     balance: bool = False  # 1:1 classes in every epoch
-    pairs: bool = False  # an original and a fake of its own side by side in a batch: see data/twins.py
+    pairs: bool = False  # an original and a fake of its own in each step; batch norm needs micro_batches >= 2
     pair_mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta: an image blended with its twin; 0: off
     loss: Loss = Loss()
 
@@ -5815,8 +6102,8 @@ class Member(Frozen):
     def _batch_splits(self) -> "Member":
         if self.batch_size < self.micro_batches:
             raise ValueError("micro_batches cannot exceed batch_size")
-        if self.pairs and self.batch_size % (2 * self.micro_batches):
-            raise ValueError("pairs = true needs a batch_size of whole pairs in every micro batch")
+        if self.pairs and self.batch_size % 2:
+            raise ValueError("pairs = true needs a batch_size of whole pairs")
         return self
 
 
@@ -5887,6 +6174,7 @@ A field is named as the recipe nests it ("lr", "augment.jpeg.p"); the two ends o
 """
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -5897,7 +6185,7 @@ from ffdi.spec.competition import Frozen
 
 Spec = TypeVar("Spec", bound=BaseModel)
 Number = int | float
-Damage = Literal["jpeg", "blur", "noise", "resize"]
+Damage = Literal["jpeg_low", "jpeg", "jpeg_high", "resize", "blur", "sharpen", "noise", "rotate", "patch"]
 Weight = Annotated[float, Field(ge=0)]
 ENDS = ("low", "high")
 # Common to all trials, or without effect on training.
@@ -5924,16 +6212,27 @@ class Dimension(Frozen):
             raise ValueError("write low and high, or choices")
         if not self.low < self.high:
             raise ValueError("low must be below high")
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise ValueError("low and high must be finite")
         if self.log and self.low <= 0:
             raise ValueError("a log scale begins above 0")
         if self.log and self.step:
             raise ValueError("a log scale has no steps; write one of log and step")
+        if self.step is not None and self.step > (self.high - self.low) * (1 + 1e-9):  # 0.3 - 0.2 is below 0.1
+            raise ValueError("step leads from low beyond high")
         return self
 
     @property
     def bounds(self) -> tuple[Any, ...]:
         """Values that must fit: all choices, or both ends."""
         return self.choices or (self.low, self.high)
+
+    @property
+    def second(self) -> tuple[Number, ...]:
+        """The value one step above `low`: a field of whole numbers takes no fraction."""
+        if self.step is None or self.low is None or self.high is None:
+            return ()
+        return (min(self.low + self.step, self.high),)
 
 
 class Policy(Frozen):
@@ -6000,6 +6299,8 @@ class Search(Frozen):
             raise ValueError("name at least one field to search, in [search.space] or [search.policy]")
         if not sum(self.weights.values()) > 0:
             raise ValueError("one of the weights must be positive")
+        if self.objective == "worst_slice" and not self.slices:
+            raise ValueError("the objective worst_slice needs one of slices")
         return self
 
     def check(self, member: BaseModel, k: int) -> None:
@@ -6008,13 +6309,15 @@ class Search(Frozen):
         for path, dimension in self.space.items():
             if path not in known:
                 raise ValueError(f"search.space: {_unknown(path, known)}")
-            for value in dimension.bounds:
+            for value in (*dimension.bounds, *dimension.second):
                 _check_value(member, path, value)
         proxied = {"epochs": self.proxy.epochs, "image_size": self.proxy.image_size}
         both = [name for name, value in proxied.items() if value is not None and name in self.space]
         if both:
             raise ValueError(f"search: {both[0]} stands both in space and in proxy; keep one")
         beyond = [fold for fold in self.proxy.folds if not 0 <= fold < k]
+        if len(set(self.proxy.folds)) < len(self.proxy.folds):
+            raise ValueError("search.proxy.folds names a fold twice")
         if beyond:
             raise ValueError(f"search.proxy.folds names fold {beyond[0]}, but folds.k = {k}")
 

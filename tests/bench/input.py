@@ -27,7 +27,8 @@ from timm.data import ImageDataset, create_loader
 from torch.utils.data import DataLoader, Dataset
 
 from ffdi.data.cache import Pixels, prepare
-from ffdi.data.dataset import TrainImages, loader, normalise
+from ffdi.data.dataset import loader, normalise
+from ffdi.data.images import TrainImages
 from ffdi.data.order import Order
 from ffdi.spec.augment import Augment
 from tests.bench import ratio, timing

@@ -1,11 +1,12 @@
 """What a search buys on the embedded sample: the default against the promoted policy, on fresh seeds and on the graded
 test, whichever way it falls.
 
-python -m tests.bench.promotion FOLDER [MINUTES]
+python -m tests.bench.promotion FOLDER [MINUTES [OBJECTIVE]]
 
 MINUTES of work of all workers together go to the search (default 60: half an hour on two cores); the re-runs take
-about 30 minutes more, the models for the graded test 15. Killed, it goes on when it is started again. Not part of
-`make bench`. If nothing is promoted, the trial that was best on fresh seeds stands in, and the table says so.
+about 12 minutes more, the models for the graded test as long. OBJECTIVE: the recipe's, or as `search.objective`.
+Killed, it goes on when it is started again. Not part of `make bench`. If nothing is promoted, the trial that was best
+on fresh seeds stands in, and the table says so.
 """
 
 import subprocess
@@ -35,8 +36,8 @@ SAMPLE = Path(str(files("ffdi"))) / "sample"
 SEEDS = 3  # of the graded models; neither the recipe's nor those of the re-runs
 
 
-def main(folder: Path, minutes: float) -> None:
-    desk = _desk(folder, minutes)
+def main(folder: Path, minutes: float, objective: str) -> None:
+    desk = _desk(folder, minutes, objective)
     for verb in (["scan"], ["folds"], ["search"], ["search", "--promote"]):
         _run(desk, verb)
     ground = lay_ground(desk)
@@ -57,7 +58,7 @@ def main(folder: Path, minutes: float) -> None:
           f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f}, DeLong, 95%)")  # fmt: skip
 
 
-def _desk(folder: Path, minutes: float) -> Desk:
+def _desk(folder: Path, minutes: float, objective: str) -> Desk:
     """On a copy of the recipe, with a budget of minutes in the place of trials."""
     path = folder / RECIPE.name
     if not path.exists():
@@ -66,7 +67,9 @@ def _desk(folder: Path, minutes: float) -> Desk:
         search = recipe["search"]
         assert isinstance(search, dict)
         del search["trials"]
-        search["minutes"] = minutes
+        search.update({"minutes": minutes, "top_k": 2, "rerun_seeds": 2})
+        if objective:
+            search["objective"] = objective
         path.write_text(tomlkit.dumps(recipe))
     return open_desk(path, None, folder / "work", folder / "submissions")
 
@@ -108,4 +111,5 @@ def _ranks(job: Job) -> pd.Series:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 60.0)
+    given = dict(enumerate(sys.argv))
+    main(Path(given[1]), float(given.get(2, 60)), given.get(3, ""))

@@ -13,7 +13,8 @@ import pandas as pd
 import torch
 
 from ffdi.base.paths import Places
-from ffdi.data.dataset import TestImages, loader, normalise
+from ffdi.data.dataset import loader, normalise
+from ffdi.data.images import TestImages
 from ffdi.data.job import Job
 from ffdi.data.order import in_sequence
 from ffdi.infer.predict import predict

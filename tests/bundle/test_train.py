@@ -11,6 +11,7 @@ from ffdi.base import seal
 from ffdi.base.errors import Paused, UserError
 from ffdi.bundle import settings
 from ffdi.bundle.entry import blend, train
+from ffdi.data import detector
 from ffdi.submit.check import render
 from ffdi.train import launch
 from tests.bundle.conftest import RECIPE, SLUG, Home, Kernel, Mounts
@@ -134,3 +135,14 @@ def test_the_built_train_and_blend_kernels_run(home: Home, kernel: Callable[...,
     other = kernel("blend")
     assert other.run() == 0, other.out
     assert (other.working / "submission.csv").read_bytes() == wanted
+
+
+def test_a_detector_that_no_dataset_brings_is_one_sentence_before_the_scan(
+    home: Home, mounts: Mounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detector, "find_spec", lambda _: None)
+    mounts.add(home.images, f"competitions/{SLUG}")
+    recipe = RECIPE.replace("[data]", '[data]\nlandmarks = "detector"')
+    with pytest.raises(UserError, match=r"needs the package facenet-pytorch; install it with `pip install"):
+        train.main({one.name: one.value for one in settings.train(recipe)})
+    assert not list(mounts.working.rglob("manifest.parquet"))

@@ -1,5 +1,6 @@
 """`ffdi kernels build` and `pack` as a person uses them."""
 
+import json
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -45,6 +46,8 @@ def test_a_competition_of_ones_own_travels_in_the_kernel(tmp_path: Path, monkeyp
     assert run(monkeypatch, "build", "--recipe", "recipe.toml", "--kind", "train") == 0
     text = Path("kernels/my-team-train/my-team-train.py").read_text()
     assert 'SOURCES["ffdi/competitions/other.toml"]' in text
+    about = json.loads(Path("kernels/my-team-train/kernel-metadata.json").read_text())
+    assert about["competition_sources"] == ["other", "multi-ffdi"]  # an earlier phase holds images to train on
     assert contest.shipped_name("contests/other.toml") == "other"
 
 

@@ -14,7 +14,9 @@ from ffdi.cli import push_check
 from ffdi.cli.push import Asked, prepare, run
 from ffdi.data import manifest
 from ffdi.spec.load import load_competition
+from ffdi.submit import attached
 from ffdi.submit.kaggle import Kaggle
+from ffdi.submit.refusals import Refused
 from tests.kaggle_server.faults import answer
 from tests.kaggle_server.fixture import CANARY
 from tests.kaggle_server.server import Server
@@ -70,7 +72,7 @@ def test_there_and_back_and_once_more(
     run(asked)
     second = capsys.readouterr().out
     assert "unchanged, nothing was uploaded" in second
-    assert "it was run before, with the same weights; delete" in second
+    assert "it was run before, with the same weights; --again" in second
     assert [kaggle_server.count(name) for name in ("CreateDataset", "CreateDatasetVersion", "SaveKernel")] == [1, 0, 1]
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in left if CANARY.encode() in path.read_bytes()] == []
@@ -93,6 +95,9 @@ def test_sources_and_image(asked: Asked) -> None:
         ({"image": "latest"}, "docker_image"),
         ({"owner": "not an owner"}, "id: "),
         ({"wait": "soon"}, "--wait 'soon' is no time"),
+        ({"kernels": ["https://kaggle.com/code/me/toy-train"]}, '--kernel-source: write "owner/slug" or "owner/slug/v'),
+        ({"kernels": ["me/toy-train/0"]}, "the last parts of its address, not 'me/toy-train/0'"),
+        ({"datasets": ["toy-weights"]}, '--dataset-source: write "owner/slug"'),
         ({"folder": Path("absent")}, "Cannot read absent"),
     ],
 )
@@ -168,7 +173,42 @@ def test_an_output_without_a_submission(
 ) -> None:
     kaggle_server.state.run = lambda request: {"run.json": results(request, submission=None)["run.json"]}
     run(asked)
-    assert "there is no submission.csv in it; attach the output" in capsys.readouterr().out
+    assert "goes on from it is pushed with --kernel-source tester/toy-infer, --again too" in capsys.readouterr().out
+
+
+def test_a_kernel_goes_on_from_its_own_output(
+    kaggle_server: Server, asked: Asked, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sources() -> list[list[str]]:
+        return [body.get("kernelDataSources", []) for body in kaggle_server.bodies("SaveKernel")]
+
+    kaggle_server.state.run = results
+    run(asked)
+    first = changed(asked, kernels=["OWNER/toy-infer/1"])
+    run(changed(first, yes=False))
+    shown = capsys.readouterr().out
+    assert "attached" in shown
+    assert shown.count("tester/toy-infer/1") == 2  # among all that it reads, and as attached
+    assert sources() == [[]]
+    for again in (first, first, asked):  # pushed once; and kept, unnamed, by the last
+        run(again)
+    assert sources() == [[], ["tester/toy-infer/1"]]
+    assert "attached as by an earlier push: tester/toy-infer/1; delete" in capsys.readouterr().out
+
+    second = changed(asked, kernels=["tester/toy-infer/2"], datasets=["tester/toy-weights"])
+    run(second)
+    assert sources()[2:] == [["tester/toy-infer/2"]]  # the newer in the place of the older
+    run(changed(asked, again=True))
+    assert sources()[3:] == [["tester/toy-infer/2"]]
+    (asked.work / "kernels" / "toy-infer" / attached.FILE).unlink()
+    run(asked)
+    assert sources()[4:] == [[]]
+
+
+def test_a_source_that_kaggle_does_not_know_is_not_kept(kaggle_server: Server, asked: Asked, clock: Clock) -> None:
+    with pytest.raises(Refused, match="no such kernels: tester/toi-infer"):
+        run(changed(asked, kernels=["tester/toi-infer"]))
+    assert prepare(asked, "tester").attached.names == ()
 
 
 def test_the_submission_is_checked_by_the_plan_of_the_weights(

@@ -13,6 +13,7 @@ import pytest
 from ffdi.base import keys, seal
 from ffdi.base.errors import CorruptError
 from ffdi.cli import main as command
+from ffdi.data.degraded import DAMAGES
 from tests.train.fixtures import write_images
 
 RECIPE = """
@@ -120,6 +121,13 @@ def test_the_whole_road_and_again(desk: Desk) -> None:
     assert desk.run("slices") == 0, desk.err
     assert "run `ffdi folds` with folds.scheme" in desk.out
     assert (desk.work / "reports" / "slices.html").stat().st_size > 5_000
+    for kind in DAMAGES.keys() - {"jpeg_low", "patch"}:
+        desk.monkeypatch.delitem(DAMAGES, kind)
+    for predicted in (True, False):
+        assert desk.run("slices", "--degraded") == 0, desk.err
+        assert "JPEG 10 to 30" in desk.out
+        assert ("one fold 0 patch" in desk.out) == predicted
+    assert 'id="degradation"' in (desk.work / "reports" / "slices.html").read_text()
     before = {path: path.read_bytes() for path in desk.work.rglob("*") if path.is_file()}
     for verb in ("scan", "folds", "train", "predict", "blend"):
         assert desk.run(verb) == 0, desk.err

@@ -12,7 +12,8 @@ from ffdi.base import atomic
 from ffdi.base.errors import CorruptError, SpaceError, UserError
 from ffdi.data import cache
 from ffdi.data.cache import Pixels, prepare
-from ffdi.data.dataset import TestImages, TrainImages, loader
+from ffdi.data.dataset import loader
+from ffdi.data.images import TestImages, TrainImages
 from ffdi.data.order import in_sequence
 from ffdi.data.source import Files
 from ffdi.spec.augment import Augment

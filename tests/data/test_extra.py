@@ -8,7 +8,7 @@ import pytest
 from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
 from ffdi.data import extra, folds, forged, manifest
-from ffdi.data.dataset import TrainImages
+from ffdi.data.images import TrainImages
 from ffdi.data.job import Job, plan
 from ffdi.data.scan import scan
 from ffdi.data.twins import twins

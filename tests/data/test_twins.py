@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ffdi.data import twins
-from ffdi.data.dataset import TrainImages, loader
+from ffdi.data.dataset import loader
+from ffdi.data.images import TrainImages
 from ffdi.spec.augment import Augment
 from ffdi.spec.forge import Forge
 from tests.data.photographs import photograph

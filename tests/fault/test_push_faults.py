@@ -22,7 +22,7 @@ from ffdi.submit.staging import read_pack
 from tests.kaggle_server.faults import Fault, cut, drip, hang, lose, refuse
 from tests.kaggle_server.fixture import CANARY
 from tests.kaggle_server.server import Server
-from tests.submit.pushing import SCRIPT, Clock, make_kernel, make_pack, results
+from tests.submit.pushing import SCRIPT, Clock, follow, make_kernel, make_pack, results
 
 # The command itself, but for its sleep, which is a hundredth as long. A job in the background of a shell, as CI may be,
 # is born deaf to SIGINT.
@@ -93,6 +93,24 @@ def test_two_faults_in_a_row_make_one_version_of_each(kaggle_server: Server, tmp
     assert kaggle_server.count("SaveKernel") == 1 + undone
 
 
+@pytest.mark.parametrize("number", range(len(TWO)))
+def test_two_faults_in_a_row_make_one_version_more(kaggle_server: Server, tmp_path: Path, number: int) -> None:
+    """`--again` is given until it ends well."""
+    kaggle_server.state.run = results
+    wish = Kernel(SCRIPT, metadata.read_kernel(make_kernel(tmp_path / "toy-infer"), id="tester/toy-infer"), [])
+    pad = Pad(sign_in(), tmp_path / "room", Clock().watch(), 3600)
+    follow(pad, wish)
+    kaggle_server.script("SaveKernel", *TWO[number])
+    made = 0
+    for _ in range(6):
+        try:
+            made = push(pad, wish, again=True).version
+            break
+        except (Paused, Unreachable):
+            continue
+    assert (made, len(kaggle_server.state.kernels[wish.about.id])) == (2, 2)
+
+
 def _until_made(faults: tuple[Fault, ...]) -> int:
     """How many of them strike: none after the one that did the work."""
     return next((n for n, fault in enumerate(faults) if fault.kind == "lose"), len(faults))
@@ -113,6 +131,11 @@ def test_stopped_at_every_stage(kaggle_server: Server, command: list[str], tmp_p
     assert code == 0, err
     assert out.splitlines()[-1] == "submit it: ffdi submit --kernel tester/toy-infer --version 1 --competition toy"
     assert [count(name) for name in ("CreateDataset", "CreateDatasetVersion", "SaveKernel")] == [1, 0, 1]
+    state.kernel_states, again = ["COMPLETE"], [*command, "--again"]
+    kaggle_server.script("SaveKernel", drip(1.0))
+    assert when(start(again), lambda: len(state.kernels["tester/toy-infer"]) == 2, signal.SIGKILL)[0] < 0
+    code, out, err = ended(start(again))
+    assert (code, count("SaveKernel"), "tester/toy-infer version 2 is complete" in out) == (0, 2, True), err
     assert [path for path in tmp_path.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()] == []
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ffdi.base.errors import FfdiError, Paused, UserError
 from ffdi.base.stop import Stop
 from ffdi.data import decode
-from ffdi.data.dataset import TestImages
+from ffdi.data.images import TestImages
 from ffdi.infer import views as tta
 from ffdi.infer.logit import logits
 from ffdi.infer.predict import predict

@@ -1,6 +1,6 @@
 """The calls of Kaggle's API that the kit and its client make, over a State. Facts: research page, section 4."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.kaggle_server.state import Dataset, Json, Outcome, Run, State, Submission
@@ -195,16 +195,27 @@ class Api:
     def do_SaveKernel(self, body: Json) -> Json:
         name, state = body["slug"], self.state
         bad = {
-            "invalidDatasetSources": [one for one in body.get("datasetDataSources", []) if one not in state.datasets],
+            "invalidDatasetSources": [
+                one for one in body.get("datasetDataSources", []) if self._lacks(one, state.datasets)
+            ],
             "invalidCompetitionSources": [
                 one for one in body.get("competitionDataSources", []) if one not in state.competitions
             ],
-            "invalidKernelSources": [one for one in body.get("kernelDataSources", []) if one not in state.kernels],
+            "invalidKernelSources": [
+                one for one in body.get("kernelDataSources", []) if self._lacks(one, state.kernels)
+            ],
         }
         runs = state.kernels.setdefault(name, [])
         runs.append(Run(body, list(state.kernel_states), state.run(body), state.log, state.kernel_failure))
         url = f"https://www.kaggle.com/code/{name}"
         return {"ref": name, "url": url, "versionNumber": len(runs), **{key: rows for key, rows in bad.items() if rows}}
+
+    def _lacks(self, source: str, known: Mapping[str, Any]) -> bool:
+        """Whether there is no "owner/slug" of that name, or no such version of "owner/slug/version"."""
+        owner, slug, *version = source.split("/")
+        found = known.get(f"{owner}/{slug}", [])
+        versions = found.versions if isinstance(found, Dataset) else found
+        return len(versions) < int(version[0] if version else 1)
 
     def _run(self, body: Json) -> Run:
         runs = self.state.kernels.get(f"{body['userName']}/{body['kernelSlug']}")

@@ -1,9 +1,10 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ffdi.data import checks
+from ffdi.data import checks, face
 from ffdi.report import explain as report
 from ffdi.report.explain import Explained
 from ffdi.report.page import render
@@ -73,3 +74,17 @@ def test_without_originals_and_with_an_empty_map_less_is_said() -> None:
     assert "run `ffdi scan` to compare" in html
     assert not re.search(r"\bnan\b", re.sub(r'"data:[^"]*"', "", html))
     assert "wrong about" not in made.headline
+
+
+def test_outlines_lie_where_the_face_was_found(originals: checks.Originals) -> None:
+    plain, moved = explained(), replace(explained(), points_52=0.5 * face.POINTS_52 + 0.4)
+    html = {one: render(report.page(images, originals, "Explained", "", {}))
+            for one, images in (("plain", [plain]), ("moved", [moved]), ("both", [plain, moved]))}  # fmt: skip
+    assert report.TEMPLATE in html["plain"]
+    assert report.DETECTED not in html["plain"]
+    assert "outlines: the template" in html["plain"]
+    assert report.DETECTED in html["moved"]
+    assert "outlines: where the face was found" in html["moved"]
+    assert "In 1 image no face was found" in html["both"]
+    assert moved.outside != plain.outside
+    assert moved.measures != plain.measures

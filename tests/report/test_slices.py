@@ -1,7 +1,9 @@
 from ffdi.report import slices as report
 from ffdi.report.page import render
+from ffdi.score.degraded import Degraded, compare
 from ffdi.score.interval import delong
 from ffdi.score.slices import cut
+from tests.score import test_degraded as copies
 from tests.score.test_slices import rows
 
 
@@ -19,3 +21,20 @@ def test_nothing_to_cut_is_said() -> None:
     table = rows(100)
     html = render(report.page([], delong(table["target"], table["score"]), {}))
     assert "There is nothing to cut the held-out images by." in html
+
+
+def test_degraded_copies_stand_beside_the_clean_images() -> None:
+    table = rows()
+    whole = delong(table["target"], table["score"])
+    found = [compare(copies.rows(shift=shift), name) for name, shift in (("blur", 0.0), ("patch", 1.0))]
+    shown = [one for one in found if isinstance(one, Degraded)]
+    html = render(report.page([], whole, {}, shown))
+    assert "The worst slice is degradation blur" in html
+    assert (
+        f"clean, the same images have {shown[0].clean.auc.value:.4f}, which is a drop of {shown[0].drop.value:.4f} ("
+        in html
+    )
+    assert 'id="degradation"' in html
+    assert "Originals after patch look more fake than clean ones" in html
+    assert "would be a forgery by the contest&#39;s rules" in html
+    assert "Degradation" not in render(report.page(cut(table, {"source": "originals"}), whole, {}))

@@ -2,15 +2,21 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from ffdi.base import seal
 from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
+from ffdi.base.stop import Stop
 from ffdi.data.job import plan
-from ffdi.search import rerun, space
+from ffdi.search import objective as scoring
+from ffdi.search import rerun, results, space, trial, workers
 from ffdi.search.ground import Ground
 from ffdi.search.results import Result
-from tests.search import made_up
+from ffdi.search.study import watched
+from ffdi.search.verdict import judge
+from ffdi.train.world import World
+from tests.search import grounds, made_up
 from tests.search.grounds import ground
 
 Contest = tuple[Path, pd.DataFrame]
@@ -83,3 +89,44 @@ def test_scores_are_read_by_seed_and_fold_and_missing_ones_are_counted(contest: 
     damaged.write_bytes(damaged.read_bytes().replace(b"0.5", b"0.9"))
     with pytest.raises(UserError, match="damaged"):
         rerun.scored(full, planned)
+
+
+def test_a_fold_without_a_slice_has_no_say_about_the_worst(contest: Contest, tmp_path: Path) -> None:
+    here, full, found = prepared(contest, tmp_path, top_k=1, rerun_seeds=1, objective="worst_slice")
+    planned = rerun.plan(full, rerun.candidates(here, found))
+    for one in planned:
+        sliced = {"slice a low": 0.6, "slice a high": 0.5} if one.job.fold == 1 else {}
+        seal.write_json(one.job.folder / rerun.SCORES, {"spec": "", "scores": {"auc": 0.7, **sliced}})
+    frame = rerun.scored(full, planned)
+    assert frame[["fold", "score"]].to_numpy().tolist() == [[1, 0.5], [1, 0.5]]
+    for one in planned:
+        seal.write_json(one.job.folder / rerun.SCORES, {"spec": "", "scores": {"auc": 0.7}})
+    with pytest.raises(UserError, match="choose other search"):
+        rerun.scored(full, planned)
+
+
+@pytest.mark.parametrize("objective", ["degraded", "worst_slice"])
+def test_reruns_are_scored_by_the_objective_of_the_search(
+    objective: str, contest: Contest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For real: one trial by a proxy of one fold and half the rows, then it and the default on every fold."""
+    monkeypatch.setattr(scoring, "LEAST", 1)
+    monkeypatch.setitem(grounds.MEMBER, "epochs", 1)
+    wanted = {"trials": 1, "rerun_seeds": 1, "objective": objective, "weights": {"clean": 1.0, "jpeg": 3.0}}
+    here = ground(contest, tmp_path, proxy={"folds": [1], "share": 0.5}, **wanted)
+    trial.prepare(here)
+    workers.work(here.wishes(""), trial.Examiner(here, World(torch.device("cpu")), 0), Stop())
+    with watched(here.wishes("")) as study:
+        chosen = rerun.candidates(here, results.results(study))
+    whole = ground(contest, tmp_path)
+    full = rerun.whole(here, whole.manifest, whole.folds)
+    planned = rerun.plan(full, chosen)
+    rerun.run(full, planned, ["cpu"], None)
+    for one, (_, row) in zip(planned, rerun.scored(full, planned).iterrows(), strict=True):
+        scores = dict(one.scores or {})
+        plain = scores.pop("auc")
+        assert (row.auc, row.fold, len(one.job.oof)) == (plain, one.job.fold, 16)
+        assert scores.keys() == {"jpeg"} if objective == "degraded" else len(scores) > 2
+        assert row.score == ((plain + 3 * scores["jpeg"]) / 4 if objective == "degraded" else min(scores.values()))
+    verdict = judge(chosen, rerun.scored(full, planned), rerun.held_out_share(planned))
+    assert (verdict.folds, [row.candidate.name for row in verdict.rows]) == (2, ["default", "trial 0"])

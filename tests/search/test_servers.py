@@ -1,54 +1,46 @@
-"""The same study in a database: a real PostgreSQL on loopback, started here where it is installed."""
+"""The same study in a database: a real PostgreSQL and a real MariaDB on loopback, each where it is installed."""
 
 import os
-import pwd
-import shutil
 import signal
-import socket
-import subprocess
-import tempfile
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+import sqlalchemy
+from hypothesis import given
+from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from ffdi.base.errors import UserError
 from ffdi.base.stop import Stop
 from ffdi.search import workers
-from ffdi.search.lease import ServerLeases
+from ffdi.search.advisory import ServerLeases
+from ffdi.search.storage import masked
 from ffdi.search.study import Trial, opened, watched
 from tests.fault.kills import run_killed
+from tests.search import servers
 from tests.search.examples import objective, wishes
 
-BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+
+@pytest.fixture(scope="module", params=[servers.postgresql, servers.mysql], ids=["postgresql", "mysql"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with request.param() as found:
+        yield found
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    if BIN is None:
-        pytest.skip("PostgreSQL is not installed in /usr/lib/postgresql")
-    user = pwd.getpwuid(os.getuid()).pw_name
-    if os.getuid() == 0:  # it refuses to run as root
-        if "postgres" not in {entry.pw_name for entry in pwd.getpwall()}:
-            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-        user = "postgres"
-    folder = Path(tempfile.mkdtemp(prefix="ffdi-pg-"))  # not below tmp_path, which is closed to other users
-    shutil.chown(folder, user)
-    become = ["runuser", "-u", user, "--"] if os.getuid() == 0 else []
-
-    def run(*command: str) -> None:
-        subprocess.run([*become, *command], check=True, capture_output=True, cwd="/", timeout=120)
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data, settings = str(folder / "data"), f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
-    run(str(BIN / "initdb"), "-D", data, "-A", "trust", "-U", "ffdi", "--no-sync")
-    run(str(BIN / "pg_ctl"), "-D", data, "-w", "-l", str(folder / "log"), "-o", settings, "start")
-    yield f"postgresql+psycopg://ffdi@127.0.0.1:{port}/postgres"
-    run(str(BIN / "pg_ctl"), "-D", data, "-w", "-m", "immediate", "stop")
-    shutil.rmtree(folder, ignore_errors=True)
+def test_a_look_at_a_search_that_has_not_begun_makes_no_table(url: str, tmp_path: Path) -> None:
+    """The first test of its server."""
+    with pytest.raises(UserError, match="has not begun"), watched(wishes(tmp_path, storage=url)):
+        pass
+    engine = sqlalchemy.create_engine(url)
+    assert sqlalchemy.inspect(engine).get_table_names() == []
+    engine.dispose()
+    with opened(wishes(tmp_path, name="other", storage=url)):
+        pass
+    with pytest.raises(UserError, match="has not begun"), watched(wishes(tmp_path, storage=url)):
+        pass
 
 
 def test_leases_of_a_server_die_with_their_session(url: str) -> None:
@@ -88,7 +80,7 @@ def test_killed_workers_of_a_server_leave_no_zombie(url: str, tmp_path: Path, tr
 
         workers.work(wanted, asked, Stop())
 
-    kills = run_killed(work, 1.0, most, "postgres")
+    kills = run_killed(work, 1.0, most, "server")
     print(f"{kills} kills")
     found = []
     for where in (plain, wanted):
@@ -100,6 +92,46 @@ def test_killed_workers_of_a_server_leave_no_zombie(url: str, tmp_path: Path, tr
     assert found[0] == found[1]
 
 
+def test_a_worker_whose_session_was_cut_goes_on_without_the_trial_it_has_lost(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At whatever moment it learns of it: here when it ends."""
+    wanted = wishes(tmp_path, name="cut", storage=url, trials=1, pruner="none")
+
+    def cut(trial: Trial, stop: Stop) -> float:
+        trial._study.leases._connection.close()
+        trial._study.leases._connection.engine.dispose()
+        workers.work(wanted, objective(), Stop())  # another one takes it over
+        return 0.5
+
+    with pytest.raises(UserError, match="does not answer"):
+        workers.work(wanted, cut, Stop())
+    assert "trial 0 was given to another worker" in capsys.readouterr().err
+    with watched(wanted) as study:
+        assert [trial.state for trial in study.trials()] == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+@pytest.mark.parametrize(
+    ("module", "storage", "package"),
+    [
+        ("psycopg", "postgresql+psycopg://ffdi:secret@127.0.0.1/db", r"'psycopg\[binary\]'"),
+        ("pymysql", "mysql+pymysql://ffdi:secret@127.0.0.1/db", r"'PyMySQL\[rsa\]'"),
+    ],
+)
+def test_a_missing_driver_is_one_sentence_with_its_remedy(
+    module: str, storage: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    for look in (opened, watched):
+        with (
+            pytest.raises(UserError, match=f"run: pip install {package}") as error,
+            look(wishes(tmp_path, storage=storage)),
+        ):
+            pass
+        assert error.value.exit_code == 2
+        assert "secret" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("storage", "told"),
     [
@@ -107,6 +139,10 @@ def test_killed_workers_of_a_server_leave_no_zombie(url: str, tmp_path: Path, tr
         ("sqlite:///study.db", "the journal file needs no server"),
         ("mysql+nothing://ffdi:secret@127.0.0.1:1/none", "does not answer"),
         ("no url", "--storage is no URL"),
+        ("postgresql+psycopg://ffdi:secret@127.0.0.1:port/none", "--storage is no URL"),
+        ("postgresql+psycopg://ffdi:se@secret@127.0.0.1:1/none", "does not answer"),
+        ("postgresql+psycopg://ffdi:se%40secret@127.0.0.1:1/none", "does not answer"),
+        ("postgresql+psycopg://127.0.0.1:1/none?password=secret&nothing=1", "does not answer"),
     ],
 )
 def test_a_bad_url_is_one_sentence_without_its_password(tmp_path: Path, storage: str, told: str) -> None:
@@ -114,3 +150,11 @@ def test_a_bad_url_is_one_sentence_without_its_password(tmp_path: Path, storage:
         pass
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
+    assert "secret" not in repr(wishes(tmp_path, storage=storage))
+
+
+@given(password=st.text(st.characters(codec="ascii", exclude_categories=["Cc"], exclude_characters=" "), min_size=3))
+def test_no_text_shows_the_password_of_its_url(password: str) -> None:
+    url = f"mysql+pymysql://one:{password}@host/name"
+    assert password not in masked(f"could not open {url} for one", url)
+    assert unquote(password) not in masked(f"({unquote(password)})", url)

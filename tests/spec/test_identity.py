@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ffdi.spec.augment import LATER, Augment
+from ffdi.spec.forge import Forge
 from ffdi.spec.identity import member_digest
 from ffdi.spec.load import load_recipe
 from ffdi.spec.recipe import Data, Member
@@ -29,3 +30,16 @@ def test_later_operations_count_once_they_are_on() -> None:
 def test_pairs_count_once_they_are_on() -> None:
     changed = [{"pairs": True}, {"pair_mixup": 0.5}]
     assert len({name_of(PLAIN), *(name_of(PLAIN.model_copy(update=change)) for change in changed)}) == 3
+
+
+def test_landmarks_count_where_they_are_taken() -> None:
+    data = Data(landmarks="detector")
+
+    def found(detector: str, **changes: object) -> str:
+        return member_digest(PLAIN.model_copy(update=changes), "a" * 64, "b" * 64, data, detector)
+
+    for unmoved in ({}, {"augment": Augment(parts={"p": 0})}, {"forge": Forge(share=0)}):
+        assert found("one", **unmoved) == name_of(PLAIN.model_copy(update=unmoved))
+    for moved in ({"augment": Augment(parts=True)}, {"forge": Forge(share=0.3)}):
+        names = {found("one", **moved), found("two", **moved), name_of(PLAIN.model_copy(update=moved))}
+        assert len(names) == 3

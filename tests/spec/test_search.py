@@ -62,6 +62,13 @@ def test_names_may_be_quoted_or_not(tmp_path: Path) -> None:
         (("[true, false]", "[3]"), "search.space.augment.crop"),
         (("[true, false]", '[true, "off"]'), "search.space.augment.crop"),
         (("low = 1e-4", "low = 1"), "low must be below high"),
+        (("high = 3e-3", "high = inf"), "low and high must be finite"),
+        (("log = true", "step = 0.1"), "step leads from low beyond high"),
+        (
+            ("lr = {low = 1e-4, high = 3e-3, log = true}", "batch_size = {low = 2, high = 4, step = 0.5}"),
+            "valid integer",
+        ),
+        (("trials = 5", 'trials = 5\nobjective = "worst_slice"\nslices = []'), "worst_slice needs one of slices"),
         (("low = 1e-4", "low = -1e-4"), "begins above 0"),
         (("log = true", "log = true, step = 0.1"), "one of log and step"),
         (("log = true", "choices = [1]"), "either choices, or low and high"),

@@ -1,9 +1,11 @@
 import sys
 import zipfile
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from ffdi.base import seal
 from ffdi.base.errors import CorruptError, SpaceError, UserError
 from ffdi.cli import main as command
 from ffdi.submit import transfer, unzip
@@ -13,6 +15,7 @@ from ffdi.submit.refusals import Refused, Unreachable
 from tests.kaggle_server.faults import answer, cut, refuse, stop
 from tests.kaggle_server.fixture import quick
 from tests.kaggle_server.server import Server
+from tests.kaggle_server.state import Competition
 
 FILES = {"phase1/labels.csv": b"id,y\n1,0\n", "phase1/train/1.jpg": b"\xff" * 5000, "readme.txt": b""}
 
@@ -64,6 +67,46 @@ def test_a_folder_of_another_competition_is_refused(kaggle: Server, tmp_path: Pa
     download("toy", tmp_path, sign_in)
     with pytest.raises(UserError, match="holds the files of toy, not of other"):
         download("other", tmp_path, sign_in)
+
+
+@pytest.fixture
+def phases(kaggle: Server) -> list[str]:
+    """Competitions that share a folder: one file is in both, one of the same name has another content."""
+    more = {
+        "phase2/test/2.jpg": b"\xfe" * 3000,
+        "phase1/labels.csv": FILES["phase1/labels.csv"],
+        "readme.txt": b"other",
+    }
+    kaggle.state.competitions["toy-2"] = Competition("Second phase", files=more)
+    return ["toy", "toy-2"]
+
+
+def test_competitions_that_share_a_folder(
+    kaggle: Server, tmp_path: Path, phases: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for fetched, calls in ((True, 2), (False, 2)):
+        for slug in phases:
+            found = download(slug, tmp_path, sign_in, phases)
+            assert (found.files, found.fetched) == (3, fetched)
+        assert kaggle.count("DownloadDataFiles") == calls
+    assert files_in(tmp_path) == kaggle.state.competitions["toy-2"].files | FILES
+    warned = " ".join(capsys.readouterr().err.split())
+    assert "toy-2.zip: 1 of its files are there from another competition with another content, such as readme" in warned
+
+    (tmp_path / "readme.txt").unlink()  # which both count as theirs: the first brings its own back
+    assert [download(slug, tmp_path, sign_in, phases).fetched for slug in phases] == [True, False]
+    assert files_in(tmp_path)["readme.txt"] == b""
+    with pytest.raises(UserError, match="holds the files of toy, not of toy-2"):
+        download("toy-2", tmp_path, sign_in)
+
+
+def test_a_folder_of_one_competition_takes_in_another(kaggle: Server, tmp_path: Path, phases: list[str]) -> None:
+    """Its list of files was written by a kit that knew of one a folder."""
+    download("toy", tmp_path, sign_in)
+    path = tmp_path / ".download" / "files.parquet"
+    seal.write_table(path, seal.read_table(path).drop(columns="slug"), {"slug": "toy"})
+    assert [download(slug, tmp_path, sign_in, phases).fetched for slug in phases] == [False, True]
+    assert files_in(tmp_path) == kaggle.state.competitions["toy-2"].files | FILES
 
 
 def test_cuts_are_gone_on_with_from_the_byte_they_came_at(kaggle: Server, tmp_path: Path) -> None:
@@ -198,10 +241,40 @@ def test_the_verb(
     assert run(monkeypatch, *recipe, "--competition", "toy") == 0
     assert files_in(tmp_path / "theirs") == FILES  # where the recipe will look for them
     capsys.readouterr()
+    assert not (tmp_path / "data" / "multi-ffdi-phase2").exists()
     assert run(monkeypatch, *recipe, "--data", "here") == 2  # the recipe's competition, which the imitation lacks
     assert "check the slug 'multi-ffdi-phase2'" in capsys.readouterr().err
     assert run(monkeypatch, *recipe, "--competition", "https://www.kaggle.com/competitions/toy") == 2
     assert "did you mean toy?" in capsys.readouterr().err
+
+
+def test_each_competition_that_the_contest_names(
+    kaggle: Server,
+    tmp_path: Path,
+    phases: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = (files("ffdi") / "competitions" / "multi-ffdi-phase2.toml").read_text()
+    named = shipped.replace('slug = "multi-ffdi-phase2"', 'slug = "toy"').replace('["multi-ffdi"]', '["toy-2"]')
+    (tmp_path / "toy.toml").write_text(named)
+    (tmp_path / "recipe.toml").write_text(
+        'name = "tiny"\ncompetition = "toy.toml"\n[[member]]\nname = "one"\nmodel = "test_resnet"\n'
+    )
+    kaggle.state.competitions["toy-2"].entered = False
+    assert run(monkeypatch, "--recipe", "recipe.toml") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "refuses to download the files of toy-2" in said
+    assert "https://www.kaggle.com/competitions/toy-2/rules in a browser, accept them" in said
+    kaggle.state.competitions["toy-2"].entered = True
+    assert run(monkeypatch, "--recipe", "recipe.toml") == 0
+    out = capsys.readouterr().out
+    said = " ".join(out.replace("│", " ").split())
+    assert "toy all there 3" in said
+    assert "toy-2 downloaded 3" in said
+    assert out.count("signed in as tester") == 1
+    assert (tmp_path / "data" / "toy" / "phase2" / "test" / "2.jpg").is_file()
 
 
 def test_an_archive_of_many_files_shows_progress(

@@ -114,14 +114,14 @@ def test_versions_of_a_kernel_are_told_apart(kaggle_server: Server, tmp_path: Pa
 def test_a_dataset_is_made_and_gets_a_version(kaggle_server: Server, tmp_path: Path) -> None:
     kaggle = sign_in()
     assert kaggle.dataset_status("tester", "some-weights") == DatasetState("missing", 0)
-    kaggle.create_dataset(dataset_folder(tmp_path / "one", a=b"1234", b=b""))
+    kaggle.create_dataset(dataset_folder(tmp_path / "one", a=b"1234", b=b"5"))
     assert kaggle_server.state.datasets["tester/some-weights"].requests[0]["isPrivate"] is True
     states = [kaggle.dataset_status("tester", "some-weights") for _ in range(2)]
     assert states == [DatasetState("not_yet_persisted", 1), DatasetState("ready", 1)]
     assert [state.taking_in for state in states] == [True, False]
-    assert kaggle.dataset_files("tester", "some-weights") == {"a": 4, "b": 0}
+    assert kaggle.dataset_files("tester", "some-weights") == {"a": 4, "b": 1}
     kaggle.dataset_version(dataset_folder(tmp_path / "two", c=b"12"), "second")
-    assert kaggle_server.state.datasets["tester/some-weights"].versions == [{"a": b"1234", "b": b""}, {"c": b"12"}]
+    assert kaggle_server.state.datasets["tester/some-weights"].versions == [{"a": b"1234", "b": b"5"}, {"c": b"12"}]
     assert kaggle_server.state.datasets["tester/some-weights"].notes == ["", "second"]
     with pytest.raises(Refused, match="exists already"):
         kaggle.create_dataset(tmp_path / "one")
@@ -190,8 +190,10 @@ def test_an_answer_without_a_number_is_number_zero(kaggle_server: Server, tmp_pa
 @pytest.mark.parametrize("name", ["Tags", "DatasetSources", "CompetitionSources", "KernelSources", "ModelSources"])
 def test_a_push_with_a_source_that_is_not_there_is_refused(kaggle_server: Server, tmp_path: Path, name: str) -> None:
     kaggle_server.script("SaveKernel", answer({"versionNumber": 3, "url": "u", f"invalid{name}": ["some/thing"]}))
-    with pytest.raises(Refused, match="some/thing"):
+    with pytest.raises(Refused, match="some/thing") as refused:
         sign_in().push_kernel(kernel_folder(tmp_path / "kernel"), 60)
+    helps = "open https://www.kaggle.com/competitions/some/thing/rules in a browser"
+    assert (helps in str(refused.value)) == (name == "CompetitionSources")
 
 
 @pytest.mark.parametrize(
@@ -257,10 +259,11 @@ def _raising(error: BaseException) -> Callable[..., None]:
 @pytest.mark.parametrize(
     ("meta", "says"),
     [
-        ({"id": "some-weights"}, '"id" is "owner/slug"'),
+        ({"id": "some-weights"}, 'id: write "owner/slug"'),
         ({"id": "tester/short"}, "6 to 50"),
-        ({"title": "Short"}, '"title" has 6 to 50'),
-        ({"licenses": []}, "names exactly one"),
+        ({"title": "Short"}, "title: .* at least 6 characters"),
+        ({"licenses": []}, "licenses: .* at least 1 item"),
+        ({"keyword": []}, "unknown key 'keyword'"),
     ],
 )
 def test_a_dataset_that_kaggle_would_refuse(
@@ -276,10 +279,10 @@ def test_a_dataset_that_kaggle_would_refuse(
 
 def test_a_dataset_is_flat_and_not_empty(kaggle_server: Server, tmp_path: Path) -> None:
     folder = dataset_folder(tmp_path / "one")
-    with pytest.raises(UserError, match="holds 0 files"):
+    with pytest.raises(UserError, match="has 0 files"):
         sign_in().dataset_version(folder, "notes")
     (folder / "sub").mkdir()
-    with pytest.raises(UserError, match="no plain file"):
+    with pytest.raises(UserError, match="is no file"):
         sign_in().dataset_version(folder, "notes")
     assert kaggle_server.seen == []
 

@@ -34,6 +34,33 @@ def test_once_there_and_back(kaggle_server: Server, pad: Pad, wish: Kernel, cloc
     assert again.run != pushed.run
 
 
+def test_again_is_one_more_version(kaggle_server: Server, pad: Pad, wish: Kernel) -> None:
+    first, output = follow(pad, wish)
+    second = push(pad, wish, again=True)
+    assert (second.version, push(pad, wish).version) == (2, 2)
+    assert push(pad, wish, again=True) == second  # its output is not here yet: the same command goes on
+    assert second.run != first.run
+    assert await_output(pad, wish, second).name == "output-v2"
+    assert output.is_dir()
+    kaggle_server.script("SaveKernel", lose())
+    assert push(pad, wish, again=True).version == 3
+    assert kaggle_server.count("SaveKernel") == 3
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["again", "another wish"])
+def test_what_was_pushed_is_known_after_a_refusal_of_more(
+    kaggle_server: Server, pad: Pad, wish: Kernel, other: bool
+) -> None:
+    push(pad, wish) if other else follow(pad, wish)
+    before = (pad.room / kernel.STATE).read_bytes()
+    kaggle_server.script("SaveKernel", answer({"error": "Maximum batch GPU session count of 2 reached."}))
+    with pytest.raises(Refused):
+        push(pad, Kernel(SCRIPT, wish.about, []) if other else wish, again=not other)
+    assert (pad.room / kernel.STATE).read_bytes() == before
+    assert follow(pad, wish)[0].version == 1
+    assert kaggle_server.count("SaveKernel") == 2
+
+
 def test_a_lost_reply_is_no_second_push(kaggle_server: Server, pad: Pad, wish: Kernel) -> None:
     kaggle_server.script("SaveKernel", lose())
     assert follow(pad, wish)[0].version == 1

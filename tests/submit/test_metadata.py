@@ -73,6 +73,8 @@ def test_what_is_right_goes_through(tmp_path: Path) -> None:
         ({"machine_shape": None, "enable_gpu": False}, None),
         ({"dataset_sources": ["datasets/some-one/weights"]}, "dataset_sources.0"),
         ({"dataset_sources": ["some-one/weights/3"]}, None),
+        ({"kernel_sources": ["some-one/ffdi-train", "some-one/other/12"]}, None),
+        ({"kernel_sources": ["some-one/ffdi-train/0"]}, 'kernel_sources.0: write "owner/slug" or "owner/slug/version"'),
         ({"competition_sources": ["https://www.kaggle.com/c/multi-ffdi"]}, "competition_sources.0"),
         ({"model_sources": ["google/gemma/pyTorch/2b"]}, "model_sources.0"),
         ({"docker_image": "gcr.io/kaggle-gpu-images/python:latest"}, "docker_image"),
@@ -140,4 +142,6 @@ def test_the_client_reads_what_is_written(tmp_path: Path) -> None:
     kernel = validate(KernelMetadata, KERNEL, "x")
     client.validate_kernel_string(kernel.id)
     client.validate_dataset_string(kernel.dataset_sources[0])
+    client.validate_kernel_string("some-one/ffdi-train/2")
+    assert metadata.read_dataset(tmp_path) == validate(DatasetMetadata, DATASET, "x")
     assert client.get_bool(kernel.model_dump(), "enable_internet", True) is False

@@ -2,19 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ffdi.base import keys
-from ffdi.base.errors import Paused
+from ffdi.base.errors import Paused, UserError
 from ffdi.base.stop import Stop
 from ffdi.data.job import Job
 from ffdi.train.fit import fit
 from ffdi.train.run import Run
+from ffdi.train.step import micro_batches, update
 from tests.train.test_fit import CPU, StopAt, artefacts
 
-PAIRED = {"pairs": True, "pair_mixup": 0.5, "epochs": 2}
+PAIRED = {"pairs": True, "micro_batches": 2, "pair_mixup": 0.5, "epochs": 2}
 
 
 def paired(job: Job) -> Job:
@@ -32,6 +37,40 @@ def test_a_batch_holds_originals_beside_their_fakes(make_job: Callable[..., Job]
         groups = names[running.ids(batch)].to_numpy().reshape(-1, 2)
         assert (groups[:, 0] == groups[:, 1]).all()
         assert ((batch.targets_B > 0) & (batch.targets_B < 1)).float().mean() > 0.9
+
+
+def test_twins_never_go_through_the_net_together(make_job: Callable[..., Job]) -> None:
+    job = paired(make_job(**PAIRED))
+    running = Run(job, CPU)
+    names = job.train.set_index("id")["group"]
+    together: list[int] = []
+    running.trainee.bare.register_forward_pre_hook(lambda _, given: together.append(len(given[0])))
+    for step, batch in running.batches(0):
+        ids = running.ids(batch)
+        for rows in micro_batches(len(ids), 2, apart=True):
+            assert names[ids[rows]].is_unique
+        update(running.trainee, batch, ids, job.member, step, CPU)
+    assert set(together) == {job.member.batch_size // 2}
+
+
+@given(images=st.integers(1, 40), parts=st.integers(1, 9), apart=st.booleans())
+def test_micro_batches_hold_every_image_once(images: int, parts: int, apart: bool) -> None:
+    found = [list(range(images)[rows]) for rows in micro_batches(images, parts, apart)]
+    assert sorted(row for part in found for row in part) == list(range(images))
+    assert all(found)
+    if not apart:
+        assert found == [part.tolist() for part in torch.arange(images).chunk(parts)]
+    elif parts > 1:
+        assert all(two - one > 1 for part in found for one, two in pairwise(part))
+
+
+def test_pairs_that_would_meet_in_a_batch_norm_are_refused(make_job: Callable[..., Job]) -> None:
+    with pytest.raises(UserError, match="micro_batches = 2"):
+        Run(paired(make_job(**PAIRED | {"micro_batches": 1})), CPU)
+
+
+def test_a_net_without_batch_norm_may_see_twins_together(make_job: Callable[..., Job]) -> None:
+    Run(paired(make_job(**PAIRED | {"micro_batches": 1, "model": "test_vit", "image_size": 160})), CPU)
 
 
 def test_a_resumed_paired_fold_ends_with_the_same_bytes(make_job: Callable[..., Job]) -> None:

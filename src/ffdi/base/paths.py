@@ -30,6 +30,10 @@ class Places:
         return self.work / "manifest.parquet"
 
     @property
+    def landmarks(self) -> Path:
+        return self.work / "landmarks.parquet"
+
+    @property
     def runs(self) -> Path:
         return self.work / "runs"
 

@@ -61,7 +61,8 @@ def forecast(plan: Plan, images: int, read_seconds: float) -> Forecast:
 
 def read_seconds(rows: pd.DataFrame, folder: Path, size: int) -> float:
     """CPU seconds to decode and resize one of `rows` (id, relpath) in this process; unreadable ones count too."""
-    from ffdi.data.dataset import TestImages, loader
+    from ffdi.data.dataset import loader
+    from ffdi.data.images import TestImages
     from ffdi.data.order import in_sequence
 
     begun = time.process_time()  # other load does not count

@@ -34,7 +34,8 @@ def gather(outputs: Iterable[Path], competition: Competition, to: Places, bring:
             if name not in best or _progress(fold) > _progress(best[name]):
                 best[name] = fold
     for work in works:
-        for path in sorted([*work.glob("manifest.parquet"), *work.glob("folds/*"), *work.glob("runs/*/*.json")]):
+        tables = [*work.glob("manifest.parquet"), *work.glob("landmarks.parquet")]
+        for path in sorted([*tables, *work.glob("folds/*"), *work.glob("runs/*/*.json")]):
             _bring_once(path, to.work / path.relative_to(work), bring)
     for name, fold in best.items():
         _bring_once(fold, to.work / name, bring)
@@ -60,9 +61,7 @@ def link(source: Path, target: Path) -> None:
 def _bring_once(source: Path, target: Path, bring: Bring) -> None:
     if not os.path.lexists(target):
         bring(source, target)
-    elif (
-        source.suffix == ".parquet" and source.name != "manifest.parquet" and source.read_bytes() != target.read_bytes()
-    ):
+    elif source.suffix == ".parquet" and source.parent.name == "folds" and source.read_bytes() != target.read_bytes():
         raise UserError(f"{source} differs from the folds of another output; attach outputs of one recipe and contest.")
 
 

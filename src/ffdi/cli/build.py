@@ -25,7 +25,7 @@ def run(path: Path, name: str, kinds: Sequence[str], folder: Path) -> None:
         more[f"ffdi/competitions/{shipped_name(recipe.competition)}.toml"] = Path(recipe.competition).read_text()
     wishes = {
         "infer": (settings.infer(), emit.Sources([competition.slug], [f"{emit.OWNER}/{stem}-weights"])),
-        "train": (settings.train(text), emit.Sources([competition.slug])),
+        "train": (settings.train(text), emit.Sources(competition.slugs)),
         "blend": (settings.blend(text), emit.Sources(kernels=[f"{emit.OWNER}/{stem}-train"])),
     }
     rows = []

@@ -1,5 +1,6 @@
 """`ffdi download`: the competition's files."""
 
+from functools import cache
 from pathlib import Path
 
 from ffdi.base import console
@@ -12,11 +13,15 @@ MEGA = 1_000_000
 
 def run(recipe: Path, data: Path | None, competition: str) -> None:
     wishes = load_recipe(recipe)
-    slug = checked_slug(competition or load_competition(wishes.competition).slug)
-    found = download(slug, data or Path(wishes.data.folder or f"data/{slug}").expanduser(), _sign_in)
-    state = "downloaded" if found.fetched else "all there"
-    rows = [[slug, state, f"{found.files:,}", f"{found.size / MEGA:,.1f}"]]
-    console.table(f"{found.folder}", ["competition", "state", "files", "MB"], rows)
+    asked = [competition] if competition else load_competition(wishes.competition).slugs
+    slugs = [checked_slug(slug) for slug in asked]
+    folder = data or Path(wishes.data.folder or f"data/{slugs[0]}").expanduser()
+    once, rows = cache(_sign_in), []
+    for slug in slugs:
+        found = download(slug, folder, once, beside=slugs)
+        state = "downloaded" if found.fetched else "all there"
+        rows.append([slug, state, f"{found.files:,}", f"{found.size / MEGA:,.1f}"])
+    console.table(f"{folder}", ["competition", "state", "files", "MB"], rows)
 
 
 def _sign_in() -> Kaggle:

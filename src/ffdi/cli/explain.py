@@ -11,7 +11,7 @@ from ffdi.base import console, keys, seal
 from ffdi.base.errors import UserError
 from ffdi.base.paths import inside
 from ffdi.cli.desk import Desk
-from ffdi.data import checks
+from ffdi.data import checks, detector
 from ffdi.data import manifest as manifests
 from ffdi.data.decode import Defect, decode
 
@@ -40,7 +40,7 @@ def run(images: list[Path], worst: int, desk: Desk, pack: Path | None) -> None:
         )
     found = list(_worst(desk, worst) if worst else _given(images, pack or _packed(desk)))
     _show(found)
-    originals = checks.of_originals(_originals(desk))
+    originals = checks.of_originals(_originals(desk), _finder())
     from ffdi.report import explain as report
     from ffdi.report import page
     from ffdi.report.provenance import provenance
@@ -72,14 +72,19 @@ def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":
     pixels = {path: _read(path) for path in images}  # before weights are loaded: a wrong name is told at once
     first = max(plan.read(pack).members, key=lambda packed: packed.weight)
     fold, file = next(iter(first.files.items()))
-    look, scorer = Looker(Net(first.member, fold, pack / file)), Scorer(pack)
+    look, scorer, find = Looker(Net(first.member, fold, pack / file)), Scorer(pack), _finder()
     with console.progress("explain", len(pixels)) as meter:
         for path, image_HWC in pixels.items():
             score = f"The team gives it P(fake) {scorer.image(image_HWC):.3f}"
             saliency = look(image_HWC)
             yield Explained(str(path), "unlabelled", score, f"{first.member.name} fold {fold}", image_HWC,
-                            saliency.cells_hw, saliency.logit)  # fmt: skip
+                            saliency.cells_hw, saliency.logit, find(image_HWC))  # fmt: skip
             meter.advance(1)
+
+
+def _finder() -> checks.Find:
+    """What finds faces, where it is installed; elsewhere no face is found, and the template serves."""
+    return detector.detector() if detector.is_installed() else lambda _: None
 
 
 def _read(path: Path) -> np.ndarray:
@@ -103,14 +108,14 @@ def _worst(desk: Desk, most: int) -> "Iterator[Explained]":
     error_N = (oof["target"] - oof[BLEND]).abs().rename("error")
     rows = oof.assign(error=error_N).sort_values(["error", "id"], ascending=[False, True]).head(most)
     member = max((name for name in result.blended.weights if name in oof), key=result.blended.weights.__getitem__)
-    lookers = _lookers(desk, member, rows["fold"].unique())
+    lookers, find = _lookers(desk, member, rows["fold"].unique()), _finder()
     with console.progress("explain", len(rows)) as meter:
         for row in rows.to_dict("records"):
             image_HWC = _read(inside(desk.images, row["relpath"]))
             saliency = lookers[row["fold"]](image_HWC)
             score = f"The blend gives it {row[BLEND]:.3f} (0 original, 1 fake)"
             yield Explained(row["id"], LABELS[row["target"]], score, f"{member} fold {row['fold']}", image_HWC,
-                            saliency.cells_hw, saliency.logit)  # fmt: skip
+                            saliency.cells_hw, saliency.logit, find(image_HWC))  # fmt: skip
             meter.advance(1)
 
 

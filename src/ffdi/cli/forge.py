@@ -8,7 +8,7 @@ import pandas as pd
 from ffdi.base import console, seal
 from ffdi.base.stop import Stop
 from ffdi.cli.desk import Desk
-from ffdi.data import extra, forged, manifest
+from ffdi.data import extra, forged, landmarks, manifest
 from ffdi.data.audit import shortcuts
 from ffdi.spec.semantics import FAMILIES
 
@@ -20,10 +20,12 @@ def run(desk: Desk, out: Path | None) -> None:
 
     folder = out or desk.places.work / "forged"
     sources = forged.originals(manifest.read(desk.places), desk.recipe.data.fit)
+    detected = desk.recipe.data.landmarks == "detector"
+    points_M52 = landmarks.read(desk.places.landmarks, sources) if detected else None
     with Stop() as stop:
         made = forged.make(
-            desk.recipe.forge, desk.competition, sources, desk.images, folder, os.cpu_count() or 1, stop
-        )  # fmt: skip
+            desk.recipe.forge, desk.competition, sources, desk.images, folder, os.cpu_count() or 1, stop, points_M52
+        )
     _show(made)
     found = shortcuts(forged.beside(made, sources))
     inputs = {"manifest": seal.digest(desk.places.manifest), "fakes": seal.digest(folder / extra.MANIFEST)}

@@ -82,13 +82,21 @@ def push(
     owner: Annotated[str, typer.Option(help="Kaggle account; default: the one signed in.")] = "",
     image: Annotated[str, typer.Option(help="Pin the notebook image: its digest, sha256:…")] = "",
     wait: Annotated[str, typer.Option(help="How long to wait for the run, such as 12h (then exit 75).")] = "12h",
+    kernel_source: Annotated[
+        list[str],
+        typer.Option(help="Attach this kernel's output too, now and on later pushes.", metavar="OWNER/SLUG[/VERSION]"),
+    ] = [],  # noqa: B006
+    dataset_source: Annotated[
+        list[str], typer.Option(help="Attach this dataset too, now and on later pushes.", metavar="OWNER/SLUG")
+    ] = [],  # noqa: B006
+    again: Annotated[bool, typer.Option("--again", help="Run it again although nothing of it changed.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Upload and run; without this it is only shown.")] = False,
     work: WorkOption = WORK,
 ) -> None:
     """Upload the weights, run the kernel on Kaggle, fetch its output; goes on where it was interrupted."""
     from ffdi.cli import push as verb
 
-    verb.run(verb.Asked(kernel, pack, owner, image, wait, yes, work))
+    verb.run(verb.Asked(kernel, pack, owner, image, wait, yes, work, kernel_source, dataset_source, again))
 
 
 @app.command()

@@ -121,6 +121,9 @@ def blend(
 
 @app.command()
 def slices(
+    degraded: Annotated[
+        bool, typer.Option("--degraded", help="Also predict degraded copies of the held-out images.")
+    ] = False,
     recipe: RecipeOption = RECIPE,
     data: DataOption = None,
     work: WorkOption = WORK,
@@ -129,7 +132,7 @@ def slices(
     """Where the blend is weak: by forgery cluster, source, JPEG quality, size and sharpness."""
     from ffdi.cli import slices as verb
 
-    verb.run(open_desk(recipe, data, work, submissions))
+    verb.run(open_desk(recipe, data, work, submissions), degraded)
 
 
 @app.command()

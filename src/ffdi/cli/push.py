@@ -13,8 +13,9 @@ from ffdi.base.lock import exclusive
 from ffdi.bundle import plan
 from ffdi.cli import push_check
 from ffdi.spec.load import validate
-from ffdi.submit import dataset, kernel, metadata, output
+from ffdi.submit import attached, dataset, kernel, metadata, output
 from ffdi.submit.answers import Quota
+from ffdi.submit.attached import Attached
 from ffdi.submit.folder import CSV
 from ffdi.submit.kaggle import Kaggle, sign_in
 from ffdi.submit.kernel import Kernel, Pad, Push
@@ -31,7 +32,9 @@ CLOCK = (time.time, time.sleep)
 
 @dataclass(frozen=True)
 class Asked:
-    """The command line. `image`: a digest or a whole reference, "" for the newest; `wait`: a text such as 12h."""
+    """The command line. `image`: a digest or a whole reference, "" for the newest; `wait`: a text such as 12h;
+    `kernels`, `datasets`: sources beside those of the metadata; `again`: a new version although an equal one was run.
+    """
 
     folder: Path
     packs: Sequence[Path]
@@ -40,14 +43,22 @@ class Asked:
     wait: str
     yes: bool
     work: Path
+    kernels: Sequence[str] = ()
+    datasets: Sequence[str] = ()
+    again: bool = False
 
 
 @dataclass(frozen=True)
 class Shipment:
-    """All that goes up: each pack with the dataset it becomes, and the kernel that reads them."""
+    """All that goes up: each pack with the dataset it becomes, and the kernel that reads them.
+
+    `attached`: the sources that this command names, and those that earlier ones did, which `room` remembers.
+    """
 
     packs: Sequence[tuple[Pack, DatasetMetadata]]
     kernel: Kernel
+    attached: Attached
+    room: Path
 
 
 def run(asked: Asked) -> None:
@@ -63,16 +74,16 @@ def run(asked: Asked) -> None:
     if not asked.yes:
         console.say("nothing was uploaded; with --yes it is")
         return
-    room = asked.work / "kernels" / about.slug
+    room = shipment.room
     try:
         room.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"Cannot make {room}: {error.strerror}; name another place with --work.") from error
     try:
         with exclusive(room):
-            if quota is not None and kernel.begun(room, shipment.kernel) is None:
+            if quota is not None and kernel.begun(room, shipment.kernel, asked.again) is None:
                 _refuse_spent(quota)
-            _go(shipment, kaggle, Pad(kaggle, room, watch, LIMIT), asked.work)
+            _go(shipment, kaggle, Pad(kaggle, room, watch, LIMIT), asked)
     except KeyboardInterrupt:
         raise Paused("Interrupted; what was sent is known, run the same command to go on.") from None
 
@@ -85,14 +96,15 @@ def prepare(asked: Asked, owner: str) -> Shipment:
     found = metadata.raw(asked.folder / metadata.KERNEL)
     open_names = ("id", "dataset_sources", "kernel_sources")
     known: dict[str, Any] = {name: _owned(found[name], owner) for name in open_names if name in found}
-    sources = known.get("dataset_sources", [])
-    if isinstance(sources, list):
-        known["dataset_sources"] = list(dict.fromkeys([*sources, *(about.id for _, about in packs)]))
     if asked.image:
         known["docker_image"] = _image(asked.image, found.get("enable_gpu") is True)
     about = metadata.read_kernel(asked.folder, **known)
+    room = asked.work / "kernels" / about.slug
+    wished = attached.named(_owned(list(asked.kernels), owner), _owned(list(asked.datasets), owner))
+    more = attached.load(room).joined(wished)
+    about = Attached(datasets=tuple(told.id for _, told in packs)).on(more.on(about))
     script = (asked.folder / about.code_file).read_text()
-    return Shipment(packs, Kernel(script, about, [pack.digest for pack, _ in packs]))
+    return Shipment(packs, Kernel(script, about, [pack.digest for pack, _ in packs]), more, room)
 
 
 def _about(pack: Pack, owner: str) -> DatasetMetadata:
@@ -123,10 +135,16 @@ def _show(shipment: Shipment, quota: Quota | None, folder: Path) -> None:
     rows.append(["machine", f"{about.machine_shape} (two of them)" if about.machine_shape else "CPU alone"])
     sources = [*about.competition_sources, *about.dataset_sources, *about.kernel_sources, *about.model_sources]
     rows.append(["reads", ", ".join(sources) or "nothing"])
+    if shipment.attached.names:
+        rows.append(["attached", ", ".join(shipment.attached.names)])
     rows.append(["image", about.docker_image or "Kaggle's newest"])
     if quota is not None:
         rows.append(["GPU quota", _left(quota)])
     console.table(f"push {folder}", ["", ""], rows)
+    kept = [name for name in attached.load(shipment.room).names if name in shipment.attached.names]
+    if kept:
+        path = shipment.room / attached.FILE
+        console.say(f"attached as by an earlier push: {', '.join(kept)}; delete {path} to leave that out")
 
 
 def _left(quota: Quota) -> str:
@@ -140,24 +158,28 @@ def _refuse_spent(quota: Quota) -> None:
         raise UserError(f"No GPU time is left ({_left(quota)}); push again then.")
 
 
-def _go(shipment: Shipment, kaggle: Kaggle, pad: Pad, work: Path) -> None:
+def _go(shipment: Shipment, kaggle: Kaggle, pad: Pad, asked: Asked) -> None:
     about = shipment.kernel.about
     for pack, dataset_about in shipment.packs:
         made = dataset.publish(kaggle, pack, dataset_about, pad.room / "staged", pad.watch)
         said = "uploaded and verified" if made.uploads else "unchanged, nothing was uploaded"
         console.say(f"{dataset_about.id} version {made.version}: {said}")
-    pushed = kernel.push(pad, shipment.kernel)
+    pushed = kernel.push(pad, shipment.kernel, asked.again)
+    attached.keep(pad.room, shipment.attached)
     console.say(f"{about.id} version {pushed.version}, run {pushed.run}: {pushed.url}")
     if pushed.output:
-        console.say(f"it was run before, with the same weights; delete {pad.room / kernel.STATE} to run it again")
+        console.say("it was run before, with the same weights; --again runs it again")
     folder = output.await_output(pad, shipment.kernel, pushed)
     _tell(about, pushed, folder, output.facts_of(folder))
     teams = [plan.read(pack.folder) for pack, _ in shipment.packs if plan.FILE in pack.sizes]
     if not (folder / CSV).is_file():
-        console.say(f"there is no {CSV} in it; attach the output to the kernel that goes on from it")
+        console.say(
+            f"there is no {CSV} in it; what goes on from it is pushed with --kernel-source {about.id}, --again too "
+            "if that is this kernel"
+        )
         return
     for team in teams:
-        push_check.check(folder / CSV, team.competition, work)
+        push_check.check(folder / CSV, team.competition, asked.work)
     console.say(f"submit it: {submit_line(about, pushed)}")
 
 
@@ -172,6 +194,6 @@ def _tell(about: KernelMetadata, pushed: Push, folder: Path, facts: Mapping[str,
 
 
 def submit_line(about: KernelMetadata, pushed: Push) -> str:
-    """The command that submits this version."""
-    slug = f" --competition {about.competition_sources[0]}" if len(about.competition_sources) == 1 else ""
+    """The command that submits this version; of several competitions it reads the first is the one submitted to."""
+    slug = f" --competition {about.competition_sources[0]}" if about.competition_sources else ""
     return f"ffdi submit --kernel {about.id} --version {pushed.version}{slug}"

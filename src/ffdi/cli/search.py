@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from contextlib import suppress
 from statistics import fmean
 
 from ffdi.base import console
 from ffdi.base.deadline import parse_until
+from ffdi.base.errors import FfdiError, UserError
 from ffdi.cli import search_rerun
 from ffdi.cli.desk import Desk
 from ffdi.data import folds, manifest
@@ -35,9 +36,11 @@ def run(desk: Desk, count: int | None, until: str, storage: str, again: bool = T
     trial.prepare(ground)
     try:
         workers.launch(wishes, trial.Maker(ground, len(on)), on, deadline)
-    finally:
-        if wishes.storage or wishes.journal.exists():
+    except FfdiError:
+        with suppress(UserError):  # the first error is what is told
             _show(wishes)
+        raise
+    _show(wishes)
     if again:
         search_rerun.run(desk, ground, wishes, on, deadline)
     else:
@@ -121,7 +124,8 @@ def _values(one: Result, names: Sequence[str]) -> list[str]:
 
 
 def _minutes(one: Result) -> str:
-    return f"{(datetime.now() - one.began).total_seconds() / 60:.0f}" if one.began else ""
+    """Of work up to the last report; when it began says another machine's clock."""
+    return f"{one.seconds / 60:.0f}"
 
 
 def _budget(wishes: Wishes) -> str:

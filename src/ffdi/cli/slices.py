@@ -1,4 +1,4 @@
-"""`ffdi slices`: the blend on parts of the held-out images, by forgery cluster, source, quality and size."""
+"""`ffdi slices`: the blend on parts of the held-out images, by cluster, source, quality and size, and on copies."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,8 @@ import pandas as pd
 from ffdi.base import console, seal
 from ffdi.base.errors import UserError
 from ffdi.blend.apply import BLEND
-from ffdi.blend.result import blend
+from ffdi.blend.result import BlendResult, blend
+from ffdi.cli.degraded import compared
 from ffdi.cli.desk import Desk
 from ffdi.data import manifest as manifests
 from ffdi.score.slices import Of, Slice, binned, cut, pooled, worst
@@ -23,12 +24,14 @@ SIDES = [1.0, 128, 256, 512, 1024]  # pixels of the shorter side
 PARTS = 4  # of the sharpness, equally many images in each
 
 
-def run(desk: Desk) -> None:
-    rows = _rows(desk)
+def run(desk: Desk, degraded: bool) -> None:
+    result = blend(desk.recipe, desk.competition, desk.places)
+    rows = _rows(desk, result)
     whole = pooled(rows)
     slices = cut(rows, KINDS)
     _show(slices)
-    found = worst(slices)
+    copies = compared(desk, result) if degraded else []
+    found = worst([*slices, *(one.worse for one in copies)])
     if found is not None:
         console.say(f"worst slice: {found.kind} {found.name}, AUC {found.auc.value:.4f}; pooled {whole.value:.4f}")
     from ffdi.report import page
@@ -36,13 +39,13 @@ def run(desk: Desk) -> None:
     from ffdi.report.provenance import provenance
 
     inputs = {"manifest": seal.digest(desk.places.manifest)}
-    page.write(desk.places.report("slices"), report.page(slices, whole, provenance("ffdi slices", inputs)))
+    made_from = provenance("ffdi slices --degraded" if degraded else "ffdi slices", inputs)
+    page.write(desk.places.report("slices"), report.page(slices, whole, made_from, copies))
     console.say(f"page: {desk.places.report('slices')}")
 
 
-def _rows(desk: Desk) -> pd.DataFrame:
+def _rows(desk: Desk, result: BlendResult) -> pd.DataFrame:
     """target, score and a column a kind, of every image that some fold held out."""
-    result = blend(desk.recipe, desk.competition, desk.places)
     oof = result.blended.oof
     if BLEND not in oof:
         raise UserError("No member of this recipe held images out, so there is nothing to cut into slices.")

@@ -14,6 +14,7 @@ import numpy as np
 
 from ffdi.base.keys import Draws
 from ffdi.data import operations
+from ffdi.data.face import Place
 from ffdi.data.library import Transform
 from ffdi.spec.augment import Augment, Crop, Library, Operation
 
@@ -27,27 +28,29 @@ class Step:
 
     name: str
     wish: Operation
-    apply: Callable[[np.ndarray, Any, Draws], np.ndarray]
+    apply: Callable[..., np.ndarray]  # of image, wish and draws; `parts` of the face's place too
 
-    def __call__(self, image: np.ndarray, label: int, key: int) -> np.ndarray:
+    def __call__(self, image: np.ndarray, label: int, key: int, *at: Place | None) -> np.ndarray:
         if self.wish.on != "all" and LABELS[self.wish.on] != label:
             return image
         draw = Draws(key, self.name)
-        return self.apply(image, self.wish, draw) if draw.unit() < self.wish.p else image
+        return self.apply(image, self.wish, draw, *at) if draw.unit() < self.wish.p else image
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """Call it with (image_HWC uint8 RGB of any size, label 0 real or 1 fake, key) for [size, size, 3] uint8."""
+    """Call it with (image_HWC uint8 RGB of any size, label 0 real or 1 fake, key) for [size, size, 3] uint8.
+
+    `at`: where the face was found; None: where the template has it."""
 
     size: int
     parts: Step | None
     crop: Step | None
     steps: tuple[Step, ...]
 
-    def __call__(self, image: np.ndarray, label: int, key: int) -> np.ndarray:
+    def __call__(self, image: np.ndarray, label: int, key: int, at: Place | None = None) -> np.ndarray:
         if self.parts is not None:  # while the face is in its place
-            image = self.parts(image, label, key)
+            image = self.parts(image, label, key, at)
         if self.crop is not None:
             image = self.crop(image, label, key)
         image = operations.fit(image, self.size)  # the whole image, unless the crop has made it already

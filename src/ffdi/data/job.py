@@ -11,7 +11,7 @@ from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
 from ffdi.data import manifest as manifests
 from ffdi.spec.competition import Competition
-from ffdi.spec.identity import member_digest
+from ffdi.spec.identity import member_digest, takes_landmarks
 from ffdi.spec.recipe import Data, Member, Recipe
 
 COLUMNS = ["id", "split", "relpath", "target", "status", "sha256"]  # of the manifest; frames travel to every process
@@ -35,6 +35,7 @@ class Job:
     test: pd.DataFrame
     rows: dict[str, str]  # digests of oof, val and test; a table without rows has none
     extra: pd.DataFrame | None = None  # of data.extra: trained on besides, as data/extra.py has it
+    landmarks: Path | None = None  # table of data/landmarks.py, if the member takes any
 
     @property
     def train(self) -> pd.DataFrame:
@@ -94,7 +95,7 @@ def plan(
     rows = {fold: _digests({"oof": fit[fit["fold"] == fold]}) | shared for fold in seen}
     jobs = []
     for member in recipe.member:
-        spec = member_digest(member, fit_digest, folds_digest, recipe.data)
+        spec = member_digest(member, fit_digest, folds_digest, recipe.data, _detector(recipe.data))
         for fold in seen[:-1] if member.fold == "k" else seen[-1:]:
             jobs.append(
                 Job(
@@ -112,9 +113,18 @@ def plan(
                     test=test,
                     rows=rows[fold],
                     extra=extra,
+                    landmarks=places.landmarks if takes_landmarks(member, recipe.data) else None,
                 )
             )
     return jobs
+
+
+def _detector(data: Data) -> str:
+    if data.landmarks == "template":
+        return ""
+    from ffdi.data import detector  # late: it brings cv2
+
+    return detector.IDENTITY
 
 
 def _wants_twins(member: Member) -> bool:

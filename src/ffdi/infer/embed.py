@@ -18,7 +18,8 @@ from ffdi.base import console
 from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
 from ffdi.data import folds, manifest
-from ffdi.data.dataset import TestImages, loader, normalise
+from ffdi.data.dataset import loader, normalise
+from ffdi.data.images import TestImages
 from ffdi.data.order import in_sequence
 from ffdi.model import precision
 from ffdi.model.build import build, data_config

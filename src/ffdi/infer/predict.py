@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from ffdi.base import console
 from ffdi.base.errors import FfdiError, Paused
 from ffdi.base.stop import Stop
-from ffdi.data.dataset import Batch, TestImages, loader, normalise
+from ffdi.data.dataset import Batch, loader, normalise
+from ffdi.data.images import TestImages
 from ffdi.data.order import in_sequence
 from ffdi.infer import views as tta
 from ffdi.infer.logit import logits

@@ -25,7 +25,8 @@ from torch import Tensor
 
 from ffdi.base import console
 from ffdi.base.stop import Stop
-from ffdi.data.dataset import Batch, TestImages, loader, normalise
+from ffdi.data.dataset import Batch, loader, normalise
+from ffdi.data.images import TestImages
 from ffdi.data.order import in_sequence
 from ffdi.infer import views as tta
 from ffdi.infer.flops import flops

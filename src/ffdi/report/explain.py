@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.data import checks, traces
-from ffdi.data.checks import Measures, Originals
+from ffdi.data.checks import Measures, Originals, Regions
 from ffdi.report import panels, style
 from ffdi.report.figures import Picture
 from ffdi.report.page import Fact, Page, Section, Text
@@ -32,8 +32,15 @@ READING = (
     "Grad-CAM: where the net's last stage finds what speaks for its verdict, coarse as that stage is. Error level: "
     f"what a trip through JPEG quality {traces.QUALITY} changes; regions saved otherwise differ, and so do edges. "
     "Residual: luma less its 3 x 3 median, noise without edges. Spectrum: dots off the middle are patterns that "
-    "repeat, as upsampling leaves them. White outlines: a template for aligned faces, no detector; where they miss the "
-    "face, the numbers that compare regions miss it too. None of these proves a forgery, and an original may show all."
+    "repeat, as upsampling leaves them. None of these proves a forgery, and an original may show all."
+)
+TEMPLATE = (
+    "White outlines: a template for aligned faces, no detector; where they miss the face, the numbers that compare "
+    "regions miss it too."
+)
+DETECTED = (
+    "White outlines: the template for aligned faces, moved onto the eyes, nose and mouth that a detector found, in the "
+    "originals compared with too; where they miss the face, the numbers that compare regions miss it too."
 )
 
 
@@ -49,6 +56,7 @@ class Explained:
     image_HWC: np.ndarray
     cells_hw: np.ndarray
     logit: float
+    points_52: np.ndarray | None = None  # of the face, as data.detector finds them
 
     @property
     def verdict(self) -> str:
@@ -61,12 +69,16 @@ class Explained:
 
     @cached_property
     def measures(self) -> Measures:
-        return checks.measure(self.image_HWC)
+        return checks.measure(self.image_HWC, self.points_52)
+
+    @cached_property
+    def where(self) -> Regions:
+        return checks.regions(self.image_HWC.shape, self.points_52)
 
     @property
     def outside(self) -> float:
         """The share of the map outside the face; NaN for a map of zeros."""
-        return checks.share(self.map_HW, checks.regions(self.image_HWC.shape).back_HW)
+        return checks.share(self.map_HW, self.where.back_HW)
 
 
 def page(
@@ -79,11 +91,25 @@ def page(
         headline=headline(images),
         facts=tuple(_facts(images, originals)),
         sections=(
-            Section("How to read the panels", (Text(whose), Text(READING), Text(_compared(originals)))),
+            Section(
+                "How to read the panels",
+                (Text(whose), Text(READING), Text(_outlines(images)), Text(_compared(originals))),
+            ),
             *sections,
         ),
         provenance=provenance,
     )
+
+
+def _outlines(images: Sequence[Explained]) -> str:
+    """Whose outlines the pictures show, and where no face was found."""
+    missed = sum(image.where.at is None for image in images)
+    if missed == len(images):
+        return TEMPLATE
+    lacking = (
+        f" In {counted(missed, 'image')} no face was found, or it leaves nothing beside it: the template as it is."
+    )
+    return DETECTED + (lacking if missed else "")
 
 
 def headline(images: Sequence[Explained]) -> str:
@@ -100,7 +126,7 @@ def headline(images: Sequence[Explained]) -> str:
 
 def _facts(images: Sequence[Explained], originals: Originals) -> list[Fact]:
     shares = [image.outside for image in images if not math.isnan(image.outside)]
-    areas = [checks.regions(image.image_HWC.shape).back_HW.mean() for image in images]
+    areas = [image.where.back_HW.mean() for image in images]
     found = [Fact("images", f"{len(images)}")]
     if shares:
         note = f"mean; of the area {percent(float(np.mean(areas)), 0)}"
@@ -134,7 +160,7 @@ def _section(number: int, image: Explained, originals: Originals) -> Section:
     spectrum_HW = traces.spectrum(image.image_HWC)
     rows, columns = image.cells_hw.shape
     pictures: tuple[Picture, ...] = (
-        panels.photo(image.image_HWC),
+        panels.photo(image.image_HWC, image.where.at),
         panels.heat(image.image_HWC, image.map_HW, f"{image.net}, for “{image.verdict}”; {rows} x {columns} cells."),
         panels.error_level(traces.ela(image.image_HWC)),
         panels.high_pass(traces.residual(image.image_HWC)),
@@ -150,7 +176,7 @@ def _section(number: int, image: Explained, originals: Originals) -> Section:
 
 def check_lines(image: Explained, originals: Originals) -> list[str]:
     """The four checks of a person, one sentence or two each, of numbers only."""
-    measured, where = image.measures, checks.regions(image.image_HWC.shape)
+    measured, where = image.measures, image.where
     on_parts, on_back = checks.share(image.map_HW, where.parts_HW), image.outside
 
     def place(name: str) -> str:

@@ -6,10 +6,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ffdi.data.degraded import MOST
 from ffdi.report import style
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Fact, Page, Section, Text
 from ffdi.report.table import Table, counted, interval, table
+from ffdi.score.degraded import Degraded
 from ffdi.score.interval import Interval
 from ffdi.score.slices import FALSE_ALARMS, Slice, worst
 
@@ -19,13 +21,21 @@ CAPTIONS = {
     "both": "Originals and fakes of each slice against each other.",
 }
 OFFSET = 0.05  # of the mean rank, from which it is worth a warning
+ALIKE = (
+    f"At most {MOST:,} held-out images a fold, originals and fakes damaged alike. On an original alone a patch or a "
+    "heavy filter would be a forgery by the contest's rules; on all of them the question is whether their order holds."
+)
 
 
-def page(slices: Sequence[Slice], whole: Interval, provenance: Mapping[str, str]) -> Page:
-    """`whole`: the pooled AUC of the same rows."""
-    found = worst(list(slices))
+def page(
+    slices: Sequence[Slice], whole: Interval, provenance: Mapping[str, str], degraded: Sequence[Degraded] = ()
+) -> Page:
+    """`whole`: the pooled AUC of the same rows. `degraded`: copies of some of them."""
+    found = worst([*slices, *(one.worse for one in degraded)])
     kinds = list(dict.fromkeys(one.kind for one in slices))
     sections = [Section(kind[0].upper() + kind[1:], _of(kind, slices, whole)) for kind in kinds]
+    if degraded:
+        sections.append(Section("Degradation", _degradation(degraded)))
     if not sections:
         sections = [Section("Slices", (Text("No property cuts these images into parts with enough of both classes."),))]
     facts = [Fact("pooled AUC", f"{whole.value:.4f}", interval(whole.low, whole.high))]
@@ -33,20 +43,24 @@ def page(slices: Sequence[Slice], whole: Interval, provenance: Mapping[str, str]
         facts.append(Fact("worst slice", f"{found.auc.value:.4f}", f"{found.kind} {found.name}"))
     return Page(
         title="Where the blend is weak",
-        headline=verdict(list(slices), whole),
+        headline=verdict(list(slices), whole, degraded),
         facts=tuple(facts),
         sections=tuple(sections),
         provenance=provenance,
     )
 
 
-def verdict(slices: list[Slice], whole: Interval) -> str:
+def verdict(slices: list[Slice], whole: Interval, degraded: Sequence[Degraded] = ()) -> str:
     """One sentence: the slice that is served worst, and whether that is beyond noise."""
-    found = worst(slices)
+    found = worst([*slices, *(one.worse for one in degraded)])
     if found is None:
         return "There is nothing to cut the held-out images by."
     where = f"{found.kind} {found.name} ({counted(found.fakes, 'fake')}, {counted(found.reals, 'original')})"
     said = f"The worst slice is {where} with AUC {found.auc.value:.4f}"
+    for one in degraded:
+        if one.worse == found:
+            clean, drop = one.clean.auc.value, f"{one.drop.value:.4f} ({interval(one.drop.low, one.drop.high)})"
+            return f"{said}; clean, the same images have {clean:.4f}, which is a drop of {drop}."
     if found.auc.high >= whole.value:
         return f"{said}; its interval reaches the pooled {whole.value:.4f}, so it may be chance."
     return (
@@ -72,17 +86,69 @@ def _of(kind: str, slices: Sequence[Slice], whole: Interval) -> tuple[Text | Pic
     return tuple(blocks)
 
 
-def dots(slices: Sequence[Slice], pooled: float) -> Figure:
-    """AUC of each slice with its interval; the line is the pooled AUC."""
+def _degradation(found: Sequence[Degraded]) -> tuple[Text | Picture | Table, ...]:
+    worse = [one.worse for one in found]
+    blocks: list[Text | Picture | Table] = [Text(ALIKE)]
+    most = max(worse, key=lambda one: abs(one.offset or 0))
+    if abs(most.offset or 0) > OFFSET:
+        way = "more" if (most.offset or 0) > 0 else "less"
+        text = (
+            f"Originals after {most.name} look {way} fake than clean ones ({most.offset:+.3f} of the mean rank): "
+            "a test that mixes both pays for it in pooled AUC, even where the order among the copies holds."
+        )
+        blocks.append(Text(text, warning=True))
+    alt = "AUC by degradation: " + ", ".join(f"{one.name} {one.auc.value:.3f}" for one in worse)
+    clean = found[0].clean.auc.value
+    figure = dots(worse, clean, "clean")
+    blocks.append(embed(figure, "AUC by degradation", alt, f"Clean, the same images have {clean:.4f}."))
+    blocks.append(_drops(found))
+    return tuple(blocks)
+
+
+def _drops(found: Sequence[Degraded]) -> Table:
+    frame = pd.DataFrame(
+        {
+            "degradation": [one.worse.name for one in found],
+            "originals": [one.worse.reals for one in found],
+            "fakes": [one.worse.fakes for one in found],
+            "auc": [one.worse.auc.value for one in found],
+            "interval": [interval(one.worse.auc.low, one.worse.auc.high) for one in found],
+            "clean": [one.clean.auc.value for one in found],
+            "drop": [one.drop.value for one in found],
+            "drop_interval": [interval(one.drop.low, one.drop.high) for one in found],
+            "tpr": [one.worse.tpr for one in found],
+            "clean_tpr": [one.clean.tpr for one in found],
+            "offset": [one.worse.offset for one in found],
+        }
+    )
+    headings = {
+        "auc": "AUC",
+        "interval": "95% interval",
+        "clean": "clean AUC",
+        "drop_interval": "95% interval",
+        "tpr": f"TPR at {FALSE_ALARMS:g}",
+        "clean_tpr": "clean TPR",
+        "offset": "offset of originals",
+    }
+    caption = (
+        "By the weights that the test gets. Drop: AUC of the clean images less that of their copies, "
+        "paired. Offset: the mean rank among clean originals, off the middle."
+    )
+    formats = {"auc": ".4f", "clean": ".4f", "drop": ".4f", "tpr": ".3f", "clean_tpr": ".3f", "offset": "+.3f"}
+    return table(frame, "", caption, formats, headings)
+
+
+def dots(slices: Sequence[Slice], line: float, meaning: str = "pooled") -> Figure:
+    """AUC of each slice with its interval; the line is the pooled AUC, or what `meaning` says."""
     figure, axes = style.rows_panel([one.name for one in slices])
     place = range(len(slices))
-    axes.axvline(pooled, color=style.GREY, linewidth=1.2, linestyle=(0, (4, 3)))
+    axes.axvline(line, color=style.GREY, linewidth=1.2, linestyle=(0, (4, 3)))
     axes.hlines(place, [one.auc.low for one in slices], [one.auc.high for one in slices], color=style.BLUE,
                 linewidth=2.2, alpha=0.55)  # fmt: skip
     axes.plot([one.auc.value for one in slices], place, "o", color=style.BLUE, markersize=5.5)
     axes.margins(x=0.06)
     axes.xaxis.set_major_locator(MaxNLocator(4))
-    style.name_axes(axes, "AUC (lines: 95% interval; dashed: pooled)", "")
+    style.name_axes(axes, f"AUC (lines: 95% interval; dashed: {meaning})", "")
     return figure
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from ffdi.base import digest, keys
 from ffdi.base.errors import UserError
 from ffdi.base.paths import Places
+from ffdi.data import detector
 from ffdi.data import manifest as manifests
 from ffdi.data.job import Job, digest_of, plan
 from ffdi.search import space
@@ -35,6 +36,7 @@ class Ground:
     images: Path
     cache: Path | None
     folder: Path
+    landmarks: Path | None = None  # the table of data/landmarks.py, for members that take any
 
     @property
     def base(self) -> Member:
@@ -50,7 +52,8 @@ class Ground:
         recipe = self.recipe.model_copy(update={"member": (member,)})
         places = Places(self.folder, self.folder)
         planned = plan(recipe, self.competition, self.manifest, self.folds, self.images, places)
-        by_fold = {job.fold: replace(job, cache=self.cache) for job in planned}
+        shared = [replace(job, cache=self.cache, landmarks=job.landmarks and self.landmarks) for job in planned]
+        by_fold = {job.fold: job for job in shared}
         return [by_fold[fold] for fold in self.held_out]
 
     def wishes(self, storage: str) -> Wishes:
@@ -99,10 +102,12 @@ def lay(
         "manifest": manifests.digest(rows),
         "folds": digest_of(kept),
     }
+    if recipe.data.landmarks == "detector":
+        identity["landmarks"] = detector.IDENTITY
     name = f"{recipe.name}-{digest.of_json(identity)[:8]}"
     cache = places.cache if recipe.data.cache == "decoded" else None
     folder = places.work / "search" / name
-    return Ground(recipe, search, competition, rows, kept, images, cache, folder)
+    return Ground(recipe, search, competition, rows, kept, images, cache, folder, places.landmarks)
 
 
 def share_of_groups(table: pd.DataFrame, share: float, seed: int) -> np.ndarray:

@@ -2,17 +2,23 @@
 
 On a (shared) disk that is the kernel: flock, also over NFS from version 4 on. In a database it is the server: advisory
 locks of a session. So a killed worker leaves nothing stale, and no clock has to be right.
+
+Some network disks keep flock to each machine alone: there a living worker of another machine looks dead. So a worker's
+file beats, and whoever takes a worker of another machine for dead first watches whether it still does.
 """
 
+import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from ffdi.base import keys
 from ffdi.base.errors import UserError
+from ffdi.search import pulse
+
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 _held: set[int] = set()  # descriptors that carry a lock
 
@@ -32,8 +38,17 @@ class Leases(Protocol):
     def hold(self, name: str) -> Any:
         """A context in which this process alone has `name`; waits for it."""
 
+    def live(self, name: str) -> Any:
+        """A context in which this process holds `name`, its own, and shows other machines that it lives."""
+
     def is_free(self, name: str) -> bool:
-        """Whether no living process holds `name`."""
+        """Whether no living process holds `name`, as far as locks tell."""
+
+    def check_dead(self, names: Sequence[str]) -> None:
+        """Raises UserError if one of these, whose locks are free, lives all the same."""
+
+    def check_own(self, name: str) -> None:
+        """Raises UserError if `name`, which this process holds, was taken away from it."""
 
     def sweep(self, keep: str) -> None:
         """Remove what dead holders have left. Call it, and begin to hold names, only under `keep`."""
@@ -42,20 +57,25 @@ class Leases(Protocol):
 
 
 class FileLeases:
-    """One empty file a name in `folder`. Probing takes shared locks, so probes do not disturb each other."""
+    """One small file a name in `folder`. Probing takes shared locks, so probes do not disturb each other."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @contextmanager
-    def hold(self, name: str) -> Iterator[None]:
+    def hold(self, name: str) -> Iterator[int]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with flocked(self.folder / name):
+        with flocked(self.folder / name) as descriptor:
+            yield descriptor
+
+    @contextmanager
+    def live(self, name: str) -> Iterator[None]:
+        with self.hold(name) as descriptor, pulse.beating(descriptor):
             yield
 
     def is_free(self, name: str) -> bool:
         try:
-            descriptor = os.open(self.folder / name, os.O_RDWR)
+            descriptor = os.open(self.folder / name, os.O_RDONLY)
         except FileNotFoundError:
             return True
         try:
@@ -66,32 +86,54 @@ class FileLeases:
             os.close(descriptor)
         return True
 
+    def check_dead(self, names: Sequence[str]) -> None:
+        """Waits for `pulse.PATIENCE` if one of them is of another machine."""
+        alive = pulse.still_beating([self.folder / name for name in names])
+        if alive:
+            raise UserError(
+                f"Worker {alive.name} lives on another machine although its lock in {self.folder} is free: this disk "
+                "does not share locks between machines; give --storage a PostgreSQL or MySQL URL."
+            )
+
+    def check_own(self, name: str) -> None:
+        if not (self.folder / name).exists():
+            raise UserError(
+                f"The lease {self.folder / name} of this worker was removed: another machine took it for dead; "
+                "run the same command again to go on."
+            )
+
     def sweep(self, keep: str) -> None:
-        for path in self.folder.iterdir():
-            if path.name != keep and self.is_free(path.name):
-                path.unlink(missing_ok=True)
+        dead = [path.name for path in self.folder.iterdir() if path.name != keep and self.is_free(path.name)]
+        self.check_dead(dead)
+        for name in dead:
+            (self.folder / name).unlink(missing_ok=True)
 
     def close(self) -> None: ...
 
 
 @contextmanager
-def flocked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, which is made if needed and stays."""
+def flocked(path: Path) -> Iterator[int]:
+    """Hold the lock of a file, which is made if needed and stays; gives its descriptor."""
     descriptor = take(path)
     try:
-        yield
+        yield descriptor
     finally:
         release(descriptor)
 
 
 def take(path: Path) -> int:
-    """A descriptor that carries the exclusive lock of `path`; waits for it."""
+    """A descriptor that carries the exclusive lock of `path`; waits for it. UserError on a disk without locks."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     _held.add(descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except BaseException:
+    except BaseException as error:
         release(descriptor)
+        if isinstance(error, OSError) and error.errno in NO_LOCKS:
+            raise UserError(
+                f"{path}: its disk has no locks ({error.strerror}); put WORK on another one, or give --storage a "
+                "PostgreSQL or MySQL URL."
+            ) from None
         raise
     return descriptor
 
@@ -99,67 +141,3 @@ def take(path: Path) -> int:
 def release(descriptor: int) -> None:
     _held.discard(descriptor)
     os.close(descriptor)
-
-
-# (wait for it, give it back, is it free): each gives one true or false value. Keys are 63-bit whole numbers, alike for
-# all; MySQL wants names. A session locks what it has locked already, so a worker must not probe itself.
-STATEMENTS = {
-    "postgresql": (
-        "SELECT pg_advisory_lock({key}) IS NOT NULL",
-        "SELECT pg_advisory_unlock({key})",
-        "SELECT CASE WHEN pg_try_advisory_lock_shared({key}) THEN pg_advisory_unlock_shared({key}) ELSE false END",
-    ),
-    "mysql": (
-        "SELECT GET_LOCK('ffdi-{key}', 2147483)",
-        "SELECT RELEASE_LOCK('ffdi-{key}')",
-        "SELECT IS_FREE_LOCK('ffdi-{key}')",
-    ),
-}
-# A vanished machine is noticed after about a minute and a half; a worker at work for hours is not cut off.
-SETTINGS = {
-    "postgresql": ("SET tcp_keepalives_idle = 30", "SET tcp_keepalives_interval = 20", "SET tcp_keepalives_count = 3"),
-    "mysql": ("SET SESSION wait_timeout = 2147483",),
-}
-
-
-class ServerLeases:
-    """Advisory locks of one session of its own; `scope` keeps studies apart. Not for several threads."""
-
-    def __init__(self, url: str, scope: str) -> None:
-        from sqlalchemy import create_engine
-        from sqlalchemy.engine import make_url
-
-        self.scope = scope
-        dialect = make_url(url).get_backend_name()
-        if dialect not in STATEMENTS:
-            raise UserError(
-                f"--storage takes {' or '.join(STATEMENTS)} URLs, not {dialect}; on one disk leave it out: "
-                "the journal file needs no server."
-            )
-        self._lock, self._unlock, self._probe = STATEMENTS[dialect]
-        engine = create_engine(url, isolation_level="AUTOCOMMIT", pool_size=1)
-        self._connection = engine.connect()
-        for setting in SETTINGS[dialect]:
-            self._connection.exec_driver_sql(setting)
-
-    @contextmanager
-    def hold(self, name: str) -> Iterator[None]:
-        if not self._ask(self._lock, name):
-            raise UserError(f"The database did not give the lock {name!r} of {self.scope}; run again to go on.")
-        try:
-            yield
-        finally:
-            self._ask(self._unlock, name)
-
-    def is_free(self, name: str) -> bool:
-        return self._ask(self._probe, name)
-
-    def sweep(self, keep: str) -> None: ...
-
-    def close(self) -> None:
-        self._connection.close()
-        self._connection.engine.dispose()
-
-    def _ask(self, statement: str, name: str) -> bool:
-        key = keys.key("lease", self.scope, name)
-        return bool(self._connection.exec_driver_sql(statement.format(key=key)).scalar())

@@ -34,6 +34,11 @@ def worth(search: Search, folds: Sequence[Scores]) -> float:
     return min(fmean(scores[name] for scores in folds if name in scores) for name in names)
 
 
+def has_score(search: Search, scores: Scores) -> bool:
+    """Whether a fold alone says what it is worth: by its slices it may not."""
+    return search.objective != "worst_slice" or any(name.startswith(SLICE) for name in scores)
+
+
 def slices(search: Search, manifest: pd.DataFrame) -> pd.DataFrame:
     """A column a slice ("slice sharpness low"), bool, by id: thirds of the manifest's columns, none if not wanted."""
     found = pd.DataFrame(index=pd.Index(manifest["id"], name="id"))

@@ -108,16 +108,21 @@ def run(full: Ground, planned: Sequence[Rerun], on: Sequence[str], deadline: flo
 
 
 def scored(full: Ground, planned: Sequence[Rerun]) -> pd.DataFrame:
-    """candidate, seed, fold, score (what the search maximises, of that fold) and auc. Raises UserError if some are
-    not done."""
-    rows = []
-    for one in planned:
-        scores = one.scores
-        if scores is None:
-            left = sum(other.scores is None for other in planned)
-            raise UserError(f"{left} of {len(planned)} re-runs are not done; run ffdi search (make search) to the end.")
-        worth = objective.worth(full.search, [scores])
-        rows.append((one.candidate, one.seed, int(one.job.fold), worth, scores["auc"]))
+    """candidate, seed, fold, score (what the search maximises, of that fold) and auc. A fold without a slice that has
+    enough images says nothing about the worst one and is left out.
+
+    Raises UserError if some are not done, or no fold says anything.
+    """
+    done = [scores for one in planned if (scores := one.scores) is not None]
+    if len(done) < len(planned):
+        left = len(planned) - len(done)
+        raise UserError(f"{left} of {len(planned)} re-runs are not done; run ffdi search (make search) to the end.")
+    objective.worth(full.search, done)  # raises if no fold says anything
+    rows = [
+        (one.candidate, one.seed, int(one.job.fold), objective.worth(full.search, [scores]), scores["auc"])
+        for one, scores in zip(planned, done, strict=True)
+        if objective.has_score(full.search, scores)
+    ]
     return pd.DataFrame(rows, columns=["candidate", "seed", "fold", "score", "auc"])
 
 

@@ -12,34 +12,30 @@ What becomes of a trial:
   killed, stopped, over a deadline  FAIL, and an heir goes on in the same run folder
 """
 
-import errno
 import math
 import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from ffdi.base.errors import FfdiError, SpaceError, UserError
-from ffdi.search import journal, pruning
-from ffdi.search.lease import FileLeases, Leases, ServerLeases
+from ffdi.base.errors import UserError
+from ffdi.search import pruning
+from ffdi.search import storage as storages
+from ffdi.search.advisory import ServerLeases
+from ffdi.search.lease import FileLeases, Leases
 from ffdi.search.sampler import DRAW, Seeded
 
 WORKER, HEIR_OF, SECONDS, ERROR = "worker", "heir_of", "seconds", "error"  # further user attributes
 ASK = "ask"
 MOST_ERROR = 500  # characters of a reason that are kept
-STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Wishes:
     name: str
     folder: Path
     space: dict[str, BaseDistribution]
-    storage: str = ""
+    storage: str = field(default="", repr=False)  # may hold a password
     trials: int | None = None
     minutes: float | None = None
     sampler: str = "tpe"
@@ -82,6 +78,7 @@ class Trial:
             return
         self._reported.add(step)
         self._asked.report(pruning.value(wishes.pruner, before, auc), step)
+        self.note(SECONDS, self.seconds)
         if not last and self._asked.should_prune():
             raise optuna.TrialPruned
 
@@ -104,6 +101,7 @@ class Study:
     def ask(self) -> Trial | None:
         """The next trial, an interrupted one first; None when there are enough."""
         with self.leases.hold(ASK):
+            self.leases.check_own(self.worker)
             self._look_after_the_dead()
             if not self.trials(TrialState.WAITING):
                 if self._is_enough():
@@ -142,9 +140,10 @@ class Study:
         self.study.tell(trial.number, value, state, skip_if_finished=True)
 
     def _look_after_the_dead(self) -> None:
-        for trial in self.trials(TrialState.RUNNING):
-            if not self.is_alive(trial):
-                self._bequeath(trial.number)
+        dead = [trial for trial in self.trials(TrialState.RUNNING) if not self.is_alive(trial)]
+        self.leases.check_dead([trial.user_attrs[WORKER] for trial in dead if WORKER in trial.user_attrs])
+        for trial in dead:
+            self._bequeath(trial.number)
 
     def _bequeath(self, number: int) -> None:
         """Queue an heir, then fail the trial; whichever of the two a death leaves undone is done by the next."""
@@ -170,12 +169,8 @@ def draws(trials: list[FrozenTrial]) -> set[int]:
 
 
 def seconds(trials: list[FrozenTrial]) -> float:
-    """Of work in all trials, all workers together; what a kill has cost is not known and not counted."""
-    running = (trial for trial in trials if trial.state == TrialState.RUNNING and trial.datetime_start)
-    now = time.time()
-    return sum(float(trial.user_attrs.get(SECONDS, 0)) for trial in trials) + sum(
-        max(0.0, now - trial.datetime_start.timestamp()) for trial in running if trial.datetime_start
-    )
+    """Of work in all trials, all workers together, each by its own clock up to its last report."""
+    return sum(float(trial.user_attrs.get(SECONDS, 0)) for trial in trials)
 
 
 def best(trials: list[FrozenTrial]) -> FrozenTrial | None:
@@ -192,13 +187,13 @@ def opened(wishes: Wishes) -> Iterator[Study]:
     """
     worker = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
     with ExitStack() as stack:
-        with answering(wishes):
+        with storages.answering(wishes.name, wishes.storage):
             leases = stack.enter_context(closing(_leases(wishes)))
             with leases.hold(ASK):  # so that no two make the tables, or the study, at once
                 leases.sweep(keep=ASK)
-                stack.enter_context(leases.hold(worker))
+                stack.enter_context(leases.live(worker))
                 study = optuna.create_study(
-                    storage=stack.enter_context(_storage(wishes)),
+                    storage=stack.enter_context(storages.opened(wishes.storage, wishes.journal)),
                     sampler=Seeded(wishes.sampler, wishes.seed),
                     pruner=pruning.pruner(wishes.pruner, wishes.folds, wishes.epochs),
                     study_name=wishes.name,
@@ -211,59 +206,13 @@ def opened(wishes: Wishes) -> Iterator[Study]:
 @contextmanager
 def watched(wishes: Wishes) -> Iterator[Study]:
     """The study to look at: nothing is made, healed or locked. Raises UserError if it has not begun."""
-    with ExitStack() as stack:
-        with answering(wishes), _begun(wishes):
-            leases = stack.enter_context(closing(_leases(wishes)))
-            storage = stack.enter_context(_storage(wishes)) if wishes.storage else journal.reader(wishes.journal)
-            study = optuna.load_study(study_name=wishes.name, storage=storage)
-        yield Study(wishes, study, leases, "")
+    with storages.answering(wishes.name, wishes.storage), ExitStack() as stack:
+        leases = stack.enter_context(closing(_leases(wishes)))
+        storage = stack.enter_context(storages.looked_at(wishes.storage, wishes.journal))
+        if storage is None or wishes.name not in {study.study_name for study in storage.get_all_studies()}:
+            raise UserError(f"The search {wishes.name} has not begun; run `ffdi search` first.")
+        yield Study(wishes, optuna.load_study(study_name=wishes.name, storage=storage), leases, "")
 
 
 def _leases(wishes: Wishes) -> Leases:
     return ServerLeases(wishes.storage, wishes.name) if wishes.storage else FileLeases(wishes.folder / "leases")
-
-
-@contextmanager
-def _storage(wishes: Wishes) -> Iterator[optuna.storages.BaseStorage]:
-    if not wishes.storage:
-        yield journal.storage(wishes.journal)
-        return
-    server = optuna.storages.RDBStorage(wishes.storage, engine_kwargs={"pool_pre_ping": True})
-    try:
-        yield server
-    finally:
-        server.remove_session()
-        server.engine.dispose()
-
-
-@contextmanager
-def _begun(wishes: Wishes) -> Iterator[None]:
-    try:
-        if not wishes.storage and not wishes.journal.exists():
-            raise KeyError(wishes.name)
-        yield
-    except KeyError:  # what Optuna raises for an unknown study
-        raise UserError(f"The search {wishes.name} has not begun; run `ffdi search` first.") from None
-
-
-@contextmanager
-def answering(wishes: Wishes) -> Iterator[None]:
-    """Turns the errors of a storage into one sentence: UserError, SpaceError on a full disk, else FfdiError."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    except (*STORAGE_ERRORS, ImportError) as error:
-        raise UserError(f"The storage of {wishes.name} does not answer: {_safe(error, wishes.storage)}") from None
-    except OSError as error:
-        kind = SpaceError if error.errno in FULL else FfdiError
-        raise kind(f"The search {wishes.name} stopped: {error}; run the same command again to go on.") from error
-
-
-def _safe(error: Exception, url: str) -> str:
-    """The first line of what it says, without the password of the URL."""
-    text = str(error).splitlines()[0]
-    try:
-        password = make_url(url).password
-    except ArgumentError:
-        return "--storage is no URL such as postgresql+psycopg://user@host/database."
-    return text.replace(str(password), "***") if password else text

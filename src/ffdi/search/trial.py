@@ -18,16 +18,14 @@ from optuna import TrialPruned
 from ffdi.base import seal
 from ffdi.base.errors import FfdiError, LockedError, Paused
 from ffdi.base.stop import Stop
+from ffdi.data import degraded
 from ffdi.data.job import Job
-from ffdi.model import precision
-from ffdi.model.build import build
-from ffdi.model.weights import load_weights
-from ffdi.score.auc import auc
-from ffdi.search import degraded, objective, space
+from ffdi.search import objective, space
 from ffdi.search.ground import Ground
 from ffdi.search.results import FOLDS, SCORES, SPEC
 from ffdi.search.study import Trial
-from ffdi.train import journal, launch, outcome, predictions, state
+from ffdi.train import journal, launch, outcome, state
+from ffdi.train.degraded import aucs
 from ffdi.train.fit import fit
 from ffdi.train.world import World
 
@@ -96,23 +94,7 @@ class Examiner:
 
     def _degraded(self, job: Job, stop: Stop) -> dict[str, float]:
         """AUC on the degraded copies of the fold's held-out images, by kind."""
-        kinds = damages(self.ground)
-        if not kinds:
-            return {}
-        model = build(job.member, pretrained=False)
-        load_weights(job.folder / outcome.WEIGHTS, model)
-        model = precision.place(
-            model, self.world.device, precision.wants_channels_last(model, job.member.channels_last)
-        )
-        rows = degraded.sample(job.oof)
-        scores = {}
-        for kind in kinds:
-            there = replace(job, images=copies(self.ground) / kind)
-            label = f"{job.label} {kind}"
-            frame = predictions.logits(there, model, rows, job.size, job.member.views, label, self.world, stop)
-            logits = frame[~frame.imputed].groupby("id").logit.mean()
-            scores[kind] = auc(rows.set_index("id").target.reindex(logits.index), logits)
-        return scores
+        return aucs(job, damages(self.ground), copies(self.ground), self.world, stop)
 
 
 @dataclass(frozen=True)

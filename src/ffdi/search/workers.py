@@ -15,14 +15,13 @@ from optuna.trial import TrialState
 from ffdi.base import console
 from ffdi.base.errors import FfdiError, Paused, SpaceError, UserError
 from ffdi.base.stop import ORPHANED, Stop
+from ffdi.search import storage
 from ffdi.search.study import (
     ERROR,
     HEIR_OF,
-    STORAGE_ERRORS,
     Study,
     Trial,
     Wishes,
-    answering,
     best,
     draws,
     opened,
@@ -40,7 +39,7 @@ def work(wishes: Wishes, objective: Objective, stop: Stop) -> None:
     Raises Paused on a stop (the trial at work is given back), UserError when several trials in a row fail or the
     storage does not answer, SpaceError on a full disk.
     """
-    with answering(wishes), opened(wishes) as study:
+    with storage.answering(wishes.name, wishes.storage), opened(wishes) as study:
         while not stop.requested:
             trial = study.ask()
             if trial is None:
@@ -52,23 +51,28 @@ def work(wishes: Wishes, objective: Objective, stop: Stop) -> None:
 
 def _run(study: Study, trial: Trial, objective: Objective, stop: Stop) -> None:
     try:
+        _try(study, trial, objective, stop)
+    except UpdateFinishedTrialError:  # its lease was lost, and another worker took us for dead
+        console.warn(f"trial {trial.number} was given to another worker.")
+    else:
+        _tell(study, trial)
+
+
+def _try(study: Study, trial: Trial, objective: Objective, stop: Stop) -> None:
+    try:
         score = objective(trial, stop)
     except (Paused, SpaceError, OSError):  # the system's fault, not that of the parameters
         with suppress(UpdateFinishedTrialError, OSError):
             study.interrupt(trial)
         raise
-    except STORAGE_ERRORS:  # says nothing about the trial, which is inherited
+    except (*storage.ERRORS, UpdateFinishedTrialError):  # says nothing about the trial, which is inherited
         raise
-    except UpdateFinishedTrialError:  # the database took us for dead
-        console.warn(f"trial {trial.number} was given to another worker.")
-        return
     except optuna.TrialPruned:
         study.prune(trial)
     except Exception as error:
         study.fail(trial, str(error) if isinstance(error, FfdiError) else f"{type(error).__name__}: {error}")
     else:
         study.complete(trial, score)
-    _tell(study, trial)
 
 
 def _tell(study: Study, trial: Trial) -> None:

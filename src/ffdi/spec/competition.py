@@ -56,6 +56,7 @@ class Competition(Frozen):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str
     slug: str  # Kaggle's name for it
+    more_slugs: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]] = []  # that hold more of its files
     id_column: str
     target_column: str
     prediction_column: str
@@ -66,6 +67,11 @@ class Competition(Frozen):
     train: Split
     val: Split | None = None
     test: Split
+
+    @property
+    def slugs(self) -> list[str]:
+        """Kaggle's competitions that hold its files; the first is the one that is submitted to."""
+        return list(dict.fromkeys([self.slug, *self.more_slugs]))
 
     @property
     def splits(self) -> dict[str, Split]:

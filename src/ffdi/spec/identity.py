@@ -14,11 +14,22 @@ NOT_TRAINING = {"name", "views", "test_size"}  # they change predictions, which 
 LATER = ("stem", "loss", "forge", "pairs", "pair_mixup")
 
 
-def member_digest(member: Member, manifest_digest: str, folds_digest: str, data: Data) -> str:
-    """64 hex digits over the training fields, the fit rows and their folds."""
+def member_digest(member: Member, manifest_digest: str, folds_digest: str, data: Data, landmarks: str = "") -> str:
+    """64 hex digits over the training fields, the fit rows and their folds.
+
+    `landmarks`: identity of the detector, which counts where the member takes landmarks.
+    """
     resolved = member.model_dump(mode="json", exclude=_left_out(member))
     wishes = {"member": resolved, "manifest": manifest_digest, "folds": folds_digest, "fit": list(data.fit)}
+    if takes_landmarks(member, data):
+        wishes["landmarks"] = landmarks
     return digest.of_json(wishes)
+
+
+def takes_landmarks(member: Member, data: Data) -> bool:
+    """Whether the pixels this member trains on depend on where a detector found the faces."""
+    parts = member.augment.parts
+    return data.landmarks == "detector" and (member.forge.share > 0 or (parts is not None and parts.p > 0))
 
 
 def _left_out(member: Member) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class Data(Frozen):
     folder: str = ""  # empty: the sample inside the package
     fit: tuple[Literal["train", "val"], ...] = ("train",)  # splits that are folded and trained on
     extra: tuple[str, ...] = ()  # folders of `ffdi forge`: fakes that are trained on and never judged
+    landmarks: Literal["template", "detector"] = "template"  # where forgeries and `parts` take a face to lie
     cache: Literal["none", "decoded"] = "none"
     workers: int | None = Field(default=None, ge=0, le=64)  # loader processes a fold; None: what the cores allow
 
@@ -91,7 +92,7 @@ class Member(Frozen):
     mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta; 0: off
     cutmix: float = Field(default=0.0, ge=0)
     balance: bool = False  # 1:1 classes in every epoch
-    pairs: bool = False  # an original and a fake of its own side by side in a batch: see data/twins.py
+    pairs: bool = False  # an original and a fake of its own in each step; batch norm needs micro_batches >= 2
     pair_mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta: an image blended with its twin; 0: off
     loss: Loss = Loss()
 
@@ -125,8 +126,8 @@ class Member(Frozen):
     def _batch_splits(self) -> "Member":
         if self.batch_size < self.micro_batches:
             raise ValueError("micro_batches cannot exceed batch_size")
-        if self.pairs and self.batch_size % (2 * self.micro_batches):
-            raise ValueError("pairs = true needs a batch_size of whole pairs in every micro batch")
+        if self.pairs and self.batch_size % 2:
+            raise ValueError("pairs = true needs a batch_size of whole pairs")
         return self
 
 

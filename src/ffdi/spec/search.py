@@ -5,6 +5,7 @@ A field is named as the recipe nests it ("lr", "augment.jpeg.p"); the two ends o
 """
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -15,7 +16,7 @@ from ffdi.spec.competition import Frozen
 
 Spec = TypeVar("Spec", bound=BaseModel)
 Number = int | float
-Damage = Literal["jpeg", "blur", "noise", "resize"]
+Damage = Literal["jpeg_low", "jpeg", "jpeg_high", "resize", "blur", "sharpen", "noise", "rotate", "patch"]
 Weight = Annotated[float, Field(ge=0)]
 ENDS = ("low", "high")
 # Common to all trials, or without effect on training.
@@ -42,16 +43,27 @@ class Dimension(Frozen):
             raise ValueError("write low and high, or choices")
         if not self.low < self.high:
             raise ValueError("low must be below high")
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise ValueError("low and high must be finite")
         if self.log and self.low <= 0:
             raise ValueError("a log scale begins above 0")
         if self.log and self.step:
             raise ValueError("a log scale has no steps; write one of log and step")
+        if self.step is not None and self.step > (self.high - self.low) * (1 + 1e-9):  # 0.3 - 0.2 is below 0.1
+            raise ValueError("step leads from low beyond high")
         return self
 
     @property
     def bounds(self) -> tuple[Any, ...]:
         """Values that must fit: all choices, or both ends."""
         return self.choices or (self.low, self.high)
+
+    @property
+    def second(self) -> tuple[Number, ...]:
+        """The value one step above `low`: a field of whole numbers takes no fraction."""
+        if self.step is None or self.low is None or self.high is None:
+            return ()
+        return (min(self.low + self.step, self.high),)
 
 
 class Policy(Frozen):
@@ -118,6 +130,8 @@ class Search(Frozen):
             raise ValueError("name at least one field to search, in [search.space] or [search.policy]")
         if not sum(self.weights.values()) > 0:
             raise ValueError("one of the weights must be positive")
+        if self.objective == "worst_slice" and not self.slices:
+            raise ValueError("the objective worst_slice needs one of slices")
         return self
 
     def check(self, member: BaseModel, k: int) -> None:
@@ -126,13 +140,15 @@ class Search(Frozen):
         for path, dimension in self.space.items():
             if path not in known:
                 raise ValueError(f"search.space: {_unknown(path, known)}")
-            for value in dimension.bounds:
+            for value in (*dimension.bounds, *dimension.second):
                 _check_value(member, path, value)
         proxied = {"epochs": self.proxy.epochs, "image_size": self.proxy.image_size}
         both = [name for name, value in proxied.items() if value is not None and name in self.space]
         if both:
             raise ValueError(f"search: {both[0]} stands both in space and in proxy; keep one")
         beyond = [fold for fold in self.proxy.folds if not 0 <= fold < k]
+        if len(set(self.proxy.folds)) < len(self.proxy.folds):
+            raise ValueError("search.proxy.folds names a fold twice")
         if beyond:
             raise ValueError(f"search.proxy.folds names fold {beyond[0]}, but folds.k = {k}")
 

@@ -1,9 +1,9 @@
 """The files of a competition in a folder: fetched once, gone on with after a stop, unpacked, and known to be whole."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from ffdi.submit.kaggle import Kaggle
 from ffdi.submit.unzip import Member, unpack
 
 ROOM = ".download"  # below the folder: the archive until everything is out, then only the list of files
-FILES = "files.parquet"
+FILES, COLUMNS = "files.parquet", ["name", "size", "crc", "slug"]
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
@@ -37,9 +37,10 @@ def checked_slug(text: str) -> str:
     raise UserError(f"{text!r} is no competition's slug, which is the last part of its address{hint}")
 
 
-def download(slug: str, folder: Path, sign_in: Callable[[], Kaggle]) -> Downloaded:
+def download(slug: str, folder: Path, sign_in: Callable[[], Kaggle], beside: Sequence[str] = ()) -> Downloaded:
     """Bring the competition's files below `folder`; does nothing, not even sign in, if they are all there.
 
+    `beside`: competitions whose files may lie in the folder too. Of two files of one name the first to come is kept.
     Raises UserError, Refused or Unreachable in one sentence; running again goes on where this one stopped.
     """
     room = folder / ROOM
@@ -48,21 +49,24 @@ def download(slug: str, folder: Path, sign_in: Callable[[], Kaggle]) -> Download
     except OSError as error:
         raise UserError(f"Cannot make {room}: {error.strerror}; name another folder with --data.") from error
     with exclusive(room):
-        known = _recorded(slug, folder)
-        if known is not None and not _lacking(known, folder):
-            return Downloaded(folder, len(known), int(known["size"].sum()), fetched=False)
+        known = _recorded(folder, [slug, *beside])
+        mine, others = known[known["slug"] == slug], known[known["slug"] != slug]
+        if len(mine) and not _lacking(mine, folder):
+            return Downloaded(folder, len(mine), int(mine["size"].sum()), fetched=False)
         archive = room / f"{slug}.zip"
         if not archive.exists():
             sign_in().fetch_archive(slug, archive, f"download {slug}")
-        files = _unpacked(archive, folder)
-        _record(slug, folder, files)
+        files = _unpacked(archive, folder, others)
+        _record(slug, folder, files, others)
         archive.unlink()
     return Downloaded(folder, len(files), sum(one.size for one in files), fetched=True)
 
 
-def _unpacked(archive: Path, folder: Path) -> list[Member]:
+def _unpacked(archive: Path, folder: Path, others: pd.DataFrame) -> list[Member]:
+    rows = zip(others["name"], others["size"], others["crc"], strict=True)
+    taken = [Member(PurePosixPath(name), size, crc) for name, size, crc in rows]
     try:
-        files = unpack(archive, folder, folder / ROOM)
+        files = unpack(archive, folder, folder / ROOM, taken)
     except CorruptError as error:
         archive.unlink()
         raise CorruptError(f"{error} It was removed; run again to fetch it anew.") from error
@@ -71,24 +75,23 @@ def _unpacked(archive: Path, folder: Path) -> list[Member]:
     return files
 
 
-def _recorded(slug: str, folder: Path) -> pd.DataFrame | None:
-    """name, size and crc of what an earlier download brought here."""
+def _recorded(folder: Path, slugs: Sequence[str]) -> pd.DataFrame:
+    """name, size, crc and slug of what earlier downloads brought here."""
     path = folder / ROOM / FILES
     if not path.exists():
-        return None
-    table, before = seal.read_table(path), seal.read_facts(path)["slug"]
-    if before != slug:
-        raise UserError(f"{folder} holds the files of {before}, not of {slug}; name another folder with --data.")
+        return pd.DataFrame(columns=COLUMNS)
+    table = seal.read_table(path)
+    if "slug" not in table:  # written when a folder held one competition
+        table["slug"] = seal.read_facts(path)["slug"]
+    for before in sorted(set(table["slug"]) - set(slugs)):
+        raise UserError(f"{folder} holds the files of {before}, not of {slugs[0]}; name another folder with --data.")
     return table
 
 
-def _record(slug: str, folder: Path, files: list[Member]) -> None:
-    rows = {
-        "name": [str(one.path) for one in files],
-        "size": [one.size for one in files],
-        "crc": [one.crc for one in files],
-    }
-    seal.write_table(folder / ROOM / FILES, pd.DataFrame(rows), {"slug": slug})
+def _record(slug: str, folder: Path, files: list[Member], others: pd.DataFrame) -> None:
+    rows = [(str(one.path), one.size, one.crc, slug) for one in files]
+    rows += others.itertuples(index=False, name=None)
+    seal.write_table(folder / ROOM / FILES, pd.DataFrame(rows, columns=COLUMNS))
 
 
 def _lacking(known: pd.DataFrame, folder: Path) -> bool:

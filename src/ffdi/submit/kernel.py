@@ -2,7 +2,7 @@
 
 Kaggle makes and runs a version with every push, charges its time, and cannot be asked for a list of them. So what is
 about to be sent is written down first; a lost answer or an interrupted command makes us look for that version, and only
-a person's next command pushes again.
+a person's next command pushes again. An equal wish is not pushed twice, but for `again`.
 """
 
 import re
@@ -84,12 +84,14 @@ class Pad:
     limit: int
 
 
-def push(pad: Pad, kernel: Kernel) -> Push:
+def push(pad: Pad, kernel: Kernel, again: bool = False) -> Push:
     """The push of this kernel: the one that an earlier command began, or a new one.
 
-    Raises Paused when the answer was lost and no new version shows up; what Kaggle refuses is raised and forgotten.
+    `again`: a new one too where the output of the earlier one is here; until then that one is gone on with, so that the
+    same command may be given after every stop. Raises Paused when the answer was lost and no new version shows up; what
+    Kaggle refuses is raised and forgotten.
     """
-    known = begun(pad.room, kernel)
+    known = begun(pad.room, kernel, again)
     if known is not None:
         if known.version:
             return known
@@ -101,15 +103,22 @@ def push(pad: Pad, kernel: Kernel) -> Push:
     return _send(pad, kernel)
 
 
-def begun(room: Path, kernel: Kernel) -> Push | None:
-    """The push of this kernel that an earlier command left in `room`, answered or not; None if it left none."""
+def begun(room: Path, kernel: Kernel, again: bool = False) -> Push | None:
+    """The push of this kernel that an earlier command left in `room`, answered or not; None if a new one is due."""
+    known = _remembered(room)
+    if known is None or known.wish != kernel.digest or (again and known.output):
+        return None
+    return known
+
+
+def _remembered(room: Path) -> Push | None:
+    """The last push that was begun from `room`, of whatever wish."""
     if not (room / STATE).is_file():
         return None
     try:
-        known = Push(**seal.read_json(room / STATE))
+        return Push(**seal.read_json(room / STATE))
     except TypeError as error:
         raise CorruptError(f"{room / STATE} is of another version of the kit; delete it.") from error
-    return known if known.wish == kernel.digest else None
 
 
 def save(room: Path, push: Push) -> Push:
@@ -118,7 +127,7 @@ def save(room: Path, push: Push) -> Push:
 
 
 def _send(pad: Pad, kernel: Kernel) -> Push:
-    about = kernel.about
+    about, last = kernel.about, _remembered(pad.room)
     before = pad.kaggle.newest_kernel(about.owner, about.slug).version
     now = datetime.fromtimestamp(pad.watch.now(), UTC)
     push = Push(kernel.digest, f"{now:%Y%m%dT%H%M%S}-{kernel.digest[:12]}", before)
@@ -132,8 +141,11 @@ def _send(pad: Pad, kernel: Kernel) -> Push:
         if found is None:
             raise Paused(f"The push of {about.id} did not arrive; run the same command again to push.") from error
         return found
-    except (UserError, Unreachable):
-        (pad.room / STATE).unlink()  # refused, or never left: nothing to look for
+    except (UserError, Unreachable):  # refused, or never left: nothing to look for
+        if last is not None and last.version:
+            save(pad.room, last)  # an earlier one, which Kaggle has
+        else:
+            (pad.room / STATE).unlink()
         raise
     return save(pad.room, replace(push, version=answer.version, url=plain(answer.url)))
 

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from ffdi.base.errors import UserError
+from ffdi.submit import metadata
 from ffdi.submit.answers import RUNNING, KernelSource, KernelState, Pushed, Quota, known
 from ffdi.submit.calls import Calls
-from ffdi.submit.dataset_calls import read_json
 from ffdi.submit.fields import Body, date_of, hours_of, names_of, number_of, rows_of, text_of
 from ffdi.submit.names import checked, without_collisions
 from ffdi.submit.refusals import Refused, envelope, refusal
 
-METADATA = "kernel-metadata.json"
 INVALID = {
     "invalidTags": "tags",
     "invalidDatasetSources": "datasets",
@@ -32,12 +31,12 @@ class Kernels(Calls):
 
         The metadata must say whether it is private and may use the internet: what is left out, the client decides.
         """
-        path = folder / METADATA
-        meta = read_json(path)
+        path = folder / metadata.KERNEL
+        about = metadata.raw(path)
         for name in ("is_private", "enable_internet"):
-            if not isinstance(meta.get(name), bool):
+            if not isinstance(about.get(name), bool):
                 raise UserError(f'{path}: "{name}" must be true or false.')
-        doing = f"push the kernel {meta.get('id')}"
+        doing = f"push the kernel {about.get('id')}"
         return _pushed(self._push(folder, timeout_seconds, doing), doing)
 
     def kernel_status(self, owner: str, slug: str, version: int | None = None) -> KernelState:
@@ -99,11 +98,14 @@ def _pushed(body: Body, doing: str) -> Pushed:
     """Kaggle answers a failed push with HTTP 200 too."""
     faults = [f"no such {kind}: {', '.join(names_of(body, name))}" for name, kind in INVALID.items() if body.get(name)]
     reason = text_of(body, "error") or (envelope(body) or (0, ""))[1]
+    contests = names_of(body, "invalidCompetitionSources")
+    if contests:
+        faults.append("to attach a competition, accept its rules")
     if reason:
         faults.insert(0, reason)
     version = number_of(body, "versionNumber")
     if faults and version:
         faults.append(f"version {version} was made all the same; stop it on its page before you push again")
     if faults or not version:
-        raise refusal(doing, 200, "; ".join(faults) or "the answer names no version")
+        raise refusal(doing, 200, "; ".join(faults) or "the answer names no version", contests[0] if contests else "")
     return Pushed(version, text_of(body, "url"))

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool, field_validator, model_validator
+from pydantic import AfterValidator, Field, StrictBool, field_validator, model_validator
 
 from ffdi.base import atomic
 from ffdi.base.errors import UserError
@@ -18,7 +18,6 @@ from ffdi.spec.load import validate
 
 KERNEL, DATASET = "kernel-metadata.json", "dataset-metadata.json"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
-Ref = Annotated[str, Field(pattern=rf"^{NAME}/{NAME}$")]  # owner/slug
 T4 = "NvidiaTeslaT4"  # two of them: Kaggle has no machine with one
 
 MAX_FILES, MAX_BYTES = 50, 200 * 10**9  # Kaggle's, for top-level files and for one dataset
@@ -26,6 +25,23 @@ MAX_FILES, MAX_BYTES = 50, 200 * 10**9  # Kaggle's, for top-level files and for 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 # The client leaves these out without a word.
 SKIPPED = (KERNEL, "datapackage.json", "model-metadata.json", "model-instance-metadata.json")
+
+
+def _is_ref(value: str) -> str:
+    if not re.fullmatch(f"{NAME}/{NAME}", value):
+        raise ValueError('write "owner/slug", the last parts of its address')
+    return value
+
+
+def checked_source(value: str) -> str:
+    """`value` if it can name a source. Raises ValueError."""
+    if not re.fullmatch(f"{NAME}/{NAME}(/[1-9][0-9]*)?", value):
+        raise ValueError('write "owner/slug" or "owner/slug/version", the last parts of its address')
+    return value
+
+
+Ref = Annotated[str, AfterValidator(_is_ref)]
+Source = Annotated[str, AfterValidator(checked_source)]  # a dataset or a kernel's output; without a version the newest
 
 
 class KernelMetadata(Frozen):
@@ -41,9 +57,9 @@ class KernelMetadata(Frozen):
     enable_gpu: StrictBool
     enable_tpu: Literal[False] = False
     machine_shape: Literal["NvidiaTeslaT4"] | None = None
-    dataset_sources: list[Annotated[str, Field(pattern=rf"^{NAME}/{NAME}(/[0-9]+)?$")]] = []
+    dataset_sources: list[Source] = []
     competition_sources: list[Annotated[str, Field(pattern=rf"^{NAME}$")]] = []
-    kernel_sources: list[Ref] = []
+    kernel_sources: list[Source] = []
     model_sources: list[Annotated[str, Field(pattern=rf"^({NAME}/){{2}}[^/]+/[^/]+/[0-9]+$")]] = []
     docker_image: Annotated[str, Field(pattern=r"^[a-z0-9./_-]+@sha256:[0-9a-f]{64}$")] | None = None
     docker_image_pinning_type: Literal["original", "latest"] | None = None
@@ -134,6 +150,12 @@ def read_kernel(folder: Path, **known: Any) -> KernelMetadata:
     return metadata
 
 
+def read_dataset(folder: Path) -> DatasetMetadata:
+    """The metadata in `folder`, checked. Raises UserError naming file, key and remedy."""
+    path = folder / DATASET
+    return validate(DatasetMetadata, raw(path, "pack the weights again"), str(path))
+
+
 def dataset_files(folder: Path) -> list[Path]:
     """What a version of the dataset in `folder` will hold, sorted; the metadata itself is left out.
 
@@ -165,16 +187,16 @@ def _refuse(path: Path) -> None:
         raise UserError(f"{path} is empty; write it again.")
 
 
-def raw(path: Path) -> dict[str, Any]:
+def raw(path: Path, remedy: str = "build the kernel (make kernels)") -> dict[str, Any]:
     """The JSON object in `path`, unchecked. Raises UserError."""
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}; build the kernel first (make kernels).") from error
+        raise UserError(f"Cannot read {path}: {error.strerror}; {remedy}.") from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not JSON: {error}; build the kernel again (make kernels).") from error
+        raise UserError(f"{path} is not JSON: {error}; {remedy}.") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path} holds no JSON object; build the kernel again (make kernels).")
+        raise UserError(f"{path} holds no JSON object; {remedy}.")
     return value
 
 

@@ -8,7 +8,7 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -64,14 +64,19 @@ def members(archive: zipfile.ZipFile) -> list[Member]:
     return found
 
 
-def unpack(path: Path, folder: Path, room: Path) -> list[Member]:
+def unpack(path: Path, folder: Path, room: Path, taken: Collection[Member] = ()) -> list[Member]:
     """Every file of the zip `path` below `folder`, whole or not at all; `room`: for unfinished ones, same file system.
+
+    `taken`: files that came from elsewhere and stay as they are; what has such a name and another content is left out,
+    with a warning. Returns what is there now under the names of the archive.
 
     A file that is there with the same size and checksum is left alone; with another content it is refused (UserError):
     it may be somebody's work. Raises SpaceError before anything is written, CorruptError at a damaged member.
     """
     with opened(path) as archive:
-        wanted = members(archive)
+        found, theirs = members(archive), {one.path: one for one in taken}
+        kept = [theirs[one.path] for one in found if theirs.get(one.path, one) != one]
+        wanted = [one for one in found if theirs.get(one.path, one) == one]
         homes = {parent: inside(folder, str(parent)) for parent in {one.path.parent for one in wanted}}
         targets = {one.path: homes[one.path.parent] / one.path.name for one in wanted}
         missing = [one for one in wanted if not _there(one, targets[one.path])]
@@ -82,8 +87,13 @@ def unpack(path: Path, folder: Path, room: Path) -> list[Member]:
             for one in missing:
                 _write(archive, infos[one.path], one, targets[one.path], room)
                 meter.advance()
+    if kept:
+        console.warn(
+            f"{path.name}: {len(kept):,} of its files are there from another competition with another content, such as "
+            f"{kept[0].path}; those that came first are kept."
+        )
     os.sync()  # once, not a file: the archive is still there if the machine stops before
-    return wanted
+    return [*wanted, *kept]
 
 
 def _there(one: Member, target: Path) -> bool:

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 
 import torch
 from timm.utils import ModelEmaV3
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ffdi.base.errors import UserError
 from ffdi.base.stop import Stop
-from ffdi.data import order, twins
+from ffdi.data import landmarks, order, twins
 from ffdi.data.cache import Pixels
-from ffdi.data.dataset import Batch, TrainImages, loader
+from ffdi.data.dataset import Batch, loader
+from ffdi.data.images import TrainImages
 from ffdi.data.job import Job
 from ffdi.model import precision
 from ffdi.model.build import prepare
@@ -31,6 +33,7 @@ class Run:
         self.start = {"from": built.source.kind, "sha256": built.source.sha256(), "adapted": list(built.adapted)}
         outcome.agree_on_start(job, self.start, world)
         bare = built.model
+        _keep_twins_apart(job, bare)
         self.channels_last = precision.wants_channels_last(bare, member.channels_last)
         bare = precision.place(bare, world.device, self.channels_last)
         self.ema = ModelEmaV3(bare, decay=member.ema_decay, use_warmup=True) if member.ema_decay else None
@@ -38,6 +41,7 @@ class Run:
         self.batch_size = self._batch_size(order.epoch_length(targets, member.balance))
         self._twins = twins.twins(job.train) if member.pairs or member.pair_mixup else None
         beside = self._twins if member.pairs else None
+        self._points = landmarks.read(job.landmarks, job.train) if job.landmarks else None
         self.order = order.Order(targets, self.batch_size, member.seed, member.balance, twins=beside)
         self.steps = member.epochs * self.order.steps_per_epoch
         optimizer = optim.optimizer(bare, member)
@@ -71,7 +75,7 @@ class Run:
         source = Pixels(job.cache, job.train, job.images) if job.cache else None
         images = TrainImages(
             job.train, job.images, member.augment, member.image_size, member.seed, source, member.forge,
-            member.pair_mixup, self._twins,
+            member.pair_mixup, self._twins, self._points,
         )  # fmt: skip
         shares = (
             [(row, epoch) for row in self.order.share(rows, world.rank, world.size).tolist()]
@@ -157,3 +161,17 @@ class Run:
         if self.job.member.compile:
             model.compile()  # in place: calling it runs the compiled forward, its state dict keeps its names
         return model
+
+
+def _keep_twins_apart(job: Job, model: torch.nn.Module) -> None:
+    """Raises UserError where an original and its fake would meet in a batch norm.
+
+    Its means say which of two twins is which, so that the net compares them, as it cannot with one image: on the sample
+    the loss in training fell at once and the AUC on held-out images by 0.036. In parts of their own they do no harm.
+    """
+    meets = any(isinstance(module, _BatchNorm) for module in model.modules())
+    if job.member.pairs and job.member.micro_batches == 1 and meets:
+        raise UserError(
+            f"{job.label}: pairs = true would let {job.member.model} compare an original with its own fake in its "
+            "batch norms; set micro_batches = 2, so that the two go through it apart."
+        )

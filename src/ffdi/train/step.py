@@ -1,6 +1,6 @@
 """One update of the weights, as one visible block.
 
-B images of a batch, C logits.
+B images of a batch, P of a part of it, C logits.
 """
 
 import math
@@ -93,16 +93,25 @@ def _backward(
     world: World,
     parts: int,
 ) -> torch.Tensor:
-    losses = []
-    chunks = list(zip(images_BCHW.chunk(parts), targets_B.chunk(parts), strict=True))
-    for part, (images, targets) in enumerate(chunks):
+    seen_B = torch.empty_like(targets_B)
+    slices = micro_batches(len(targets_B), parts, apart=member.pairs)
+    for part, rows in enumerate(slices):
         # Dropout and drop-path draw from torch's global generator: it is set, never continued.
         torch.manual_seed(keys.key(member.seed, "step", step, world.rank, part))
-        with _synced_last(trainee.model, part == len(chunks) - 1):
-            losses_B = _losses(trainee, images, targets, member, world)
-            trainee.scaler.scale(losses_B.sum() / len(targets_B)).backward()
-        losses.append(losses_B.detach())
-    return torch.cat(losses)
+        with _synced_last(trainee.model, part == len(slices) - 1):
+            losses_P = _losses(trainee, images_BCHW[rows], targets_B[rows], member, world)
+            trainee.scaler.scale(losses_P.sum() / len(targets_B)).backward()
+        seen_B[rows] = losses_P.detach().to(seen_B.dtype)
+    return seen_B
+
+
+def micro_batches(images: int, parts: int, apart: bool = False) -> list[slice]:
+    """Which rows of a batch of `images` go through the net together, in up to `parts` parts; neighbours in different
+    ones if they are to be `apart`."""
+    if apart:
+        return [slice(part, None, parts) for part in range(min(parts, images))]
+    size = math.ceil(images / parts)
+    return [slice(start, start + size) for start in range(0, images, size)]
 
 
 def _losses(

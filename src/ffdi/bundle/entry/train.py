@@ -17,7 +17,7 @@ from ffdi.base.stop import Stop
 from ffdi.bundle import contest, mounted, record
 from ffdi.bundle.entry import blend
 from ffdi.bundle.outputs import copy, gather, places
-from ffdi.data import folds
+from ffdi.data import folds, landmarks
 from ffdi.data.job import Job, plan
 from ffdi.data.scan import scan
 from ffdi.infer.embed import for_folds
@@ -61,8 +61,10 @@ def main(settings: Mapping[str, Any]) -> None:
 def _planned(recipe: Recipe, competition: Competition, images: Path, here: Places, deadline: float | None) -> list[Job]:
     """Scan and folds, or what an earlier run left of them. Raises Paused at the deadline."""
     cores = os.cpu_count() or 1
+    landmarks.require(recipe.data, here)
     with Stop(deadline) as stop:
         rows = scan(competition, images, here, cores, stop)
+        landmarks.make(recipe.data, rows, images, here, cores, stop)
     made = folds.make(here, recipe.folds, rows, recipe.data.fit, for_folds(recipe, rows, images, here, cores - 1))
     return plan(recipe, competition, rows, made, images, here)
 

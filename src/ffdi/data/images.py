@@ -1,0 +1,134 @@
+"""Rows of a table as images: in training forged, blended and augmented, in prediction as they are.
+
+The pixels of an item, (row index, epoch), depend on that, the seed and the id alone.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ffdi.base import keys
+from ffdi.base.keys import Draws
+from ffdi.data import augment, operations
+from ffdi.data import forge as forgery
+from ffdi.data import twins as pairing
+from ffdi.data.face import Place, place
+from ffdi.data.order import Item
+from ffdi.data.source import Files, Source, packed
+from ffdi.spec.augment import Augment
+from ffdi.spec.forge import NO_FORGERIES, Forge
+
+
+class Images:
+    """Rows (id, relpath, and target where known) as images of one size. `source` may stand in for the files."""
+
+    strict = False  # one unreadable image ends the stream
+
+    def __init__(self, rows: pd.DataFrame, folder: Path, size: int, source: Source | None = None) -> None:
+        self.size = size
+        self.targets = rows.target.to_numpy(np.float32) if "target" in rows else np.full(len(rows), -1, np.float32)
+        self._ids = packed(rows.id)
+        self._source = Files(rows, folder) if source is None else source
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def id(self, row: int) -> str:
+        return self._ids[row].decode()
+
+    def image(self, row: int, epoch: int) -> np.ndarray:
+        """uint8 [size, size, 3]. Raises Defect or OSError."""
+        raise NotImplementedError
+
+    def labels(self, items: Sequence[Item]) -> np.ndarray:
+        """float32 targets of these items."""
+        return self.targets[[row for row, _ in items]]
+
+
+class TrainImages(Images):
+    """Augmented by the policy, under the key (seed, epoch, id). Before that some originals are made fakes, and with
+    `pair_mixup` the others, and fakes, are blended with their twins, labels and all. `points_N52`: of the faces, as
+    data.landmarks reads them."""
+
+    strict = True
+
+    def __init__(
+        self,
+        rows: pd.DataFrame,
+        folder: Path,
+        policy: Augment,
+        size: int,
+        seed: int,
+        source: Source | None = None,
+        forge: Forge = NO_FORGERIES,
+        pair_mixup: float = 0.0,
+        twins: np.ndarray | None = None,
+        points_N52: np.ndarray | None = None,
+    ) -> None:
+        super().__init__(rows, folder, size, source)
+        self.seed = seed
+        self.augmentation = augment.compile(policy, size)
+        self.forge = forge
+        self.pair_mixup = pair_mixup
+        self._twins = np.full(len(rows), pairing.NONE) if twins is None else twins
+        self._points_N52 = points_N52
+        self._originals = np.flatnonzero(self.targets == 0)
+
+    def image(self, row: int, epoch: int) -> np.ndarray:
+        image, label = self._source.read(row), int(self.targets[row])
+        at = self._place(row, image)
+        if self._is_forged(row, epoch):
+            image, label = self._forged(image, self._forge_key(row, epoch), at), 1
+        elif self._is_mixed(row):  # in part an original: spared what is for fakes alone
+            image, label = pairing.blend(image, self._source.read(int(self._twins[row])), self._share(row, epoch)), 0
+        return self.augmentation(image, label, keys.key(self.seed, "augment", epoch, self.id(row)), at)
+
+    def labels(self, items: Sequence[Item]) -> np.ndarray:
+        targets = super().labels(items)
+        if self.forge.share > 0:
+            targets[[self._is_forged(int(row), int(epoch)) for row, epoch in items]] = 1
+        if self.pair_mixup > 0:
+            targets[:] = [
+                self._mixed_label(row, epoch, label) for (row, epoch), label in zip(items, targets, strict=True)
+            ]
+        return targets
+
+    def _mixed_label(self, row: int, epoch: int, label: float) -> float:
+        """A twin is of the other class."""
+        if label != self.targets[row] or not self._is_mixed(row):
+            return label
+        share = self._share(row, epoch)
+        return share * label + (1 - share) * (1 - label)
+
+    def _is_mixed(self, row: int) -> bool:
+        return self.pair_mixup > 0 and bool(self._twins[row] != pairing.NONE)
+
+    def _share(self, row: int, epoch: int) -> float:
+        return pairing.share(self.pair_mixup, keys.key(self.seed, "twin", int(epoch), self.id(row)))
+
+    def _is_forged(self, row: int, epoch: int) -> bool:
+        return self.targets[row] == 0 and forgery.is_forged(self.forge, self._forge_key(row, epoch))
+
+    def _forged(self, image: np.ndarray, key: int, at: Place | None) -> np.ndarray:
+        family = forgery.family(self.forge, key)
+        draw, last = Draws(key, "others"), len(self._originals) - 1
+        rows = [int(self._originals[draw.integer(0, last)]) for _ in range(forgery.CANDIDATES.get(family, 0))]
+        others = [self._source.read(row) for row in rows]
+        return forgery.forge(image, others, family, key, at, list(map(self._place, rows, others)))
+
+    def _place(self, row: int, image: np.ndarray) -> Place | None:
+        return None if self._points_N52 is None else place(self._points_N52[row], image.shape)
+
+    def _forge_key(self, row: int, epoch: int) -> int:
+        return keys.key(self.seed, "forge", epoch, self.id(row))
+
+
+class TestImages(Images):
+    """As they are, resized. What cannot be read is black and listed: a submission needs a row for it all the same."""
+
+    __test__ = False  # not a test case
+
+    def image(self, row: int, epoch: int = 0) -> np.ndarray:
+        return operations.fit(self._source.read(row), self.size)
