@@ -3,7 +3,7 @@
 # Made by `ffdi kernels build` from the sources of the kit; edit SETTINGS, and nothing below it.
 # Paste it into a cell of a Kaggle notebook, or push it as a script; internet stays off.
 # Output: submission.csv, run.json (which run it was, with what).
-# Sources: 69 files, digest cf413166aa70bba80af31024105f4168881b82de7a78796c9d8994a39f5653f6.
+# Sources: 69 files, digest e576bf3d6a0daa2a5e11aceb6f30066f0f553f0a71d5438e760b5c6db3cf410a.
 # MIT License, Copyright (c) 2026 the ffdi authors.
 
 SETTINGS = {
@@ -39,13 +39,6 @@ jpeg = false
 name = "lite0"
 model = "tf_efficientnet_lite0"
 
-[[member]]
-name = "lite0_96"
-model = "tf_efficientnet_lite0"
-image_size = 96
-epochs = 6
-seed = 1
-
 # A fold model sees 270 images, this one all 406: nothing can be held out to judge it by, but it is the better one (graded
 # test 0.956 +- 0.005 against 0.932 +- 0.009, three seeds each). In the blend it has the mean weight of the others.
 [[member]]
@@ -53,6 +46,13 @@ name = "lite0_all"
 model = "tf_efficientnet_lite0"
 fold = "all"
 seed = 2
+
+[[member]]
+name = "lite0_96"
+model = "tf_efficientnet_lite0"
+image_size = 96
+epochs = 6
+seed = 1
 ''',
     # Outputs of train kernels that are attached, "owner/slug" each; empty: all that are attached.
     "outputs": [],
@@ -64,7 +64,7 @@ seed = 2
 }
 
 KIND = "blend"
-DIGEST = "cf413166aa70bba80af31024105f4168881b82de7a78796c9d8994a39f5653f6"
+DIGEST = "e576bf3d6a0daa2a5e11aceb6f30066f0f553f0a71d5438e760b5c6db3cf410a"
 SOURCES = {}
 
 
@@ -3805,7 +3805,8 @@ def _tables(near: list[Path], wish: Split) -> Iterator[Path]:
 
 
 def _holds_runs(folder: Path) -> bool:
-    return any((folder / RUNS).glob("*/*/runs"))
+    """Or what a run left that was stopped before its first fold."""
+    return any(any((folder / RUNS).glob(f"*/*/{name}")) for name in ("runs", "manifest.parquet", "scan"))
 
 
 def _has(folder: Path, *wishes: Split) -> bool:
@@ -3843,6 +3844,11 @@ from ffdi.spec.competition import Competition
 from ffdi.spec.recipe import Recipe
 
 SAMPLE = "sample"  # what the folder of a recipe without one is called
+# What all folds share, and what a scan or a search for landmarks has done when it was stopped.
+SHARED = (
+    *("manifest.parquet", "scan/part-*.parquet", "landmarks.parquet", "landmarks/part-*.parquet"),
+    *("folds/*", "runs/*/*.json"),
+)
 Bring = Callable[[Path, Path], None]  # (a file or folder that is mounted, where it shall be)
 
 
@@ -3853,11 +3859,11 @@ def places(recipe: Recipe, competition: Competition, root: Path) -> Places:
 
 
 def gather(outputs: Iterable[Path], competition: Competition, to: Places, bring: Bring) -> int:
-    """Bring manifest, folds and runs of the attached `outputs` together at `to`; returns how many folds.
+    """Bring manifest, landmarks, folds and runs of the attached `outputs` together at `to`; returns how many folds.
 
     Raises UserError if two outputs have other folds or images than each other: their runs are not of one team.
     """
-    works = [path.parent for output in outputs for path in sorted((output / RUNS).glob(f"{competition.name}/*/runs"))]
+    works = [path for output in outputs for path in sorted((output / RUNS).glob(f"{competition.name}/*/"))]
     best: dict[str, Path] = {}
     for work in works:
         for fold in sorted(work.glob("runs/*/fold*")):
@@ -3865,8 +3871,7 @@ def gather(outputs: Iterable[Path], competition: Competition, to: Places, bring:
             if name not in best or _progress(fold) > _progress(best[name]):
                 best[name] = fold
     for work in works:
-        tables = [*work.glob("manifest.parquet"), *work.glob("landmarks.parquet")]
-        for path in sorted([*tables, *work.glob("folds/*"), *work.glob("runs/*/*.json")]):
+        for path in sorted(path for pattern in SHARED for path in work.glob(pattern)):
             _bring_once(path, to.work / path.relative_to(work), bring)
     for name, fold in best.items():
         _bring_once(fold, to.work / name, bring)
@@ -5860,6 +5865,8 @@ def member_digest(member: Member, manifest_digest: str, folds_digest: str, data:
     """
     resolved = member.model_dump(mode="json", exclude=_left_out(member))
     wishes = {"member": resolved, "manifest": manifest_digest, "folds": folds_digest, "fit": list(data.fit)}
+    if member.pairs and member.micro_batches > 1:
+        wishes["twins"] = "apart"  # until then they shared a micro-batch
     if takes_landmarks(member, data):
         wishes["landmarks"] = landmarks
     return digest.of_json(wishes)

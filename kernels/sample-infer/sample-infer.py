@@ -3,7 +3,7 @@
 # Made by `ffdi kernels build` from the sources of the kit; edit SETTINGS, and nothing below it.
 # Paste it into a cell of a Kaggle notebook, or push it as a script; internet stays off.
 # Output: submission.csv, run.json (which run it was, with what).
-# Sources: 93 files, digest f498ae4dc24380e8742a54532be514eea5ef8f4daa5d031c3d12138536155814.
+# Sources: 93 files, digest 8c8cfa9a0917c106c83439f2977e18b8f58721ce4ab63b3c3ce5ea354166d51c.
 # MIT License, Copyright (c) 2026 the ffdi authors.
 
 SETTINGS = {
@@ -24,7 +24,7 @@ SETTINGS = {
 }
 
 KIND = "infer"
-DIGEST = "f498ae4dc24380e8742a54532be514eea5ef8f4daa5d031c3d12138536155814"
+DIGEST = "8c8cfa9a0917c106c83439f2977e18b8f58721ce4ab63b3c3ce5ea354166d51c"
 SOURCES = {}
 
 
@@ -2422,7 +2422,8 @@ def _tables(near: list[Path], wish: Split) -> Iterator[Path]:
 
 
 def _holds_runs(folder: Path) -> bool:
-    return any((folder / RUNS).glob("*/*/runs"))
+    """Or what a run left that was stopped before its first fold."""
+    return any(any((folder / RUNS).glob(f"*/*/{name}")) for name in ("runs", "manifest.parquet", "scan"))
 
 
 def _has(folder: Path, *wishes: Split) -> bool:
@@ -3844,7 +3845,7 @@ def _poisson(image: np.ndarray, source: np.ndarray, mask_HW: np.ndarray) -> np.n
     inside = np.zeros(mask_HW.shape, np.uint8)
     inside[1:-1, 1:-1] = (mask_HW[1:-1, 1:-1] > 0) * 255  # the solver needs a rim
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    if not len(rows):
+    if min(len(rows), len(columns)) < 3:  # the solver throws for slivers
         return image
     centre = (int(columns[0] + columns[-1]) // 2, int(rows[0] + rows[-1]) // 2)
     return cv2.seamlessClone(source, image, inside, centre, cv2.NORMAL_CLONE)
@@ -3884,7 +3885,8 @@ FAMILIES: dict[Family, Make] = {
 # ======================================================================================================================
 SOURCES["ffdi/data/images.py"] = r'''"""Rows of a table as images: in training forged, blended and augmented, in prediction as they are.
 
-The pixels of an item, (row index, epoch), depend on that, the seed and the id alone.
+The pixels of an item, (row index, epoch), depend on that, the seed, the id and the rows it stands among (its twin,
+other originals, landmarks); never on what came before.
 """
 
 from collections.abc import Sequence
@@ -7927,6 +7929,8 @@ def member_digest(member: Member, manifest_digest: str, folds_digest: str, data:
     """
     resolved = member.model_dump(mode="json", exclude=_left_out(member))
     wishes = {"member": resolved, "manifest": manifest_digest, "folds": folds_digest, "fit": list(data.fit)}
+    if member.pairs and member.micro_batches > 1:
+        wishes["twins"] = "apart"  # until then they shared a micro-batch
     if takes_landmarks(member, data):
         wishes["landmarks"] = landmarks
     return digest.of_json(wishes)

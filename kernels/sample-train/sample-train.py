@@ -3,7 +3,7 @@
 # Made by `ffdi kernels build` from the sources of the kit; edit SETTINGS, and nothing below it.
 # Paste it into a cell of a Kaggle notebook, or push it as a script; internet stays off.
 # Output: work/ with the runs and, when all are finished, submission.csv, run.json (which run it was, with what).
-# Sources: 133 files, digest 38dde477100cb5fae056191bbdb72a2a46120b975d0222952cf61d013ddca9c9.
+# Sources: 133 files, digest 5242d30dee740ae58898f99c6a199803d45a698852f892ee7bd944d4b8b04ef1.
 # MIT License, Copyright (c) 2026 the ffdi authors.
 
 SETTINGS = {
@@ -39,13 +39,6 @@ jpeg = false
 name = "lite0"
 model = "tf_efficientnet_lite0"
 
-[[member]]
-name = "lite0_96"
-model = "tf_efficientnet_lite0"
-image_size = 96
-epochs = 6
-seed = 1
-
 # A fold model sees 270 images, this one all 406: nothing can be held out to judge it by, but it is the better one (graded
 # test 0.956 +- 0.005 against 0.932 +- 0.009, three seeds each). In the blend it has the mean weight of the others.
 [[member]]
@@ -53,6 +46,13 @@ name = "lite0_all"
 model = "tf_efficientnet_lite0"
 fold = "all"
 seed = 2
+
+[[member]]
+name = "lite0_96"
+model = "tf_efficientnet_lite0"
+image_size = 96
+epochs = 6
+seed = 1
 ''',
     # Slug under which the competition's files are mounted; empty: the kit's own name for it.
     "competition": "",
@@ -70,7 +70,7 @@ seed = 2
 }
 
 KIND = "train"
-DIGEST = "38dde477100cb5fae056191bbdb72a2a46120b975d0222952cf61d013ddca9c9"
+DIGEST = "5242d30dee740ae58898f99c6a199803d45a698852f892ee7bd944d4b8b04ef1"
 SOURCES = {}
 
 
@@ -4062,7 +4062,8 @@ def _tables(near: list[Path], wish: Split) -> Iterator[Path]:
 
 
 def _holds_runs(folder: Path) -> bool:
-    return any((folder / RUNS).glob("*/*/runs"))
+    """Or what a run left that was stopped before its first fold."""
+    return any(any((folder / RUNS).glob(f"*/*/{name}")) for name in ("runs", "manifest.parquet", "scan"))
 
 
 def _has(folder: Path, *wishes: Split) -> bool:
@@ -4100,6 +4101,11 @@ from ffdi.spec.competition import Competition
 from ffdi.spec.recipe import Recipe
 
 SAMPLE = "sample"  # what the folder of a recipe without one is called
+# What all folds share, and what a scan or a search for landmarks has done when it was stopped.
+SHARED = (
+    *("manifest.parquet", "scan/part-*.parquet", "landmarks.parquet", "landmarks/part-*.parquet"),
+    *("folds/*", "runs/*/*.json"),
+)
 Bring = Callable[[Path, Path], None]  # (a file or folder that is mounted, where it shall be)
 
 
@@ -4110,11 +4116,11 @@ def places(recipe: Recipe, competition: Competition, root: Path) -> Places:
 
 
 def gather(outputs: Iterable[Path], competition: Competition, to: Places, bring: Bring) -> int:
-    """Bring manifest, folds and runs of the attached `outputs` together at `to`; returns how many folds.
+    """Bring manifest, landmarks, folds and runs of the attached `outputs` together at `to`; returns how many folds.
 
     Raises UserError if two outputs have other folds or images than each other: their runs are not of one team.
     """
-    works = [path.parent for output in outputs for path in sorted((output / RUNS).glob(f"{competition.name}/*/runs"))]
+    works = [path for output in outputs for path in sorted((output / RUNS).glob(f"{competition.name}/*/"))]
     best: dict[str, Path] = {}
     for work in works:
         for fold in sorted(work.glob("runs/*/fold*")):
@@ -4122,8 +4128,7 @@ def gather(outputs: Iterable[Path], competition: Competition, to: Places, bring:
             if name not in best or _progress(fold) > _progress(best[name]):
                 best[name] = fold
     for work in works:
-        tables = [*work.glob("manifest.parquet"), *work.glob("landmarks.parquet")]
-        for path in sorted([*tables, *work.glob("folds/*"), *work.glob("runs/*/*.json")]):
+        for path in sorted(path for pattern in SHARED for path in work.glob(pattern)):
             _bring_once(path, to.work / path.relative_to(work), bring)
     for name, fold in best.items():
         _bring_once(fold, to.work / name, bring)
@@ -6153,7 +6158,7 @@ def _poisson(image: np.ndarray, source: np.ndarray, mask_HW: np.ndarray) -> np.n
     inside = np.zeros(mask_HW.shape, np.uint8)
     inside[1:-1, 1:-1] = (mask_HW[1:-1, 1:-1] > 0) * 255  # the solver needs a rim
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    if not len(rows):
+    if min(len(rows), len(columns)) < 3:  # the solver throws for slivers
         return image
     centre = (int(columns[0] + columns[-1]) // 2, int(rows[0] + rows[-1]) // 2)
     return cv2.seamlessClone(source, image, inside, centre, cv2.NORMAL_CLONE)
@@ -6592,7 +6597,8 @@ def _single(thumbnail: np.ndarray) -> tuple[int, str]:
 # ======================================================================================================================
 SOURCES["ffdi/data/images.py"] = r'''"""Rows of a table as images: in training forged, blended and augmented, in prediction as they are.
 
-The pixels of an item, (row index, epoch), depend on that, the seed and the id alone.
+The pixels of an item, (row index, epoch), depend on that, the seed, the id and the rows it stands among (its twin,
+other originals, landmarks); never on what came before.
 """
 
 from collections.abc import Sequence
@@ -10970,6 +10976,8 @@ def member_digest(member: Member, manifest_digest: str, folds_digest: str, data:
     """
     resolved = member.model_dump(mode="json", exclude=_left_out(member))
     wishes = {"member": resolved, "manifest": manifest_digest, "folds": folds_digest, "fit": list(data.fit)}
+    if member.pairs and member.micro_batches > 1:
+        wishes["twins"] = "apart"  # until then they shared a micro-batch
     if takes_landmarks(member, data):
         wishes["landmarks"] = landmarks
     return digest.of_json(wishes)
@@ -12843,7 +12851,7 @@ class Run:
         self.start = {"from": built.source.kind, "sha256": built.source.sha256(), "adapted": list(built.adapted)}
         outcome.agree_on_start(job, self.start, world)
         bare = built.model
-        _keep_twins_apart(job, bare)
+        keep_twins_apart(job, bare)
         self.channels_last = precision.wants_channels_last(bare, member.channels_last)
         bare = precision.place(bare, world.device, self.channels_last)
         self.ema = ModelEmaV3(bare, decay=member.ema_decay, use_warmup=True) if member.ema_decay else None
@@ -12973,17 +12981,24 @@ class Run:
         return model
 
 
-def _keep_twins_apart(job: Job, model: torch.nn.Module) -> None:
+def keep_twins_apart(job: Job, model: torch.nn.Module) -> None:
     """Raises UserError where an original and its fake would meet in a batch norm.
 
     Its means say which of two twins is which, so that the net compares them, as it cannot with one image: on the sample
     the loss in training fell at once and the AUC on held-out images by 0.036. In parts of their own they do no harm.
     """
-    meets = any(isinstance(module, _BatchNorm) for module in model.modules())
-    if job.member.pairs and job.member.micro_batches == 1 and meets:
+    member = job.member
+    if not member.pairs or not any(isinstance(module, _BatchNorm) for module in model.modules()):
+        return
+    if member.micro_batches == 1:
         raise UserError(
-            f"{job.label}: pairs = true would let {job.member.model} compare an original with its own fake in its "
+            f"{job.label}: pairs = true would let {member.model} compare an original with its own fake in its "
             "batch norms; set micro_batches = 2, so that the two go through it apart."
+        )
+    if member.mixup or member.cutmix:  # image i is blended with image B-1-i, wherever its twin is
+        raise UserError(
+            f"{job.label}: mixup and cutmix would bring an original and its own fake together in the batch norms of "
+            f"{member.model}; with pairs = true set both to 0, or blend twins by pair_mixup."
         )
 '''
 

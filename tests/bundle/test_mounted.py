@@ -71,8 +71,10 @@ def test_two_of_a_kind_must_be_told_apart(mounts: Mounts) -> None:
 
 def test_outputs_are_those_that_hold_runs(mounts: Mounts) -> None:
     put(mounts.input, "notebooks/me/first/work/c/sample/runs/x", "second/work/c/sample/runs/x", "third/work/notes.txt")
+    put(mounts.input / "datasets", "me/early/work/c/sample/scan/part-00001.parquet")
     first, second = mounts.input / "notebooks/me/first", mounts.input / "second"
-    assert mounted.outputs([]) == [first, second]
+    early = mounts.input / "datasets/me/early"
+    assert sorted(mounted.outputs([])) == sorted([early, first, second])
     assert mounted.outputs(["me/second", "me/first"]) == [second, first]
     with pytest.raises(UserError, match="Not mounted: runs of me/third"):
         mounted.outputs(["me/third"])

@@ -9,8 +9,10 @@ import pytest
 
 from ffdi.base import seal
 from ffdi.base.errors import Paused, UserError
-from ffdi.bundle import settings
+from ffdi.base.paths import Places
+from ffdi.bundle import mounted, settings
 from ffdi.bundle.entry import blend, train
+from ffdi.bundle.outputs import copy, gather
 from ffdi.data import detector
 from ffdi.submit.check import render
 from ffdi.train import launch
@@ -84,6 +86,17 @@ def test_a_deadline_ends_the_kernel_well_and_says_what_is_left(
     shutil.rmtree(mounts.working)
     shutil.rmtree(mounts.input / "tiny-train")
     assert run_train(mounts, until="0s")["left"] == ["everything"]
+
+
+def test_what_a_stopped_scan_has_done_is_taken_over(home: Home, mounts: Mounts) -> None:
+    names = ["manifest.parquet", "scan/part-00001.parquet", "landmarks/part-00002.parquet"]
+    for name in names:
+        path = mounts.input / "early" / WORK / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    to = Places(mounts.working / WORK, mounts.working)
+    assert gather(mounted.outputs(["early"]), home.competition, to, copy) == 0
+    assert [(to.work / name).read_text() for name in names] == names
 
 
 def test_several_outputs_are_blended_as_one(home: Home, mounts: Mounts) -> None:

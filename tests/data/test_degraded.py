@@ -1,14 +1,17 @@
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from ffdi.base import keys
 from ffdi.base.errors import Paused
+from ffdi.base.keys import Draws
 from ffdi.base.stop import Stop
-from ffdi.data import degraded
+from ffdi.data import degraded, operations
 from ffdi.data.decode import decode
+from ffdi.spec.augment import Noise
 from ffdi.spec.search import Damage
 from tests.data.test_operations import picture
 
@@ -38,6 +41,15 @@ def test_a_copy_is_worse_of_the_same_size_and_depends_on_its_id_alone(kind: str)
     copy = decode(one).image_HWC
     assert (copy.shape, copy.dtype) == (image.shape, image.dtype)
     assert 0.2 < np.abs(copy.astype(float) - image).mean() < 40
+
+
+def test_noise_is_that_of_training_at_any_size_without_its_bank() -> None:
+    noise = degraded.DAMAGES["noise"]
+    assert noise.apply is not None
+    for number, shape in enumerate([(31, 17, 3), (40, 64, 3)]):
+        image = keys.rng("picture", number).integers(0, 256, shape, dtype=np.uint8)
+        expected = operations.noise(image, cast(Noise, noise.wish), Draws(number, "noise"))
+        np.testing.assert_array_equal(noise.apply(image, noise.wish, Draws(number, "noise")), expected)
 
 
 def test_bands_of_jpeg_are_ever_coarser() -> None:

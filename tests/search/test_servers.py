@@ -138,6 +138,7 @@ def test_a_missing_driver_is_one_sentence_with_its_remedy(
         ("postgresql+psycopg://ffdi:secret@127.0.0.1:1/none", "does not answer"),
         ("sqlite:///study.db", "the journal file needs no server"),
         ("mysql+nothing://ffdi:secret@127.0.0.1:1/none", "does not answer"),
+        ("postgresql+asyncpg://ffdi:secret@127.0.0.1:1/none", "no asynchronous driver like asyncpg"),
         ("no url", "--storage is no URL"),
         ("postgresql+psycopg://ffdi:secret@127.0.0.1:port/none", "--storage is no URL"),
         ("postgresql+psycopg://ffdi:se@secret@127.0.0.1:1/none", "does not answer"),

@@ -1,10 +1,13 @@
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from ffdi.base.errors import UserError
 from ffdi.submit import attached
 from ffdi.submit.attached import Attached, join, named
+from ffdi.submit.metadata import KernelMetadata
 
 
 def test_one_version_of_a_thing_is_attached() -> None:
@@ -12,6 +15,11 @@ def test_one_version_of_a_thing_is_attached() -> None:
     before, newer = named(["a/x/1", "a/x/2"], []), named(["b/y"], ["a/x"])
     assert before.joined(newer) == Attached(kernels=("a/x/2", "b/y"), datasets=("a/x",))
     assert before.joined(newer).joined(before).names == ("a/x", "a/x/2", "b/y")
+
+
+def test_what_the_metadata_names_since_counts_more_than_an_earlier_push() -> None:
+    about = SimpleNamespace(kernel_sources=["a/x/5"], dataset_sources=["b/y"])
+    assert named(["a/x/2", "c/z"], ["b/y/1"]).without(cast(KernelMetadata, about)) == named(["c/z"], [])
 
 
 @pytest.mark.parametrize("name", ["x", "a/x/v2", "a/x/1/2", "a/x/", "/a/x", "a b/x", "../x", "a/x\n", ""])

@@ -69,6 +69,12 @@ def test_pairs_that_would_meet_in_a_batch_norm_are_refused(make_job: Callable[..
         Run(paired(make_job(**PAIRED | {"micro_batches": 1})), CPU)
 
 
+@pytest.mark.parametrize("blend", ["mixup", "cutmix"])
+def test_images_blended_across_parts_are_refused_with_pairs(make_job: Callable[..., Job], blend: str) -> None:
+    with pytest.raises(UserError, match="pair_mixup"):
+        Run(paired(make_job(**PAIRED | {blend: 0.5})), CPU)
+
+
 def test_a_net_without_batch_norm_may_see_twins_together(make_job: Callable[..., Job]) -> None:
     Run(paired(make_job(**PAIRED | {"micro_batches": 1, "model": "test_vit", "image_size": 160})), CPU)
 

@@ -130,7 +130,8 @@ def _tables(near: list[Path], wish: Split) -> Iterator[Path]:
 
 
 def _holds_runs(folder: Path) -> bool:
-    return any((folder / RUNS).glob("*/*/runs"))
+    """Or what a run left that was stopped before its first fold."""
+    return any(any((folder / RUNS).glob(f"*/*/{name}")) for name in ("runs", "manifest.parquet", "scan"))
 
 
 def _has(folder: Path, *wishes: Split) -> bool:

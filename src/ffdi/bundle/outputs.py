@@ -12,6 +12,11 @@ from ffdi.spec.competition import Competition
 from ffdi.spec.recipe import Recipe
 
 SAMPLE = "sample"  # what the folder of a recipe without one is called
+# What all folds share, and what a scan or a search for landmarks has done when it was stopped.
+SHARED = (
+    *("manifest.parquet", "scan/part-*.parquet", "landmarks.parquet", "landmarks/part-*.parquet"),
+    *("folds/*", "runs/*/*.json"),
+)
 Bring = Callable[[Path, Path], None]  # (a file or folder that is mounted, where it shall be)
 
 
@@ -22,11 +27,11 @@ def places(recipe: Recipe, competition: Competition, root: Path) -> Places:
 
 
 def gather(outputs: Iterable[Path], competition: Competition, to: Places, bring: Bring) -> int:
-    """Bring manifest, folds and runs of the attached `outputs` together at `to`; returns how many folds.
+    """Bring manifest, landmarks, folds and runs of the attached `outputs` together at `to`; returns how many folds.
 
     Raises UserError if two outputs have other folds or images than each other: their runs are not of one team.
     """
-    works = [path.parent for output in outputs for path in sorted((output / RUNS).glob(f"{competition.name}/*/runs"))]
+    works = [path for output in outputs for path in sorted((output / RUNS).glob(f"{competition.name}/*/"))]
     best: dict[str, Path] = {}
     for work in works:
         for fold in sorted(work.glob("runs/*/fold*")):
@@ -34,8 +39,7 @@ def gather(outputs: Iterable[Path], competition: Competition, to: Places, bring:
             if name not in best or _progress(fold) > _progress(best[name]):
                 best[name] = fold
     for work in works:
-        tables = [*work.glob("manifest.parquet"), *work.glob("landmarks.parquet")]
-        for path in sorted([*tables, *work.glob("folds/*"), *work.glob("runs/*/*.json")]):
+        for path in sorted(path for pattern in SHARED for path in work.glob(pattern)):
             _bring_once(path, to.work / path.relative_to(work), bring)
     for name, fold in best.items():
         _bring_once(fold, to.work / name, bring)

@@ -64,10 +64,10 @@ def _show(found: list[Degraded]) -> None:
         "originals",
         "fakes",
         "AUC (95 %)",
-        "clean",
+        "clean AUC",
         "drop (95 %)",
         "TPR at 1e-2",
-        "clean",
+        "clean TPR",
         "offset",
     ]
     title = f"the blend on degraded copies, at most {MOST:,} images a fold; offset: originals among clean ones"

@@ -101,7 +101,7 @@ def prepare(asked: Asked, owner: str) -> Shipment:
     about = metadata.read_kernel(asked.folder, **known)
     room = asked.work / "kernels" / about.slug
     wished = attached.named(_owned(list(asked.kernels), owner), _owned(list(asked.datasets), owner))
-    more = attached.load(room).joined(wished)
+    more = attached.load(room).without(about).joined(wished)  # what a person has written since counts more
     about = Attached(datasets=tuple(told.id for _, told in packs)).on(more.on(about))
     script = (asked.folder / about.code_file).read_text()
     return Shipment(packs, Kernel(script, about, [pack.digest for pack, _ in packs]), more, room)

@@ -201,7 +201,7 @@ def _poisson(image: np.ndarray, source: np.ndarray, mask_HW: np.ndarray) -> np.n
     inside = np.zeros(mask_HW.shape, np.uint8)
     inside[1:-1, 1:-1] = (mask_HW[1:-1, 1:-1] > 0) * 255  # the solver needs a rim
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    if not len(rows):
+    if min(len(rows), len(columns)) < 3:  # the solver throws for slivers
         return image
     centre = (int(columns[0] + columns[-1]) // 2, int(rows[0] + rows[-1]) // 2)
     return cv2.seamlessClone(source, image, inside, centre, cv2.NORMAL_CLONE)

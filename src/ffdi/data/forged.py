@@ -132,7 +132,8 @@ def _claim(out: Path, asked: dict[str, Any]) -> None:
         seal.write_json(path, asked)
     elif seal.read_json(path) != asked:
         raise UserError(
-            f"{out} holds fakes of other originals, of another [forge] or by other versions; name a new folder."
+            f"{out} holds fakes of other originals or landmarks, of another [forge] or by other versions; "
+            "name a new folder."
         )
 
 

@@ -1,6 +1,7 @@
 """Rows of a table as images: in training forged, blended and augmented, in prediction as they are.
 
-The pixels of an item, (row index, epoch), depend on that, the seed and the id alone.
+The pixels of an item, (row index, epoch), depend on that, the seed, the id and the rows it stands among (its twin,
+other originals, landmarks); never on what came before.
 """
 
 from collections.abc import Sequence

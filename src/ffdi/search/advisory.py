@@ -9,6 +9,7 @@ from sqlalchemy.exc import ArgumentError
 
 from ffdi.base import keys
 from ffdi.base.errors import UserError
+from ffdi.search.storage import masked
 
 # (wait for it, give it back, is it free): each gives one true or false value. Keys are 63-bit whole numbers, alike for
 # all; MySQL wants names. A session locks what it has locked already, so a worker must not probe itself.
@@ -36,6 +37,7 @@ DRIVERS = {
     "pymysql": "'PyMySQL[rsa]'",
     "mysqldb": "mysqlclient",
 }
+NAMES = "postgresql+psycopg:// or mysql+pymysql://"
 
 
 class ServerLeases:
@@ -58,8 +60,11 @@ class ServerLeases:
         engine = create_engine(url, isolation_level="AUTOCOMMIT", pool_size=1)
         try:
             self._connection = engine.connect()
-        except RuntimeError as error:  # PyMySQL misses a package for the server's way of asking for passwords
-            raise UserError(f"--storage {place.drivername}://... cannot be opened: {error}") from None
+        except (RuntimeError, TypeError, ValueError, AttributeError, OSError) as error:  # of drivers, for odd options
+            raise UserError(
+                f"--storage {place.drivername}://... cannot be opened ({masked(str(error), url)}); look at what "
+                "follows the ? in it, and whether the driver has all its packages."
+            ) from None
         for setting in SETTINGS[dialect]:
             self._connection.exec_driver_sql(setting)
 
@@ -100,6 +105,8 @@ def _parsed(url: str) -> URL:
 
 
 def _check_driver(place: URL) -> None:
+    if place.get_dialect().is_async:
+        raise UserError(f"--storage takes no asynchronous driver like {place.get_driver_name()}; try {NAMES}.")
     try:
         place.get_dialect().import_dbapi()
     except ImportError:  # also of psycopg without the library of PostgreSQL's clients

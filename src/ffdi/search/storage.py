@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 import optuna
 import sqlalchemy
@@ -67,9 +67,10 @@ def masked(text: str, url: str) -> str:
     line = text.partition("\n")[0]
     password = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
     secrets = {password, unquote(password), *re.split("[@:/]", password)}
-    secrets |= set(re.findall(r"[?&]\w*pass\w*=([^&]*)", url))
+    found = re.findall(r"[?&]\w*pass\w*=([^&]*)", url)
+    secrets |= {*found, *map(unquote_plus, found)}
     for secret in sorted(secrets - {""}, key=len, reverse=True):
-        line = line.replace(secret, "***")
+        line = line.replace(secret, "•••")
     return line
 
 

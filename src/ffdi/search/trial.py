@@ -18,8 +18,9 @@ from optuna import TrialPruned
 from ffdi.base import seal
 from ffdi.base.errors import FfdiError, LockedError, Paused
 from ffdi.base.stop import Stop
-from ffdi.data import degraded
+from ffdi.data import degraded, landmarks
 from ffdi.data.job import Job
+from ffdi.model.build import build
 from ffdi.search import objective, space
 from ffdi.search.ground import Ground
 from ffdi.search.results import FOLDS, SCORES, SPEC
@@ -27,6 +28,7 @@ from ffdi.search.study import Trial
 from ffdi.train import journal, launch, outcome, state
 from ffdi.train.degraded import aucs
 from ffdi.train.fit import fit
+from ffdi.train.run import keep_twins_apart
 from ffdi.train.world import World
 
 WAIT = 0.2  # seconds between two looks at a fold that another process has
@@ -124,7 +126,11 @@ def copies(ground: Ground) -> Path:
 
 
 def prepare(ground: Ground) -> None:
-    """Make what all trials read, before the first begins."""
+    """Make what all trials read, before the first begins. Raises UserError for what would fail every one of them."""
+    for job in ground.jobs(ground.base):
+        keep_twins_apart(job, build(job.member, pretrained=False))
+        if job.landmarks:
+            landmarks.read(job.landmarks, job.train)
     kinds = damages(ground)
     if kinds:
         rows = pd.concat([degraded.sample(job.oof) for job in ground.jobs(ground.base)], ignore_index=True)

@@ -21,6 +21,8 @@ def member_digest(member: Member, manifest_digest: str, folds_digest: str, data:
     """
     resolved = member.model_dump(mode="json", exclude=_left_out(member))
     wishes = {"member": resolved, "manifest": manifest_digest, "folds": folds_digest, "fit": list(data.fit)}
+    if member.pairs and member.micro_batches > 1:
+        wishes["twins"] = "apart"  # until then they shared a micro-batch
     if takes_landmarks(member, data):
         wishes["landmarks"] = landmarks
     return digest.of_json(wishes)

@@ -33,10 +33,18 @@ class Attached(Frozen):
         }
         return about.model_copy(update=sources)
 
+    def without(self, about: KernelMetadata) -> "Attached":
+        """Those of these sources that `about` does not name itself, in whatever version."""
+        known = {_thing(name) for name in (*about.kernel_sources, *about.dataset_sources)}
+        kernels, datasets = (
+            tuple(name for name in names if _thing(name) not in known) for names in (self.kernels, self.datasets)
+        )
+        return Attached(kernels=kernels, datasets=datasets)
+
 
 def join(names: Iterable[str], newer: Iterable[str]) -> tuple[str, ...]:
     """Both, in their order; one of `newer` takes the place of another version of the same thing."""
-    return tuple({"/".join(name.split("/")[:2]): name for name in (*names, *newer)}.values())
+    return tuple({_thing(name): name for name in (*names, *newer)}.values())
 
 
 def named(kernels: Sequence[str], datasets: Sequence[str]) -> Attached:
@@ -59,3 +67,8 @@ def load(room: Path) -> Attached:
 def keep(room: Path, attached: Attached) -> None:
     if attached.names:
         seal.write_json(room / FILE, attached.model_dump(mode="json"))
+
+
+def _thing(name: str) -> str:
+    """Owner and slug, without the version."""
+    return "/".join(name.split("/")[:2])

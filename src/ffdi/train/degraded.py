@@ -15,7 +15,7 @@ from ffdi.base import digest, lock, seal
 from ffdi.base.errors import UserError
 from ffdi.base.stop import Stop
 from ffdi.data import manifest as manifests
-from ffdi.data.degraded import DAMAGES, prepare, sample
+from ffdi.data.degraded import DAMAGES, RULES, prepare, sample
 from ffdi.data.job import Job
 from ffdi.model import precision
 from ffdi.model.build import build
@@ -81,7 +81,7 @@ def tables(jobs: Sequence[Job], kinds: Iterable[str], folder: Path) -> list[Tabl
         place = folder / job.folder.parent.name
         for kind in kinds:
             facts = {**job.identity, "weights": weights, "views": list(job.member.views), "size": job.size,
-                     "rows": rows[job.fold], "damage": DAMAGES[kind].facts}  # fmt: skip
+                     "rows": rows[job.fold], "damage": DAMAGES[kind].facts, "rules": RULES}  # fmt: skip
             found.append(Table(job, kind, place / f"fold{job.fold}-{kind}.parquet", facts))
     return found
 
@@ -97,7 +97,7 @@ def predict(wanted: Sequence[Table], folder: Path, world: World, stop: Stop) -> 
     for one in left:
         _refuse_without_weights(one.job)
         groups.setdefault((one.job.fold, one.kind), []).append(one)
-    if not left:
+    if not left and not (folder / COPIES).exists():
         return
     with lock.exclusive(folder):
         for group in groups.values():
@@ -117,7 +117,7 @@ def _predict(group: Sequence[Table], folder: Path, world: World, stop: Stop) -> 
     job, kind, facts = group[0].job, group[0].kind, group[0].facts
     rows = sample(job.oof)
     # Copies of other images, or of another range, that a killed call left are not taken for these.
-    copies = folder / digest.of_json([facts["rows"], facts["damage"]])[:16]
+    copies = folder / digest.of_json([facts["rows"], facts["damage"], facts["rules"]])[:16]
     prepare(rows, job.images, copies, [kind], stop)
     for one in group:
         frame = _logits(one.job, _net(one.job, world), rows, kind, copies, world, stop)
