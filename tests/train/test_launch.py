@@ -68,6 +68,11 @@ def test_folds_run_side_by_side_with_the_same_result(make_job: MakeJob) -> None:
     assert [artefacts(job) for job in shared] == [artefacts(job) for job in alone]
 
 
+def test_the_longest_fold_begins_first_and_equal_ones_in_their_order(make_job: MakeJob) -> None:
+    short, long, alike = (make_job(at=at, epochs=epochs) for at, epochs in (("a", 1), ("b", 3), ("c", 1)))
+    assert launch.longest_first([short, long, alike]) == [long, short, alike]
+
+
 def test_a_deadline_pauses_before_it_and_running_again_finishes(make_job: MakeJob) -> None:
     jobs = [make_job(fold=fold, epochs=1) for fold in range(2)]
     with pytest.raises(Paused) as paused:
