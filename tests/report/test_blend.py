@@ -79,6 +79,7 @@ def test_members_without_held_out_rows_stand_in_the_table_only() -> None:
     refit = pd.DataFrame({"name": ["refit"], "auc": [np.nan], "low": [np.nan], "high": [np.nan]})
     made = report.page(pd.concat([members, refit], ignore_index=True), folds, scores)
     assert ("td", "refit") in check(render(made), made.headline).words
+    assert "– to –" not in render(made)
 
 
 def test_a_blend_without_any_held_out_row_says_so() -> None:

@@ -82,8 +82,8 @@ def volume(count: int) -> str:
 
 
 def interval(low: float, high: float, spec: str = ".4f") -> str:
-    """'0.9583 to 0.9759'."""
-    return f"{write(low, spec)} to {write(high, spec)}"
+    """'0.9583 to 0.9759'; a dash where there is none."""
+    return f"{write(low, spec)} to {write(high, spec)}" if math.isfinite(low) else write(low, spec)
 
 
 def spread(mean: float, sd: float, spec: str = ".4f") -> str:
