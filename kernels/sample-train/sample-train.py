@@ -51,7 +51,7 @@ seed = 2
 name = "lite0_96"
 model = "tf_efficientnet_lite0"
 image_size = 96
-epochs = 6
+epochs = 5
 seed = 1
 ''',
     # Slug under which the competition's files are mounted; empty: the kit's own name for it.
