@@ -205,6 +205,17 @@ def test_a_kernel_goes_on_from_its_own_output(
     assert sources()[4:] == [[]]
 
 
+def test_the_version_that_a_person_has_written_since_counts_more_than_that_of_an_earlier_push(
+    kaggle_server: Server, asked: Asked, clock: Clock
+) -> None:
+    kaggle_server.state.run = results
+    run(asked)
+    run(changed(asked, kernels=["tester/toy-infer/1"]))
+    make_kernel(asked.folder, dataset_sources=["OWNER/toy-weights"], kernel_sources=["tester/toy-infer/2"])
+    run(asked)
+    assert kaggle_server.bodies("SaveKernel")[-1]["kernelDataSources"] == ["tester/toy-infer/2"]
+
+
 def test_a_source_that_kaggle_does_not_know_is_not_kept(kaggle_server: Server, asked: Asked, clock: Clock) -> None:
     with pytest.raises(Refused, match="no such kernels: tester/toi-infer"):
         run(changed(asked, kernels=["tester/toi-infer"]))

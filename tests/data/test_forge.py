@@ -140,6 +140,14 @@ def test_only_families_that_lay_face_over_face_move_the_other() -> None:
         )
 
 
+@pytest.mark.parametrize("shape", [(1, 60), (2, 60), (60, 1), (60, 2), (2, 2)])
+def test_a_sliver_of_a_face_leaves_the_image_as_it_is(shape: tuple[int, int]) -> None:
+    image = np.full((96, 96, 3), 90, np.uint8)
+    mask_HW = np.zeros((96, 96), np.float32)
+    mask_HW[20 : 20 + shape[0], 20 : 20 + shape[1]] = 1
+    assert np.array_equal(forge._poisson(image, image + 40, mask_HW), image)
+
+
 def test_a_stream_takes_the_place_of_each_row() -> None:
     rows = pd.DataFrame({"id": list("abc"), "relpath": "", "target": [1, 1, 0]})
     policy = Augment.model_validate(dict.fromkeys(Augment.model_fields, False) | {"library": [], "parts": {"p": 1}})

@@ -16,19 +16,24 @@ MEMBER = {"name": "tiny", "model": "test_resnet", "weights": "none", "image_size
 SPACE = {"lr": {"low": 1e-3, "high": 1e-2, "log": True}, "augment.jpeg.p": {"low": 0, "high": 1}}
 
 
-def recipe(**search: Any) -> Recipe:
+def recipe(other: dict[str, Any] | None = None, **search: Any) -> Recipe:
+    """`other`: fields of the recipe besides those of the search."""
     wanted = {"member": "tiny", "trials": 2, "space": SPACE, "pruner": "none", **search}
     fields = {"name": "searched", "folds": {"k": 2}, "member": [MEMBER], "search": wanted}
+    fields |= other or {}
     return Recipe.model_validate(fields)
 
 
-def ground(contest: tuple[Path, pd.DataFrame], folder: Path, **search: Any) -> Ground:
+def ground(
+    contest: tuple[Path, pd.DataFrame], folder: Path, other: dict[str, Any] | None = None, **search: Any
+) -> Ground:
     """`contest`: the fixture of that name. Groups are pairs of a real and a fake image."""
     images, rows = contest
     rng = keys.rng("columns")
-    rows = rows.assign(jpeg_q=rng.integers(50, 95, len(rows)), sharpness=rng.random(len(rows)))
+    phash = np.array([keys.key("phash", name) for name in rows["id"]], np.uint64)
+    rows = rows.assign(phash=phash, jpeg_q=rng.integers(50, 95, len(rows)), sharpness=rng.random(len(rows)))
     fit = rows[rows["split"] == "train"]
     group = np.arange(len(fit)) // 2
     folds = fit[["id", "split"]].assign(group=group, fold=group % 2).reset_index(drop=True)
     places = Places(folder, folder)
-    return lay(recipe(**search), load_competition("multi-ffdi-phase2"), rows, folds, images, places)
+    return lay(recipe(other, **search), load_competition("multi-ffdi-phase2"), rows, folds, images, places)

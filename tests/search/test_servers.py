@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from ffdi.base.errors import UserError
 from ffdi.base.stop import Stop
-from ffdi.search import workers
+from ffdi.search import advisory, workers
 from ffdi.search.advisory import ServerLeases
 from ffdi.search.storage import masked
 from ffdi.search.study import Trial, opened, watched
@@ -152,6 +152,25 @@ def test_a_bad_url_is_one_sentence_without_its_password(tmp_path: Path, storage:
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
     assert "secret" not in repr(wishes(tmp_path, storage=storage))
+
+
+@pytest.mark.parametrize("error", [TypeError, ValueError, AttributeError, FileNotFoundError, RuntimeError])
+def test_what_a_driver_says_of_odd_options_is_one_sentence(
+    error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Engine:
+        def connect(self) -> None:
+            raise error("bogus of secret")
+
+    monkeypatch.setattr(advisory, "create_engine", lambda *_, **__: Engine())
+    url = "postgresql+psycopg://ffdi:secret@127.0.0.1:1/none?bogus=1"
+    with pytest.raises(UserError, match="look at what follows the \\?") as told, opened(wishes(tmp_path, storage=url)):
+        pass
+    assert "secret" not in str(told.value)
+
+
+def test_a_password_written_in_the_query_is_masked_as_it_is_meant() -> None:
+    assert "se/cret" not in masked("no role for se/cret", "postgresql://h/db?password=se%2Fcret")
 
 
 @given(password=st.text(st.characters(codec="ascii", exclude_categories=["Cc"], exclude_characters=" "), min_size=3))

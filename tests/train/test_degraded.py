@@ -71,7 +71,9 @@ def test_what_no_longer_fits_is_predicted_again_and_missing_weights_are_told(job
     wanted = degraded.tables(jobs[:1], ["blur"], tmp_path)
     degraded.predict(wanted, tmp_path, CPU, Stop())
     (jobs[0].folder / "weights.safetensors").unlink()
-    degraded.predict(wanted, tmp_path, CPU, Stop())  # nothing is left to do
+    (tmp_path / degraded.COPIES / "of a call that was killed at its end").mkdir(parents=True)
+    degraded.predict(wanted, tmp_path, CPU, Stop())  # nothing is left to do but to clear up
+    assert not (tmp_path / degraded.COPIES).exists()
     seal.write_table(wanted[0].path, pd.DataFrame({"id": ["a"]}), {**wanted[0].facts, "weights": "others"})
     with pytest.raises(UserError, match=r"tiny fold 0 cannot predict degraded copies: .*weights\.safetensors"):
         degraded.predict(wanted, tmp_path, CPU, Stop())
