@@ -1,6 +1,6 @@
 import pytest
 
-pytest_plugins = ["tests.train.fixtures", "tests.kaggle_server.fixture", "tests.submit.sending"]
+pytest_plugins = ["tests.training.fixtures", "tests.kaggle_server.fixture", "tests.submission.sending"]
 
 
 @pytest.fixture(autouse=True)

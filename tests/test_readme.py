@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from ffdi.cli.main import app
 from ffdi.cli.train import parse_until
-from ffdi.spec.load import load_recipe
+from ffdi.config.load import load_recipe
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

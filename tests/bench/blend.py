@@ -21,14 +21,14 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from ffdi.base.keys import rng
-from ffdi.blend import judge
-from ffdi.blend.search import ROUNDS, greedy
-from ffdi.score.auc import auc
-from ffdi.score.interval import bootstrap, delong
-from ffdi.score.ranks import rank
-from ffdi.spec.load import load_competition
-from ffdi.submit.check import check_bytes, render
+from ffdi.blending import judge
+from ffdi.blending.search import ROUNDS, greedy
+from ffdi.config.load import load_competition
+from ffdi.core.keys import rng
+from ffdi.metrics.auc import auc
+from ffdi.metrics.interval import bootstrap, delong
+from ffdi.metrics.ranks import rank
+from ffdi.submission.check import check_bytes, render
 from tests.bench.timing import Ratio, compare
 
 N = 524_000

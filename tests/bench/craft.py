@@ -17,15 +17,15 @@ from typing import Any
 
 import pandas as pd
 
-from ffdi.base import seal
 from ffdi.cli import folds as fold_verb
 from ffdi.cli import scan as scan_verb
 from ffdi.cli.desk import Desk, open_desk
+from ffdi.config.recipe import Member
+from ffdi.core import checksum
 from ffdi.data import folds, manifest
-from ffdi.data.job import Job, plan
-from ffdi.score.auc import auc
-from ffdi.spec.recipe import Member
-from ffdi.train import launch
+from ffdi.metrics.auc import auc
+from ffdi.training import launch
+from ffdi.training.job import Job, plan
 
 RECIPE = Path(__file__).parents[2] / "ensembles" / "sample.toml"
 TRUTH = Path(str(files("ffdi"))) / "sample" / "truth" / "test_labels.csv"
@@ -116,12 +116,12 @@ def job(desk: Desk, part: str, seed: int, change: Change) -> Job:
 
 def graded(job: Job) -> Run:
     truth = pd.read_csv(TRUTH, dtype={"img_name": str}).set_index("img_name")
-    logit = seal.read_table(job.folder / "test.parquet").groupby("id").logit.mean()
+    logit = checksum.read_table(job.folder / "test.parquet").groupby("id").logit.mean()
     rows = truth.assign(logit=logit.reindex(truth.index))
     unseen = (rows.target == 0) | (rows.family == UNSEEN)
     seen = (rows.target == 0) | (rows.family != UNSEEN)
     aucs = [auc(part.target, part.logit) for part in (rows, rows[unseen], rows[seen])]
-    return Run(float(seal.read_json(job.folder / "done.json")["scores"]["auc"]), *aucs)
+    return Run(float(checksum.read_json(job.folder / "done.json")["scores"]["auc"]), *aucs)
 
 
 def _columns(runs: list[Run], plain: list[Run]) -> str:

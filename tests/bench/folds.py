@@ -22,11 +22,11 @@ import pandas as pd
 import scipy.fft
 
 import ffdi
-from ffdi.base import seal
-from ffdi.base.paths import Places
+from ffdi.config.recipe import Folds
+from ffdi.core import checksum
+from ffdi.core.layout import Workspace
 from ffdi.data import folds, hashes, manifest
 from ffdi.data.pairs import near_pairs
-from ffdi.spec.recipe import Folds
 
 SAMPLE = Path(ffdi.__file__).parent / "sample"
 ROWS = 524_429  # the contest's training set
@@ -128,7 +128,7 @@ def found(truth: np.ndarray, group: np.ndarray) -> str:
 def make(work: Path) -> None:
     """What `ffdi folds` does with the manifest in `work`; a process of its own, for its memory."""
     began = time.perf_counter(), time.process_time()
-    places = Places(work, work)
+    places = Workspace(work, work)
     made = folds.make(places, SPEC, manifest.read(places), ("train",))
     wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -148,10 +148,10 @@ def main() -> None:
         wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
         print(f"near_pairs at {distance} bits: {wall:.2f} s ({cpu:.2f} CPU s), {count:,} pairs")
     with tempfile.TemporaryDirectory() as folder:
-        places = Places(Path(folder), Path(folder))
+        places = Workspace(Path(folder), Path(folder))
         manifest.write(places, rows.astype(manifest.COLUMNS), {})
         subprocess.run([sys.executable, "-m", "tests.bench.folds", "make", folder], check=True)
-        made = seal.read_table(places.folds(SPEC.scheme))
+        made = checksum.read_table(places.folds(SPEC.scheme))
     joined = made.merge(rows.assign(truth=truth)[["id", "truth", "target"]], on="id")
     print(f"groups {joined['group'].nunique():,}: {found(joined['truth'].to_numpy(), joined['group'].to_numpy())}")
     shares = joined.groupby("fold")["target"].agg(["size", "mean"])

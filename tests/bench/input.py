@@ -26,11 +26,11 @@ from PIL import Image
 from timm.data import ImageDataset, create_loader
 from torch.utils.data import DataLoader, Dataset
 
+from ffdi.config.augment import Augment
 from ffdi.data.cache import Pixels, prepare
 from ffdi.data.dataset import loader, normalise
 from ffdi.data.images import TrainImages
 from ffdi.data.order import Order
-from ffdi.spec.augment import Augment
 from tests.bench import ratio, timing
 from tests.bench.hashing import portraits
 

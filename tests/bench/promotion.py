@@ -18,18 +18,18 @@ import numpy as np
 import pandas as pd
 import tomlkit
 
-from ffdi.base import keys, seal
 from ffdi.cli.desk import Desk, open_desk
 from ffdi.cli.search import lay_ground
 from ffdi.cli.search_rerun import verdict_of
+from ffdi.config.recipe import Member
+from ffdi.core import checksum, keys
 from ffdi.data import folds, manifest
-from ffdi.data.job import Job, plan
-from ffdi.score.auc import auc
-from ffdi.score.interval import delong_paired
-from ffdi.score.ranks import midrank
+from ffdi.metrics.auc import auc
+from ffdi.metrics.interval import delong_paired
+from ffdi.metrics.ranks import midrank
 from ffdi.search import space
-from ffdi.spec.recipe import Member
-from ffdi.train import launch
+from ffdi.training import launch
+from ffdi.training.job import Job, plan
 
 RECIPE = Path(__file__).parents[2] / "ensembles" / "search_sample.toml"
 SAMPLE = Path(str(files("ffdi"))) / "sample"
@@ -106,7 +106,7 @@ def _jobs(desk: Desk, member: Member) -> list[Job]:
 
 
 def _ranks(job: Job) -> pd.Series:
-    logits = seal.read_table(job.folder / "test.parquet").groupby("id").logit.mean()
+    logits = checksum.read_table(job.folder / "test.parquet").groupby("id").logit.mean()
     return pd.Series(midrank(logits), logits.index)
 
 

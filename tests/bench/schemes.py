@@ -13,9 +13,9 @@ from pathlib import Path
 from statistics import fmean
 
 from ffdi.cli.desk import Desk
-from ffdi.data.job import Job
-from ffdi.train import launch
-from ffdi.train.degraded import aucs
+from ffdi.training import launch
+from ffdi.training.degraded import aucs
+from ffdi.training.job import Job
 from tests.bench.craft import PARTS, graded, job, mean, prepared
 
 SEEDS = 3

@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 import torch
 
+from ffdi.config.recipe import Member
 from ffdi.infer.nets import Net
 from ffdi.infer.predict import predict
 from ffdi.infer.team import predict_team
 from ffdi.model import precision
 from ffdi.model.build import build, data_config
 from ffdi.model.weights import GOLDEN_TOLERANCE, check_golden, load_weights, save_weights
-from ffdi.spec.recipe import Member
 from tests.bench.timing import Ratio, compare
 
 CPU = torch.device("cpu")

@@ -12,19 +12,19 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 import torch
 
-from ffdi.base.paths import Places
+from ffdi.config.recipe import Data, Member
+from ffdi.core.layout import Workspace
 from ffdi.data.dataset import loader, normalise
 from ffdi.data.images import TestImages
-from ffdi.data.job import Job
 from ffdi.data.order import in_sequence
 from ffdi.infer.predict import predict
 from ffdi.model import precision
 from ffdi.model.build import build, data_config
-from ffdi.spec.recipe import Data, Member
-from ffdi.train import loss, optim
-from ffdi.train.run import Run
-from ffdi.train.step import update
-from ffdi.train.world import World
+from ffdi.training import loss, optim
+from ffdi.training.job import Job
+from ffdi.training.run import Run
+from ffdi.training.step import update
+from ffdi.training.world import World
 from tests.bench.ratio import Ratio, interleave
 
 CPU = torch.device("cpu")
@@ -124,7 +124,7 @@ def _job(folder: Path) -> Job:
     table = pd.read_csv(sample / "phase1/trainset_label.txt")
     rows = pd.DataFrame({"id": table.img_name, "relpath": "phase1/trainset/" + table.img_name, "target": table.target})
     rows["status"] = "ok"
-    places = Places(folder, folder)
+    places = Workspace(folder, folder)
     none = rows.iloc[:0]
     return Job(
         MEMBER,

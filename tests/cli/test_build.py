@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ffdi.bundle import contest
 from ffdi.cli import main as command
+from ffdi.kernels import contest
 
 RECIPE = """
 name = "my_team"

@@ -4,23 +4,23 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from ffdi.base import seal
-from ffdi.base.errors import LockedError, Paused, UserError
-from ffdi.base.lock import exclusive
-from ffdi.base.paths import Places
-from ffdi.bundle import emit, settings
 from ffdi.cli import push as verb
 from ffdi.cli import push_check
 from ffdi.cli.push import Asked, prepare, run
+from ffdi.config.load import load_competition
+from ffdi.core import checksum
+from ffdi.core.errors import LockedError, Paused, UserError
+from ffdi.core.layout import Workspace
+from ffdi.core.lock import exclusive
 from ffdi.data import manifest
-from ffdi.spec.load import load_competition
-from ffdi.submit import attached
-from ffdi.submit.kaggle import Kaggle
-from ffdi.submit.refusals import Refused
+from ffdi.kernels import emit, settings
+from ffdi.submission import attached
+from ffdi.submission.kaggle import Kaggle
+from ffdi.submission.refusals import Refused
 from tests.kaggle_server.faults import answer
 from tests.kaggle_server.fixture import CANARY
 from tests.kaggle_server.server import Server
-from tests.submit.pushing import Clock, make_kernel, make_pack, results
+from tests.submission.pushing import Clock, make_kernel, make_pack, results
 
 COMPETITION = load_competition("multi-ffdi-phase2")
 LINE = "ffdi submit --kernel tester/toy-infer --version 1 --competition toy"
@@ -235,7 +235,7 @@ def test_the_submission_is_checked_by_the_plan_of_the_weights(
 def _scanned(work: Path, ids: list[str]) -> None:
     """A manifest of test images, and one that is of no use."""
     rows = pd.DataFrame({name: [""] * len(ids) for name in manifest.COLUMNS}).assign(id=ids, split="test")
-    seal.write_table(Places(work / COMPETITION.name / "data", work).manifest, rows)
+    checksum.write_table(Workspace(work / COMPETITION.name / "data", work).manifest, rows)
     (work / COMPETITION.name / "broken").mkdir()
     (work / COMPETITION.name / "broken" / "manifest.parquet").write_bytes(b"not a manifest")
 

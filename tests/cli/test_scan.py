@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from ffdi.base.errors import UserError
 from ffdi.cli import scan
 from ffdi.cli.desk import open_desk
+from ffdi.core.errors import UserError
 from ffdi.data import detector
 
 RECIPE = 'name = "r"\n[data]\nlandmarks = "detector"\n[[member]]\nname = "a"\nmodel = "test_resnet"\n'

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ffdi.base import seal
-from ffdi.submit import ledger
+from ffdi.core import checksum
+from ffdi.submission import ledger
 from tests.kaggle_server.faults import answer, refuse
 from tests.kaggle_server.state import Outcome, Run
-from tests.submit.sending import IDS, World
+from tests.submission.sending import IDS, World
 
 
 def test_a_file_is_sent_and_its_score_comes_into_card_and_ledger(world: World) -> None:
@@ -28,7 +28,7 @@ def test_a_file_is_sent_and_its_score_comes_into_card_and_ledger(world: World) -
         "rank_mean",
     )
     assert row.noise == pytest.approx(0.005)
-    assert seal.read_json(world.root / "001-toy/card.json")["sent"] == [row.model_dump(mode="json")]
+    assert checksum.read_json(world.root / "001-toy/card.json")["sent"] == [row.model_dump(mode="json")]
     (made,) = world.server.state.submissions
     assert made.description == f"{row.tag} 001-toy rank_mean"
     assert made.data == (world.root / "001-toy/submission.csv").read_bytes()

@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ffdi.base import keys, seal
-from ffdi.base.errors import CorruptError
 from ffdi.cli import main as command
+from ffdi.core import checksum, keys
+from ffdi.core.errors import CorruptError
 from ffdi.data.degraded import DAMAGES
-from tests.train.fixtures import write_images
+from tests.training.fixtures import write_images
 
 RECIPE = """
 name = "tiny"
@@ -116,7 +116,7 @@ def test_the_whole_road_and_again(desk: Desk) -> None:
     written = pd.read_csv(submission)
     assert written.img_name.tolist() == names.tolist()
     assert list(written.columns) == ["img_name", "y_pred"]
-    card = seal.read_json(submission.parent / "card.json")
+    card = checksum.read_json(submission.parent / "card.json")
     assert {member["name"] for member in card["members"]} == {"one", "two"}
     assert desk.run("slices") == 0, desk.err
     assert "run `ffdi folds` with folds.scheme" in desk.out
@@ -157,8 +157,8 @@ def test_a_recipe_trains_on_forged_fakes_and_is_not_judged_by_them(other: Desk) 
     other.recipe.write_text(FORGING)
     for verb in (("scan",), ("folds",), ("forge", "--out", "fakes"), ("train",), ("blend",)):
         assert other.run(*verb) == 0, other.err
-    held = seal.read_table(next(other.work.glob("runs/one-*/fold0/oof.parquet")))
-    assert not held["id"].isin(seal.read_table(Path("fakes/forged.parquet"))["id"]).any()
+    held = checksum.read_table(next(other.work.glob("runs/one-*/fold0/oof.parquet")))
+    assert not held["id"].isin(checksum.read_table(Path("fakes/forged.parquet"))["id"]).any()
 
 
 def test_a_flipped_bit_in_any_artefact_is_refused_by_name(desk: Desk) -> None:
@@ -179,10 +179,10 @@ def test_a_flipped_bit_in_any_artefact_is_refused_by_name(desk: Desk) -> None:
             bad[position // 8] ^= 1 << (position % 8)
             path.write_bytes(bytes(bad))
             with pytest.raises(CorruptError, match=re.escape(path.name)):
-                seal.read(path)
+                checksum.read(path)
         path.write_bytes(good[: len(good) // 2])
         with pytest.raises(CorruptError, match=re.escape(path.name)):
-            seal.read(path)
+            checksum.read(path)
         path.write_bytes(good)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from ffdi.base.errors import UserError
+from ffdi.config.augment import Augment
+from ffdi.core.errors import UserError
 from ffdi.data.augment import compile, describe
 from ffdi.report.policy_sheet import pinned
-from ffdi.spec.augment import Augment
 from tests.data.test_operations import distance, picture
 
 SIZE = 48

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffdi.base.errors import UserError
-from ffdi.base.keys import rng
-from ffdi.blend import trials
-from ffdi.blend.apply import BLEND, Blended, apply
-from ffdi.blend.members import Predictions, Team
-from ffdi.blend.methods import METHODS, Array, Method
-from ffdi.score.auc import auc
+from ffdi.blending import trials
+from ffdi.blending.apply import BLEND, Blended, apply
+from ffdi.blending.members import Predictions, Team
+from ffdi.blending.methods import METHODS, Array, Method
+from ffdi.core.errors import UserError
+from ffdi.core.keys import rng
+from ffdi.metrics.auc import auc
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from ffdi.base import keys
-from ffdi.spec.competition import Competition, Split
+from ffdi.config.competition import Competition, Split
+from ffdi.core import keys
 
 CONTEST = Competition(
     name="tiny",

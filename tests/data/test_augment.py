@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffdi.base import keys
+from ffdi.config.augment import Augment
+from ffdi.core import keys
 from ffdi.data.augment import compile, describe
-from ffdi.spec.augment import Augment
 from tests.data.test_operations import picture
 
 SIZE = 48

@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 import torch
 
-from ffdi.base import atomic
-from ffdi.base.errors import CorruptError, SpaceError, UserError
+from ffdi.config.augment import Augment
+from ffdi.core import atomic
+from ffdi.core.errors import CorruptError, SpaceError, UserError
 from ffdi.data import cache
 from ffdi.data.cache import Pixels, prepare
 from ffdi.data.dataset import loader
 from ffdi.data.images import TestImages, TrainImages
 from ffdi.data.order import in_sequence
 from ffdi.data.source import Files
-from ffdi.spec.augment import Augment
 from tests.data.photographs import folder_of
 
 SIDES = (72, 50, 96)

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffdi.base import keys
-from ffdi.base.errors import UserError
+from ffdi.config.recipe import Folds
+from ffdi.core import keys
+from ffdi.core.errors import UserError
 from ffdi.data.clusters import cluster, deal_clusters
 from ffdi.data.folds import make_folds
-from ffdi.spec.recipe import Folds
 from tests.data.test_folds import manifest_of
 
 SPEC = Folds(scheme="cluster", k=3, distance=4, confirm=32, embedding="test_resnet", clusters=6, cosine=1.0)

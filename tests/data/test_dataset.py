@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 import torch
 
-from ffdi.base.errors import FfdiError, UserError
+from ffdi.config.augment import Augment
+from ffdi.core.errors import FfdiError, UserError
 from ffdi.data import dataset
 from ffdi.data.dataset import Batch, loader, normalise
 from ffdi.data.decode import decode
 from ffdi.data.images import TestImages, TrainImages
 from ffdi.data.operations import fit
 from ffdi.data.order import Item, Order, in_sequence
-from ffdi.spec.augment import Augment
 from tests.data.photographs import folder_of
 
 SIZE = 40

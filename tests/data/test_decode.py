@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageOps
 
-from ffdi.base import keys
+from ffdi.core import keys
 from ffdi.data.decode import Defect, decode
 from tests.data.pictures import portrait, saved
 

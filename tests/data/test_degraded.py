@@ -5,14 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.base import keys
-from ffdi.base.errors import Paused
-from ffdi.base.keys import Draws
-from ffdi.base.stop import Stop
+from ffdi.config.augment import Noise
+from ffdi.config.search import Damage
+from ffdi.core import keys
+from ffdi.core.errors import Paused
+from ffdi.core.keys import Draws
+from ffdi.core.stop import Stop
 from ffdi.data import degraded, operations
 from ffdi.data.decode import decode
-from ffdi.spec.augment import Noise
-from ffdi.spec.search import Damage
 from tests.data.test_operations import picture
 
 SIDE = 96

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from ffdi.base import digest
-from ffdi.base.errors import UserError
+from ffdi.core import digest
+from ffdi.core.errors import UserError
 from ffdi.data import detector, face
 from ffdi.data.decode import decode
 

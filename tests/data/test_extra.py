@@ -5,15 +5,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ffdi.base.errors import UserError
-from ffdi.base.paths import Places
+from ffdi.config.forge import ForgedSet
+from ffdi.config.recipe import Data, Folds, Member, Recipe
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
 from ffdi.data import extra, folds, forged, manifest
 from ffdi.data.images import TrainImages
-from ffdi.data.job import Job, plan
 from ffdi.data.scan import scan
 from ffdi.data.twins import twins
-from ffdi.spec.forge import ForgedSet
-from ffdi.spec.recipe import Data, Folds, Member, Recipe
+from ffdi.training.job import Job, plan
 from tests.data.pictures import CONTEST, contest_folder
 from tests.data.test_forged import contest_images
 
@@ -25,7 +25,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame, 
     """Competition folder, manifest and a set of fakes."""
     place = tmp_path_factory.mktemp("extra")
     folder = contest_folder(place / "images", contest_images(36))
-    rows = scan(CONTEST, folder, Places(place / "work", place), 0)
+    rows = scan(CONTEST, folder, Workspace(place / "work", place), 0)
     sources = forged.originals(rows, ("train",))
     forged.make(ForgedSet(images=60, families={"swap": 1, "erasure": 1}), CONTEST, sources, folder, place / "set", 0)
     return folder, rows, place / "set"
@@ -43,7 +43,7 @@ def jobs(here: tuple[Path, pd.DataFrame, Path], *sets: Path, **member: object) -
         member=tuple(Member.model_validate(one) for one in members),
     )
     table = folds.make_folds(rows, FOLDS, ("train",))
-    return plan(recipe, CONTEST, rows, table, folder, Places(folder.parent / "w", folder))
+    return plan(recipe, CONTEST, rows, table, folder, Workspace(folder.parent / "w", folder))
 
 
 def test_no_fake_is_seen_where_its_source_or_partner_is_held_out(here: tuple[Path, pd.DataFrame, Path]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ffdi.base.keys import Draws
+from ffdi.core.keys import Draws
 from ffdi.data import face
 from ffdi.data.face import Place
 

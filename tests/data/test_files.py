@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from ffdi.base.errors import UserError
+from ffdi.config.competition import Split
+from ffdi.core.errors import UserError
 from ffdi.data.files import Listing, listing
-from ffdi.spec.competition import Split
 from tests.data.pictures import CONTEST, contest_folder
 
 

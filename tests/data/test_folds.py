@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffdi.base import seal
-from ffdi.base.errors import CorruptError, UserError
-from ffdi.base.paths import Places
+from ffdi.config.load import load_competition
+from ffdi.config.recipe import Folds, Recipe
+from ffdi.core import checksum
+from ffdi.core.errors import CorruptError, UserError
+from ffdi.core.layout import Workspace
 from ffdi.data import folds, hashes, manifest
 from ffdi.data.folds import check_folds, deal_groups, make_folds
-from ffdi.data.job import digest_of, plan
-from ffdi.spec.load import load_competition
-from ffdi.spec.recipe import Folds, Recipe
+from ffdi.training.job import digest_of, plan
 
 SPEC = Folds(k=5, distance=4, confirm=32)
 
@@ -44,8 +44,8 @@ def manifest_of(count: int, copies: int, seed: int = 0, split: str = "train") ->
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(tmp_path / "work", tmp_path / "submissions")
+def places(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "work", tmp_path / "submissions")
 
 
 @st.composite
@@ -157,7 +157,7 @@ def test_embeddings_join_rows() -> None:
     assert made["group"].nunique() == 59
 
 
-def test_a_finished_table_is_read_again_and_a_stale_one_made_anew(places: Places) -> None:
+def test_a_finished_table_is_read_again_and_a_stale_one_made_anew(places: Workspace) -> None:
     rows = manifest_of(100, 10)
     made = folds.make(places, SPEC, rows, ["train"])
     path = places.folds("group")
@@ -176,19 +176,19 @@ def test_a_finished_table_is_read_again_and_a_stale_one_made_anew(places: Places
     assert len(folds.read(places, SPEC, relabelled, ["train"])) == 100
 
 
-def test_the_same_wishes_give_the_same_bytes(places: Places, tmp_path: Path) -> None:
+def test_the_same_wishes_give_the_same_bytes(places: Workspace, tmp_path: Path) -> None:
     rows = manifest_of(100, 10)
     folds.make(places, SPEC, rows, ["train"])
-    elsewhere = Places(tmp_path / "other", tmp_path)
+    elsewhere = Workspace(tmp_path / "other", tmp_path)
     folds.make(elsewhere, SPEC, rows.iloc[::-1].reset_index(drop=True), ["train"])
-    assert seal.digest(places.folds("group")) == seal.digest(elsewhere.folds("group"))
+    assert checksum.digest(places.folds("group")) == checksum.digest(elsewhere.folds("group"))
 
 
-def test_the_facts_tell_what_the_table_is(places: Places) -> None:
+def test_the_facts_tell_what_the_table_is(places: Workspace) -> None:
     rows = manifest_of(100, 10)
     folds.make(places, SPEC, rows, ["train"])
     folds.make(places, SPEC.model_copy(update={"scheme": "random"}), rows, ["train"])
-    grouped, leaky = (seal.read_facts(places.folds(scheme)) for scheme in ("group", "random"))
+    grouped, leaky = (checksum.read_facts(places.folds(scheme)) for scheme in ("group", "random"))
     assert (grouped["leaky"], leaky["leaky"]) == (False, True)
     assert grouped["manifest"] == manifest.digest(rows)
     assert (grouped["images"], grouped["groups"], grouped["images_in_groups"], grouped["largest_group"]) == (
@@ -201,7 +201,7 @@ def test_the_facts_tell_what_the_table_is(places: Places) -> None:
     assert np.sum(grouped["counts"], axis=0).tolist() == rows["target"].value_counts().sort_index().tolist()
 
 
-def test_a_missing_or_damaged_table_is_named(places: Places) -> None:
+def test_a_missing_or_damaged_table_is_named(places: Workspace) -> None:
     rows = manifest_of(60, 0)
     with pytest.raises(UserError, match="run `ffdi folds` first"):
         folds.read(places, SPEC, rows, ["train"])
@@ -257,7 +257,7 @@ def test_groups_come_to_the_splitter_as_scikit_learn_shuffles_them() -> None:
         assert held.tolist() == own.tolist()
 
 
-def test_the_official_scheme_trains_on_train_and_holds_val_out(places: Places) -> None:
+def test_the_official_scheme_trains_on_train_and_holds_val_out(places: Workspace) -> None:
     val = manifest_of(30, 0, seed=1, split="val")
     rows = pd.concat([manifest_of(40, 0), val.assign(id="v" + val["id"])], ignore_index=True)
     spec = SPEC.model_copy(update={"scheme": "official"})
@@ -272,7 +272,7 @@ def test_the_official_scheme_trains_on_train_and_holds_val_out(places: Places) -
         make_folds(rows, spec, ["train"])
 
 
-def test_an_unused_setting_keeps_the_table(places: Places) -> None:
+def test_an_unused_setting_keeps_the_table(places: Workspace) -> None:
     rows = manifest_of(60, 0)
     folds.make(places, SPEC, rows, ["train"])
     assert folds.is_current(places, SPEC.model_copy(update={"clusters": 7}), rows, ["train"])

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffdi.base import keys
+from ffdi.config.augment import Augment
+from ffdi.config.forge import FAMILIES, Family, Forge
+from ffdi.core import keys
 from ffdi.data import face, forge
 from ffdi.data.dataset import loader
 from ffdi.data.face import Place
 from ffdi.data.images import TrainImages
-from ffdi.spec.augment import Augment
-from ffdi.spec.forge import FAMILIES, Family, Forge
 from tests.data.photographs import photograph
 
 

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ffdi.base import seal
-from ffdi.base.errors import Paused, UserError
-from ffdi.base.paths import Places
-from ffdi.base.stop import Stop
+from ffdi.config.forge import FAMILIES, ForgedSet
+from ffdi.core import checksum
+from ffdi.core.errors import Paused, UserError
+from ffdi.core.layout import Workspace
+from ffdi.core.stop import Stop
 from ffdi.data import encode, extra, face, forge, forged, jpeg, processes
 from ffdi.data.audit import shortcuts
 from ffdi.data.decode import decode
@@ -21,7 +22,6 @@ from ffdi.data.scan import scan
 from ffdi.report import forge as report
 from ffdi.report.page import render
 from ffdi.report.shortcuts import chance
-from ffdi.spec.forge import FAMILIES, ForgedSet
 from tests.data.photographs import photograph
 from tests.data.pictures import CONTEST, contest_folder, saved
 from tests.fault.kills import run_killed
@@ -50,7 +50,7 @@ def contest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFram
     """The folder and what fakes are made of."""
     place = tmp_path_factory.mktemp("contest")
     folder = contest_folder(place / "images", contest_images())
-    return folder, forged.originals(scan(CONTEST, folder, Places(place / "work", place), 0), ("train",))
+    return folder, forged.originals(scan(CONTEST, folder, Workspace(place / "work", place), 0), ("train",))
 
 
 def make(contest: tuple[Path, pd.DataFrame], out: Path, wish: ForgedSet = WISH, workers: int = 0) -> pd.DataFrame:
@@ -223,7 +223,7 @@ def test_where_the_faces_were_found_is_part_of_the_wish(
     with pytest.raises(UserError, match="name a new folder"):
         forged.make(WISH, CONTEST, sources, folder, whole, 0, None, points_M52)
     made = forged.make(wish, CONTEST, sources, folder, tmp_path / "found", 0, None, points_M52)
-    assert "landmarks" in seal.read_json(tmp_path / "found" / forged.WISH)
+    assert "landmarks" in checksum.read_json(tmp_path / "found" / forged.WISH)
     relpaths, far = sources.set_index("id")["relpath"], np.zeros(2)
     for row in made.to_dict("records"):
         image = decode((folder / relpaths[row["source"]]).read_bytes()).image_HWC

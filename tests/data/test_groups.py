@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ffdi
-from ffdi.base import digest
-from ffdi.base.errors import UserError
+from ffdi.core import digest
+from ffdi.core.errors import UserError
 from ffdi.data import hashes
 from ffdi.data.groups import components, groups, neighbours
 

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.base import seal
-from ffdi.base.errors import CorruptError, Paused, UserError
-from ffdi.base.paths import Places
-from ffdi.base.stop import Stop
+from ffdi.config.recipe import Data, Recipe
+from ffdi.core import checksum
+from ffdi.core.errors import CorruptError, Paused, UserError
+from ffdi.core.layout import Workspace
+from ffdi.core.stop import Stop
 from ffdi.data import detector, landmarks, manifest, scan
-from ffdi.data.job import plan
-from ffdi.spec.recipe import Data, Recipe
+from ffdi.training.job import plan
 from tests.data.pictures import CONTEST, contest_folder, jpeg
 from tests.fault.kills import run_killed
 
@@ -49,25 +49,25 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(tmp_path / "work", tmp_path / "submissions")
+def places(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "work", tmp_path / "submissions")
 
 
 @pytest.fixture
-def rows(folder: Path, places: Places) -> pd.DataFrame:
+def rows(folder: Path, places: Workspace) -> pd.DataFrame:
     return scan.scan(CONTEST, folder, places, 0)
 
 
 @pytest.fixture
-def make(rows: pd.DataFrame, folder: Path, places: Places, seen: list[bytes]) -> Made:
+def make(rows: pd.DataFrame, folder: Path, places: Workspace, seen: list[bytes]) -> Made:
     return lambda **more: landmarks.make(more.pop("data", WISH), rows, folder, places, 0, **more)
 
 
 def test_the_table_has_a_row_for_every_usable_image_that_is_fitted(
-    make: Made, places: Places, rows: pd.DataFrame, seen: list[bytes], capsys: pytest.CaptureFixture[str]
+    make: Made, places: Workspace, rows: pd.DataFrame, seen: list[bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     make()
-    made = seal.read_table(places.landmarks)
+    made = checksum.read_table(places.landmarks)
     usable = manifest.select(rows, ("train",))
     assert list(made.columns) == landmarks.COLUMNS
     assert list(made["id"]) == list(usable["id"])
@@ -85,7 +85,7 @@ def test_the_table_has_a_row_for_every_usable_image_that_is_fitted(
     assert not list((places.work / "landmarks").glob("part-*"))
 
 
-def test_a_template_looks_at_nothing(make: Made, places: Places, seen: list[bytes]) -> None:
+def test_a_template_looks_at_nothing(make: Made, places: Workspace, seen: list[bytes]) -> None:
     make(data=Data())
     assert not seen
     assert not places.landmarks.exists()
@@ -93,7 +93,7 @@ def test_a_template_looks_at_nothing(make: Made, places: Places, seen: list[byte
 
 def test_what_was_found_is_kept(
     make: Made,
-    places: Places,
+    places: Workspace,
     folder: Path,
     rows: pd.DataFrame,
     seen: list[bytes],
@@ -109,7 +109,7 @@ def test_what_was_found_is_kept(
     moved = rows.assign(split=np.where(rows["id"] == "t.jpg", "val", rows["split"]))
     landmarks.make(Data(landmarks="detector", fit=("val",)), moved, folder, places, 0)
     assert len(seen) == 11  # the one row of another split; those of the first stay
-    assert len(seal.read_table(places.landmarks)) == 12
+    assert len(checksum.read_table(places.landmarks)) == 12
     make()
     assert len(seen) == 11
     landmarks.make(WISH, rows[rows["split"] == "train"], folder, places, 0)
@@ -123,7 +123,7 @@ def test_another_detector_looks_again(make: Made, seen: list[bytes], monkeypatch
     assert len(seen) == 20
 
 
-def test_a_stop_keeps_what_was_found(make: Made, places: Places, seen: list[bytes]) -> None:
+def test_a_stop_keeps_what_was_found(make: Made, places: Workspace, seen: list[bytes]) -> None:
     with pytest.raises(Paused, match="goes on from 2 images"):
         make(stop=Stop(deadline=0.0))
     with pytest.raises(UserError, match=r"does not exist; run `ffdi scan` first"):
@@ -132,7 +132,7 @@ def test_a_stop_keeps_what_was_found(make: Made, places: Places, seen: list[byte
     assert len(seen) == 10
 
 
-def test_kills_lose_nothing(make: Made, places: Places) -> None:
+def test_kills_lose_nothing(make: Made, places: Workspace) -> None:
     make()
     whole = places.landmarks.read_bytes()
     places.landmarks.unlink()
@@ -140,7 +140,7 @@ def test_kills_lose_nothing(make: Made, places: Places) -> None:
     assert places.landmarks.read_bytes() == whole, kills
 
 
-def test_a_stale_or_damaged_table_is_one_sentence(make: Made, places: Places, rows: pd.DataFrame) -> None:
+def test_a_stale_or_damaged_table_is_one_sentence(make: Made, places: Workspace, rows: pd.DataFrame) -> None:
     make()
     train = manifest.select(rows, ("train",))
     with pytest.raises(UserError, match=r"lacks 0\.jpg; run `ffdi scan` again, with the same recipe"):
@@ -169,7 +169,7 @@ def test_the_digest_is_of_the_points() -> None:
     assert landmarks.digest_of(points_N52) != landmarks.digest_of(points_N52[::-1])
 
 
-def test_a_member_takes_the_table_only_if_it_needs_it(make: Made, rows: pd.DataFrame, places: Places) -> None:
+def test_a_member_takes_the_table_only_if_it_needs_it(make: Made, rows: pd.DataFrame, places: Workspace) -> None:
     make()
     train = manifest.select(rows, ("train",))
     folds = train[["id", "split"]].assign(fold=np.arange(len(train)) % 2, group=0, cluster=0)

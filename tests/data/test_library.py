@@ -3,10 +3,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffdi.base.errors import UserError
-from ffdi.base.keys import Draws
+from ffdi.config.augment import Grid, Library, Motion, Operation
+from ffdi.core.errors import UserError
+from ffdi.core.keys import Draws
 from ffdi.data.library import Transform
-from ffdi.spec.augment import Grid, Library, Motion, Operation
 from tests.data.test_operations import distance, picture
 
 SIZE = 64

@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.base import seal
-from ffdi.base.errors import CorruptError, UserError
-from ffdi.base.paths import Places
+from ffdi.core import checksum
+from ffdi.core.errors import CorruptError, UserError
+from ffdi.core.layout import Workspace
 from ffdi.data import manifest
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(tmp_path / "work", tmp_path / "submissions")
+def places(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "work", tmp_path / "submissions")
 
 
 def rows(count: int = 6) -> pd.DataFrame:
@@ -32,10 +32,10 @@ def rows(count: int = 6) -> pd.DataFrame:
     return manifest.typed(frame.assign(mode="RGB", **numbers, **measures))
 
 
-def test_what_is_written_is_read(places: Places) -> None:
+def test_what_is_written_is_read(places: Workspace) -> None:
     manifest.write(places, rows(), {"competition": "tiny"})
     pd.testing.assert_frame_equal(manifest.read(places), rows())
-    assert seal.read_facts(places.manifest) == {"competition": "tiny"}
+    assert checksum.read_facts(places.manifest) == {"competition": "tiny"}
 
 
 def test_select_by_split_and_use() -> None:
@@ -61,7 +61,7 @@ def test_the_digest_moves_with_each_thing_training_depends_on(column: str) -> No
     ("column", "value"),
     [("id", "4.jpg"), ("target", 2), ("status", "fine"), ("sha256", "abc"), ("jpeg_q", 101), ("bytes", -1)],
 )
-def test_a_broken_manifest_is_not_written(places: Places, column: str, value: object) -> None:
+def test_a_broken_manifest_is_not_written(places: Workspace, column: str, value: object) -> None:
     broken = rows()
     broken.loc[2, column] = value
     with pytest.raises(ValueError, match=f"not a manifest: .*{column}"):
@@ -69,19 +69,19 @@ def test_a_broken_manifest_is_not_written(places: Places, column: str, value: ob
     assert not places.manifest.exists()
 
 
-def test_a_column_too_many_or_of_another_type_is_no_manifest(places: Places) -> None:
+def test_a_column_too_many_or_of_another_type_is_no_manifest(places: Workspace) -> None:
     for broken in (rows().assign(more=1), rows().astype({"target": "int64"}), rows().drop(columns="mode")):
         with pytest.raises(ValueError, match="not a manifest"):
             manifest.write(places, broken, {})
 
 
-def test_another_versions_manifest_is_refused(places: Places) -> None:
-    seal.write_table(places.manifest, rows().drop(columns="sharpness"))
+def test_another_versions_manifest_is_refused(places: Workspace) -> None:
+    checksum.write_table(places.manifest, rows().drop(columns="sharpness"))
     with pytest.raises(UserError, match="another version of the kit"):
         manifest.read(places)
 
 
-def test_a_missing_or_damaged_manifest_is_named(places: Places) -> None:
+def test_a_missing_or_damaged_manifest_is_named(places: Workspace) -> None:
     with pytest.raises(UserError, match=r"manifest\.parquet does not exist"):
         manifest.read(places)
     manifest.write(places, rows(), {})

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffdi.base.keys import Draws
+from ffdi.config import augment as spec
+from ffdi.core.keys import Draws
 from ffdi.data import operations
 from ffdi.data.operations import OPERATIONS, crop, fit
-from ffdi.spec import augment as spec
 
 SIZE = 64
 WISHES: dict[str, spec.Operation] = {

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffdi.base.errors import UserError
+from ffdi.core.errors import UserError
 from ffdi.data.order import Order, epoch_length, epoch_order, in_sequence, side_by_side, steps_per_epoch
 
 SEEDS = st.integers(0, 2**31)

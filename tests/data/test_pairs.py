@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ffdi.base.errors import UserError
+from ffdi.core.errors import UserError
 from ffdi.data import pairs
 from ffdi.data.pairs import near_pairs
 

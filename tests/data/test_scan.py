@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.base import digest
-from ffdi.base.errors import CorruptError, FfdiError, Paused
-from ffdi.base.paths import Places
-from ffdi.base.stop import Stop
+from ffdi.core import digest
+from ffdi.core.errors import CorruptError, FfdiError, Paused
+from ffdi.core.layout import Workspace
+from ffdi.core.stop import Stop
 from ffdi.data import hashes, manifest, measurement, processes, scan
 from ffdi.data.decode import decode
 from tests.data.pictures import CONTEST, contest_folder, jpeg, portrait, saved
@@ -27,12 +27,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(tmp_path / "work", tmp_path / "submissions")
+def places(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "work", tmp_path / "submissions")
 
 
 @pytest.fixture
-def scanned(folder: Path, places: Places) -> Scan:
+def scanned(folder: Path, places: Workspace) -> Scan:
     return lambda **options: scan.scan(CONTEST, folder, places, **{"workers": 0, **options})
 
 
@@ -55,7 +55,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "PART", 4)
 
 
-def test_a_row_says_everything_about_its_image(scanned: Scan, places: Places) -> None:
+def test_a_row_says_everything_about_its_image(scanned: Scan, places: Workspace) -> None:
     row = scanned().set_index("id").loc["3.jpg"]
     image = decode(IMAGES["3.jpg"]).image_HWC
     assert (row["split"], row["relpath"], row["target"]) == ("train", "train/3.jpg", 1)
@@ -67,7 +67,7 @@ def test_a_row_says_everything_about_its_image(scanned: Scan, places: Places) ->
     pd.testing.assert_frame_equal(manifest.read(places), scanned())
 
 
-def test_a_name_that_says_another_format_is_a_repair(tmp_path: Path, places: Places) -> None:
+def test_a_name_that_says_another_format_is_a_repair(tmp_path: Path, places: Workspace) -> None:
     picture = portrait((48, 40))
     images = {
         "png.jpg": saved(picture, "PNG"),
@@ -90,7 +90,9 @@ def test_a_name_that_says_another_format_is_a_repair(tmp_path: Path, places: Pla
     assert made.loc["wide.jpg", "status"] == "quarantined"
 
 
-def test_what_cannot_be_read_keeps_its_row(tmp_path: Path, places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_read_keeps_its_row(
+    tmp_path: Path, places: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     images = {
         "good.jpg": jpeg(1),
         "half.jpg": jpeg(2)[:400],
@@ -112,7 +114,9 @@ def test_what_cannot_be_read_keeps_its_row(tmp_path: Path, places: Places, capsy
     assert "train: 1 images are 'truncated'" in capsys.readouterr().err
 
 
-def test_a_second_scan_looks_at_nothing_and_writes_nothing(scanned: Scan, places: Places, examined: list[str]) -> None:
+def test_a_second_scan_looks_at_nothing_and_writes_nothing(
+    scanned: Scan, places: Workspace, examined: list[str]
+) -> None:
     first = scanned()
     written, told = places.manifest.stat().st_mtime_ns, len(examined)
     assert told == 13
@@ -160,9 +164,9 @@ def test_new_rules_look_at_everything_again(
 
 
 def test_an_interrupted_scan_keeps_what_it_has(
-    scanned: Scan, places: Places, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path
+    scanned: Scan, places: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path
 ) -> None:
-    whole = scan.scan(CONTEST, folder, Places(tmp_path / "whole", tmp_path), 0)
+    whole = scan.scan(CONTEST, folder, Workspace(tmp_path / "whole", tmp_path), 0)
     small_parts(monkeypatch)
     plain, seen = measurement.examine, list[str]()
 
@@ -209,7 +213,7 @@ def test_a_killed_worker_is_told_and_costs_only_its_chunk(
     assert len(examined) == 13 - 2
 
 
-def test_a_damaged_part_is_refused_by_name(scanned: Scan, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_part_is_refused_by_name(scanned: Scan, places: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     small_parts(monkeypatch)
     with pytest.raises(Paused):
         scanned(stop=Stop(deadline=0.0))
@@ -240,11 +244,11 @@ def test_processes_find_what_one_finds(
     alone = scanned()
     monkeypatch.setattr(scan, "WORTH", 1)
     monkeypatch.setattr(scan, "CHUNK", 3)
-    together = scan.scan(CONTEST, folder, Places(tmp_path / "other", tmp_path), workers=2)
+    together = scan.scan(CONTEST, folder, Workspace(tmp_path / "other", tmp_path), workers=2)
     pd.testing.assert_frame_equal(together, alone)
 
 
-def test_hashes_stay_exact_beyond_the_range_of_floats(scanned: Scan, places: Places) -> None:
+def test_hashes_stay_exact_beyond_the_range_of_floats(scanned: Scan, places: Workspace) -> None:
     made = scanned()
     assert made["phash"].dtype == np.uint64
     assert made["phash"].max() > 2**53
@@ -258,7 +262,7 @@ HALF_A_MILLION = """
 import resource, sys
 from pathlib import Path
 import numpy as np, pandas as pd
-from ffdi.base.paths import Places
+from ffdi.core.layout import Workspace
 from ffdi.data import files, hashes, measurement, scan
 from tests.data.pictures import CONTEST
 
@@ -279,7 +283,7 @@ def measured(folder, chunk):
 
 files._files_below, measurement.measure = listed, measured
 for again in range(2):
-    made = scan.scan(CONTEST, folder, Places(folder / "work", folder), workers=0)
+    made = scan.scan(CONTEST, folder, Workspace(folder / "work", folder), workers=0)
     assert len(made) == rows + 1
     del made
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ffdi.base.errors import UserError
+from ffdi.core.errors import UserError
 from ffdi.data.tables import read_labels
 from tests.data.pictures import CONTEST
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffdi.base import keys
+from ffdi.core import keys
 from ffdi.data import traces, turbo
 
 

@@ -5,11 +5,11 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ffdi.config.augment import Augment
+from ffdi.config.forge import Forge
 from ffdi.data import twins
 from ffdi.data.dataset import loader
 from ffdi.data.images import TrainImages
-from ffdi.spec.augment import Augment
-from ffdi.spec.forge import Forge
 from tests.data.photographs import photograph
 
 SIDE = 32

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ffdi.base import keys
-from ffdi.base.paths import Places
+from ffdi.core import keys
+from ffdi.core.layout import Workspace
 from ffdi.data.decode import Decoded, Defect, decode
 from ffdi.data.scan import scan
 from tests.data.pictures import CONTEST, contest_folder, jpeg, portrait, saved
@@ -219,7 +219,7 @@ def test_200_broken_images_in_a_folder_end_in_the_manifest(tmp_path: Path) -> No
     expected |= {"folder.jpg": "quarantined:not_a_file", "link.jpg": "quarantined:outside", "good.jpg": "ok:"}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    made = scan(CONTEST, folder, Places(tmp_path / "work", tmp_path), workers=0)
+    made = scan(CONTEST, folder, Workspace(tmp_path / "work", tmp_path), workers=0)
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000  # kB: a bomb would take 11 GB
     train = made[made["split"] == "train"].set_index("id")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ffdi.base.errors import UserError
-from ffdi.base.paths import Places
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
 from ffdi.data import tables
 from ffdi.data.scan import scan
 from tests.data.pictures import CONTEST, contest_folder, jpeg
@@ -115,7 +115,7 @@ def test_each_table_is_refused_or_repaired_and_nothing_outside_is_read(name: str
     table, message = HOSTILE[name]
     text = table() if callable(table) else table
     (contest / "train.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
-    places = Places(contest.parent / "work", contest.parent / "submissions")
+    places = Workspace(contest.parent / "work", contest.parent / "submissions")
     with opened_files() as opened:
         if message:
             with pytest.raises(UserError, match=message) as caught:

@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 import pytest
 
-from ffdi.base.errors import FfdiError
 from ffdi.cli import main as command
-from ffdi.submit.download import download
-from ffdi.submit.kaggle import Kaggle, sign_in
-from ffdi.submit.refusals import LostReply, Refused, Unreachable
+from ffdi.core.errors import FfdiError
+from ffdi.submission.download import download
+from ffdi.submission.kaggle import Kaggle, sign_in
+from ffdi.submission.refusals import LostReply, Refused, Unreachable
 from tests.kaggle_server.faults import Fault, answer, cut, drip, hang, lose, refuse, slow, stop
 from tests.kaggle_server.fixture import CANARY, quick
 from tests.kaggle_server.server import Server

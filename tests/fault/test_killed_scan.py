@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ffdi.base import atomic
-from ffdi.base.paths import Places
+from ffdi.core import atomic
+from ffdi.core.layout import Workspace
 from ffdi.data import manifest, measurement, scan
 from tests.data.pictures import CONTEST, contest_folder, jpeg
 from tests.fault.kills import run_killed
@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
     return contest_folder(tmp_path / "contest", {f"{number}.jpg": jpeg(number) for number in range(IMAGES)})
 
 
-def scanning(folder: Path, places: Places) -> Callable[[], None]:
+def scanning(folder: Path, places: Workspace) -> Callable[[], None]:
     def work() -> None:
         scan.scan(CONTEST, folder, places, 0)
 
@@ -31,10 +31,10 @@ def scanning(folder: Path, places: Places) -> Callable[[], None]:
 def test_kills_lose_nothing(wanted: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "CHUNK", 5)
     monkeypatch.setattr(scan, "PART", 10)
-    whole = scan.scan(CONTEST, folder, Places(tmp_path / "whole", tmp_path), 0)  # imports what is imported late, too
+    whole = scan.scan(CONTEST, folder, Workspace(tmp_path / "whole", tmp_path), 0)  # imports what is imported late, too
     kills, run = 0, 0
     while kills < wanted:
-        places = Places(tmp_path / f"work{run}", tmp_path)
+        places = Workspace(tmp_path / f"work{run}", tmp_path)
         kills += run_killed(scanning(folder, places), 0.5, 8, "scan", run)
         pd.testing.assert_frame_equal(manifest.read(places), whole)
         assert [path.name for path in places.work.rglob("*") if path.is_file()] == ["manifest.parquet", ".lock"]
@@ -45,7 +45,7 @@ def test_kills_lose_nothing(wanted: int, folder: Path, tmp_path: Path, monkeypat
 def test_a_kill_costs_at_most_the_part_at_work(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "CHUNK", 5)
     monkeypatch.setattr(scan, "PART", 10)
-    places, log = Places(tmp_path / "work", tmp_path), tmp_path / "looked"
+    places, log = Workspace(tmp_path / "work", tmp_path), tmp_path / "looked"
     plain = measurement.examine
 
     def logged(folder: Path, relpath: str) -> dict[str, object]:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from ffdi.base import atomic
-from ffdi.base.stop import Stop
+from ffdi.core import atomic
+from ffdi.core.stop import Stop
 from ffdi.search import workers
 from ffdi.search.study import Trial, Wishes, opened, watched
 from tests.fault.kills import run_killed

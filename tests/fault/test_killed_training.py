@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffdi.base import keys
-from ffdi.base.paths import Places
-from ffdi.base.stop import Stop
+from ffdi.config.load import load_competition, load_recipe
+from ffdi.core import keys
+from ffdi.core.layout import Workspace
+from ffdi.core.stop import Stop
 from ffdi.data import folds
-from ffdi.data.job import Job, plan
 from ffdi.data.scan import scan
-from ffdi.spec.load import load_competition, load_recipe
-from ffdi.train import state
-from ffdi.train.fit import fit
+from ffdi.training import state
+from ffdi.training.fit import fit
+from ffdi.training.job import Job, plan
 from tests.fault.kills import run_killed, run_once
-from tests.train.test_fit import CPU, artefacts
+from tests.training.test_fit import CPU, artefacts
 
 ROOT = Path(__file__).parents[2]
 MakeJob = Callable[..., Job]
@@ -69,11 +69,11 @@ def test_200_kills_of_the_samples_smallest_member_lose_nothing(tmp_path: Path) -
     recipe = recipe.model_copy(update={"member": (member,)})
 
     def job(at: str) -> Job:
-        places = Places(tmp_path / at, tmp_path)
+        places = Workspace(tmp_path / at, tmp_path)
         table = folds.make(places, recipe.folds, manifest, recipe.data.fit)
         return plan(recipe, competition, manifest, table, images, places)[0]
 
-    manifest = scan(competition, images, Places(tmp_path / "scan", tmp_path), 0)
+    manifest = scan(competition, images, Workspace(tmp_path / "scan", tmp_path), 0)
     whole = job("whole")
     begun = time.monotonic()
     fit(whole, CPU, Stop())

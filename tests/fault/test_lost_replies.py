@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffdi.base import atomic
 from ffdi.cli import main as command
-from ffdi.submit import ledger, tag, transfer
-from ffdi.submit.kaggle import Kaggle
-from ffdi.submit.send import LOOKS
+from ffdi.core import atomic
+from ffdi.submission import ledger, tag, transfer
+from ffdi.submission.kaggle import Kaggle
+from ffdi.submission.send import LOOKS
 from tests.kaggle_server.faults import Fault, answer, cut, lose, refuse, stop
 from tests.kaggle_server.state import Outcome, Run
-from tests.submit.sending import World
+from tests.submission.sending import World
 
 
 def agree(world: World) -> None:

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from ffdi.base import keys
-from ffdi.base.errors import Paused
-from ffdi.submit import metadata
-from ffdi.submit.dataset import publish
-from ffdi.submit.kaggle import sign_in
-from ffdi.submit.kernel import Kernel, Pad, push
-from ffdi.submit.metadata import DatasetMetadata, License
-from ffdi.submit.refusals import Unreachable
-from ffdi.submit.staging import read_pack
+from ffdi.core import keys
+from ffdi.core.errors import Paused
+from ffdi.submission import metadata
+from ffdi.submission.dataset import publish
+from ffdi.submission.kaggle import sign_in
+from ffdi.submission.kernel import Kernel, Pad, push
+from ffdi.submission.metadata import DatasetMetadata, License
+from ffdi.submission.refusals import Unreachable
+from ffdi.submission.staging import read_pack
 from tests.kaggle_server.faults import Fault, cut, drip, hang, lose, refuse
 from tests.kaggle_server.fixture import CANARY
 from tests.kaggle_server.server import Server
-from tests.submit.pushing import SCRIPT, Clock, follow, make_kernel, make_pack, results
+from tests.submission.pushing import SCRIPT, Clock, follow, make_kernel, make_pack, results
 
 # The command itself, but for its sleep, which is a hundredth as long. A job in the background of a shell, as CI may be,
 # is born deaf to SIGINT.

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.base.digest import of_bytes
-from ffdi.base.errors import UserError
-from ffdi.base.keys import rng
-from ffdi.spec.load import load_competition
-from ffdi.submit.check import check_bytes, render
+from ffdi.config.load import load_competition
+from ffdi.core.digest import of_bytes
+from ffdi.core.errors import UserError
+from ffdi.core.keys import rng
+from ffdi.submission.check import check_bytes, render
 
 COMPETITION = load_competition("multi-ffdi-phase2")
 IDS = [of_bytes(str(i).encode())[:32] + ".jpg" for i in range(200)]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ffdi.base.keys import rng
+from ffdi.core.keys import rng
 
 SIDE = 64
 

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ffdi.base.errors import FfdiError, Paused, UserError
-from ffdi.base.stop import Stop
+from ffdi.config.recipe import Member
+from ffdi.core.errors import FfdiError, Paused, UserError
+from ffdi.core.stop import Stop
 from ffdi.data import decode
 from ffdi.data.images import TestImages
 from ffdi.infer import views as tta
 from ffdi.infer.logit import logits
 from ffdi.infer.predict import predict
 from ffdi.model.build import build, data_config
-from ffdi.spec.recipe import Member
 from tests.infer.conftest import SIDE
 
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

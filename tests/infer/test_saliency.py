@@ -9,13 +9,13 @@ import timm
 import torch
 from torch import nn
 
-from ffdi.base.errors import UserError
+from ffdi.config.recipe import Member
+from ffdi.core.errors import UserError
 from ffdi.infer import saliency
 from ffdi.infer.logit import logits
 from ffdi.infer.nets import Net
 from ffdi.model.build import build
 from ffdi.model.weights import save_weights
-from ffdi.spec.recipe import Member
 
 
 class Linear(nn.Module):

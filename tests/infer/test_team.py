@@ -9,9 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffdi.base import seal
-from ffdi.base.errors import FfdiError, UserError
-from ffdi.base.stop import Stop
+from ffdi.config.recipe import Member
+from ffdi.core import checksum
+from ffdi.core.errors import FfdiError, UserError
+from ffdi.core.stop import Stop
 from ffdi.data import decode
 from ffdi.infer import team
 from ffdi.infer.flops import flops
@@ -22,7 +23,6 @@ from ffdi.infer.team import predict_team
 from ffdi.model import precision
 from ffdi.model.build import build, data_config
 from ffdi.model.weights import load_weights, save_weights
-from ffdi.spec.recipe import Member
 from tests.infer.conftest import SIDE
 
 CPU = torch.device("cpu")
@@ -283,9 +283,9 @@ class TestNotFinite:
 
 
 def test_moved_golden_outputs_are_refused(nets: list[Net], rows: pd.DataFrame, tmp_path: Path) -> None:
-    arrays, facts = seal.read_tensors(nets[0].weights)
+    arrays, facts = checksum.read_tensors(nets[0].weights)
     arrays["golden/outputs_BK"] += 0.1
-    seal.write_tensors(tmp_path / "moved", arrays, facts)
+    checksum.write_tensors(tmp_path / "moved", arrays, facts)
     with pytest.raises(FfdiError, match="golden outputs moved"):
         run([nets[1], Net(nets[0].member, 0, tmp_path / "moved")], rows, tmp_path)
 

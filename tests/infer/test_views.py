@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ffdi.base.errors import UserError
+from ffdi.config import views as spec_views
+from ffdi.core.errors import UserError
 from ffdi.infer import views
-from ffdi.spec import views as spec_views
 
 NAMES = list(views.SYMMETRIES)
 KINDS = st.sampled_from([torch.uint8, torch.float32])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ffdi.submit import kaggle
-from ffdi.submit.patience import Patience
+from ffdi.submission import kaggle
+from ffdi.submission.patience import Patience
 from tests.kaggle_server.server import Server
 from tests.kaggle_server.state import Competition
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from ffdi.spec.recipe import Member
+from ffdi.config.recipe import Member
 
 
 @pytest.fixture(autouse=True)

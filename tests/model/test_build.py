@@ -2,7 +2,7 @@ import pytest
 import timm
 import torch
 
-from ffdi.base.errors import UserError
+from ffdi.core.errors import UserError
 from ffdi.model import build, size
 from tests.model.conftest import member
 

@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ffdi.base.keys import rng
+from ffdi.config.recipe import Member
+from ffdi.core.keys import rng
 from ffdi.model import lite
 from ffdi.model.build import build
 from ffdi.model.weights import resolve
-from ffdi.spec.recipe import Member
 
 STRIDES = (1, 2, 2, 2, 1, 2, 1)  # of the first block of each stage; from the EfficientNet paper
 LITES = ("tf_efficientnet_lite0", "tf_efficientnet_lite1")

@@ -3,14 +3,14 @@ import copy
 import pytest
 import torch
 
-from ffdi.base.errors import UserError
+from ffdi.config.recipe import Member
+from ffdi.core.errors import UserError
 from ffdi.infer.logit import logits
 from ffdi.model import stem
 from ffdi.model.build import build, count_params, data_config
 from ffdi.model.mode import evaluating
 from ffdi.model.weights import load_weights, save_weights
-from ffdi.spec.recipe import Member
-from ffdi.train import optim
+from ffdi.training import optim
 
 KINDS = ("srm", "npr", "dct")
 

@@ -10,8 +10,8 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from ffdi.base import seal
-from ffdi.base.errors import CorruptError, FfdiError, UserError
+from ffdi.core import checksum
+from ffdi.core.errors import CorruptError, FfdiError, UserError
 from ffdi.model import build, golden, weights
 from tests.model.conftest import member
 
@@ -281,9 +281,9 @@ class TestSealed:
         ],
     )
     def test_any_tensor_that_differs_is_named(self, saved: Path, change: Any, fault: str) -> None:
-        tensors, facts = seal.read_tensors(saved)
+        tensors, facts = checksum.read_tensors(saved)
         change(tensors)
-        seal.write_tensors(saved, tensors, facts)
+        checksum.write_tensors(saved, tensors, facts)
         with pytest.raises(UserError, match=fault):
             weights.load_weights(saved, build.build(member()))
 
@@ -311,7 +311,7 @@ class TestSealed:
         tensors = load_file(saved)
         assert tensors["bn1.num_batches_tracked"].shape == ()
         assert tensors["golden/images_BHWC"].shape == (8, 96, 96, 3)
-        assert json.loads(seal.read(saved)[8 : 8 + int.from_bytes(saved.read_bytes()[:8], "little")])
+        assert json.loads(checksum.read(saved)[8 : 8 + int.from_bytes(saved.read_bytes()[:8], "little")])
 
 
 class TestGolden:
@@ -346,7 +346,7 @@ class TestGolden:
             golden.check(build.build(member(num_classes=2)), recorded)
 
     def test_a_file_without_them_says_so(self, tmp_path: Path) -> None:
-        seal.write_tensors(tmp_path / "state.safetensors", {"a": np.zeros(2)})
+        checksum.write_tensors(tmp_path / "state.safetensors", {"a": np.zeros(2)})
         with pytest.raises(UserError, match="holds no golden outputs"):
             weights.check_golden(_warmed("test_resnet"), tmp_path / "state.safetensors")
 
@@ -371,5 +371,5 @@ def test_weights_file_can_be_moved(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     weights.save_weights(path, _warmed("test_resnet"), member(), {})
     shutil.copy(path, tmp_path / "copy.safetensors")
-    assert seal.digest(path) == seal.digest(tmp_path / "copy.safetensors")
+    assert checksum.digest(path) == checksum.digest(tmp_path / "copy.safetensors")
     weights.load_weights(tmp_path / "copy.safetensors", build.build(member()))

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 import ffdi
-from ffdi.base import digest, keys
+from ffdi.core import digest, keys
 from ffdi.data.audit import Audit, audit
 from ffdi.data.hashes import hash_bytes
+from ffdi.metrics.auc import auc, tpr_at_fpr
+from ffdi.metrics.interval import delong
 from ffdi.report.train import Trained
-from ffdi.score.auc import auc, tpr_at_fpr
-from ffdi.score.interval import delong
 
 FOLDS = 5
 LAYOUT = {

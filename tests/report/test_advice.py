@@ -1,15 +1,15 @@
 import pytest
 
-from ffdi.blend.choice import decide
-from ffdi.blend.forecast import forecast
-from ffdi.blend.gap import Gap
-from ffdi.blend.methods import METHODS
+from ffdi.blending.choice import decide
+from ffdi.blending.forecast import forecast
+from ffdi.blending.gap import Gap
+from ffdi.blending.methods import METHODS
+from ffdi.config.recipe import Blend
+from ffdi.metrics.interval import Interval
 from ffdi.report import advice
 from ffdi.report.page import Page, Section, Text, render
-from ffdi.score.interval import Interval
-from ffdi.spec.recipe import Blend
-from tests.blend.test_choice import few
-from tests.blend.test_forecast import SMALL, people
+from tests.blending.test_choice import few
+from tests.blending.test_forecast import SMALL, people
 from tests.report.html_reader import check
 
 GAP = Gap(Interval(0.05, 0.01, 0.09, 0.02), "Unseen forgeries cost 0.0500.")

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.base import keys
+from ffdi.core import keys
+from ffdi.metrics.interval import Interval, delong
 from ffdi.report import blend as report
 from ffdi.report.page import Gallery, Page, render
-from ffdi.score.interval import Interval, delong
 from tests.report.html_reader import check
 
 MOST_BYTES = 3_000_000

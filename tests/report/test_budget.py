@@ -1,11 +1,11 @@
 import pytest
 
-from ffdi.blend.budget import budget
-from ffdi.blend.cost import Cost
+from ffdi.blending.budget import budget
+from ffdi.blending.cost import Cost
 from ffdi.report import budget as report
 from ffdi.report.page import Page, render
 from ffdi.report.table import Table
-from tests.blend.test_honest import drawn, team_of
+from tests.blending.test_honest import drawn, team_of
 from tests.report.html_reader import check
 
 NAMES = ("m000", "m001", "m002")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ffdi.base import keys
+from ffdi.core import keys
 from ffdi.data.decode import Defect
 from ffdi.report import contact
 

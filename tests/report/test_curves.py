@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from ffdi.base import keys
+from ffdi.core import keys
 from ffdi.report import curves
 from ffdi.report.figures import embed
 

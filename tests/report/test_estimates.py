@@ -1,12 +1,12 @@
 import pytest
 
-from ffdi.blend.choice import decide
+from ffdi.blending.choice import decide
+from ffdi.config.recipe import Blend
 from ffdi.report import estimates
 from ffdi.report.figures import Picture
 from ffdi.report.page import Page, Text, render
 from ffdi.report.table import Table
-from ffdi.spec.recipe import Blend
-from tests.blend.test_choice import few
+from tests.blending.test_choice import few
 from tests.report.html_reader import check
 
 

@@ -6,10 +6,10 @@ from ffdi.report import ledger
 from ffdi.report.figures import Picture
 from ffdi.report.page import Text, render
 from ffdi.report.table import Table
-from ffdi.submit.row import Row
+from ffdi.submission.row import Row
 from tests.report.html_reader import check
-from tests.submit.test_alarms import scored
-from tests.submit.test_ledger import row
+from tests.submission.test_alarms import scored
+from tests.submission.test_ledger import row
 
 CALM = [scored(1, 0.95, 0.951), scored(2, 0.96, 0.958, private=0.95)]
 TURNED = [*CALM, scored(3, 0.97, 0.94)]

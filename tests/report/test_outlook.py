@@ -1,13 +1,13 @@
 import pytest
 
-from ffdi.blend.forecast import UNKNOWN, forecast
-from ffdi.blend.gap import Gap
+from ffdi.blending.forecast import UNKNOWN, forecast
+from ffdi.blending.gap import Gap
+from ffdi.metrics.interval import Interval
 from ffdi.report import outlook
 from ffdi.report.figures import Picture
 from ffdi.report.page import Page, Text, render
 from ffdi.report.table import Table
-from ffdi.score.interval import Interval
-from tests.blend.test_forecast import SMALL, people
+from tests.blending.test_forecast import SMALL, people
 from tests.report.html_reader import check
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.base import keys
-from ffdi.base.errors import UserError
+from ffdi.core import keys
+from ffdi.core.errors import UserError
 from ffdi.report import style
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Card, Fact, Gallery, Page, Section, Text, Thumb, render, write

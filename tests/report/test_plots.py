@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from ffdi.base import keys
+from ffdi.core import keys
 from ffdi.report import plots, style
 from ffdi.report.figures import embed
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ffdi.config import augment as spec
+from ffdi.config.augment import Augment
 from ffdi.report.policy_sheet import pinned, sheet
-from ffdi.spec import augment as spec
-from ffdi.spec.augment import Augment
 
 Contest = tuple[Path, pd.DataFrame]
 OFF = {name: False for name in Augment.model_fields if name != "library"}

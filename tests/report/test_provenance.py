@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from ffdi.base.code import code_digest
+from ffdi.core.code import code_digest
 from ffdi.report.provenance import provenance
 
 

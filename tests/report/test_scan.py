@@ -94,7 +94,7 @@ def test_all_properties_together_are_called_so() -> None:
 
 
 def test_chance_is_where_a_meaningless_number_falls() -> None:
-    from ffdi.score.auc import auc
+    from ffdi.metrics.auc import auc
 
     rng = np.random.default_rng(0)
     target = np.repeat([0, 1], [40, 160])

@@ -1,10 +1,10 @@
+from ffdi.metrics.degraded import Degraded, compare
+from ffdi.metrics.interval import delong
+from ffdi.metrics.slices import cut
 from ffdi.report import slices as report
 from ffdi.report.page import render
-from ffdi.score.degraded import Degraded, compare
-from ffdi.score.interval import delong
-from ffdi.score.slices import cut
-from tests.score import test_degraded as copies
-from tests.score.test_slices import rows
+from tests.metrics import test_degraded as copies
+from tests.metrics.test_slices import rows
 
 
 def test_the_page_names_the_weak_spot_and_warns_of_the_offset() -> None:

@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.base import keys
+from ffdi.core import keys
+from ffdi.metrics.interval import delong
+from ffdi.metrics.ranks import rank_within
 from ffdi.report import train as report
 from ffdi.report.page import Gallery, Page, render
 from ffdi.report.train import Trained
-from ffdi.score.interval import delong
-from ffdi.score.ranks import rank_within
 from tests.report.conftest import FOLDS, trained
 from tests.report.html_reader import check
 

@@ -1,8 +1,8 @@
-from ffdi.blend.views import judge
+from ffdi.blending.views import judge
 from ffdi.report import views
 from ffdi.report.page import Page, render
 from ffdi.report.table import Table
-from tests.blend.test_views import viewed
+from tests.blending.test_views import viewed
 from tests.report.html_reader import check
 
 

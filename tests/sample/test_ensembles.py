@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from ffdi.base import seal
-from ffdi.blend.card import recipe_digest
-from ffdi.spec.load import load_recipe
+from ffdi.blending.card import recipe_digest
+from ffdi.config.load import load_recipe
+from ffdi.core import checksum
 
 ENSEMBLES = Path(__file__).parents[2] / "ensembles"
 
@@ -17,5 +17,5 @@ def test_the_four_hold_the_two_of_the_sample_so_that_those_are_trained_once() ->
 
 def test_the_card_of_the_sample_is_of_the_sample_as_it_is() -> None:
     recipe = load_recipe(ENSEMBLES / "sample.toml")
-    card = seal.read_json(ENSEMBLES / "sample.card.json")
+    card = checksum.read_json(ENSEMBLES / "sample.card.json")
     assert card["recipe"] == {"name": recipe.name, "digest": recipe_digest(recipe)}

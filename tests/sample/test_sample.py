@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import ffdi
-from ffdi.score.auc import auc
+from ffdi.metrics.auc import auc
 
 SAMPLE = Path(ffdi.__path__[0]) / "sample"
 IMAGES = {"train": "phase1/trainset", "val": "phase1/valset", "test": "phase2/testset1_seen"}

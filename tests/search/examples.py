@@ -6,7 +6,7 @@ from pathlib import Path
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from ffdi.base.stop import Stop
+from ffdi.core.stop import Stop
 from ffdi.search.study import Trial, Wishes
 
 SPACE: dict[str, BaseDistribution] = {

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ffdi.base import keys
-from ffdi.base.paths import Places
+from ffdi.config.load import load_competition
+from ffdi.config.recipe import Recipe
+from ffdi.core import keys
+from ffdi.core.layout import Workspace
 from ffdi.search.ground import Ground, lay
-from ffdi.spec.load import load_competition
-from ffdi.spec.recipe import Recipe
 
 MEMBER = {"name": "tiny", "model": "test_resnet", "weights": "none", "image_size": 32, "batch_size": 8, "epochs": 3}
 SPACE = {"lr": {"low": 1e-3, "high": 1e-2, "log": True}, "augment.jpeg.p": {"low": 0, "high": 1}}
@@ -35,5 +35,5 @@ def ground(
     fit = rows[rows["split"] == "train"]
     group = np.arange(len(fit)) // 2
     folds = fit[["id", "split"]].assign(group=group, fold=group % 2).reset_index(drop=True)
-    places = Places(folder, folder)
+    places = Workspace(folder, folder)
     return lay(recipe(other, **search), load_competition("multi-ffdi-phase2"), rows, folds, images, places)

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ffdi.base import keys
+from ffdi.config.load import load_competition, load_recipe
+from ffdi.core import keys
 from ffdi.search.ground import Ground
 from ffdi.search.rerun import Candidate, candidates
 from ffdi.search.results import Result
 from ffdi.search.study import Wishes
 from ffdi.search.verdict import Verdict, judge
-from ffdi.spec.load import load_competition, load_recipe
 
 BEGIN = datetime(2026, 11, 20, 9, 0)
 NONE = pd.DataFrame({"id": [], "split": []})

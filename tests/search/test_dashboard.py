@@ -11,8 +11,8 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from ffdi.base.errors import UserError
-from ffdi.base.stop import Stop
+from ffdi.core.errors import UserError
+from ffdi.core.stop import Stop
 from ffdi.search import workers
 from ffdi.search.study import Trial, watched
 from tests.search.examples import objective, wishes

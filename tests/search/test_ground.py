@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffdi.base.errors import UserError
+from ffdi.config.search import Search
+from ffdi.core.errors import UserError
 from ffdi.search import objective
 from ffdi.search.ground import share_of_groups
-from ffdi.spec.search import Search
 from tests.search.grounds import ground
 
 Contest = tuple[Path, pd.DataFrame]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from optuna.storages.journal import JournalFileBackend
 
-from ffdi.base.errors import SpaceError
-from ffdi.base.stop import Stop
+from ffdi.core.errors import SpaceError
+from ffdi.core.stop import Stop
 from ffdi.search import journal, workers
 from ffdi.search.study import opened, watched
 from tests.search.examples import objective, wishes

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from ffdi.base.errors import UserError
-from ffdi.base.stop import Stop
+from ffdi.core.errors import UserError
+from ffdi.core.stop import Stop
 from ffdi.search import lease, pulse, workers
 from ffdi.search.study import Trial, opened, watched
 from tests.search.examples import objective, wishes

@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
-from ffdi.base.errors import UserError
+from ffdi.config.identity import member_digest
+from ffdi.config.load import load_recipe
+from ffdi.config.recipe import Member
+from ffdi.core.errors import UserError
 from ffdi.search import promote
 from ffdi.search.promote import promote as promoted
 from ffdi.search.verdict import Verdict
-from ffdi.spec.identity import member_digest
-from ffdi.spec.load import load_recipe
-from ffdi.spec.recipe import Member
 from tests.search import made_up
 
 RECIPE = """# Two members and a search.

@@ -4,18 +4,18 @@ import pandas as pd
 import pytest
 import torch
 
-from ffdi.base import seal
-from ffdi.base.errors import UserError
-from ffdi.base.paths import Places
-from ffdi.base.stop import Stop
-from ffdi.data.job import plan
+from ffdi.core import checksum
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
+from ffdi.core.stop import Stop
 from ffdi.search import objective as scoring
 from ffdi.search import rerun, results, space, trial, workers
 from ffdi.search.ground import Ground
 from ffdi.search.results import Result
 from ffdi.search.study import watched
 from ffdi.search.verdict import judge
-from ffdi.train.world import World
+from ffdi.training.job import plan
+from ffdi.training.world import World
 from tests.search import grounds, made_up
 from tests.search.grounds import ground
 
@@ -43,7 +43,7 @@ def test_reruns_are_the_runs_that_training_would_do_but_for_the_seed(contest: Co
         member = one.job.member
         assert (member.epochs, member.image_size) == (3, 32)
         recipe = full.recipe.model_copy(update={"member": (member,)})
-        alike = plan(recipe, full.competition, contest[1], full.folds, full.images, Places(tmp_path, tmp_path))
+        alike = plan(recipe, full.competition, contest[1], full.folds, full.images, Workspace(tmp_path, tmp_path))
         assert one.job.spec in {job.spec for job in alike}
         assert len(one.job.train) + len(one.job.oof) == 32
 
@@ -75,12 +75,12 @@ def test_scores_are_read_by_seed_and_fold_and_missing_ones_are_counted(contest: 
     for number, one in enumerate(planned):
         assert one.scores is None
         if number:
-            seal.write_json(
+            checksum.write_json(
                 one.job.folder / rerun.SCORES, {"spec": one.job.spec, "scores": {"auc": 0.5 + number / 100}}
             )
     with pytest.raises(UserError, match="1 of 8 re-runs are not done; run ffdi search"):
         rerun.scored(full, planned)
-    seal.write_json(planned[0].job.folder / rerun.SCORES, {"spec": "", "scores": {"auc": 0.5}})
+    checksum.write_json(planned[0].job.folder / rerun.SCORES, {"spec": "", "scores": {"auc": 0.5}})
     frame = rerun.scored(full, planned)
     assert frame["score"].tolist() == frame["auc"].tolist() == [0.5 + number / 100 for number in range(8)]
     assert frame.groupby("candidate").size().tolist() == [4, 4]
@@ -96,11 +96,11 @@ def test_a_fold_without_a_slice_has_no_say_about_the_worst(contest: Contest, tmp
     planned = rerun.plan(full, rerun.candidates(here, found))
     for one in planned:
         sliced = {"slice a low": 0.6, "slice a high": 0.5} if one.job.fold == 1 else {}
-        seal.write_json(one.job.folder / rerun.SCORES, {"spec": "", "scores": {"auc": 0.7, **sliced}})
+        checksum.write_json(one.job.folder / rerun.SCORES, {"spec": "", "scores": {"auc": 0.7, **sliced}})
     frame = rerun.scored(full, planned)
     assert frame[["fold", "score"]].to_numpy().tolist() == [[1, 0.5], [1, 0.5]]
     for one in planned:
-        seal.write_json(one.job.folder / rerun.SCORES, {"spec": "", "scores": {"auc": 0.7}})
+        checksum.write_json(one.job.folder / rerun.SCORES, {"spec": "", "scores": {"auc": 0.7}})
     with pytest.raises(UserError, match="choose other search"):
         rerun.scored(full, planned)
 

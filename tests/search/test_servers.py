@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from ffdi.base.errors import UserError
-from ffdi.base.stop import Stop
+from ffdi.core.errors import UserError
+from ffdi.core.stop import Stop
 from ffdi.search import advisory, workers
 from ffdi.search.advisory import ServerLeases
 from ffdi.search.storage import masked

@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from ffdi.config.augment import Augment
+from ffdi.config.recipe import Member
+from ffdi.config.search import Search
 from ffdi.search import policy, space
-from ffdi.spec.augment import Augment
-from ffdi.spec.recipe import Member
-from ffdi.spec.search import Search
 
 FULL = Augment.model_validate({name: True for name in Augment.model_fields if name != "library"})
 BASE = Member(name="a", model="test_resnet", epochs=9, image_size=64, augment=FULL)

@@ -7,8 +7,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from ffdi.base.errors import FfdiError, Paused, SpaceError, UserError
-from ffdi.base.stop import Stop
+from ffdi.core.errors import FfdiError, Paused, SpaceError, UserError
+from ffdi.core.stop import Stop
 from ffdi.search import workers
 from ffdi.search.results import Result
 from ffdi.search.study import Study, Trial, best, opened, seconds, watched

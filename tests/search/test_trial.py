@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 import torch
 
-from ffdi.base import lock
-from ffdi.base.errors import Paused, UserError
-from ffdi.base.stop import Stop
+from ffdi.core import lock
+from ffdi.core.errors import Paused, UserError
+from ffdi.core.stop import Stop
 from ffdi.search import results, space, trial, workers
 from ffdi.search.ground import Ground
 from ffdi.search.study import opened, watched
-from ffdi.train import fit as loop
-from ffdi.train import outcome
-from ffdi.train.world import World
+from ffdi.training import fit as loop
+from ffdi.training import outcome
+from ffdi.training.world import World
 from tests.fault.kills import run_killed
 from tests.search.grounds import MEMBER, ground
 

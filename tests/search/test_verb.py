@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ffdi.base.paths import Places
+from ffdi.config.load import load_competition, load_recipe
+from ffdi.core.layout import Workspace
 from ffdi.data import folds, scan
-from ffdi.spec.load import load_competition, load_recipe
 from tests.cli.test_verbs import Desk, contest_folder
 
 RECIPE = """
@@ -44,7 +44,7 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 def prepared(desk: Desk) -> None:
     """As scan and folds leave it, without their pages."""
-    recipe, places = load_recipe(desk.recipe), Places(desk.work, desk.work)
+    recipe, places = load_recipe(desk.recipe), Workspace(desk.work, desk.work)
     rows = scan.scan(load_competition(recipe.competition), desk.images, places, 0)
     folds.make(places, recipe.folds, rows, recipe.data.fit)
 

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ffdi.base import keys
+from ffdi.config.recipe import Member
+from ffdi.core import keys
 from ffdi.search.rerun import DEFAULT, Candidate
 from ffdi.search.results import Result
 from ffdi.search.verdict import Verdict, correlation, curse, judge, paired, sentence
-from ffdi.spec.recipe import Member
 from tests.search.made_up import BEGIN, scores
 
 MEMBER = Member(name="m", model="test_resnet")

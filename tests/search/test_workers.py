@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from ffdi.base.errors import FfdiError, Paused
-from ffdi.base.stop import Stop
+from ffdi.core.errors import FfdiError, Paused
+from ffdi.core.stop import Stop
 from ffdi.search import workers
 from ffdi.search.study import Trial, watched
 from tests.search.examples import quick, wishes

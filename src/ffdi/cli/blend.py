@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from ffdi.base import console, seal
-from ffdi.base.errors import UserError
-from ffdi.blend.budget import Budget
-from ffdi.blend.card import inputs
-from ffdi.blend.choice import Choice
-from ffdi.blend.cost import MEMBERS, MINUTES
-from ffdi.blend.forecast import Forecast, sentences
-from ffdi.blend.honest import table
-from ffdi.blend.result import BlendResult, blend
-from ffdi.blend.views import MemberViews
+from ffdi.blending.budget import Budget
+from ffdi.blending.card import inputs
+from ffdi.blending.choice import Choice
+from ffdi.blending.cost import MEMBERS, MINUTES
+from ffdi.blending.forecast import Forecast, sentences
+from ffdi.blending.honest import table
+from ffdi.blending.result import BlendResult, blend
+from ffdi.blending.views import MemberViews
 from ffdi.cli.desk import Desk
-from ffdi.submit.folder import Published, publish
+from ffdi.core import checksum, console
+from ffdi.core.errors import UserError
+from ffdi.submission.folder import Published, publish
 
 SHOWN = 10  # sizes of a blend on the console; the page has them all
 
@@ -53,7 +53,7 @@ def _keep_beside_recipe(desk: Desk, done: Published) -> None:
     """What the recipe came to, for the next reader; its folder may be read-only, as Kaggle's inputs are."""
     path = desk.recipe_path.with_suffix(".card.json")
     try:
-        seal.write_json(path, done.card)
+        checksum.write_json(path, done.card)
     except UserError as error:
         console.warn(f"The card stays in {done.folder} alone: {error}")
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ffdi.base import console
-from ffdi.bundle import emit, settings
-from ffdi.bundle.contest import shipped_name
 from ffdi.cli.desk import Desk
-from ffdi.spec.load import load_competition, load_recipe
+from ffdi.config.load import load_competition, load_recipe
+from ffdi.core import console
+from ffdi.kernels import emit, settings
+from ffdi.kernels.contest import shipped_name
 
 
 def run(path: Path, name: str, kinds: Sequence[str], folder: Path) -> None:
@@ -37,7 +37,7 @@ def run(path: Path, name: str, kinds: Sequence[str], folder: Path) -> None:
 
 
 def pack(desk: Desk) -> None:
-    from ffdi.bundle.pack import pack as write
+    from ffdi.kernels.pack import pack as write
 
     folder = folder_of(desk)
     write(desk.recipe, desk.competition, desk.places, folder)

@@ -2,21 +2,21 @@
 
 from pathlib import Path
 
-from ffdi.base import console, seal
-from ffdi.base.stop import Stop
-from ffdi.blend.degraded import scores, voices
-from ffdi.blend.members import Team, read_team
-from ffdi.blend.result import BlendResult
+from ffdi.blending.degraded import scores, voices
+from ffdi.blending.members import Team, read_team
+from ffdi.blending.result import BlendResult
 from ffdi.cli.desk import Desk
+from ffdi.core import checksum, console
+from ffdi.core.stop import Stop
 from ffdi.data import manifest as manifests
 from ffdi.data.degraded import DAMAGES, MOST
-from ffdi.data.job import Job, plan
-from ffdi.score.degraded import Degraded, compare
+from ffdi.metrics.degraded import Degraded, compare
+from ffdi.training.job import Job, plan
 
 
 def compared(desk: Desk, result: BlendResult) -> list[Degraded]:
     """Of every kind with enough images, shown as a table. Raises UserError for missing weights, Paused on a stop."""
-    rows, table = manifests.read(desk.places), seal.read_table(desk.places.folds(desk.recipe.folds.scheme))
+    rows, table = manifests.read(desk.places), checksum.read_table(desk.places.folds(desk.recipe.folds.scheme))
     jobs = plan(desk.recipe, desk.competition, rows, table, desk.images, desk.places)
     team = read_team(jobs)
     names = voices(team, result.blended.weights)
@@ -28,8 +28,8 @@ def compared(desk: Desk, result: BlendResult) -> list[Degraded]:
 def _compared(jobs: list[Job], team: Team, result: BlendResult, folder: Path) -> list[Degraded]:
     import torch
 
-    from ffdi.train import degraded, launch
-    from ffdi.train.world import World
+    from ffdi.training import degraded, launch
+    from ffdi.training.world import World
 
     device = launch.devices()[0]
     launch.prepare(torch.device(device))

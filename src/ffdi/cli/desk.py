@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from ffdi.base.errors import UserError
-from ffdi.base.paths import Places
-from ffdi.spec.competition import Competition
-from ffdi.spec.load import load_competition, load_recipe
-from ffdi.spec.recipe import Recipe
+from ffdi.config.competition import Competition
+from ffdi.config.load import load_competition, load_recipe
+from ffdi.config.recipe import Recipe
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
 
 RecipeOption = Annotated[Path, typer.Option("--recipe", help="The TOML that says everything.", metavar="FILE")]
 DataOption = Annotated[
@@ -30,7 +30,7 @@ class Desk:
     recipe: Recipe
     competition: Competition
     images: Path  # the competition folder
-    places: Places
+    places: Workspace
     own_data: bool  # the folder is the recipe's, not one given instead
 
 
@@ -44,7 +44,7 @@ def open_desk(recipe: Path, data: Path | None, work: Path, submissions: Path) ->
             f"The competition folder {images} does not exist; name it with --data FOLDER (DATA=… for make)."
         )
     name = images.resolve().name or "root"
-    return Desk(recipe, spec, competition, images, Places(work / competition.name / name, submissions), data is None)
+    return Desk(recipe, spec, competition, images, Workspace(work / competition.name / name, submissions), data is None)
 
 
 def _folder(path: Path, recipe: Recipe) -> Path:

@@ -9,16 +9,16 @@ from pathlib import Path
 import psutil
 import torch
 
-from ffdi.base import console
-from ffdi.base.errors import UserError
 from ffdi.cli import params
 from ffdi.cli.desk import open_desk
+from ffdi.config.competition import Competition
+from ffdi.config.load import load_competition, load_recipe
+from ffdi.config.recipe import Member, Recipe
+from ffdi.core import console
+from ffdi.core.errors import UserError
 from ffdi.model.weights import resolve
-from ffdi.spec.competition import Competition
-from ffdi.spec.load import load_competition, load_recipe
-from ffdi.spec.recipe import Member, Recipe
-from ffdi.train import launch
-from ffdi.train.probe import Probe, probe
+from ffdi.training import launch
+from ffdi.training.probe import Probe, probe
 
 PACKAGES = (
     "torch",

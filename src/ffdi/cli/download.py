@@ -3,10 +3,10 @@
 from functools import cache
 from pathlib import Path
 
-from ffdi.base import console
-from ffdi.spec.load import load_competition, load_recipe
-from ffdi.submit.download import checked_slug, download
-from ffdi.submit.kaggle import Kaggle, sign_in
+from ffdi.config.load import load_competition, load_recipe
+from ffdi.core import console
+from ffdi.submission.download import checked_slug, download
+from ffdi.submission.kaggle import Kaggle, sign_in
 
 MEGA = 1_000_000
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ffdi.base import console, keys, seal
-from ffdi.base.errors import UserError
-from ffdi.base.paths import inside
 from ffdi.cli.desk import Desk
+from ffdi.core import checksum, console, keys
+from ffdi.core.errors import UserError
+from ffdi.core.layout import inside
 from ffdi.data import checks, detector
 from ffdi.data import manifest as manifests
 from ffdi.data.decode import Defect, decode
@@ -45,7 +45,7 @@ def run(images: list[Path], worst: int, desk: Desk, pack: Path | None) -> None:
     from ffdi.report import page
     from ffdi.report.provenance import provenance
 
-    inputs = {"manifest": seal.digest(desk.places.manifest)} if desk.places.manifest.exists() else {}
+    inputs = {"manifest": checksum.digest(desk.places.manifest)} if desk.places.manifest.exists() else {}
     title = "The blend's worst errors, explained" if worst else "Images explained"
     made = report.page(found, originals, title, UNSEEN if worst else PACKED, provenance("ffdi explain", inputs))
     path = desk.places.report("explain")
@@ -61,10 +61,10 @@ def _packed(desk: Desk) -> Path:
 
 def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":
     """By the first fold model of the member that weighs most."""
-    from ffdi.bundle import plan
-    from ffdi.bundle.scorer import Scorer
     from ffdi.infer.nets import Net
     from ffdi.infer.saliency import Looker
+    from ffdi.kernels import plan
+    from ffdi.kernels.scorer import Scorer
     from ffdi.report.explain import Explained
 
     if not (pack / plan.FILE).is_file():
@@ -96,8 +96,8 @@ def _read(path: Path) -> np.ndarray:
 
 def _worst(desk: Desk, most: int) -> "Iterator[Explained]":
     """Held-out images whose blended score is farthest from their label, by the fold model that did not see them."""
-    from ffdi.blend.apply import BLEND
-    from ffdi.blend.result import blend
+    from ffdi.blending.apply import BLEND
+    from ffdi.blending.result import blend
     from ffdi.report.explain import Explained
     from ffdi.report.style import LABELS
 
@@ -120,13 +120,13 @@ def _worst(desk: Desk, most: int) -> "Iterator[Explained]":
 
 
 def _lookers(desk: Desk, member: str, folds: np.ndarray) -> "dict[int | str, Looker]":
-    from ffdi.bundle.pack import WEIGHTS
-    from ffdi.data.job import plan
     from ffdi.infer.nets import Net
     from ffdi.infer.saliency import Looker
+    from ffdi.kernels.pack import WEIGHTS
+    from ffdi.training.job import plan
 
     path, rows = desk.places.folds(desk.recipe.folds.scheme), manifests.read(desk.places)
-    jobs = plan(desk.recipe, desk.competition, rows, seal.read_table(path), desk.images, desk.places)
+    jobs = plan(desk.recipe, desk.competition, rows, checksum.read_table(path), desk.images, desk.places)
     mine = [job for job in jobs if job.member.name == member and job.fold in folds]
     return {job.fold: Looker(Net(job.member, job.fold, job.folder / WEIGHTS)) for job in mine}
 

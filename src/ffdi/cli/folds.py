@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pandas as pd
 
-from ffdi.base import console, seal
 from ffdi.cli.desk import Desk
+from ffdi.core import checksum, console
 from ffdi.data import cache, folds, manifest
 from ffdi.data.audit import shortcuts
 
@@ -24,7 +24,7 @@ def run(desk: Desk) -> None:
     console.table(f"folds, scheme {spec.scheme}", ["fold", "images", "fake", "groups"], _counts(made, rows))
     usable = manifest.select(rows, fit)
     path = desk.places.folds(spec.scheme)
-    inputs = {"manifest": seal.digest(desk.places.manifest), "folds": seal.digest(path)}
+    inputs = {"manifest": checksum.digest(desk.places.manifest), "folds": checksum.digest(path)}
     shown = report.page(rows, made, shortcuts(usable), desk.images, provenance("ffdi folds", inputs))
     page.write(desk.places.report("folds"), shown)
     console.say(f"page: {desk.places.report('folds')}")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from ffdi.base import console, seal
-from ffdi.base.stop import Stop
 from ffdi.cli.desk import Desk
+from ffdi.config.semantics import FAMILIES
+from ffdi.core import checksum, console
+from ffdi.core.stop import Stop
 from ffdi.data import extra, forged, landmarks, manifest
 from ffdi.data.audit import shortcuts
-from ffdi.spec.semantics import FAMILIES
 
 
 def run(desk: Desk, out: Path | None) -> None:
@@ -28,7 +28,7 @@ def run(desk: Desk, out: Path | None) -> None:
         )
     _show(made)
     found = shortcuts(forged.beside(made, sources))
-    inputs = {"manifest": seal.digest(desk.places.manifest), "fakes": seal.digest(folder / extra.MANIFEST)}
+    inputs = {"manifest": checksum.digest(desk.places.manifest), "fakes": checksum.digest(folder / extra.MANIFEST)}
     shown = report.page(made, sources, found, desk.images, folder, provenance("ffdi forge", inputs))
     page.write(desk.places.report("forge"), shown)
     console.say(f"fakes: {folder}; to train on them: extra = [{str(folder)!r}] in [data] of the recipe")

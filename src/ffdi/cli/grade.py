@@ -3,10 +3,10 @@
 from importlib.resources import files
 from pathlib import Path
 
-from ffdi.base import console
-from ffdi.score.interval import Interval
-from ffdi.spec.load import load_competition, load_recipe
-from ffdi.submit.grade import grade
+from ffdi.config.load import load_competition, load_recipe
+from ffdi.core import console
+from ffdi.metrics.interval import Interval
+from ffdi.submission.grade import grade
 
 
 def run(submission: Path, labels: Path | None, recipe: Path) -> None:

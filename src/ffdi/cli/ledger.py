@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from ffdi.base import console
-from ffdi.submit import ledger, send
-from ffdi.submit.alarms import sentences
-from ffdi.submit.row import MEANING, Row
-from ffdi.submit.send import Clock, Office
+from ffdi.core import console
+from ffdi.submission import ledger, send
+from ffdi.submission.alarms import sentences
+from ffdi.submission.row import MEANING, Row
+from ffdi.submission.send import Clock, Office
 
 CLOCK = Clock()
 # The ledger is of all competition folders, so its page lies above theirs; like all pages it is not in git.
@@ -34,7 +34,7 @@ def run(work: Path, submissions: Path, refresh: bool) -> None:
 
 def _refreshed(rows: Sequence[Row], root: Path) -> list[Row]:
     """The rows as Kaggle has them now, asked once a competition that still owes a score."""
-    from ffdi.submit.kaggle import Refused, sign_in
+    from ffdi.submission.kaggle import Refused, sign_in
 
     kaggle = sign_in()
     for slug in sorted({row.competition for row in rows if row.status != "refused" and row.private is None}):
@@ -71,11 +71,11 @@ def _number(value: float | None, digits: int = 4) -> str:
 
 
 def _page(rows: Sequence[Row], path: Path) -> None:
-    from ffdi.base import digest
+    from ffdi.core import digest
     from ffdi.report import ledger as report
     from ffdi.report import page
     from ffdi.report.provenance import provenance
-    from ffdi.submit.row import render
+    from ffdi.submission.row import render
 
     page.write(path, report.page(rows, provenance("ffdi ledger", {"ledger": digest.of_bytes(render(rows))})))
     console.say(f"page: {path}")

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ffdi.base import console
-from ffdi.base.errors import FfdiError
 from ffdi.cli import kernels
 from ffdi.cli.desk import RECIPE, SUBMISSIONS, WORK, DataOption, RecipeOption, SubmissionsOption, WorkOption, open_desk
+from ffdi.core import console
+from ffdi.core.errors import FfdiError
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from ffdi.base import console
-from ffdi.base.errors import UserError
+from ffdi.config.load import load_competition, load_recipe
+from ffdi.config.recipe import Recipe
+from ffdi.core import console
+from ffdi.core.errors import UserError
 from ffdi.model.build import count_params
-from ffdi.spec.load import load_competition, load_recipe
-from ffdi.spec.recipe import Recipe
 
 
 def run(path: Path) -> None:

@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ffdi.base import console
-from ffdi.base.deadline import parse_until
-from ffdi.base.errors import Paused, UserError
-from ffdi.base.lock import exclusive
-from ffdi.bundle import plan
 from ffdi.cli import push_check
-from ffdi.spec.load import validate
-from ffdi.submit import attached, dataset, kernel, metadata, output
-from ffdi.submit.answers import Quota
-from ffdi.submit.attached import Attached
-from ffdi.submit.folder import CSV
-from ffdi.submit.kaggle import Kaggle, sign_in
-from ffdi.submit.kernel import Kernel, Pad, Push
-from ffdi.submit.metadata import DatasetMetadata, KernelMetadata
-from ffdi.submit.row import plain
-from ffdi.submit.staging import Pack, read_pack
-from ffdi.submit.watch import Watch
+from ffdi.config.load import validate
+from ffdi.core import console
+from ffdi.core.deadline import parse_until
+from ffdi.core.errors import Paused, UserError
+from ffdi.core.lock import exclusive
+from ffdi.kernels import plan
+from ffdi.submission import attached, dataset, kernel, metadata, output
+from ffdi.submission.answers import Quota
+from ffdi.submission.attached import Attached
+from ffdi.submission.folder import CSV
+from ffdi.submission.kaggle import Kaggle, sign_in
+from ffdi.submission.kernel import Kernel, Pad, Push
+from ffdi.submission.metadata import DatasetMetadata, KernelMetadata
+from ffdi.submission.row import plain
+from ffdi.submission.staging import Pack, read_pack
+from ffdi.submission.watch import Watch
 
 OWNER = "OWNER/"  # what a built kernel says instead of the account
 LIMIT = 12 * 3600  # seconds: Kaggle's most for a run on CPU or GPU; the kernel keeps a deadline of its own

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from ffdi.base import console
-from ffdi.base.errors import UserError
-from ffdi.base.paths import Places
-from ffdi.spec.competition import Competition
-from ffdi.submit.check import check_bytes
+from ffdi.config.competition import Competition
+from ffdi.core import console
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
+from ffdi.submission.check import check_bytes
 
 
 def check(path: Path, competition: Competition, work: Path) -> None:
@@ -28,7 +28,7 @@ def known_ids(competition: Competition, work: Path, mine: set[str]) -> list[str]
 
     for path in sorted((work / competition.name).glob("*/manifest.parquet")):
         try:
-            rows = manifest.read(Places(path.parent, work))
+            rows = manifest.read(Workspace(path.parent, work))
         except UserError as error:
             console.warn(f"{error} It is not used for the check.")
             continue

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ffdi.base import console
-from ffdi.base.errors import UserError
-from ffdi.bundle.rehearse import Rehearsed, Verdict, rehearse
-from ffdi.bundle.sandbox import network_off
+from ffdi.core import console
+from ffdi.core.errors import UserError
+from ffdi.kernels.rehearse import Rehearsed, Verdict, rehearse
+from ffdi.kernels.sandbox import network_off
 
 
 def run(kernel: Path, pack: Path, data: Path, images: int) -> None:

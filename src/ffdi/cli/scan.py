@@ -4,9 +4,9 @@ import os
 
 import pandas as pd
 
-from ffdi.base import console, seal
-from ffdi.base.stop import Stop
 from ffdi.cli.desk import Desk
+from ffdi.core import checksum, console
+from ffdi.core.stop import Stop
 from ffdi.data import landmarks, manifest
 from ffdi.data.audit import audit
 from ffdi.data.scan import scan
@@ -19,7 +19,7 @@ def run(desk: Desk) -> None:
         rows = scan(desk.competition, desk.images, desk.places, cores, stop)
         landmarks.make(data, rows, desk.images, desk.places, cores, stop)
     _show(rows)
-    path, made = desk.places.report("scan"), seal.digest(desk.places.manifest)
+    path, made = desk.places.report("scan"), checksum.digest(desk.places.manifest)
     if not path.exists() or made not in path.read_text():
         _page(desk, rows, made)
     console.say(f"page: {path}")

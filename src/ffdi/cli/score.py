@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from ffdi.base import console
-from ffdi.base.errors import UserError
-from ffdi.bundle.plan import FILE
+from ffdi.core import console
+from ffdi.core.errors import UserError
+from ffdi.kernels.plan import FILE
 
 
 def run(images: list[Path], pack: Path) -> None:
     if not (pack / FILE).is_file():
         raise UserError(f"{pack} holds no packed weights; run `ffdi kernels pack`, or name their folder with --pack.")
-    from ffdi.bundle.scorer import Scorer
+    from ffdi.kernels.scorer import Scorer
 
     scorer = Scorer(pack)
     files = [file for image in images for file in _files(image)]

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from statistics import fmean
 
-from ffdi.base import console
-from ffdi.base.deadline import parse_until
-from ffdi.base.errors import FfdiError, UserError
 from ffdi.cli import search_rerun
 from ffdi.cli.desk import Desk
+from ffdi.core import console
+from ffdi.core.deadline import parse_until
+from ffdi.core.errors import FfdiError, UserError
 from ffdi.data import folds, manifest
 from ffdi.search import results as listing
 from ffdi.search import workers
@@ -28,7 +28,7 @@ def run(desk: Desk, count: int | None, until: str, storage: str, again: bool = T
     # Here and not above: --status does without torch and plots.
     from ffdi.cli import search_page
     from ffdi.search import trial
-    from ffdi.train import launch
+    from ffdi.training import launch
 
     on = _devices(launch.devices(), count)
     wishes = ground.wishes(storage)

@@ -1,9 +1,8 @@
 """The page of `ffdi search`, gathered from the study, its re-runs and the manifest."""
 
-from ffdi.base import console, seal
 from ffdi.cli.desk import Desk
+from ffdi.core import checksum, console
 from ffdi.data import manifest
-from ffdi.data.job import digest_of
 from ffdi.report import page
 from ffdi.report import search as report
 from ffdi.report.provenance import provenance
@@ -12,6 +11,7 @@ from ffdi.search.ground import Ground
 from ffdi.search.importance import importance
 from ffdi.search.study import Wishes, watched
 from ffdi.search.verdict import Verdict
+from ffdi.training.job import digest_of
 
 
 def write(desk: Desk, ground: Ground, wishes: Wishes, verdict: Verdict | None) -> None:
@@ -35,7 +35,7 @@ def write(desk: Desk, ground: Ground, wishes: Wishes, verdict: Verdict | None) -
         verdict=verdict,
     )
     rows = manifest.select(manifest.read(desk.places), ground.recipe.data.fit)
-    inputs = {"manifest": seal.digest(desk.places.manifest), "folds": digest_of(ground.folds)}
+    inputs = {"manifest": checksum.digest(desk.places.manifest), "folds": digest_of(ground.folds)}
     path = desk.places.report("search")
     page.write(path, report.page(searched, rows, desk.images, provenance("ffdi search", inputs)))
     console.say(f"page: {path}")

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ffdi.base import console
 from ffdi.cli.desk import Desk
+from ffdi.core import console
 from ffdi.data import folds, manifest
 from ffdi.search import promote as recipe
 from ffdi.search import rerun, results

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from ffdi.base import console
-from ffdi.base.errors import UserError
-from ffdi.bundle.plan import FILE
+from ffdi.core import console
+from ffdi.core.errors import UserError
+from ffdi.kernels.plan import FILE
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONNECTIONS = 32  # at once; beyond them 503: each may hold a whole image
@@ -18,11 +18,11 @@ def run(pack: Path, root: Path, host: str, port: int) -> None:
     try:
         import uvicorn
 
-        from ffdi.bundle.service import service
+        from ffdi.kernels.service import service
     except ImportError as error:
         raise UserError(f"The service needs {error.name}, which is not installed; run `make setup`.") from error
-    from ffdi.bundle import plan
-    from ffdi.bundle.scorer import Scorer
+    from ffdi.kernels import plan
+    from ffdi.kernels.scorer import Scorer
 
     if host not in LOOPBACK:
         console.warn(f"whoever reaches {host}:{port} may ask for the score of every image below {root}")

@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from ffdi.base import console, seal
-from ffdi.base.errors import UserError
-from ffdi.blend.apply import BLEND
-from ffdi.blend.result import BlendResult, blend
+from ffdi.blending.apply import BLEND
+from ffdi.blending.result import BlendResult, blend
 from ffdi.cli.degraded import compared
 from ffdi.cli.desk import Desk
+from ffdi.core import checksum, console
+from ffdi.core.errors import UserError
 from ffdi.data import manifest as manifests
-from ffdi.score.slices import Of, Slice, binned, cut, pooled, worst
+from ffdi.metrics.slices import Of, Slice, binned, cut, pooled, worst
 
 KINDS: dict[str, Of] = {
     "forgery cluster": "fakes",
@@ -38,7 +38,7 @@ def run(desk: Desk, degraded: bool) -> None:
     from ffdi.report import slices as report
     from ffdi.report.provenance import provenance
 
-    inputs = {"manifest": seal.digest(desk.places.manifest)}
+    inputs = {"manifest": checksum.digest(desk.places.manifest)}
     made_from = provenance("ffdi slices --degraded" if degraded else "ffdi slices", inputs)
     page.write(desk.places.report("slices"), report.page(slices, whole, made_from, copies))
     console.say(f"page: {desk.places.report('slices')}")
@@ -76,7 +76,7 @@ def _clusters(desk: Desk, rows: pd.DataFrame) -> pd.Series:
     if not path.exists():
         console.say('no forgery clusters: run `ffdi folds` with folds.scheme = "cluster" to see them apart')
         return pd.Series(None, rows.index, dtype=object)
-    table = seal.read_table(path)[["id", "split", "cluster"]]
+    table = checksum.read_table(path)[["id", "split", "cluster"]]
     cluster = rows[["id", "split"]].merge(table, on=["id", "split"], how="left")["cluster"]
     return cluster.where(cluster >= 0).map(lambda number: None if pd.isna(number) else f"{number:.0f}")
 

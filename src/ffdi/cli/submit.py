@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ffdi.base import console
-from ffdi.base.deadline import parse_until
-from ffdi.base.errors import UserError
-from ffdi.base.paths import Places
 from ffdi.cli.desk import open_desk
-from ffdi.spec.competition import Competition
-from ffdi.spec.load import load_competition, load_recipe
-from ffdi.submit import ledger, send
-from ffdi.submit.check import check
-from ffdi.submit.kaggle import sign_in
-from ffdi.submit.parcel import Parcel, keep_card, of_file, of_kernel, worth
-from ffdi.submit.row import Row
-from ffdi.submit.send import Clock, Office
+from ffdi.config.competition import Competition
+from ffdi.config.load import load_competition, load_recipe
+from ffdi.core import console
+from ffdi.core.deadline import parse_until
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
+from ffdi.submission import ledger, send
+from ffdi.submission.check import check
+from ffdi.submission.kaggle import sign_in
+from ffdi.submission.parcel import Parcel, keep_card, of_file, of_kernel, worth
+from ffdi.submission.row import Row
+from ffdi.submission.send import Clock, Office
 
 CLOCK = Clock()
 
@@ -106,7 +106,7 @@ def _test_ids(parcel: Parcel, competition: Competition, where: Where) -> list[st
 
     for path in sorted((where.work / competition.name).glob("*/manifest.parquet")):
         try:
-            rows = manifest.read(Places(path.parent, where.submissions))
+            rows = manifest.read(Workspace(path.parent, where.submissions))
         except UserError:
             continue  # of another folder of images, perhaps; the one that is needed is looked for below
         if manifest.digest(rows) == parcel.card.get("manifest"):

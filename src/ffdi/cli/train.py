@@ -3,14 +3,14 @@
 import time
 from pathlib import Path
 
-from ffdi.base import console, seal
-from ffdi.base.deadline import parse_until
-from ffdi.base.errors import UserError
 from ffdi.cli.desk import Desk, open_desk
-from ffdi.data.job import Job, plan
-from ffdi.spec.load import load_recipe
-from ffdi.train import launch, outcome, world
-from ffdi.train.probe import probe
+from ffdi.config.load import load_recipe
+from ffdi.core import checksum, console
+from ffdi.core.deadline import parse_until
+from ffdi.core.errors import UserError
+from ffdi.training import launch, outcome, world
+from ffdi.training.job import Job, plan
+from ffdi.training.probe import probe
 
 
 def run(recipe: Path, data: Path | None, work: Path, submissions: Path, until: str, dry_run: bool) -> None:
@@ -89,7 +89,7 @@ def _show(desk: Desk, jobs: list[Job]) -> None:
 
     rows = []
     for job in jobs:
-        scores = seal.read_json(job.folder / "done.json")["scores"]
+        scores = checksum.read_json(job.folder / "done.json")["scores"]
         rows.append([job.member.name, job.fold, len(job.train), len(job.oof), f"{scores.get('auc', float('nan')):.4f}"])
     console.table("trained", ["member", "fold", "train", "held out", "OOF AUC"], rows)
     train_page.write(desk, jobs)

@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from ffdi.base import console, seal
 from ffdi.cli.desk import Desk
-from ffdi.data.job import Job
+from ffdi.core import checksum, console
+from ffdi.metrics.auc import auc
 from ffdi.report import page
 from ffdi.report import train as report
 from ffdi.report.provenance import provenance
-from ffdi.score.auc import auc
-from ffdi.train import journal
+from ffdi.training import journal
+from ffdi.training.job import Job
 
 
 def write(desk: Desk, jobs: list[Job]) -> None:
@@ -19,7 +19,7 @@ def write(desk: Desk, jobs: list[Job]) -> None:
     members = [_trained(name, [job for job in folded if job.member.name == name]) for name in names]
     if not members:
         return
-    inputs = {job.label: seal.digest(job.folder / "done.json") for job in jobs}
+    inputs = {job.label: checksum.digest(job.folder / "done.json") for job in jobs}
     path = desk.places.report("train")
     page.write(path, report.page(members, desk.images, provenance("ffdi train", inputs)))
     console.say(f"page: {path}")
@@ -33,7 +33,7 @@ def _trained(name: str, jobs: list[Job]) -> report.Trained:
 def _log(job: Job) -> pd.DataFrame:
     """The journal, closed by the finished fold's plain view: points of a curve must be of one kind."""
     log = journal.frame(job.folder / "log.jsonl")
-    oof = seal.read_table(job.folder / "oof.parquet")
+    oof = checksum.read_table(job.folder / "oof.parquet")
     plain = oof[(oof["view"] == "identity") & ~oof.imputed]
     target = job.oof.set_index("id").target.reindex(plain.id)
     if target.nunique() < 2:
@@ -43,6 +43,6 @@ def _log(job: Job) -> pd.DataFrame:
 
 
 def _oof(job: Job) -> pd.DataFrame:
-    logits = seal.read_table(job.folder / "oof.parquet").groupby("id", as_index=False).logit.mean()
+    logits = checksum.read_table(job.folder / "oof.parquet").groupby("id", as_index=False).logit.mean()
     frame = job.oof[["id", "relpath", "target"]].merge(logits, on="id", validate="one_to_one")
     return frame.assign(fold=job.fold)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ffdi.base import console
-from ffdi.bundle import wheels
+from ffdi.core import console
+from ffdi.kernels import wheels
 
 
 def run(folder: Path, packages: str, python: str, requirements: Path) -> None:

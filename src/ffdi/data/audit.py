@@ -11,11 +11,11 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from ffdi.base import console
-from ffdi.base.errors import UserError
+from ffdi.core import console
+from ffdi.core.errors import UserError
 from ffdi.data import hashes
 from ffdi.data.pairs import near_pairs
-from ffdi.score.auc import auc
+from ffdi.metrics.auc import auc
 
 NUMBERS = ("bytes", "bits_per_pixel", "width", "height", "aspect", "jpeg_q", "sharpness", "mean_grey", "colourfulness")
 KIND = ["split_a", "target_a", "split_b", "target_b"]

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ffdi.base.keys import Draws
+from ffdi.config.augment import Augment, Crop, Library, Operation
+from ffdi.core.keys import Draws
 from ffdi.data import operations
 from ffdi.data.face import Place
 from ffdi.data.library import Transform
-from ffdi.spec.augment import Augment, Crop, Library, Operation
 
 LABELS = {"real": 0, "fake": 1}
 FIRST = ("parts", "crop")  # on the image as it was read, of any size

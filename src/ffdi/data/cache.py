@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ffdi.base import atomic, console, digest, seal
-from ffdi.base.errors import CorruptError, SpaceError
+from ffdi.core import atomic, checksum, console, digest
+from ffdi.core.errors import CorruptError, SpaceError
 from ffdi.data.decode import Defect
 from ffdi.data.source import Files, packed
 
@@ -41,8 +41,8 @@ class Pixels:
     """A source for `rows` (relpath). Rows that are not in the cache are read from their files."""
 
     def __init__(self, place: Path, rows: pd.DataFrame, folder: Path) -> None:
-        index = seal.read_table(place / INDEX)
-        facts = seal.read_facts(place / INDEX)
+        index = checksum.read_table(place / INDEX)
+        facts = checksum.read_facts(place / INDEX)
         self._place, self._path = place, place / facts["pixels"]
         self._files = Files(rows, folder)
         self._relpaths = packed(rows.relpath)
@@ -81,7 +81,7 @@ def prepare(rows: pd.DataFrame, folder: Path, place: Path, threads: int = 1) -> 
     Raises SpaceError before anything is written when they do not fit on the disk.
     """
     key = _key(rows)
-    if (place / INDEX).exists() and seal.read_facts(place / INDEX)["key"] == key:
+    if (place / INDEX).exists() and checksum.read_facts(place / INDEX)["key"] == key:
         return
     size = int((rows.width.astype(np.int64) * rows.height).sum()) * CHANNELS
     _check_space(size, place)
@@ -89,7 +89,7 @@ def prepare(rows: pd.DataFrame, folder: Path, place: Path, threads: int = 1) -> 
     entries: list[Entry] = []
     atomic.write_chunks(path, _pixels(rows, folder, threads, entries), size)
     index = pd.DataFrame(entries, columns=list(Entry._fields)).astype({"crc": "uint32"})
-    seal.write_table(place / INDEX, index, {"key": key, "pixels": path.name, "bytes": path.stat().st_size})
+    checksum.write_table(place / INDEX, index, {"key": key, "pixels": path.name, "bytes": path.stat().st_size})
     for stale in set(place.glob("*.pixels")) - {path}:
         stale.unlink()
 

@@ -16,8 +16,8 @@ import heapq
 import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
 
-from ffdi.base import keys
-from ffdi.base.errors import UserError
+from ffdi.core import keys
+from ffdi.core.errors import UserError
 
 MOST_AT_ONCE = 20_000  # groups that plain k-means takes; above, it looks at batches
 BATCH = 4096

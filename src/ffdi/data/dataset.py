@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from ffdi.base.errors import FfdiError, UserError
+from ffdi.core.errors import FfdiError, UserError
 from ffdi.data.images import Images
 from ffdi.data.order import Item
 from ffdi.data.ring import IDLE, Ring

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ffdi.base.errors import FfdiError
+from ffdi.core.errors import FfdiError
 from ffdi.data import jpeg, turbo
 
 if TYPE_CHECKING:

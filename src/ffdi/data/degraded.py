@@ -16,13 +16,13 @@ import pandas as pd
 import simplejpeg
 from PIL import Image
 
-from ffdi.base import atomic, console, keys
-from ffdi.base.errors import Paused
-from ffdi.base.keys import Draws
-from ffdi.base.stop import Stop
+from ffdi.config import augment as spec
+from ffdi.core import atomic, console, keys
+from ffdi.core.errors import Paused
+from ffdi.core.keys import Draws
+from ffdi.core.stop import Stop
 from ffdi.data import operations
 from ffdi.data.decode import Defect, decode
-from ffdi.spec import augment as spec
 
 RULES = 1  # of what is drawn and done; raised when they change, so that old copies and tables are made anew
 MOST = 2_000  # images a fold: the standard error of their AUC is below 0.01, and whoever compares sees the same

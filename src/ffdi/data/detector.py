@@ -18,8 +18,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ffdi.base import digest
-from ffdi.base.errors import UserError
+from ffdi.core import digest
+from ffdi.core.errors import UserError
 from ffdi.data import face
 
 PACKAGE = "facenet_pytorch"

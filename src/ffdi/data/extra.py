@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ffdi.base import seal
-from ffdi.base.errors import UserError
-from ffdi.base.paths import inside
+from ffdi.core import checksum
+from ffdi.core.errors import UserError
+from ffdi.core.layout import inside
 
 MANIFEST, SPLIT = "forged.parquet", "forged"
 ROW = ["split", "id"]
@@ -21,7 +21,7 @@ def read(folder: Path) -> pd.DataFrame:
     """The manifest of a finished set. Raises UserError if it is not finished or lacks images."""
     if not (folder / MANIFEST).exists():
         raise UserError(f"{folder} holds no finished set of fakes; run `ffdi forge --out {folder}` first.")
-    made = seal.read_table(folder / MANIFEST)
+    made = checksum.read_table(folder / MANIFEST)
     for relpath, size in zip(made["relpath"], made["bytes"], strict=True):
         path = inside(folder, relpath)
         if not path.is_file() or path.stat().st_size != size:

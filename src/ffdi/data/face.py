@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ffdi.base.keys import Draws
+from ffdi.core.keys import Draws
 
 Ellipse = tuple[float, float, float, float]  # centre x, y and radii, as shares of width and height
 FACE: Ellipse = (0.5, 0.55, 0.27, 0.36)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ffdi.base.errors import UserError
-from ffdi.base.paths import inside
+from ffdi.config.competition import Competition
+from ffdi.core.errors import UserError
+from ffdi.core.layout import inside
 from ffdi.data import tables
-from ffdi.spec.competition import Competition
 
 ABSENT = ("missing", "outside", "not_a_file")  # defects found here, without reading a file
 _SHOWN = 5  # names of files without a row that are told

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from ffdi.base import keys, seal
-from ffdi.base.errors import UserError
-from ffdi.base.paths import Places
+from ffdi.config.recipe import Folds
+from ffdi.core import checksum, keys
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
 from ffdi.data.clusters import cluster, deal_clusters
 from ffdi.data.groups import groups
-from ffdi.spec.recipe import Folds
 
 UNEVEN = 0.02  # the fake share of a fold may differ this much from the whole, or as much as one group makes out
 MOST_COMPARED = 50_000  # rows whose embeddings are compared, all with all, to find near-duplicates
@@ -29,7 +29,7 @@ TRAINED_ONLY = -1  # the fold of rows that no fold holds out
 
 
 def make(
-    places: Places,
+    places: Workspace,
     spec: Folds,
     manifest: pd.DataFrame,
     fit: Sequence[str],
@@ -40,28 +40,28 @@ def make(
     Columns id, split, group int64, fold int16, sorted by split and id; as `make_folds`, which names the errors.
     """
     if is_current(places, spec, manifest, fit):
-        return seal.read_table(places.folds(spec.scheme))
+        return checksum.read_table(places.folds(spec.scheme))
     folds = make_folds(manifest, spec, fit, embeddings)
-    seal.write_table(places.folds(spec.scheme), folds, _facts(folds, spec, manifest, fit))
+    checksum.write_table(places.folds(spec.scheme), folds, _facts(folds, spec, manifest, fit))
     return folds
 
 
-def read(places: Places, spec: Folds, manifest: pd.DataFrame, fit: Sequence[str]) -> pd.DataFrame:
+def read(places: Workspace, spec: Folds, manifest: pd.DataFrame, fit: Sequence[str]) -> pd.DataFrame:
     """The fold table on disk. Raises UserError if it is missing or was made from another manifest or recipe."""
     path = places.folds(spec.scheme)
     if not path.exists():
         raise UserError(f"There are no folds at {path}; run `ffdi folds` first.")
     if not is_current(places, spec, manifest, fit):
         raise UserError(f"{path} was made from other images or fold settings; run `ffdi folds` again.")
-    return seal.read_table(path)
+    return checksum.read_table(path)
 
 
-def is_current(places: Places, spec: Folds, manifest: pd.DataFrame, fit: Sequence[str]) -> bool:
+def is_current(places: Workspace, spec: Folds, manifest: pd.DataFrame, fit: Sequence[str]) -> bool:
     """Whether the table on disk is the answer to these wishes. Raises CorruptError if it is damaged."""
     path = places.folds(spec.scheme)
     if not path.exists():
         return False
-    facts = seal.read_facts(path)
+    facts = checksum.read_facts(path)
     wishes = _wishes(spec, manifest, fit)
     return {name: facts.get(name) for name in wishes} == wishes
 

@@ -19,11 +19,11 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from ffdi.base import keys
-from ffdi.base.keys import Draws
+from ffdi.config.forge import Families, Family, Forge
+from ffdi.core import keys
+from ffdi.core.keys import Draws
 from ffdi.data import face
 from ffdi.data.face import Place
-from ffdi.spec.forge import Families, Family, Forge
 
 Make = Callable[[np.ndarray, np.ndarray, Draws, Place | None], np.ndarray]
 CANDIDATES: dict[Family, int] = {"swap": 3, "component": 1, "background": 1}  # other originals a family looks at

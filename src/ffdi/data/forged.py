@@ -23,16 +23,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ffdi.base import atomic, console, digest, keys, lock, seal
-from ffdi.base.errors import FfdiError, Paused, UserError
-from ffdi.base.keys import Draws
-from ffdi.base.paths import inside
-from ffdi.base.stop import Stop
+from ffdi.config.competition import Competition
+from ffdi.config.forge import Family, ForgedSet
+from ffdi.core import atomic, checksum, console, digest, keys, lock
+from ffdi.core.errors import FfdiError, Paused, UserError
+from ffdi.core.keys import Draws
+from ffdi.core.layout import inside
+from ffdi.core.stop import Stop
 from ffdi.data import encode, face, forge, landmarks, manifest, measurement, processes
 from ffdi.data.decode import Defect, decode
 from ffdi.data.extra import MANIFEST, SPLIT, read
-from ffdi.spec.competition import Competition
-from ffdi.spec.forge import Family, ForgedSet
 
 TABLE, WISH = "forged.txt", "wish.json"
 RULES = 1  # of forging and encoding; raised when they change, so that no set mixes two
@@ -129,8 +129,8 @@ def _claim(out: Path, asked: dict[str, Any]) -> None:
     if not path.exists():
         if any(entry.name != ".lock" and not entry.name.startswith(atomic.TEMP_PREFIX) for entry in out.iterdir()):
             raise UserError(f"{out} holds other files; name a new folder for the fakes.")
-        seal.write_json(path, asked)
-    elif seal.read_json(path) != asked:
+        checksum.write_json(path, asked)
+    elif checksum.read_json(path) != asked:
         raise UserError(
             f"{out} holds fakes of other originals or landmarks, of another [forge] or by other versions; "
             "name a new folder."
@@ -155,7 +155,7 @@ def _forge(
         meter.skip(sum(min(CHUNK, len(wanted) - number * CHUNK) for number in have))
         try:
             for part, frame in results:
-                seal.write_table(out / "parts" / f"{part:06d}.parquet", frame)
+                checksum.write_table(out / "parts" / f"{part:06d}.parquet", frame)
                 meter.advance(len(frame))
                 if stop is not None and stop.requested and meter.done < len(wanted):
                     raise Paused(
@@ -167,10 +167,10 @@ def _forge(
 
 def _finish(out: Path, competition: Competition, asked: dict[str, Any]) -> None:
     """Table, then manifest: it is there once all else is. By id, so that the order tells nothing."""
-    made = pd.concat([seal.read_table(part) for part in _parts(out)]).sort_values("id", ignore_index=True)
+    made = pd.concat([checksum.read_table(part) for part in _parts(out)]).sort_values("id", ignore_index=True)
     lines = [f"{competition.id_column},{competition.target_column}", *(f"{name},1" for name in made["id"])]
     atomic.write_text(out / TABLE, "\n".join(lines) + "\n")
-    seal.write_table(out / MANIFEST, made, asked)
+    checksum.write_table(out / MANIFEST, made, asked)
 
 
 def _tasks(

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ffdi.base.errors import UserError
+from ffdi.core.errors import UserError
 from ffdi.data import hashes, pairs
 
 LARGEST = 0.1  # share of the rows in one group from which no fair folds can be made

@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from ffdi.base.compiled import compiled
+from ffdi.core.compiled import compiled
 
 
 def _count(context: Any, word: Any) -> tuple[Any, Any]:

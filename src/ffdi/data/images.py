@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ffdi.base import keys
-from ffdi.base.keys import Draws
+from ffdi.config.augment import Augment
+from ffdi.config.forge import NO_FORGERIES, Forge
+from ffdi.core import keys
+from ffdi.core.keys import Draws
 from ffdi.data import augment, operations
 from ffdi.data import forge as forgery
 from ffdi.data import twins as pairing
 from ffdi.data.face import Place, place
 from ffdi.data.order import Item
 from ffdi.data.source import Files, Source, packed
-from ffdi.spec.augment import Augment
-from ffdi.spec.forge import NO_FORGERIES, Forge
 
 
 class Images:

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ffdi.base import atomic, console, digest, lock, seal
-from ffdi.base.errors import FfdiError, Paused, UserError
-from ffdi.base.paths import Places, inside
-from ffdi.base.stop import Stop
+from ffdi.config.recipe import Data
+from ffdi.core import atomic, checksum, console, digest, lock
+from ffdi.core.errors import FfdiError, Paused, UserError
+from ffdi.core.layout import Workspace, inside
+from ffdi.core.stop import Stop
 from ffdi.data import detector, processes
 from ffdi.data.decode import Defect, decode
 from ffdi.data.extra import SPLIT
-from ffdi.spec.recipe import Data
 
 POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 COORDINATES = [f"{point}_{axis}" for point in POINTS for axis in "xy"]
@@ -35,14 +35,16 @@ CHUNK = 50  # images a task
 WORTH = 400  # images a worker, below which its start costs more than it saves
 
 
-def require(data: Data, places: Places) -> None:
+def require(data: Data, places: Workspace) -> None:
     """Before a long scan. Raises UserError, with the command that installs it, if the recipe wants a detector and there
     is neither one nor a table that may do without."""
     if data.landmarks == "detector" and not places.landmarks.exists():
         detector.require()
 
 
-def make(data: Data, rows: pd.DataFrame, folder: Path, places: Places, workers: int, stop: Stop | None = None) -> None:
+def make(
+    data: Data, rows: pd.DataFrame, folder: Path, places: Workspace, workers: int, stop: Stop | None = None
+) -> None:
     """Make or renew `places.landmarks` for the usable rows of a manifest that are fitted, if the recipe wants it.
 
     Rows of other splits whose points are known stay in it. Raises UserError if the detector is needed and not
@@ -61,7 +63,7 @@ def make(data: Data, rows: pd.DataFrame, folder: Path, places: Places, workers: 
             known = _known(places, parts)
         made = usable[["id", "split", "sha256"]].merge(known, on="sha256")[COLUMNS]
         if not _is_there(places, made):
-            seal.write_table(places.landmarks, made, FACTS)
+            checksum.write_table(places.landmarks, made, FACTS)
         for part in _parts(parts):
             part.unlink()
     found = made["found"][made["split"].isin(data.fit)]
@@ -138,7 +140,7 @@ def _decoded(folder: Path, row: Any) -> np.ndarray:
         raise UserError(f"{row.id} cannot be read ({error}); run `ffdi scan` again, which sets it aside.") from error
 
 
-def _known(places: Places, parts: Path) -> pd.DataFrame:
+def _known(places: Workspace, parts: Path) -> pd.DataFrame:
     """FOUND of every file that this detector has looked at. Raises CorruptError."""
     frames = [_of(path)[FOUND] for path in [places.landmarks, *_parts(parts)] if path.exists()]
     empty = pd.DataFrame(columns=FOUND).astype({"found": bool, **dict.fromkeys(COORDINATES, np.float32)})
@@ -148,22 +150,22 @@ def _known(places: Places, parts: Path) -> pd.DataFrame:
 
 def _of(path: Path) -> pd.DataFrame:
     """A table or part; without rows if another detector made it."""
-    frame = seal.read_table(path)
-    return frame if seal.read_facts(path) == FACTS else frame.head(0)
+    frame = checksum.read_table(path)
+    return frame if checksum.read_facts(path) == FACTS else frame.head(0)
 
 
-def _is_there(places: Places, made: pd.DataFrame) -> bool:
+def _is_there(places: Workspace, made: pd.DataFrame) -> bool:
     return (
         places.landmarks.exists()
-        and seal.read_facts(places.landmarks) == FACTS
-        and seal.read_table(places.landmarks).equals(made)
+        and checksum.read_facts(places.landmarks) == FACTS
+        and checksum.read_table(places.landmarks).equals(made)
     )
 
 
 def _write_part(parts: Path, done: list[pd.DataFrame]) -> None:
     if done:
         number = max((int(part.stem.removeprefix("part-")) for part in _parts(parts)), default=0) + 1
-        seal.write_table(parts / f"part-{number:05d}.parquet", pd.concat(done), FACTS)
+        checksum.write_table(parts / f"part-{number:05d}.parquet", pd.concat(done), FACTS)
         done.clear()
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ffdi.base import keys
-from ffdi.base.errors import UserError
-from ffdi.base.keys import Draws
-from ffdi.spec.augment import Grid, Library, Motion, Operation
+from ffdi.config.augment import Grid, Library, Motion, Operation
+from ffdi.core import keys
+from ffdi.core.errors import UserError
+from ffdi.core.keys import Draws
 
 PROBE_KEY = 0
 

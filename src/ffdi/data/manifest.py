@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ffdi.base import digest as hashing
-from ffdi.base import seal
-from ffdi.base.errors import UserError
-from ffdi.base.paths import Places
+from ffdi.core import checksum
+from ffdi.core import digest as hashing
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
 
 if TYPE_CHECKING:
     import pandera.pandas as pandera
@@ -37,17 +37,17 @@ COLUMNS = {
 }
 
 
-def write(places: Places, manifest: pd.DataFrame, facts: Mapping[str, Any]) -> None:
+def write(places: Workspace, manifest: pd.DataFrame, facts: Mapping[str, Any]) -> None:
     """Check and seal it. Raises ValueError (a bug, not a user's mistake) if it breaks the schema."""
     check(manifest)
-    seal.write_table(places.manifest, manifest, facts)
+    checksum.write_table(places.manifest, manifest, facts)
 
 
-def read(places: Places) -> pd.DataFrame:
+def read(places: Workspace) -> pd.DataFrame:
     """Raises UserError if there is none or if it is of another version, CorruptError if it is damaged."""
     if not places.manifest.exists():
         raise UserError(f"{places.manifest} does not exist; run `ffdi scan` first.")
-    manifest = seal.read_table(places.manifest)
+    manifest = checksum.read_table(places.manifest)
     if list(manifest.columns) != list(COLUMNS):
         raise UserError(f"{places.manifest} was written by another version of the kit; run `ffdi scan` again.")
     return manifest

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ffdi.base import digest
+from ffdi.core import digest
 from ffdi.data import features, hashes, jpeg, manifest
 from ffdi.data.decode import Decoded, Defect, decode
 

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ffdi.base import keys
-from ffdi.base.keys import Draws
+from ffdi.config import augment as spec
+from ffdi.core import keys
+from ffdi.core.keys import Draws
 from ffdi.data import face, turbo
-from ffdi.spec import augment as spec
 
 FLAGS = {
     "nearest": cv2.INTER_NEAREST,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ffdi.base import keys
-from ffdi.base.errors import UserError
+from ffdi.core import keys
+from ffdi.core.errors import UserError
 
 Item = tuple[int, int]  # (row index, epoch)
 

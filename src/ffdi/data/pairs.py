@@ -18,7 +18,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ffdi.base.errors import UserError
+from ffdi.core.errors import UserError
 
 try:
     from ffdi.data import hamming

@@ -14,13 +14,13 @@ from typing import Any
 
 import pandas as pd
 
-from ffdi.base import atomic, console, lock, seal
-from ffdi.base.errors import FfdiError, Paused
-from ffdi.base.paths import Places
-from ffdi.base.stop import Stop
+from ffdi.config.competition import Competition
+from ffdi.core import atomic, checksum, console, lock
+from ffdi.core.errors import FfdiError, Paused
+from ffdi.core.layout import Workspace
+from ffdi.core.stop import Stop
 from ffdi.data import files, manifest, measurement, processes
 from ffdi.data.measurement import KEY, MEASURED, UNREADABLE
-from ffdi.spec.competition import Competition
 
 PART = 20_000  # images a part: what a kill can cost, some 20 s of two cores
 CHUNK = 200  # images a task
@@ -28,7 +28,7 @@ WORTH = 2_000  # images a worker, below which its start costs more than it saves
 
 
 def scan(
-    competition: Competition, folder: Path, places: Places, workers: int, stop: Stop | None = None
+    competition: Competition, folder: Path, places: Workspace, workers: int, stop: Stop | None = None
 ) -> pd.DataFrame:
     """Make or renew `places.manifest` and return it, with up to `workers` processes.
 
@@ -53,12 +53,12 @@ def scan(
     return made
 
 
-def _known(places: Places, parts: Path) -> pd.DataFrame:
+def _known(places: Workspace, parts: Path) -> pd.DataFrame:
     """What was measured before, by the same rules; the latest of each path. Raises CorruptError."""
     frames = [pd.DataFrame({name: pd.Series(dtype=manifest.COLUMNS[name]) for name in [*KEY, *MEASURED]})]
     for source in [places.manifest, *_parts(parts)]:
-        if source.exists() and seal.read_facts(source).get("rules") == measurement.RULES:
-            frame = seal.read_table(source, [*KEY, *MEASURED])
+        if source.exists() and checksum.read_facts(source).get("rules") == measurement.RULES:
+            frame = checksum.read_table(source, [*KEY, *MEASURED])
             # What could not be read at the last scan is tried again at the next.
             frames.append(frame[frame["defect"] != UNREADABLE] if source == places.manifest else frame)
     known = pd.concat(frames, ignore_index=True)
@@ -102,7 +102,7 @@ def _measure(folder: Path, left: pd.DataFrame, parts: Path, workers: int, stop: 
             _write_part(parts, done)
 
 
-def _sweep(places: Places, parts: Path) -> None:
+def _sweep(places: Workspace, parts: Path) -> None:
     """Remove what a killed scan left half-written; of the other verbs' folders nothing is touched."""
     atomic.sweep(parts)
     for orphan in places.work.glob(atomic.TEMP_PREFIX + "*"):
@@ -112,7 +112,7 @@ def _sweep(places: Places, parts: Path) -> None:
 def _write_part(parts: Path, done: list[pd.DataFrame]) -> None:
     if done:
         number = max((int(part.stem.removeprefix("part-")) for part in _parts(parts)), default=0) + 1
-        seal.write_table(parts / f"part-{number:05d}.parquet", pd.concat(done), {"rules": measurement.RULES})
+        checksum.write_table(parts / f"part-{number:05d}.parquet", pd.concat(done), {"rules": measurement.RULES})
         done.clear()
 
 
@@ -120,8 +120,12 @@ def _parts(parts: Path) -> list[Path]:
     return sorted(parts.glob("part-*.parquet"))
 
 
-def _is_there(places: Places, made: pd.DataFrame, facts: Mapping[str, Any]) -> bool:
-    return places.manifest.exists() and seal.read_facts(places.manifest) == facts and manifest.read(places).equals(made)
+def _is_there(places: Workspace, made: pd.DataFrame, facts: Mapping[str, Any]) -> bool:
+    return (
+        places.manifest.exists()
+        and checksum.read_facts(places.manifest) == facts
+        and manifest.read(places).equals(made)
+    )
 
 
 def _counts(made: pd.DataFrame) -> dict[str, Any]:

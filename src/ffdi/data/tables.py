@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ffdi.base.errors import UserError
-from ffdi.base.paths import inside
-from ffdi.spec.competition import Competition
+from ffdi.config.competition import Competition
+from ffdi.core.errors import UserError
+from ffdi.core.layout import inside
 
 MAX_BYTES = 1_000_000_000  # refused before reading
 MAX_ROWS = 5_000_000  # ten times the contest

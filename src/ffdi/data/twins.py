@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ffdi.base import keys
+from ffdi.core import keys
 
 NONE = -1  # no row of the other class stands in the group
 CELLS = 1 << 24  # hashes compared at once

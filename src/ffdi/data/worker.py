@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import cv2
 import numpy as np
 
-from ffdi.base.errors import UserError
+from ffdi.core.errors import UserError
 from ffdi.data.decode import Defect
 from ffdi.data.order import Item
 from ffdi.data.ring import IDLE, OUTSIDE, Ring

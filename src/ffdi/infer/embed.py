@@ -14,16 +14,16 @@ import pandas as pd
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
-from ffdi.base import console
-from ffdi.base.errors import UserError
-from ffdi.base.paths import Places
+from ffdi.config.recipe import Member, Recipe
+from ffdi.core import console
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
 from ffdi.data import folds, manifest
 from ffdi.data.dataset import loader, normalise
 from ffdi.data.images import TestImages
 from ffdi.data.order import in_sequence
 from ffdi.model import precision
 from ffdi.model.build import build, data_config
-from ffdi.spec.recipe import Member, Recipe
 
 BATCH = 32
 SIDE = 160
@@ -55,7 +55,7 @@ def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int) -> np.ndar
     return np.concatenate(parts)
 
 
-def for_folds(recipe: Recipe, rows: pd.DataFrame, folder: Path, places: Places, workers: int) -> np.ndarray | None:
+def for_folds(recipe: Recipe, rows: pd.DataFrame, folder: Path, places: Workspace, workers: int) -> np.ndarray | None:
     """Features of the usable rows that are fitted, of the manifest `rows`; None if the recipe wants none, if the fold
     table is there already, or if there are too many to compare all with all and the scheme can do without."""
     spec, fit = recipe.folds, recipe.data.fit

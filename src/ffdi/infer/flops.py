@@ -9,9 +9,9 @@ import timm
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ffdi.config.recipe import Member
+from ffdi.config.views import side
 from ffdi.model import size
-from ffdi.spec.recipe import Member
-from ffdi.spec.views import side
 
 
 def flops(member: Member, view: str = "identity") -> int:

@@ -6,7 +6,7 @@ B images, C channels, H height, W width, K = 1 or 2 outputs.
 import torch
 from torch import Tensor, nn
 
-from ffdi.base.errors import FfdiError
+from ffdi.core.errors import FfdiError
 from ffdi.model import stem
 from ffdi.model.precision import autocast
 

@@ -10,14 +10,14 @@ import psutil
 import torch
 from torch import nn
 
-from ffdi.base.errors import UserError
+from ffdi.config.recipe import Member
+from ffdi.config.views import side
+from ffdi.core.errors import UserError
 from ffdi.infer.plan import Cell
 from ffdi.model import precision
 from ffdi.model.build import build, count_params, data_config
 from ffdi.model.size import at_size
 from ffdi.model.weights import GOLDEN_TOLERANCE, check_golden, load_weights
-from ffdi.spec.recipe import Member
-from ffdi.spec.views import side
 
 MOST_IMAGES = 512  # in a batch that nets with different batch sizes share
 FLOAT = 4  # bytes of a parameter

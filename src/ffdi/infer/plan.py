@@ -8,8 +8,8 @@ then folds (one stays of each member), then members (the first stays); within ea
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ffdi.base.errors import FfdiError
-from ffdi.base.stop import Stop
+from ffdi.core.errors import FfdiError
+from ffdi.core.stop import Stop
 
 PLAIN = "identity"
 MARGIN = 1.05  # of the time still needed: the last batches are not faster than the first

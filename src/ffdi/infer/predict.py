@@ -14,9 +14,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from ffdi.base import console
-from ffdi.base.errors import FfdiError, Paused
-from ffdi.base.stop import Stop
+from ffdi.config.views import parse, side
+from ffdi.core import console
+from ffdi.core.errors import FfdiError, Paused
+from ffdi.core.stop import Stop
 from ffdi.data.dataset import Batch, loader, normalise
 from ffdi.data.images import TestImages
 from ffdi.data.order import in_sequence
@@ -25,7 +26,6 @@ from ffdi.infer.logit import logits
 from ffdi.model.mode import evaluating
 from ffdi.model.precision import amp_dtype
 from ffdi.model.size import at_size
-from ffdi.spec.views import parse, side
 
 MeanStd = tuple[tuple[float, ...], tuple[float, ...]]
 NAMED = 5  # ids spelled out in a message

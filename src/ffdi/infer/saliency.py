@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ffdi.base.errors import UserError
+from ffdi.core.errors import UserError
 from ffdi.data import operations
 from ffdi.data.dataset import normalise
 from ffdi.infer.logit import logits

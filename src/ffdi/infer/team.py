@@ -23,8 +23,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ffdi.base import console
-from ffdi.base.stop import Stop
+from ffdi.core import console
+from ffdi.core.stop import Stop
 from ffdi.data.dataset import Batch, loader, normalise
 from ffdi.data.images import TestImages
 from ffdi.data.order import in_sequence

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
-from ffdi.spec.views import scaled, split
+from ffdi.config.views import scaled, split
 
 SYMMETRIES: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,

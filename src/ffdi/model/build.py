@@ -11,11 +11,11 @@ from timm.data import resolve_data_config
 from timm.models import get_pretrained_cfg, is_model
 from torch import nn
 
-from ffdi.base import keys
-from ffdi.base.errors import UserError
+from ffdi.config.recipe import Member
+from ffdi.core import keys
+from ffdi.core.errors import UserError
 from ffdi.model import pretrained, size, stem
 from ffdi.model.weights import Source, resolve
-from ffdi.spec.recipe import Member
 
 
 class DataConfig(NamedTuple):

@@ -12,8 +12,8 @@ import torch
 from timm.data import resolve_data_config
 from torch import nn
 
-from ffdi.base import keys
-from ffdi.base.errors import FfdiError
+from ffdi.core import keys
+from ffdi.core.errors import FfdiError
 from ffdi.model.mode import evaluating
 from ffdi.model.size import at_size
 

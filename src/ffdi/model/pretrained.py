@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from timm.models import load_state_dict
 from torch import Tensor, nn
 
-from ffdi.base.errors import CorruptError, UserError
+from ffdi.core.errors import CorruptError, UserError
 from ffdi.model import lite
 from ffdi.model.weights import GOLDEN, PACKAGES, Source
 

@@ -12,7 +12,7 @@ import torch
 from timm.models import get_pretrained_cfg
 from torch import nn
 
-from ffdi.base.errors import UserError
+from ffdi.core.errors import UserError
 from ffdi.model.mode import evaluating
 
 

@@ -12,10 +12,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ffdi.base import digest, seal
-from ffdi.base.errors import FfdiError, UserError
+from ffdi.config.recipe import Member
+from ffdi.core import checksum, digest
+from ffdi.core.errors import FfdiError, UserError
 from ffdi.model import golden
-from ffdi.spec.recipe import Member
 
 WORDS = ("auto", "hub", "none")
 SUFFIXES = (".safetensors", ".pth", ".bin", ".pt")
@@ -90,7 +90,7 @@ def save_weights(path: Path, model: nn.Module, member: Member, facts: Mapping[st
     arrays = {name: _finite(name, tensor.detach().cpu()).numpy() for name, tensor in model.state_dict().items()}
     recorded = golden.record(model, member.test_size or member.image_size)
     arrays |= {GOLDEN + "images_BHWC": recorded.images_BHWC, GOLDEN + "outputs_BK": recorded.outputs_BK}
-    seal.write_tensors(path, arrays, facts)
+    checksum.write_tensors(path, arrays, facts)
 
 
 def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
 
     Raises CorruptError for a damaged file, UserError when a name, shape or type is not the model's.
     """
-    arrays, facts = seal.read_tensors(path)
+    arrays, facts = checksum.read_tensors(path)
     state = {name: torch.from_numpy(array) for name, array in arrays.items() if not name.startswith(GOLDEN)}
     faults = mismatches(state, model.state_dict())
     if faults:
@@ -113,7 +113,7 @@ def check_golden(model: nn.Module, path: Path, tolerance: float = 1e-3) -> float
 
     Raises FfdiError above `tolerance`, UserError for a file without golden outputs.
     """
-    arrays, _ = seal.read_tensors(path)
+    arrays, _ = checksum.read_tensors(path)
     try:
         recorded = golden.Golden(arrays[GOLDEN + "images_BHWC"], arrays[GOLDEN + "outputs_BK"])
     except KeyError as error:

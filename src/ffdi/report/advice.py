@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from ffdi.blend.choice import GIVEN, Choice
-from ffdi.blend.forecast import Forecast
+from ffdi.blending.choice import GIVEN, Choice
+from ffdi.blending.forecast import Forecast
 from ffdi.report.page import Section, Text
 from ffdi.report.table import interval
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ffdi.metrics.interval import Interval, delong_paired
 from ffdi.report import contact, curves, likeness, plots
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Block, Fact, Page, Section, Text
 from ffdi.report.table import Table, counted, interval, spread, table, write
 from ffdi.report.train import DRAWN, roc_pictures
-from ffdi.score.interval import Interval, delong_paired
 
 BLEND = "blend"  # the name of the blend's row and column
 HEADINGS = {"name": "member", "auc": "OOF AUC", "folds": "folds, mean ± sd", "val_auc": "validation AUC"}

@@ -4,8 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ffdi.blend.budget import Budget, Point
-from ffdi.blend.cost import MEMBERS, MINUTES, PARAMETERS, Cost
+from ffdi.blending.budget import Budget, Point
+from ffdi.blending.cost import MEMBERS, MINUTES, PARAMETERS, Cost
 from ffdi.report import style
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Section, Text

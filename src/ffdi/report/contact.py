@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ffdi.base.errors import UserError
-from ffdi.base.paths import inside
+from ffdi.core.errors import UserError
+from ffdi.core.layout import inside
 from ffdi.data.decode import Defect, decode
 from ffdi.report.figures import data_uri
 from ffdi.report.page import Card, Gallery, Thumb

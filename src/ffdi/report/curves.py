@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
+from ffdi.metrics import auc
 from ffdi.report import style
-from ffdi.score import auc
 
 FALSE_POSITIVE_RATES = (1e-2, 5e-3, 1e-3)  # the contest breaks ties at 1e-3; its paper reports the three
 FEW = 3  # curves that leave room for a legend

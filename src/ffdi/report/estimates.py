@@ -4,9 +4,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ffdi.blend.choice import Choice
-from ffdi.blend.honest import YARDSTICK
-from ffdi.blend.honest import table as honest_table
+from ffdi.blending.choice import Choice
+from ffdi.blending.honest import YARDSTICK
+from ffdi.blending.honest import table as honest_table
 from ffdi.report import style
 from ffdi.report.figures import embed
 from ffdi.report.page import Section, Text

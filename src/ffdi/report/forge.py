@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from ffdi.config.semantics import FAMILIES
 from ffdi.report import contact, shortcuts
 from ffdi.report.page import Card, Fact, Gallery, Page, Section, Text
 from ffdi.report.table import counted, table
-from ffdi.spec.semantics import FAMILIES
 
 EXAMPLES = 4  # of a family
 FORMAT = ("width", "height", "aspect", "jpeg_q", "mode")  # the rest follows the pixels, where a forgery may show

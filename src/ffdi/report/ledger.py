@@ -6,13 +6,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ffdi.blend.forecast import LEVEL
+from ffdi.blending.forecast import LEVEL
 from ffdi.report import style
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Block, Fact, Page, Section, Text
 from ffdi.report.table import Table, counted, interval, table
-from ffdi.submit.alarms import Inversion, Surprise, compared, inversions, sentences, surprises
-from ffdi.submit.row import MEANING, STATUSES, Row
+from ffdi.submission.alarms import Inversion, Surprise, compared, inversions, sentences, surprises
+from ffdi.submission.row import MEANING, STATUSES, Row
 
 NAMED = 20  # submissions up to which every dot carries its number; above, those with an alarm alone
 SHOWN = 30  # the newest scored ones, of which each has a line in the second picture

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ffdi.blend import likeness
+from ffdi.blending import likeness
 from ffdi.report import contact, plots
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Gallery

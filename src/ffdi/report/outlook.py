@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ffdi.blend.forecast import UNKNOWN, Forecast, sentences
+from ffdi.blending.forecast import UNKNOWN, Forecast, sentences
 from ffdi.report import plots, style
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Section, Text

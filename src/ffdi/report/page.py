@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from ffdi.base.atomic import write_text
+from ffdi.core.atomic import write_text
 from ffdi.report.figures import Picture
 from ffdi.report.table import Table
 

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ffdi.base import keys
-from ffdi.base.errors import UserError
-from ffdi.base.paths import inside
+from ffdi.config.augment import Augment, Operation
+from ffdi.core import keys
+from ffdi.core.errors import UserError
+from ffdi.core.layout import inside
 from ffdi.data.augment import compile
 from ffdi.data.decode import Defect, decode
 from ffdi.report.figures import data_uri
 from ffdi.report.page import Card, Gallery, Thumb
 from ffdi.report.style import LABELS
-from ffdi.spec.augment import Augment, Operation
 
 STRENGTHS = {"low": 0.0, "middle": 0.5, "high": 1.0}
 SIDE = 192  # pixels of a thumbnail at most; finer than other sheets, as traces of compression must be seen

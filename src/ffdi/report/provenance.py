@@ -4,7 +4,7 @@ import platform
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from ffdi.base.code import code_digest
+from ffdi.core.code import code_digest
 
 PACKAGES = ("ffdi", "numpy", "pandas", "matplotlib", "pillow")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from optuna.distributions import BaseDistribution
 
+from ffdi.config.recipe import Member
 from ffdi.report import policy_sheet, search_plots
 from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Section, Text
@@ -15,7 +16,6 @@ from ffdi.report.table import Table, counted, table, write
 from ffdi.search.importance import LEAST
 from ffdi.search.results import Result, finished
 from ffdi.search.verdict import LEVEL, Verdict, correlation, curse, sentence
-from ffdi.spec.recipe import Member
 
 SLICES = 12  # parameters that are plotted
 LISTED = 12  # trials in the table

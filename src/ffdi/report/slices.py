@@ -7,13 +7,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ffdi.data.degraded import MOST
+from ffdi.metrics.degraded import Degraded
+from ffdi.metrics.interval import Interval
+from ffdi.metrics.slices import FALSE_ALARMS, Slice, worst
 from ffdi.report import style
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Fact, Page, Section, Text
 from ffdi.report.table import Table, counted, interval, table
-from ffdi.score.degraded import Degraded
-from ffdi.score.interval import Interval
-from ffdi.score.slices import FALSE_ALARMS, Slice, worst
 
 CAPTIONS = {
     "fakes": "Fakes of each slice against all originals.",

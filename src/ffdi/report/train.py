@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ffdi.metrics.auc import auc, tpr_at_fpr
+from ffdi.metrics.interval import Interval, delong
+from ffdi.metrics.ranks import rank_within
 from ffdi.report import contact, curves, plots
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Block, Fact, Page, Section, Text
 from ffdi.report.table import Table, counted, interval, percent, spread, table, write
-from ffdi.score.auc import auc, tpr_at_fpr
-from ffdi.score.interval import Interval, delong
-from ffdi.score.ranks import rank_within
 
 DRAWN = 6  # members in one ROC panel; more lines cannot be told apart
 MOVED = 0.002  # AUC won or lost at the end of training that is worth a word

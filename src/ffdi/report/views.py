@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ffdi.blend.views import MemberViews
+from ffdi.blending.views import MemberViews
 from ffdi.report.page import Section
 from ffdi.report.table import Table, interval, table
 

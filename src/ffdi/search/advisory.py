@@ -7,8 +7,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from ffdi.base import keys
-from ffdi.base.errors import UserError
+from ffdi.core import keys
+from ffdi.core.errors import UserError
 from ffdi.search.storage import masked
 
 # (wait for it, give it back, is it free): each gives one true or false value. Keys are 63-bit whole numbers, alike for

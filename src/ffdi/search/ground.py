@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ffdi.base import digest, keys
-from ffdi.base.errors import UserError
-from ffdi.base.paths import Places
+from ffdi.config.competition import Competition
+from ffdi.config.recipe import Member, Recipe
+from ffdi.config.search import Search
+from ffdi.core import digest, keys
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
 from ffdi.data import detector
 from ffdi.data import manifest as manifests
-from ffdi.data.job import Job, digest_of, plan
 from ffdi.search import space
 from ffdi.search.study import Wishes
-from ffdi.spec.competition import Competition
-from ffdi.spec.recipe import Member, Recipe
-from ffdi.spec.search import Search
+from ffdi.training.job import Job, digest_of, plan
 
 BUDGET = {"trials", "minutes", "top_k", "rerun_seeds"}  # may grow in a study that has begun
 
@@ -50,7 +50,7 @@ class Ground:
     def jobs(self, member: Member) -> list[Job]:
         """The folds of one trial, in order. Equal members share their run folders, whatever their trials' numbers."""
         recipe = self.recipe.model_copy(update={"member": (member,)})
-        places = Places(self.folder, self.folder)
+        places = Workspace(self.folder, self.folder)
         planned = plan(recipe, self.competition, self.manifest, self.folds, self.images, places)
         shared = [replace(job, cache=self.cache, landmarks=job.landmarks and self.landmarks) for job in planned]
         by_fold = {job.fold: job for job in shared}
@@ -80,7 +80,7 @@ def lay(
     manifest: pd.DataFrame,
     folds: pd.DataFrame,
     images: Path,
-    places: Places,
+    places: Workspace,
 ) -> Ground:
     """The ground of the recipe's search, from the manifest and the fold table of its folds.
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from ffdi.base import atomic
+from ffdi.core import atomic
 from ffdi.search import lease
 
 BLOCK = 1 << 16

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ffdi.base.errors import UserError
-from ffdi.score.auc import auc
-from ffdi.spec.search import Search
+from ffdi.config.search import Search
+from ffdi.core.errors import UserError
+from ffdi.metrics.auc import auc
 
 Scores = Mapping[str, float]  # of one fold: AUC by name; "auc" is that of all its held-out images as they are
 SLICE = "slice "  # begins the names of slices

@@ -9,9 +9,9 @@ RandAugment's (Cubuk and others, 2020).
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ffdi.spec import semantics
-from ffdi.spec.augment import Augment, Operation
-from ffdi.spec.search import operation
+from ffdi.config import semantics
+from ffdi.config.augment import Augment, Operation
+from ffdi.config.search import operation
 
 # By family: its operations, and which of them run where the member has none of the family.
 FAMILIES = {

@@ -13,12 +13,12 @@ import tomlkit
 from pydantic import BaseModel
 from tomlkit.items import AoT, Array, Item, Table
 
-from ffdi.base import atomic
-from ffdi.base.errors import FfdiError, UserError
+from ffdi.config.load import load_recipe
+from ffdi.config.recipe import Member, Recipe
+from ffdi.core import atomic
+from ffdi.core.errors import FfdiError, UserError
 from ffdi.search.ground import Ground
 from ffdi.search.verdict import Row, Verdict, sentence
-from ffdi.spec.load import load_recipe
-from ffdi.spec.recipe import Member, Recipe
 
 TUNED = "-tuned"
 BOM = "\ufeff"

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from ffdi.base import console
+from ffdi.core import console
 
 BEAT = 10.0  # seconds
 PATIENCE = 45.0  # seconds without a beat after which a worker is dead

@@ -12,16 +12,16 @@ from statistics import fmean
 
 import pandas as pd
 
-from ffdi.base import keys, seal
-from ffdi.base.errors import UserError
-from ffdi.base.stop import Stop
+from ffdi.config.recipe import Member
+from ffdi.config.search import Proxy
+from ffdi.core import checksum, keys
+from ffdi.core.errors import UserError
+from ffdi.core.stop import Stop
 from ffdi.data import manifest as manifests
-from ffdi.data.job import Job
 from ffdi.search import objective, space
 from ffdi.search.ground import Ground
 from ffdi.search.results import SCORES, Result, finished
-from ffdi.spec.recipe import Member
-from ffdi.spec.search import Proxy
+from ffdi.training.job import Job
 
 DEFAULT = "default"
 
@@ -47,7 +47,7 @@ class Rerun:
     def scores(self) -> Mapping[str, float] | None:
         """As `objective.worth` wants them; None if it is not done. Raises CorruptError if they are damaged."""
         path = self.job.folder / SCORES
-        return seal.read_json(path)["scores"] if path.exists() else None
+        return checksum.read_json(path)["scores"] if path.exists() else None
 
 
 def whole(ground: Ground, manifest: pd.DataFrame, folds: pd.DataFrame) -> Ground:
@@ -92,8 +92,8 @@ def run(full: Ground, planned: Sequence[Rerun], on: Sequence[str], deadline: flo
     import torch
 
     from ffdi.search import trial
-    from ffdi.train import launch
-    from ffdi.train.world import World
+    from ffdi.training import launch
+    from ffdi.training.world import World
 
     left = [one.job for one in planned if one.scores is None]
     if not left:

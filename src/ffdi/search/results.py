@@ -7,11 +7,11 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from ffdi.config.recipe import Member
 from ffdi.search import space
 from ffdi.search.ground import Ground
 from ffdi.search.sampler import DRAW
 from ffdi.search.study import ERROR, HEIR_OF, SECONDS, WORKER, Study
-from ffdi.spec.recipe import Member
 
 SCORES = "scores.json"  # of a finished fold, in its folder
 SPEC, FOLDS = "spec", "folds"  # user attributes: the first digits of the run's identity; scores by fold

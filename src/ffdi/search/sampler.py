@@ -6,7 +6,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
-from ffdi.base import keys
+from ffdi.core import keys
 
 DRAW = "draw"  # user attribute of every trial: which draw of the sampler it is; an interrupted trial's heir keeps it
 

@@ -12,10 +12,10 @@ from optuna.distributions import (
 )
 from pydantic import ValidationError
 
-from ffdi.base.errors import UserError
+from ffdi.config.recipe import Member, Recipe
+from ffdi.config.search import Dimension, Search, changed, value_of
+from ffdi.core.errors import UserError
 from ffdi.search import policy
-from ffdi.spec.recipe import Member, Recipe
-from ffdi.spec.search import Dimension, Search, changed, value_of
 
 POLICY = "policy."  # begins the names of the compact policy's numbers
 

@@ -16,7 +16,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
-from ffdi.base.errors import FfdiError, SpaceError, UserError
+from ffdi.core.errors import FfdiError, SpaceError, UserError
 from ffdi.search import journal
 
 ERRORS = (SQLAlchemyError, StorageInternalError)

@@ -26,7 +26,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from ffdi.base.errors import UserError
+from ffdi.core.errors import UserError
 from ffdi.search import pruning
 from ffdi.search import storage as storages
 from ffdi.search.advisory import ServerLeases

@@ -15,21 +15,21 @@ import pandas as pd
 import torch
 from optuna import TrialPruned
 
-from ffdi.base import seal
-from ffdi.base.errors import FfdiError, LockedError, Paused
-from ffdi.base.stop import Stop
+from ffdi.core import checksum
+from ffdi.core.errors import FfdiError, LockedError, Paused
+from ffdi.core.stop import Stop
 from ffdi.data import degraded, landmarks
-from ffdi.data.job import Job
 from ffdi.model.build import build
 from ffdi.search import objective, space
 from ffdi.search.ground import Ground
 from ffdi.search.results import FOLDS, SCORES, SPEC
 from ffdi.search.study import Trial
-from ffdi.train import journal, launch, outcome, state
-from ffdi.train.degraded import aucs
-from ffdi.train.fit import fit
-from ffdi.train.run import keep_twins_apart
-from ffdi.train.world import World
+from ffdi.training import journal, launch, outcome, state
+from ffdi.training.degraded import aucs
+from ffdi.training.fit import fit
+from ffdi.training.job import Job
+from ffdi.training.run import keep_twins_apart
+from ffdi.training.world import World
 
 WAIT = 0.2  # seconds between two looks at a fold that another process has
 
@@ -78,12 +78,12 @@ class Examiner:
         path = job.folder / SCORES
         if not path.exists():
             _fit(job, self.world, stop, watch)
-            seal.write_json(path, {"spec": job.spec, "scores": self._score(job, stop)})
+            checksum.write_json(path, {"spec": job.spec, "scores": self._score(job, stop)})
         (job.folder / outcome.WEIGHTS).unlink(missing_ok=True)  # the scores stand; a hundred trials fill a disk
-        return seal.read_json(path)["scores"]
+        return checksum.read_json(path)["scores"]
 
     def _score(self, job: Job, stop: Stop) -> dict[str, float]:
-        scores = seal.read_json(job.folder / "done.json")["scores"]
+        scores = checksum.read_json(job.folder / "done.json")["scores"]
         if "auc" not in scores:
             raise FfdiError(f"{job.label} has no held-out image of one of the classes; raise search.proxy.share.")
         ids, target_N, logit_N = _held_out(job)
@@ -158,7 +158,7 @@ def _fit(job: Job, world: World, stop: Stop, watch: Callable[[], None] | None) -
 
 def _held_out(job: Job) -> tuple[pd.Series, np.ndarray, np.ndarray]:
     """ids, targets, mean logits over the views, of the readable held-out images."""
-    oof = seal.read_table(job.folder / "oof.parquet")
+    oof = checksum.read_table(job.folder / "oof.parquet")
     logits = oof[~oof.imputed].groupby("id", as_index=False).logit.mean()
     target_N = job.oof.set_index("id").target.reindex(logits["id"]).to_numpy(np.int64)
     return logits["id"], target_N, logits["logit"].to_numpy()

@@ -12,9 +12,9 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from ffdi.base import console
-from ffdi.base.errors import FfdiError, Paused, SpaceError, UserError
-from ffdi.base.stop import ORPHANED, Stop
+from ffdi.core import console
+from ffdi.core.errors import FfdiError, Paused, SpaceError, UserError
+from ffdi.core.stop import ORPHANED, Stop
 from ffdi.search import storage
 from ffdi.search.study import (
     ERROR,

@@ -1,0 +1,95 @@
+"""TOML into typed values. Every mistake is one sentence: file, key, what is wrong, the nearest right name."""
+
+import difflib
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from ffdi.config.competition import Competition
+from ffdi.config.recipe import Recipe
+from ffdi.core.errors import UserError
+
+Model = TypeVar("Model", bound=BaseModel)
+MAX_BYTES = 1_000_000  # a recipe is written by a person; more is an attack or a mistake
+
+
+def load_recipe(path: Path) -> Recipe:
+    """The recipe in `path`, with `[defaults]` merged under every `[[member]]`. Raises UserError."""
+    value = _parse(path)
+    defaults = value.pop("defaults", {})
+    members = value.get("member", [])
+    if not isinstance(defaults, dict) or not isinstance(members, list):
+        raise UserError(f"{path}: write [defaults] as a table and each member as [[member]].")
+    if "name" in defaults:
+        raise UserError(f"{path}: defaults.name: a name belongs to one [[member]]; remove it from [defaults].")
+    value["member"] = [_merge(defaults, member) if isinstance(member, dict) else member for member in members]
+    return validate(Recipe, value, str(path))
+
+
+def load_competition(name: str) -> Competition:
+    """A competition that ships with the kit, by name, or one in a TOML file, by path. Raises UserError."""
+    shipped = {entry.name.removesuffix(".toml"): entry for entry in (files("ffdi") / "competitions").iterdir()}
+    if name in shipped:
+        return validate(Competition, tomllib.loads(shipped[name].read_text()), name)
+    if not name.endswith(".toml"):
+        known = ", ".join(sorted(shipped))
+        raise UserError(f"Unknown competition {name!r}; the kit ships {known}, or give the path of a .toml file.")
+    return validate(Competition, _parse(Path(name)), name)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}; name an existing TOML file.") from error
+    if len(data) > MAX_BYTES:
+        raise UserError(f"{path} has {len(data):,} bytes; a recipe has at most {MAX_BYTES:,}.")
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is not TOML: {error}.") from error
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Tables merge key by key; anything else is replaced."""
+    merged = dict(base)
+    for name, value in over.items():
+        old = merged.get(name)
+        merged[name] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def validate(kind: type[Model], value: dict[str, Any], source: str) -> Model:
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        sentences = [_sentence(kind, item) for item in error.errors()]
+        raise UserError(f"{source}: " + "; ".join(sentences[:5]) + ".") from error
+
+
+def _sentence(kind: type[BaseModel], item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"]) or "the recipe"
+    if item["type"] == "extra_forbidden":
+        known = _field_names(kind, item["loc"][:-1])
+        near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        return f"unknown key {where!r}, {hint}"
+    message = item["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(item["input"], dict | list | tuple) else f", not {item['input']!r}"
+    return f"{where}: {message[0].lower() + message[1:]}{given}"
+
+
+def _field_names(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    for part in location:
+        if isinstance(part, str) and part in kind.model_fields:
+            kind = _model_in(kind.model_fields[part].annotation) or kind
+    return sorted(kind.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)

@@ -1,0 +1,187 @@
+"""A recipe: everything that decides a result, in one typed value."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from ffdi.config.augment import Augment
+from ffdi.config.competition import Board, Frozen
+from ffdi.config.forge import Forge, ForgedSet
+from ffdi.config.search import Search
+from ffdi.config.views import parse
+from ffdi.core.errors import UserError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Data(Frozen):
+    """What is read. `cache` and `workers` change the speed, never the result."""
+
+    folder: str = ""  # empty: the sample inside the package
+    fit: tuple[Literal["train", "val"], ...] = ("train",)  # splits that are folded and trained on
+    extra: tuple[str, ...] = ()  # folders of `ffdi forge`: fakes that are trained on and never judged
+    landmarks: Literal["template", "detector"] = "template"  # where forgeries and `parts` take a face to lie
+    cache: Literal["none", "decoded"] = "none"
+    workers: int | None = Field(default=None, ge=0, le=64)  # loader processes a fold; None: what the cores allow
+
+
+class Folds(Frozen):
+    """`group`: near-duplicates together. `cluster`: besides, clusters of fakes left out whole, to imitate unseen ones.
+    `official`: train on train, hold out val. `random`: leaks, and exists to show how much."""
+
+    scheme: Literal["group", "cluster", "official", "random"] = "group"
+    k: int = Field(default=5, ge=2, le=50)
+    seed: int = 0
+    distance: int = Field(default=12, ge=0, le=16)  # bits of 64: a candidate pair of near-duplicates
+    confirm: int = Field(default=64, ge=0, le=256)  # bits of 256: the second look that confirms it
+    embedding: str = ""  # timm model whose features also find neighbours; empty: hashes alone
+    cosine: Share = 0.8  # similarity from which two embeddings are neighbours
+    clusters: int = Field(default=20, ge=2, le=1000)  # of the scheme "cluster", which needs an embedding
+
+    @model_validator(mode="after")
+    def _clusters_need_features(self) -> "Folds":
+        if self.scheme == "cluster" and not self.embedding:
+            raise ValueError('scheme "cluster" needs folds.embedding, a timm model such as "tf_efficientnet_lite0"')
+        if self.scheme == "cluster" and self.clusters < self.k:
+            raise ValueError("clusters must be at least k, so that every fold has one to hold out")
+        return self
+
+    @property
+    def held_out(self) -> range:
+        """The folds that are held out, each by a model of its own."""
+        return range(1) if self.scheme == "official" else range(self.k)
+
+
+class Loss(Frozen):
+    """Shares of what is added to the cross-entropy; each is off at 0. See train/loss.py."""
+
+    apart: bool = False  # originals and fakes are averaged separately: neither class drowns the other
+    contrast: float = Field(default=0.0, ge=0)  # supervised InfoNCE: originals pull each other, fakes are pushed off
+    temperature: Positive = 0.1  # of the contrast
+    consistency: float = Field(default=0.0, ge=0)  # KL between an image and its noisy copy; doubles the work
+    noise: Annotated[float, Field(gt=0, le=100)] = 8.0  # of that copy: sigma in grey levels of 255
+
+
+class Member(Frozen):
+    """One row of a blend: a model and how it is trained. All but `name` enters its identity."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=60)
+    model: str
+    weights: str = "auto"  # "auto" | "none" (random start) | "hub" | a file
+    num_classes: Literal[1, 2] = 1
+    stem: Literal["rgb", "srm", "npr", "dct"] = "rgb"  # what the network sees beside colour: see model/stem.py
+    image_size: int = Field(default=224, ge=16, le=2048)
+    test_size: int | None = Field(default=None, ge=16, le=2048)  # None: as image_size
+    fold: Literal["k", "all"] = "k"  # "all": one refit on every row, without OOF
+    seed: int = 0
+
+    epochs: int = Field(default=5, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    micro_batches: int = Field(default=1, ge=1)  # gradient accumulation: parts of one batch
+    lr: Positive = 3e-4
+    min_lr: Share = 0.01  # of lr, at the end of the cosine
+    warmup: Share = 0.1  # of all steps
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0  # lr factor from one layer to the one below it
+    weight_decay: float = Field(default=0.05, ge=0)
+    clip_grad: float = Field(default=1.0, ge=0)  # norm; 0: off
+    ema_decay: Share = 0.99  # 0: off
+    drop_rate: Share = 0.0
+    drop_path: Share = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta; 0: off
+    cutmix: float = Field(default=0.0, ge=0)
+    balance: bool = False  # 1:1 classes in every epoch
+    pairs: bool = False  # an original and a fake of its own in each step; batch norm needs micro_batches >= 2
+    pair_mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta: an image blended with its twin; 0: off
+    loss: Loss = Loss()
+
+    amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
+    channels_last: bool | None = None  # None: where it pays (convolutions)
+    compile: bool = False
+
+    views: tuple[str, ...] = ("identity",)
+    augment: Augment = Augment()
+    forge: Forge = Forge()
+
+    @field_validator("model")
+    @classmethod
+    def _no_hub_prefix(cls, value: str) -> str:
+        if ":" in value:
+            raise ValueError("name a timm architecture, without a hub prefix; weights are the key 'weights'")
+        return value
+
+    @field_validator("views")
+    @classmethod
+    def _single_views(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Sets are spelled out, so that everything behind the recipe knows single views only."""
+        if not value:
+            raise ValueError("name at least one view, for example 'identity'")
+        try:
+            return parse(value)
+        except UserError as error:
+            raise ValueError(str(error).rstrip(".")) from error
+
+    @model_validator(mode="after")
+    def _batch_splits(self) -> "Member":
+        if self.batch_size < self.micro_batches:
+            raise ValueError("micro_batches cannot exceed batch_size")
+        if self.pairs and self.batch_size % 2:
+            raise ValueError("pairs = true needs a batch_size of whole pairs")
+        return self
+
+
+class Blend(Frozen):
+    """`auto`: equal ranks, or the simplest method that beats them beyond noise. `optuna` races only if named."""
+
+    method: Literal[
+        "auto", "rank_mean", "logit_mean", "probability_mean", "power_mean", "best_single", "weighted_rank_mean",
+        "stack", "hill_climb", "greedy", "optuna",
+    ] = "auto"  # fmt: skip
+    weights: dict[str, float] = {}  # by member; empty: as the method finds them
+    fit: tuple[Literal["oof", "val"], ...] = Field(default=("oof",), min_length=1)  # what weights learn from
+    interval: Literal["delong", "bootstrap"] = "delong"  # of the gains; the bootstrap draws whole groups 2,000 times
+    max_minutes: Positive | None = None  # to predict the test, of all members together; None: no limit
+
+    @field_validator("weights")
+    @classmethod
+    def _not_negative(cls, value: dict[str, float]) -> dict[str, float]:
+        if any(weight < 0 for weight in value.values()) or (value and sum(value.values()) <= 0):
+            raise ValueError("weights must not be negative, and one must be positive")
+        return value
+
+
+class Recipe(Frozen):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)
+    competition: str = "multi-ffdi-phase2"
+    max_params: int | None = Field(default=None, gt=0)  # None: the competition's limit
+    board: Board | None = None  # None: the competition's
+    data: Data = Data()
+    folds: Folds = Folds()
+    member: tuple[Member, ...] = Field(min_length=1)
+    blend: Blend = Blend()
+    forge: ForgedSet = ForgedSet()  # for `ffdi forge`; what training makes itself is the member's
+    search: Search | None = None
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "Recipe":
+        names = [member.name for member in self.member]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"two members are called {sorted(twice)[0]!r}")
+        unknown = sorted(set(self.blend.weights) - set(names))
+        if unknown:
+            raise ValueError(f"blend.weights names {unknown[0]!r}, which is no member")
+        return self
+
+    @model_validator(mode="after")
+    def _search_fits(self) -> "Recipe":
+        if self.search is None:
+            return self
+        base = next((member for member in self.member if member.name == self.search.member), None)
+        if base is None:
+            raise ValueError(f"search.member names {self.search.member!r}, which is no member")
+        if base.fold == "all":
+            raise ValueError(f"search.member {base.name!r} has fold = 'all', so no row is held out to judge it by")
+        self.search.check(base, self.folds.k)
+        return self

@@ -1,0 +1,75 @@
+"""Outputs of several train kernels as one view: every fold from where it got furthest."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
+from ffdi.kernels.mounted import RUNS
+from ffdi.config.competition import Competition
+from ffdi.config.recipe import Recipe
+
+SAMPLE = "sample"  # what the folder of a recipe without one is called
+# What all folds share, and what a scan or a search for landmarks has done when it was stopped.
+SHARED = (
+    *("manifest.parquet", "scan/part-*.parquet", "landmarks.parquet", "landmarks/part-*.parquet"),
+    *("folds/*", "runs/*/*.json"),
+)
+Bring = Callable[[Path, Path], None]  # (a file or folder that is mounted, where it shall be)
+
+
+def places(recipe: Recipe, competition: Competition, root: Path) -> Workspace:
+    """Below `root` as at home, so that the output of a kernel can be laid over the work folder there."""
+    name = Path(recipe.data.folder).name or SAMPLE
+    return Workspace(root / RUNS / competition.name / name, root / "submissions")
+
+
+def gather(outputs: Iterable[Path], competition: Competition, to: Workspace, bring: Bring) -> int:
+    """Bring manifest, landmarks, folds and runs of the attached `outputs` together at `to`; returns how many folds.
+
+    Raises UserError if two outputs have other folds or images than each other: their runs are not of one team.
+    """
+    works = [path for output in outputs for path in sorted((output / RUNS).glob(f"{competition.name}/*/"))]
+    best: dict[str, Path] = {}
+    for work in works:
+        for fold in sorted(work.glob("runs/*/fold*")):
+            name = fold.relative_to(work).as_posix()
+            if name not in best or _progress(fold) > _progress(best[name]):
+                best[name] = fold
+    for work in works:
+        for path in sorted(path for pattern in SHARED for path in work.glob(pattern)):
+            _bring_once(path, to.work / path.relative_to(work), bring)
+    for name, fold in best.items():
+        _bring_once(fold, to.work / name, bring)
+    return len(best)
+
+
+def copy(source: Path, target: Path) -> None:
+    """A file or folder, writable, without the locks of who made it."""
+    if source.is_dir():
+        for path in sorted(source.rglob("*")):
+            if path.is_file() and path.name != ".lock":
+                copy(path, target / path.relative_to(source))
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(source, target_is_directory=source.is_dir())
+
+
+def _bring_once(source: Path, target: Path, bring: Bring) -> None:
+    if not os.path.lexists(target):
+        bring(source, target)
+    elif source.suffix == ".parquet" and source.parent.name == "folds" and source.read_bytes() != target.read_bytes():
+        raise UserError(f"{source} differs from the folds of another output; attach outputs of one recipe and contest.")
+
+
+def _progress(fold: Path) -> tuple[bool, bool, str]:
+    """Finished, trained, or else how many steps are saved."""
+    steps = sorted(path.name for path in fold.glob("state/step-*"))
+    return (fold / "done.json").is_file(), (fold / "weights.safetensors").is_file(), steps[-1] if steps else ""

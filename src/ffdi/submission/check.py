@@ -1,0 +1,207 @@
+"""The contract of a submission file, checked before any file is called done or sent.
+
+Only the order of rows is repaired, since Kaggle joins by id and so loses nothing by it; all else is refused.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+from numpy.typing import NDArray
+
+from ffdi.config.competition import Competition
+from ffdi.core import atomic
+from ffdi.core.errors import UserError
+from ffdi.metrics.ranks import midrank
+
+# What other programs leave at the start of a file.
+SIGNATURES = {
+    b"\x1f\x8b": "is compressed (gzip); send the plain CSV",
+    b"PK": "is a zip archive; send the plain CSV in it",
+    b"\xef\xbb\xbf": "starts with a byte order mark; save it as UTF-8 without one",
+    b"\xff\xfe": "is UTF-16; save it as UTF-8",
+    b"\xfe\xff": "is UTF-16; save it as UTF-8",
+}
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+SPECIAL = re.compile('[",]')  # what a field must be quoted for
+
+
+@dataclass(frozen=True)
+class Checked:
+    """`frame`: id and prediction columns in the competition's order. `reordered`: the file had another order."""
+
+    frame: pd.DataFrame
+    reordered: bool
+
+
+def check(
+    path: Path,
+    competition: Competition,
+    ids: Sequence[str],
+    sample: Path | None = None,
+    reference: pd.Series | None = None,
+) -> Checked:
+    """Read a submission as strictly as a bad day demands. Raises UserError naming file, row and remedy.
+
+    `ids`: all that the competition asks for, in its order. `sample`: its sample submission, which must not come back
+    unchanged. `reference`: scores by id (fakes high) that a submission not turned round is correlated with.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; name a submission CSV.") from error
+    return check_bytes(data, str(path), competition, ids, None if sample is None else sample.read_bytes(), reference)
+
+
+def check_bytes(
+    data: bytes,
+    name: str,
+    competition: Competition,
+    ids: Sequence[str],
+    sample: bytes | None = None,
+    reference: pd.Series | None = None,
+) -> Checked:
+    """As `check`, for the bytes of a file that is called `name` in messages."""
+    table = _table(_body(data, name, competition), name)
+    place_N = _places(table["id"], list(ids), name)
+    score = pd.Series(_numbers(table, name), index=table["id"])
+    _informative(score, name)
+    if sample is not None:
+        _not_the_sample(score, sample, name)
+    if reference is not None:
+        _not_turned(score, reference, name)
+    in_order_N = np.empty(len(score))
+    in_order_N[place_N] = score
+    frame = pd.DataFrame({competition.id_column: list(ids), competition.prediction_column: in_order_N})
+    return Checked(frame, reordered=bool((place_N != np.arange(len(place_N))).any()))
+
+
+def write_submission(frame: pd.DataFrame, competition: Competition, path: Path) -> None:
+    """Write id and prediction columns, atomically; see `render`."""
+    atomic.write_bytes(path, render(frame, competition))
+
+
+def render(frame: pd.DataFrame, competition: Competition) -> bytes:
+    """UTF-8, LF, every float64 by the shortest digits that read back as the same number: a lost digit is a tie."""
+    header = f"{competition.id_column},{competition.prediction_column}"
+    ids = frame[competition.id_column].tolist()
+    if frame[competition.id_column].str.contains(SPECIAL).any():
+        ids = [_quoted(one) if SPECIAL.search(one) else one for one in ids]
+    score = frame[competition.prediction_column].to_numpy(np.float64)
+    digits = pa.array(score).cast(pa.string()).to_pylist()
+    return "\n".join([header, *map(",".join, zip(ids, digits, strict=True)), ""]).encode()
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _body(data: bytes, name: str, competition: Competition) -> bytes:
+    """The rows below the header, once the bytes are those of a plain text with the right header."""
+    if not data:
+        raise UserError(f"{name} is empty (0 bytes); run `ffdi blend` again.")
+    for signature, fault in SIGNATURES.items():
+        if data.startswith(signature):
+            raise UserError(f"{name} {fault}.")
+    for byte, fault in ((b"\0", "a NUL byte; it is no text"), (b"\r", "CR line ends; save it with LF")):
+        if byte in data:
+            raise UserError(f"{name} holds {fault}.")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name} is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+    header = text.partition("\n")[0]
+    wanted = f"{competition.id_column},{competition.prediction_column}"
+    if header != wanted:
+        raise UserError(f"{name}: the header is {header[:80]!r}, not {wanted!r}; write those two columns and no index.")
+    if not data.endswith(b"\n"):
+        raise UserError(f"{name} does not end with a line end: it was cut off or edited; write it again.")
+    return data[len(header.encode()) + 1 :]
+
+
+def _table(body: bytes, name: str) -> pd.DataFrame:
+    """Columns id and text, one row a line, without needless quotes."""
+    if not body:
+        raise UserError(f"{name} has a header and no rows; run `ffdi blend` again.")
+    try:
+        table = arrow_csv.read_csv(
+            io.BytesIO(body),
+            arrow_csv.ReadOptions(column_names=["id", "text"], use_threads=False),
+            arrow_csv.ParseOptions(ignore_empty_lines=False, newlines_in_values=False),
+            arrow_csv.ConvertOptions(column_types={"id": pa.string(), "text": pa.string()}, strings_can_be_null=False),
+        ).to_pandas()
+    except pa.ArrowInvalid as error:
+        # Arrow counts from the row below the header.
+        fault = re.sub(r".*Row #(\d+)", lambda found: f"row {int(found[1]) + 1}", str(error).splitlines()[0])[:120]
+        raise UserError(f"{name}, {fault}; write an id, a comma and a number with a dot on every line.") from error
+    if b'"' in body and not table["id"].str.contains(SPECIAL).any():
+        raise UserError(f"{name} has quotes that nothing needs; write plain ids and numbers.")
+    return table
+
+
+def _places(found: pd.Series, wanted: list[str], name: str) -> NDArray[np.intp]:
+    """Where each row's id stands in the competition's list. Refuses a doubled, strange or missing id."""
+    again = np.flatnonzero(found.duplicated())
+    if len(again):
+        raise UserError(f"{name}, row {again[0] + 2}: the id {found[again[0]]!r} came before; write each once.")
+    place_N = pd.Index(wanted).get_indexer(pd.Index(found))
+    strange = np.flatnonzero(place_N < 0)
+    lost = np.flatnonzero(np.bincount(place_N[place_N >= 0], minlength=len(wanted)) == 0)
+    if len(strange):
+        what = f"{len(strange)} ids are not the competition's, such as {found[strange[0]]!r} in row {strange[0] + 2}"
+        raise UserError(f"{name}: {what}, and {len(lost)} are missing; write the ids as its table has them.")
+    if len(lost):
+        example = wanted[lost[0]]
+        raise UserError(f"{name}: {len(lost)} of {len(wanted)} ids are missing, such as {example!r}; predict all.")
+    return place_N
+
+
+def _numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    """The predictions, each read as the nearest float64. Refuses what is no number from 0 to 1."""
+    odd = np.flatnonzero(~table["text"].str.fullmatch(NUMBER))
+    if len(odd):
+        where = f"{name}, row {odd[0] + 2} ({table['id'][odd[0]]})"
+        raise UserError(
+            f"{where}: the prediction {table['text'][odd[0]]!r} is no finite number; write one such as 0.25."
+        )
+    score_N = table["text"].to_numpy(object).astype(np.float64)
+    outside = np.flatnonzero((score_N < 0) | (score_N > 1))
+    if len(outside):
+        where = f"{name}, row {outside[0] + 2} ({table['id'][outside[0]]})"
+        raise UserError(f"{where}: {table['text'][outside[0]]} is outside 0 to 1; send the chance of a fake.")
+    return score_N
+
+
+def _informative(score: pd.Series, name: str) -> None:
+    levels = score.unique().tolist()
+    if len(levels) == 1:
+        raise UserError(f"{name}: every prediction is {levels[0]!r}, an AUC of 0.5; nothing was predicted.")
+    if len(levels) == 2 and len(score) > 2:
+        raise UserError(f"{name}: only {levels[0]!r} and {levels[1]!r} are predicted; send scores, not classes.")
+
+
+def _not_the_sample(score: pd.Series, sample: bytes, name: str) -> None:
+    rows = dict(row[:2] for row in csv.reader(io.StringIO(sample.decode("utf-8-sig"))) if len(row) > 1)
+    theirs = [rows.get(str(one), "") for one in score.index]
+    theirs_N = pd.to_numeric(pd.Series(theirs), errors="coerce").to_numpy()
+    if np.array_equal(theirs_N, score.to_numpy()):
+        raise UserError(f"{name} is the competition's sample submission, unchanged; send your own predictions.")
+
+
+def _not_turned(score: pd.Series, reference: pd.Series, name: str) -> None:
+    known = reference.reindex(score.index).dropna()
+    if known.nunique() < 2:
+        return
+    likeness = float(np.corrcoef(midrank(score.loc[known.index]), midrank(known))[0, 1])
+    if likeness < 0:
+        raise UserError(
+            f"{name}: the predictions rank images against the members (correlation {likeness:.2f}); "
+            "are fakes and reals exchanged? A high prediction means fake."
+        )

@@ -1,0 +1,155 @@
+"""One fold of one member, as a value: all that `fit` needs and nothing it has to look up."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ffdi.config.competition import Competition
+from ffdi.config.identity import member_digest, takes_landmarks
+from ffdi.config.recipe import Data, Member, Recipe
+from ffdi.core import digest
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
+from ffdi.data import manifest as manifests
+
+COLUMNS = ["id", "split", "relpath", "target", "status", "sha256"]  # of the manifest; frames travel to every process
+
+
+@dataclass(frozen=True)
+class Job:
+    """Frames have id, split, relpath, target, status and sha256; those of all folds share `fit`, `val` and `test`."""
+
+    member: Member
+    fold: int | str
+    spec: str  # 64 hex digits: the member's identity
+    manifest: str  # digest of the fit rows
+    folds: str  # digest
+    data: Data
+    images: Path  # the competition folder
+    cache: Path | None  # where decoded pixels lie, if the recipe wants them
+    folder: Path  # of this fold
+    fit: pd.DataFrame  # with a column fold
+    val: pd.DataFrame
+    test: pd.DataFrame
+    rows: dict[str, str]  # digests of oof, val and test; a table without rows has none
+    extra: pd.DataFrame | None = None  # of data.extra: trained on besides, as data/extra.py has it
+    landmarks: Path | None = None  # table of data/landmarks.py, if the member takes any
+
+    @property
+    def train(self) -> pd.DataFrame:
+        rows = self.fit[self.fit["fold"] != self.fold]
+        if self.extra is not None:
+            seen = (self.extra["fold"] != self.fold) & (self.extra["beside"] != self.fold)
+            rows = pd.concat([rows, self.extra[seen]], join="inner")
+        return rows.reset_index(drop=True)
+
+    @property
+    def oof(self) -> pd.DataFrame:
+        """The rows held out; none for fold "all"."""
+        return self.fit[self.fit["fold"] == self.fold].reset_index(drop=True)
+
+    @property
+    def label(self) -> str:
+        return f"{self.member.name} fold {self.fold}"
+
+    @property
+    def size(self) -> int:
+        """Side of the images that are predicted, in pixels."""
+        return self.member.test_size or self.member.image_size
+
+    @property
+    def asked(self) -> dict[str, dict[str, object]]:
+        """The tables this fold must leave, each with what decides its content besides the weights."""
+        views = list(self.member.views)
+        return {name: {"rows": rows, "views": views, "size": self.size} for name, rows in self.rows.items()}
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What every artefact of this fold must agree with."""
+        return {"spec": self.spec, "manifest": self.manifest, "folds": self.folds, "fold": str(self.fold)}
+
+
+def plan(
+    recipe: Recipe,
+    competition: Competition,
+    manifest: pd.DataFrame,
+    folds: pd.DataFrame,
+    images: Path,
+    places: Workspace,
+) -> list[Job]:
+    """Every (member, fold) of the recipe, in the recipe's order."""
+    folds_digest = digest_of(folds)
+    columns = [*COLUMNS, "phash"] if any(_wants_twins(member) for member in recipe.member) else COLUMNS
+    fit = folds.merge(manifest[columns], on=["id", "split"], how="left", validate="one_to_one")
+    fit = fit.sort_values(["split", "id"], ignore_index=True)
+    twice = fit["id"][fit["id"].duplicated()]
+    if len(twice):
+        raise UserError(f"{twice.iloc[0]} stands in several of {', '.join(recipe.data.fit)}; fit only one of them.")
+    extra = _extra(recipe.data, fit)
+    fit_digest = manifests.digest(fit if extra is None else pd.concat([fit, extra]))
+    val, test = (_held(manifest, name, recipe.data.fit) for name in ("val", "test"))
+    seen: list[int | str] = [*recipe.folds.held_out, "all"]
+    shared = _digests({"val": val, "test": test})
+    rows = {fold: _digests({"oof": fit[fit["fold"] == fold]}) | shared for fold in seen}
+    jobs = []
+    for member in recipe.member:
+        spec = member_digest(member, fit_digest, folds_digest, recipe.data, _detector(recipe.data))
+        for fold in seen[:-1] if member.fold == "k" else seen[-1:]:
+            jobs.append(
+                Job(
+                    member=member,
+                    fold=fold,
+                    spec=spec,
+                    manifest=fit_digest,
+                    folds=folds_digest,
+                    data=recipe.data,
+                    images=images,
+                    cache=places.cache if recipe.data.cache == "decoded" else None,
+                    folder=places.fold(member.name, spec[:8], fold),
+                    fit=fit,
+                    val=val,
+                    test=test,
+                    rows=rows[fold],
+                    extra=extra,
+                    landmarks=places.landmarks if takes_landmarks(member, recipe.data) else None,
+                )
+            )
+    return jobs
+
+
+def _detector(data: Data) -> str:
+    if data.landmarks == "template":
+        return ""
+    from ffdi.data import detector  # late: it brings cv2
+
+    return detector.IDENTITY
+
+
+def _wants_twins(member: Member) -> bool:
+    return member.pairs or member.pair_mixup > 0
+
+
+def digest_of(folds: pd.DataFrame) -> str:
+    """Of a fold table's content: its file's bytes change with the version of pyarrow, and Kaggle's is another."""
+    lines = sorted(folds["split"] + "\t" + folds["id"] + "\t" + folds["fold"].astype(str))
+    return digest.of_bytes("\n".join(lines).encode())
+
+
+def _extra(data: Data, fit: pd.DataFrame) -> pd.DataFrame | None:
+    if not data.extra:
+        return None
+    from ffdi.data.extra import extra  # late: it brings cv2 and scipy, and most blends start without them
+
+    return extra(data.extra, fit)
+
+
+def _held(manifest: pd.DataFrame, split: str, fit: Sequence[str]) -> pd.DataFrame:
+    """The rows of a split that is only predicted; none if it is trained on."""
+    wanted = (manifest["split"] == split) & (split not in fit)
+    return manifest.loc[wanted, COLUMNS].reset_index(drop=True)
+
+
+def _digests(frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    return {name: manifests.digest(frame) for name, frame in frames.items() if len(frame)}

@@ -1,0 +1,42 @@
+"""AdamW with layer-wise learning rates, and the rate as a function of the step."""
+
+from typing import Any
+
+import torch
+from timm.optim import param_groups_layer_decay, param_groups_weight_decay
+from timm.scheduler import CosineLRScheduler
+
+from ffdi.config.recipe import Member
+
+
+def optimizer(model: torch.nn.Module, member: Member) -> torch.optim.AdamW:
+    """AdamW (Loshchilov & Hutter 2019); no weight decay on norms and biases; lr falls by `layer_decay` per layer."""
+    names: Any = getattr(model, "no_weight_decay", set)  # a method of timm's transformers
+    spared = set(names())
+    if member.layer_decay < 1:
+        groups = param_groups_layer_decay(
+            model, member.weight_decay, no_weight_decay_list=spared, layer_decay=member.layer_decay
+        )
+    else:
+        groups = param_groups_weight_decay(model, member.weight_decay, no_weight_decay_list=spared)
+    cuda = next(model.parameters()).is_cuda
+    return torch.optim.AdamW(groups, lr=member.lr, fused=cuda)
+
+
+def schedule(optimizer: torch.optim.Optimizer, member: Member, steps: int) -> CosineLRScheduler:
+    """Linear warm-up, then a cosine down to `min_lr * lr`; `step_update(n)` sets the rates of step n, no state kept."""
+    warmup = min(round(steps * member.warmup), steps - 1)
+    return CosineLRScheduler(
+        optimizer,
+        t_initial=max(steps - warmup, 1),
+        lr_min=member.lr * member.min_lr,
+        warmup_t=warmup,
+        warmup_lr_init=member.lr * member.min_lr,
+        warmup_prefix=True,
+        t_in_epochs=False,
+    )
+
+
+def names_by_parameter(model: torch.nn.Module) -> dict[int, str]:
+    """Parameter names by the parameter's id(): the optimizer's state is stored under names, not positions."""
+    return {id(parameter): name for name, parameter in model.named_parameters()}

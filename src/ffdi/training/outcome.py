@@ -1,0 +1,133 @@
+"""What a finished fold leaves: sealed weights, OOF, validation and test logits, and the file that says done.
+
+Training and predicting have separate identities: other views, or a test set that came later, are predicted with the
+weights that stand, without training again.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ffdi.core import checksum
+from ffdi.core.errors import CorruptError, UserError
+from ffdi.core.stop import Stop
+from ffdi.metrics.auc import auc
+from ffdi.model import precision
+from ffdi.model.build import build
+from ffdi.model.weights import GOLDEN_TOLERANCE, check_golden, load_weights
+from ffdi.training import environment, loss, predictions
+from ffdi.training.job import Job
+from ffdi.training.pace import Pace
+from ffdi.training.world import World
+
+WEIGHTS = "weights.safetensors"
+
+
+def is_trained(job: Job) -> bool:
+    """Whether the sealed weights stand. Raises CorruptError if they are damaged or of another run."""
+    path = job.folder / WEIGHTS
+    if not path.exists():
+        return False
+    _, facts = checksum.read_tensors(path)
+    _refuse_other_run(path, facts, job)
+    return True
+
+
+def is_done(job: Job) -> bool:
+    """Whether `done.json` stands, lists what the recipe asks for now, and its files are there (blend checks bytes)."""
+    path = job.folder / "done.json"
+    if not path.exists():
+        return False
+    done = checksum.read_json(path)
+    _refuse_other_run(path, done, job)
+    return done["asked"] == job.asked and all((job.folder / name).exists() for name in done["files"])
+
+
+def agree_on_start(job: Job, start: dict[str, Any], world: World) -> None:
+    """Folds of one member start from the same weights. Raises UserError if a sibling started from others.
+
+    The recipe says where weights come from, not which bytes they are; those are kept here.
+    """
+    path = job.folder.parent / "start.json"
+    if not path.exists() and world.writes:
+        checksum.write_json(path, start)
+    world.barrier()
+    first = checksum.read_json(path)
+    if first != start:
+        raise UserError(
+            f"{job.label} would start from other weights (sha256 {start['sha256'][:12] or 'none'}) than its sibling "
+            f"folds ({first['sha256'][:12] or 'none'}); put those back, or delete {job.folder.parent}."
+        )
+
+
+def finish(job: Job, world: World, stop: Stop) -> None:
+    """Predict with the weights on disk, then write `done.json`. Raises Paused on a stop."""
+    model = build(job.member, pretrained=False)
+    load_weights(job.folder / WEIGHTS, model)
+    model = precision.place(model, world.device, precision.wants_channels_last(model, job.member.channels_last))
+    check_golden(model, job.folder / WEIGHTS, GOLDEN_TOLERANCE)
+    if world.writes:
+        (job.folder / "done.json").unlink(missing_ok=True)  # it must not vouch for tables that are being replaced
+    world.barrier()
+    pace = Pace()
+    priors: dict[str, float] = {}
+    scores: dict[str, float] = {}
+    for name in job.asked:
+        frame = predictions.table(job, name, model, world, stop, pace)
+        if name == "oof" or not priors:
+            priors = _medians(frame)
+        if name == "oof":
+            scores = _scores(job, frame)
+        if world.writes:
+            facts = {**job.identity, "member": job.member.name}
+            checksum.write_table(job.folder / f"{name}.parquet", _impute(frame, priors), facts)
+    if world.writes:
+        pace.write(job.folder, world.device)
+        _write_done(job, scores)
+    world.barrier()
+
+
+def held_out(job: Job, model: torch.nn.Module, world: World, stop: Stop) -> dict[str, float]:
+    """Loss and AUC of the fold's held-out rows, plain view: the curve people look at; nothing is chosen by it."""
+    size, label = job.member.image_size, f"{job.label} held out"
+    return _scores(job, predictions.logits(job, model, job.oof, size, ("identity",), label, world, stop))
+
+
+def _write_done(job: Job, scores: dict[str, float]) -> None:
+    environment.write(job.folder.parent, job.member)
+    files = {name: checksum.digest(job.folder / name) for name in (WEIGHTS, *(f"{name}.parquet" for name in job.asked))}
+    done = {**job.identity, "spec8": job.spec[:8], "files": files, "asked": job.asked, "scores": scores}
+    checksum.write_json(job.folder / "done.json", done)
+    shutil.rmtree(predictions.parts_folder(job), ignore_errors=True)
+
+
+def _medians(frame: pd.DataFrame) -> dict[str, float]:
+    """The median logit of each view: what an unreadable image gets, so that it moves no rank."""
+    return {str(view): float(logit) for view, logit in frame.groupby("view").logit.median().items()}
+
+
+def _impute(frame: pd.DataFrame, priors: dict[str, float]) -> pd.DataFrame:
+    filled = frame.logit.where(~frame.imputed, frame["view"].map(priors)).astype(np.float32)
+    return frame.assign(logit=filled)
+
+
+def _scores(job: Job, frame: pd.DataFrame) -> dict[str, float]:
+    """AUC and mean loss of the held-out rows (mean logit over views); empty where one class is missing."""
+    logits = frame[~frame.imputed].groupby("id").logit.mean()
+    targets = job.oof.set_index("id").target.reindex(logits.index).to_numpy()
+    if len(set(targets)) < 2:
+        return {}
+    losses_B = loss.cross_entropy(torch.tensor(logits.to_numpy())[:, None], torch.tensor(targets).float())
+    return {"auc": auc(targets, logits.to_numpy()), "loss": float(losses_B.mean())}
+
+
+def _refuse_other_run(path: Path, facts: dict[str, Any], job: Job) -> None:
+    for name, wanted in job.identity.items():
+        if facts.get(name) != wanted:
+            raise CorruptError(
+                f"{path} was made with {name} {facts.get(name)}, this run has {name} {wanted}; delete {job.folder}."
+            )

@@ -1,0 +1,93 @@
+"""The tables of logits a fold leaves, made in parts: what a stop finds predicted is not predicted again.
+
+R rows, V views.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ffdi.core import checksum
+from ffdi.core.stop import Stop
+from ffdi.infer.predict import predict
+from ffdi.model import precision
+from ffdi.model.build import data_config
+from ffdi.training.job import Job
+from ffdi.training.pace import Pace
+from ffdi.training.world import World
+
+PART_BATCHES = 500  # whole batches, so that parts are bit-equal to the whole
+
+
+def table(job: Job, name: str, model: torch.nn.Module, world: World, stop: Stop, pace: Pace) -> pd.DataFrame:
+    """id, view, logit (NaN where the image is unreadable), imputed: of every row of `name` ("oof", "val", "test").
+
+    Longer tables are sealed part by part in `parts/`. `pace` counts what is predicted. Raises Paused on a stop.
+    """
+    rows: pd.DataFrame = getattr(job, name)
+    size = PART_BATCHES * job.member.batch_size * world.size
+    label = f"{job.label} {name}"
+    if len(rows) <= size:
+        with pace.over(len(rows)):
+            return logits(job, model, rows, job.size, job.member.views, label, world, stop)
+    facts = {**job.identity, **job.asked[name]}
+    parts = []
+    for begin in range(0, len(rows), size):
+        path = parts_folder(job) / f"{name}-{begin:07d}.parquet"
+        if not path.exists() or checksum.read_facts(path) != facts:
+            some = rows.iloc[begin : begin + size].reset_index(drop=True)
+            with pace.over(len(some)):
+                frame = logits(job, model, some, job.size, job.member.views, f"{label} from {begin:,}", world, stop)
+            if world.writes:
+                checksum.write_table(path, frame, facts)
+            world.barrier()
+        parts.append(checksum.read_table(path))
+    return pd.concat(parts, ignore_index=True)
+
+
+def parts_folder(job: Job) -> Path:
+    return job.folder / "parts"
+
+
+def logits(
+    job: Job,
+    model: torch.nn.Module,
+    rows: pd.DataFrame,
+    size: int,
+    views: tuple[str, ...],
+    label: str,
+    world: World,
+    stop: Stop,
+) -> pd.DataFrame:
+    """As `table`, for any rows, views and size. Several processes take every n-th row each and add up what they have.
+
+    Every row is tried, whatever the scan said of it: what decodes is predicted, what does not is imputed.
+    """
+    mine = rows.iloc[world.rank :: world.size].reset_index(drop=True)
+    frame = predict(
+        model,
+        mine.drop(columns="status"),
+        job.images,
+        size=size,
+        views=views,
+        mean_std=data_config(model)[:2],
+        device=world.device,
+        batch_size=job.member.batch_size,
+        workers=job.data.workers or 0,
+        amp=job.member.amp,
+        channels_last=precision.wants_channels_last(model, job.member.channels_last),
+        stop=stop if world.size == 1 else None,  # together they stop between tables, or some would wait for ever
+        label=label,
+    )
+    return frame if world.size == 1 else _gathered(frame, rows, views, world)
+
+
+def _gathered(mine: pd.DataFrame, rows: pd.DataFrame, views: tuple[str, ...], world: World) -> pd.DataFrame:
+    """The table of all rows from each process's share; NaN (unreadable) stays NaN in the sum."""
+    logits_RV = torch.zeros(len(rows), len(views))
+    logits_RV[world.rank :: world.size] = torch.from_numpy(mine.logit.to_numpy(np.float32).reshape(-1, len(views)))
+    summed = world.sum(logits_RV).cpu().numpy().reshape(-1)
+    ids, names = np.repeat(rows.id.to_numpy(), len(views)), np.tile(np.array(views, object), len(rows))
+    return pd.DataFrame({"id": ids, "view": names, "logit": summed, "imputed": np.isnan(summed)})

@@ -1,0 +1,48 @@
+import numpy as np
+import pandas as pd
+
+from ffdi.blending.apply import BLEND, apply
+from ffdi.blending.degraded import scores, voices
+from ffdi.blending.evidence import held_out
+from ffdi.blending.members import Team, canonical, read_team
+from ffdi.blending.methods import METHODS
+from tests.blending.contest import Contest
+
+WEIGHTS = {"one": 0.3, "two": 0.5, "whole": 0.2}
+
+
+def own(team: Team) -> dict[str, pd.Series]:
+    held = held_out(canonical(team))
+    ids = canonical(team).oof["id"]
+    return {name: pd.Series(logits, ids) for name, logits in zip(held.names, held.logits_HN, strict=True)}
+
+
+def test_the_teams_own_logits_give_the_blend_that_stands(contest: Contest) -> None:
+    team = read_team(contest.jobs())
+    rows = scores(team, METHODS["rank_mean"], WEIGHTS, own(team))
+    expected = apply(team, METHODS["rank_mean"], WEIGHTS).oof
+    assert rows["id"].tolist() == expected["id"].tolist()
+    assert np.array_equal(rows["clean"], expected[BLEND])
+    assert rows["clean"].equals(rows["worse"])
+    assert rows["clean_among"].equals(rows["worse_among"])
+
+
+def test_fold_models_keep_their_scale_and_rows_without_a_copy_are_left_out(contest: Contest) -> None:
+    team = read_team(contest.jobs())
+    assert voices(team, WEIGHTS) == ("one", "two")
+    assert voices(team, {"two": 1.0}) == ("two",)
+    logits = own(team)
+    for method in ("rank_mean", "logit_mean", "stack"):
+        moved = {"one": logits["one"].iloc[3:].sample(frac=1, random_state=0) + 5, "two": logits["two"].iloc[:-2] + 5}
+        rows = scores(team, METHODS[method], WEIGHTS, moved)
+        assert len(rows) == len(team.oof) - 5
+        assert np.allclose(rows["clean"], rows["worse"])  # moved all alike: the order holds,
+        assert (rows["worse_among"] > rows["clean_among"]).all()  # and the copies look more fake
+
+
+def test_copies_are_ranked_by_their_own_logits(contest: Contest) -> None:
+    team = read_team(contest.jobs())
+    logits = own(team)
+    worse = {"one": -logits["one"], "two": -logits["two"]}
+    rows = scores(team, METHODS["rank_mean"], {"one": 1.0, "two": 2**0.5}, worse)  # without ties
+    assert np.allclose(rows["worse"], 1 - rows["clean"])

@@ -1,0 +1,150 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ffdi.blending.members import read_team
+from ffdi.core import checksum
+from ffdi.core.errors import CorruptError, UserError
+from tests.blending.contest import Contest, table
+
+
+def test_logits_are_joined_by_id_and_averaged_over_views(contest: Contest) -> None:
+    team = read_team(contest.jobs())
+    assert [member.name for member in team.members] == ["one", "two", "whole"]
+    one = team.members[0]
+    job = contest.job("one", 2)
+    for rows, logits_N in ((team.test, one.test_KT[2]), (team.val, one.val_KV[2])):
+        name = "test" if rows is team.test else "val"
+        expected = table(job, name).groupby("id")["logit"].apply(lambda logit: logit.to_numpy(float).mean())
+        assert logits_N == pytest.approx(expected.loc[rows["id"]].to_numpy(), abs=0)
+    assert one.oof_N is not None
+    held = table(job, "oof").groupby("id")["logit"].apply(lambda logit: logit.to_numpy(float).mean())
+    inside = (team.oof["fold"] == 2).to_numpy()
+    assert one.oof_N[inside] == pytest.approx(held.loc[team.oof["id"][inside]].to_numpy(), abs=0)
+
+
+def test_rows_are_sorted_by_id_and_know_their_targets(contest: Contest) -> None:
+    team = read_team(contest.jobs())
+    manifest = contest.manifest.set_index("id")
+    for rows, size in ((team.oof, 120), (team.val, 40), (team.test, 50)):
+        assert len(rows) == size
+        assert rows["id"].is_monotonic_increasing
+        assert (rows["target"].to_numpy() == manifest.loc[rows["id"], "target"]).all()
+    assert team.test["imputed"].sum() == 1
+
+
+def test_a_member_fitted_on_all_rows_held_none_out(contest: Contest) -> None:
+    whole = read_team(contest.jobs()).members[2]
+    assert whole.oof_N is None
+    assert whole.test_KT.shape == (1, 50)
+
+
+def test_order_of_jobs_changes_nothing(contest: Contest) -> None:
+    there, back = read_team(contest.jobs()), read_team(contest.jobs()[::-1])
+    for one, two in zip(there.members, back.members, strict=True):
+        assert one.name == two.name
+        assert one.files == two.files
+        assert (one.test_KT == two.test_KT).all()
+        assert one.oof_N is None or (one.oof_N == two.oof_N).all()
+
+
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+SPOILED: dict[str, tuple[Change, str]] = {
+    "a row is missing": (lambda frame: frame.drop(index=3), "is missing"),
+    "all rows are missing": (lambda frame: frame.iloc[:0], "is missing"),
+    "a row stands twice": (lambda frame: pd.concat([frame, frame.iloc[[5]]]), "more than once"),
+    "an id is strange": (lambda frame: frame.replace({"id": {frame["id"][2]: "other.jpg"}}), "not among the rows"),
+    "a view is strange": (lambda frame: frame.assign(view="sideways"), "not among the rows"),
+    "a logit is NaN": (lambda frame: frame.assign(logit=frame["logit"].where(frame.index != 4)), "NaN or infinite"),
+    "a logit is infinite": (lambda frame: frame.replace({"logit": {frame["logit"][1]: np.inf}}), "NaN or infinite"),
+}
+
+
+@pytest.mark.parametrize("name", ["oof", "val", "test"])
+@pytest.mark.parametrize("fault", SPOILED)
+def test_a_member_with_odd_rows_is_refused_by_name(contest: Contest, fault: str, name: str) -> None:
+    spoil, words = SPOILED[fault]
+    contest.finish(contest.job("two", 1), lambda now, frame: spoil(frame) if now == name else frame)
+    with pytest.raises(UserError, match=rf"two fold 1: .*{name}\.parquet.*{words}"):
+        read_team(contest.jobs())
+
+
+def test_an_unfinished_fold_is_named(contest: Contest) -> None:
+    (contest.job("one", 3).folder / "done.json").unlink()
+    with pytest.raises(UserError, match=r"one fold 3 is not finished: .*run `ffdi train`"):
+        read_team(contest.jobs())
+
+
+@pytest.mark.parametrize("what", ["spec", "manifest", "folds", "fold"])
+def test_a_fold_of_another_run_is_refused(contest: Contest, what: str) -> None:
+    path = contest.job("one", 0).folder / "done.json"
+    checksum.write_json(path, {**checksum.read_json(path), what: "f" * 64})
+    with pytest.raises(UserError, match=f"one fold 0 was made with another {what}"):
+        read_team(contest.jobs())
+
+
+def test_a_table_that_another_run_left_is_refused(contest: Contest) -> None:
+    path = contest.job("one", 0).folder / "test.parquet"
+    checksum.write_table(path, table(contest.job("two", 0), "test"))
+    with pytest.raises(CorruptError, match=r"is not the file that .*done.json names"):
+        read_team(contest.jobs())
+
+
+def test_a_flipped_bit_is_refused(contest: Contest) -> None:
+    path = contest.job("one", 0).folder / "oof.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(CorruptError, match=str(path)):
+        read_team(contest.jobs())
+
+
+def test_other_views_than_the_recipe_asks_for_are_stale(contest: Contest) -> None:
+    member = contest.recipe.member[1].model_copy(update={"views": ("identity", "hflip")})
+    contest.recipe = contest.recipe.model_copy(update={"member": (contest.recipe.member[0], member)})
+    with pytest.raises(UserError, match=r"two fold 0: .* is not what the recipe asks for"):
+        read_team(contest.jobs())
+
+
+@pytest.mark.parametrize("folds", [("one", 0, 0), ("one", 0, 1)])
+def test_an_id_that_two_fitted_splits_share_is_refused(contest: Contest, folds: tuple[str, int, int]) -> None:
+    """Tables of logits know ids, not splits."""
+    name, first, second = folds
+    jobs = [job for job in contest.jobs() if job.member.name == name]
+    shared = jobs[first].oof.iloc[[0]].assign(split="val", fold=second)
+    jobs[second] = replace(jobs[second], fit=pd.concat([jobs[second].fit, shared]))
+    with pytest.raises(UserError, match=r"one: the id .* is held out twice .*data\.fit"):
+        read_team(jobs)
+
+
+def test_members_of_other_folds_are_refused_by_name(contest: Contest) -> None:
+    jobs = contest.jobs()
+    jobs[-1] = replace(jobs[-1], folds="e" * 64)
+    with pytest.raises(UserError, match=r"whole was trained on other folds than one: .* one fold table"):
+        read_team(jobs)
+
+
+def test_a_run_under_other_folds_is_no_substitute_and_is_named(contest: Contest) -> None:
+    """As after folds.seed was changed: the member's run is there, but what it held out is not what is held out now."""
+    job = contest.job("two", 2)
+    other = job.folder.parent.with_name("two-0123abcd") / job.folder.name
+    other.parent.mkdir()
+    job.folder.rename(other)
+    checksum.write_json(other / "done.json", {**checksum.read_json(other / "done.json"), "folds": "e" * 64})
+    with pytest.raises(UserError, match=r"two fold 2 is not finished: .*two-0123abcd/fold2 was trained on other folds"):
+        read_team(contest.jobs())
+
+
+def test_groups_come_along(contest: Contest) -> None:
+    team = read_team(contest.jobs())
+    assert team.oof.groupby("group").size().tolist() == [2] * 60
+
+
+def test_changed_test_images_make_the_runs_stale(contest: Contest) -> None:
+    changed = contest.manifest["id"] == contest.manifest["id"][contest.manifest["split"] == "test"].iloc[0]
+    contest.manifest.loc[changed, "sha256"] = "0" * 64
+    with pytest.raises(UserError, match="is not what the recipe asks for"):
+        read_team(contest.jobs())

@@ -1,0 +1,272 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ffdi.blending.card import inputs
+from ffdi.blending.forecast import forecast
+from ffdi.blending.result import blend, sources
+from ffdi.config.competition import Board
+from ffdi.config.recipe import Recipe
+from ffdi.core import checksum
+from ffdi.core.errors import UserError
+from ffdi.data import manifest as manifests
+from ffdi.metrics.auc import auc, tpr_at_fpr
+from ffdi.metrics.interval import around, placements
+from ffdi.submission.folder import publish
+from ffdi.training.job import digest_of
+from tests.blending.contest import Contest, K, make_recipe
+
+
+def test_the_submission_is_in_the_competitions_order(contest: Contest) -> None:
+    result = contest.blend()
+    wanted = contest.manifest["id"][contest.manifest["split"] == "test"]
+    assert result.submission.columns.tolist() == ["img_name", "y_pred"]
+    assert result.submission["img_name"].tolist() == wanted.tolist()
+    assert not wanted.is_monotonic_increasing
+    by_id = result.blended.test.set_index("id")["blend"]
+    assert (result.submission["y_pred"].to_numpy() == by_id.loc[wanted].to_numpy()).all()
+
+
+def test_the_card_says_what_each_member_and_the_blend_are_worth(contest: Contest) -> None:
+    result = contest.blend()
+    card, oof, val = result.card, result.blended.oof, result.blended.val
+    assert [member["name"] for member in card["members"]] == ["one", "two", "whole"]
+    for line, name in [*zip(card["members"][:2], ["one", "two"], strict=True), (card["blend"], "blend")]:
+        expected = around(placements(oof["target"], oof[name], np.unique(oof["group"], return_inverse=True)[1]))
+        assert line["auc"] == {"value": expected.value, "low": expected.low, "high": expected.high, "se": expected.se}
+        folds = [auc(rows["target"], rows[name]) for _, rows in oof.groupby("fold")]
+        assert line["folds"] == dict(zip("0123", folds, strict=True))
+        assert line["fold_mean"] == pytest.approx(np.mean(folds))
+        assert line["fold_sd"] == pytest.approx(np.std(folds, ddof=1))
+        assert line["tpr"]["0.01"] == tpr_at_fpr(oof["target"], oof[name], 0.01)
+        assert line["auc_val"] == auc(val["target"], val[name])
+        # The toy's folds stand three logits apart, so scores pooled as they are tell less than the truth.
+        assert line["auc_raw"] < expected.value - 0.03
+    whole = card["members"][2]
+    assert (whole["auc"], whole["auc_raw"], whole["fold_mean"], whole["folds"]) == (None, None, None, {})
+    assert whole["auc_val"] == auc(val["target"], val["whole"])
+    assert card["rows"] == {"oof": 120, "oof_fake": 60, "val": 40, "test": 50, "test_imputed": 1}
+    assert card["folds"]["k"] == K
+
+
+def test_the_card_knows_its_inputs_and_no_place(contest: Contest) -> None:
+    card = contest.blend().card
+    assert card["folds"]["digest"] == digest_of(checksum.read_table(contest.places.folds("group")))
+    assert all(
+        re.fullmatch("[0-9a-f]{64}", text) for text in (card["recipe"]["digest"], card["manifest"], card["code"])
+    )
+    assert set(card["members"][1]["files"]) == {
+        f"fold{i}/{name}.parquet" for i in range(K) for name in ("oof", "val", "test")
+    }
+    assert str(contest.places.work.parent) not in str(card)
+    assert "/" + "tmp" not in str(card)
+
+
+def test_tables_for_people(contest: Contest) -> None:
+    result = contest.blend()
+    assert result.members["name"].tolist() == ["one", "two", "whole", "blend"]
+    assert result.members["weight"].tolist()[:3] == pytest.approx([1 / 3] * 3)
+    assert {"auc", "low", "high", "mean", "sd", "auc_raw", "val_auc", "tpr_0.01", "tpr_0.005", "tpr_0.001"} <= set(
+        result.members.columns
+    )
+    assert result.members["auc"].isna().tolist() == [False, False, True, False]
+    assert result.folds.groupby("name").size().to_dict() == {"one": K, "two": K, "blend": K}
+
+
+def test_warnings_are_told(contest: Contest) -> None:
+    told = contest.blend().warnings
+    assert len(told) == 2
+    assert "whole held no rows out" in told[0]
+    assert "1 test images are unreadable" in told[1]
+    assert contest.only("one").blend().warnings[0].startswith("1 test images")
+
+
+def test_the_same_twice_and_other_weights(contest: Contest) -> None:
+    first, again = contest.blend(), contest.blend()
+    assert first.card == again.card
+    assert inputs(first.card) == inputs(again.card)
+    contest.recipe = make_recipe(weights={"one": 2, "two": 1})
+    other = contest.blend()
+    assert inputs(other.card) != inputs(first.card)
+    assert [member["weight"] for member in other.card["members"]] == pytest.approx([2 / 3, 1 / 3, 0])
+
+
+def test_where_and_how_fast_is_no_other_recipe(contest: Contest) -> None:
+    first = contest.blend().card
+    data = contest.recipe.data.model_copy(update={"folder": "elsewhere", "workers": 0, "cache": "decoded"})
+    contest.recipe = contest.recipe.model_copy(update={"data": data})
+    assert contest.blend().card["recipe"] == first["recipe"]
+
+
+def test_from_blend_to_folder_and_back(contest: Contest) -> None:
+    """The members' mean is on the side of the blend, so the check lets it pass; and twice makes one folder."""
+    for reused in (False, True):
+        result = contest.blend()
+        done = publish(
+            result.submission, result.card, inputs(result.card), contest.competition,
+            contest.places.submissions, "toy", result.reference,
+        )  # fmt: skip
+        assert done.reused == reused
+        assert done.folder.name == "001-toy"
+    card = checksum.read_json(done.folder / "card.json")
+    assert card["blend"] == result.card["blend"]
+
+
+def test_without_labels_there_is_no_validation_auc(contest: Contest) -> None:
+    unlabelled = contest.manifest.copy()
+    unlabelled.loc[unlabelled["split"] == "val", "target"] = -1
+    contest.manifest = unlabelled
+    manifests.write(contest.places, unlabelled, {})
+    for job in contest.jobs():
+        contest.finish(job)
+    result = contest.blend()
+    assert result.card["blend"]["auc_val"] is None
+    assert result.members["val_auc"].isna().all()
+
+
+def timed(contest: Contest, **minutes: float) -> None:
+    """Folds that took so many minutes to predict the test, each member in all."""
+    for job in contest.jobs():
+        share = minutes[job.member.name] / (K if job.member.fold == "k" else 1)
+        checksum.write_json(job.folder / "speed.json", {"images_per_second": len(job.test) / 60 / share})
+
+
+def test_a_budget_of_minutes_leaves_members_out_and_says_so(contest: Contest) -> None:
+    before = inputs(contest.blend().card)
+    contest.recipe = make_recipe(max_minutes=9)
+    with pytest.raises(UserError, match=r"max_minutes needs the speed of every member, and one left none"):
+        contest.blend()
+    timed(contest, one=6, two=4, whole=3)
+    result = contest.blend()
+    better = max(("one", "two"), key=lambda name: auc(result.blended.oof["target"], result.blended.oof[name]))
+    worse = {"one": "two", "two": "one"}[better]
+    assert result.budget is not None
+    assert result.budget.left_out == (worse,)
+    weights = {member["name"]: member["weight"] for member in result.card["members"]}
+    assert weights == {better: 0.5, worse: 0.0, "whole": 0.5}
+    assert result.card["budget"]["left_out"] == [worse]
+    assert result.card["budget"]["limits"]["minutes"] == 9
+    assert sum("Left out, for want of budget" in warning for warning in result.warnings) == 1
+    alone = replace(contest, recipe=make_recipe(weights={better: 1, "whole": 1})).blend()
+    assert result.submission.equals(alone.submission)
+    timed(contest, one=3, two=3, whole=3)
+    everyone = contest.blend()
+    assert everyone.card["budget"]["left_out"] == []
+    assert len({before, inputs(result.card), inputs(everyone.card)}) == 3
+
+
+def test_weights_in_the_recipe_are_not_cut_but_warned_of(contest: Contest) -> None:
+    contest.recipe = make_recipe(max_minutes=9, weights={"one": 1, "two": 1})
+    timed(contest, one=6, two=4, whole=30)
+    result = contest.blend()
+    assert result.card["members"][0]["weight"] == 0.5
+    assert "The members with a weight cost 10 minutes, over the limit of 9." in result.warnings
+
+
+def with_board(contest: Contest, **wishes: object) -> None:
+    board = {"public_rows": 20, "private_rows": 30, "fake_share": 0.5, **wishes}
+    contest.recipe = Recipe.model_validate(contest.recipe.model_dump() | {"board": board})
+
+
+def test_sources_of_the_board_come_from_the_manifest(contest: Contest) -> None:
+    manifest = contest.manifest
+    manifest["jpeg_q"] = np.where(np.arange(len(manifest)) % 3, 90, 75)
+    rows = manifest[manifest["split"] == "train"].sort_values("id", ignore_index=True)
+    for by, expected in (("jpeg_q", rows["jpeg_q"].astype(str)), ("split", rows["split"])):
+        board = Board(public_rows=2, private_rows=2, fake_share=0.5, mix_by=by)
+        assert (sources(board, rows, manifest) == expected.to_numpy(str)).all()
+    foldered = rows.assign(id="celeb/" + rows["id"])
+    board = Board(public_rows=2, private_rows=2, fake_share=0.5, mix_by="folder")
+    assert set(sources(board, foldered, manifest)) == {"celeb"}
+    with_board(contest, mix={"train": 1.0})
+    assert contest.blend().card["forecast"]["board"]["mix"] == {"train": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("mix", "by", "said"),
+    [({"val": 1.0}, "split", "the source 'val', of which no row was held out; there are train"),
+     ({"x": 1.0}, "camera", 'board.mix_by = "camera" is no column of the manifest')],
+)  # fmt: skip
+def test_sources_that_are_not_there_are_refused(contest: Contest, mix: dict[str, float], by: str, said: str) -> None:
+    with_board(contest, mix=mix, mix_by=by)
+    with pytest.raises(UserError, match=said):
+        contest.blend()
+
+
+def test_shares_that_do_not_sum_to_one_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"the shares must sum to 1, and they sum to 0\.9"):
+        Board(public_rows=2, private_rows=2, fake_share=0.5, mix={"a": 0.5, "b": 0.4})
+
+
+def test_near_duplicates_are_forecast_as_one(contest: Contest) -> None:
+    """Pairs in the fold table: fewer groups than rows, and other intervals than rows by themselves would have."""
+    result = contest.blend()
+    assert result.outlook is not None
+    assert result.outlook.groups == 60
+    rows = result.blended.oof
+    alone = forecast(
+        {result.choice.row: rows["blend"].to_numpy()}, rows["target"].to_numpy(), result.choice.row,
+        result.outlook.board, draws=2,
+    )  # fmt: skip
+    there, here = (found.outlooks[result.choice.row].private for found in (alone, result.outlook))
+    assert there.value == here.value
+    assert there.se != here.se
+
+
+def test_no_member_may_be_called_like_a_column(contest: Contest) -> None:
+    member = contest.recipe.member[0].model_copy(update={"name": "blend"})
+    with pytest.raises(UserError, match="may not be called 'blend'"):
+        blend(contest.recipe.model_copy(update={"member": (member,)}), contest.competition, contest.places)
+
+
+def test_before_anything_was_trained(contest: Contest, tmp_path: Path) -> None:
+    contest.job("two", 2).folder.joinpath("done.json").unlink()
+    with pytest.raises(UserError, match="two fold 2 is not finished"):
+        contest.blend()
+    contest.places.folds("group").unlink()
+    with pytest.raises(UserError, match=r"group\.parquet does not exist"):
+        contest.blend()
+
+
+def test_the_frames_join_by_id(contest: Contest) -> None:
+    result = contest.blend()
+    targets = contest.manifest.set_index("id")["target"]
+    for frame in (result.blended.oof, result.blended.val):
+        assert (frame["target"].to_numpy() == targets.loc[frame["id"]].to_numpy()).all()
+    assert isinstance(result.reference, pd.Series)
+    assert result.reference.index.tolist() == result.blended.test["id"].tolist()
+
+
+def test_the_board_is_forecast_for_the_size_of_the_test_table(contest: Contest) -> None:
+    result = contest.blend()
+    assert result.outlook is not None
+    assert result.outlook.board.public_rows == 50
+    assert result.outlook.best == result.choice.row
+    assert {"one alone", "two alone"} <= set(result.outlook.outlooks)
+    found = result.outlook.outlooks[result.outlook.best]
+    assert found.private.value == result.card["blend"]["auc"]["value"]
+    assert result.card["forecast"]["outlooks"][result.outlook.best]["private"]["low"] == found.private.low
+    assert contest.only("whole").blend().outlook is None
+    single = contest.only("one").blend()
+    assert single.outlook is not None
+    assert list(single.outlook.outlooks) == ["rank_mean"]
+
+
+def test_a_board_in_the_recipe_wins(contest: Contest) -> None:
+    board = {"public_rows": 20, "private_rows": 30, "fake_share": 0.5}
+    contest.recipe = Recipe.model_validate(contest.recipe.model_dump() | {"board": board})
+    found = contest.blend().card["forecast"]
+    assert (found["board"]["public_rows"], found["board"]["private_rows"]) == (20, 30)
+
+
+def test_views_and_budget_are_told_where_there_is_something_to_tell(contest: Contest) -> None:
+    result = contest.blend()
+    assert [one.member for one in result.views] == ["one"]
+    assert result.budget is not None
+    assert [len(point.members) for point in result.budget.grown] == [1, 2]
+    single = contest.only("two").blend()
+    assert (single.views, single.budget) == ((), None)

@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
+
+from ffdi.blending import judge as judges
+from ffdi.blending.features import ranks
+from ffdi.blending.histogram import settle
+from ffdi.blending.judge import COARSE, GRID, MOST, Judge, first_best
+from ffdi.blending.search import climb, greedy
+from ffdi.core.errors import UserError
+from ffdi.core.keys import rng
+
+
+def pool(rows: int, members: int, spread: float = 0.3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Targets and ranks of members that share most of their noise, as the models of one contest do."""
+    draw = rng("pool", rows, members, seed)
+    target = draw.integers(0, 2, rows).astype(np.int8)
+    common = draw.normal(size=rows)
+    skill = 1 + 0.2 * spread * draw.normal(size=members)
+    logits = np.stack([s * target + common + spread * draw.normal(size=rows) for s in skill])
+    return ranks(logits, np.arange(rows) % 5), target
+
+
+def plain_greedy(features: np.ndarray, target: np.ndarray, rounds: int) -> np.ndarray:
+    """Caruana's loop as everyone writes it, on the same whole numbers; ties go to members already in.
+
+    Compared by twice the rank sum of the fakes, a whole number: scikit-learn's AUC parts equals by its rounding.
+    """
+    grid = np.rint(features * GRID)
+    total, counts = np.zeros(features.shape[1]), np.zeros(len(features))
+    best_counts, highest = counts, -1.0
+    for _ in range(rounds):
+        order = sorted(range(len(features)), key=lambda member: counts[member] == 0)
+        values = [2 * rankdata(total + grid[member])[target == 1].sum() for member in order]
+        won = order[int(np.argmax(values))]
+        total, counts = total + grid[won], counts + np.eye(len(features))[won]
+        if max(values) > highest:
+            best_counts, highest = counts, max(values)
+    return best_counts / best_counts.sum()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("spread", [1.0, 0.3, 1e-4])
+def test_greedy_picks_what_the_exact_search_picks(
+    compiled: bool, spread: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judges, "COMPILED_FROM", 0 if compiled else 1 << 62)
+    features, target = pool(6_000, 5, spread)
+    assert greedy(features, target, rounds=8, bags=1) == pytest.approx(plain_greedy(features, target, 8))
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 1000), st.integers(20, 80))
+def test_greedy_on_few_rows_too(seed: int, rows: int) -> None:
+    features, target = pool(rows, 4, seed=seed)
+    assert greedy(features, target, rounds=6, bags=1) == pytest.approx(plain_greedy(features, target, 6))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_limits_enclose_the_exact_value_closely(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judges, "COMPILED_FROM", 0 if compiled else 1 << 62)
+    features, target = pool(9_000, 3)
+    judge = Judge(features, target)
+    base = judge.grid_MN[0] + judge.grid_MN[1]
+    for move, full in (((2, 1, 1), 3), ((0, 1, 1), 3), ((1, 10, 10), 30)):
+        low, high = judge.limits(base, move, full)
+        coarse_low, coarse_high = judge.limits(base, move, full, COARSE)
+        exact = roc_auc_score(judge.target_N, judge.blend(base, move))
+        assert coarse_low <= low <= exact <= high <= coarse_high
+        assert high - low < 1e-3
+        assert judge.exact(base, [move]) == [pytest.approx(exact, abs=1e-12)]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 6), min_size=2, max_size=60), st.integers(0, 9), st.integers(0, 9), st.integers(0, 99))
+def test_the_compiled_sort_counts_pairs_exactly(steps: list[int], here: int, there: int, seed: int) -> None:
+    """Many ties and the largest whole numbers there are."""
+    grid = np.array(steps, np.int32) * (GRID // 6)
+    base = rng("settle", seed).permutation(grid)
+    target = np.arange(len(grid)) < 1 + seed % (len(grid) - 1)
+    space = np.empty((2, len(grid)), np.uint32)
+    twice = settle(base, grid, here, there, int(target.sum()), space[0], space[1])
+    blend = here * base.astype(np.int64) + there * grid.astype(np.int64)
+    fakes, reals = blend[target, None], blend[~target]
+    assert twice == (fakes > reals).sum() + (fakes >= reals).sum()
+
+
+def test_more_than_the_whole_numbers_hold_is_refused() -> None:
+    features, target = pool(100, 2)
+    judge = Judge(features, target)
+    with pytest.raises(UserError, match="at most 127 members"):
+        judge.best(judge.grid_MN[0], [(0, 1, 1)], MOST + 1)
+
+
+LIMITS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), min_size=1, max_size=8)
+
+
+@settings(deadline=None, max_examples=80)
+@given(LIMITS, st.data())
+def test_first_best_is_the_first_of_the_highest(sizes: list[tuple[int, int]], data: st.DataObject) -> None:
+    limits = [(float(low), float(low + width)) for low, width in sizes]
+    truth = [float(data.draw(st.integers(low, low + width))) for low, width in sizes]
+    asked = []
+
+    def exact(places: list[int]) -> list[float]:
+        asked.extend(places)
+        return [truth[place] for place in places]
+
+    place, _ = first_best(limits, exact)
+    assert place == truth.index(max(truth))
+    assert len(asked) == len(set(asked))
+
+
+def test_a_clear_winner_needs_no_exact_value() -> None:
+    def exact(places: list[int]) -> list[float]:
+        raise AssertionError(places)
+
+    assert first_best([(0.1, 0.2), (0.5, 0.6), (0.3, 0.4)], exact) == (1, (0.5, 0.6))
+
+
+def test_greedy_leaves_a_member_of_noise_out() -> None:
+    features, target = pool(4_000, 3, 1.0)
+    noise = rng("noise").random(4_000)
+    weights = greedy(np.vstack([features, noise]), target, bags=1)
+    assert weights[3] == 0
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_bags_spread_the_weight() -> None:
+    features, target = pool(3_000, 8, 1.0)
+    assert (greedy(features, target, bags=8) > 0).sum() > (greedy(features, target, bags=1) > 0).sum()
+
+
+def test_climbing_never_falls_below_the_best_member() -> None:
+    features, target = pool(3_000, 4, 1.0)
+    weights = climb(features, target)
+    assert roc_auc_score(target, weights @ features) > max(roc_auc_score(target, one) for one in features)
+    assert weights.sum() == pytest.approx(1)
+    assert (weights >= 0).all()
+
+
+def test_climbing_a_single_member() -> None:
+    features, target = pool(100, 1)
+    assert climb(features, target).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("search", [greedy, climb])
+def test_logits_are_no_features_for_a_search(search: object) -> None:
+    with pytest.raises(UserError, match="between 0 and 1"):
+        search(np.array([[-3.0, 2.0]]), np.array([0, 1], np.int8))  # type: ignore[operator]

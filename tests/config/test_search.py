@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ffdi.config.load import load_recipe
+from ffdi.config.recipe import Member, Recipe
+from ffdi.config.search import changed, searchable, value_of
+from ffdi.core.errors import UserError
+
+GOOD = """
+name = "x"
+[folds]
+k = 3
+[[member]]
+name = "a"
+model = "test_resnet"
+augment = {crop = false, jpeg = {quality = [50, 60]}}
+[[member]]
+name = "all"
+model = "test_resnet"
+fold = "all"
+[search]
+member = "a"
+trials = 5
+[search.proxy]
+image_size = 64
+folds = [0, 2]
+[search.space]
+lr = {low = 1e-4, high = 3e-3, log = true}
+augment.jpeg.p = {low = 0, high = 1}
+"augment.jpeg.quality.low" = {low = 30, high = 90}
+"augment.crop" = {choices = [true, false]}
+[search.policy]
+strength = {low = 0, high = 2}
+"""
+BASE = Member(name="a", model="test_resnet")
+
+
+def _load(tmp_path: Path, text: str) -> Recipe:
+    (tmp_path / "x.toml").write_text(text)
+    return load_recipe(tmp_path / "x.toml")
+
+
+def test_names_may_be_quoted_or_not(tmp_path: Path) -> None:
+    search = _load(tmp_path, GOOD).search
+    assert search is not None
+    assert set(search.space) == {"lr", "augment.jpeg.p", "augment.jpeg.quality.low", "augment.crop"}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("lr =", "lrr ="), "search.space: unknown key 'lrr', did you mean 'lr'"),
+        (("augment.jpeg.p", "augment.jpg.p"), "did you mean 'augment.jpeg.p'"),
+        (("augment.jpeg.p", "augment.library.p"), "unknown key 'augment.library.p'"),
+        (("lr =", "seed ="), "unknown key 'seed'"),
+        (("high = 1}", "high = 2}"), "search.space.augment.jpeg.p: input should be less than or equal to 1, not 2"),
+        (("low = 30", "low = 0"), "search.space.augment.jpeg.quality.low: input should be greater than"),
+        (("low = 30", "low = 30.5"), "valid integer"),
+        (("[true, false]", "[3]"), "search.space.augment.crop"),
+        (("[true, false]", '[true, "off"]'), "search.space.augment.crop"),
+        (("low = 1e-4", "low = 1"), "low must be below high"),
+        (("high = 3e-3", "high = inf"), "low and high must be finite"),
+        (("log = true", "step = 0.1"), "step leads from low beyond high"),
+        (
+            ("lr = {low = 1e-4, high = 3e-3, log = true}", "batch_size = {low = 2, high = 4, step = 0.5}"),
+            "valid integer",
+        ),
+        (("trials = 5", 'trials = 5\nobjective = "worst_slice"\nslices = []'), "worst_slice needs one of slices"),
+        (("low = 1e-4", "low = -1e-4"), "begins above 0"),
+        (("log = true", "log = true, step = 0.1"), "one of log and step"),
+        (("log = true", "choices = [1]"), "either choices, or low and high"),
+        (("low = 1e-4, high = 3e-3, log = true", ""), "write low and high, or choices"),
+        (("lr =", "image_size ="), "search.space.image_size"),
+        (("lr = {low = 1e-4, high = 3e-3, log = true}", "image_size = {choices = [32, 64]}"), "both in space and in"),
+        (("strength = {low = 0, high = 2}", "strength = {low = 0, high = 4}"), "lies between 0 and 3"),
+        (("strength =", "colours ="), "unknown key 'search.policy.colours', did you mean 'colour'"),
+        (("strength = {low = 0, high = 2}", "noise = {low = 0, high = 2}"), "noise lies between 0 and 1"),
+        (('member = "a"', 'member = "b"'), "search.member names 'b', which is no member"),
+        (('member = "a"', 'member = "all"'), "no row is held out"),
+        (("trials = 5", ""), "say how long"),
+        (("trials = 5", 'trials = 5\nsampler = "grid"'), "search.sampler"),
+        (("trials = 5", "trials = 5\nweights = {blurr = 1.0}"), "search.weights"),
+        (("trials = 5", "trials = 5\nweights = {clean = 0}"), "one of the weights must be positive"),
+        (("folds = [0, 2]", "folds = [0, 3]"), "names fold 3, but folds.k = 3"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_its_place(tmp_path: Path, change: tuple[str, str], sentence: str) -> None:
+    assert change[0] in GOOD
+    with pytest.raises(UserError) as caught:
+        _load(tmp_path, GOOD.replace(*change, 1))
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_to_search_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="at least one field"):
+        _load(tmp_path, GOOD[: GOOD.index("[search.space]")])
+
+
+@pytest.mark.parametrize("path", searchable(BASE))
+def test_every_searchable_field_can_be_set_and_read_back(path: str) -> None:
+    switched = changed(BASE, {f"augment.{path.split('.')[1]}": True}) if "." in path else BASE
+    value = value_of(switched, path)
+    assert changed(switched, {path: value}) == switched
+
+
+def test_a_switch_has_the_last_word_and_keeps_the_members_own_fields() -> None:
+    own = changed(BASE, {"augment.crop.p": 0.2, "augment.crop.scale.low": 0.3})
+    off = changed(own, {"augment.crop": False, "augment.crop.p": 0.9})
+    assert off.augment.crop is None
+    on = changed(own, {"augment.crop": True})
+    assert on == own
+    assert changed(off, {"augment.crop.p": 0.9}).augment.crop is not None
+
+
+@given(low=st.integers(1, 100), high=st.integers(1, 100))
+def test_ends_that_cross_change_places(low: int, high: int) -> None:
+    member = changed(BASE, {"augment.jpeg.quality.high": high, "augment.jpeg.quality.low": low})
+    assert member.augment.jpeg is not None
+    assert member.augment.jpeg.quality == (min(low, high), max(low, high))

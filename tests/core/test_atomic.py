@@ -1,0 +1,60 @@
+import errno
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from ffdi.core import atomic
+from ffdi.core.errors import SpaceError, UserError
+
+CALLS = ["write", "fsync", "replace", "chmod"]
+
+
+def test_replaces_in_one_step(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.bin"
+    atomic.write_bytes(path, b"one")
+    atomic.write_bytes(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_kill_never_leaves_a_torn_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    contents = [bytes([value]) * 2_000_000 for value in (1, 2)]
+    atomic.write_bytes(path, contents[0])
+    for attempt in range(20):
+        child = os.fork()
+        if child == 0:
+            while True:
+                for content in contents:
+                    atomic.write_bytes(path, content)
+        time.sleep(0.002 + 0.0017 * attempt)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert path.read_bytes() in contents
+    atomic.sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failing_call_leaves_the_old_file(tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.bin"
+    atomic.write_bytes(path, b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(SpaceError, match=r"3 bytes needed, .* free"):
+        atomic.write_bytes(path, b"new")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="Cannot write"):
+        atomic.write_bytes(tmp_path / "file" / "a.bin", b"")

@@ -1,0 +1,26 @@
+import pytest
+
+from ffdi.core import console
+
+
+def test_progress_is_plain_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress("decode", 10) as meter:
+        for _ in range(10):
+            meter.advance()
+    shown = capsys.readouterr().out
+    assert "decode: 10/10 images" in shown
+    assert "images/s" in shown
+
+
+def test_resumed_work_counts_as_done_but_not_for_the_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress("train", 1_000_000) as meter:
+        meter.skip(999_999)
+        meter.advance(0)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_table_shows_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    console.table("members", ["name", "AUC"], [["lite0", "0.97"], ["[red]lite1", "0.96"]])
+    shown = capsys.readouterr().out
+    assert "lite0" in shown
+    assert "[red]lite1" in shown

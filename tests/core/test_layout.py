@@ -1,0 +1,26 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ffdi.core.errors import UserError
+from ffdi.core.layout import inside
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", "a\0b", "link/x"])
+def test_names_that_lead_outside_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "link").symlink_to(tmp_path)
+    with pytest.raises(UserError):
+        inside(tmp_path / "root", name)
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40))
+def test_what_is_accepted_lies_inside(name: str) -> None:
+    root = Path("/srv/contest")
+    try:
+        path = inside(root, name)
+    except UserError:
+        return
+    assert path.is_relative_to(root)

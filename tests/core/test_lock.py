@@ -1,0 +1,33 @@
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from ffdi.core import lock
+from ffdi.core.errors import LockedError, UserError
+
+
+def test_the_second_process_is_refused_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        with lock.exclusive(tmp_path):
+            (tmp_path / "held").touch()
+            time.sleep(60)
+        os._exit(0)
+    while not (tmp_path / "held").exists():
+        time.sleep(0.01)
+    with pytest.raises(LockedError, match="Another process"), lock.exclusive(tmp_path):
+        pass
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with lock.exclusive(tmp_path):
+        pass
+
+
+def test_a_place_that_is_no_folder_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="name another place"), lock.exclusive(place):
+            pass

@@ -1,0 +1,163 @@
+"""A contest of a few images and a team trained on it, once for all tests of this room."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ffdi.core.layout import Workspace
+from ffdi.blending.result import BlendResult, blend
+from ffdi.kernels import emit, pack, settings
+from ffdi.data import folds
+from ffdi.training.job import plan
+from ffdi.data.scan import scan
+from ffdi.config.competition import Competition
+from ffdi.config.load import load_competition, load_recipe
+from ffdi.config.recipe import Recipe
+from ffdi.training import launch
+from tests.cli.test_verbs import contest_folder
+
+RECIPE = """\
+name = "tiny"
+[folds]
+k = 2
+[data]
+workers = 0
+[defaults]
+weights = "none"
+image_size = 32
+batch_size = 8
+epochs = 1
+[[member]]
+name = "one"
+model = "test_resnet"
+views = ["hflip", "identity"]
+[[member]]
+name = "two"
+model = "test_vit"
+[blend]
+method = "weighted_rank_mean"
+"""
+BROKEN, WIDE = "0" * 32 + ".png", "f" * 32 + ".png"  # two more test images: no image at all, and two frames in one
+TEST = "phase2/testset1_seen"
+TABLE = "phase2/testset1_seen_nolabel.txt"
+SLUG = "multi-ffdi-phase2"
+# Installed here, and not in Kaggle's image or not asked of it.
+LACKING = ("simplejpeg", "pandera", "imagehash", "optuna", "matplotlib", "jinja2", "typer", "kaggle", "tomlkit")
+
+
+@dataclass(frozen=True)
+class Home:
+    """A finished team: `images` the competition folder, `pack` its weights dataset, `result` what `ffdi blend` says."""
+
+    images: Path
+    recipe: Recipe
+    competition: Competition
+    places: Workspace
+    pack: Path
+    result: BlendResult
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    folder = tmp_path_factory.mktemp("home")
+    images = folder / "contest"
+    contest_folder(images)
+    noise = np.random.default_rng(0).integers(0, 255, (32, 64, 3), np.uint8)
+    Image.fromarray(noise).save(images / TEST / WIDE)
+    (images / TEST / BROKEN).write_bytes(b"this is no image")
+    with (images / TABLE).open("a") as table:
+        table.write(f"{BROKEN}\n{WIDE}\n")
+    (folder / "tiny.toml").write_text(RECIPE)
+    recipe, competition = load_recipe(folder / "tiny.toml"), load_competition(SLUG)
+    places = Workspace(folder / "work" / SLUG / "sample", folder / "submissions")
+    rows = scan(competition, images, places, 1)
+    made = folds.make(places, recipe.folds, rows, recipe.data.fit)
+    jobs = plan(recipe, competition, rows, made, images, places)
+    launch.train(jobs, ["cpu"], None)
+    result = blend(recipe, competition, places)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pack, "blend", lambda *_: result)  # which takes seconds; a test of packing makes it anew
+        packed = pack.pack(recipe, competition, places, folder / "tiny-weights")
+    return Home(images, recipe, competition, places, packed, result)
+
+
+@dataclass(frozen=True)
+class Mounts:
+    input: Path
+    working: Path
+
+    def add(self, source: Path, at: str) -> Path:
+        """A copy that a test may change."""
+        return Path(shutil.copytree(source, self.input / at))
+
+
+@pytest.fixture
+def mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mounts:
+    """Empty mounts of this process, and the folder that Kaggle would keep."""
+    made = Mounts(tmp_path / "input", tmp_path / "working")
+    for path, name in ((made.input, "FFDI_INPUT"), (made.working, "FFDI_WORKING")):
+        path.mkdir()
+        monkeypatch.setenv(name, str(path))
+    return made
+
+
+# As a notebook runs a cell: inside an event loop that is at work, in a main module without a file.
+CELL = """
+import asyncio, sys
+from types import FunctionType
+async def cell():
+    text = open(sys.argv[1]).read()
+    FunctionType(compile(text, "<cell>", "exec"), {"__name__": "__main__", "__builtins__": __builtins__})()
+asyncio.run(cell())
+"""
+
+
+@dataclass
+class Kernel:
+    """`run()` gives the exit code; `out` is what it printed, `working` what Kaggle would keep."""
+
+    script: Path
+    input: Path
+    working: Path
+    out: str = ""
+
+    def run(self, cell: bool = False, **environment: str) -> int:
+        roots = {"FFDI_INPUT": str(self.input), "FFDI_WORKING": str(self.working)}
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        done = subprocess.run(
+            [sys.executable, *(["-c", CELL] if cell else []), str(self.script)],
+            env={**kept, **roots, **environment, "OMP_NUM_THREADS": "1"},
+            cwd=self.working,
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+        self.out = done.stdout + done.stderr
+        return done.returncode
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Callable[..., Kernel]]:
+    """`kernel("infer", until="1m")`: the built file with these settings, and empty mounts."""
+
+    def make(kind: str, **values: object) -> Kernel:
+        wishes = {"infer": settings.infer(), "train": settings.train(RECIPE), "blend": settings.blend(RECIPE)}
+        home = emit.write(
+            tmp_path / "kernels", kind, f"tiny-{kind}", settings.changed(wishes[kind], **values), emit.Sources(), {}
+        )
+        made = Kernel(home / f"tiny-{kind}.py", tmp_path / "input", tmp_path / "working")
+        made.input.mkdir(exist_ok=True)
+        made.working.mkdir(exist_ok=True)
+        return made
+
+    yield make
+    shutil.rmtree(tmp_path, ignore_errors=True)

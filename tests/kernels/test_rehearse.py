@@ -1,0 +1,318 @@
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from ffdi.core import checksum
+from ffdi.core.code import PACKAGE
+from ffdi.core.errors import FfdiError, UserError
+from ffdi.kernels import built, emit, minutes, mounted, plan, reference, sandbox, settings, stage
+from ffdi.kernels.rehearse import RESERVE, SCENARIOS, rehearse
+from ffdi.kernels.sandbox import Sandbox
+from ffdi.kernels.stage import Sources, Stage
+from ffdi.cli.main import app
+from ffdi.data import decode, tables
+from ffdi.submission.check import render
+from tests.kernels.conftest import SLUG, TABLE, TEST, Home
+
+PLAIN, HIDDEN = SCENARIOS[0], SCENARIOS[2]
+NAMES = Sources(SLUG, "someone/tiny-weights")
+IMAGES = 8
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    return sandbox.make(tmp_path_factory.mktemp("box").resolve() / "environment")
+
+
+class TestSandbox:
+    def run(self, box: Sandbox, code: str, patience: float = 60.0) -> sandbox.Ended:
+        script = box.folder / "script.py"
+        script.write_text(code)
+        return box.run(script, box.folder, {"GIVEN": "yes"}, patience)
+
+    def test_it_is_a_fresh_isolated_interpreter_without_the_kit(self, box: Sandbox, monkeypatch: Any) -> None:
+        monkeypatch.setenv("SECRET", "canary")
+        monkeypatch.setenv("PYTHONPATH", str(PACKAGE.parent))
+        ended = self.run(
+            box,
+            "import importlib.util, os, sys\n"
+            "names = [name for name in ('ffdi', 'numpy', 'timm') if importlib.util.find_spec(name)]\n"
+            "print(names, sys.flags.isolated, os.environ.get('SECRET'), os.environ['GIVEN'])",
+        )
+        assert ended.output == "['numpy', 'timm'] 1 None yes\n"
+        assert (ended.code, ended.attempts) == (0, ())
+
+    def test_the_sources_of_the_kit_are_out_of_reach(self, box: Sandbox) -> None:
+        ended = self.run(box, f"import sys\nsys.path.insert(0, {str(PACKAGE.parent)!r})\nimport ffdi.core.digest\n")
+        assert ended.code == 1
+        assert f"read {PACKAGE / '__init__.py'}" in ended.attempts
+
+    def test_the_network_is_off_and_an_attempt_is_noted_even_if_it_is_survived(self, box: Sandbox) -> None:
+        ended = self.run(
+            box,
+            "import socket\n"
+            "for target in (('192.0.2.1', 80), ('localhost', 80)):\n"
+            "    try:\n"
+            "        socket.socket().connect(target)\n"
+            "    except OSError:\n"
+            "        pass\n"
+            "try:\n"
+            "    socket.getaddrinfo('example.org', 80)\n"
+            "except OSError:\n"
+            "    pass\n"
+            "first, second = socket.socketpair()\n"
+            "first.send(b'x')\n"
+            "print(second.recv(1), [line.split(':')[0].strip() for line in list(open('/proc/net/dev'))[2:]])",
+        )
+        assert ended.attempts == (
+            "reach the address '192.0.2.1' (port 80)",
+            "reach the address 'localhost' (port 80)",
+            "look up the host 'example.org'",
+        )
+        assert ended.output.startswith("b'x'")
+        if sandbox.network_off():
+            assert ended.output == "b'x' ['lo']\n"
+
+    def test_what_takes_too_long_is_killed_with_its_children(self, box: Sandbox) -> None:
+        child = "import subprocess, sys\np = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        begun = time.monotonic()
+        ended = self.run(box, f"{child}print(p.pid, flush=True)\np.wait()", patience=2.0)
+        assert ended.code == -9
+        assert time.monotonic() - begun < 30
+        assert not _lives(int(ended.output))
+
+    def test_memory_is_measured(self, box: Sandbox) -> None:
+        ended = self.run(box, "import time\nheld = bytearray(200_000_000)\ntime.sleep(1)")
+        assert 200_000_000 < ended.memory < 400_000_000
+
+    def test_a_sandbox_that_still_has_the_kit_is_refused(self, tmp_path: Path, monkeypatch: Any) -> None:
+        monkeypatch.setattr(sandbox, "_is_kit", lambda path: False)
+        with pytest.raises(FfdiError, match="still has the package ffdi"):
+            sandbox.make(tmp_path / "leaky")
+
+
+class TestStage:
+    def build(self, home: Home, root: Path, layout: str = "newer", images: int = IMAGES, hidden: bool = False) -> Stage:
+        return stage.build(root, NAMES, layout, home.pack, home.images, home.competition, images, hidden)
+
+    @pytest.mark.parametrize("layout", ["newer", "older"])
+    def test_a_kernel_finds_what_is_mounted(self, home: Home, tmp_path: Path, layout: str, monkeypatch: Any) -> None:
+        made = self.build(home, tmp_path, layout)
+        monkeypatch.setenv("FFDI_INPUT", str(made.input))
+        assert mounted.competition_folder(home.competition, ["test"])[0] == made.folder
+        found = mounted.dataset("someone/tiny-weights", plan.FILE, "weights")
+        assert mounted.verify(found) == mounted.verify(home.pack)
+        assert (found.relative_to(made.input).as_posix() == "tiny-weights") == (layout == "older")
+
+    def test_the_plain_one_holds_the_first_images_as_they_are(self, home: Home, tmp_path: Path) -> None:
+        made = self.build(home, tmp_path)
+        assert made.rows["id"].tolist() == pd.read_csv(home.images / TABLE)["img_name"].tolist()[:IMAGES]
+        for relpath in made.rows["relpath"]:
+            assert (made.folder / relpath).read_bytes() == (home.images / relpath).read_bytes()
+
+    def test_a_hidden_rerun_has_other_ids_a_broken_image_and_a_stale_sample(self, home: Home, tmp_path: Path) -> None:
+        made = self.build(home, tmp_path, images=25, hidden=True)
+        ids = tables.read_labels(made.folder, home.competition, "test").frame["id"].tolist()
+        old = set(pd.read_csv(home.images / TABLE)["img_name"])
+        assert ids == made.rows["id"].tolist()
+        assert len(set(ids)) == 25
+        assert not set(ids) & old
+        assert set(pd.read_csv(made.sample)["img_name"]) == old
+        with pytest.raises(decode.Defect):
+            decode.decode((made.folder / TEST / ids[1]).read_bytes())
+        assert decode.decode((made.folder / TEST / ids[0]).read_bytes())
+
+
+FAKE = """\
+SETTINGS = {
+    "weights": "",
+    "competition": "",
+    "until": "8h30m",
+    "run": "",
+}
+KIND = "infer"
+import os, shutil
+shutil.copytree(ANSWER, os.environ["FFDI_WORKING"], dirs_exist_ok=True)
+"""
+
+
+class TestVerdict:
+    """Stand-ins for a kernel: they hand in an answer made before, the right one or another, and may do more."""
+
+    @pytest.fixture
+    def answer(self, home: Home, tmp_path: Path) -> Path:
+        """What the kernel should leave for the plain scenario."""
+        team = plan.read(home.pack)
+        rows = pd.read_csv(home.images / TABLE).rename(columns={"img_name": "id"}).iloc[:IMAGES]
+        rows["relpath"] = TEST + "/" + rows["id"]
+        kept = reference.everything(team)
+        score_R = reference.predict(team, home.pack, rows, home.images, kept).score_R
+        folder = tmp_path / "answer"
+        folder.mkdir()
+        self.hand_in(home, folder, rows["id"], score_R)
+        self.say(folder, kept=[[*net, list(views)] for net, views in kept.items()])
+        return folder
+
+    def hand_in(self, home: Home, folder: Path, ids: pd.Series, score_R: np.ndarray) -> None:
+        frame = pd.DataFrame({"img_name": ids, "y_pred": score_R})
+        (folder / "submission.csv").write_bytes(render(frame, home.competition))
+
+    def say(self, folder: Path, **more: object) -> None:
+        facts = {"run": "1-newer-mounts", "rows": IMAGES, "imputed": [], "unreached": 0, "degraded": []}
+        path = folder / "run.json"
+        known = checksum.read_json(path) if path.exists() else {**facts, "seconds": {"predict": 1.0}}
+        checksum.write_json(path, {**known, **more})
+
+    @pytest.fixture
+    def faults(self, home: Home, answer: Path, tmp_path: Path) -> Callable[..., str]:
+        """The faults of a stand-in with `code` at its end."""
+
+        def found(code: str = "") -> str:
+            folder = tmp_path / "kernel"
+            folder.mkdir()
+            (folder / built.METADATA).write_text('{"code_file": "fake.py"}')
+            (folder / "fake.py").write_text(FAKE.replace("ANSWER", repr(str(answer))) + code)
+            (verdict,) = rehearse(folder, home.pack, home.images, IMAGES, [PLAIN]).verdicts
+            assert verdict.passed == (not verdict.faults)
+            return "\n".join(verdict.faults)
+
+        return found
+
+    def test_the_right_answer_passes(self, faults: Callable[..., str]) -> None:
+        assert faults() == ""
+
+    def test_a_kernel_that_opens_a_socket_is_caught_even_if_it_survives(self, faults: Callable[..., str]) -> None:
+        code = "import socket\ntry:\n    socket.create_connection(('192.0.2.1', 443), 1)\nexcept OSError:\n    pass\n"
+        assert faults(code) == "it tried to look up the host '192.0.2.1', which Kaggle does not offer."
+
+    def test_a_kernel_that_imports_the_checkout_is_caught(self, faults: Callable[..., str]) -> None:
+        found = faults(f"import sys\nsys.path.insert(0, {str(PACKAGE.parent)!r})\nimport ffdi\n")
+        assert "it ended with exit code 1" in found
+        assert f"it tried to read {PACKAGE / '__init__.py'}, which Kaggle does not offer." in found
+
+    def test_a_submission_of_other_ids_is_caught(self, faults: Callable[..., str], home: Home, answer: Path) -> None:
+        ids = pd.Series([f"{number:032x}.jpg" for number in range(IMAGES)])
+        self.hand_in(home, answer, ids, np.linspace(0.1, 0.9, IMAGES))
+        assert "8 ids are not the competition's" in faults()
+
+    def test_the_stale_sample_is_caught(self, faults: Callable[..., str], answer: Path) -> None:
+        code = (
+            "import glob\nfound = glob.glob(os.environ['FFDI_INPUT'] + '/**/sample_submission.csv', recursive=True)\n"
+        )
+        code += "shutil.copyfile(found[0], os.environ['FFDI_WORKING'] + '/submission.csv')\n"
+        assert "every prediction is 0.5" in faults(code)
+
+    def test_one_bit_is_noticed(self, faults: Callable[..., str], home: Home, answer: Path) -> None:
+        frame = pd.read_csv(answer / "submission.csv")
+        score_R = frame["y_pred"].to_numpy().copy()
+        score_R[3] = np.nextafter(score_R[3], 1)
+        self.hand_in(home, answer, frame["img_name"], score_R)
+        assert faults().startswith("1 of 8 predictions are not those of ffdi predict, by up to")
+
+    def test_a_record_of_another_run_is_caught(self, faults: Callable[..., str], answer: Path) -> None:
+        self.say(answer, run="yesterday", rows=5, unreached=2)
+        found = faults().splitlines()
+        assert found[0] == "run.json names the run 'yesterday', not '1-newer-mounts'."
+        assert found[1] == "run.json counts 5 images, 8 are mounted."
+        assert found[2] == "2 images were reached by no net before the deadline."
+
+    def test_nets_left_out_without_need_are_noticed(self, faults: Callable[..., str], answer: Path) -> None:
+        kept = checksum.read_json(answer / "run.json")["kept"]
+        self.say(answer, kept=kept[:-1], degraded=["fold 1 of two"])
+        assert "it did not use all nets and views: fold 1 of two." in faults()
+
+    def test_nothing_handed_in_is_a_fault(self, faults: Callable[..., str]) -> None:
+        assert faults("os.remove(os.environ['FFDI_WORKING'] + '/submission.csv')\n").endswith("name a submission CSV.")
+
+    def test_the_verb_ends_with_code_2(self, faults: Callable[..., str], home: Home, tmp_path: Path) -> None:
+        faults("raise SystemExit('the disk is full')\n")
+        arguments = ["--pack", str(home.pack), "--data", str(home.images), "--images", "8", "--work", str(tmp_path)]
+        result = CliRunner().invoke(app, ["kernels", "rehearse", str(tmp_path / "kernel"), *arguments])
+        assert isinstance(result.exception, UserError)
+        assert str(result.exception).startswith("4 of 4 scenarios failed")
+        assert result.stdout.count("FAILED") == 4
+        assert "the disk is full" in result.stderr
+        assert "never tried on a GPU" in result.stdout
+
+
+@pytest.fixture
+def kernel_folder(tmp_path: Path) -> Path:
+    """An infer kernel as `ffdi kernels build` leaves it."""
+    sources = emit.Sources([SLUG], ["OWNER/tiny-weights"])
+    return emit.write(tmp_path / "kernels", "infer", "tiny-infer", settings.infer(), sources, {})
+
+
+def test_the_kernel_as_built_passes_a_hidden_rerun(home: Home, kernel_folder: Path) -> None:
+    (verdict,) = rehearse(kernel_folder, home.pack, home.images, IMAGES, [HIDDEN]).verdicts
+    assert verdict.faults == ()
+    assert verdict.equal
+    assert verdict.images > len(pd.read_csv(home.images / TABLE))
+
+
+@pytest.mark.slow
+def test_the_kernel_as_built_passes_every_scenario(home: Home, kernel_folder: Path) -> None:
+    done = rehearse(kernel_folder, home.pack, home.images, IMAGES)
+    assert [verdict.scenario for verdict in done.verdicts] == list(SCENARIOS)
+    *timeless, short = done.verdicts
+    assert [verdict.faults for verdict in timeless] == [()] * 3
+    assert [verdict.equal for verdict in timeless] == [True] * 3
+    # How much there is time for depends on what else runs on the machine; then, and only then, it may fail.
+    assert short.ended.code == 0
+    noise = [fault for fault in short.faults if "nothing had to be given up" in fault or "by no net" in fault]
+    assert (short.passed and short.equal and short.given_up) or noise, short.faults
+
+
+def test_other_kernels_and_other_folders_are_refused(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no built kernel"):
+        rehearse(tmp_path, home.pack, home.images, IMAGES)
+    folder = emit.write(tmp_path, "blend", "tiny-blend", settings.blend("x"), emit.Sources(), {})
+    with pytest.raises(UserError, match="is a blend kernel"):
+        rehearse(folder, home.pack, home.images, IMAGES)
+
+
+def test_the_reserve_is_that_of_the_kernel() -> None:
+    from ffdi.kernels.entry import infer
+
+    assert infer.RESERVE == RESERVE
+
+
+def test_settings_are_read_and_changed(kernel_folder: Path) -> None:
+    kernel = built.read(kernel_folder)
+    assert (kernel.kind, kernel.datasets, kernel.competitions) == ("infer", ("OWNER/tiny-weights",), (SLUG,))
+    text = kernel.with_settings({"run": 'a "b" \\1', "until": "70s"})
+    kernel.script.write_text(text)
+    assert built.read(kernel_folder).setting("run") == 'a "b" \\1'
+    assert built.read(kernel_folder).setting("until") == "70s"
+    with pytest.raises(UserError, match="has no setting 'speed'"):
+        kernel.with_settings({"speed": "high"})
+
+
+def test_minutes_follow_from_operations_and_from_reading(home: Home) -> None:
+    team = plan.read(home.pack)
+    packed = replace(team.members[0], member=minutes.YARDSTICK, files={0: "a", 1: "b"})
+    found = minutes.forecast(replace(team, members=(packed,)), 2 * 1_190 * 60, 1e-3)
+    assert found.resnets == pytest.approx(2)
+    assert found.computing == pytest.approx(2)
+    assert found.reading == pytest.approx(2 * 1_190 * 60 * 1e-3 / 4 / 60)
+    assert found.minutes == found.computing
+    assert minutes.forecast(replace(team, members=(packed,)), 2 * 1_190 * 60, 0.1).minutes > 50
+
+
+def _lives(pid: int, seconds: float = 10.0) -> bool:
+    """Whether a killed process is still there after a while: the kernel takes its time to bury it."""
+    try:
+        process = psutil.Process(pid)
+        process.wait(seconds)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.TimeoutExpired:
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ffdi.core.errors import UserError
+from ffdi.kernels.scorer import Scorer
+from ffdi.cli import score as verb
+from tests.kernels.conftest import TEST, Home
+
+
+def test_a_single_image_scores_as_its_rows_of_the_team(home: Home) -> None:
+    """The weighted mean of the fold models' probabilities, from the logits that `ffdi train` left."""
+    scorer = Scorer(home.pack)
+    weights = home.result.blended.weights
+    runs = {path.name.rsplit("-", 1)[0]: path for path in home.places.runs.iterdir()}
+    tables = {
+        name: [pd.read_parquet(path) for path in sorted(run.glob("fold*/test.parquet"))] for name, run in runs.items()
+    }
+    readable = home.result.blended.test.query("~imputed")["id"].tolist()[:3]
+    for image in readable:
+        wanted = 0.0
+        for name, weight in weights.items():
+            logits_K = [table[table["id"] == image]["logit"].mean() for table in tables[name]]
+            wanted += weight * np.mean(1 / (1 + np.exp(-np.array(logits_K))))
+        assert scorer.file(home.images / TEST / image) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_missing_or_broken_image_is_one_sentence(home: Home, tmp_path: Path) -> None:
+    scorer = Scorer(home.pack)
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"a\.jpg cannot be scored: not_image"):
+        scorer.file(tmp_path / "a.jpg")
+    with pytest.raises(UserError, match=r"b\.jpg cannot be scored: No such file"):
+        scorer.file(tmp_path / "b.jpg")
+
+
+def test_the_verb_takes_images_and_folders(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("b.png", "a.png"):
+        Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(tmp_path / name)
+    verb.run([tmp_path, tmp_path / "b.png"], home.pack)
+    assert capsys.readouterr().out.count(".png") == 3
+    (tmp_path / "c.txt").write_text("notes")
+    with pytest.raises(UserError, match=r"c\.txt cannot be scored"):
+        verb.run([tmp_path], home.pack)
+    assert capsys.readouterr().out.count(".png") == 2  # what could be scored is shown first
+    (tmp_path / "c.txt").unlink()
+    with pytest.raises(UserError, match="run `ffdi kernels pack`"):
+        verb.run([tmp_path], tmp_path)
+    with pytest.raises(UserError, match="does not exist"):
+        verb.run([tmp_path / "c.png"], home.pack)

@@ -1,0 +1,161 @@
+"""The train and blend kernels through their mains: stopped and gone on, split over kernels, blended from several."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ffdi.core import checksum
+from ffdi.core.errors import Paused, UserError
+from ffdi.core.layout import Workspace
+from ffdi.kernels import mounted, settings
+from ffdi.kernels.entry import blend, train
+from ffdi.kernels.outputs import copy, gather
+from ffdi.data import detector
+from ffdi.submission.check import render
+from ffdi.training import launch
+from tests.kernels.conftest import RECIPE, SLUG, Home, Kernel, Mounts
+
+WORK = f"work/{SLUG}/sample"
+
+
+@pytest.fixture(autouse=True)
+def _one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "devices", lambda: ["cpu"])
+    monkeypatch.chdir(Path.cwd())  # the main goes to a folder of its own
+
+
+def run_train(mounts: Mounts, **values: object) -> dict[str, Any]:
+    train.main({one.name: one.value for one in settings.changed(settings.train(RECIPE), **values)})
+    return checksum.read_json(mounts.working / "run.json")
+
+
+def run_blend(mounts: Mounts, **values: object) -> dict[str, Any]:
+    blend.main({one.name: one.value for one in settings.changed(settings.blend(RECIPE), **values)})
+    return checksum.read_json(mounts.working / "run.json")
+
+
+def part(home: Home, mounts: Mounts, at: str, *folds: str) -> None:
+    """The output of a kernel that finished only these folds ("one-*/fold0")."""
+    target = mounts.input / at / WORK
+    target.mkdir(parents=True)
+    for name in ("manifest.parquet", "folds"):
+        source = home.places.work / name
+        shutil.copytree(source, target / name) if source.is_dir() else shutil.copy(source, target / name)
+    for pattern in folds:
+        for fold in home.places.runs.glob(pattern):
+            shutil.copytree(fold, target / "runs" / fold.parent.name / fold.name)
+
+
+def test_a_train_kernel_goes_on_from_an_attached_output_and_ends_with_the_same_submission(
+    home: Home, mounts: Mounts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only the fold that is left is trained; what comes out is what the whole road gives at home."""
+    mounts.add(home.images, f"competitions/{SLUG}")
+    part(home, mounts, "notebooks/me/tiny-train", "one-*/fold*", "two-*/fold0")
+    (mounts.working / WORK).mkdir(parents=True)
+    record = run_train(mounts)
+    assert record["left"] == []
+    told = capsys.readouterr().out
+    assert "3 folds taken over" in told
+    assert "two fold 1: 8/8" in told
+    assert "fold 0:" not in told
+    assert (mounts.working / "submission.csv").read_bytes() == render(home.result.submission, home.competition)
+    card = checksum.read_json(mounts.working / "card.json")
+    assert card["submission"]["sha256"] == record["submission"]
+
+
+def test_a_deadline_ends_the_kernel_well_and_says_what_is_left(
+    home: Home, mounts: Mounts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mounts.add(home.images, f"competitions/{SLUG}")
+    part(home, mounts, "tiny-train", "one-*/fold*")
+
+    def stopped(jobs: object, on: object, deadline: float | None) -> None:
+        assert deadline is not None
+        raise Paused("two fold 0 stopped (deadline) after step 1 of 2; all is saved.")
+
+    monkeypatch.setattr(launch, "train", stopped)
+    assert run_train(mounts, until="11h")["left"] == ["two fold 0", "two fold 1"]
+    assert not (mounts.working / "submission.csv").exists()
+    assert len(list((mounts.working / WORK).glob("runs/one-*/fold*/done.json"))) == 2
+    assert "attach this output" in capsys.readouterr().out
+    assert run_train(mounts, members=["one"], until="11h")["left"] == ["two fold 0", "two fold 1"]
+    shutil.rmtree(mounts.working)
+    shutil.rmtree(mounts.input / "tiny-train")
+    assert run_train(mounts, until="0s")["left"] == ["everything"]
+
+
+def test_what_a_stopped_scan_has_done_is_taken_over(home: Home, mounts: Mounts) -> None:
+    names = ["manifest.parquet", "scan/part-00001.parquet", "landmarks/part-00002.parquet"]
+    for name in names:
+        path = mounts.input / "early" / WORK / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    to = Workspace(mounts.working / WORK, mounts.working)
+    assert gather(mounted.outputs(["early"]), home.competition, to, copy) == 0
+    assert [(to.work / name).read_text() for name in names] == names
+
+
+def test_several_outputs_are_blended_as_one(home: Home, mounts: Mounts) -> None:
+    """The half-trained copy of a fold in the first output gives way to the finished one in the second."""
+    part(home, mounts, "notebooks/me/first", "one-*/fold*", "two-*/fold0")
+    next((mounts.input / "notebooks/me/first" / WORK / "runs").glob("two-*/fold0/done.json")).unlink()
+    part(home, mounts, "second", "two-*/fold*")
+    record = run_blend(mounts)
+    assert record["outputs"] == ["first", "second"]
+    assert (mounts.working / "submission.csv").read_bytes() == render(home.result.submission, home.competition)
+    assert checksum.read_json(mounts.working / "card.json")["method"] == "weighted_rank_mean"
+
+
+def test_what_cannot_be_blended_is_one_sentence(home: Home, mounts: Mounts) -> None:
+    with pytest.raises(UserError, match="No output of a train kernel is attached"):
+        run_blend(mounts)
+    part(home, mounts, "first", "one-*/fold*")
+    with pytest.raises(UserError, match="two fold 0 is not finished"):
+        run_blend(mounts)
+    part(home, mounts, "second", "two-*/fold*")
+    (mounts.input / "second" / WORK / "folds" / "group.parquet").write_bytes(b"others")
+    with pytest.raises(UserError, match="differs from the folds of another output"):
+        run_blend(mounts)
+    with pytest.raises(UserError, match="members names 'three', which is no member of the recipe; it has one, two"):
+        run_train(mounts, members=["three"])
+
+
+def test_attached_weights_are_offered_where_the_kit_looks(home: Home, mounts: Mounts) -> None:
+    for name in ("test_vit.safetensors", "mine.pth", "other.bin"):
+        (mounts.input / "pretrained").mkdir(exist_ok=True)
+        (mounts.input / "pretrained" / name).touch()
+    one = home.recipe.member[0].model_copy(update={"weights": "given/mine.pth"})
+    train._offer_weights(home.recipe.model_copy(update={"member": (one, home.recipe.member[1])}))
+    links = {str(path.relative_to(Path.cwd())): path.resolve().name for path in Path.cwd().rglob("*.*")}
+    assert links == {"weights/test_vit.safetensors": "test_vit.safetensors", "given/mine.pth": "mine.pth"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_built_train_and_blend_kernels_run(home: Home, kernel: Callable[..., Kernel]) -> None:
+    made = kernel("train")
+    shutil.copytree(home.images, made.input / SLUG)
+    assert made.run() == 0, made.out
+    wanted = render(home.result.submission, home.competition)
+    assert (made.working / "submission.csv").read_bytes() == wanted
+    shutil.move(made.working, made.input / "tiny-train")
+    made.working.mkdir()
+    shutil.rmtree(made.script.parent)
+    other = kernel("blend")
+    assert other.run() == 0, other.out
+    assert (other.working / "submission.csv").read_bytes() == wanted
+
+
+def test_a_detector_that_no_dataset_brings_is_one_sentence_before_the_scan(
+    home: Home, mounts: Mounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detector, "find_spec", lambda _: None)
+    mounts.add(home.images, f"competitions/{SLUG}")
+    recipe = RECIPE.replace("[data]", '[data]\nlandmarks = "detector"')
+    with pytest.raises(UserError, match=r"needs the package facenet-pytorch; install it with `pip install"):
+        train.main({one.name: one.value for one in settings.train(recipe)})
+    assert not list(mounts.working.rglob("manifest.parquet"))

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
+
+from ffdi.core.errors import UserError
+from ffdi.metrics.auc import auc
+from ffdi.metrics.ranks import midrank
+from ffdi.metrics.sorting import ascend, finite, levels
+
+SIZES = st.integers(1, 60)
+FINITE_32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
+FINITE_64 = st.floats(allow_nan=False, allow_infinity=False)
+FLOATS_32 = arrays.arrays(np.float32, SIZES, elements=FINITE_32)
+FLOATS_64 = arrays.arrays(np.float64, SIZES, elements=FINITE_64)
+# Neighbours in the last bits: what the shortened 64-bit key cannot tell apart.
+CLOSE_64 = st.lists(st.integers(0, 5), min_size=1, max_size=60).map(lambda steps: -1.5 + np.array(steps) * 2.0**-52)
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.one_of(FLOATS_32, FLOATS_64, CLOSE_64))
+def test_order_ascends_and_runs_are_the_equal_values(values: np.ndarray) -> None:
+    in_order = ascend(values)
+    ordered = values[in_order.order_N]
+    assert sorted(in_order.order_N) == list(range(len(values)))
+    assert (ordered == np.sort(values)).all()
+    assert in_order.first_N.tolist() == [True, *(ordered[1:] != ordered[:-1]).tolist()]
+
+
+def test_long_vectors_cross_blocks() -> None:
+    values = np.random.default_rng(0).normal(size=30_000)
+    values[::7] = 0.25
+    values[1] = np.nextafter(0.25, 1)
+    in_order = ascend(values)
+    ordered = values[in_order.order_N]
+    assert (ordered == np.sort(values)).all()
+    assert (in_order.first_N[1:] == (ordered[1:] != ordered[:-1])).all()
+
+
+def test_both_zeros_are_one_value() -> None:
+    assert ascend(np.array([0.0, -0.0, 0.0], np.float32)).first_N.tolist() == [True, False, False]
+    assert ascend(np.array([-0.0, 0.0])).first_N.tolist() == [True, False]
+
+
+def test_an_order_without_reuse_is_kept() -> None:
+    kept = ascend(np.array([2.0, 1.0, 3.0]))
+    ascend(np.array([3.0, 2.0, 1.0]), reuse=True)
+    assert kept.order_N.tolist() == [1, 0, 2]
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.int64, np.uint8, np.float16])
+def test_other_numbers_sort_too(dtype: type) -> None:
+    assert ascend(np.array([1, 0, 1], dtype)).order_N[0] == 1
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_no_number_is_refused_with_its_row(bad: float) -> None:
+    with pytest.raises(UserError, match="1 of 3 scores are NaN or infinite, the first in row 2"):
+        finite(np.array([0.0, 1.0, bad]))
+
+
+@pytest.mark.parametrize("values", [np.zeros((2, 2)), np.array(["a"]), np.array([1 + 2j])])
+def test_only_vectors_of_numbers(values: np.ndarray) -> None:
+    with pytest.raises(UserError, match="vector of numbers"):
+        ascend(values)
+
+
+ROWS = 9_000  # enough for values to be counted
+KINDS = {
+    "two decimals": lambda draw: draw.normal(size=ROWS).round(2),
+    "float32": lambda draw: draw.normal(size=ROWS).round(1).astype(np.float32),
+    "whole numbers": lambda draw: draw.integers(-40, 40, ROWS),
+    "far apart": lambda draw: draw.choice([-1e300, -1.0, 1.0, 1e300], ROWS),
+    "neighbours in the last bit": lambda draw: 1.0 + draw.integers(0, 3, ROWS) * 2.0**-52,
+    "few, unevenly": lambda draw: draw.choice([0.0, 1e-9, 1.0], ROWS),
+    "constant": lambda draw: np.zeros(ROWS),
+    "all different": lambda draw: draw.normal(size=ROWS),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_of_few_values_are_counted_alike(kind: str) -> None:
+    draw = np.random.default_rng(1)
+    values = KINDS[kind](draw)
+    target = draw.integers(0, 2, ROWS)
+    level = levels(values)
+    assert (level is not None) == (kind in ("two decimals", "float32", "whole numbers", "neighbours in the last bit"))
+    if level is not None:
+        order = np.argsort(values, kind="stable")
+        assert (np.diff(level[order]) >= 0).all()
+        assert ((np.diff(level[order]) == 0) == (np.diff(values[order]) == 0)).all()
+    assert (midrank(values) == rankdata(values)).all()
+    assert auc(target, values) == pytest.approx(roc_auc_score(target, values), abs=1e-12)

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ffdi.config.load import load_competition
+from ffdi.core.errors import UserError
+from ffdi.submission.check import check, check_bytes, render, write_submission
+
+COMPETITION = load_competition("multi-ffdi-phase2")
+UNIT = st.floats(0, 1, allow_subnormal=True)
+
+
+def frame_of(score: list[float] | np.ndarray, ids: list[str] | None = None) -> pd.DataFrame:
+    return pd.DataFrame({"img_name": ids or [f"{i:032x}.jpg" for i in range(len(score))], "y_pred": score}).astype(
+        {"img_name": "str"}
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(UNIT, min_size=3, max_size=40, unique=True))
+def test_every_float_comes_back_to_the_bit(score: list[float]) -> None:
+    frame = frame_of(np.abs(score))
+    data = render(frame, COMPETITION)
+    back = check_bytes(data, "x", COMPETITION, frame["img_name"].tolist()).frame
+    assert (back["y_pred"].to_numpy().view(np.int64) == frame["y_pred"].to_numpy().view(np.int64)).all()
+    assert [float(line.split(",")[1]) for line in data.decode().splitlines()[1:]] == frame["y_pred"].tolist()
+
+
+def test_digits_are_the_shortest_that_read_back() -> None:
+    data = render(frame_of([0.1, 1 / 3, 5e-324, 1 - 2**-53, 1.0, 0.0]), COMPETITION)
+    assert [line.split(",")[1] for line in data.decode().splitlines()[1:]] == [
+        "0.1", "0.3333333333333333", "5e-324", "0.9999999999999999", "1", "0",
+    ]  # fmt: skip
+
+
+def test_the_file_is_written_as_kaggle_wants_it(tmp_path: Path) -> None:
+    frame = frame_of([0.25, 0.5, 0.75])
+    write_submission(frame, COMPETITION, tmp_path / "submission.csv")
+    data = (tmp_path / "submission.csv").read_bytes()
+    assert data.startswith(b"img_name,y_pred\n" + b"0" * 32 + b".jpg,0.25\n")
+    assert data.endswith(b"\n")
+    found = check(tmp_path / "submission.csv", COMPETITION, frame["img_name"].tolist())
+    assert not found.reordered
+    pd.testing.assert_frame_equal(found.frame, frame, check_dtype=False)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.permutations(range(8)))
+def test_only_the_order_is_repaired(order: list[int]) -> None:
+    frame = frame_of(np.arange(8) / 8)
+    data = render(frame.iloc[list(order)], COMPETITION)
+    found = check_bytes(data, "x", COMPETITION, frame["img_name"].tolist())
+    assert found.reordered == (list(order) != list(range(8)))
+    pd.testing.assert_frame_equal(found.frame, frame, check_dtype=False)
+
+
+def test_ids_that_need_quotes_get_them() -> None:
+    ids = ["a,b.jpg", 'say "x".jpg', "plain.jpg", "ü.jpg"]
+    frame = frame_of([0.1, 0.2, 0.3, 0.4], ids)
+    data = render(frame, COMPETITION)
+    assert b'"a,b.jpg",0.1\n"say ""x"".jpg",0.2\nplain.jpg,0.3\n' in data
+    assert check_bytes(data, "x", COMPETITION, ids).frame["img_name"].tolist() == ids
+
+
+def test_a_related_reference_passes_and_a_turned_one_is_refused() -> None:
+    frame = frame_of(np.arange(20) / 20)
+    data, ids = render(frame, COMPETITION), frame["img_name"].tolist()
+    reference = pd.Series(np.arange(20.0) ** 3, index=ids)
+    check_bytes(data, "x", COMPETITION, ids, reference=reference[::-1])
+    with pytest.raises(UserError, match=r"correlation -1\.00.*exchanged"):
+        check_bytes(data, "x", COMPETITION, ids, reference=-reference)
+
+
+def test_a_reference_without_information_is_passed_over() -> None:
+    frame = frame_of(np.arange(20) / 20)
+    data, ids = render(frame, COMPETITION), frame["img_name"].tolist()
+    check_bytes(data, "x", COMPETITION, ids, reference=pd.Series(1.0, index=ids))
+    check_bytes(data, "x", COMPETITION, ids, reference=pd.Series([1.0, 2.0], index=["other", "names"]))
+
+
+def test_another_sample_than_this_passes() -> None:
+    frame = frame_of(np.arange(20) / 20)
+    ids = frame["img_name"].tolist()
+    sample = render(frame_of(np.arange(20)[::-1] / 20), COMPETITION)
+    check_bytes(render(frame, COMPETITION), "x", COMPETITION, ids, sample=sample)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        check(tmp_path / "none.csv", COMPETITION, ["a"])
+    with pytest.raises(UserError, match="cannot be read"):
+        check(tmp_path, COMPETITION, ["a"])

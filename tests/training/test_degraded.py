@@ -1,0 +1,81 @@
+"""Finished folds on degraded copies of what they held out."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from ffdi.core import checksum
+from ffdi.core.errors import UserError
+from ffdi.core.stop import Stop
+from ffdi.metrics.auc import auc
+from ffdi.training import degraded, predictions
+from ffdi.training.fit import fit
+from ffdi.training.job import Job
+from ffdi.training.world import World
+
+CPU = World(torch.device("cpu"))
+KINDS = ("jpeg", "patch")
+
+
+@pytest.fixture
+def jobs(make_job: Callable[..., Job]) -> list[Job]:
+    made = [make_job(fold=fold, epochs=2, views=("identity", "hflip")) for fold in (0, 1)]
+    for job in made:
+        fit(job, CPU, Stop())
+    return made
+
+
+def test_a_killed_call_goes_on_and_a_second_one_predicts_nothing(
+    jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, calls = predictions.logits, []
+
+    def third_is_killed(*arguments: object) -> pd.DataFrame:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return plain(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(predictions, "logits", third_is_killed)
+    place = tmp_path / "degraded"
+    wanted = degraded.tables(jobs, KINDS, place)
+    with pytest.raises(KeyboardInterrupt):
+        degraded.predict(wanted, place, CPU, Stop())
+    assert sum(one.stands for one in wanted) == 2
+    for _ in range(2):
+        degraded.predict(wanted, place, CPU, Stop())
+    assert len(calls) == 5
+    assert not (place / degraded.COPIES).exists()
+    logits = degraded.read([one for one in wanted if one.kind == "patch"])
+    assert list(logits) == ["tiny"]
+    assert sorted(logits["tiny"].index) == sorted(pd.concat([job.oof["id"] for job in jobs]))
+
+
+def test_the_aucs_are_those_of_the_tables(jobs: list[Job], tmp_path: Path) -> None:
+    wanted = degraded.tables(jobs[:1], KINDS, tmp_path / "degraded")
+    degraded.predict(wanted, tmp_path / "degraded", CPU, Stop())
+    found = degraded.aucs(jobs[0], KINDS, tmp_path / "copies", CPU, Stop())
+    assert list(found) == list(KINDS)
+    assert degraded.aucs(jobs[0]).items() >= found.items()
+    for one in wanted:
+        logits = degraded.read([one])["tiny"]
+        rows = jobs[0].oof.set_index("id").loc[logits.index]
+        assert found[one.kind] == auc(rows["target"], logits)
+        assert not logits.equals(checksum.read_table(jobs[0].folder / "oof.parquet").groupby("id").logit.mean())
+
+
+def test_what_no_longer_fits_is_predicted_again_and_missing_weights_are_told(jobs: list[Job], tmp_path: Path) -> None:
+    wanted = degraded.tables(jobs[:1], ["blur"], tmp_path)
+    degraded.predict(wanted, tmp_path, CPU, Stop())
+    (jobs[0].folder / "weights.safetensors").unlink()
+    (tmp_path / degraded.COPIES / "of a call that was killed at its end").mkdir(parents=True)
+    degraded.predict(wanted, tmp_path, CPU, Stop())  # nothing is left to do but to clear up
+    assert not (tmp_path / degraded.COPIES).exists()
+    checksum.write_table(wanted[0].path, pd.DataFrame({"id": ["a"]}), {**wanted[0].facts, "weights": "others"})
+    with pytest.raises(UserError, match=r"tiny fold 0 cannot predict degraded copies: .*weights\.safetensors"):
+        degraded.predict(wanted, tmp_path, CPU, Stop())
+    with pytest.raises(UserError, match="run `ffdi train`"):
+        degraded.aucs(jobs[0], ["blur"], tmp_path / "copies", CPU, Stop())

@@ -1,0 +1,268 @@
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ffdi.core import checksum
+from ffdi.core.errors import CorruptError, LockedError, Paused, UserError
+from ffdi.core.lock import exclusive
+from ffdi.core.stop import Stop
+from ffdi.training import journal, outcome, predictions, run
+from ffdi.training.fit import fit
+from ffdi.training.job import Job
+from ffdi.training.step import update
+from ffdi.training.world import World
+
+CPU = World(torch.device("cpu"))
+ARTEFACTS = ("weights.safetensors", "oof.parquet", "val.parquet", "test.parquet", "done.json")
+MakeJob = Callable[..., Job]
+
+
+def artefacts(job: Job) -> dict[str, bytes]:
+    return {name: (job.folder / name).read_bytes() for name in ARTEFACTS}
+
+
+class StopAt(Stop):
+    """Asks to stop at the n-th question."""
+
+    def __init__(self, question: int) -> None:
+        super().__init__()
+        self.questions, self.question = 0, question
+
+    @property
+    def requested(self) -> bool:
+        self.questions += 1
+        self.reason = "test" if self.questions >= self.question else ""
+        return bool(self.reason)
+
+
+def test_a_fold_learns_and_leaves_what_the_plan_says(make_job: MakeJob) -> None:
+    job = make_job(epochs=6, views=("identity", "hflip"))
+    fit(job, CPU, Stop())
+    done = checksum.read_json(job.folder / "done.json")
+    assert done["scores"]["auc"] > 0.8
+    assert set(done["files"]) == {"weights.safetensors", "oof.parquet", "val.parquet", "test.parquet"}
+    oof = checksum.read_table(job.folder / "oof.parquet")
+    assert oof.id.tolist() == np.repeat(job.oof.id, 2).tolist()
+    assert oof["view"].tolist() == ["identity", "hflip"] * len(job.oof)
+    assert oof.logit.dtype == np.float32
+    assert not oof.imputed.any()
+    assert list((job.folder / "state").glob("*")) == []
+    curve = run.Journal(job.folder / "log.jsonl").path.read_text()
+    assert curve.count('"oof"') == job.member.epochs - 1
+
+
+def test_a_finished_fold_run_again_does_nothing(make_job: MakeJob) -> None:
+    job = make_job()
+    fit(job, CPU, Stop())
+    before = {path: path.stat().st_mtime_ns for path in job.folder.iterdir()}
+    fit(job, CPU, Stop())
+    assert {path: path.stat().st_mtime_ns for path in job.folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {},
+        {"model": "test_vit", "layer_decay": 0.7, "drop_rate": 0.2, "drop_path": 0.2, "mixup": 0.4, "cutmix": 0.5},
+        {"num_classes": 2, "ema_decay": 0.0, "balance": True, "label_smoothing": 0.1, "micro_batches": 2},
+        {"model": "test_efficientnet", "channels_last": False, "clip_grad": 0.0},
+    ],
+    ids=["plain", "vit", "two-classes", "efficientnet"],
+)
+def test_a_resumed_fold_ends_with_the_same_bytes(make_job: MakeJob, wishes: dict[str, object]) -> None:
+    whole = make_job(at="whole", **wishes)
+    fit(whole, CPU, Stop())
+    broken = make_job(at="broken", **wishes)
+    pauses = 0
+    for question in (2, 3, 5, 4, 7, 6):
+        try:
+            fit(broken, CPU, StopAt(question))
+        except Paused:
+            pauses += 1
+    fit(broken, CPU, Stop())
+    assert pauses >= 3
+    assert artefacts(broken) == artefacts(whole)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_workers_change_nothing(make_job: MakeJob, workers: int) -> None:
+    alone = make_job(at="alone", epochs=2)
+    fit(alone, CPU, Stop())
+    shared = make_job(at="shared", epochs=2, workers=workers)
+    fit(shared, CPU, Stop())
+    assert artefacts(shared) == artefacts(alone)
+
+
+def test_a_real_signal_saves_and_pauses(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = make_job()
+    log = run.Run.log
+
+    def log_and_signal(self: run.Run, step: int, loss: float) -> None:
+        log(self, step, loss)
+        if step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(run.Run, "log", log_and_signal)
+    with Stop() as stop, pytest.raises(Paused, match="after step 4 of 9") as paused:
+        fit(job, CPU, stop)
+    assert paused.value.exit_code == 75
+    assert max((job.folder / "state").iterdir()).name == "step-00000004.safetensors"
+
+
+def test_other_views_are_predicted_without_training(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = make_job()
+    fit(job, CPU, Stop())
+    weights = (job.folder / "weights.safetensors").read_bytes()
+    monkeypatch.setattr(run, "prepare", None)  # training would need it
+    more = replace(job, member=job.member.model_copy(update={"views": ("identity", "vflip")}))
+    assert not outcome.is_done(more)
+    fit(more, CPU, Stop())
+    assert set(checksum.read_table(job.folder / "oof.parquet")["view"]) == {"identity", "vflip"}
+    assert (job.folder / "weights.safetensors").read_bytes() == weights
+
+
+def test_a_refit_on_all_rows_has_no_oof(make_job: MakeJob) -> None:
+    job = make_job(fold="all", epochs=1)
+    fit(job, CPU, Stop())
+    assert not (job.folder / "oof.parquet").exists()
+    assert len(checksum.read_table(job.folder / "test.parquet")) == len(job.test)
+    assert checksum.read_json(job.folder / "done.json")["scores"] == {}
+
+
+def test_unreadable_images_get_the_median(make_job: MakeJob) -> None:
+    job = make_job(epochs=1)
+    broken = ["broken.png", *job.test.relpath[1:]]
+    (job.images / "broken.png").write_bytes(b"not an image")
+    job = replace(job, test=job.test.assign(relpath=broken))
+    fit(job, CPU, Stop())
+    test = checksum.read_table(job.folder / "test.parquet")
+    oof = checksum.read_table(job.folder / "oof.parquet")
+    assert test.imputed.tolist() == [True] + [False] * (len(job.test) - 1)
+    assert test.logit[0] == np.float32(oof.logit.median())
+
+
+def test_another_run_in_the_same_folder_is_refused(make_job: MakeJob) -> None:
+    job = make_job()
+    with pytest.raises(Paused):
+        fit(job, CPU, StopAt(3))
+    for field in ("spec", "manifest", "folds"):
+        with pytest.raises(CorruptError, match=rf"{field} .*c{{64}}"):
+            fit(replace(job, **{field: "c" * 64}), CPU, Stop())
+    fit(job, CPU, Stop())
+    with pytest.raises(CorruptError, match=r"c{64}"):
+        fit(replace(job, spec="c" * 64), CPU, Stop())
+
+
+def test_a_damaged_state_is_named_and_the_one_before_it_goes_on(make_job: MakeJob) -> None:
+    whole, job = make_job(at="whole"), make_job()
+    fit(whole, CPU, Stop())
+    with pytest.raises(Paused):
+        fit(job, CPU, StopAt(6), save_steps=2)
+    newest = max((job.folder / "state").iterdir())
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(bytes(content))
+    with pytest.raises(CorruptError, match=newest.name):
+        fit(job, CPU, Stop())
+    newest.unlink()
+    fit(job, CPU, Stop())
+    assert artefacts(job) == artefacts(whole)
+
+
+def test_two_processes_do_not_share_a_fold(make_job: MakeJob) -> None:
+    job = make_job()
+    with exclusive(job.folder), pytest.raises(LockedError):
+        fit(job, CPU, Stop())
+
+
+@pytest.mark.parametrize("where", ["logit", "gradient"])
+def test_a_non_finite_step_names_the_images_and_moves_nothing(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    from ffdi.training import loss
+
+    job = make_job()
+    calm = loss.cross_entropy
+    calls = []
+
+    def poisoned(logits_BC: torch.Tensor, targets_B: torch.Tensor) -> torch.Tensor:
+        losses_B = calm(logits_BC, targets_B)
+        calls.append(len(losses_B))
+        if len(calls) != 3:
+            return losses_B
+        if where == "gradient":
+            return losses_B + (logits_BC[:, 0] * 0).sqrt() * 0  # finite value, infinite slope
+        return torch.where(torch.arange(len(losses_B)) == 1, torch.nan, losses_B)
+
+    monkeypatch.setattr(loss, "cross_entropy", poisoned)
+    with pytest.raises(
+        UserError, match=rf"Non-finite {'loss' if where == 'logit' else where} at step 2 \(images \w{{32}}\.png"
+    ):
+        fit(job, CPU, Stop(), save_steps=1)
+    assert max((job.folder / "state").iterdir()).name == "step-00000002.safetensors"
+
+
+def test_long_tables_are_predicted_in_parts_with_the_same_bytes(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_job(at="whole", batch_size=2)
+    fit(whole, CPU, Stop())
+    monkeypatch.setattr(predictions, "PART_BATCHES", 1)
+    job = make_job(at="parts", batch_size=2)
+    with pytest.raises(Paused, match="test"):
+        fit(job, CPU, StopAt(50))
+    assert len(list(predictions.parts_folder(job).iterdir())) > 1
+    fit(job, CPU, Stop())
+    assert artefacts(job) == artefacts(whole)
+    assert not predictions.parts_folder(job).exists()
+
+
+def test_sibling_folds_start_from_the_same_weights(make_job: MakeJob) -> None:
+    fit(make_job(fold=0, epochs=1), CPU, Stop())
+    other = make_job(fold=1, epochs=1)
+    checksum.write_json(other.folder.parent / "start.json", {"from": "file", "sha256": "e" * 64, "adapted": []})
+    with pytest.raises(UserError, match=r"e{12}"):
+        fit(other, CPU, Stop())
+
+
+def test_tensorboard_gets_the_same_lines_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[str, float, int]] = []
+
+    class Writer:
+        def add_scalar(self, *line: object) -> None:
+            shown.append(line)  # type: ignore[arg-type]
+
+        def flush(self) -> None: ...
+
+    monkeypatch.setattr(journal, "_board", lambda _: Writer())
+    journal.Journal(tmp_path / "log.jsonl").add(step=3, split="oof", auc=0.5)
+    assert shown == [("oof/auc", 0.5, 3)]
+
+
+def test_a_fold_meets_the_fakes_that_its_recipe_forges(make_job: MakeJob) -> None:
+    job = make_job(forge={"share": 0.5, "families": {"erasure": 1}}, epochs=4)
+    batches = [batch for _, batch in run.Run(job, CPU).batches(0)]
+    labels = np.concatenate([batch.targets_B.numpy() for batch in batches])
+    known = np.concatenate([job.train.target.to_numpy()[batch.rows_B.numpy()] for batch in batches])
+    assert (labels[known == 1] == 1).all()
+    assert 0.2 < labels[known == 0].mean() < 0.8
+
+
+@pytest.mark.parametrize("wish", [{"apart": True}, {"contrast": 0.5}, {"consistency": 0.5}])
+def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, wish: dict[str, object]) -> None:
+    found = {}
+    for name, loss in {"plain": {}, "with": wish}.items():
+        one = run.Run(make_job(at=name, loss=loss, batch_size=6, ema_decay=0.0), CPU)
+        _, batch = next(one.batches(0))
+        one.schedule.step_update(5)
+        found[name] = update(one.trainee, batch, one.ids(batch), one.job.member, 0, CPU)
+        found[f"{name} weights"] = one.trainee.bare.state_dict()["conv1.0.weight"].clone()
+    assert not torch.equal(found["plain weights"], found["with weights"])
+    if "apart" not in wish:
+        assert found["with"] > found["plain"]

@@ -1,0 +1,113 @@
+"""Several processes: DDP by torchrun on gloo, folds side by side by joblib, a deadline."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ffdi.core import checksum
+from ffdi.core.errors import Paused
+from ffdi.core.stop import Stop
+from ffdi.training import launch
+from ffdi.training.fit import fit
+from ffdi.training.job import Job
+from tests.training.test_fit import CPU, artefacts
+
+MakeJob = Callable[..., Job]
+ROOT = Path(__file__).parents[2]
+
+
+def test_two_gloo_processes_train_as_one(make_job: MakeJob, tmp_path: Path) -> None:
+    """LayerNorm only, so the gradients of two half batches are those of the batch."""
+    import joblib
+
+    wishes = {"model": "test_vit", "epochs": 2}
+    alone = make_job(at="alone", **wishes)
+    fit(alone, CPU, Stop())
+    shared = make_job(at="shared", **wishes)
+    joblib.dump(shared, tmp_path / "job")
+    code = f"""
+        import joblib, torch
+        from ffdi.training import launch
+        torch.set_num_threads(1)
+        launch.train([joblib.load({str(tmp_path / "job")!r})], ["cpu"], None)
+    """
+    (tmp_path / "main.py").write_text(textwrap.dedent(code))
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--local-addr=127.0.0.1",
+        "--nproc-per-node=2",
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    subprocess.run([*command, str(tmp_path / "main.py")], check=True, cwd=ROOT, env=environment, timeout=240)
+    for name in ("oof", "val", "test"):
+        one, two = (checksum.read_table(job.folder / f"{name}.parquet") for job in (alone, shared))
+        assert one.id.tolist() == two.id.tolist()
+        np.testing.assert_allclose(two.logit, one.logit, atol=2e-4)
+    expected, _ = checksum.read_tensors(alone.folder / "weights.safetensors")
+    tensors, _ = checksum.read_tensors(shared.folder / "weights.safetensors")
+    for name, value in expected.items():
+        np.testing.assert_allclose(tensors[name], value, atol=2e-4, err_msg=name)
+
+
+def test_folds_run_side_by_side_with_the_same_result(make_job: MakeJob) -> None:
+    alone = [make_job(fold=fold, at="alone", epochs=1) for fold in range(2)]
+    for job in alone:
+        fit(job, CPU, Stop())
+    shared = [make_job(fold=fold, at="shared", epochs=1) for fold in range(2)]
+    launch.train(shared, ["cpu", "cpu"], None)
+    assert [artefacts(job) for job in shared] == [artefacts(job) for job in alone]
+
+
+def test_the_longest_fold_begins_first_and_equal_ones_in_their_order(make_job: MakeJob) -> None:
+    short, long, alike = (make_job(at=at, epochs=epochs) for at, epochs in (("a", 1), ("b", 3), ("c", 1)))
+    assert launch.longest_first([short, long, alike]) == [long, short, alike]
+
+
+def test_a_deadline_pauses_before_it_and_running_again_finishes(make_job: MakeJob) -> None:
+    jobs = [make_job(fold=fold, epochs=1) for fold in range(2)]
+    with pytest.raises(Paused) as paused:
+        launch.train(jobs, ["cpu"], time.time() - 1)
+    assert paused.value.exit_code == 75
+    launch.train(jobs, ["cpu"], time.time() + 600)
+    assert all((job.folder / "done.json").exists() for job in jobs)
+
+
+def test_sigterm_while_folds_run_side_by_side_saves_and_exits_75(make_job: MakeJob, tmp_path: Path) -> None:
+    """With loaders at work, which must not see the signal; afterwards the folds end as if nothing had happened."""
+    import joblib
+
+    wishes = {"epochs": 10, "workers": 1}
+    jobs = [make_job(fold=fold, at="stopped", **wishes) for fold in range(2)]
+    joblib.dump(jobs, tmp_path / "jobs")
+    code = f"""
+        import joblib, sys
+        from ffdi.core.errors import Paused
+        from ffdi.training import launch
+        if __name__ == "__main__":
+            try:
+                launch.train(joblib.load({str(tmp_path / "jobs")!r}), ["cpu", "cpu"], None)
+            except Paused as pause:
+                sys.exit(pause.exit_code)
+    """
+    (tmp_path / "main.py").write_text(textwrap.dedent(code))
+    child = subprocess.Popen([sys.executable, str(tmp_path / "main.py")], cwd=ROOT)
+    while not all(list((job.folder / "state").glob("*")) for job in jobs):
+        assert child.poll() is None
+        time.sleep(0.05)
+    child.terminate()
+    assert child.wait(timeout=120) == 75
+    assert not any((job.folder / "done.json").exists() for job in jobs)
+    launch.train(jobs[:1], ["cpu"], None)
+    whole = make_job(fold=0, at="whole", **wishes)
+    fit(whole, CPU, Stop())
+    assert artefacts(jobs[0]) == artefacts(whole)

@@ -1,0 +1,45 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from ffdi.blending import cost
+from ffdi.core import checksum
+from ffdi.core.stop import Stop
+from ffdi.training import pace
+from ffdi.training.fit import fit
+from ffdi.training.job import Job
+from tests.training.test_fit import CPU, artefacts
+
+MakeJob = Callable[..., Job]
+
+
+def test_a_finished_fold_leaves_its_speed_beside_what_is_sealed_in_done(make_job: MakeJob) -> None:
+    job = make_job()
+    fit(job, CPU, Stop())
+    found = checksum.read_json(job.folder / pace.PACE)
+    assert found["images"] == len(job.oof) + len(job.val) + len(job.test)
+    assert found["images_per_second"] > 0
+    assert found["device"] == "CPU"
+    assert pace.PACE not in checksum.read_json(job.folder / "done.json")["files"]
+    assert set(cost.minutes([job])) == {"tiny"}
+
+
+def test_predicting_again_measures_again_and_changes_nothing_else(make_job: MakeJob) -> None:
+    job = make_job()
+    fit(job, CPU, Stop())
+    before = artefacts(job)
+    for name in ("done.json", pace.PACE):
+        (job.folder / name).unlink()
+    fit(job, CPU, Stop())
+    assert artefacts(job) == before
+    assert (job.folder / pace.PACE).exists()
+
+
+def test_what_lay_there_already_is_no_measurement(tmp_path: Path) -> None:
+    pace.Pace().write(tmp_path, torch.device("cpu"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_both_ends_name_one_file() -> None:
+    assert pace.PACE == cost.SPEED
