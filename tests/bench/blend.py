@@ -26,7 +26,8 @@ from ffdi.blending.search import ROUNDS, greedy
 from ffdi.config.load import load_competition
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.interval import bootstrap, delong
+from ffdi.metrics.bootstrap import bootstrap
+from ffdi.metrics.delong import delong
 from ffdi.metrics.ranks import rank
 from ffdi.submission.check import check_bytes, render
 from tests.bench.timing import Ratio, compare

@@ -25,7 +25,7 @@ from ffdi.config.recipe import Member
 from ffdi.core import checksum, keys
 from ffdi.data import folds, manifest
 from ffdi.metrics.auc import auc
-from ffdi.metrics.interval import delong_paired
+from ffdi.metrics.delong import delong_paired
 from ffdi.metrics.ranks import midrank
 from ffdi.search import space
 from ffdi.training import launch

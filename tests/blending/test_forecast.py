@@ -8,7 +8,7 @@ from ffdi.config.competition import Board
 from ffdi.config.load import load_competition
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.interval import delong_paired
+from ffdi.metrics.delong import delong_paired
 
 SMALL = Board(public_rows=200, private_rows=400, fake_share=0.55)
 

@@ -12,7 +12,7 @@ from ffdi.blending.result import BlendResult
 from ffdi.core import checksum
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.interval import Interval
+from ffdi.metrics.delong import Interval
 from ffdi.metrics.ranks import rank_within
 from ffdi.training.job import Job
 from tests.blending.contest import Contest

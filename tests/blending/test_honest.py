@@ -13,7 +13,7 @@ from ffdi.blending.search import greedy
 from ffdi.blending.weights import best
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.interval import apart, delong_paired, placements
+from ffdi.metrics.delong import delong_paired, gain_interval, placements
 from tests.blending.contest import Contest
 
 FOLDS = 5
@@ -111,7 +111,7 @@ def test_too_noisy_to_be_beaten_is_not_good_enough() -> None:
     better, noisy = plain + 0.1 * target, 0.55 * target + draw.normal(size=2000)
     placed = {name: placements(target, score) for name, score in
               {"plain": plain, "noisy": noisy, "better": better}.items()}  # fmt: skip
-    assert apart(placed["better"] - placed["noisy"], 0.975).low < 0
+    assert gain_interval(placed["better"] - placed["noisy"], 0.975).low < 0
     assert choose(placed) == "better"
 
 

@@ -15,7 +15,7 @@ from ffdi.core import checksum
 from ffdi.core.errors import UserError
 from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc, tpr_at_fpr
-from ffdi.metrics.interval import around, placements
+from ffdi.metrics.delong import auc_interval, placements
 from ffdi.submission.folder import publish
 from ffdi.training.job import digest_of
 from tests.blending.contest import Contest, K, make_recipe
@@ -36,7 +36,7 @@ def test_the_card_says_what_each_member_and_the_blend_are_worth(contest: Contest
     card, oof, val = result.card, result.blended.oof, result.blended.val
     assert [member["name"] for member in card["members"]] == ["one", "two", "whole"]
     for line, name in [*zip(card["members"][:2], ["one", "two"], strict=True), (card["blend"], "blend")]:
-        expected = around(placements(oof["target"], oof[name], np.unique(oof["group"], return_inverse=True)[1]))
+        expected = auc_interval(placements(oof["target"], oof[name], np.unique(oof["group"], return_inverse=True)[1]))
         assert line["auc"] == {"value": expected.value, "low": expected.low, "high": expected.high, "se": expected.se}
         folds = [auc(rows["target"], rows[name]) for _, rows in oof.groupby("fold")]
         assert line["folds"] == dict(zip("0123", folds, strict=True))

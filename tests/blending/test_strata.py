@@ -5,7 +5,7 @@ from ffdi.blending.strata import Draws, covariance, pulls, strata
 from ffdi.core.errors import UserError
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.interval import placements
+from ffdi.metrics.delong import placements
 
 
 def drawn(rows: int = 200) -> tuple[np.ndarray, np.ndarray]:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from ffdi.core.errors import UserError
 from ffdi.core.keys import rng
-from ffdi.metrics import redraw
-from ffdi.metrics.interval import apart, bootstrap, delong, delong_paired, placements
+from ffdi.metrics.bootstrap import DRAWS_AT_ONCE, POISSON, _draw, bootstrap, weighted_aucs
+from ffdi.metrics.delong import delong, delong_paired, gain_interval, placements
 from ffdi.metrics.sorting import finite
 
 
@@ -32,9 +32,9 @@ def plain(target: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
 
 def weights(groups: int, draws: int, seed: int = 3) -> np.ndarray:
     blocks = []
-    for number in range(-(-draws // redraw.BLOCK)):
-        block = np.empty((groups, redraw.BLOCK), np.uint8)
-        redraw._draw(np.uint64(seed), np.uint64(number), np.array(redraw.POISSON, np.uint16), block)
+    for number in range(-(-draws // DRAWS_AT_ONCE)):
+        block = np.empty((groups, DRAWS_AT_ONCE), np.uint8)
+        _draw(np.uint64(seed), np.uint64(number), np.array(POISSON, np.uint16), block)
         blocks.append(block)
     return np.hstack(blocks)
 
@@ -43,7 +43,7 @@ def weights(groups: int, draws: int, seed: int = 3) -> np.ndarray:
 @given(st.integers(2, 40), st.integers(1, 4), st.integers(0, 999))
 def test_every_draw_is_the_weighted_auc_of_a_plain_loop(rows: int, size: int, seed: int) -> None:
     target, a, b, group = twins(rows, size, seed)
-    found = redraw.aucs(target == 1, [finite(a), finite(b)], group, 40, 3)
+    found = weighted_aucs(target == 1, [finite(a), finite(b)], group, 40, 3)
     drawn = weights(int(group.max()) + 1, 40)[group]
     for draw in range(40):
         weight = drawn[:, draw].astype(float)
@@ -79,7 +79,7 @@ def test_groups_widen_it_as_drawing_groups_by_hand_does() -> None:
     found = bootstrap(target, a, b, group)
     assert found.se == pytest.approx(np.std(gains, ddof=1), rel=0.15)
     assert found.se > 1.1 * delong_paired(target, a, b).se
-    clustered = apart(placements(target, a, group) - placements(target, b, group))
+    clustered = gain_interval(placements(target, a, group) - placements(target, b, group))
     assert clustered.se == pytest.approx(found.se, rel=0.15)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from ffdi.core import keys
 from ffdi.metrics.degraded import compare
-from ffdi.metrics.interval import delong, delong_paired
+from ffdi.metrics.delong import delong, delong_paired
 
 
 def rows(count: int = 600, shift: float = 0.0) -> pd.DataFrame:

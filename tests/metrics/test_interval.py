@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ffdi.core.errors import UserError
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.interval import delong, delong_paired, quantile
+from ffdi.metrics.delong import delong, delong_paired, quantile
 
 
 def _kernel(target: np.ndarray, score: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from ffdi.core import digest, keys
 from ffdi.data.audit import Audit, audit
 from ffdi.data.hashes import hash_bytes
 from ffdi.metrics.auc import auc, tpr_at_fpr
-from ffdi.metrics.interval import delong
+from ffdi.metrics.delong import delong
 from ffdi.report.train import Trained
 
 FOLDS = 5

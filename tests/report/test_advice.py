@@ -5,7 +5,7 @@ from ffdi.blending.forecast import forecast
 from ffdi.blending.gap import Gap
 from ffdi.blending.methods import METHODS
 from ffdi.config.recipe import Blend
-from ffdi.metrics.interval import Interval
+from ffdi.metrics.delong import Interval
 from ffdi.report import advice
 from ffdi.report.page import Page, Section, Text, render
 from tests.blending.test_choice import few

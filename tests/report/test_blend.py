@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ffdi.core import keys
-from ffdi.metrics.interval import Interval, delong
+from ffdi.metrics.delong import Interval, delong
 from ffdi.report import blend as report
 from ffdi.report.page import Gallery, Page, render
 from tests.report.html_reader import check

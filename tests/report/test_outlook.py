@@ -2,7 +2,7 @@ import pytest
 
 from ffdi.blending.forecast import UNKNOWN, forecast
 from ffdi.blending.gap import Gap
-from ffdi.metrics.interval import Interval
+from ffdi.metrics.delong import Interval
 from ffdi.report import outlook
 from ffdi.report.figures import Picture
 from ffdi.report.page import Page, Text, render

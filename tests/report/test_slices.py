@@ -1,5 +1,5 @@
 from ffdi.metrics.degraded import Degraded, compare
-from ffdi.metrics.interval import delong
+from ffdi.metrics.delong import delong
 from ffdi.metrics.slices import cut
 from ffdi.report import slices as report
 from ffdi.report.page import render

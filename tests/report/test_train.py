@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ffdi.core import keys
-from ffdi.metrics.interval import delong
+from ffdi.metrics.delong import delong
 from ffdi.metrics.ranks import rank_within
 from ffdi.report import train as report
 from ffdi.report.page import Gallery, Page, render

@@ -11,7 +11,7 @@ from ffdi.config.competition import Competition, Split
 from ffdi.core import keys
 from ffdi.core.errors import UserError
 from ffdi.metrics.auc import auc, tpr_at_fpr
-from ffdi.metrics.interval import delong
+from ffdi.metrics.delong import delong
 from ffdi.submission.grade import grade
 
 SAMPLE_LABELS = Path(ffdi.__path__[0]) / "sample/truth/test_labels.csv"

@@ -17,7 +17,7 @@ from ffdi.blending.judge import Judge
 from ffdi.blending.members import Team, canonical
 from ffdi.blending.weights import Target
 from ffdi.core.errors import UserError
-from ffdi.metrics.interval import Interval, around, placements
+from ffdi.metrics.delong import Interval, auc_interval, placements
 from ffdi.metrics.ranks import rank_within
 
 Order = list[int]
@@ -64,7 +64,7 @@ def budget(team: Team, costs: Sequence[Cost]) -> Budget:
     def points(learn: Learn) -> tuple[Point, ...]:
         order = learn(features_MN, target_N)
         scores_SN = _nested(features_MN, target_N, folds_N, learn, len(order))
-        nested = [around(placements(target_N, rank_within(score_N, folds_N), group_N)) for score_N in scores_SN]
+        nested = [auc_interval(placements(target_N, rank_within(score_N, folds_N), group_N)) for score_N in scores_SN]
         chosen = [[held.names[place] for place in sorted(order[: size + 1])] for size in range(len(order))]
         return tuple(
             Point(tuple(names), {cost.unit: cost.of(names) for cost in costs}, interval)

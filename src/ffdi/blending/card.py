@@ -22,7 +22,7 @@ from ffdi.config.recipe import Recipe
 from ffdi.core import digest
 from ffdi.core.code import code_digest
 from ffdi.metrics.auc import auc, tpr_at_fpr
-from ffdi.metrics.interval import around, placements
+from ffdi.metrics.delong import auc_interval, placements
 
 FALSE_ALARMS = (1e-2, 5e-3, 1e-3)
 # Say where and how fast, or what was tried; not what comes out.
@@ -120,7 +120,7 @@ def _worth(blended: Blended, name: str) -> dict[str, Any]:
     known = [value for value in by_fold.values() if value is not None]
     return {
         **worth,
-        "auc": asdict(around(placements(target_N, score_N, group_N))),
+        "auc": asdict(auc_interval(placements(target_N, score_N, group_N))),
         "folds": by_fold,
         "fold_mean": float(np.mean(known)) if known else None,
         "fold_sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,

@@ -21,7 +21,7 @@ from ffdi.blending.weights import Target
 from ffdi.core.errors import UserError
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.interval import Interval, Placements, bootstrap, placements
+from ffdi.metrics.delong import Interval, Placements, placements
 
 PARTS = 5  # outer parts where the folds cannot be
 VAL = -1  # the fold, and the outer part, of validation rows
@@ -103,6 +103,8 @@ class Evidence:
 
     def drawn(self, mine_N: Array, theirs_N: Array, level: float) -> Interval:
         """Of the gain on the out-of-fold rows."""
+        from ffdi.metrics.bootstrap import bootstrap  # compiled
+
         rows = slice(self.oof)
         return bootstrap(self.target_N[rows], mine_N[rows], theirs_N[rows], self.group_N, level)
 

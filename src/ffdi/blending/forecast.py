@@ -20,7 +20,7 @@ from ffdi.blending.strata import Draws, Indices, Strata, covariance, pulls, stra
 from ffdi.blending.weights import Target
 from ffdi.config.competition import Board
 from ffdi.core.keys import rng
-from ffdi.metrics.interval import Interval, on_logits, quantile, tail
+from ffdi.metrics.delong import Interval, logit_interval, quantile, tail
 from ffdi.metrics.ranks import rank
 
 DRAWS = 1000
@@ -190,7 +190,7 @@ def _interval(
     if value in (0.0, 1.0):
         reach = tail(level) ** (1 / rows.fewest)
         return Interval(value, reach if value else 0.0, 1.0 if value else 1 - reach, se)
-    return on_logits(float(value), se, level)
+    return logit_interval(float(value), se, level)
 
 
 def _chance(mine_D: Array, theirs_D: Array) -> float:

@@ -20,7 +20,7 @@ from ffdi.core import checksum
 from ffdi.core.errors import FfdiError
 from ffdi.core.layout import Workspace
 from ffdi.metrics.auc import auc
-from ffdi.metrics.interval import Interval, on_logits, tail
+from ffdi.metrics.delong import Interval, logit_interval, tail
 from ffdi.training.job import Job, plan
 
 CLUSTER = "cluster"  # the scheme of folds that leaves clusters out
@@ -83,7 +83,7 @@ def compare(ours: Team, theirs: Team) -> Gap:
 def lowest(span: Interval, lost: Interval, level: float) -> float:
     """The lower limit of `span` for a board that holds nothing but unseen kinds; never above its own."""
     value = min(max(span.value - lost.value, INSIDE), 1 - INSIDE)
-    return min(span.low, on_logits(value, math.hypot(span.se, lost.se), level).low)
+    return min(span.low, logit_interval(value, math.hypot(span.se, lost.se), level).low)
 
 
 def _jobs(recipe: Recipe, competition: Competition, manifest: pd.DataFrame, places: Workspace, path: Path) -> list[Job]:

@@ -17,7 +17,7 @@ from ffdi.blending.evidence import Evidence, gather
 from ffdi.blending.features import Array, Folds
 from ffdi.blending.members import Team
 from ffdi.blending.methods import RACERS, Method, combine
-from ffdi.metrics.interval import Interval, Placements, apart, around
+from ffdi.metrics.delong import Interval, Placements, auc_interval, gain_interval
 from ffdi.metrics.ranks import rank_within
 
 YARDSTICK = "rank_mean"  # equal weights, nothing learned
@@ -116,8 +116,10 @@ def honest(
         name: Estimate(
             name,
             in_sample[name],
-            around(mine, level),
-            known.drawn(nested[name], nested[YARDSTICK], level) if drawn else apart(mine - placed[YARDSTICK], level),
+            auc_interval(mine, level),
+            known.drawn(nested[name], nested[YARDSTICK], level)
+            if drawn
+            else gain_interval(mine - placed[YARDSTICK], level),
             known.auc_val(nested[name]),
         )
         for name, mine in placed.items()
@@ -157,7 +159,7 @@ def choose(placed: Mapping[str, Placements], level: float = 0.95) -> str:
     shared = 1 - (1 - level) / max(len(placed) - 1, 1)
 
     def beats(one: str, other: str) -> bool:
-        return one != other and apart(placed[one] - placed[other], shared).low > 0
+        return one != other and gain_interval(placed[one] - placed[other], shared).low > 0
 
     first = next(iter(placed))
     pool = [name for name in placed if beats(name, first)] or [first]

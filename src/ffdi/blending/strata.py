@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ffdi.blending.features import Array
 from ffdi.blending.weights import Target
 from ffdi.core.errors import UserError
-from ffdi.metrics.interval import placements
+from ffdi.metrics.delong import placements
 
 NAMED = 5  # sources spelled out in a message
 Indices = NDArray[np.int64]

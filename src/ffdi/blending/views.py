@@ -11,7 +11,7 @@ import numpy as np
 from ffdi.blending.features import Array
 from ffdi.blending.members import Viewed
 from ffdi.metrics.auc import auc
-from ffdi.metrics.interval import Interval, Placements, apart, placements
+from ffdi.metrics.delong import Interval, Placements, gain_interval, placements
 from ffdi.metrics.ranks import rank_within
 
 PLAIN = "identity"
@@ -59,7 +59,7 @@ def judge(viewed: Viewed, level: float = 0.95) -> MemberViews:
             viewed.views[view],
             viewed.costs_W[view],
             alone[view].value,
-            apart(whole - _placed(viewed, [other for other in every if other != view]), level),
+            gain_interval(whole - _placed(viewed, [other for other in every if other != view]), level),
         )
         for view in every
     )
@@ -69,8 +69,8 @@ def judge(viewed: Viewed, level: float = 0.95) -> MemberViews:
         views,
         viewed.views[base],
         alone[base].value,
-        apart(whole - alone[base], level),
-        apart(nested - alone[base], level),
+        gain_interval(whole - alone[base], level),
+        gain_interval(nested - alone[base], level),
         tuple(viewed.views[view] for view in sorted(pick(viewed, viewed.folds_N >= 0))),
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ffdi.config.load import load_competition, load_recipe
 from ffdi.core import console
-from ffdi.metrics.interval import Interval
+from ffdi.metrics.delong import Interval
 from ffdi.submission.grade import grade
 
 

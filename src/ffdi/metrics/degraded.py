@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.metrics.auc import auc, tpr_at_fpr
-from ffdi.metrics.interval import Interval, apart, around, placements
+from ffdi.metrics.delong import Interval, auc_interval, gain_interval, placements
 from ffdi.metrics.slices import FALSE_ALARMS, FEW, Slice
 
 KIND = "degradation"
@@ -38,9 +38,9 @@ def compare(rows: pd.DataFrame, name: str, level: float = 0.95) -> Degraded | No
 
     def part(column: str) -> Slice:
         tpr = tpr_at_fpr(target, rows[column], FALSE_ALARMS)
-        return Slice(KIND, name, "both", reals, fakes, around(placed[column], level), tpr, offset[column])
+        return Slice(KIND, name, "both", reals, fakes, auc_interval(placed[column], level), tpr, offset[column])
 
-    return Degraded(part("worse"), part("clean"), apart(placed["clean"] - placed["worse"], level))
+    return Degraded(part("worse"), part("clean"), gain_interval(placed["clean"] - placed["worse"], level))
 
 
 def _offset(originals: pd.DataFrame) -> float:

@@ -1,4 +1,4 @@
-"""Ranks with ties averaged: what is left of a score once its scale is forgotten, and all that AUC looks at.
+"""Ranks with ties averaged: all that AUC depends on.
 
 Shapes: N values, G runs of equal values.
 """
@@ -11,7 +11,7 @@ from ffdi.metrics.sorting import BLOCK, LEVELS, ascend, levels
 
 
 def midrank(values: ArrayLike) -> NDArray[np.float64]:
-    """Rank of each of N values, 1 the lowest; equal values share the mean of their ranks, a multiple of 1/2."""
+    """Return the rank of each of N values from 1 on; equal values share the mean of their ranks, a multiple of 1/2."""
     level_N = levels(values)
     if level_N is not None:
         count_L = np.bincount(level_N, minlength=LEVELS)
@@ -36,7 +36,7 @@ def midrank(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def rank(values: ArrayLike) -> NDArray[np.float64]:
-    """(midrank - 1/2) / N: strictly inside (0, 1), mean exactly 1/2, and mirrored when the values change sign."""
+    """Return (midrank - 1/2) / N: strictly inside (0, 1), with mean 1/2; it mirrors when the values change sign."""
     rank_N = midrank(values)
     rank_N -= 0.5
     rank_N /= len(rank_N)
@@ -44,7 +44,12 @@ def rank(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def rank_within(values: ArrayLike, groups: ArrayLike) -> NDArray[np.float64]:
-    """Ranks in (0, 1) among the values of the same group, so that groups scored on different scales can be pooled."""
+    """Return ranks in (0, 1) inside each group, so that groups scored on different scales can be pooled.
+
+    Args:
+        values: N finite numbers.
+        groups: N labels, such as the fold that held each row out.
+    """
     values_N, groups_N = np.asarray(values), np.asarray(groups)
     if values_N.shape != groups_N.shape:
         raise UserError(f"Scores {values_N.shape} and groups {groups_N.shape} must be of one length.")

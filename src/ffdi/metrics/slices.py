@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.metrics.auc import tpr_at_fpr
-from ffdi.metrics.interval import Interval, around, placements
+from ffdi.metrics.delong import Interval, auc_interval, placements
 from ffdi.metrics.ranks import rank
 
 Of = Literal["fakes", "originals", "both"]
@@ -57,7 +57,7 @@ def cut(rows: pd.DataFrame, kinds: Mapping[str, Of], level: float = 0.95) -> lis
 def pooled(rows: pd.DataFrame, level: float = 0.95) -> Interval:
     """AUC of all `rows`, as `cut` measures that of its slices."""
     group = np.unique(rows["group"], return_inverse=True)[1] if "group" in rows else None
-    return around(placements(rows["target"], rows["score"], group), level)
+    return auc_interval(placements(rows["target"], rows["score"], group), level)
 
 
 def worst(slices: list[Slice]) -> Slice | None:

@@ -1,6 +1,6 @@
-"""One sort that every score shares: the ascending order of a vector and its runs of equal values.
+"""The sort behind every AUC and rank: the ascending order of a vector and its runs of equal values.
 
-Scores that were rounded have few values, and those need no sort: they are counted.
+Rounded scores have few distinct values; those are counted instead of sorted.
 
 Shapes: N values, T of them tied, G runs of equal values, L levels.
 """
@@ -14,24 +14,24 @@ from numpy.typing import ArrayLike, NDArray
 from ffdi.core.errors import UserError
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
-LEVELS = 1 << 16  # bins that few values are told apart by
-SAMPLE = 4096  # values of which some are alike if all of them are few: one in twenty of 40,000
-DISTINCT = 0.95
-MANY = 0.9  # runs a value
-BLOCK = 8192  # values a step: temporaries stay in the cache, fresh pages cost more than the arithmetic
+LEVELS = 1 << 16  # bins that hold one distinct value each
+SAMPLE = 4096  # values that are looked at first
+MAX_DISTINCT = 0.95  # share of distinct values in the sample, above which counting is not tried
+MANY_TIES = 0.9  # runs a value, below which work goes by runs
+BLOCK = 8192  # values a step: temporaries stay in the cache; fresh pages cost more than the arithmetic
 
 
 @dataclass(frozen=True)
 class Sorted:
-    """`order_N` lists positions by ascending value (equal ones anyhow), `first_N` marks where runs begin."""
+    """`order_N`: positions by ascending value, equal ones in any order. `first_N`: True where a run begins."""
 
     order_N: NDArray[np.int64]
     first_N: NDArray[np.bool_]
 
     @property
     def many_ties(self) -> bool:
-        """Whether it costs less to go by runs than by the places of the ties."""
-        return bool(np.count_nonzero(self.first_N) < MANY * len(self.first_N))
+        """Return True if going by runs is cheaper than going by the places of the ties."""
+        return bool(np.count_nonzero(self.first_N) < MANY_TIES * len(self.first_N))
 
     @property
     def starts_G(self) -> NDArray[np.int64]:
@@ -39,13 +39,13 @@ class Sorted:
 
     @property
     def tied_T(self) -> NDArray[np.int64]:
-        """Positions in the order whose value is there more than once."""
+        """Return the places in the order whose value occurs more than once."""
         tied_N = ~self.first_N
         tied_N[:-1] |= ~self.first_N[1:]
         return np.flatnonzero(tied_N)
 
 
-class _Space(threading.local):
+class _Buffer(threading.local):
     """One buffer a thread, kept: at N = 524,000 the page faults of a fresh one cost a third of a sort."""
 
     floats = np.empty(0)
@@ -56,21 +56,25 @@ class _Space(threading.local):
         return self.floats[:length]
 
 
-_SPACE = _Space()
+_BUFFER = _Buffer()
 
 
 def ascend(values: ArrayLike, reuse: bool = False) -> Sorted:
-    """Sort N finite numbers; UserError for anything else. With `reuse` the order lasts to the thread's next call.
+    """Return the order of N finite numbers. Raises UserError for anything else.
 
-    The position rides in the low bits of the float64 itself: a float32 leaves 29 bits free, a float64 gives up as
-    many as a position needs and the few runs which that blurs are sorted again. So one plain sort, which NumPy
-    vectorises, does the work of an argsort: about three times as fast at N = 524,000.
+    The position is stored in the low bits of the float64 itself. A float32 leaves 29 bits free. A float64 loses as
+    many bits as a position needs, and runs that become equal by that are sorted again. So one plain sort, which NumPy
+    vectorises, does the work of an argsort, about three times as fast at N = 524,000.
+
+    Args:
+        values: N finite numbers.
+        reuse: True if the order is needed only until the next call in this thread; saves an allocation.
     """
     numbers_N = finite(values)
     length = len(numbers_N)
     exact = numbers_N.dtype == np.float32 and length <= 1 << 29
     shift = 29 if exact else max(length - 1, 1).bit_length()
-    packed_N = _SPACE.take(length) if reuse else np.empty(length)
+    packed_N = _BUFFER.take(length) if reuse else np.empty(length)
     np.add(numbers_N, 0.0, out=packed_N, dtype=np.float64)  # -0.0 + 0.0 = 0.0: the two zeros are one value
     bits_N = packed_N.view(np.int64)
     bits_N &= np.int64(-1) << shift
@@ -79,20 +83,20 @@ def ascend(values: ArrayLike, reuse: bool = False) -> Sorted:
     packed_N.sort()
     first_N = _begins(bits_N, shift)
     bits_N &= (1 << shift) - 1
-    if not exact and _blurred(numbers_N, bits_N, first_N):
-        _settle(numbers_N, bits_N, first_N)
+    if not exact and _has_mixed_run(numbers_N, bits_N, first_N):
+        _sort_again(numbers_N, bits_N, first_N)
     return Sorted(bits_N, first_N)
 
 
 def levels(values: ArrayLike) -> NDArray[np.intp] | None:
-    """Level of each of N values, equal for equal ones and higher for higher ones, below LEVELS; UserError as `ascend`.
+    """Return the level of each of N values (equal values have one level, higher values a higher one), or None.
 
-    None where they are not few, or some too near each other: equal bins between the lowest and the highest must hold
-    one value each, as those of scores that were rounded to some decimals do.
+    Levels are LEVELS equal bins between the lowest and the highest value. None if a bin holds two distinct values or if
+    most values are distinct. Raises UserError as `ascend` does.
     """
     numbers_N = finite(values)
     sample = numbers_N[:: max(len(numbers_N) // SAMPLE, 1)]
-    if len(numbers_N) < BLOCK or len(np.unique(sample)) > DISTINCT * len(sample):
+    if len(numbers_N) < BLOCK or len(np.unique(sample)) > MAX_DISTINCT * len(sample):
         return None
     low, high = float(numbers_N.min()), float(numbers_N.max())
     with np.errstate(over="ignore", divide="ignore"):
@@ -113,7 +117,7 @@ def levels(values: ArrayLike) -> NDArray[np.intp] | None:
 
 
 def finite(values: ArrayLike) -> Floats:
-    """The values as a vector of float32 (if so few bits hold them) or float64; UserError if one is NaN or infinite."""
+    """Return the values as float32 (if that holds them) or float64. Raises UserError if one is NaN or infinite."""
     given = np.asarray(values)
     if given.ndim != 1 or given.dtype.kind not in "biuf":
         raise UserError(f"A vector of numbers is needed, but this is {given.dtype} of shape {given.shape}.")
@@ -135,8 +139,8 @@ def _begins(bits_N: NDArray[np.int64], shift: int) -> NDArray[np.bool_]:
     return first_N
 
 
-def _blurred(numbers_N: Floats, order_N: NDArray[np.int64], first_N: NDArray[np.bool_]) -> bool:
-    """Whether a run holds values that differ."""
+def _has_mixed_run(numbers_N: Floats, order_N: NDArray[np.int64], first_N: NDArray[np.bool_]) -> bool:
+    """Return True if a run holds values that differ."""
     for start in range(1, len(order_N), BLOCK):
         stop = start + BLOCK
         if not first_N[start:stop].all():
@@ -146,8 +150,8 @@ def _blurred(numbers_N: Floats, order_N: NDArray[np.int64], first_N: NDArray[np.
     return False
 
 
-def _settle(numbers_N: Floats, order_N: NDArray[np.int64], first_N: NDArray[np.bool_]) -> None:
-    """Sort again by the whole value, in place, the runs that the shortened one could not tell apart."""
+def _sort_again(numbers_N: Floats, order_N: NDArray[np.int64], first_N: NDArray[np.bool_]) -> None:
+    """Sort runs by the whole value, in place, where the shortened value could not tell them apart."""
     places_T = Sorted(order_N, first_N).tied_T
     rows_T = order_N[places_T]
     again_T = np.argsort(numbers_N[rows_T], kind="stable")

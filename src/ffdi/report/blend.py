@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ffdi.metrics.interval import Interval, delong_paired
+from ffdi.metrics.delong import Interval, delong_paired
 from ffdi.report import contact, curves, likeness, plots
 from ffdi.report.figures import Picture, embed
 from ffdi.report.page import Block, Fact, Page, Section, Text

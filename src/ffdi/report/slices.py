@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ffdi.data.degraded import MOST
 from ffdi.metrics.degraded import Degraded
-from ffdi.metrics.interval import Interval
+from ffdi.metrics.delong import Interval
 from ffdi.metrics.slices import FALSE_ALARMS, Slice, worst
 from ffdi.report import style
 from ffdi.report.figures import Picture, embed

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.metrics.auc import auc, tpr_at_fpr
-from ffdi.metrics.interval import Interval, delong
+from ffdi.metrics.delong import Interval, delong
 from ffdi.metrics.ranks import rank_within
 from ffdi.report import contact, curves, plots
 from ffdi.report.figures import Picture, embed

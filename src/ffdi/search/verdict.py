@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from ffdi.metrics.interval import Interval, tail
+from ffdi.metrics.delong import Interval, tail
 from ffdi.search.rerun import DEFAULT, Candidate
 
 LEVEL = 0.95  # of all intervals together

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from ffdi.blending.forecast import LEVEL
-from ffdi.metrics.interval import quantile
+from ffdi.metrics.delong import quantile
 from ffdi.submission.row import Row
 
 NAMED = 4  # lesser submissions that a sentence lists

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ffdi.config.competition import Competition
 from ffdi.core.errors import UserError
 from ffdi.metrics.auc import auc, tpr_at_fpr
-from ffdi.metrics.interval import Interval, delong
+from ffdi.metrics.delong import Interval, delong
 
 FAMILY = "family"  # the optional column of a labels table that names the kind of each forgery
 FALSE_ALARMS = (1e-2, 5e-3, 1e-3)

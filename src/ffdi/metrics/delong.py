@@ -1,0 +1,158 @@
+"""Confidence intervals of an AUC and of the difference of two AUCs, by DeLong's variance.
+
+DeLong, DeLong and Clarke-Pearson (1988); computed from midranks (Sun and Xu, 2014); for rows that come in groups, such
+as an original and its forgeries, Obuchowski (1997): groups are independent, the rows of one group are not.
+
+Shapes: N rows, P fakes, R reals.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ffdi.core.errors import UserError
+from ffdi.metrics.auc import auc, classes
+from ffdi.metrics.ranks import midrank
+from ffdi.metrics.sorting import finite
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate, its two-sided confidence limits and its standard error."""
+
+    value: float
+    low: float
+    high: float
+    se: float
+
+
+@dataclass(frozen=True)
+class Placements:
+    """An AUC and DeLong's placement values: the share of reals below each fake, and of fakes above each real.
+
+    `groups`: group number of the fakes, then of the reals, from 0 on; None if every row is independent.
+    The difference of two Placements is that of two AUCs on the same rows; it holds their covariance.
+    """
+
+    value: float
+    fakes_P: NDArray[np.float64]
+    reals_R: NDArray[np.float64]
+    groups: NDArray[np.int64] | None = None
+
+    def __sub__(self, other: "Placements") -> "Placements":
+        fakes_P, reals_R = self.fakes_P - other.fakes_P, self.reals_R - other.reals_R
+        return Placements(self.value - other.value, fakes_P, reals_R, self.groups)
+
+    def se(self, fakes: int | None = None, reals: int | None = None) -> float:
+        """Return the standard error on these rows, or on a set of so many independent fakes and reals like them."""
+        if self.groups is not None and fakes is None and reals is None:
+            influence_N = np.concatenate([_influence(self.fakes_P), _influence(self.reals_R)])
+            return float(np.linalg.norm(np.bincount(self.groups, influence_N)))
+        var_fakes, var_reals = np.var(self.fakes_P, ddof=1), np.var(self.reals_R, ddof=1)
+        return math.sqrt(var_fakes / (fakes or len(self.fakes_P)) + var_reals / (reals or len(self.reals_R)))
+
+
+def delong(targets: ArrayLike, scores: ArrayLike, level: float = 0.95) -> Interval:
+    """Return the AUC with an interval that is symmetric on the logit scale, so it stays inside [0, 1] (Pepe, 2003).
+
+    If all pairs are ordered alike (AUC 0 or 1) the variance is 0 and says nothing. Then the inner limit is that of
+    min(P, R) independent pairs that all came out one way: (1 - level) / 2 to the power 1 / min(P, R).
+
+    Args:
+        targets: N values 0 or 1.
+        scores: N finite numbers.
+        level: confidence level, inside (0, 1).
+
+    Raises:
+        UserError: a class has fewer than two rows, or a score is not finite.
+
+    Example:
+        >>> found = delong([0, 0, 1, 1, 1], [0.1, 0.5, 0.3, 0.8, 0.9])
+        >>> f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+        '0.833 (0.152 to 0.993)'
+    """
+    return auc_interval(placements(targets, scores), level)
+
+
+def delong_paired(targets: ArrayLike, a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
+    """Return AUC(a) - AUC(b) on the same rows, with a normal interval cut to [-1, 1].
+
+    The covariance of the two scores is used, so two nearly equal scores have a narrow interval.
+    """
+    return gain_interval(placements(targets, a) - placements(targets, b), level)
+
+
+def auc_interval(placed: Placements, level: float = 0.95) -> Interval:
+    """Return the interval of `delong` from placements."""
+    value, se = placed.value, placed.se()
+    if value in (0.0, 1.0):
+        return perfect(value, min(len(placed.fakes_P), len(placed.reals_R)), se, level)
+    return logit_interval(value, se, level)
+
+
+def gain_interval(difference: Placements, level: float = 0.95) -> Interval:
+    """Return the interval of `delong_paired` from a difference of placements."""
+    value, se = difference.value, difference.se()
+    half = quantile(level) * se
+    return Interval(value, max(value - half, -1.0), min(value + half, 1.0), se)
+
+
+def logit_interval(value: float, se: float, level: float) -> Interval:
+    """Return an interval around `value`, inside (0, 1), that is symmetric on the logit scale."""
+    logit = math.log(value / (1 - value))
+    half = quantile(level) * se / (value * (1 - value))
+    return Interval(value, _sigmoid(logit - half), _sigmoid(logit + half), se)
+
+
+def perfect(value: float, pairs: int, se: float, level: float) -> Interval:
+    """Return the interval of an AUC of 0 or 1 that rests on so many independent pairs."""
+    reach = tail(level) ** (1 / pairs)
+    return Interval(value, reach if value else 0.0, 1.0 if value else 1 - reach, se)
+
+
+def quantile(level: float) -> float:
+    """Return the standard normal quantile of a two-sided interval, such as 1.96 for level 0.95."""
+    return NormalDist().inv_cdf(1 - tail(level))
+
+
+def tail(level: float) -> float:
+    """Return the probability outside the interval on either side. Raises UserError unless 0 < level < 1."""
+    if not 0 < level < 1:
+        raise UserError(f"A confidence level lies between 0 and 1, but {level} was asked for.")
+    return (1 - level) / 2
+
+
+def placements(targets: ArrayLike, scores: ArrayLike, group: NDArray[np.int64] | None = None) -> Placements:
+    """Return the placement values of each row; ties count one half.
+
+    Args:
+        targets: N values 0 or 1.
+        scores: N finite numbers.
+        group: N group numbers from 0 on; None if rows are independent.
+
+    Raises:
+        UserError: a class has fewer than two rows, or a score is not finite.
+    """
+    is_fake_N = classes(targets, scores)
+    score_N = finite(scores)
+    fakes_P, reals_R = score_N[is_fake_N], score_N[~is_fake_N]
+    if min(len(fakes_P), len(reals_R)) < 2:
+        counts = f"{len(reals_R)} real and {len(fakes_P)} fake"
+        raise UserError(f"An interval needs two images of each class, but there are {counts}.")
+    rank_N = midrank(score_N)
+    below_P = (rank_N[is_fake_N] - midrank(fakes_P)) / len(reals_R)
+    above_R = 1 - (rank_N[~is_fake_N] - midrank(reals_R)) / len(fakes_P)
+    groups = None if group is None else np.concatenate([group[is_fake_N], group[~is_fake_N]])
+    return Placements(auc(targets, scores), below_P, above_R, groups)
+
+
+def _influence(placed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the influence of each row of one class on the AUC; the squares add up to its part of the variance."""
+    return (placed - placed.mean()) / math.sqrt(len(placed) * (len(placed) - 1))
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
