@@ -137,6 +137,21 @@ def test_the_whole_road_and_again(desk: Desk) -> None:
     assert "AUC" in desk.out
 
 
+@pytest.mark.parametrize("verb", ["folds", "train", "blend"])
+def test_a_page_that_fails_does_not_change_the_exit_code(other: Desk, verb: str) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no such colour")
+
+    page = other.work / "reports" / f"{verb}.html"
+    page.unlink()
+    other.monkeypatch.setattr("ffdi.report.style.panel", fail)
+    assert other.run(verb) == 0, other.err
+    told = " ".join(other.err.split())
+    assert f"The page {verb}.html was not written (ValueError: no such colour)" in told
+    assert told.count("warning: The page") == 1
+    assert not page.exists()
+
+
 FORGING = RECIPE.replace("workers = 0", 'workers = 0\nextra = ["fakes"]') + "[forge]\nimages = 9\n"
 
 

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -5,10 +6,9 @@ import pandas as pd
 import pytest
 
 from ffdi.core import keys
-from ffdi.core.errors import UserError
 from ffdi.report import style
-from ffdi.report.figures import Picture, embed
-from ffdi.report.page import Card, Fact, Gallery, Page, Section, Text, Thumb, render, write
+from ffdi.report.figures import embed
+from ffdi.report.page import Card, Fact, Gallery, Page, Picture, Section, Text, Thumb, render, write_safely
 from ffdi.report.table import interval, percent, spread, table, volume
 from ffdi.report.table import write as cell
 from tests.report.html_reader import check, read
@@ -58,18 +58,25 @@ def test_the_browser_is_told_to_load_nothing() -> None:
     assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in render(Page("Title", "Text.", ()))
 
 
-def test_write_replaces_the_page_whole(tmp_path: Path) -> None:
+def test_a_page_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "reports" / "folds.html"
     for headline in ("First.", "Second."):
-        write(path, Page("Title", headline, ()))
+        assert write_safely(path, partial(Page, "Title", headline, ()))
     assert path.read_text() == render(Page("Title", "Second.", ()))
     assert [file.name for file in path.parent.iterdir()] == ["folds.html"]
 
 
-def test_write_names_the_place_that_refuses(tmp_path: Path) -> None:
+def test_what_a_page_raises_is_one_warning_that_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken() -> Page:
+        raise ImportError("no matplotlib")
+
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="file"):
-        write(tmp_path / "file" / "page.html", Page("Title", "Text.", ()))
+    assert not write_safely(tmp_path / "train.html", broken)
+    assert not write_safely(tmp_path / "file" / "blend.html", lambda: Page("Title", "Text.", ()))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("warning: The page train.html was not written (ImportError: no matplotlib)")
+    assert second.startswith("warning: The page blend.html was not written (UserError: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_figure_is_small_svg_or_png_and_always_the_same() -> None:

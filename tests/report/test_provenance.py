@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from ffdi.core.code import code_digest
 from ffdi.report.provenance import provenance
 
@@ -11,6 +13,11 @@ def test_provenance_names_command_inputs_code_and_versions_and_no_time() -> None
     assert lines["code"] == code_digest()
     assert "matplotlib" in lines["versions"]
     assert lines == provenance("ffdi train --recipe a.toml", {"manifest": "ab" * 32})
+
+
+def test_a_package_without_metadata_is_a_dash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ffdi.report.provenance.PACKAGES", ("numpy", "not-installed-at-all"))
+    assert provenance("ffdi train", {})["versions"].endswith("not-installed-at-all –")
 
 
 def test_pages_need_neither_torch_nor_pyplot() -> None:

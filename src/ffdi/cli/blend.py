@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -17,6 +16,7 @@ from ffdi.blending.views import MemberViews
 from ffdi.cli.desk import Desk
 from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
+from ffdi.report.page import Page, write_safely
 from ffdi.submission.folder import Published, publish
 
 SHOWN = 10  # sizes of a blend on the console; the page has them all
@@ -46,7 +46,7 @@ def run(desk: Desk) -> None:
     if desk.own_data:
         _keep_beside_recipe(desk, done)
     console.say(f"submission: {done.csv}" + (" (there already: same inputs, same bytes)" if done.reused else ""))
-    _page(desk, result, done)
+    write_safely(desk.places.report("blend"), lambda: _page(desk, result, done))
 
 
 def _keep_beside_recipe(desk: Desk, done: Published) -> None:
@@ -154,38 +154,8 @@ def _number(value: float, form: str = "{:.4f}") -> str:
     return "-" if value is None or math.isnan(value) else form.format(value)
 
 
-def _page(desk: Desk, result: BlendResult, done: Published) -> None:
-    from ffdi.report import advice, budget, estimates, outlook, page, views
+def _page(desk: Desk, result: BlendResult, done: Published) -> Page:
     from ffdi.report import blend as report
-    from ffdi.report.provenance import provenance
 
-    digests = {
-        "recipe": result.card["recipe"]["digest"],
-        "manifest": result.card["manifest"],
-        "folds": result.card["folds"]["digest"],
-    }
     submission = {"file": str(done.csv), "sha256": done.card["submission"]["sha256"], "date": done.card["date"]}
-    shown = report.page(
-        result.members,
-        result.folds,
-        result.blended.oof,
-        submission,
-        _folder_with_images(desk.images, result),
-        provenance("ffdi blend", digests),
-        (
-            estimates.section(result.choice),
-            *outlook.sections(result.outlook),
-            *budget.sections(result.budget),
-            *views.sections(result.views),
-        ),
-        (advice.section(result.choice, result.outlook, submission, result.blended.weights),),
-    )
-    path = desk.places.report("blend")
-    page.write(path, shown)
-    console.say(f"page: {path}")
-
-
-def _folder_with_images(images: Path, result: BlendResult) -> Path | None:
-    """Blending needs no images: on a laptop without them the page goes without its contact sheet."""
-    first = result.blended.oof["relpath"].iloc[0] if len(result.blended.oof) else ""
-    return images if first and (images / first).is_file() else None
+    return report.of_result(result, submission, desk.images)

@@ -14,6 +14,7 @@ from ffdi.core.layout import inside
 from ffdi.data import checks, detector
 from ffdi.data import manifest as manifests
 from ffdi.data.decode import Defect, decode
+from ffdi.report.page import Page, write_safely
 
 if TYPE_CHECKING:
     from ffdi.infer.saliency import Looker
@@ -41,16 +42,16 @@ def run(images: list[Path], worst: int, desk: Desk, pack: Path | None) -> None:
     found = list(_worst(desk, worst) if worst else _given(images, pack or _packed(desk)))
     _show(found)
     originals = checks.of_originals(_originals(desk), _finder())
+    write_safely(desk.places.report("explain"), lambda: _page(desk, found, originals, bool(worst)))
+
+
+def _page(desk: Desk, found: "list[Explained]", originals: checks.Originals, worst: bool) -> Page:
     from ffdi.report import explain as report
-    from ffdi.report import page
     from ffdi.report.provenance import provenance
 
     inputs = {"manifest": checksum.digest(desk.places.manifest)} if desk.places.manifest.exists() else {}
     title = "The blend's worst errors, explained" if worst else "Images explained"
-    made = report.page(found, originals, title, UNSEEN if worst else PACKED, provenance("ffdi explain", inputs))
-    path = desk.places.report("explain")
-    page.write(path, made)
-    console.say(f"page: {path}")
+    return report.page(found, originals, title, UNSEEN if worst else PACKED, provenance("ffdi explain", inputs))
 
 
 def _packed(desk: Desk) -> Path:

@@ -9,27 +9,32 @@ from ffdi.cli.desk import Desk
 from ffdi.core import checksum, console
 from ffdi.data import cache, folds, manifest
 from ffdi.data.audit import shortcuts
+from ffdi.report.page import Page, write_safely
 
 CORES = os.cpu_count() or 1
 
 
 def run(desk: Desk) -> None:
-    from ffdi.report import folds as report
-    from ffdi.report import page
-    from ffdi.report.provenance import provenance
-
     rows = manifest.read(desk.places)
     spec, fit = desk.recipe.folds, desk.recipe.data.fit
     made = folds.make(desk.places, spec, rows, fit, _embeddings(desk, rows))
     console.table(f"folds, scheme {spec.scheme}", ["fold", "images", "fake", "groups"], _counts(made, rows))
     usable = manifest.select(rows, fit)
-    path = desk.places.folds(spec.scheme)
-    inputs = {"manifest": checksum.digest(desk.places.manifest), "folds": checksum.digest(path)}
-    shown = report.page(rows, made, shortcuts(usable), desk.images, provenance("ffdi folds", inputs))
-    page.write(desk.places.report("folds"), shown)
-    console.say(f"page: {desk.places.report('folds')}")
+    write_safely(desk.places.report("folds"), lambda: _page(desk, rows, made))
     if desk.recipe.data.cache == "decoded":
         cache.prepare(usable, desk.images, desk.places.cache, CORES)
+
+
+def _page(desk: Desk, rows: pd.DataFrame, made: pd.DataFrame) -> Page:
+    from ffdi.report import folds as report
+    from ffdi.report.provenance import provenance
+
+    found = shortcuts(manifest.select(rows, desk.recipe.data.fit))
+    inputs = {
+        "manifest": checksum.digest(desk.places.manifest),
+        "folds": checksum.digest(desk.places.folds(desk.recipe.folds.scheme)),
+    }
+    return report.page(rows, made, found, desk.images, provenance("ffdi folds", inputs))
 
 
 def _counts(made: pd.DataFrame, rows: pd.DataFrame) -> list[list[object]]:

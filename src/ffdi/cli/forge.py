@@ -11,13 +11,10 @@ from ffdi.core import checksum, console
 from ffdi.core.stop import Stop
 from ffdi.data import extra, forged, landmarks, manifest
 from ffdi.data.audit import shortcuts
+from ffdi.report.page import Page, write_safely
 
 
 def run(desk: Desk, out: Path | None) -> None:
-    from ffdi.report import forge as report
-    from ffdi.report import page
-    from ffdi.report.provenance import provenance
-
     folder = out or desk.places.work / "forged"
     sources = forged.originals(manifest.read(desk.places), desk.recipe.data.fit)
     detected = desk.recipe.data.landmarks == "detector"
@@ -27,12 +24,17 @@ def run(desk: Desk, out: Path | None) -> None:
             desk.recipe.forge, desk.competition, sources, desk.images, folder, os.cpu_count() or 1, stop, points_M52
         )
     _show(made)
+    console.say(f"fakes: {folder}; to train on them: extra = [{str(folder)!r}] in [data] of the recipe")
+    write_safely(desk.places.report("forge"), lambda: _page(desk, made, sources, folder))
+
+
+def _page(desk: Desk, made: pd.DataFrame, sources: pd.DataFrame, folder: Path) -> Page:
+    from ffdi.report import forge as report
+    from ffdi.report.provenance import provenance
+
     found = shortcuts(forged.beside(made, sources))
     inputs = {"manifest": checksum.digest(desk.places.manifest), "fakes": checksum.digest(folder / extra.MANIFEST)}
-    shown = report.page(made, sources, found, desk.images, folder, provenance("ffdi forge", inputs))
-    page.write(desk.places.report("forge"), shown)
-    console.say(f"fakes: {folder}; to train on them: extra = [{str(folder)!r}] in [data] of the recipe")
-    console.say(f"page: {desk.places.report('forge')}")
+    return report.page(made, sources, found, desk.images, folder, provenance("ffdi forge", inputs))
 
 
 def _show(made: pd.DataFrame) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ffdi.core import console
+from ffdi.report.page import Page, write_safely
 from ffdi.submission import ledger, send
 from ffdi.submission.alarms import sentences
 from ffdi.submission.row import MEANING, Row
@@ -29,7 +30,7 @@ def run(work: Path, submissions: Path, refresh: bool) -> None:
     for alarm in sentences(rows):
         console.warn(alarm)
     console.say(f"ledger: {submissions / ledger.LEDGER}")
-    _page(rows, work / PAGE)
+    write_safely(work / PAGE, lambda: _page(rows))
 
 
 def _refreshed(rows: Sequence[Row], root: Path) -> list[Row]:
@@ -70,12 +71,10 @@ def _number(value: float | None, digits: int = 4) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _page(rows: Sequence[Row], path: Path) -> None:
+def _page(rows: Sequence[Row]) -> Page:
     from ffdi.core import digest
     from ffdi.report import ledger as report
-    from ffdi.report import page
     from ffdi.report.provenance import provenance
     from ffdi.submission.row import render
 
-    page.write(path, report.page(rows, provenance("ffdi ledger", {"ledger": digest.of_bytes(render(rows))})))
-    console.say(f"page: {path}")
+    return report.page(rows, provenance("ffdi ledger", {"ledger": digest.of_bytes(render(rows))}))

@@ -10,6 +10,7 @@ from ffdi.core.stop import Stop
 from ffdi.data import landmarks, manifest
 from ffdi.data.audit import audit
 from ffdi.data.scan import scan
+from ffdi.report.page import Page, write_safely
 
 
 def run(desk: Desk) -> None:
@@ -21,8 +22,7 @@ def run(desk: Desk) -> None:
     _show(rows)
     path, made = desk.places.report("scan"), checksum.digest(desk.places.manifest)
     if not path.exists() or made not in path.read_text():
-        _page(desk, rows, made)
-    console.say(f"page: {path}")
+        write_safely(path, lambda: _page(desk, rows, made))
 
 
 def _show(rows: pd.DataFrame) -> None:
@@ -34,11 +34,9 @@ def _show(rows: pd.DataFrame) -> None:
     console.table("manifest", ["split", "images", "fake", *manifest.STATUSES], lines)
 
 
-def _page(desk: Desk, rows: pd.DataFrame, made: str) -> None:
-    from ffdi.report import page
+def _page(desk: Desk, rows: pd.DataFrame, made: str) -> Page:
     from ffdi.report import scan as report
     from ffdi.report.provenance import provenance
 
     found = audit(rows, desk.recipe.folds.distance, desk.recipe.folds.confirm)
-    shown = report.page(rows, found, desk.images, provenance("ffdi scan", {"manifest": made}))
-    page.write(desk.places.report("scan"), shown)
+    return report.page(rows, found, desk.images, provenance("ffdi scan", {"manifest": made}))

@@ -26,7 +26,6 @@ def run(desk: Desk, count: int | None, until: str, storage: str, again: bool = T
     deadline = parse_until(until, time.time())
     ground = lay_ground(desk)
     # Here and not above: --status does without torch and plots.
-    from ffdi.cli import search_page
     from ffdi.search import trial
     from ffdi.training import launch
 
@@ -44,7 +43,7 @@ def run(desk: Desk, count: int | None, until: str, storage: str, again: bool = T
     if again:
         search_rerun.run(desk, ground, wishes, on, deadline)
     else:
-        search_page.write(desk, ground, wishes, None)
+        search_rerun.write_page(desk, ground, wishes, None)
 
 
 def promote(desk: Desk, storage: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ffdi.cli.desk import Desk
 from ffdi.core import console
 from ffdi.data import folds, manifest
+from ffdi.report.page import Page, write_safely
 from ffdi.search import promote as recipe
 from ffdi.search import rerun, results
 from ffdi.search.ground import Ground
@@ -16,22 +17,20 @@ SAME = "No finished trial differs from the default."
 
 def run(desk: Desk, ground: Ground, wishes: Wishes, on: Sequence[str], deadline: float | None) -> None:
     """Run the best trials again beside the default, as far as that is not done; ends with a table and the page."""
-    from ffdi.cli import search_page
-
     full, chosen = _candidates(desk, ground, wishes)
     if len(chosen) == 1:
         console.say(f"{SAME} None is run again.")
-        search_page.write(desk, ground, wishes, None)
+        write_page(desk, ground, wishes, None)
         return
     planned = rerun.plan(full, chosen)
     left = sum(one.scores is None for one in planned)
     if left:
-        search_page.write(desk, ground, wishes, None)
+        write_page(desk, ground, wishes, None)
         console.say(f"{left} of {len(planned)} re-runs to do: {len(chosen) - 1} best trials and the default, all folds")
     rerun.run(full, planned, on, deadline)
     verdict = judge(chosen, rerun.scored(full, planned), rerun.held_out_share(planned))
     _show(verdict)
-    search_page.write(desk, ground, wishes, verdict)
+    write_page(desk, ground, wishes, verdict)
 
 
 def promote(desk: Desk, ground: Ground, wishes: Wishes) -> None:
@@ -75,3 +74,18 @@ def _show(verdict: Verdict) -> None:
     for text in (curse(verdict), correlation(verdict), sentence(verdict)):
         if text:
             console.say(text)
+
+
+def write_page(desk: Desk, ground: Ground, wishes: Wishes, verdict: Verdict | None) -> None:
+    """Write the page of the search, once a trial is finished."""
+    with watched(wishes) as study:
+        finished = results.finished(results.results(study))
+    if finished:
+        write_safely(desk.places.report("search"), lambda: _page(desk, ground, wishes, verdict))
+
+
+def _page(desk: Desk, ground: Ground, wishes: Wishes, verdict: Verdict | None) -> Page:
+    from ffdi.report import search as report
+
+    rows = manifest.select(manifest.read(desk.places), ground.recipe.data.fit)
+    return report.of_study(desk.recipe_path, ground, wishes, verdict, rows, desk.images)

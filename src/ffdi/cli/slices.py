@@ -10,7 +10,10 @@ from ffdi.cli.desk import Desk
 from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
 from ffdi.data import manifest as manifests
+from ffdi.metrics.degraded import Degraded
+from ffdi.metrics.delong import Interval
 from ffdi.metrics.slices import Of, Slice, binned, cut, pooled, worst
+from ffdi.report.page import Page, write_safely
 
 KINDS: dict[str, Of] = {
     "forgery cluster": "fakes",
@@ -34,14 +37,16 @@ def run(desk: Desk, degraded: bool) -> None:
     found = worst([*slices, *(one.worse for one in copies)])
     if found is not None:
         console.say(f"worst slice: {found.kind} {found.name}, AUC {found.auc.value:.4f}; pooled {whole.value:.4f}")
-    from ffdi.report import page
-    from ffdi.report import slices as report
+    write_safely(desk.places.report("slices"), lambda: _page(desk, slices, whole, copies))
+
+
+def _page(desk: Desk, slices: list[Slice], whole: Interval, copies: list[Degraded]) -> Page:
+    from ffdi.report import evaluate as report
     from ffdi.report.provenance import provenance
 
     inputs = {"manifest": checksum.digest(desk.places.manifest)}
-    made_from = provenance("ffdi slices --degraded" if degraded else "ffdi slices", inputs)
-    page.write(desk.places.report("slices"), report.page(slices, whole, made_from, copies))
-    console.say(f"page: {desk.places.report('slices')}")
+    command = "ffdi slices --degraded" if copies else "ffdi slices"
+    return report.page(slices, whole, provenance(command, inputs), copies)
 
 
 def _rows(desk: Desk, result: BlendResult) -> pd.DataFrame:

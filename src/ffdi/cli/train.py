@@ -8,6 +8,7 @@ from ffdi.config.load import load_recipe
 from ffdi.core import checksum, console
 from ffdi.core.deadline import parse_until
 from ffdi.core.errors import UserError
+from ffdi.report.page import Page, write_safely
 from ffdi.training import launch, outcome, world
 from ffdi.training.job import Job, plan
 from ffdi.training.probe import probe
@@ -85,11 +86,16 @@ def _dry_run(path: Path) -> None:
 
 
 def _show(desk: Desk, jobs: list[Job]) -> None:
-    from ffdi.cli import train_page
-
     rows = []
     for job in jobs:
         scores = checksum.read_json(job.folder / "done.json")["scores"]
         rows.append([job.member.name, job.fold, len(job.train), len(job.oof), f"{scores.get('auc', float('nan')):.4f}"])
     console.table("trained", ["member", "fold", "train", "held out", "OOF AUC"], rows)
-    train_page.write(desk, jobs)
+    if any(len(job.oof) for job in jobs):
+        write_safely(desk.places.report("train"), lambda: _page(desk, jobs))
+
+
+def _page(desk: Desk, jobs: list[Job]) -> Page:
+    from ffdi.report import train
+
+    return train.of_jobs(jobs, desk.images)

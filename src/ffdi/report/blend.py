@@ -6,16 +6,46 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ffdi.blending.result import BlendResult
 from ffdi.metrics.delong import Interval, delong_paired
 from ffdi.report import contact, curves, likeness, plots
-from ffdi.report.figures import Picture, embed
-from ffdi.report.page import Block, Fact, Page, Section, Text
+from ffdi.report.figures import embed
+from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
+from ffdi.report.provenance import provenance
 from ffdi.report.table import Table, counted, interval, spread, table, write
 from ffdi.report.train import DRAWN, roc_pictures
 
 BLEND = "blend"  # the name of the blend's row and column
 HEADINGS = {"name": "member", "auc": "OOF AUC", "folds": "folds, mean ± sd", "val_auc": "validation AUC"}
 DOUBT = "The OOF estimate holds for forgeries like those in the data; on other kinds the score may be far lower."
+
+
+def of_result(result: BlendResult, submission: Mapping[str, str], images: Path) -> Page:
+    """Return the page of `ffdi blend`. `submission`: file, sha256, date of what was written."""
+    from ffdi.report import advice, budget, estimates, outlook, views
+
+    inputs = {
+        "recipe": result.card["recipe"]["digest"],
+        "manifest": result.card["manifest"],
+        "folds": result.card["folds"]["digest"],
+    }
+    oof = result.blended.oof
+    first = oof["relpath"].iloc[0] if len(oof) else ""
+    return page(
+        result.members,
+        result.folds,
+        oof,
+        submission,
+        images if first and (images / first).is_file() else None,  # a laptop without images has no contact sheet
+        provenance("ffdi blend", inputs),
+        (
+            estimates.section(result.choice),
+            *outlook.sections(result.outlook),
+            *budget.sections(result.budget),
+            *views.sections(result.views),
+        ),
+        (advice.section(result.choice, result.outlook, submission, result.blended.weights),),
+    )
 
 
 def page(

@@ -7,8 +7,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from ffdi.blending.budget import Budget, Point
 from ffdi.blending.cost import MEMBERS, MINUTES, PARAMETERS, Cost
 from ffdi.report import style
-from ffdi.report.figures import Picture, embed
-from ffdi.report.page import Section, Text
+from ffdi.report.figures import embed
+from ffdi.report.page import Picture, Section, Text
 from ffdi.report.table import Table, counted, interval, table
 
 CAPTION = (

@@ -16,8 +16,7 @@ import pandas as pd
 from ffdi.data import checks, traces
 from ffdi.data.checks import Measures, Originals, Regions
 from ffdi.report import panels, style
-from ffdi.report.figures import Picture
-from ffdi.report.page import Fact, Page, Section, Text
+from ffdi.report.page import Fact, Page, Picture, Section, Text
 from ffdi.report.table import Table, counted, percent, table
 
 MEASURES = {

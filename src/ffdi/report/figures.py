@@ -2,27 +2,16 @@
 
 import base64
 import io
-from dataclasses import dataclass
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from ffdi.report.page import Picture
+
 PNG_DPI = 160  # a panel is 800 pixels wide: sharp on a screen of twice the usual density
 SHARP_UP_TO = 90_000  # bytes; an SVG below this is taken even if a PNG is smaller, it stays sharp when enlarged
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One image of a page. `alt` says in words what is seen, for those who cannot see it."""
-
-    title: str
-    alt: str
-    source: str  # data URI
-    caption: str = ""
-    width: int = 0  # pixels at natural size
-    height: int = 0
 
 
 def embed(figure: Figure, title: str, alt: str, caption: str = "") -> Picture:

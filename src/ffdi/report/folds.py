@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from ffdi.report import clusters, contact, plots, shortcuts
-from ffdi.report.figures import Picture, embed
-from ffdi.report.page import Block, Fact, Page, Section, Text
+from ffdi.report.figures import embed
+from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
 from ffdi.report.style import LABELS
 from ffdi.report.table import Table, counted, percent, table
 

@@ -8,8 +8,8 @@ from matplotlib.ticker import MaxNLocator
 
 from ffdi.blending.forecast import LEVEL
 from ffdi.report import style
-from ffdi.report.figures import Picture, embed
-from ffdi.report.page import Block, Fact, Page, Section, Text
+from ffdi.report.figures import embed
+from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
 from ffdi.report.table import Table, counted, interval, table
 from ffdi.submission.alarms import Inversion, Surprise, compared, inversions, sentences, surprises
 from ffdi.submission.row import MEANING, STATUSES, Row

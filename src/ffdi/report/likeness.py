@@ -7,8 +7,8 @@ import pandas as pd
 
 from ffdi.blending import likeness
 from ffdi.report import contact, plots
-from ffdi.report.figures import Picture, embed
-from ffdi.report.page import Gallery
+from ffdi.report.figures import embed
+from ffdi.report.page import Gallery, Picture
 from ffdi.report.style import shorten
 
 

@@ -8,8 +8,8 @@ from matplotlib.ticker import MaxNLocator
 
 from ffdi.blending.forecast import UNKNOWN, Forecast, sentences
 from ffdi.report import plots, style
-from ffdi.report.figures import Picture, embed
-from ffdi.report.page import Section, Text
+from ffdi.report.figures import embed
+from ffdi.report.page import Picture, Section, Text
 from ffdi.report.table import Table, interval, percent, table
 
 DUELS = 8  # candidates in the table of who beats whom; more numbers cannot be read

@@ -4,16 +4,18 @@ Order is fixed: what a person should conclude, the figures that carry it, the ta
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
+from ffdi.core import console
 from ffdi.core.atomic import write_text
-from ffdi.report.figures import Picture
 from ffdi.report.table import Table
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,18 @@ class Text:
 
     text: str
     warning: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of a page. `alt` says in words what is seen, for those who cannot see it."""
+
+    title: str
+    alt: str
+    source: str  # data URI
+    caption: str = ""
+    width: int = 0  # pixels at natural size
+    height: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,13 +116,32 @@ def render(page: Page) -> str:
     return _template().render(page=page)
 
 
-def write(path: Path, page: Page) -> None:
-    """Put the page under `path`, whole or not at all. Raises SpaceError or UserError as `atomic.write_text` does."""
-    write_text(path, render(page))
+def write_safely(path: Path, build: Callable[[], Page]) -> bool:
+    """Build a page and write it to `path`, whole or not at all; warn where that fails.
+
+    The page comes after the work, so its failure must not change the exit code of the work.
+
+    Args:
+        path: The HTML file. Its stem names the page in the warning.
+        build: Returns the page. It also imports the plots, so that a broken matplotlib is caught.
+
+    Returns:
+        True if the page was written.
+    """
+    try:
+        write_text(path, render(build()))
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        console.warn(f"The page {path.name} was not written ({why}). All other results are complete.")
+        return False
+    console.say(f"page: {path}")
+    return True
 
 
 @cache
-def _template() -> Template:
+def _template() -> "Template":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("ffdi.report", "templates"),
         autoescape=True,

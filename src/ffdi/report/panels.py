@@ -9,7 +9,8 @@ import numpy as np
 from ffdi.data import face, traces
 from ffdi.data.checks import Originals
 from ffdi.report import style
-from ffdi.report.figures import Picture, data_uri, embed
+from ffdi.report.figures import data_uri, embed
+from ffdi.report.page import Picture
 
 SIDE = 352  # pixels of the longer side of a picture
 JPEG = 88

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ffdi.report import contact, plots, shortcuts
-from ffdi.report.figures import Picture, embed
-from ffdi.report.page import Block, Fact, Gallery, Page, Section, Text
+from ffdi.report.figures import embed
+from ffdi.report.page import Block, Fact, Gallery, Page, Picture, Section, Text
 from ffdi.report.style import LABELS
 from ffdi.report.table import Table, counted, percent, table, volume
 

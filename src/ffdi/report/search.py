@@ -12,10 +12,15 @@ from ffdi.config.recipe import Member
 from ffdi.report import policy_sheet, search_plots
 from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Section, Text
+from ffdi.report.provenance import provenance
 from ffdi.report.table import Table, counted, table, write
-from ffdi.search.importance import LEAST
-from ffdi.search.results import Result, finished
+from ffdi.search import space
+from ffdi.search.ground import Ground
+from ffdi.search.importance import LEAST, importance
+from ffdi.search.results import Result, finished, results
+from ffdi.search.study import Wishes, watched
 from ffdi.search.verdict import LEVEL, Verdict, correlation, curse, sentence
+from ffdi.training.job import digest_of
 
 SLICES = 12  # parameters that are plotted
 LISTED = 12  # trials in the table
@@ -36,6 +41,21 @@ class Searched:
     importance: Mapping[str, float]
     best: Member
     verdict: Verdict | None
+
+
+def of_study(
+    recipe: Path, ground: Ground, wishes: Wishes, verdict: Verdict | None, rows: pd.DataFrame, images: Path
+) -> Page:
+    """Return the page of a study with at least one finished trial."""
+    with watched(wishes) as study:
+        found, shares = results(study), importance(study)
+    row = verdict and (verdict.winner or verdict.best)
+    best = row.candidate.member if row else space.applied(space.base_of(ground.recipe), finished(found)[0].params)
+    searched = Searched(
+        wishes.name, ground.search.member, str(recipe), ground.search.objective, wishes.space, found, shares, best,
+        verdict,
+    )  # fmt: skip
+    return page(searched, rows, images, provenance("ffdi search", {"folds": digest_of(ground.folds)}))
 
 
 def page(

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ffdi.report import plots
-from ffdi.report.figures import Picture, embed
+from ffdi.report.figures import embed
+from ffdi.report.page import Picture
 
 NAMES = {
     "bytes": "file size", "bits_per_pixel": "bits per pixel", "width": "width", "height": "height",

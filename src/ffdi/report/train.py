@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ffdi.core import checksum
 from ffdi.metrics.auc import auc, tpr_at_fpr
 from ffdi.metrics.delong import Interval, delong
 from ffdi.metrics.ranks import rank_within
 from ffdi.report import contact, curves, plots
-from ffdi.report.figures import Picture, embed
-from ffdi.report.page import Block, Fact, Page, Section, Text
+from ffdi.report.figures import embed
+from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
+from ffdi.report.provenance import provenance
 from ffdi.report.table import Table, counted, interval, percent, spread, table, write
+from ffdi.training.job import Job
 
 DRAWN = 6  # members in one ROC panel; more lines cannot be told apart
 MOVED = 0.002  # AUC won or lost at the end of training that is worth a word
@@ -37,6 +40,40 @@ class Trained:
     def fold_aucs(self) -> pd.Series:
         """AUC by fold; NaN where a fold lacks a class."""
         return pd.Series({fold: _fold_auc(rows) for fold, rows in self.oof.groupby("fold")}, dtype=float)
+
+
+def of_jobs(jobs: Sequence[Job], images: Path) -> Page:
+    """Return the page of finished jobs, of which at least one held images out."""
+    held = [job for job in jobs if len(job.oof)]  # a refit on all rows has no curve to show
+    names = dict.fromkeys(job.member.name for job in held)
+    members = [_read(name, [job for job in held if job.member.name == name]) for name in names]
+    inputs = {job.label: checksum.digest(job.folder / "done.json") for job in jobs}
+    return page(members, images, provenance("ffdi train", inputs))
+
+
+def _read(name: str, jobs: Sequence[Job]) -> Trained:
+    logs = {int(job.fold): _log(job) for job in jobs}
+    return Trained(name, logs, pd.concat([_oof(job) for job in jobs], ignore_index=True))
+
+
+def _log(job: Job) -> pd.DataFrame:
+    """Return the log, closed by the finished fold's plain view: points of a curve must be of one kind."""
+    from ffdi.training import journal  # imports torch
+
+    log = journal.frame(job.folder / "log.jsonl")
+    oof = checksum.read_table(job.folder / "oof.parquet")
+    plain = oof[(oof["view"] == "identity") & ~oof["imputed"]]
+    target = job.oof.set_index("id")["target"].reindex(plain["id"])
+    if target.nunique() < 2:
+        return log
+    last = {"epoch": float(job.member.epochs), "split": "oof", "auc": auc(target, plain["logit"])}
+    return pd.concat([log, pd.DataFrame([last])], ignore_index=True)
+
+
+def _oof(job: Job) -> pd.DataFrame:
+    logits = checksum.read_table(job.folder / "oof.parquet").groupby("id", as_index=False)["logit"].mean()
+    frame = job.oof[["id", "relpath", "target"]].merge(logits, on="id", validate="one_to_one")
+    return frame.assign(fold=job.fold)
 
 
 def page(members: Sequence[Trained], folder: Path | None = None, provenance: Mapping[str, str] | None = None) -> Page:

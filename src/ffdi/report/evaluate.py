@@ -11,8 +11,8 @@ from ffdi.metrics.degraded import Degraded
 from ffdi.metrics.delong import Interval
 from ffdi.metrics.slices import FALSE_ALARMS, Slice, worst
 from ffdi.report import style
-from ffdi.report.figures import Picture, embed
-from ffdi.report.page import Fact, Page, Section, Text
+from ffdi.report.figures import embed
+from ffdi.report.page import Fact, Page, Picture, Section, Text
 from ffdi.report.table import Table, counted, interval, table
 
 CAPTIONS = {

@@ -1,7 +1,7 @@
 from ffdi.metrics.degraded import Degraded, compare
 from ffdi.metrics.delong import delong
 from ffdi.metrics.slices import cut
-from ffdi.report import slices as report
+from ffdi.report import evaluate as report
 from ffdi.report.page import render
 from tests.metrics import test_degraded as copies
 from tests.metrics.test_slices import rows
