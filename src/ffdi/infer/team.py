@@ -33,7 +33,7 @@ from ffdi.infer.flops import flops
 from ffdi.infer.logit import logits
 from ffdi.infer.nets import Loaded, MeanStd, Net, common_batch, groups, load, refuse_twins, room_on
 from ffdi.infer.plan import Cell, Plan
-from ffdi.model.mode import evaluating
+from ffdi.model.precision import evaluating
 
 IN_FLIGHT = 2  # batches a device may have before it, so that it never waits for the next
 OUT_OF_TIME = "for want of time"

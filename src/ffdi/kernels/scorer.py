@@ -21,7 +21,7 @@ from ffdi.infer import views as tta
 from ffdi.infer.logit import logits
 from ffdi.model import precision
 from ffdi.model.build import build, data_config
-from ffdi.model.mode import evaluating
+from ffdi.model.precision import evaluating
 from ffdi.model.size import at_size
 from ffdi.model.weights import load_weights
 from ffdi.config.recipe import Member
