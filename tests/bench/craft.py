@@ -25,7 +25,7 @@ from ffdi.core import checksum
 from ffdi.data import folds, manifest
 from ffdi.metrics.auc import auc
 from ffdi.training import launch
-from ffdi.training.job import Job, plan
+from ffdi.training.job import FoldJob, plan
 
 RECIPE = Path(__file__).parents[2] / "ensembles" / "sample.toml"
 TRUTH = Path(str(files("ffdi"))) / "sample" / "truth" / "test_labels.csv"
@@ -48,23 +48,18 @@ PARTS: dict[str, Change] = {
     "forge all families": _forge(*ALL_FAMILIES),
     "fakes degraded": {"augment": {"degrade": {}}},
     "fakes without parts": {"augment": {"parts": {}}},
-    "pairs": {"pairs": True, "micro_batches": 2},
-    "pairs, pair mixup": {"pairs": True, "micro_batches": 2, "pair_mixup": 0.5},
     "stem srm": {"stem": "srm"},
     "stem npr": {"stem": "npr"},
     "stem dct": {"stem": "dct"},
-    "loss apart": {"loss": {"apart": True}},
-    "loss contrast": {"loss": {"contrast": 0.2}},
+    "loss class_balanced": {"loss": {"class_balanced": True}},
+    "loss supcon": {"loss": {"supcon": 0.2}},
     "loss consistency": {"loss": {"consistency": 0.5}},
 }
 PARTS["all together"] = {
     **_forge(*ALL_FAMILIES),
     "augment": {"degrade": {}, "parts": {}},
-    "pairs": True,
-    "micro_batches": 2,
-    "pair_mixup": 0.5,
     "stem": "srm",
-    "loss": {"apart": True, "contrast": 0.2, "consistency": 0.5},
+    "loss": {"class_balanced": True, "supcon": 0.2, "consistency": 0.5},
 }
 
 
@@ -94,14 +89,14 @@ def prepared(folder: Path, scheme: str = "group") -> Desk:
     desk = open_desk(RECIPE, None, folder / "work", folder / "submissions")
     changes: Change = {"folds": desk.recipe.folds.model_copy(update={"scheme": scheme})}
     if scheme == "official":
-        changes["data"] = desk.recipe.data.model_copy(update={"fit": ("train", "val")})
+        changes["data"] = desk.recipe.data.model_copy(update={"train_splits": ("train", "val")})
     desk = replace(desk, recipe=desk.recipe.model_copy(update=changes))
     scan_verb.run(desk)
     fold_verb.run(desk)
     return desk
 
 
-def job(desk: Desk, part: str, seed: int, change: Change) -> Job:
+def job(desk: Desk, part: str, seed: int, change: Change) -> FoldJob:
     """The fold of number `seed` of the sample's first member, changed."""
     name = f"{part.replace(' ', '_').replace(',', '')}-{seed}"
     base = desk.recipe.member[0].model_dump()
@@ -109,12 +104,12 @@ def job(desk: Desk, part: str, seed: int, change: Change) -> Job:
     changed["augment"] = base["augment"] | change.get("augment", {})
     recipe = desk.recipe.model_copy(update={"member": (Member.model_validate(changed),)})
     rows = manifest.read(desk.places)
-    table = folds.read(desk.places, recipe.folds, rows, recipe.data.fit)
+    table = folds.read(desk.places, recipe.folds, rows, recipe.data.train_splits)
     planned = plan(recipe, desk.competition, rows, table, desk.images, desk.places)
     return planned[seed % len(planned)]
 
 
-def graded(job: Job) -> Run:
+def graded(job: FoldJob) -> Run:
     truth = pd.read_csv(TRUTH, dtype={"img_name": str}).set_index("img_name")
     logit = checksum.read_table(job.folder / "test.parquet").groupby("id").logit.mean()
     rows = truth.assign(logit=logit.reindex(truth.index))

@@ -29,7 +29,7 @@ from ffdi.metrics.delong import delong_paired
 from ffdi.metrics.ranks import midrank
 from ffdi.search import space
 from ffdi.training import launch
-from ffdi.training.job import Job, plan
+from ffdi.training.job import FoldJob, plan
 
 RECIPE = Path(__file__).parents[2] / "ensembles" / "search_sample.toml"
 SAMPLE = Path(str(files("ffdi"))) / "sample"
@@ -98,14 +98,14 @@ def _graded_ranks(desk: Desk, member: Member) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _jobs(desk: Desk, member: Member) -> list[Job]:
+def _jobs(desk: Desk, member: Member) -> list[FoldJob]:
     rows = manifest.read(desk.places)
-    table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.fit)
+    table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.train_splits)
     recipe = desk.recipe.model_copy(update={"member": (member,)})
     return plan(recipe, desk.competition, rows, table, desk.images, desk.places)
 
 
-def _ranks(job: Job) -> pd.Series:
+def _ranks(job: FoldJob) -> pd.Series:
     logits = checksum.read_table(job.folder / "test.parquet").groupby("id").logit.mean()
     return pd.Series(midrank(logits), logits.index)
 

@@ -15,7 +15,7 @@ from statistics import fmean
 from ffdi.cli.desk import Desk
 from ffdi.training import launch
 from ffdi.training.degraded import aucs
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from tests.bench.craft import PARTS, graded, job, mean, prepared
 
 SEEDS = 3
@@ -40,7 +40,7 @@ def _judge(desk: Desk, scheme: str, part: str) -> None:
         _show(part, "degraded", [_degraded(one) for one in jobs], tests)
 
 
-def _degraded(job: Job) -> float:
+def _degraded(job: FoldJob) -> float:
     return fmean(aucs(job).values())
 
 

@@ -63,7 +63,7 @@ def _alone(net: Net, rows: pd.DataFrame, images: Path) -> None:
         rows,
         images,
         size=net.size,
-        views=net.member.views,
+        views=net.member.tta,
         mean_std=data_config(model)[:2],
         device=CPU,
         batch_size=net.member.batch_size,

@@ -21,7 +21,7 @@ from ffdi.infer.predict import predict
 from ffdi.model import precision
 from ffdi.model.build import build, data_config
 from ffdi.training import loss, optim
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from ffdi.training.run import Run
 from ffdi.training.step import update
 from ffdi.training.world import World
@@ -42,7 +42,7 @@ def main(rounds: int = ROUNDS) -> None:
         print(_prediction(job, rounds))
 
 
-def _training(job: Job, rounds: int) -> Ratio:
+def _training(job: FoldJob, rounds: int) -> Ratio:
     run = Run(job, World(CPU))
     stream = run.batches(0)
 
@@ -60,7 +60,7 @@ def _training(job: Job, rounds: int) -> Ratio:
     return interleave("training, kit / bare loop in memory", kit, bare, rounds)
 
 
-def _bare_training(job: Job) -> Callable[[], int]:
+def _bare_training(job: FoldJob) -> Callable[[], int]:
     from timm.utils import ModelEmaV3
 
     model = precision.place(build(job.member), CPU, True).train()
@@ -81,7 +81,7 @@ def _bare_training(job: Job) -> Callable[[], int]:
     return loop
 
 
-def _prediction(job: Job, rounds: int) -> Ratio:
+def _prediction(job: FoldJob, rounds: int) -> Ratio:
     model = precision.place(build(job.member), CPU, True).eval()
     batches = list(_in_memory(job, model))
     rows = pd.concat([job.train.iloc[: len(batches) * job.member.batch_size]] * TIMES, ignore_index=True)
@@ -92,7 +92,7 @@ def _prediction(job: Job, rounds: int) -> Ratio:
             rows,
             job.images,
             size=job.member.image_size,
-            views=("identity",),
+            tta=("identity",),
             mean_std=data_config(model)[:2],
             device=CPU,
             batch_size=job.member.batch_size,
@@ -110,7 +110,7 @@ def _prediction(job: Job, rounds: int) -> Ratio:
     return interleave("prediction, kit / bare loop in memory", kit, bare, rounds)
 
 
-def _in_memory(job: Job, model: torch.nn.Module) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _in_memory(job: FoldJob, model: torch.nn.Module) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     mean, std, _ = data_config(model)
     images = TestImages(job.train, job.images, job.member.image_size)
     size = job.member.batch_size
@@ -118,7 +118,7 @@ def _in_memory(job: Job, model: torch.nn.Module) -> Iterator[tuple[torch.Tensor,
         yield normalise(batch.images_BHWC, mean, std, CPU, True), batch.targets_B.clone()
 
 
-def _job(folder: Path) -> Job:
+def _job(folder: Path) -> FoldJob:
     """The sample's training images; nothing is read of manifest or folds."""
     sample = Path(str(files("ffdi"))) / "sample"
     table = pd.read_csv(sample / "phase1/trainset_label.txt")
@@ -126,7 +126,7 @@ def _job(folder: Path) -> Job:
     rows["status"] = "ok"
     places = Workspace(folder, folder)
     none = rows.iloc[:0]
-    return Job(
+    return FoldJob(
         MEMBER,
         0,
         "0" * 64,

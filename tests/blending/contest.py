@@ -15,7 +15,7 @@ from ffdi.core import checksum, digest
 from ffdi.core.keys import rng
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
-from ffdi.training.job import Job, plan
+from ffdi.training.job import FoldJob, plan
 
 SIZES = {"train": 120, "val": 40, "test": 50}
 K = 4
@@ -37,9 +37,9 @@ def manifest_frame() -> pd.DataFrame:
 
 def make_recipe(**blend: object) -> Recipe:
     members = [
-        {"name": "one", "model": "test_resnet", "views": ["identity", "hflip"]},
+        {"name": "one", "model": "test_resnet", "tta": ["identity", "hflip"]},
         {"name": "two", "model": "test_vit", "seed": 1},
-        {"name": "whole", "model": "test_vit", "fold": "all"},
+        {"name": "whole", "model": "test_vit", "refit_full": True},
     ]
     folds = {"k": K, "scheme": "group"}
     return Recipe.model_validate({"name": "toy", "folds": folds, "member": members, "blend": blend})
@@ -52,23 +52,23 @@ class Contest:
     competition: Competition
     manifest: pd.DataFrame
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[FoldJob]:
         table = checksum.read_table(self.places.folds("group"))
         return plan(self.recipe, self.competition, self.manifest, table, Path(), self.places)
 
-    def job(self, member: str, fold: int | str) -> Job:
+    def job(self, member: str, fold: int | str) -> FoldJob:
         return next(job for job in self.jobs() if (job.member.name, job.fold) == (member, fold))
 
     def blend(self) -> BlendResult:
         return blend(self.recipe, self.competition, self.places)
 
-    def finish(self, job: Job, change: Change = lambda name, frame: frame) -> None:
+    def finish(self, job: FoldJob, change: Change = lambda name, frame: frame) -> None:
         """Write the sealed tables and done.json of one fold, as training does; `change` spoils a table before that."""
         names = [name for name in ("oof", "val", "test") if len(getattr(job, name))]
         for name in names:
             checksum.write_table(job.folder / f"{name}.parquet", change(name, table(job, name)), job.identity)
         asked = {
-            name: {"rows": manifests.digest(getattr(job, name)), "views": list(job.member.views), "size": job.size}
+            name: {"rows": manifests.digest(getattr(job, name)), "views": list(job.member.tta), "size": job.size}
             for name in names
         }
         files = {f"{name}.parquet": checksum.digest(job.folder / f"{name}.parquet") for name in names}
@@ -80,10 +80,10 @@ class Contest:
         return replace(self, recipe=self.recipe.model_copy(update={"member": members}))
 
 
-def table(job: Job, name: str) -> pd.DataFrame:
+def table(job: FoldJob, name: str) -> pd.DataFrame:
     """Logits that know the target somewhat, on a scale that is the fold's own."""
     rows = getattr(job, name)
-    views = job.member.views
+    views = job.member.tta
     frames = []
     for view in views:
         draw = rng("toy", job.member.name, str(job.fold), view, name)

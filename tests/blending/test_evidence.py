@@ -131,7 +131,7 @@ def test_unreadable_and_unlabelled_validation_rows_teach_nothing() -> None:
 def test_validation_rows_that_are_not_there_are_missed_by_name(known: bool) -> None:
     team = with_val(1.0, 1.0)
     team.val["target"] = np.int8(-1)
-    with pytest.raises(UserError, match=r'blend.fit names "val", but no validation row'):
+    with pytest.raises(UserError, match=r'blend.weight_splits names "val", but no validation row'):
         gather(team if known else team_of(*drawn(100, [1.0, 1.0], 1)), ("val",))
 
 

@@ -14,7 +14,7 @@ from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
 from ffdi.metrics.delong import Interval
 from ffdi.metrics.ranks import rank_within
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from tests.blending.contest import Contest
 from tests.blending.test_forecast import SMALL, people
 from tests.blending.test_honest import drawn, team_of
@@ -26,7 +26,7 @@ def worse(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(logit=(frame["logit"] + 9 * noise).astype(np.float32)) if name == "oof" else frame
 
 
-def cluster_jobs(contest: Contest) -> list[Job]:
+def cluster_jobs(contest: Contest) -> list[FoldJob]:
     """A fold table that leaves clusters out, and what training under it would do."""
     table = checksum.read_table(contest.places.folds("group"))
     table = table.assign(fold=(np.arange(len(table)) // 40).astype("int16"), cluster=np.int16(0))

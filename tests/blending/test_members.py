@@ -103,7 +103,7 @@ def test_a_flipped_bit_is_refused(contest: Contest) -> None:
 
 
 def test_other_views_than_the_recipe_asks_for_are_stale(contest: Contest) -> None:
-    member = contest.recipe.member[1].model_copy(update={"views": ("identity", "hflip")})
+    member = contest.recipe.member[1].model_copy(update={"tta": ("identity", "hflip")})
     contest.recipe = contest.recipe.model_copy(update={"member": (contest.recipe.member[0], member)})
     with pytest.raises(UserError, match=r"two fold 0: .* is not what the recipe asks for"):
         read_team(contest.jobs())
@@ -116,7 +116,7 @@ def test_an_id_that_two_fitted_splits_share_is_refused(contest: Contest, folds: 
     jobs = [job for job in contest.jobs() if job.member.name == name]
     shared = jobs[first].oof.iloc[[0]].assign(split="val", fold=second)
     jobs[second] = replace(jobs[second], fit=pd.concat([jobs[second].fit, shared]))
-    with pytest.raises(UserError, match=r"one: the id .* is held out twice .*data\.fit"):
+    with pytest.raises(UserError, match=r"one: the id .* is held out twice .*data\.train_splits"):
         read_team(jobs)
 
 

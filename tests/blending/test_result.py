@@ -131,7 +131,7 @@ def test_without_labels_there_is_no_validation_auc(contest: Contest) -> None:
 def timed(contest: Contest, **minutes: float) -> None:
     """Folds that took so many minutes to predict the test, each member in all."""
     for job in contest.jobs():
-        share = minutes[job.member.name] / (K if job.member.fold == "k" else 1)
+        share = minutes[job.member.name] / (1 if job.member.refit_full else K)
         checksum.write_json(job.folder / "speed.json", {"images_per_second": len(job.test) / 60 / share})
 
 

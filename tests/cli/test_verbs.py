@@ -253,7 +253,7 @@ def _unknown_model(desk: Desk) -> None:
 
 
 def _unknown_view(desk: Desk) -> None:
-    desk.recipe.write_text(RECIPE.replace("epochs = 2", 'epochs = 2\nviews = ["sideways"]'))
+    desk.recipe.write_text(RECIPE.replace("epochs = 2", 'epochs = 2\ntta = ["sideways"]'))
 
 
 def _damaged_folds(desk: Desk) -> None:

@@ -103,7 +103,14 @@ def test_identity_follows_what_trains_and_nothing_else(tmp_path: Path) -> None:
     def digest(manifest: str = "m", folds: str = "f", **changed: object) -> str:
         return member_digest(member.model_copy(update=changed), manifest, folds, Data())
 
-    same = [digest(name="other"), digest(views=("hflip",)), digest(test_size=512)]
+    same = [digest(name="other"), digest(tta=("hflip",)), digest(test_size=512)]
     assert set(same) == {digest()}
-    other = [digest(lr=2e-4), digest(epochs=9), digest(seed=1), digest(fold="all"), digest("m2"), digest(folds="f2")]
+    other = [
+        digest(lr=2e-4),
+        digest(epochs=9),
+        digest(seed=1),
+        digest(refit_full=True),
+        digest("m2"),
+        digest(folds="f2"),
+    ]
     assert len({digest(), *other}) == 7

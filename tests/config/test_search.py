@@ -20,7 +20,7 @@ augment = {crop = false, jpeg = {quality = [50, 60]}}
 [[member]]
 name = "all"
 model = "test_resnet"
-fold = "all"
+refit_full = true
 [search]
 member = "a"
 trials = 5

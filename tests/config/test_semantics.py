@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from ffdi.config import forge, semantics
 from ffdi.config.augment import Augment
 from ffdi.config.load import load_recipe
-from ffdi.config.recipe import Member
 from ffdi.config.search import operation
 from ffdi.core.errors import UserError
 from ffdi.search import policy
@@ -102,5 +101,3 @@ def test_a_recipe_hears_it_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text(text)
     with pytest.raises(UserError, match=r"member\.0\.augment: cutout makes a forgery .*erasure\); say on = \"fake\""):
         load_recipe(tmp_path / "x.toml")
-    with pytest.raises(ValidationError, match="whole pairs"):
-        Member(name="a", model="resnet18", batch_size=9, pairs=True)

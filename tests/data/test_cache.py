@@ -167,7 +167,7 @@ def test_a_kill_while_it_is_written_leaves_no_cache(
     def fail(*_: object, **__: object) -> None:
         raise UserError("interrupted")
 
-    for module, name in ((os, "replace"), (os, "fsync"), (cache.seal, "write_table"), (cache.zlib, "crc32")):
+    for module, name in ((os, "replace"), (os, "fsync"), (cache.checksum, "write_table"), (cache.zlib, "crc32")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, fail)
             with pytest.raises(UserError, match="interrupted"):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ffdi.data import checks, face
+from ffdi.data import checks
 from tests.data.test_traces import texture
 
 
@@ -62,21 +62,3 @@ def test_the_share_of_a_map() -> None:
     map_HW = np.array([[3.0, 0.0], [1.0, 0.0]])
     assert checks.share(map_HW, np.array([[True, True], [False, False]])) == 0.75
     assert math.isnan(checks.share(np.zeros((2, 2)), np.ones((2, 2), bool)))
-
-
-def test_regions_move_to_the_face_that_was_found() -> None:
-    template, at = checks.regions((200, 200)), checks.regions((200, 200), 0.5 * face.POINTS_52 + 0.4)
-    for before, after in ((template.face_HW, at.face_HW), (template.parts_HW, at.parts_HW)):
-        assert after.sum() == pytest.approx(before.sum() / 4, rel=0.04)
-        np.testing.assert_allclose(np.argwhere(after).mean(0), 0.5 * np.argwhere(before).mean(0) + 80, atol=0.6)
-    assert (template.at, at.at) != (None, None)
-    assert at.left_HW[100].sum() == 130
-
-
-def test_a_face_that_leaves_nothing_beside_it_takes_the_template() -> None:
-    image_HWC = texture()
-    close = 4 * face.POINTS_52 - 1.5
-    assert checks.regions(image_HWC.shape, close).at is None
-    assert checks.measure(image_HWC, close) == checks.measure(image_HWC)
-    found = checks.of_originals([image_HWC], lambda _: 0.5 * face.POINTS_52 + 0.2)
-    assert found.values["ela"] != checks.of_originals([image_HWC]).values["ela"]

@@ -95,9 +95,7 @@ def test_four_large_groups_of_one_class_each_get_a_fold_of_their_own() -> None:
 def test_the_order_of_the_rows_does_not_matter(seed: int, copies: int) -> None:
     rows = manifest_of(120, copies, seed=1)
     shuffled = rows.sample(frac=1, random_state=seed % 2**32).reset_index(drop=True)
-    for scheme in ("group", "random"):
-        spec = SPEC.model_copy(update={"scheme": scheme})
-        pd.testing.assert_frame_equal(make_folds(shuffled, spec, ["train"]), make_folds(rows, spec, ["train"]))
+    pd.testing.assert_frame_equal(make_folds(shuffled, SPEC, ["train"]), make_folds(rows, SPEC, ["train"]))
 
 
 def test_large_data_is_dealt_evenly_and_at_once() -> None:
@@ -124,12 +122,6 @@ def test_copies_stay_together_and_columns_are_as_agreed() -> None:
     first, last = rows["id"].to_numpy()[:60], rows["id"].to_numpy()[-60:]
     assert (fold[first].to_numpy() == fold[last].to_numpy()).all()
     assert made["group"].nunique() == 140
-
-
-def test_the_random_scheme_lets_copies_straddle() -> None:
-    made = make_folds(manifest_of(200, copies=60), SPEC.model_copy(update={"scheme": "random"}), ["train"])
-    assert (made.groupby("group")["fold"].nunique() > 1).sum() > 30
-    assert set(made.groupby("fold").size()) == {40}
 
 
 def test_only_usable_rows_of_the_fit_splits_are_dealt() -> None:
@@ -187,9 +179,7 @@ def test_the_same_wishes_give_the_same_bytes(places: Workspace, tmp_path: Path) 
 def test_the_facts_tell_what_the_table_is(places: Workspace) -> None:
     rows = manifest_of(100, 10)
     folds.make(places, SPEC, rows, ["train"])
-    folds.make(places, SPEC.model_copy(update={"scheme": "random"}), rows, ["train"])
-    grouped, leaky = (checksum.read_facts(places.folds(scheme)) for scheme in ("group", "random"))
-    assert (grouped["leaky"], leaky["leaky"]) == (False, True)
+    grouped = checksum.read_facts(places.folds("group"))
     assert grouped["manifest"] == manifest.digest(rows)
     assert (grouped["images"], grouped["groups"], grouped["images_in_groups"], grouped["largest_group"]) == (
         100,
@@ -265,10 +255,10 @@ def test_the_official_scheme_trains_on_train_and_holds_val_out(places: Workspace
     assert made.groupby("split")["fold"].unique().map(list).to_dict() == {"train": [-1], "val": [0]}
     assert list(spec.held_out) == [0]
     recipe = Recipe.model_validate({"name": "a", "member": [{"name": "b", "model": "test_resnet"}], "folds": spec,
-                                    "data": {"fit": ["train", "val"]}})  # fmt: skip
+                                    "data": {"train_splits": ["train", "val"]}})  # fmt: skip
     (job,) = plan(recipe, load_competition("multi-ffdi-phase2"), rows, made, Path(), places)
     assert (set(job.train["split"]), set(job.oof["split"])) == ({"train"}, {"val"})
-    with pytest.raises(UserError, match=r"needs originals and fakes in val; say data\.fit"):
+    with pytest.raises(UserError, match=r"needs originals and fakes in val; say data\.train_splits"):
         make_folds(rows, spec, ["train"])
 
 

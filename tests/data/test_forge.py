@@ -13,7 +13,6 @@ from ffdi.config.forge import FAMILIES, Family, Forge
 from ffdi.core import keys
 from ffdi.data import face, forge
 from ffdi.data.dataset import loader
-from ffdi.data.face import Place
 from ffdi.data.images import TrainImages
 from tests.data.photographs import photograph
 
@@ -117,48 +116,9 @@ def test_labels_and_pixels_agree_and_need_no_state(workers: int) -> None:
     assert 0.2 < changed[~is_fake].mean() < 0.8
 
 
-AT = Place(48 + 0j, 46 + 44j)  # half as large, in the lower right quarter of 96 pixels
-
-
-@pytest.mark.parametrize("name", ["self_blend", "swap", "component", "excision", "artefact"])
-def test_forgeries_move_with_the_face(name: Family) -> None:
-    image, other = portraits(2)
-    made = [forge.forge(image, [other], name, key, AT, [Place(96 + 0j, 0j)]) for key in range(12)]
-    moved = np.mean([np.abs(one.astype(int) - image) for one in made], axis=0)
-    assert moved[:32, :32].mean() < 0.2 * moved[60:82, 60:80].mean()
-
-
-def test_only_families_that_lay_face_over_face_move_the_other() -> None:
-    image, other = portraits(2)
-    theirs = Place(80 + 10j, 3 + 5j)
-    laid = face.laid_over(other, theirs, AT, image.shape)
-    for name, beside in (("swap", laid), ("component", laid), ("background", other)):
-        made = forge.forge(image, [other], name, 5, AT, [theirs])
-        assert np.array_equal(made, forge.forge(image, [beside], name, 5, AT))
-        assert np.array_equal(
-            forge.forge(image, [other], name, 5, AT, [None]), forge.forge(image, [other], name, 5, AT)
-        )
-
-
 @pytest.mark.parametrize("shape", [(1, 60), (2, 60), (60, 1), (60, 2), (2, 2)])
 def test_a_sliver_of_a_face_leaves_the_image_as_it_is(shape: tuple[int, int]) -> None:
     image = np.full((96, 96, 3), 90, np.uint8)
     mask_HW = np.zeros((96, 96), np.float32)
     mask_HW[20 : 20 + shape[0], 20 : 20 + shape[1]] = 1
     assert np.array_equal(forge._poisson(image, image + 40, mask_HW), image)
-
-
-def test_a_stream_takes_the_place_of_each_row() -> None:
-    rows = pd.DataFrame({"id": list("abc"), "relpath": "", "target": [1, 1, 0]})
-    policy = Augment.model_validate(dict.fromkeys(Augment.model_fields, False) | {"library": [], "parts": {"p": 1}})
-    source, wish = Memory([np.full((96, 96, 3), 99, np.uint8)] * 3), Forge(share=0.999999, families={"excision": 1})
-    points_N52 = np.stack([np.full((5, 2), np.nan), face.POINTS_52 * 0.4 + 0.55, face.POINTS_52 * 0.4 + 0.55])
-    images = TrainImages(rows, Path(), policy, 96, 7, source, wish, points_N52=points_N52.astype(np.float32))
-    plain = TrainImages(rows, Path(), policy, 96, 7, source, wish)
-    for epoch in range(8):
-        assert np.array_equal(images.image(0, epoch), plain.image(0, epoch))  # not found: the template
-        for row in (1, 2):  # the third was forged, so `parts` cuts it too
-            holes = np.argwhere(images.image(row, epoch)[..., 0] == 0)
-            assert len(holes) > 8
-            assert holes.min() > 55
-            assert len(holes) < 0.3 * (plain.image(row, epoch)[..., 0] == 0).sum()

@@ -11,11 +11,10 @@ import pytest
 from PIL import Image
 
 from ffdi.config.forge import FAMILIES, ForgedSet
-from ffdi.core import checksum
 from ffdi.core.errors import Paused, UserError
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
-from ffdi.data import encode, extra, face, forge, forged, jpeg, processes
+from ffdi.data import encode, extra, forged, jpeg, processes
 from ffdi.data.audit import shortcuts
 from ffdi.data.decode import decode
 from ffdi.data.scan import scan
@@ -212,22 +211,3 @@ def _format(data: bytes) -> Iterable[object]:
     with Image.open(io.BytesIO(data)) as image:
         sampling = JpegImagePlugin.get_sampling(image)  # type: ignore[arg-type]
         return image.quantization, sampling, "progression" in image.info  # type: ignore[attr-defined]
-
-
-def test_where_the_faces_were_found_is_part_of_the_wish(
-    contest: tuple[Path, pd.DataFrame], whole: Path, tmp_path: Path
-) -> None:
-    folder, sources = contest
-    points_M52 = np.repeat(face.POINTS_52[None].astype(np.float32) * 0.4 + 0.5, len(sources), axis=0)
-    wish = ForgedSet(images=12, seed=5, families={"excision": 1})
-    with pytest.raises(UserError, match="name a new folder"):
-        forged.make(WISH, CONTEST, sources, folder, whole, 0, None, points_M52)
-    made = forged.make(wish, CONTEST, sources, folder, tmp_path / "found", 0, None, points_M52)
-    assert "landmarks" in checksum.read_json(tmp_path / "found" / forged.WISH)
-    relpaths, far = sources.set_index("id")["relpath"], np.zeros(2)
-    for row in made.to_dict("records"):
-        image = decode((folder / relpaths[row["source"]]).read_bytes()).image_HWC
-        fake = decode((tmp_path / "found" / row["relpath"]).read_bytes()).image_HWC.astype(int)
-        for place, at in enumerate((face.place(points_M52[0], image.shape), None)):
-            far[place] += np.abs(fake - forge.forge(image, [], "excision", row["key"], at)).mean()
-    assert far[0] < far[1]  # what compression leaves, and a hole in another place besides

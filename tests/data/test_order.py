@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ffdi.core.errors import UserError
-from ffdi.data.order import Order, epoch_length, epoch_order, in_sequence, side_by_side, steps_per_epoch
+from ffdi.data.order import Order, epoch_length, epoch_order, in_sequence, steps_per_epoch
 
 SEEDS = st.integers(0, 2**31)
 EPOCHS = st.integers(0, 50)
@@ -109,64 +109,9 @@ def test_the_batches_of_an_epoch_are_its_order_cut_up(
         assert len(rows) == min(len(targets), steps * batch)
 
 
-@st.composite
-def with_twins(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    """Targets, and for some fakes the original they were made of."""
-    targets = draw(both_classes())
-    reals = np.flatnonzero(targets == 0)
-    drawn = [draw(st.sampled_from([-1, *reals])) if target else -1 for target in targets]
-    return targets, np.array(drawn, np.int64)
-
-
-@given(with_twins(), SEEDS, EPOCHS, st.booleans())
-@settings(max_examples=40)
-def test_pairs_stand_side_by_side_and_nothing_is_lost(
-    rows: tuple[np.ndarray, np.ndarray], seed: int, epoch: int, balance: bool
-) -> None:
-    targets, twins = rows
-    order = epoch_order(targets, seed, epoch, balance)
-    paired = side_by_side(order, targets, twins, seed, epoch)
-    assert paired.dtype == np.int64
-    assert sorted(paired) == sorted(order)
-    assert paired.tolist() == side_by_side(order, targets, twins, seed, epoch).tolist()
-    beside = {frozenset(pair) for pair in paired[: len(paired) // 2 * 2].reshape(-1, 2).tolist()}
-    here = set(order.tolist())
-    for original in {twins[row] for row in here if targets[row] == 1} & here:
-        assert any(frozenset((int(original), row)) in beside for row in np.flatnonzero(twins == original))
-
-
-def test_an_original_has_its_fakes_in_turn() -> None:
-    targets, twins = np.array([0, 1, 1, 1, 0, 1]), np.array([1, 0, 0, 0, -1, -1])
-    seen = set()
-    for epoch in range(30):
-        paired = side_by_side(epoch_order(targets, 0, epoch), targets, twins, 0, epoch)
-        place = paired.tolist().index(0)
-        seen.add((int(paired[place ^ 1]), place % 2))
-    assert seen == {(fake, side) for fake in (1, 2, 3) for side in (0, 1)}
-
-
-@given(with_twins(), st.integers(1, 5), SEEDS, st.integers(0, 20))
-@settings(max_examples=30)
-def test_a_paired_run_can_begin_at_any_step_and_its_batches_part_no_pair(
-    rows: tuple[np.ndarray, np.ndarray], half: int, seed: int, begin: int
-) -> None:
-    targets, twins = rows
-    order = Order(targets, 2 * half, seed, twins=twins)
-    resumed = list(order.batches(begin, 25))
-    assert [rows.tolist() for _, rows in order.batches(0, 25)][begin:] == [rows.tolist() for _, rows in resumed]
-    epoch, batch = resumed[0]
-    whole = side_by_side(epoch_order(targets, seed, epoch), targets, twins, seed, epoch).reshape(-1)
-    start = begin % order.steps_per_epoch * 2 * half
-    assert batch.tolist() == whole[start : start + 2 * half].tolist()
-
-
-def test_processes_share_a_batch_by_whole_pairs() -> None:
-    targets = np.array([0, 1] * 8)
-    plain, paired = Order(targets, 8, 0), Order(targets, 8, 0, twins=np.arange(16) ^ 1)
-    rows = np.arange(8)
-    assert [plain.share(rows, part, 2).tolist() for part in (0, 1)] == [[0, 2, 4, 6], [1, 3, 5, 7]]
-    assert [paired.share(rows, part, 2).tolist() for part in (0, 1)] == [[0, 1, 4, 5], [2, 3, 6, 7]]
-    assert sorted(np.concatenate([paired.share(rows[:6], part, 2) for part in (0, 1)])) == list(range(6))
+def test_processes_share_a_batch() -> None:
+    rows, order = np.arange(8), Order(np.array([0, 1] * 8), 8, 0)
+    assert [order.share(rows, part, 2).tolist() for part in (0, 1)] == [[0, 2, 4, 6], [1, 3, 5, 7]]
 
 
 def test_in_sequence_is_every_row_once() -> None:

@@ -20,24 +20,24 @@ from ffdi.data import folds
 from ffdi.data.scan import scan
 from ffdi.training import state
 from ffdi.training.fit import fit
-from ffdi.training.job import Job, plan
+from ffdi.training.job import FoldJob, plan
 from tests.fault.kills import run_killed, run_once
 from tests.training.test_fit import CPU, artefacts
 
 ROOT = Path(__file__).parents[2]
-MakeJob = Callable[..., Job]
+MakeJob = Callable[..., FoldJob]
 WISHES: dict[str, object] = {
     "epochs": 8,
     "drop_rate": 0.3,
     "mixup": 0.3,
     "stem": "npr",
     "forge": {"share": 0.3, "families": {"self_blend": 1, "erasure": 1}},
-    "loss": {"apart": True, "contrast": 0.2, "consistency": 0.2},
-    "views": ("identity", "hflip"),
+    "loss": {"class_balanced": True, "supcon": 0.2, "consistency": 0.2},
+    "tta": ("identity", "hflip"),
 }
 
 
-def _fold(make_job: MakeJob, at: str) -> tuple[Job, Callable[[], None]]:
+def _fold(make_job: MakeJob, at: str) -> tuple[FoldJob, Callable[[], None]]:
     job = make_job(at=at, **WISHES)
     return job, lambda: fit(job, CPU, Stop(), save_steps=3)
 
@@ -68,9 +68,9 @@ def test_200_kills_of_the_samples_smallest_member_lose_nothing(tmp_path: Path) -
     member = recipe.member[0].model_copy(update={"epochs": 2})
     recipe = recipe.model_copy(update={"member": (member,)})
 
-    def job(at: str) -> Job:
+    def job(at: str) -> FoldJob:
         places = Workspace(tmp_path / at, tmp_path)
-        table = folds.make(places, recipe.folds, manifest, recipe.data.fit)
+        table = folds.make(places, recipe.folds, manifest, recipe.data.train_splits)
         return plan(recipe, competition, manifest, table, images, places)[0]
 
     manifest = scan(competition, images, Workspace(tmp_path / "scan", tmp_path), 0)

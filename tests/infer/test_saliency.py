@@ -93,7 +93,7 @@ def test_a_network_without_a_last_grid_is_refused(info: Any) -> None:
 
 
 def test_a_looker_sees_what_the_net_was_given(tmp_path: Path) -> None:
-    member = Member(name="m", model="test_resnet", weights="none", image_size=64, views=("scale:0.5",))
+    member = Member(name="m", model="test_resnet", weights="none", image_size=64, tta=("scale:0.5",))
     model = build(member)
     save_weights(tmp_path / "w.safetensors", model, member, {})
     look = saliency.Looker(Net(member, 0, tmp_path / "w.safetensors"))

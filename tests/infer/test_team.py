@@ -46,7 +46,7 @@ def alone(net: Net, rows: pd.DataFrame, folder: Path) -> np.ndarray:
     load_weights(net.weights, model)
     last = precision.wants_channels_last(model)
     model = precision.place(model, CPU, last)
-    views = net.member.views
+    views = net.member.tta
     frame = predict(
         model,
         rows,
@@ -70,9 +70,9 @@ def run(nets: list[Net], rows: pd.DataFrame, folder: Path, **wishes: Any) -> tea
 def nets(tmp_path_factory: pytest.TempPathFactory) -> list[Net]:
     """Three members of two sizes, two architectures, two batch sizes and different views; two folds of one."""
     specs = [
-        member("a", views=("identity", "hflip")),
-        member("b", "test_vit", views=("hflip",), batch_size=6),
-        member("c", image_size=48, views=("rot90", "identity", "scale:1.25")),
+        member("a", tta=("identity", "hflip")),
+        member("b", "test_vit", tta=("hflip",), batch_size=6),
+        member("c", image_size=48, tta=("rot90", "identity", "scale:1.25")),
     ]
     folder = tmp_path_factory.mktemp("nets")
     return [sealed(folder, spec, fold) for spec in specs for fold in ((0, 1) if spec.name == "a" else (0,))]
@@ -93,7 +93,7 @@ def test_every_bit_is_that_of_the_nets_alone(
     assert np.flatnonzero(found.imputed_R).tolist() == [3, 7]
     assert not found.unreached_R.any()
     for net in nets:
-        assert found.views[net.key] == net.member.views
+        assert found.views[net.key] == net.member.tta
         assert found.logits[net.key].dtype == np.float32
         np.testing.assert_array_equal(found.logits[net.key], alone(net, rows, tmp_path))
     assert not np.array_equal(found.logits["a", 0], found.logits["a", 1])
@@ -156,7 +156,7 @@ class Clock:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> list[Net]:
     """Two members alike, two folds and two views each: eight cells, 88 seconds for eleven images."""
-    specs = [member(name, batch_size=1, views=("hflip", "identity")) for name in "ab"]
+    specs = [member(name, batch_size=1, tta=("hflip", "identity")) for name in "ab"]
     folder = tmp_path_factory.mktemp("pair")
     return [sealed(folder, spec, fold) for spec in specs for fold in (0, 1)]
 

@@ -38,7 +38,7 @@ epochs = 1
 [[member]]
 name = "one"
 model = "test_resnet"
-views = ["hflip", "identity"]
+tta = ["hflip", "identity"]
 [[member]]
 name = "two"
 model = "test_vit"
@@ -79,7 +79,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     recipe, competition = load_recipe(folder / "tiny.toml"), load_competition(SLUG)
     places = Workspace(folder / "work" / SLUG / "sample", folder / "submissions")
     rows = scan(competition, images, places, 1)
-    made = folds.make(places, recipe.folds, rows, recipe.data.fit)
+    made = folds.make(places, recipe.folds, rows, recipe.data.train_splits)
     jobs = plan(recipe, competition, rows, made, images, places)
     launch.train(jobs, ["cpu"], None)
     result = blend(recipe, competition, places)

@@ -13,7 +13,6 @@ from ffdi.core.layout import Workspace
 from ffdi.kernels import mounted, settings
 from ffdi.kernels.entry import blend, train
 from ffdi.kernels.outputs import copy, gather
-from ffdi.data import detector
 from ffdi.submission.check import render
 from ffdi.training import launch
 from tests.kernels.conftest import RECIPE, SLUG, Home, Kernel, Mounts
@@ -89,7 +88,7 @@ def test_a_deadline_ends_the_kernel_well_and_says_what_is_left(
 
 
 def test_what_a_stopped_scan_has_done_is_taken_over(home: Home, mounts: Mounts) -> None:
-    names = ["manifest.parquet", "scan/part-00001.parquet", "landmarks/part-00002.parquet"]
+    names = ["manifest.parquet", "scan/part-00001.parquet"]
     for name in names:
         path = mounts.input / "early" / WORK / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,14 +147,3 @@ def test_the_built_train_and_blend_kernels_run(home: Home, kernel: Callable[...,
     other = kernel("blend")
     assert other.run() == 0, other.out
     assert (other.working / "submission.csv").read_bytes() == wanted
-
-
-def test_a_detector_that_no_dataset_brings_is_one_sentence_before_the_scan(
-    home: Home, mounts: Mounts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(detector, "find_spec", lambda _: None)
-    mounts.add(home.images, f"competitions/{SLUG}")
-    recipe = RECIPE.replace("[data]", '[data]\nlandmarks = "detector"')
-    with pytest.raises(UserError, match=r"needs the package facenet-pytorch; install it with `pip install"):
-        train.main({one.name: one.value for one in settings.train(recipe)})
-    assert not list(mounts.working.rglob("manifest.parquet"))

@@ -8,7 +8,7 @@ from ffdi.core.errors import UserError
 from ffdi.infer.logit import logits
 from ffdi.model import stem
 from ffdi.model.build import build, count_params, data_config
-from ffdi.model.precision import evaluating
+from ffdi.model.mode import evaluating
 from ffdi.model.weights import load_weights, save_weights
 from ffdi.training import optim
 

@@ -1,10 +1,9 @@
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ffdi.data import checks, face
+from ffdi.data import checks
 from ffdi.report import explain as report
 from ffdi.report.explain import Explained
 from ffdi.report.page import render
@@ -76,15 +75,7 @@ def test_without_originals_and_with_an_empty_map_less_is_said() -> None:
     assert "wrong about" not in made.headline
 
 
-def test_outlines_lie_where_the_face_was_found(originals: checks.Originals) -> None:
-    plain, moved = explained(), replace(explained(), points_52=0.5 * face.POINTS_52 + 0.4)
-    html = {one: render(report.page(images, originals, "Explained", "", {}))
-            for one, images in (("plain", [plain]), ("moved", [moved]), ("both", [plain, moved]))}  # fmt: skip
-    assert report.TEMPLATE in html["plain"]
-    assert report.DETECTED not in html["plain"]
-    assert "outlines: the template" in html["plain"]
-    assert report.DETECTED in html["moved"]
-    assert "outlines: where the face was found" in html["moved"]
-    assert "In 1 image no face was found" in html["both"]
-    assert moved.outside != plain.outside
-    assert moved.measures != plain.measures
+def test_outlines_are_those_of_the_template(originals: checks.Originals) -> None:
+    html = render(report.page([explained()], originals, "Explained", "", {}))
+    assert report.TEMPLATE in html
+    assert "outlines: the template" in html

@@ -18,7 +18,7 @@ name = "tuned"
 [defaults]
 epochs = 4  # enough
 lr = 1e-3
-views = ["identity", "hflip"]
+tta = ["identity", "hflip"]
 
 [defaults.augment]
 colour = false
@@ -97,7 +97,7 @@ def test_only_what_differs_is_written_and_where_it_comes_from(path: Path) -> Non
     assert f"lr = {trial.params['lr']!r}\n" in part
     assert "drop_rate = 0.1\n" in part
     assert "hflip = false\n" in part
-    for same in ("epochs", "views", "weight_decay", "vflip", "seed", "loss"):
+    for same in ("epochs", "tta", "weight_decay", "vflip", "seed", "loss"):
         assert f"\n{same}" not in part
 
 

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import optuna
 import pandas as pd
@@ -11,7 +10,7 @@ import pytest
 import torch
 
 from ffdi.core import lock
-from ffdi.core.errors import Paused, UserError
+from ffdi.core.errors import Paused
 from ffdi.core.stop import Stop
 from ffdi.search import results, space, trial, workers
 from ffdi.search.ground import Ground
@@ -20,7 +19,7 @@ from ffdi.training import fit as loop
 from ffdi.training import outcome
 from ffdi.training.world import World
 from tests.fault.kills import run_killed
-from tests.search.grounds import MEMBER, ground
+from tests.search.grounds import ground
 
 Contest = tuple[Path, pd.DataFrame]
 CPU = World(torch.device("cpu"))
@@ -178,21 +177,6 @@ def test_other_objectives_score_the_same_runs(objective: str, contest: Contest, 
     else:
         assert one.state == "failed"
         assert "has 5 images of either class" in one.error
-
-
-@pytest.mark.parametrize(
-    ("fields", "told"),
-    [
-        ({"member": [MEMBER | {"pairs": True}]}, "set micro_batches = 2"),
-        ({"member": [MEMBER | {"forge": {"share": 0.5}}], "data": {"landmarks": "detector"}}, "run `ffdi scan` first"),
-    ],
-)
-def test_what_would_fail_every_trial_costs_none(
-    fields: dict[str, Any], told: str, contest: Contest, tmp_path: Path
-) -> None:
-    here = ground(contest, tmp_path, fields)
-    with pytest.raises(UserError, match=told):
-        trial.prepare(here)
 
 
 def test_a_spec_that_does_not_go_together_fails_its_trial_alone(contest: Contest, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def prepared(desk: Desk) -> None:
     """As scan and folds leave it, without their pages."""
     recipe, places = load_recipe(desk.recipe), Workspace(desk.work, desk.work)
     rows = scan.scan(load_competition(recipe.competition), desk.images, places, 0)
-    folds.make(places, recipe.folds, rows, recipe.data.fit)
+    folds.make(places, recipe.folds, rows, recipe.data.train_splits)
 
 
 def test_from_the_folds_to_the_table_of_trials(desk: Desk) -> None:

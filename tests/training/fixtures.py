@@ -12,7 +12,7 @@ from ffdi.config.recipe import Data, Member
 from ffdi.core import keys
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 
 SIDE = 32
 
@@ -42,17 +42,17 @@ def contest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFram
 
 
 @pytest.fixture
-def make_job(contest: tuple[Path, pd.DataFrame], tmp_path: Path) -> Callable[..., Job]:
+def make_job(contest: tuple[Path, pd.DataFrame], tmp_path: Path) -> Callable[..., FoldJob]:
     """A fold of a tiny member; keyword arguments change the member, `workers` and `at` (the work folder)."""
 
-    def make(fold: int | str = 0, workers: int = 0, at: str = "work", **wishes: object) -> Job:
+    def make(fold: int | str = 0, workers: int = 0, at: str = "work", **wishes: object) -> FoldJob:
         images, rows = contest
         fields = {"name": "tiny", "model": "test_resnet", "weights": "none", "image_size": SIDE, "batch_size": 8}
         member = Member.model_validate({**fields, "epochs": 3, "lr": 3e-3, "augment": Augment(), **wishes})
         splits = {name: frame.reset_index(drop=True) for name, frame in rows.groupby("split")}
         fit = splits["train"].assign(fold=np.arange(len(splits["train"])) // 2 % 4)
         frames = {"oof": fit[fit.fold == fold], "val": splits["val"], "test": splits["test"]}
-        return Job(
+        return FoldJob(
             member=member,
             fold=fold,
             spec="5" * 64,

@@ -13,7 +13,7 @@ from ffdi.core.stop import Stop
 from ffdi.metrics.auc import auc
 from ffdi.training import degraded, predictions
 from ffdi.training.fit import fit
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 
 CPU = World(torch.device("cpu"))
@@ -21,15 +21,15 @@ KINDS = ("jpeg", "patch")
 
 
 @pytest.fixture
-def jobs(make_job: Callable[..., Job]) -> list[Job]:
-    made = [make_job(fold=fold, epochs=2, views=("identity", "hflip")) for fold in (0, 1)]
+def jobs(make_job: Callable[..., FoldJob]) -> list[FoldJob]:
+    made = [make_job(fold=fold, epochs=2, tta=("identity", "hflip")) for fold in (0, 1)]
     for job in made:
         fit(job, CPU, Stop())
     return made
 
 
 def test_a_killed_call_goes_on_and_a_second_one_predicts_nothing(
-    jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    jobs: list[FoldJob], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, calls = predictions.logits, []
 
@@ -54,7 +54,7 @@ def test_a_killed_call_goes_on_and_a_second_one_predicts_nothing(
     assert sorted(logits["tiny"].index) == sorted(pd.concat([job.oof["id"] for job in jobs]))
 
 
-def test_the_aucs_are_those_of_the_tables(jobs: list[Job], tmp_path: Path) -> None:
+def test_the_aucs_are_those_of_the_tables(jobs: list[FoldJob], tmp_path: Path) -> None:
     wanted = degraded.tables(jobs[:1], KINDS, tmp_path / "degraded")
     degraded.predict(wanted, tmp_path / "degraded", CPU, Stop())
     found = degraded.aucs(jobs[0], KINDS, tmp_path / "copies", CPU, Stop())
@@ -67,7 +67,9 @@ def test_the_aucs_are_those_of_the_tables(jobs: list[Job], tmp_path: Path) -> No
         assert not logits.equals(checksum.read_table(jobs[0].folder / "oof.parquet").groupby("id").logit.mean())
 
 
-def test_what_no_longer_fits_is_predicted_again_and_missing_weights_are_told(jobs: list[Job], tmp_path: Path) -> None:
+def test_what_no_longer_fits_is_predicted_again_and_missing_weights_are_told(
+    jobs: list[FoldJob], tmp_path: Path
+) -> None:
     wanted = degraded.tables(jobs[:1], ["blur"], tmp_path)
     degraded.predict(wanted, tmp_path, CPU, Stop())
     (jobs[0].folder / "weights.safetensors").unlink()

@@ -14,16 +14,16 @@ from ffdi.core.lock import exclusive
 from ffdi.core.stop import Stop
 from ffdi.training import journal, outcome, predictions, run
 from ffdi.training.fit import fit
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from ffdi.training.step import update
 from ffdi.training.world import World
 
 CPU = World(torch.device("cpu"))
 ARTEFACTS = ("weights.safetensors", "oof.parquet", "val.parquet", "test.parquet", "done.json")
-MakeJob = Callable[..., Job]
+MakeJob = Callable[..., FoldJob]
 
 
-def artefacts(job: Job) -> dict[str, bytes]:
+def artefacts(job: FoldJob) -> dict[str, bytes]:
     return {name: (job.folder / name).read_bytes() for name in ARTEFACTS}
 
 
@@ -42,7 +42,7 @@ class StopAt(Stop):
 
 
 def test_a_fold_learns_and_leaves_what_the_plan_says(make_job: MakeJob) -> None:
-    job = make_job(epochs=6, views=("identity", "hflip"))
+    job = make_job(epochs=6, tta=("identity", "hflip"))
     fit(job, CPU, Stop())
     done = checksum.read_json(job.folder / "done.json")
     assert done["scores"]["auc"] > 0.8
@@ -120,7 +120,7 @@ def test_other_views_are_predicted_without_training(make_job: MakeJob, monkeypat
     fit(job, CPU, Stop())
     weights = (job.folder / "weights.safetensors").read_bytes()
     monkeypatch.setattr(run, "prepare", None)  # training would need it
-    more = replace(job, member=job.member.model_copy(update={"views": ("identity", "vflip")}))
+    more = replace(job, member=job.member.model_copy(update={"tta": ("identity", "vflip")}))
     assert not outcome.is_done(more)
     fit(more, CPU, Stop())
     assert set(checksum.read_table(job.folder / "oof.parquet")["view"]) == {"identity", "vflip"}
@@ -128,7 +128,7 @@ def test_other_views_are_predicted_without_training(make_job: MakeJob, monkeypat
 
 
 def test_a_refit_on_all_rows_has_no_oof(make_job: MakeJob) -> None:
-    job = make_job(fold="all", epochs=1)
+    job = make_job(fold="full", refit_full=True, epochs=1)
     fit(job, CPU, Stop())
     assert not (job.folder / "oof.parquet").exists()
     assert len(checksum.read_table(job.folder / "test.parquet")) == len(job.test)
@@ -254,7 +254,7 @@ def test_a_fold_meets_the_fakes_that_its_recipe_forges(make_job: MakeJob) -> Non
     assert 0.2 < labels[known == 0].mean() < 0.8
 
 
-@pytest.mark.parametrize("wish", [{"apart": True}, {"contrast": 0.5}, {"consistency": 0.5}])
+@pytest.mark.parametrize("wish", [{"class_balanced": True}, {"supcon": 0.5}, {"consistency": 0.5}])
 def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, wish: dict[str, object]) -> None:
     found = {}
     for name, loss in {"plain": {}, "with": wish}.items():
@@ -264,5 +264,5 @@ def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, wish: dict[st
         found[name] = update(one.trainee, batch, one.ids(batch), one.job.member, 0, CPU)
         found[f"{name} weights"] = one.trainee.bare.state_dict()["conv1.0.weight"].clone()
     assert not torch.equal(found["plain weights"], found["with weights"])
-    if "apart" not in wish:
+    if "class_balanced" not in wish:
         assert found["with"] > found["plain"]

@@ -16,10 +16,10 @@ from ffdi.core.errors import Paused
 from ffdi.core.stop import Stop
 from ffdi.training import launch
 from ffdi.training.fit import fit
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from tests.training.test_fit import CPU, artefacts
 
-MakeJob = Callable[..., Job]
+MakeJob = Callable[..., FoldJob]
 ROOT = Path(__file__).parents[2]
 
 

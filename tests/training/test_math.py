@@ -77,12 +77,12 @@ def test_lower_layers_learn_more_slowly_and_norms_do_not_decay() -> None:
 
 def test_classes_apart_count_alike_whatever_their_number() -> None:
     targets_B = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.7])
-    weights_B = loss.apart(targets_B)
+    weights_B = loss.class_balanced(targets_B)
     assert float(weights_B.mean()) == pytest.approx(1)
     pulled = (weights_B * targets_B).sum(), (weights_B * (1 - targets_B)).sum()
-    assert loss.apart(torch.tensor([1.0, 1.0, 1.0, 0.0])).tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
+    assert loss.class_balanced(torch.tensor([1.0, 1.0, 1.0, 0.0])).tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
     assert float(pulled[1]) > 1
-    assert loss.apart(torch.ones(3)).tolist() == [1, 1, 1]
+    assert loss.class_balanced(torch.ones(3)).tolist() == [1, 1, 1]
 
 
 def test_contrast_is_the_plain_sum_of_its_paper() -> None:
@@ -95,16 +95,14 @@ def test_contrast_is_the_plain_sum_of_its_paper() -> None:
         pushes = sum(torch.exp(units[anchor] @ units[other] / 0.2) for other in fakes)
         pulls = [torch.exp(units[anchor] @ units[other] / 0.2) for other in reals if other != anchor]
         wanted[anchor] = sum(-torch.log(pull / (pull + pushes)) for pull in pulls) / len(pulls)
-    assert torch.allclose(loss.contrast(features_BD, targets_B, 0.2), wanted, atol=1e-5)
-    assert loss.contrast(features_BD, torch.ones(7), 0.2).tolist() == [0] * 7
+    assert torch.allclose(loss.supcon(features_BD, targets_B, 0.2), wanted, atol=1e-5)
+    assert loss.supcon(features_BD, torch.ones(7), 0.2).tolist() == [0] * 7
 
 
 def test_contrast_parts_originals_from_fakes() -> None:
     targets_B = torch.tensor([0.0, 0.0, 1.0, 1.0])
     parted = torch.tensor([[1.0, 0.0], [1.0, 0.1], [-1.0, 0.2], [0.0, -1.0]])
-    assert (
-        loss.contrast(parted, targets_B, 0.1).sum() < loss.contrast(parted.flip(0)[[0, 2, 1, 3]], targets_B, 0.1).sum()
-    )
+    assert loss.supcon(parted, targets_B, 0.1).sum() < loss.supcon(parted.flip(0)[[0, 2, 1, 3]], targets_B, 0.1).sum()
 
 
 @pytest.mark.parametrize("classes", [1, 2])
@@ -133,5 +131,5 @@ def test_features_are_what_the_head_is_given(name: str) -> None:
 
 def test_features_of_a_model_with_two_heads_are_refused() -> None:
     model = timm.create_model("deit_tiny_distilled_patch16_224", num_classes=1)
-    with pytest.raises(UserError, match=r"no single head.* set loss\.contrast = 0"), loss.features(model, True):
+    with pytest.raises(UserError, match=r"no single head.* set loss\.supcon = 0"), loss.features(model, True):
         pass

@@ -8,16 +8,16 @@ from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
 from ffdi.training import step
 from ffdi.training.fit import fit
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from ffdi.training.loss import cross_entropy
 from ffdi.training.memory import with_micro_batches
 from tests.training.test_fit import CPU
 
-MakeJob = Callable[..., Job]
+MakeJob = Callable[..., FoldJob]
 VIT = {"model": "test_vit", "epochs": 2, "ema_decay": 0.0}  # no BatchNorm: parts of a batch add up to the batch
 
 
-def _weights(job: Job) -> dict[str, torch.Tensor]:
+def _weights(job: FoldJob) -> dict[str, torch.Tensor]:
     """All but the biases of keys: softmax cancels them, so their gradient is noise, which Adam makes steps of."""
     tensors, _ = checksum.read_tensors(job.folder / "weights.safetensors")
     return {name: torch.from_numpy(value).double() for name, value in tensors.items() if "qkv.bias" not in name}

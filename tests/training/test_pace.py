@@ -8,10 +8,10 @@ from ffdi.core import checksum
 from ffdi.core.stop import Stop
 from ffdi.training import pace
 from ffdi.training.fit import fit
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from tests.training.test_fit import CPU, artefacts
 
-MakeJob = Callable[..., Job]
+MakeJob = Callable[..., FoldJob]
 
 
 def test_a_finished_fold_leaves_its_speed_beside_what_is_sealed_in_done(make_job: MakeJob) -> None:

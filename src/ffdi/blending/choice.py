@@ -38,14 +38,14 @@ def decide(wish: Blend, team: Team) -> Choice:
     method = METHODS[YARDSTICK if wish.method == AUTO else wish.method]
     if all(member.oof_N is None for member in team.members):
         return Choice(method, f"{method.name}: {UNSEEN}", None, method.name)
-    known = gather(team, wish.fit)
+    known = gather(team, wish.weight_splits)
     blind = _blind(known)
     if blind:
         return Choice(method, f"{method.name}: {blind}", None, method.name)
     given = None if method.races else method
     if wish.weights:
         given = _given(wish.weights, method, known.held.names)
-    found = honest(team, given=given, fit=wish.fit, drawn=wish.interval == "bootstrap")
+    found = honest(team, given=given, fit=wish.weight_splits, drawn=wish.interval == "bootstrap")
     if wish.weights:
         return Choice(method, f"The recipe gives the weights; without them {_verdict(found)}", found, GIVEN)
     if wish.method == AUTO:

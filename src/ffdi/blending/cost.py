@@ -13,7 +13,7 @@ from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import checksum
 from ffdi.core.errors import UserError
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 
 MINUTES, PARAMETERS, MEMBERS = "minutes", "parameters", "members"
 SPEED = "speed.json"  # what `train.pace` leaves in the folder of a fold
@@ -33,7 +33,7 @@ class Cost:
         return math.fsum(self.by_member[name] for name in names)
 
 
-def costs(recipe: Recipe, competition: Competition, jobs: list[Job]) -> tuple[Cost, ...]:
+def costs(recipe: Recipe, competition: Competition, jobs: list[FoldJob]) -> tuple[Cost, ...]:
     """What is known of all members, the unit to draw first; if nothing is, a member costs 1.
 
     Raises UserError if the recipe limits minutes and a fold left no speed.
@@ -55,7 +55,7 @@ def costs(recipe: Recipe, competition: Competition, jobs: list[Job]) -> tuple[Co
     return known or (Cost(MEMBERS, dict.fromkeys(sorted(names), 1)),)
 
 
-def minutes(jobs: Iterable[Job]) -> dict[str, float]:
+def minutes(jobs: Iterable[FoldJob]) -> dict[str, float]:
     """To predict the test images under all views with every fold model, of each member whose folds left their speed."""
     found: dict[str, float] = {}
     unknown = set()
@@ -69,7 +69,7 @@ def minutes(jobs: Iterable[Job]) -> dict[str, float]:
     return {name: value for name, value in found.items() if name not in unknown}
 
 
-def parameters(jobs: Iterable[Job]) -> dict[str, float]:
+def parameters(jobs: Iterable[FoldJob]) -> dict[str, float]:
     """Of each member whose first fold left its weights here, from the names and shapes that head the file."""
     found: dict[str, float] = {}
     for job in jobs:

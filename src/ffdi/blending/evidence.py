@@ -123,7 +123,9 @@ def gather(team: Team, fit: Collection[str] = ("oof",)) -> Evidence:
     if len(team.val):
         labelled_V = (team.val["target"].to_numpy() >= 0) & ~team.val["imputed"].to_numpy(bool)
     if "val" in fit and not labelled_V.any():
-        raise UserError('blend.fit names "val", but no validation row with a label is held out; leave "oof" alone.')
+        raise UserError(
+            'blend.weight_splits names "val", but no validation row with a label is held out; leave "oof" alone.'
+        )
     rows, known = len(team.oof), int(labelled_V.sum())
     target_V = team.val["target"].to_numpy(np.int8)[labelled_V] if known else np.empty(0, np.int8)
     return Evidence(

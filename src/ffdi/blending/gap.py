@@ -21,7 +21,7 @@ from ffdi.core.errors import FfdiError
 from ffdi.core.layout import Workspace
 from ffdi.metrics.auc import auc
 from ffdi.metrics.delong import Interval, logit_interval, tail
-from ffdi.training.job import Job, plan
+from ffdi.training.job import FoldJob, plan
 
 CLUSTER = "cluster"  # the scheme of folds that leaves clusters out
 NOT_KNOWN = "How much unseen forgeries cost is not known: "
@@ -86,7 +86,9 @@ def lowest(span: Interval, lost: Interval, level: float) -> float:
     return min(span.low, logit_interval(value, math.hypot(span.se, lost.se), level).low)
 
 
-def _jobs(recipe: Recipe, competition: Competition, manifest: pd.DataFrame, places: Workspace, path: Path) -> list[Job]:
+def _jobs(
+    recipe: Recipe, competition: Competition, manifest: pd.DataFrame, places: Workspace, path: Path
+) -> list[FoldJob]:
     """Of the recipe's members, had it asked for clusters."""
     table = checksum.read_table(path)
     k = int(table["fold"].max()) + 1
@@ -95,11 +97,11 @@ def _jobs(recipe: Recipe, competition: Competition, manifest: pd.DataFrame, plac
     return plan(other, competition, manifest, table, Path(), places)
 
 
-def _finished(jobs: list[Job], team: Team) -> list[Job]:
+def _finished(jobs: list[FoldJob], team: Team) -> list[FoldJob]:
     """Those of members that held rows out under both and have no fold left to do."""
     held = {member.name for member in team.members if member.oof_N is not None}
     waiting = {job.member.name for job in jobs if not (job.folder / "done.json").exists()}
-    return [job for job in jobs if job.member.name in held - waiting and job.member.fold == "k"]
+    return [job for job in jobs if job.member.name in held - waiting and not job.member.refit_full]
 
 
 def _scored(team: Team, names: list[str]) -> pd.DataFrame:

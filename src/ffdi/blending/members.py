@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ffdi.config.views import side
 from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, UserError
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 
 Logits = NDArray[np.float64]
 AGAIN = "run `ffdi train` with this recipe"
@@ -50,13 +50,13 @@ class Team:
     test: pd.DataFrame
 
 
-def read_team(jobs: Iterable[Job]) -> Team:
+def read_team(jobs: Iterable[FoldJob]) -> Team:
     """Every fold of every member. Raises UserError naming the member and fold that is unfinished or stale."""
     ordered = sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
     _refuse_other_folds(ordered)
     by_name = [list(folds) for _, folds in groupby(ordered, key=lambda job: job.member.name)]
     members = tuple(_read_member(folds) for folds in by_name)
-    folded = next((folds for folds in by_name if folds[0].member.fold == "k"), [])
+    folded = next((folds for folds in by_name if not folds[0].member.refit_full), [])
     return Team(members, _oof_rows(folded), _held_rows(ordered[0], "val"), _held_rows(ordered[0], "test"))
 
 
@@ -72,13 +72,13 @@ class Viewed:
     target_N: NDArray[np.int8]
 
 
-def read_views(jobs: Iterable[Job]) -> Iterator[Viewed]:
+def read_views(jobs: Iterable[FoldJob]) -> Iterator[Viewed]:
     """Members with several views that held rows out, one at a time: all at once would not fit into memory."""
     ordered = sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
     for name, group in groupby(ordered, key=lambda job: job.member.name):
         folds = list(group)
-        views = tuple(sorted(folds[0].member.views))
-        if len(views) < 2 or folds[0].member.fold != "k":
+        views = tuple(sorted(folds[0].member.tta))
+        if len(views) < 2 or folds[0].member.refit_full:
             continue
         parts = [_read_logits(job, _read_done(job), "oof", pd.Index(job.oof["id"])) for job in folds]
         rows = pd.concat([job.oof[["id", "fold", "target"]] for job in folds])
@@ -113,7 +113,7 @@ def _ascending(ids: pd.Series) -> NDArray[np.intp] | slice:
     return slice(None) if ids.is_monotonic_increasing else ids.to_numpy(object).argsort(kind="stable")
 
 
-def _refuse_other_folds(jobs: list[Job]) -> None:
+def _refuse_other_folds(jobs: list[FoldJob]) -> None:
     """Rows that one member held out another may have been trained on, or on their twins, under other folds.
 
     One table for all is how groups prove that no member leaks into the weights of another.
@@ -126,12 +126,12 @@ def _refuse_other_folds(jobs: list[Job]) -> None:
             )
 
 
-def _read_member(jobs: list[Job]) -> Predictions:
+def _read_member(jobs: list[FoldJob]) -> Predictions:
     done = [_read_done(job) for job in jobs]
     return Predictions(
         name=jobs[0].member.name,
         spec=jobs[0].spec,
-        oof_N=_oof(jobs, done) if jobs[0].member.fold == "k" else None,
+        oof_N=None if jobs[0].member.refit_full else _oof(jobs, done),
         val_KV=_held(jobs, done, "val"),
         test_KT=_held(jobs, done, "test"),
         files={
@@ -142,14 +142,14 @@ def _read_member(jobs: list[Job]) -> Predictions:
     )
 
 
-def _oof(jobs: list[Job], done: list[dict[str, Any]]) -> Logits:
+def _oof(jobs: list[FoldJob], done: list[dict[str, Any]]) -> Logits:
     """Each image's logit by the one fold model that did not see it."""
     ids = pd.concat([job.oof["id"] for job in jobs])
     twice = ids[ids.duplicated()]
     if len(twice):
         raise UserError(
             f"{jobs[0].member.name}: the id {twice.iloc[0]} is held out twice ({len(twice)} such ids); "
-            "rename images that two fitted splits name alike, or take one split out of data.fit."
+            "rename images that two fitted splits name alike, or take one split out of data.train_splits."
         )
     frames = []
     for job, facts in zip(jobs, done, strict=True):
@@ -158,14 +158,14 @@ def _oof(jobs: list[Job], done: list[dict[str, Any]]) -> Logits:
     return _sorted(pd.concat(frames))["logit"].to_numpy()
 
 
-def _held(jobs: list[Job], done: list[dict[str, Any]], name: str) -> Logits:
+def _held(jobs: list[FoldJob], done: list[dict[str, Any]], name: str) -> Logits:
     ids = pd.Index(_sorted(getattr(jobs[0], name))["id"])
     if not len(ids):
         return np.empty((len(jobs), 0))
     return np.stack([_read_table(job, facts, name, ids) for job, facts in zip(jobs, done, strict=True)])
 
 
-def _read_done(job: Job) -> dict[str, Any]:
+def _read_done(job: FoldJob) -> dict[str, Any]:
     path = job.folder / "done.json"
     if not path.exists():
         raise UserError(f"{job.label} is not finished: {path} does not exist; {AGAIN}.{_elsewhere(job)}")
@@ -179,7 +179,7 @@ def _read_done(job: Job) -> dict[str, Any]:
     return done
 
 
-def _elsewhere(job: Job) -> str:
+def _elsewhere(job: FoldJob) -> str:
     """What is known of the same fold under another fold table: those rows are not held out here."""
     for path in sorted(job.folder.parent.parent.glob(f"{job.member.name}-????????/{job.folder.name}/done.json")):
         if checksum.read_json(path).get("folds") != job.folds:
@@ -187,12 +187,12 @@ def _elsewhere(job: Job) -> str:
     return ""
 
 
-def _read_table(job: Job, done: dict[str, Any], name: str, ids: pd.Index) -> Logits:
+def _read_table(job: FoldJob, done: dict[str, Any], name: str, ids: pd.Index) -> Logits:
     """Mean logit over the member's views for every id, in their order."""
     return _read_logits(job, done, name, ids).mean(axis=1)
 
 
-def _read_logits(job: Job, done: dict[str, Any], name: str, ids: pd.Index) -> Logits:
+def _read_logits(job: FoldJob, done: dict[str, Any], name: str, ids: pd.Index) -> Logits:
     """Logits by (id, view), views in the order of their names."""
     path = job.folder / f"{name}.parquet"
     if done["asked"].get(name) != job.asked[name]:
@@ -200,7 +200,7 @@ def _read_logits(job: Job, done: dict[str, Any], name: str, ids: pd.Index) -> Lo
     if checksum.digest(path) != done["files"].get(path.name):
         raise CorruptError(f"{path} is not the file that {job.folder / 'done.json'} names; delete both and {AGAIN}.")
     frame = checksum.read_table(path, ["id", "view", "logit"])
-    return _join(frame, ids, job.member.views, f"{job.label}: {path}")
+    return _join(frame, ids, job.member.tta, f"{job.label}: {path}")
 
 
 def _join(frame: pd.DataFrame, ids: pd.Index, views: tuple[str, ...], where: str) -> Logits:
@@ -224,7 +224,7 @@ def _refuse(bad: pd.Series, fault: str, where: str) -> None:
         raise UserError(f"{where}: the id {bad.iloc[0]} {fault} ({bad.nunique()} such ids); {AGAIN}.")
 
 
-def _oof_rows(jobs: list[Job]) -> pd.DataFrame:
+def _oof_rows(jobs: list[FoldJob]) -> pd.DataFrame:
     columns = ["id", "split", "relpath", "target", "fold"]
     if not jobs:
         return pd.DataFrame(columns=columns)
@@ -233,7 +233,7 @@ def _oof_rows(jobs: list[Job]) -> pd.DataFrame:
     return _sorted(jobs[0].fit.loc[held, columns])
 
 
-def _held_rows(job: Job, name: str) -> pd.DataFrame:
+def _held_rows(job: FoldJob, name: str) -> pd.DataFrame:
     """What decodes was predicted, whatever the scan set aside (two frames in one): it has logits like the rest."""
     rows = _sorted(getattr(job, name))
     if not len(rows):

@@ -86,7 +86,7 @@ def blend(recipe: Recipe, competition: Competition, places: Workspace) -> BlendR
     found = None if choice.found is None else budget(team, limits)
     left_out = () if found is None else found.left_out
     choice, weights = _within(recipe.blend, team, choice, left_out)
-    blended = _honestly(apply(team, choice.method, weights, recipe.blend.fit), choice)
+    blended = _honestly(apply(team, choice.method, weights, recipe.blend.weight_splits), choice)
     gap = measure(recipe, competition, manifest, places, team)
     outlook = _outlook(recipe.board or competition.board, choice, blended, left_out, manifest, gap)
     made = card(recipe, choice, outlook, team, blended, found, left_out, manifests.digest(manifest), digest_of(table))
@@ -113,7 +113,7 @@ def _within(wish: Blend, team: Team, choice: Choice, left_out: tuple[str, ...]) 
         return choice, wish.weights
     inside = replace(team, members=tuple(member for member in team.members if member.name not in left_out))
     choice = decide(wish, inside)
-    return choice, apply(inside, choice.method, fit=wish.fit).weights
+    return choice, apply(inside, choice.method, fit=wish.weight_splits).weights
 
 
 def _honestly(blended: Blended, choice: Choice) -> Blended:

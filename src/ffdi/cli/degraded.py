@@ -11,7 +11,7 @@ from ffdi.core.stop import Stop
 from ffdi.data import manifest as manifests
 from ffdi.data.degraded import DAMAGES, MOST
 from ffdi.metrics.degraded import Degraded, compare
-from ffdi.training.job import Job, plan
+from ffdi.training.job import FoldJob, plan
 
 
 def compared(desk: Desk, result: BlendResult) -> list[Degraded]:
@@ -25,7 +25,7 @@ def compared(desk: Desk, result: BlendResult) -> list[Degraded]:
     return found
 
 
-def _compared(jobs: list[Job], team: Team, result: BlendResult, folder: Path) -> list[Degraded]:
+def _compared(jobs: list[FoldJob], team: Team, result: BlendResult, folder: Path) -> list[Degraded]:
     import torch
 
     from ffdi.training import degraded, launch

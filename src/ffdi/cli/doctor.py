@@ -16,7 +16,7 @@ from ffdi.config.load import load_competition, load_recipe
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import console
 from ffdi.core.errors import UserError
-from ffdi.model.sources import resolve
+from ffdi.model.weights import resolve
 from ffdi.training import launch
 from ffdi.training.probe import Probe, probe
 
@@ -121,12 +121,12 @@ def _cost(recipe: Recipe, counts: dict[str, int], rows: dict[str, int], probes: 
 
 def _member_cost(recipe: Recipe, member: Member, params: int, rows: dict[str, int], found: Probe) -> tuple[float, int]:
     """(seconds, bytes at the peak): training on k-1 of k parts, all views' predictions, weights and two states."""
-    fit = sum(rows.get(name, 0) for name in recipe.data.fit)
-    held = sum(count for name, count in rows.items() if name not in recipe.data.fit)
-    folds = len(recipe.folds.held_out) if member.fold == "k" else 1
+    fit = sum(rows.get(name, 0) for name in recipe.data.train_splits)
+    held = sum(count for name, count in rows.items() if name not in recipe.data.train_splits)
+    folds = 1 if member.refit_full else len(recipe.folds.held_out)
     seen = fit * max(folds - 1, 1) * member.epochs
     predicted = fit + held * folds  # OOF once; val and test by every fold
-    views = len(member.views)
+    views = len(member.tta)
     seconds = seen * found.train_seconds + predicted * views * found.predict_seconds
     curves = fit * (member.epochs - 1) * found.predict_seconds
     states = 2 * 4 * params * FLOAT

@@ -11,7 +11,7 @@ from ffdi.cli.desk import Desk
 from ffdi.core import checksum, console, keys
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
-from ffdi.data import checks, detector
+from ffdi.data import checks
 from ffdi.data import manifest as manifests
 from ffdi.data.decode import Defect, decode
 from ffdi.report.page import Page, write_safely
@@ -41,7 +41,7 @@ def run(images: list[Path], worst: int, desk: Desk, pack: Path | None) -> None:
         )
     found = list(_worst(desk, worst) if worst else _given(images, pack or _packed(desk)))
     _show(found)
-    originals = checks.of_originals(_originals(desk), _finder())
+    originals = checks.of_originals(_originals(desk))
     write_safely(desk.places.report("explain"), lambda: _page(desk, found, originals, bool(worst)))
 
 
@@ -73,19 +73,14 @@ def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":
     pixels = {path: _read(path) for path in images}  # before weights are loaded: a wrong name is told at once
     first = max(plan.read(pack).members, key=lambda packed: packed.weight)
     fold, file = next(iter(first.files.items()))
-    look, scorer, find = Looker(Net(first.member, fold, pack / file)), Scorer(pack), _finder()
+    look, scorer = Looker(Net(first.member, fold, pack / file)), Scorer(pack)
     with console.progress("explain", len(pixels)) as meter:
         for path, image_HWC in pixels.items():
             score = f"The team gives it P(fake) {scorer.image(image_HWC):.3f}"
             saliency = look(image_HWC)
             yield Explained(str(path), "unlabelled", score, f"{first.member.name} fold {fold}", image_HWC,
-                            saliency.cells_hw, saliency.logit, find(image_HWC))  # fmt: skip
+                            saliency.cells_hw, saliency.logit)  # fmt: skip
             meter.advance(1)
-
-
-def _finder() -> checks.Find:
-    """What finds faces, where it is installed; elsewhere no face is found, and the template serves."""
-    return detector.detector() if detector.is_installed() else lambda _: None
 
 
 def _read(path: Path) -> np.ndarray:
@@ -109,14 +104,14 @@ def _worst(desk: Desk, most: int) -> "Iterator[Explained]":
     error_N = (oof["target"] - oof[BLEND]).abs().rename("error")
     rows = oof.assign(error=error_N).sort_values(["error", "id"], ascending=[False, True]).head(most)
     member = max((name for name in result.blended.weights if name in oof), key=result.blended.weights.__getitem__)
-    lookers, find = _lookers(desk, member, rows["fold"].unique()), _finder()
+    lookers = _lookers(desk, member, rows["fold"].unique())
     with console.progress("explain", len(rows)) as meter:
         for row in rows.to_dict("records"):
             image_HWC = _read(inside(desk.images, row["relpath"]))
             saliency = lookers[row["fold"]](image_HWC)
             score = f"The blend gives it {row[BLEND]:.3f} (0 original, 1 fake)"
             yield Explained(row["id"], LABELS[row["target"]], score, f"{member} fold {row['fold']}", image_HWC,
-                            saliency.cells_hw, saliency.logit, find(image_HWC))  # fmt: skip
+                            saliency.cells_hw, saliency.logit)  # fmt: skip
             meter.advance(1)
 
 

@@ -16,7 +16,7 @@ CORES = os.cpu_count() or 1
 
 def run(desk: Desk) -> None:
     rows = manifest.read(desk.places)
-    spec, fit = desk.recipe.folds, desk.recipe.data.fit
+    spec, fit = desk.recipe.folds, desk.recipe.data.train_splits
     made = folds.make(desk.places, spec, rows, fit, _embeddings(desk, rows))
     console.table(f"folds, scheme {spec.scheme}", ["fold", "images", "fake", "groups"], _counts(made, rows))
     usable = manifest.select(rows, fit)
@@ -29,7 +29,7 @@ def _page(desk: Desk, rows: pd.DataFrame, made: pd.DataFrame) -> Page:
     from ffdi.report import folds as report
     from ffdi.report.provenance import provenance
 
-    found = shortcuts(manifest.select(rows, desk.recipe.data.fit))
+    found = shortcuts(manifest.select(rows, desk.recipe.data.train_splits))
     inputs = {
         "manifest": checksum.digest(desk.places.manifest),
         "folds": checksum.digest(desk.places.folds(desk.recipe.folds.scheme)),

@@ -9,20 +9,16 @@ from ffdi.cli.desk import Desk
 from ffdi.config.semantics import FAMILIES
 from ffdi.core import checksum, console
 from ffdi.core.stop import Stop
-from ffdi.data import extra, forged, landmarks, manifest
+from ffdi.data import extra, forged, manifest
 from ffdi.data.audit import shortcuts
 from ffdi.report.page import Page, write_safely
 
 
 def run(desk: Desk, out: Path | None) -> None:
     folder = out or desk.places.work / "forged"
-    sources = forged.originals(manifest.read(desk.places), desk.recipe.data.fit)
-    detected = desk.recipe.data.landmarks == "detector"
-    points_M52 = landmarks.read(desk.places.landmarks, sources) if detected else None
+    sources = forged.originals(manifest.read(desk.places), desk.recipe.data.train_splits)
     with Stop() as stop:
-        made = forged.make(
-            desk.recipe.forge, desk.competition, sources, desk.images, folder, os.cpu_count() or 1, stop, points_M52
-        )
+        made = forged.make(desk.recipe.forge, desk.competition, sources, desk.images, folder, os.cpu_count() or 1, stop)
     _show(made)
     console.say(f"fakes: {folder}; to train on them: extra = [{str(folder)!r}] in [data] of the recipe")
     write_safely(desk.places.report("forge"), lambda: _page(desk, made, sources, folder))

@@ -7,18 +7,15 @@ import pandas as pd
 from ffdi.cli.desk import Desk
 from ffdi.core import checksum, console
 from ffdi.core.stop import Stop
-from ffdi.data import landmarks, manifest
+from ffdi.data import manifest
 from ffdi.data.audit import audit
 from ffdi.data.scan import scan
 from ffdi.report.page import Page, write_safely
 
 
 def run(desk: Desk) -> None:
-    cores, data = os.cpu_count() or 1, desk.recipe.data
-    landmarks.require(data, desk.places)
     with Stop() as stop:
-        rows = scan(desk.competition, desk.images, desk.places, cores, stop)
-        landmarks.make(data, rows, desk.images, desk.places, cores, stop)
+        rows = scan(desk.competition, desk.images, desk.places, os.cpu_count() or 1, stop)
     _show(rows)
     path, made = desk.places.report("scan"), checksum.digest(desk.places.manifest)
     if not path.exists() or made not in path.read_text():

@@ -60,7 +60,7 @@ def status(desk: Desk, storage: str) -> None:
 def lay_ground(desk: Desk) -> Ground:
     """The rows and folds of the recipe's trials. Raises UserError if it has no search, or folds are missing."""
     rows = manifest.read(desk.places)
-    table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.fit)
+    table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.train_splits)
     return lay(desk.recipe, desk.competition, rows, table, desk.images, desk.places)
 
 

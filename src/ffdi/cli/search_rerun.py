@@ -55,7 +55,7 @@ def _candidates(desk: Desk, ground: Ground, wishes: Wishes) -> tuple[Ground, lis
     with watched(wishes) as study:
         found = results.results(study)
     rows = manifest.read(desk.places)
-    table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.fit)
+    table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.train_splits)
     full = rerun.whole(ground, rows, table)
     return full, rerun.candidates(ground, found)
 
@@ -87,5 +87,5 @@ def write_page(desk: Desk, ground: Ground, wishes: Wishes, verdict: Verdict | No
 def _page(desk: Desk, ground: Ground, wishes: Wishes, verdict: Verdict | None) -> Page:
     from ffdi.report import search as report
 
-    rows = manifest.select(manifest.read(desk.places), ground.recipe.data.fit)
+    rows = manifest.select(manifest.read(desk.places), ground.recipe.data.train_splits)
     return report.of_study(desk.recipe_path, ground, wishes, verdict, rows, desk.images)

@@ -10,7 +10,7 @@ from ffdi.core.deadline import parse_until
 from ffdi.core.errors import UserError
 from ffdi.report.page import Page, write_safely
 from ffdi.training import launch, outcome, world
-from ffdi.training.job import Job, plan
+from ffdi.training.job import FoldJob, plan
 from ffdi.training.probe import probe
 
 
@@ -39,12 +39,12 @@ def predict(desk: Desk) -> None:
     _show(desk, jobs)
 
 
-def plan_jobs(desk: Desk) -> list[Job]:
+def plan_jobs(desk: Desk) -> list[FoldJob]:
     """Every (member, fold), from the manifest and fold table on disk. Raises UserError if one is missing or stale."""
     from ffdi.data import folds, manifest
 
     rows = manifest.read(desk.places)
-    table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.fit)
+    table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.train_splits)
     return plan(desk.recipe, desk.competition, rows, table, desk.images, desk.places)
 
 
@@ -54,9 +54,9 @@ def _check_params(path: Path) -> None:
     params.refuse_over_limit(load_recipe(path))
 
 
-def _check_weights(jobs: list[Job]) -> None:
+def _check_weights(jobs: list[FoldJob]) -> None:
     """Before hours of training: every member's first weights are there."""
-    from ffdi.model.sources import resolve
+    from ffdi.model.weights import resolve
 
     for member in {job.member.name: job.member for job in jobs if not outcome.is_trained(job)}.values():
         resolve(member, Path("weights"))
@@ -85,7 +85,7 @@ def _dry_run(path: Path) -> None:
     console.table(f"dry run on {device}: every member made one step", columns, rows)
 
 
-def _show(desk: Desk, jobs: list[Job]) -> None:
+def _show(desk: Desk, jobs: list[FoldJob]) -> None:
     rows = []
     for job in jobs:
         scores = checksum.read_json(job.folder / "done.json")["scores"]
@@ -95,7 +95,7 @@ def _show(desk: Desk, jobs: list[Job]) -> None:
         write_safely(desk.places.report("train"), lambda: _page(desk, jobs))
 
 
-def _page(desk: Desk, jobs: list[Job]) -> Page:
+def _page(desk: Desk, jobs: list[FoldJob]) -> Page:
     from ffdi.report import train
 
     return train.of_jobs(jobs, desk.images)

@@ -199,7 +199,7 @@ class Degrade(Operation):
 class Augment(Frozen):
     """The policy: geometry first, which also makes the image small; compression last, as in files.
 
-    Parts of the face come before, where they still are in their places. Fields of LATER were not always there."""
+    Parts of the face come before, where they still are in their places."""
 
     parts: Annotated[Parts | None, SWITCH] = None
     crop: Annotated[Crop | None, SWITCH] = Crop()
@@ -230,6 +230,3 @@ class Augment(Frozen):
                 if said := semantics.objection(name, wish):
                     raise ValueError(said)
         return self
-
-
-LATER = ("parts", "degrade")  # of no effect on the name of a run as long as they are off

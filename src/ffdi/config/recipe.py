@@ -19,18 +19,17 @@ class Data(Frozen):
     """What is read. `cache` and `workers` change the speed, never the result."""
 
     folder: str = ""  # empty: the sample inside the package
-    fit: tuple[Literal["train", "val"], ...] = ("train",)  # splits that are folded and trained on
+    train_splits: tuple[Literal["train", "val"], ...] = ("train",)  # splits that are folded and trained on
     extra: tuple[str, ...] = ()  # folders of `ffdi forge`: fakes that are trained on and never judged
-    landmarks: Literal["template", "detector"] = "template"  # where forgeries and `parts` take a face to lie
     cache: Literal["none", "decoded"] = "none"
     workers: int | None = Field(default=None, ge=0, le=64)  # loader processes a fold; None: what the cores allow
 
 
 class Folds(Frozen):
     """`group`: near-duplicates together. `cluster`: besides, clusters of fakes left out whole, to imitate unseen ones.
-    `official`: train on train, hold out val. `random`: leaks, and exists to show how much."""
+    `official`: train on train, hold out val."""
 
-    scheme: Literal["group", "cluster", "official", "random"] = "group"
+    scheme: Literal["group", "cluster", "official"] = "group"
     k: int = Field(default=5, ge=2, le=50)
     seed: int = 0
     distance: int = Field(default=12, ge=0, le=16)  # bits of 64: a candidate pair of near-duplicates
@@ -56,9 +55,9 @@ class Folds(Frozen):
 class Loss(Frozen):
     """Shares of what is added to the cross-entropy; each is off at 0. See train/loss.py."""
 
-    apart: bool = False  # originals and fakes are averaged separately: neither class drowns the other
-    contrast: float = Field(default=0.0, ge=0)  # supervised InfoNCE: originals pull each other, fakes are pushed off
-    temperature: Positive = 0.1  # of the contrast
+    class_balanced: bool = False  # originals and fakes are averaged separately: neither class drowns the other
+    supcon: float = Field(default=0.0, ge=0)  # supervised InfoNCE: originals pull each other, fakes are pushed off
+    temperature: Positive = 0.1  # of supcon
     consistency: float = Field(default=0.0, ge=0)  # KL between an image and its noisy copy; doubles the work
     noise: Annotated[float, Field(gt=0, le=100)] = 8.0  # of that copy: sigma in grey levels of 255
 
@@ -73,7 +72,7 @@ class Member(Frozen):
     stem: Literal["rgb", "srm", "npr", "dct"] = "rgb"  # what the network sees beside colour: see model/stem.py
     image_size: int = Field(default=224, ge=16, le=2048)
     test_size: int | None = Field(default=None, ge=16, le=2048)  # None: as image_size
-    fold: Literal["k", "all"] = "k"  # "all": one refit on every row, without OOF
+    refit_full: bool = False  # one model trained on every row, without OOF, instead of one per fold
     seed: int = 0
 
     epochs: int = Field(default=5, ge=1)
@@ -92,15 +91,13 @@ class Member(Frozen):
     mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta; 0: off
     cutmix: float = Field(default=0.0, ge=0)
     balance: bool = False  # 1:1 classes in every epoch
-    pairs: bool = False  # an original and a fake of its own in each step; batch norm needs micro_batches >= 2
-    pair_mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta: an image blended with its twin; 0: off
     loss: Loss = Loss()
 
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
     channels_last: bool | None = None  # None: where it pays (convolutions)
     compile: bool = False
 
-    views: tuple[str, ...] = ("identity",)
+    tta: tuple[str, ...] = ("identity",)
     augment: Augment = Augment()
     forge: Forge = Forge()
 
@@ -111,7 +108,7 @@ class Member(Frozen):
             raise ValueError("name a timm architecture, without a hub prefix; weights are the key 'weights'")
         return value
 
-    @field_validator("views")
+    @field_validator("tta")
     @classmethod
     def _single_views(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         """Sets are spelled out, so that everything behind the recipe knows single views only."""
@@ -126,8 +123,6 @@ class Member(Frozen):
     def _batch_splits(self) -> "Member":
         if self.batch_size < self.micro_batches:
             raise ValueError("micro_batches cannot exceed batch_size")
-        if self.pairs and self.batch_size % 2:
-            raise ValueError("pairs = true needs a batch_size of whole pairs")
         return self
 
 
@@ -139,7 +134,9 @@ class Blend(Frozen):
         "stack", "hill_climb", "greedy", "optuna",
     ] = "auto"  # fmt: skip
     weights: dict[str, float] = {}  # by member; empty: as the method finds them
-    fit: tuple[Literal["oof", "val"], ...] = Field(default=("oof",), min_length=1)  # what weights learn from
+    weight_splits: tuple[Literal["oof", "val"], ...] = Field(
+        default=("oof",), min_length=1
+    )  # rows that weights are fitted on
     interval: Literal["delong", "bootstrap"] = "delong"  # of the gains; the bootstrap draws whole groups 2,000 times
     max_minutes: Positive | None = None  # to predict the test, of all members together; None: no limit
 
@@ -181,7 +178,7 @@ class Recipe(Frozen):
         base = next((member for member in self.member if member.name == self.search.member), None)
         if base is None:
             raise ValueError(f"search.member names {self.search.member!r}, which is no member")
-        if base.fold == "all":
-            raise ValueError(f"search.member {base.name!r} has fold = 'all', so no row is held out to judge it by")
+        if base.refit_full:
+            raise ValueError(f"search.member {base.name!r} has refit_full = true, so no row is held out to score it on")
         self.search.check(base, self.folds.k)
         return self

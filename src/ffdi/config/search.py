@@ -20,7 +20,7 @@ Damage = Literal["jpeg_low", "jpeg", "jpeg_high", "resize", "blur", "sharpen", "
 Weight = Annotated[float, Field(ge=0)]
 ENDS = ("low", "high")
 # Common to all trials, or without effect on training.
-FIXED = ("name", "fold", "seed", "views", "test_size", "augment")
+FIXED = ("name", "refit_full", "seed", "tta", "test_size", "augment")
 
 
 class Dimension(Frozen):

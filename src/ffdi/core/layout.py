@@ -30,10 +30,6 @@ class Workspace:
         return self.work / "manifest.parquet"
 
     @property
-    def landmarks(self) -> Path:
-        return self.work / "landmarks.parquet"
-
-    @property
     def runs(self) -> Path:
         return self.work / "runs"
 

@@ -15,7 +15,6 @@ import numpy as np
 from ffdi.config.augment import Augment, Crop, Library, Operation
 from ffdi.core.keys import Draws
 from ffdi.data import operations
-from ffdi.data.face import Place
 from ffdi.data.library import Transform
 
 LABELS = {"real": 0, "fake": 1}
@@ -28,29 +27,27 @@ class Step:
 
     name: str
     wish: Operation
-    apply: Callable[..., np.ndarray]  # of image, wish and draws; `parts` of the face's place too
+    apply: Callable[..., np.ndarray]  # of image, wish and draws
 
-    def __call__(self, image: np.ndarray, label: int, key: int, *at: Place | None) -> np.ndarray:
+    def __call__(self, image: np.ndarray, label: int, key: int) -> np.ndarray:
         if self.wish.on != "all" and LABELS[self.wish.on] != label:
             return image
         draw = Draws(key, self.name)
-        return self.apply(image, self.wish, draw, *at) if draw.unit() < self.wish.p else image
+        return self.apply(image, self.wish, draw) if draw.unit() < self.wish.p else image
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """Call it with (image_HWC uint8 RGB of any size, label 0 real or 1 fake, key) for [size, size, 3] uint8.
-
-    `at`: where the face was found; None: where the template has it."""
+    """Call it with (image_HWC uint8 RGB of any size, label 0 real or 1 fake, key) for [size, size, 3] uint8."""
 
     size: int
     parts: Step | None
     crop: Step | None
     steps: tuple[Step, ...]
 
-    def __call__(self, image: np.ndarray, label: int, key: int, at: Place | None = None) -> np.ndarray:
+    def __call__(self, image: np.ndarray, label: int, key: int) -> np.ndarray:
         if self.parts is not None:  # while the face is in its place
-            image = self.parts(image, label, key, at)
+            image = self.parts(image, label, key)
         if self.crop is not None:
             image = self.crop(image, label, key)
         image = operations.fit(image, self.size)  # the whole image, unless the crop has made it already

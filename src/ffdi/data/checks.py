@@ -1,14 +1,13 @@
 """What a person would check in a portrait (detail, light, pixels, background), measured inside and outside the face.
 
-The face is the template of `face`, moved to where a detector found it, if one is installed. Without, where a face is
-not aligned, the numbers that compare regions are of other regions. None of them proves a forgery; they are read against
-the same numbers of known originals.
+The face is the template of `face`: where a face is not aligned, the numbers that compare regions are of other regions.
+None of them proves a forgery; they are read against the same numbers of known originals.
 
-H x W pixels; masks are bool, maps float32. Points: as data.detector gives them, or None.
+H x W pixels; masks are bool, maps float32.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -21,7 +20,6 @@ PEAK_FROM = 0.1  # cycles a pixel, below which the face itself makes peaks
 AXIS = 0.02  # cycles a pixel from the axes: windows, hair and the border of the frame leave lines there
 NAMES = ("high", "peak", "ela", "noise", "detail", "light")  # what is compared with originals
 LEAST = 1e-3  # grey levels, so that a flat region divides nothing by zero
-Find = Callable[[np.ndarray], np.ndarray | None]  # five points of the face in an image, or None
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,11 @@ class Measures:
 
 @dataclass(frozen=True)
 class Regions:
-    """Where the face is, its parts, and everything else. `at`: None where the template has them, as it stands."""
+    """Where the face is, its parts, and everything else."""
 
     face_HW: np.ndarray
     parts_HW: np.ndarray
     left_HW: np.ndarray  # of the face's middle, background included
-    at: face.Place | None
 
     @property
     def back_HW(self) -> np.ndarray:
@@ -59,23 +56,20 @@ class Regions:
     def skin_HW(self) -> np.ndarray:
         return self.face_HW & ~self.parts_HW
 
-    @property
-    def can_be_compared(self) -> bool:
-        """Whether each region has pixels, and face and background have some on both sides."""
-        sides = [side & region for side in (self.left_HW, ~self.left_HW) for region in (self.face_HW, self.back_HW)]
-        return all(region.any() for region in (self.parts_HW, self.skin_HW, *sides))
+
+def regions(shape: tuple[int, ...]) -> Regions:
+    """The template's ellipses, undistorted."""
+    height, width = shape[:2]
+    x_HW, y_HW = (np.arange(width)[None] + 0.5) / width, (np.arange(height)[:, None] + 0.5) / height  # they broadcast
+    parts = [ellipse for ellipses in face.PARTS.values() for ellipse in ellipses]
+    parts_HW = np.logical_or.reduce([_inside(x_HW, y_HW, ellipse) for ellipse in parts])
+    left_HW = np.broadcast_to(x_HW < face.FACE[0], shape[:2])
+    return Regions(_inside(x_HW, y_HW, face.FACE) | parts_HW, parts_HW, left_HW)
 
 
-def regions(shape: tuple[int, ...], points_52: np.ndarray | None = None) -> Regions:
-    """The template's ellipses, undistorted; moved onto the points, unless the face leaves nothing beside it then."""
-    at = None if points_52 is None else face.place(points_52, shape)
-    found = _regions(shape, at)
-    return found if at is None or found.can_be_compared else _regions(shape, None)
-
-
-def measure(image_HWC: np.ndarray, points_52: np.ndarray | None = None) -> Measures:
+def measure(image_HWC: np.ndarray) -> Measures:
     """Of uint8 RGB pixels."""
-    where = regions(image_HWC.shape, points_52)
+    where = regions(image_HWC.shape)
     error_HW, noise_HW = traces.ela(image_HWC), np.abs(traces.residual(image_HWC))
     luma_HW = cv2.cvtColor(image_HWC, cv2.COLOR_RGB2GRAY).astype(np.float32)
     spectrum_HW = traces.spectrum(image_HWC)
@@ -107,11 +101,11 @@ class Originals:
         return float(((known_N < value) + 0.5 * (known_N == value)).mean()) if len(known_N) else math.nan
 
 
-def of_originals(images: Iterable[np.ndarray], find: Find | None = None) -> Originals:
-    """Measured one after the other; there may be none. `find`: what finds their faces."""
+def of_originals(images: Iterable[np.ndarray]) -> Originals:
+    """Measured one after the other; there may be none."""
     found, means, sides = [], [], []
     for image_HWC in images:
-        found.append(values(measure(image_HWC, None if find is None else find(image_HWC))))
+        found.append(values(measure(image_HWC)))
         means.append(traces.azimuthal_mean(traces.spectrum(image_HWC)))
         sides.append(min(image_HWC.shape[:2]))
     by_name = {name: np.array([one[name] for one in found]) for name in NAMES}
@@ -127,24 +121,6 @@ def share(map_HW: np.ndarray, region_HW: np.ndarray) -> float:
     """The part of a map's sum that lies in the region; NaN for a map of zeros."""
     whole = float(map_HW.sum())
     return float(map_HW[region_HW].sum()) / whole if whole > 0 else math.nan
-
-
-def _regions(shape: tuple[int, ...], at: face.Place | None) -> Regions:
-    x_HW, y_HW = _template(shape, at)
-    parts = [ellipse for ellipses in face.PARTS.values() for ellipse in ellipses]
-    parts_HW = np.logical_or.reduce([_inside(x_HW, y_HW, ellipse) for ellipse in parts])
-    left_HW = np.broadcast_to(x_HW < face.FACE[0], shape[:2])
-    return Regions(_inside(x_HW, y_HW, face.FACE) | parts_HW, parts_HW, left_HW, at)
-
-
-def _template(shape: tuple[int, ...], at: face.Place | None) -> tuple[np.ndarray, np.ndarray]:
-    """Where the middle of each pixel lies in the template, x and y as shares of its sides; they broadcast to [H, W]."""
-    height, width = shape[:2]
-    across_1W, down_H1 = np.arange(width)[None] + 0.5, np.arange(height)[:, None] + 0.5
-    if at is None:
-        return across_1W / width, down_H1 / height
-    point_HW = (across_1W + 1j * down_H1 - at.shift) / at.turn
-    return point_HW.real, point_HW.imag
 
 
 def _inside(x_HW: np.ndarray, y_HW: np.ndarray, ellipse: face.Ellipse) -> np.ndarray:

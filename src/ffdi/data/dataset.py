@@ -23,7 +23,7 @@ from ffdi.core.errors import FfdiError, UserError
 from ffdi.data.images import Images
 from ffdi.data.order import Item
 from ffdi.data.ring import IDLE, Ring
-from ffdi.data.worker import Failure, Job, Work, prepare
+from ffdi.data.worker import Failure, LoaderTask, Work, prepare
 
 PREFETCH = 2  # batches a worker makes ahead
 HELD = 3  # batches the consumer may hold before new ones travel through the queue
@@ -94,14 +94,14 @@ def normalise(
     return out
 
 
-def _jobs(ring: Ring, batches: Iterable[Sequence[Item]], sent: deque[Sequence[Item]]) -> Iterator[Job]:
+def _jobs(ring: Ring, batches: Iterable[Sequence[Item]], sent: deque[Sequence[Item]]) -> Iterator[LoaderTask]:
     """Work for the loader; `sent` keeps the batches under way, in order."""
     for items in batches:
         sent.append(items)
         yield ring.take(len(items)), items
 
 
-def _stream(images: Images, ring: Ring, jobs: Iterator[Job], workers: int) -> Iterator[Any]:
+def _stream(images: Images, ring: Ring, jobs: Iterator[LoaderTask], workers: int) -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)  # more workers than cores
         return iter(

@@ -30,7 +30,7 @@ def read(folder: Path) -> pd.DataFrame:
 
 
 def extra(folders: Sequence[str], fit: pd.DataFrame) -> pd.DataFrame:
-    """Rows for a Job beside `fit` (id, split, group, fold): its columns, and `beside`, the fold of the partner.
+    """Rows for a fold's job beside `fit` (id, split, group, fold): its columns, and `beside`, the fold of the partner.
 
     `relpath` is absolute. Fakes of images that are not in `fit` are left out. Raises UserError for a folder that holds
     no finished set, or none of these images, and for one that is named twice.
@@ -52,7 +52,9 @@ def _of(folder: Path, fit: pd.DataFrame) -> pd.DataFrame:
     beside = partner["fold"].where(~alone, source["fold"].to_numpy())
     known = source["fold"].notna().to_numpy() & beside.notna().to_numpy()
     if not known.any():
-        raise UserError(f"The fakes in {folder} were made of other images than those of data.fit; forge them again.")
+        raise UserError(
+            f"The fakes in {folder} were made of other images than those of data.train_splits; forge them again."
+        )
     rows = made[["id", "split", "target", "status", "sha256", "phash"]].assign(
         relpath=f"{folder.resolve()}/" + made["relpath"],
         group=source["group"].to_numpy(),

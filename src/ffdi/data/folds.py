@@ -2,7 +2,7 @@
 
 Scheme "group" keeps near-duplicates together and the classes alike (scikit-learn's StratifiedGroupKFold). "cluster"
 besides leaves clusters of fakes out whole, as unseen forgeries would be. "official" trains on the contest's train and
-holds its val out. "random" only keeps the classes alike; it leaks, and exists to show how much.
+holds its val out.
 
 The table depends on the ids, labels and hashes, not on the order of the rows.
 Shapes: N rows, G groups, K folds, 2 classes.
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold
 
 from ffdi.config.recipe import Folds
 from ffdi.core import checksum, keys
@@ -103,9 +103,8 @@ def _dealt(table: pd.DataFrame, spec: Folds, embeddings: np.ndarray | None) -> p
         table["fold"] = deal_clusters(target, group, cluster_G, spec.k)
         columns.append("cluster")
     else:
-        deal = deal_groups if spec.scheme == "group" else deal_images
-        table["fold"] = deal(target, group, spec.k, spec.seed)
-    check_folds(table, grouped=spec.scheme != "random", even=spec.scheme != "cluster")
+        table["fold"] = deal_groups(target, group, spec.k, spec.seed)
+    check_folds(table, even=spec.scheme != "cluster")
     return table[columns]
 
 
@@ -170,22 +169,13 @@ def _levelled(fold_G: np.ndarray, counts_G2: np.ndarray, k: int) -> np.ndarray:
         fold_G[movable[(after_large**2 + after_small**2).sum(axis=1).argmin()]] = small
 
 
-def deal_images(target: np.ndarray, group: np.ndarray, k: int, seed: int) -> np.ndarray:
-    """As `deal_groups`, with no regard to groups."""
-    fold = np.empty(len(target), np.int16)
-    splitter = StratifiedKFold(k, shuffle=True, random_state=_state(seed))
-    for number, (_, held) in enumerate(splitter.split(target, target)):
-        fold[held] = number
-    return fold
-
-
-def check_folds(table: pd.DataFrame, grouped: bool = True, even: bool = True) -> None:
+def check_folds(table: pd.DataFrame, even: bool = True) -> None:
     """`table` has target, group and fold. Raises UserError if a group straddles folds or the classes are uneven.
 
     Whole clusters cannot be dealt evenly: without `even` a fold need only hold both classes.
     """
     straddling = table.groupby("group")["fold"].nunique()
-    if grouped and (straddling > 1).any():
+    if (straddling > 1).any():
         raise UserError(
             f"Group {straddling.idxmax()} stands in several folds; delete the fold table and make it again."
         )
@@ -214,8 +204,8 @@ def _check_official(table: pd.DataFrame) -> None:
     for split in ("train", "val"):
         if table.loc[table["split"] == split, "target"].nunique() < 2:
             raise UserError(
-                f'The scheme "official" needs originals and fakes in {split}; say data.fit = ["train", "val"], or take '
-                "another folds.scheme."
+                f'The scheme "official" needs originals and fakes in {split}; say data.train_splits = '
+                '["train", "val"], or take another folds.scheme.'
             )
 
 
@@ -234,7 +224,6 @@ def _facts(folds: pd.DataFrame, spec: Folds, manifest: pd.DataFrame, fit: Sequen
     sizes = joined.groupby("group").size()
     return {
         **_wishes(spec, manifest, fit),
-        "leaky": spec.scheme == "random",
         "images": len(joined),
         "groups": len(sizes),
         "images_in_groups": int(sizes[sizes > 1].sum()),

@@ -23,11 +23,9 @@ from ffdi.config.forge import Families, Family, Forge
 from ffdi.core import keys
 from ffdi.core.keys import Draws
 from ffdi.data import face
-from ffdi.data.face import Place
 
-Make = Callable[[np.ndarray, np.ndarray, Draws, Place | None], np.ndarray]
+Make = Callable[[np.ndarray, np.ndarray, Draws], np.ndarray]
 CANDIDATES: dict[Family, int] = {"swap": 3, "component": 1, "background": 1}  # other originals a family looks at
-OVER = ("swap", "component")  # families that lay face over face, where both places are known
 THUMB = 16  # pixels a side by which the candidate most like the image is found
 
 
@@ -47,25 +45,13 @@ def family(wish: Families, key: int) -> Family:
     return names[-1]
 
 
-def forge(
-    image: np.ndarray,
-    others: Sequence[np.ndarray],
-    name: Family,
-    key: int,
-    at: Place | None = None,
-    others_at: Sequence[Place | None] = (),
-) -> np.ndarray:
+def forge(image: np.ndarray, others: Sequence[np.ndarray], name: Family, key: int) -> np.ndarray:
     """A fake of this family, made with the one of `others` (originals of any size) that is most like the image.
 
-    `others` must hold something for the families of CANDIDATES; the rest look at the image alone. `at`, `others_at`:
-    where the faces were found, the latter for each of `others` or for none.
+    `others` must hold something for the families of CANDIDATES; the rest look at the image alone.
     """
-    other = image
-    if others:
-        nearest = most_like(image, others)
-        theirs = others_at[nearest] if others_at else None
-        other = _beside(image, others[nearest], at, theirs if name in OVER else None)
-    return FAMILIES[name](image, other, Draws(key, name), at)
+    other = _resized(others[most_like(image, others)], image.shape) if others else image
+    return FAMILIES[name](image, other, Draws(key, name))
 
 
 def most_like(image: np.ndarray, others: Sequence[np.ndarray]) -> int:
@@ -74,35 +60,35 @@ def most_like(image: np.ndarray, others: Sequence[np.ndarray]) -> int:
     return min(range(len(others)), key=lambda place: float(np.abs(_thumb(others[place]) - small).mean()))
 
 
-def self_blend(image: np.ndarray, _: np.ndarray, draw: Draws, at: Place | None) -> np.ndarray:
+def self_blend(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
     changed = _moved(_toned(image, draw), draw)
     if draw.unit() < 0.5:
         changed = _softened(changed, draw)
     base = image if draw.unit() < 0.5 else _softened(image, draw)
-    mask_HW = face.soft(face.face(image.shape, draw, at), draw.uniform(0.01, 0.1))
+    mask_HW = face.soft(face.face(image.shape, draw), draw.uniform(0.01, 0.1))
     return _blend(base, changed, mask_HW * draw.pick((0.5, 0.75, 1.0, 1.0)))
 
 
-def swap(image: np.ndarray, other: np.ndarray, draw: Draws, at: Place | None) -> np.ndarray:
-    mask_HW = face.face(image.shape, draw, at)
+def swap(image: np.ndarray, other: np.ndarray, draw: Draws) -> np.ndarray:
+    mask_HW = face.face(image.shape, draw)
     matched = _matched(other, image, mask_HW > 0)
     if draw.unit() < 0.5:
         return _poisson(image, matched, mask_HW)
     return _blend(image, matched, face.soft(mask_HW, draw.uniform(0.01, 0.08)))
 
 
-def component(image: np.ndarray, other: np.ndarray, draw: Draws, at: Place | None) -> np.ndarray:
-    mask_HW = face.part(image.shape, draw, at)
+def component(image: np.ndarray, other: np.ndarray, draw: Draws) -> np.ndarray:
+    mask_HW = face.part(image.shape, draw)
     matched = _matched(other, image, mask_HW > 0)
     return _blend(image, matched, face.soft(mask_HW, draw.uniform(0.005, 0.04)))
 
 
-def excision(image: np.ndarray, _: np.ndarray, draw: Draws, at: Place | None) -> np.ndarray:
-    mask_HW = face.part(image.shape, draw, at)
+def excision(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
+    mask_HW = face.part(image.shape, draw)
     return cv2.inpaint(image, (mask_HW > 0).astype(np.uint8), 0.01 * min(image.shape[:2]), cv2.INPAINT_TELEA)
 
 
-def erasure(image: np.ndarray, _: np.ndarray, draw: Draws, __: Place | None) -> np.ndarray:
+def erasure(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
     box = _box(image.shape, draw, 0.1, 0.35)
     fill = draw.pick(("black", "mean", "noise"))
     erased = image.copy()
@@ -114,7 +100,7 @@ def erasure(image: np.ndarray, _: np.ndarray, draw: Draws, __: Place | None) -> 
     return erased
 
 
-def background(image: np.ndarray, other: np.ndarray, draw: Draws, at: Place | None) -> np.ndarray:
+def background(image: np.ndarray, other: np.ndarray, draw: Draws) -> np.ndarray:
     kind = draw.pick(("other", "blurred", "plain"))
     behind = {
         "other": other,
@@ -122,20 +108,20 @@ def background(image: np.ndarray, other: np.ndarray, draw: Draws, at: Place | No
         "plain": np.full_like(image, [draw.integer(0, 255) for _ in range(3)]),
     }[kind]
     wider = max(1, min(image.shape[:2]) // 24)
-    kept_HW = cv2.dilate(face.face(image.shape, draw, at), np.ones((3, 3)), iterations=wider)
+    kept_HW = cv2.dilate(face.face(image.shape, draw), np.ones((3, 3)), iterations=wider)
     return _blend(behind, image, face.soft(kept_HW, draw.uniform(0.005, 0.03)))
 
 
-def artefact(image: np.ndarray, _: np.ndarray, draw: Draws, at: Place | None) -> np.ndarray:
+def artefact(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
     """Transposed convolutions of stride n leave a pattern of period n (Odena et al. 2016)."""
     period, strength = draw.integer(2, 8), draw.uniform(3, 14)
     down, across = np.indices(image.shape[:2])
     pattern_HW = np.where((down % period == 0) ^ (across % period == 0), strength, -strength / 2)
-    mask_HW = face.soft(face.face(image.shape, draw, at), 0.05)
+    mask_HW = face.soft(face.face(image.shape, draw), 0.05)
     return _bytes(image + (pattern_HW * mask_HW)[..., None])
 
 
-def filtering(image: np.ndarray, _: np.ndarray, draw: Draws, __: Place | None) -> np.ndarray:
+def filtering(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
     kind = draw.pick(("median", "bilateral", "gauss"))
     if kind == "median":
         return cv2.medianBlur(image, draw.pick((5, 7, 9)))
@@ -144,7 +130,7 @@ def filtering(image: np.ndarray, _: np.ndarray, draw: Draws, __: Place | None) -
     return cv2.GaussianBlur(image, (0, 0), draw.uniform(0.012, 0.03) * min(image.shape[:2]))
 
 
-def resampling(image: np.ndarray, _: np.ndarray, draw: Draws, __: Place | None) -> np.ndarray:
+def resampling(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
     height, width = image.shape[:2]
     factor = draw.uniform(0.25, 0.5)
     small = cv2.resize(image, (round(width * factor), round(height * factor)), interpolation=cv2.INTER_AREA)
@@ -153,13 +139,10 @@ def resampling(image: np.ndarray, _: np.ndarray, draw: Draws, __: Place | None) 
     return cv2.addWeighted(again, 1 + amount, cv2.GaussianBlur(again, (0, 0), 1.5), -amount, 0)
 
 
-def _beside(image: np.ndarray, other: np.ndarray, at: Place | None, theirs: Place | None) -> np.ndarray:
-    """The other in the size of the image, its face over the image's where both places are known."""
-    if at is not None and theirs is not None:
-        return face.laid_over(other, theirs, at, image.shape)
-    if other.shape == image.shape:
+def _resized(other: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if other.shape == shape:
         return other
-    return cv2.resize(other, image.shape[1::-1], interpolation=cv2.INTER_AREA)
+    return cv2.resize(other, shape[1::-1], interpolation=cv2.INTER_AREA)
 
 
 def _thumb(image: np.ndarray) -> np.ndarray:

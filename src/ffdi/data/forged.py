@@ -30,7 +30,7 @@ from ffdi.core.errors import FfdiError, Paused, UserError
 from ffdi.core.keys import Draws
 from ffdi.core.layout import inside
 from ffdi.core.stop import Stop
-from ffdi.data import encode, face, forge, landmarks, manifest, measurement, processes
+from ffdi.data import encode, forge, manifest, measurement, processes
 from ffdi.data.decode import Defect, decode
 from ffdi.data.extra import MANIFEST, SPLIT, read
 
@@ -44,13 +44,11 @@ COLUMNS = [*MADE, "split", "target", "bytes", *measurement.MEASURED]
 
 
 class Task(NamedTuple):
-    """Fakes to make (id, family, key, source, others, donor) and the originals that this takes, by place; with the five
-    points of their faces, in the same order, where a detector is wanted."""
+    """Fakes to make (id, family, key, source, others, donor) and the originals that this takes, by place."""
 
     part: int
     wanted: pd.DataFrame
     originals: pd.DataFrame
-    points_N52: np.ndarray | None
 
 
 def originals(rows: pd.DataFrame, fit: tuple[str, ...]) -> pd.DataFrame:
@@ -67,35 +65,29 @@ def make(
     out: Path,
     workers: int,
     stop: Stop | None = None,
-    points_M52: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Make or finish the set in `out` of `sources` (as `originals` gives them) and return its manifest.
 
-    `points_M52`: of their faces, as data.landmarks reads them; None: the template has them all.
     Raises UserError if `out` holds something else, if there are fewer than two originals, or if one is no longer what
     was scanned; Paused when `stop` asks: the same command goes on.
     """
     if len(sources) < 2:
         raise UserError("Fakes are made of originals, and fewer than two of the fit splits are sound; scan the folder.")
-    asked = facts(wish, competition, sources, points_M52)
+    asked = facts(wish, competition, sources)
     with lock.exclusive(out):
         _claim(out, asked)
         atomic.sweep(out)
         if not (out / MANIFEST).exists():
             wanted = planned(wish, sources, digest.of_json(asked))
-            _forge(out, images, sources, points_M52, wanted, workers, stop)
+            _forge(out, images, sources, wanted, workers, stop)
             _finish(out, competition, asked)
         shutil.rmtree(out / "parts", ignore_errors=True)
     return read(out)
 
 
-def facts(
-    wish: ForgedSet, competition: Competition, sources: pd.DataFrame, points_M52: np.ndarray | None = None
-) -> dict[str, Any]:
+def facts(wish: ForgedSet, competition: Competition, sources: pd.DataFrame) -> dict[str, Any]:
     """All that the bytes of the set depend on."""
-    placed = {} if points_M52 is None else {"landmarks": landmarks.digest_of(points_M52)}
     return {
-        **placed,
         "rules": RULES,
         "forge": wish.model_dump(mode="json"),
         "competition": competition.name,
@@ -132,8 +124,7 @@ def _claim(out: Path, asked: dict[str, Any]) -> None:
         checksum.write_json(path, asked)
     elif checksum.read_json(path) != asked:
         raise UserError(
-            f"{out} holds fakes of other originals or landmarks, of another [forge] or by other versions; "
-            "name a new folder."
+            f"{out} holds fakes of other originals, of another [forge] or by other versions; name a new folder."
         )
 
 
@@ -141,7 +132,6 @@ def _forge(
     out: Path,
     images: Path,
     sources: pd.DataFrame,
-    points_M52: np.ndarray | None,
     wanted: pd.DataFrame,
     workers: int,
     stop: Stop | None,
@@ -150,7 +140,7 @@ def _forge(
     have = {int(part.stem) for part in _parts(out)}
     left = [number for number in range(-(-len(wanted) // CHUNK)) if number not in have]
     helpers = min(workers, len(left) * CHUNK // WORTH)
-    results = processes.unordered(partial(_make, images, out), _tasks(left, wanted, sources, points_M52), helpers)
+    results = processes.unordered(partial(_make, images, out), _tasks(left, wanted, sources), helpers)
     with console.progress("forge", len(wanted)) as meter, closing(results):
         meter.skip(sum(min(CHUNK, len(wanted) - number * CHUNK) for number in have))
         try:
@@ -173,41 +163,31 @@ def _finish(out: Path, competition: Competition, asked: dict[str, Any]) -> None:
     checksum.write_table(out / MANIFEST, made, asked)
 
 
-def _tasks(
-    parts: list[int], wanted: pd.DataFrame, sources: pd.DataFrame, points_M52: np.ndarray | None
-) -> Iterator[Task]:
+def _tasks(parts: list[int], wanted: pd.DataFrame, sources: pd.DataFrame) -> Iterator[Task]:
     for part in parts:
         rows = wanted.iloc[part * CHUNK : (part + 1) * CHUNK]
         needed = {*rows["source"], *rows["donor"], *(place for places in rows["others"] for place in places)}
         places = sorted(needed)
-        points_N52 = None if points_M52 is None else points_M52[places]
-        yield Task(part, rows, sources.loc[places, ["id", "split", "relpath", "sha256"]], points_N52)
+        yield Task(part, rows, sources.loc[places, ["id", "split", "relpath", "sha256"]])
 
 
 def _make(images: Path, out: Path, task: Task) -> tuple[int, pd.DataFrame]:
     """The images of a task written, and (number of the part, their rows of the manifest)."""
     known = {place: row for place, row in zip(task.originals.index, task.originals.itertuples(), strict=True)}
-    points = {} if task.points_N52 is None else dict(zip(known, task.points_N52, strict=True))
-    rows = [_make_one(images, out, row, known, points) for row in task.wanted.itertuples()]
+    rows = [_make_one(images, out, row, known) for row in task.wanted.itertuples()]
     made = pd.DataFrame(rows, columns=[*MADE, "bytes"]).assign(split=SPLIT, target=np.int8(1), mtime_ns=0)
     measured = measurement.measure(out, made[measurement.KEY]).drop(columns=measurement.KEY)
     return task.part, made.join(measured)[COLUMNS]
 
 
-def _make_one(
-    images: Path, out: Path, row: Any, known: dict[int, Any], points: dict[int, np.ndarray]
-) -> tuple[Any, ...]:
+def _make_one(images: Path, out: Path, row: Any, known: dict[int, Any]) -> tuple[Any, ...]:
     source = known[row.source]
     image = _decoded(images, source)
     others = [_decoded(images, known[place]) for place in row.others]
     taken = forge.most_like(image, others) if others else None
     partner = None if taken is None else known[row.others[taken]]
     family: Family = row.family
-    at, *others_at = (
-        face.place(points[place], pixels.shape) if points else None
-        for place, pixels in zip((row.source, *row.others), (image, *others), strict=True)
-    )
-    fake = forge.forge(image, others, family, row.key, at, others_at)
+    fake = forge.forge(image, others, family, row.key)
     data = encode.like(fake, _bytes(images, known[row.donor]))
     relpath = f"images/{row.id}"
     atomic.write_bytes(out / relpath, data)

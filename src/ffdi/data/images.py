@@ -1,7 +1,7 @@
-"""Rows of a table as images: in training forged, blended and augmented, in prediction as they are.
+"""Rows of a table as images: in training forged and augmented, in prediction as they are.
 
-The pixels of an item, (row index, epoch), depend on that, the seed, the id and the rows it stands among (its twin,
-other originals, landmarks); never on what came before.
+The pixels of an item, (row index, epoch), depend on that, the seed, the id and the rows it stands among (other
+originals); never on what came before.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,6 @@ from ffdi.core import keys
 from ffdi.core.keys import Draws
 from ffdi.data import augment, operations
 from ffdi.data import forge as forgery
-from ffdi.data import twins as pairing
-from ffdi.data.face import Place, place
 from ffdi.data.order import Item
 from ffdi.data.source import Files, Source, packed
 
@@ -49,9 +47,7 @@ class Images:
 
 
 class TrainImages(Images):
-    """Augmented by the policy, under the key (seed, epoch, id). Before that some originals are made fakes, and with
-    `pair_mixup` the others, and fakes, are blended with their twins, labels and all. `points_N52`: of the faces, as
-    data.landmarks reads them."""
+    """Augmented by the policy, under the key (seed, epoch, id). Before that some originals are made fakes."""
 
     strict = True
 
@@ -64,63 +60,34 @@ class TrainImages(Images):
         seed: int,
         source: Source | None = None,
         forge: Forge = NO_FORGERIES,
-        pair_mixup: float = 0.0,
-        twins: np.ndarray | None = None,
-        points_N52: np.ndarray | None = None,
     ) -> None:
         super().__init__(rows, folder, size, source)
         self.seed = seed
         self.augmentation = augment.compile(policy, size)
         self.forge = forge
-        self.pair_mixup = pair_mixup
-        self._twins = np.full(len(rows), pairing.NONE) if twins is None else twins
-        self._points_N52 = points_N52
         self._originals = np.flatnonzero(self.targets == 0)
 
     def image(self, row: int, epoch: int) -> np.ndarray:
         image, label = self._source.read(row), int(self.targets[row])
-        at = self._place(row, image)
         if self._is_forged(row, epoch):
-            image, label = self._forged(image, self._forge_key(row, epoch), at), 1
-        elif self._is_mixed(row):  # in part an original: spared what is for fakes alone
-            image, label = pairing.blend(image, self._source.read(int(self._twins[row])), self._share(row, epoch)), 0
-        return self.augmentation(image, label, keys.key(self.seed, "augment", epoch, self.id(row)), at)
+            image, label = self._forged(image, self._forge_key(row, epoch)), 1
+        return self.augmentation(image, label, keys.key(self.seed, "augment", epoch, self.id(row)))
 
     def labels(self, items: Sequence[Item]) -> np.ndarray:
         targets = super().labels(items)
         if self.forge.share > 0:
             targets[[self._is_forged(int(row), int(epoch)) for row, epoch in items]] = 1
-        if self.pair_mixup > 0:
-            targets[:] = [
-                self._mixed_label(row, epoch, label) for (row, epoch), label in zip(items, targets, strict=True)
-            ]
         return targets
-
-    def _mixed_label(self, row: int, epoch: int, label: float) -> float:
-        """A twin is of the other class."""
-        if label != self.targets[row] or not self._is_mixed(row):
-            return label
-        share = self._share(row, epoch)
-        return share * label + (1 - share) * (1 - label)
-
-    def _is_mixed(self, row: int) -> bool:
-        return self.pair_mixup > 0 and bool(self._twins[row] != pairing.NONE)
-
-    def _share(self, row: int, epoch: int) -> float:
-        return pairing.share(self.pair_mixup, keys.key(self.seed, "twin", int(epoch), self.id(row)))
 
     def _is_forged(self, row: int, epoch: int) -> bool:
         return self.targets[row] == 0 and forgery.is_forged(self.forge, self._forge_key(row, epoch))
 
-    def _forged(self, image: np.ndarray, key: int, at: Place | None) -> np.ndarray:
+    def _forged(self, image: np.ndarray, key: int) -> np.ndarray:
         family = forgery.family(self.forge, key)
         draw, last = Draws(key, "others"), len(self._originals) - 1
         rows = [int(self._originals[draw.integer(0, last)]) for _ in range(forgery.CANDIDATES.get(family, 0))]
         others = [self._source.read(row) for row in rows]
-        return forgery.forge(image, others, family, key, at, list(map(self._place, rows, others)))
-
-    def _place(self, row: int, image: np.ndarray) -> Place | None:
-        return None if self._points_N52 is None else place(self._points_N52[row], image.shape)
+        return forgery.forge(image, others, family, key)
 
     def _forge_key(self, row: int, epoch: int) -> int:
         return keys.key(self.seed, "forge", epoch, self.id(row))

@@ -45,8 +45,8 @@ def fit(image: np.ndarray, size: int, interpolation: str = "linear") -> np.ndarr
     return cv2.resize(image, (size, size), interpolation=FLAGS[interpolation])
 
 
-def parts(image: np.ndarray, wish: spec.Parts, draw: Draws, at: face.Place | None = None) -> np.ndarray:
-    hole_HW1 = face.part(image.shape, draw, at)[..., None] > 0
+def parts(image: np.ndarray, wish: spec.Parts, draw: Draws) -> np.ndarray:
+    hole_HW1 = face.part(image.shape, draw)[..., None] > 0
     return np.where(hole_HW1, np.asarray(_fill(image, wish.fill, draw, *image.shape[:2]), np.uint8), image)
 
 

@@ -31,24 +31,6 @@ def epoch_order(targets: np.ndarray, seed: int, epoch: int, balance: bool = Fals
     return keys.rng(seed, "order", int(epoch)).permutation(np.concatenate(turns))
 
 
-def side_by_side(order_N: np.ndarray, targets: np.ndarray, twins: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """The rows of an epoch in another order: each original beside one of its fakes, on places 2n and 2n + 1.
-
-    `twins`: as data.twins gives them. Of several fakes in this epoch the first in its order is taken, so another one in
-    other epochs. All other rows fill up in between; batches of even size part no pair.
-    """
-    here = np.zeros(len(targets), bool)
-    here[order_N] = True
-    fakes = order_N[(targets[order_N] == 1) & (twins[order_N] >= 0) & here[twins[order_N]]]
-    originals, first = np.unique(twins[fakes], return_index=True)
-    pairs_P2 = np.stack([originals, fakes[first]], axis=1)
-    rest = order_N[~np.isin(order_N, pairs_P2)]
-    whole = len(rest) // 2 * 2
-    rng = keys.rng(seed, "pairs", int(epoch))
-    units = rng.permuted(np.concatenate([pairs_P2, rest[:whole].reshape(-1, 2)]), axis=1)
-    return np.concatenate([rng.permutation(units).ravel(), rest[whole:]])
-
-
 def steps_per_epoch(images: int, batch_size: int, drop_last: bool = True) -> int:
     """Batches in an epoch. The short one at the end is dropped, unless it is the only one."""
     whole, rest = divmod(images, batch_size)
@@ -64,7 +46,6 @@ class Order:
     seed: int
     balance: bool = False
     drop_last: bool = True
-    twins: np.ndarray | None = None  # of the rows: pairs stand side by side
 
     def __post_init__(self) -> None:
         if not len(self.targets):
@@ -84,14 +65,11 @@ class Order:
             yield epoch, order_N[place * self.batch_size : (place + 1) * self.batch_size]
 
     def share(self, rows: np.ndarray, part: int, parts: int) -> np.ndarray:
-        """One process's share of a batch; whole pairs, if there are pairs and the batch can be shared so."""
-        if self.twins is None or len(rows) % (2 * parts):
-            return rows[part::parts]
-        return rows.reshape(-1, 2)[part::parts].ravel()
+        """One process's share of a batch."""
+        return rows[part::parts]
 
     def _order(self, epoch: int) -> np.ndarray:
-        order_N = epoch_order(self.targets, self.seed, epoch, self.balance)
-        return order_N if self.twins is None else side_by_side(order_N, self.targets, self.twins, self.seed, epoch)
+        return epoch_order(self.targets, self.seed, epoch, self.balance)
 
 
 def in_sequence(images: int, batch_size: int) -> Iterator[list[Item]]:

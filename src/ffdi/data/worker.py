@@ -12,7 +12,7 @@ from ffdi.data.decode import Defect
 from ffdi.data.order import Item
 from ffdi.data.ring import IDLE, OUTSIDE, Ring
 
-Job = tuple[int | None, Sequence[Item]]  # (slot, or None where none is free; the batch)
+LoaderTask = tuple[int | None, Sequence[Item]]  # (slot, or None where none is free; the batch)
 
 
 class Failure(NamedTuple):
@@ -30,7 +30,7 @@ class Pictures(Protocol):
 
 
 class Work:
-    """A job in, (slot or, without one, the pixels; failures) out. The pixels of a failure are black."""
+    """A task in, (slot or, without one, the pixels; failures) out. The pixels of a failure are black."""
 
     def __init__(self, pictures: Pictures, ring: Ring) -> None:
         self._pictures = pictures
@@ -39,8 +39,8 @@ class Work:
     def __getitem__(self, index: int) -> tuple[int | np.ndarray, list[Failure]]:
         raise TypeError("work comes in whole batches")
 
-    def __getitems__(self, job: Job) -> tuple[int | np.ndarray, list[Failure]]:
-        slot, items = job
+    def __getitems__(self, task: LoaderTask) -> tuple[int | np.ndarray, list[Failure]]:
+        slot, items = task
         size = self._pictures.size
         if slot is None:
             pixels_BHWC = np.empty((len(items), size, size, 3), np.uint8)

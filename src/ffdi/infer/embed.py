@@ -58,7 +58,7 @@ def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int) -> np.ndar
 def for_folds(recipe: Recipe, rows: pd.DataFrame, folder: Path, places: Workspace, workers: int) -> np.ndarray | None:
     """Features of the usable rows that are fitted, of the manifest `rows`; None if the recipe wants none, if the fold
     table is there already, or if there are too many to compare all with all and the scheme can do without."""
-    spec, fit = recipe.folds, recipe.data.fit
+    spec, fit = recipe.folds, recipe.data.train_splits
     if not spec.embedding or folds.is_current(places, spec, rows, fit):
         return None
     usable = manifest.select(rows, fit)

@@ -62,7 +62,7 @@ def load(net: Net, device: torch.device) -> Loaded:
     channels_last = precision.wants_channels_last(model, net.member.channels_last)
     model = precision.place(model, device, channels_last)
     check_golden(model, net.weights, GOLDEN_TOLERANCE)
-    by_view = {view: at_size(model, side(net.size, view)) for view in net.member.views}
+    by_view = {view: at_size(model, side(net.size, view)) for view in net.member.tta}
     mean, std, _ = data_config(model)
     return Loaded(net, by_view, precision.amp_dtype(net.member.amp, device), (mean, std), channels_last)
 

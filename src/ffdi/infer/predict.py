@@ -23,7 +23,8 @@ from ffdi.data.images import TestImages
 from ffdi.data.order import in_sequence
 from ffdi.infer import views as tta
 from ffdi.infer.logit import logits
-from ffdi.model.precision import amp_dtype, evaluating
+from ffdi.model.mode import evaluating
+from ffdi.model.precision import amp_dtype
 from ffdi.model.size import at_size
 
 MeanStd = tuple[tuple[float, ...], tuple[float, ...]]

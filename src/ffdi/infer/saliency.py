@@ -38,7 +38,7 @@ class Looker:
 
     def __init__(self, net: Net) -> None:
         """Raises UserError or CorruptError for weights that do not fit, FfdiError for moved golden outputs."""
-        plain = Net(net.member.model_copy(update={"views": (PLAIN,)}), net.fold, net.weights)
+        plain = Net(net.member.model_copy(update={"tta": (PLAIN,)}), net.fold, net.weights)
         self._loaded: Loaded = load(plain, torch.device("cpu"))
 
     def __call__(self, image_HWC: np.ndarray) -> Saliency:

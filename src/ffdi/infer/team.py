@@ -33,7 +33,7 @@ from ffdi.infer.flops import flops
 from ffdi.infer.logit import logits
 from ffdi.infer.nets import Loaded, MeanStd, Net, common_batch, groups, load, refuse_twins, room_on
 from ffdi.infer.plan import Cell, Plan
-from ffdi.model.precision import evaluating
+from ffdi.model.mode import evaluating
 
 IN_FLIGHT = 2  # batches a device may have before it, so that it never waits for the next
 OUT_OF_TIME = "for want of time"
@@ -112,7 +112,7 @@ class _Sheet:
         self.plan.done(logits_by_cell, len(rows_B))
 
     def answer(self, nets: Sequence[Net], usable_R: np.ndarray) -> TeamLogits:
-        columns = {net.key: [view for view in net.member.views if net.cell(view) in self.plan.kept] for net in nets}
+        columns = {net.key: [view for view in net.member.tta if net.cell(view) in self.plan.kept] for net in nets}
         cells = [Cell(*key, view) for key, views in columns.items() for view in views]
         lacking_U = np.any([np.isnan(self._found[cell]) for cell in cells], axis=0)
         imputed_R, unreached_R = ~usable_R, np.zeros(len(usable_R), bool)
@@ -214,12 +214,10 @@ def _logits(loaded: Loaded, images_BCHW: Tensor, view: str) -> Tensor:
 
 
 def _wanted(net: Net, plan: Plan) -> list[str]:
-    return [view for view in net.member.views if net.cell(view) in plan.kept]
+    return [view for view in net.member.tta if net.cell(view) in plan.kept]
 
 
 def _costs(nets: Sequence[Net], stop: Stop | None) -> dict[Cell, float]:
     """Work for one image by cell; without a deadline nobody asks."""
     timed = stop is not None and stop.deadline is not None
-    return {
-        net.cell(view): float(flops(net.member, view)) if timed else 1.0 for net in nets for view in net.member.views
-    }
+    return {net.cell(view): float(flops(net.member, view)) if timed else 1.0 for net in nets for view in net.member.tta}

@@ -12,10 +12,9 @@ from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
 
 SAMPLE = "sample"  # what the folder of a recipe without one is called
-# What all folds share, and what a scan or a search for landmarks has done when it was stopped.
+# What all folds share, and what a scan had done when it was stopped.
 SHARED = (
-    *("manifest.parquet", "scan/part-*.parquet", "landmarks.parquet", "landmarks/part-*.parquet"),
-    *("folds/*", "runs/*/*.json"),
+    *("manifest.parquet", "scan/part-*.parquet", "folds/*", "runs/*/*.json"),
 )
 Bring = Callable[[Path, Path], None]  # (a file or folder that is mounted, where it shall be)
 
@@ -27,7 +26,7 @@ def places(recipe: Recipe, competition: Competition, root: Path) -> Workspace:
 
 
 def gather(outputs: Iterable[Path], competition: Competition, to: Workspace, bring: Bring) -> int:
-    """Bring manifest, landmarks, folds and runs of the attached `outputs` together at `to`; returns how many folds.
+    """Bring manifest, folds and runs of the attached `outputs` together at `to`; returns how many folds.
 
     Raises UserError if two outputs have other folds or images than each other: their runs are not of one team.
     """

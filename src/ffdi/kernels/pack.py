@@ -17,7 +17,7 @@ from ffdi.blending.result import BlendResult, blend
 from ffdi.kernels import plan
 from ffdi.kernels.mounted import SUMS
 from ffdi.data import manifest as manifests
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from ffdi.training.job import plan as plan_jobs
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
@@ -52,18 +52,18 @@ def pack(recipe: Recipe, competition: Competition, places: Workspace, folder: Pa
     return folder
 
 
-def _jobs(recipe: Recipe, competition: Competition, places: Workspace) -> list[Job]:
+def _jobs(recipe: Recipe, competition: Competition, places: Workspace) -> list[FoldJob]:
     """As the blend reads them, members by name and folds in the order in which it sums them."""
     table = checksum.read_table(places.folds(recipe.folds.scheme))
     jobs = plan_jobs(recipe, competition, manifests.read(places), table, Path(), places)
     return sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
 
 
-def _file(job: Job) -> str:
+def _file(job: FoldJob) -> str:
     return f"{job.member.name}-fold{job.fold}.safetensors"
 
 
-def _checked(job: Job) -> str:
+def _checked(job: FoldJob) -> str:
     """sha256 of the weights, which must be those that `done.json` names."""
     path = job.folder / WEIGHTS
     if checksum.digest(path) != checksum.read_json(job.folder / "done.json")["files"].get(WEIGHTS):
@@ -108,7 +108,7 @@ def _plan(
     }
 
 
-def _member(name: str, weight: float, jobs: Sequence[Job]) -> dict[str, Any]:
+def _member(name: str, weight: float, jobs: Sequence[FoldJob]) -> dict[str, Any]:
     mine = [job for job in jobs if job.member.name == name]
     folds = [{"fold": job.fold, "file": _file(job)} for job in mine]
     # Where its first weights came from is of no use there, and may be a path of this machine.

@@ -28,7 +28,7 @@ class Reference:
 
 
 def everything(plan: Plan) -> Kept:
-    return {(one.member.name, fold): one.member.views for one in plan.members for fold in one.files}
+    return {(one.member.name, fold): one.member.tta for one in plan.members for fold in one.files}
 
 
 def predict(plan: Plan, pack: Path, rows: pd.DataFrame, folder: Path, kept: Kept) -> Reference:

@@ -21,7 +21,7 @@ from ffdi.infer import views as tta
 from ffdi.infer.logit import logits
 from ffdi.model import precision
 from ffdi.model.build import build, data_config
-from ffdi.model.precision import evaluating
+from ffdi.model.mode import evaluating
 from ffdi.model.size import at_size
 from ffdi.model.weights import load_weights
 from ffdi.config.recipe import Member
@@ -81,7 +81,7 @@ class Scorer:
         channels_last = precision.wants_channels_last(net, member.channels_last)
         images_1CHW = normalise(pixels_1HWC, mean, std, self.device, channels_last)
         found = []
-        for view in member.views:
+        for view in member.tta:
             sized = at_size(net, side(pixels_1HWC.shape[1], view))
             with evaluating([sized]):
                 logit_1 = logits(sized, tta.apply(images_1CHW, view), precision.amp_dtype(member.amp, self.device))

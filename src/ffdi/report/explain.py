@@ -34,12 +34,8 @@ READING = (
     "repeat, as upsampling leaves them. None of these proves a forgery, and an original may show all."
 )
 TEMPLATE = (
-    "White outlines: a template for aligned faces, no detector; where they miss the face, the numbers that compare "
+    "White outlines: a template for aligned faces; where they miss the face, the numbers that compare "
     "regions miss it too."
-)
-DETECTED = (
-    "White outlines: the template for aligned faces, moved onto the eyes, nose and mouth that a detector found, in the "
-    "originals compared with too; where they miss the face, the numbers that compare regions miss it too."
 )
 
 
@@ -55,7 +51,6 @@ class Explained:
     image_HWC: np.ndarray
     cells_hw: np.ndarray
     logit: float
-    points_52: np.ndarray | None = None  # of the face, as data.detector finds them
 
     @property
     def verdict(self) -> str:
@@ -68,11 +63,11 @@ class Explained:
 
     @cached_property
     def measures(self) -> Measures:
-        return checks.measure(self.image_HWC, self.points_52)
+        return checks.measure(self.image_HWC)
 
     @cached_property
     def where(self) -> Regions:
-        return checks.regions(self.image_HWC.shape, self.points_52)
+        return checks.regions(self.image_HWC.shape)
 
     @property
     def outside(self) -> float:
@@ -92,23 +87,12 @@ def page(
         sections=(
             Section(
                 "How to read the panels",
-                (Text(whose), Text(READING), Text(_outlines(images)), Text(_compared(originals))),
+                (Text(whose), Text(READING), Text(TEMPLATE), Text(_compared(originals))),
             ),
             *sections,
         ),
         provenance=provenance,
     )
-
-
-def _outlines(images: Sequence[Explained]) -> str:
-    """Whose outlines the pictures show, and where no face was found."""
-    missed = sum(image.where.at is None for image in images)
-    if missed == len(images):
-        return TEMPLATE
-    lacking = (
-        f" In {counted(missed, 'image')} no face was found, or it leaves nothing beside it: the template as it is."
-    )
-    return DETECTED + (lacking if missed else "")
 
 
 def headline(images: Sequence[Explained]) -> str:
@@ -159,7 +143,7 @@ def _section(number: int, image: Explained, originals: Originals) -> Section:
     spectrum_HW = traces.spectrum(image.image_HWC)
     rows, columns = image.cells_hw.shape
     pictures: tuple[Picture, ...] = (
-        panels.photo(image.image_HWC, image.where.at),
+        panels.photo(image.image_HWC),
         panels.heat(image.image_HWC, image.map_HW, f"{image.net}, for “{image.verdict}”; {rows} x {columns} cells."),
         panels.error_level(traces.ela(image.image_HWC)),
         panels.high_pass(traces.residual(image.image_HWC)),

@@ -19,21 +19,16 @@ HEAT = 0.65  # how opaque the warmest place is
 ENDS = (5, 95)  # percentiles of the originals' band
 
 
-def photo(image_HWC: np.ndarray, at: face.Place | None) -> Picture:
-    """The image, with the outlines of the face where it was found, or of the template."""
+def photo(image_HWC: np.ndarray) -> Picture:
+    """The image, with the outlines of the template."""
     shown = _resized(image_HWC)
-    factor = shown.shape[1] / image_HWC.shape[1]
     for ellipse in (face.FACE, *(one for part in face.PARTS.values() for one in part)):
-        outline = _outline(
-            ellipse, shown.shape, None if at is None else face.Place(at.turn * factor, at.shift * factor)
-        )
+        outline = _outline(ellipse, shown.shape)
         for colour, thickness in ((0, 0, 0), 3), ((255, 255, 255), 1):
-            cv2.ellipse(shown, *outline, 0, 360, colour, thickness, cv2.LINE_AA)
+            cv2.ellipse(shown, *outline, 0, 0, 360, colour, thickness, cv2.LINE_AA)
     height, width = image_HWC.shape[:2]
-    whose, said = ("template's", "the template") if at is None else ("found face's", "where the face was found")
-    return _picture(
-        "Image", f"the image with the {whose} outlines", shown, f"{width} x {height} pixels; outlines: {said}."
-    )
+    told = f"{width} x {height} pixels; outlines: the template."
+    return _picture("Image", "the image with the template's outlines", shown, told)
 
 
 def heat(image_HWC: np.ndarray, map_HW: np.ndarray, caption: str) -> Picture:
@@ -79,16 +74,11 @@ def curve(mean_F: np.ndarray, originals: Originals) -> Picture:
     return embed(figure, "Azimuthal mean", "azimuthal mean of the spectrum", "The spectrum's mean over all directions.")
 
 
-def _outline(
-    ellipse: face.Ellipse, shape: tuple[int, ...], at: face.Place | None
-) -> tuple[tuple[int, int], tuple[int, int], float]:
-    """Centre, radii and turn of an ellipse in the picture, in pixels and degrees."""
+def _outline(ellipse: face.Ellipse, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Centre and radii of an ellipse in the picture, in pixels."""
     x, y, radius_x, radius_y = ellipse
-    if at is None:
-        height, width = shape[:2]
-        return (round(x * width), round(y * height)), (round(radius_x * width), round(radius_y * height)), 0.0
-    centre = at.pixel(x, y)
-    return (round(centre.real), round(centre.imag)), (round(radius_x * at.size), round(radius_y * at.size)), at.angle
+    height, width = shape[:2]
+    return (round(x * width), round(y * height)), (round(radius_x * width), round(radius_y * height))
 
 
 def _resized(image_HWC: np.ndarray) -> np.ndarray:

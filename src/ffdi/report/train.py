@@ -17,7 +17,7 @@ from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
 from ffdi.report.provenance import provenance
 from ffdi.report.table import Table, counted, interval, percent, spread, table, write
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 
 DRAWN = 6  # members in one ROC panel; more lines cannot be told apart
 MOVED = 0.002  # AUC won or lost at the end of training that is worth a word
@@ -42,7 +42,7 @@ class Trained:
         return pd.Series({fold: _fold_auc(rows) for fold, rows in self.oof.groupby("fold")}, dtype=float)
 
 
-def of_jobs(jobs: Sequence[Job], images: Path) -> Page:
+def of_jobs(jobs: Sequence[FoldJob], images: Path) -> Page:
     """Return the page of finished jobs, of which at least one held images out."""
     held = [job for job in jobs if len(job.oof)]  # a refit on all rows has no curve to show
     names = dict.fromkeys(job.member.name for job in held)
@@ -51,12 +51,12 @@ def of_jobs(jobs: Sequence[Job], images: Path) -> Page:
     return page(members, images, provenance("ffdi train", inputs))
 
 
-def _read(name: str, jobs: Sequence[Job]) -> Trained:
+def _read(name: str, jobs: Sequence[FoldJob]) -> Trained:
     logs = {int(job.fold): _log(job) for job in jobs}
     return Trained(name, logs, pd.concat([_oof(job) for job in jobs], ignore_index=True))
 
 
-def _log(job: Job) -> pd.DataFrame:
+def _log(job: FoldJob) -> pd.DataFrame:
     """Return the log, closed by the finished fold's plain view: points of a curve must be of one kind."""
     from ffdi.training import journal  # imports torch
 
@@ -70,7 +70,7 @@ def _log(job: Job) -> pd.DataFrame:
     return pd.concat([log, pd.DataFrame([last])], ignore_index=True)
 
 
-def _oof(job: Job) -> pd.DataFrame:
+def _oof(job: FoldJob) -> pd.DataFrame:
     logits = checksum.read_table(job.folder / "oof.parquet").groupby("id", as_index=False)["logit"].mean()
     frame = job.oof[["id", "relpath", "target"]].merge(logits, on="id", validate="one_to_one")
     return frame.assign(fold=job.fold)

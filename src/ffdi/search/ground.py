@@ -15,11 +15,10 @@ from ffdi.config.search import Search
 from ffdi.core import digest, keys
 from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
-from ffdi.data import detector
 from ffdi.data import manifest as manifests
 from ffdi.search import space
 from ffdi.search.study import Wishes
-from ffdi.training.job import Job, digest_of, plan
+from ffdi.training.job import FoldJob, digest_of, plan
 
 BUDGET = {"trials", "minutes", "top_k", "rerun_seeds"}  # may grow in a study that has begun
 
@@ -36,7 +35,6 @@ class Ground:
     images: Path
     cache: Path | None
     folder: Path
-    landmarks: Path | None = None  # the table of data/landmarks.py, for members that take any
 
     @property
     def base(self) -> Member:
@@ -47,12 +45,12 @@ class Ground:
     def held_out(self) -> tuple[int, ...]:
         return self.search.proxy.folds or tuple(self.recipe.folds.held_out)
 
-    def jobs(self, member: Member) -> list[Job]:
+    def jobs(self, member: Member) -> list[FoldJob]:
         """The folds of one trial, in order. Equal members share their run folders, whatever their trials' numbers."""
         recipe = self.recipe.model_copy(update={"member": (member,)})
         places = Workspace(self.folder, self.folder)
         planned = plan(recipe, self.competition, self.manifest, self.folds, self.images, places)
-        shared = [replace(job, cache=self.cache, landmarks=job.landmarks and self.landmarks) for job in planned]
+        shared = [replace(job, cache=self.cache) for job in planned]
         by_fold = {job.fold: job for job in shared}
         return [by_fold[fold] for fold in self.held_out]
 
@@ -90,7 +88,7 @@ def lay(
     search = recipe.search
     if search is None:
         raise UserError(f"Recipe {recipe.name} has no [search]; ensembles/search_sample.toml shows one.")
-    rows = manifests.select(manifest, recipe.data.fit, usable=False)
+    rows = manifests.select(manifest, recipe.data.train_splits, usable=False)
     table = folds.merge(rows[["id", "split", "target"]], on=["id", "split"], validate="one_to_one")
     kept = table[share_of_groups(table, search.proxy.share, search.seed)]
     _check_classes(kept, search, recipe.folds.held_out)
@@ -102,12 +100,10 @@ def lay(
         "manifest": manifests.digest(rows),
         "folds": digest_of(kept),
     }
-    if recipe.data.landmarks == "detector":
-        identity["landmarks"] = detector.IDENTITY
     name = f"{recipe.name}-{digest.of_json(identity)[:8]}"
     cache = places.cache if recipe.data.cache == "decoded" else None
     folder = places.work / "search" / name
-    return Ground(recipe, search, competition, rows, kept, images, cache, folder, places.landmarks)
+    return Ground(recipe, search, competition, rows, kept, images, cache, folder)
 
 
 def share_of_groups(table: pd.DataFrame, share: float, seed: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from ffdi.data import manifest as manifests
 from ffdi.search import objective, space
 from ffdi.search.ground import Ground
 from ffdi.search.results import SCORES, Result, finished
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 
 DEFAULT = "default"
 
@@ -41,7 +41,7 @@ class Rerun:
 
     candidate: str
     seed: int
-    job: Job
+    job: FoldJob
 
     @property
     def scores(self) -> Mapping[str, float] | None:
@@ -53,7 +53,7 @@ class Rerun:
 def whole(ground: Ground, manifest: pd.DataFrame, folds: pd.DataFrame) -> Ground:
     """The ground without its proxy: all rows and folds, as `ffdi train` has them."""
     search = ground.search.model_copy(update={"proxy": Proxy()})
-    rows = manifests.select(manifest, ground.recipe.data.fit, usable=False)
+    rows = manifests.select(manifest, ground.recipe.data.train_splits, usable=False)
     return replace(ground, search=search, manifest=rows, folds=folds)
 
 

@@ -18,8 +18,7 @@ from optuna import TrialPruned
 from ffdi.core import checksum
 from ffdi.core.errors import FfdiError, LockedError, Paused
 from ffdi.core.stop import Stop
-from ffdi.data import degraded, landmarks
-from ffdi.model.build import build
+from ffdi.data import degraded
 from ffdi.search import objective, space
 from ffdi.search.ground import Ground
 from ffdi.search.results import FOLDS, SCORES, SPEC
@@ -27,8 +26,7 @@ from ffdi.search.study import Trial
 from ffdi.training import journal, launch, outcome, state
 from ffdi.training.degraded import aucs
 from ffdi.training.fit import fit
-from ffdi.training.job import Job
-from ffdi.training.run import keep_twins_apart
+from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 
 WAIT = 0.2  # seconds between two looks at a fold that another process has
@@ -52,11 +50,11 @@ class Examiner:
             trial.note(FOLDS, found)
         return objective.worth(ground.search, list(found.values()))
 
-    def _jobs(self, params: dict[str, Any]) -> list[Job]:
+    def _jobs(self, params: dict[str, Any]) -> list[FoldJob]:
         jobs = self.ground.jobs(space.applied(self.ground.base, params))
         return [replace(job, data=job.data.model_copy(update={"workers": self.loaders})) for job in jobs]
 
-    def _fold(self, trial: Trial, job: Job, place: int, before: list[float], stop: Stop) -> dict[str, float]:
+    def _fold(self, trial: Trial, job: FoldJob, place: int, before: list[float], stop: Stop) -> dict[str, float]:
         """Scores of one fold, trained as far as it is not, and its epochs reported."""
 
         def watch() -> None:
@@ -73,7 +71,7 @@ class Examiner:
             raise
         return scores
 
-    def scores(self, job: Job, stop: Stop, watch: Callable[[], None] | None = None) -> dict[str, float]:
+    def scores(self, job: FoldJob, stop: Stop, watch: Callable[[], None] | None = None) -> dict[str, float]:
         """AUCs of a fold by name, trained as far as it is not."""
         path = job.folder / SCORES
         if not path.exists():
@@ -82,7 +80,7 @@ class Examiner:
         (job.folder / outcome.WEIGHTS).unlink(missing_ok=True)  # the scores stand; a hundred trials fill a disk
         return checksum.read_json(path)["scores"]
 
-    def _score(self, job: Job, stop: Stop) -> dict[str, float]:
+    def _score(self, job: FoldJob, stop: Stop) -> dict[str, float]:
         scores = checksum.read_json(job.folder / "done.json")["scores"]
         if "auc" not in scores:
             raise FfdiError(f"{job.label} has no held-out image of one of the classes; raise search.proxy.share.")
@@ -94,7 +92,7 @@ class Examiner:
     def _cut(self) -> pd.DataFrame:
         return objective.slices(self.ground.search, self.ground.manifest)
 
-    def _degraded(self, job: Job, stop: Stop) -> dict[str, float]:
+    def _degraded(self, job: FoldJob, stop: Stop) -> dict[str, float]:
         """AUC on the degraded copies of the fold's held-out images, by kind."""
         return aucs(job, damages(self.ground), copies(self.ground), self.world, stop)
 
@@ -127,24 +125,20 @@ def copies(ground: Ground) -> Path:
 
 def prepare(ground: Ground) -> None:
     """Make what all trials read, before the first begins. Raises UserError for what would fail every one of them."""
-    for job in ground.jobs(ground.base):
-        keep_twins_apart(job, build(job.member, pretrained=False))
-        if job.landmarks:
-            landmarks.read(job.landmarks, job.train)
     kinds = damages(ground)
     if kinds:
         rows = pd.concat([degraded.sample(job.oof) for job in ground.jobs(ground.base)], ignore_index=True)
         degraded.prepare(rows, ground.images, copies(ground), kinds)
 
 
-def curve(job: Job) -> list[tuple[int, float]]:
+def curve(job: FoldJob) -> list[tuple[int, float]]:
     """(epoch, held-out AUC) of the epochs in a fold's log; the last epoch stands in its scores instead."""
     path = job.folder / "log.jsonl"
     logged = journal.lines(path) if path.exists() else []
     return [(round(line["epoch"]), float(line["auc"])) for line in logged if line["split"] == "oof" and "auc" in line]
 
 
-def _fit(job: Job, world: World, stop: Stop, watch: Callable[[], None] | None) -> None:
+def _fit(job: FoldJob, world: World, stop: Stop, watch: Callable[[], None] | None) -> None:
     """As `fit`; waits while another process, or a killed one's loader, has the fold."""
     while True:
         try:
@@ -156,7 +150,7 @@ def _fit(job: Job, world: World, stop: Stop, watch: Callable[[], None] | None) -
             time.sleep(WAIT)
 
 
-def _held_out(job: Job) -> tuple[pd.Series, np.ndarray, np.ndarray]:
+def _held_out(job: FoldJob) -> tuple[pd.Series, np.ndarray, np.ndarray]:
     """ids, targets, mean logits over the views, of the readable held-out images."""
     oof = checksum.read_table(job.folder / "oof.parquet")
     logits = oof[~oof.imputed].groupby("id", as_index=False).logit.mean()

@@ -21,7 +21,7 @@ from ffdi.model import precision
 from ffdi.model.build import build
 from ffdi.model.weights import GOLDEN_TOLERANCE, check_golden, load_weights
 from ffdi.training import launch, predictions
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from ffdi.training.outcome import WEIGHTS
 from ffdi.training.world import World
 
@@ -29,7 +29,7 @@ COPIES = "copies"  # below the folder of the tables, for as long as they are pre
 
 
 def aucs(
-    job: Job,
+    job: FoldJob,
     kinds: Iterable[str] = tuple(DAMAGES),
     folder: Path | None = None,
     world: World | None = None,
@@ -61,7 +61,7 @@ def aucs(
 class Table:
     """Logits of one fold on the copies of one kind: where they lie, and what decides them."""
 
-    job: Job
+    job: FoldJob
     kind: str
     path: Path
     facts: dict[str, Any]
@@ -71,7 +71,7 @@ class Table:
         return self.path.exists() and checksum.read_facts(self.path) == self.facts
 
 
-def tables(jobs: Sequence[Job], kinds: Iterable[str], folder: Path) -> list[Table]:
+def tables(jobs: Sequence[FoldJob], kinds: Iterable[str], folder: Path) -> list[Table]:
     """The tables of all folds and kinds, in `folder`, whether they stand or not. The folds are finished."""
     kinds = tuple(kinds)
     rows = {job.fold: manifests.digest(sample(job.oof)) for job in jobs}
@@ -80,7 +80,7 @@ def tables(jobs: Sequence[Job], kinds: Iterable[str], folder: Path) -> list[Tabl
         weights = checksum.read_json(job.folder / "done.json")["files"][WEIGHTS]
         place = folder / job.folder.parent.name
         for kind in kinds:
-            facts = {**job.identity, "weights": weights, "views": list(job.member.views), "size": job.size,
+            facts = {**job.identity, "weights": weights, "views": list(job.member.tta), "size": job.size,
                      "rows": rows[job.fold], "damage": DAMAGES[kind].facts, "rules": RULES}  # fmt: skip
             found.append(Table(job, kind, place / f"fold{job.fold}-{kind}.parquet", facts))
     return found
@@ -126,18 +126,18 @@ def _predict(group: Sequence[Table], folder: Path, world: World, stop: Stop) -> 
 
 
 def _logits(
-    job: Job, model: nn.Module, rows: pd.DataFrame, kind: str, copies: Path, world: World, stop: Stop
+    job: FoldJob, model: nn.Module, rows: pd.DataFrame, kind: str, copies: Path, world: World, stop: Stop
 ) -> pd.DataFrame:
     there = replace(job, images=copies / kind)
     label = f"{job.label} {kind}"
-    return predictions.logits(there, model, rows, job.size, job.member.views, label, world, stop)
+    return predictions.logits(there, model, rows, job.size, job.member.tta, label, world, stop)
 
 
 def _means(frame: pd.DataFrame) -> pd.Series:
     return frame[~frame.imputed].groupby("id").logit.mean()
 
 
-def _net(job: Job, world: World) -> nn.Module:
+def _net(job: FoldJob, world: World) -> nn.Module:
     _refuse_without_weights(job)
     model = build(job.member, pretrained=False)
     load_weights(job.folder / WEIGHTS, model)
@@ -146,7 +146,7 @@ def _net(job: Job, world: World) -> nn.Module:
     return model
 
 
-def _refuse_without_weights(job: Job) -> None:
+def _refuse_without_weights(job: FoldJob) -> None:
     path = job.folder / WEIGHTS
     if not path.exists():
         raise UserError(

@@ -8,7 +8,7 @@ from ffdi.core import atomic, console, lock
 from ffdi.core.errors import Paused
 from ffdi.core.stop import Stop
 from ffdi.training import outcome, state
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from ffdi.training.run import Run
 from ffdi.training.step import update
 from ffdi.training.world import World
@@ -17,7 +17,7 @@ SAVE_SECONDS = 120.0  # between two saves; a stop saves at once
 
 
 def fit(
-    job: Job,
+    job: FoldJob,
     world: World,
     stop: Stop,
     save_seconds: float = SAVE_SECONDS,
@@ -43,7 +43,7 @@ def fit(
 
 
 def _train(
-    job: Job,
+    job: FoldJob,
     world: World,
     stop: Stop,
     save_seconds: float,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from ffdi.config.competition import Competition
-from ffdi.config.identity import member_digest, takes_landmarks
+from ffdi.config.identity import member_digest
 from ffdi.config.recipe import Data, Member, Recipe
 from ffdi.core import digest
 from ffdi.core.errors import UserError
@@ -15,10 +15,11 @@ from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
 
 COLUMNS = ["id", "split", "relpath", "target", "status", "sha256"]  # of the manifest; frames travel to every process
+FULL = "full"  # the fold of a member that trains on every row
 
 
 @dataclass(frozen=True)
-class Job:
+class FoldJob:
     """Frames have id, split, relpath, target, status and sha256; those of all folds share `fit`, `val` and `test`."""
 
     member: Member
@@ -35,7 +36,6 @@ class Job:
     test: pd.DataFrame
     rows: dict[str, str]  # digests of oof, val and test; a table without rows has none
     extra: pd.DataFrame | None = None  # of data.extra: trained on besides, as data/extra.py has it
-    landmarks: Path | None = None  # table of data/landmarks.py, if the member takes any
 
     @property
     def train(self) -> pd.DataFrame:
@@ -47,7 +47,7 @@ class Job:
 
     @property
     def oof(self) -> pd.DataFrame:
-        """The rows held out; none for fold "all"."""
+        """The rows held out; none for fold "full"."""
         return self.fit[self.fit["fold"] == self.fold].reset_index(drop=True)
 
     @property
@@ -62,7 +62,7 @@ class Job:
     @property
     def asked(self) -> dict[str, dict[str, object]]:
         """The tables this fold must leave, each with what decides its content besides the weights."""
-        views = list(self.member.views)
+        views = list(self.member.tta)
         return {name: {"rows": rows, "views": views, "size": self.size} for name, rows in self.rows.items()}
 
     @property
@@ -78,27 +78,28 @@ def plan(
     folds: pd.DataFrame,
     images: Path,
     places: Workspace,
-) -> list[Job]:
+) -> list[FoldJob]:
     """Every (member, fold) of the recipe, in the recipe's order."""
     folds_digest = digest_of(folds)
-    columns = [*COLUMNS, "phash"] if any(_wants_twins(member) for member in recipe.member) else COLUMNS
-    fit = folds.merge(manifest[columns], on=["id", "split"], how="left", validate="one_to_one")
+    fit = folds.merge(manifest[COLUMNS], on=["id", "split"], how="left", validate="one_to_one")
     fit = fit.sort_values(["split", "id"], ignore_index=True)
     twice = fit["id"][fit["id"].duplicated()]
     if len(twice):
-        raise UserError(f"{twice.iloc[0]} stands in several of {', '.join(recipe.data.fit)}; fit only one of them.")
+        raise UserError(
+            f"{twice.iloc[0]} stands in several of {', '.join(recipe.data.train_splits)}; train on one of them only."
+        )
     extra = _extra(recipe.data, fit)
     fit_digest = manifests.digest(fit if extra is None else pd.concat([fit, extra]))
-    val, test = (_held(manifest, name, recipe.data.fit) for name in ("val", "test"))
-    seen: list[int | str] = [*recipe.folds.held_out, "all"]
+    val, test = (_held(manifest, name, recipe.data.train_splits) for name in ("val", "test"))
+    seen: list[int | str] = [*recipe.folds.held_out, FULL]
     shared = _digests({"val": val, "test": test})
     rows = {fold: _digests({"oof": fit[fit["fold"] == fold]}) | shared for fold in seen}
     jobs = []
     for member in recipe.member:
-        spec = member_digest(member, fit_digest, folds_digest, recipe.data, _detector(recipe.data))
-        for fold in seen[:-1] if member.fold == "k" else seen[-1:]:
+        spec = member_digest(member, fit_digest, folds_digest, recipe.data)
+        for fold in seen[-1:] if member.refit_full else seen[:-1]:
             jobs.append(
-                Job(
+                FoldJob(
                     member=member,
                     fold=fold,
                     spec=spec,
@@ -113,22 +114,9 @@ def plan(
                     test=test,
                     rows=rows[fold],
                     extra=extra,
-                    landmarks=places.landmarks if takes_landmarks(member, recipe.data) else None,
                 )
             )
     return jobs
-
-
-def _detector(data: Data) -> str:
-    if data.landmarks == "template":
-        return ""
-    from ffdi.data import detector  # late: it brings cv2
-
-    return detector.IDENTITY
-
-
-def _wants_twins(member: Member) -> bool:
-    return member.pairs or member.pair_mixup > 0
 
 
 def digest_of(folds: pd.DataFrame) -> str:

@@ -19,7 +19,7 @@ from ffdi.core.errors import FfdiError, LockedError, Paused
 from ffdi.core.stop import ORPHANED, Stop
 from ffdi.training import outcome, world
 from ffdi.training.fit import fit
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 
 MOST_WORKERS = 8  # more feed no GPU faster with 200-500 us of CPU an image
@@ -35,7 +35,7 @@ def devices() -> list[str]:
     return gpus or ["cpu"] * len(os.sched_getaffinity(0))
 
 
-def train(jobs: list[Job], on: list[str], deadline: float | None) -> None:
+def train(jobs: list[FoldJob], on: list[str], deadline: float | None) -> None:
     """Finish every job. Raises Paused when a deadline or signal came first (all is saved), LockedError if another
     process still works on one of them."""
     if world.launched_by_torchrun():
@@ -55,12 +55,12 @@ def train(jobs: list[Job], on: list[str], deadline: float | None) -> None:
         raise LockedError(f"Another process is at work on {', '.join(held)}; wait for it and run this again.")
 
 
-def longest_first(jobs: Sequence[Job]) -> list[Job]:
+def longest_first(jobs: Sequence[FoldJob]) -> list[FoldJob]:
     """So that no device waits long for the last fold: by pixels seen in training, equal ones in their order."""
     return sorted(jobs, key=lambda job: len(job.train) * job.member.epochs * job.member.image_size**2, reverse=True)
 
 
-def with_loaders(jobs: list[Job], on: Sequence[str]) -> list[Job]:
+def with_loaders(jobs: list[FoldJob], on: Sequence[str]) -> list[FoldJob]:
     """Loader processes where the recipe leaves their number open: what the cores allow. They change no result."""
     cores = len(os.sched_getaffinity(0)) // len(on)
     fair = min(cores, MOST_WORKERS) if on[0] != "cpu" else max(min(cores - 1, MOST_WORKERS), 0)
@@ -68,7 +68,7 @@ def with_loaders(jobs: list[Job], on: Sequence[str]) -> list[Job]:
     return [replace(job, data=data) for job, data in zip(jobs, wish, strict=True)]
 
 
-def _train_in_parallel(jobs: list[Job], on: list[str], deadline: float | None) -> None:
+def _train_in_parallel(jobs: list[FoldJob], on: list[str], deadline: float | None) -> None:
     with Stop(deadline, on_signal=_pass_on):
         parallel = joblib.Parallel(n_jobs=len(on), backend="loky")
         results = parallel(joblib.delayed(_worker)(jobs, device, deadline) for device in on)
@@ -77,7 +77,7 @@ def _train_in_parallel(jobs: list[Job], on: list[str], deadline: float | None) -
             raise error
 
 
-def _worker(jobs: list[Job], device: str, deadline: float | None) -> FfdiError | None:
+def _worker(jobs: list[FoldJob], device: str, deadline: float | None) -> FfdiError | None:
     """In its own process. Returns the error, so that the other devices' folds are not torn down by it."""
     console.one_of_several()
     stop = Stop(deadline, with_parent=True)
@@ -91,7 +91,7 @@ def _worker(jobs: list[Job], device: str, deadline: float | None) -> FfdiError |
     return None
 
 
-def _walk(jobs: list[Job], device: str, stop: Stop) -> None:
+def _walk(jobs: list[FoldJob], device: str, stop: Stop) -> None:
     """Every job that nobody else holds."""
     here = World(torch.device(device))
     prepare(here.device)

@@ -28,7 +28,7 @@ def cross_entropy(logits_BC: Tensor, targets_B: Tensor) -> Tensor:
     return functional.cross_entropy(logits_BC, targets_BC, reduction="none")
 
 
-def apart(targets_B: Tensor) -> Tensor:
+def class_balanced(targets_B: Tensor) -> Tensor:
     """Weights of mean 1 with which originals and fakes count alike, however many there are of each.
 
     A mixed target belongs to both classes by its share. A batch of one class is weighted evenly.
@@ -39,7 +39,7 @@ def apart(targets_B: Tensor) -> Tensor:
     return len(targets_B) / 2 * (targets_B / fakes + (1 - targets_B) / reals)
 
 
-def contrast(features_BD: Tensor, targets_B: Tensor, temperature: float) -> Tensor:
+def supcon(features_BD: Tensor, targets_B: Tensor, temperature: float) -> Tensor:
     """Supervised InfoNCE per image: each original is pulled to the other originals and away from all fakes.
 
     Fakes pull nobody: they have nothing in common but not being real. So theirs is 0, and all are 0 without two
@@ -80,7 +80,7 @@ def features(model: Any, wanted: bool) -> Iterator[list[Tensor]]:
     classifier = model.get_classifier()
     if not isinstance(classifier, nn.Module):
         raise UserError(
-            f"{type(model).__name__} has no single head, so its features are not known; set loss.contrast = 0."
+            f"{type(model).__name__} has no single head, so its features are not known; set loss.supcon = 0."
         )
     handle = classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].flatten(1)))
     try:

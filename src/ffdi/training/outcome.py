@@ -20,14 +20,14 @@ from ffdi.model import precision
 from ffdi.model.build import build
 from ffdi.model.weights import GOLDEN_TOLERANCE, check_golden, load_weights
 from ffdi.training import environment, loss, predictions
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from ffdi.training.pace import Pace
 from ffdi.training.world import World
 
 WEIGHTS = "weights.safetensors"
 
 
-def is_trained(job: Job) -> bool:
+def is_trained(job: FoldJob) -> bool:
     """Whether the sealed weights stand. Raises CorruptError if they are damaged or of another run."""
     path = job.folder / WEIGHTS
     if not path.exists():
@@ -37,7 +37,7 @@ def is_trained(job: Job) -> bool:
     return True
 
 
-def is_done(job: Job) -> bool:
+def is_done(job: FoldJob) -> bool:
     """Whether `done.json` stands, lists what the recipe asks for now, and its files are there (blend checks bytes)."""
     path = job.folder / "done.json"
     if not path.exists():
@@ -47,7 +47,7 @@ def is_done(job: Job) -> bool:
     return done["asked"] == job.asked and all((job.folder / name).exists() for name in done["files"])
 
 
-def agree_on_start(job: Job, start: dict[str, Any], world: World) -> None:
+def agree_on_start(job: FoldJob, start: dict[str, Any], world: World) -> None:
     """Folds of one member start from the same weights. Raises UserError if a sibling started from others.
 
     The recipe says where weights come from, not which bytes they are; those are kept here.
@@ -64,7 +64,7 @@ def agree_on_start(job: Job, start: dict[str, Any], world: World) -> None:
         )
 
 
-def finish(job: Job, world: World, stop: Stop) -> None:
+def finish(job: FoldJob, world: World, stop: Stop) -> None:
     """Predict with the weights on disk, then write `done.json`. Raises Paused on a stop."""
     model = build(job.member, pretrained=False)
     load_weights(job.folder / WEIGHTS, model)
@@ -91,13 +91,13 @@ def finish(job: Job, world: World, stop: Stop) -> None:
     world.barrier()
 
 
-def held_out(job: Job, model: torch.nn.Module, world: World, stop: Stop) -> dict[str, float]:
+def held_out(job: FoldJob, model: torch.nn.Module, world: World, stop: Stop) -> dict[str, float]:
     """Loss and AUC of the fold's held-out rows, plain view: the curve people look at; nothing is chosen by it."""
     size, label = job.member.image_size, f"{job.label} held out"
     return _scores(job, predictions.logits(job, model, job.oof, size, ("identity",), label, world, stop))
 
 
-def _write_done(job: Job, scores: dict[str, float]) -> None:
+def _write_done(job: FoldJob, scores: dict[str, float]) -> None:
     environment.write(job.folder.parent, job.member)
     files = {name: checksum.digest(job.folder / name) for name in (WEIGHTS, *(f"{name}.parquet" for name in job.asked))}
     done = {**job.identity, "spec8": job.spec[:8], "files": files, "asked": job.asked, "scores": scores}
@@ -115,7 +115,7 @@ def _impute(frame: pd.DataFrame, priors: dict[str, float]) -> pd.DataFrame:
     return frame.assign(logit=filled)
 
 
-def _scores(job: Job, frame: pd.DataFrame) -> dict[str, float]:
+def _scores(job: FoldJob, frame: pd.DataFrame) -> dict[str, float]:
     """AUC and mean loss of the held-out rows (mean logit over views); empty where one class is missing."""
     logits = frame[~frame.imputed].groupby("id").logit.mean()
     targets = job.oof.set_index("id").target.reindex(logits.index).to_numpy()
@@ -125,7 +125,7 @@ def _scores(job: Job, frame: pd.DataFrame) -> dict[str, float]:
     return {"auc": auc(targets, logits.to_numpy()), "loss": float(losses_B.mean())}
 
 
-def _refuse_other_run(path: Path, facts: dict[str, Any], job: Job) -> None:
+def _refuse_other_run(path: Path, facts: dict[str, Any], job: FoldJob) -> None:
     for name, wanted in job.identity.items():
         if facts.get(name) != wanted:
             raise CorruptError(

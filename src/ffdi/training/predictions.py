@@ -14,14 +14,14 @@ from ffdi.core.stop import Stop
 from ffdi.infer.predict import predict
 from ffdi.model import precision
 from ffdi.model.build import data_config
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from ffdi.training.pace import Pace
 from ffdi.training.world import World
 
 PART_BATCHES = 500  # whole batches, so that parts are bit-equal to the whole
 
 
-def table(job: Job, name: str, model: torch.nn.Module, world: World, stop: Stop, pace: Pace) -> pd.DataFrame:
+def table(job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: Stop, pace: Pace) -> pd.DataFrame:
     """id, view, logit (NaN where the image is unreadable), imputed: of every row of `name` ("oof", "val", "test").
 
     Longer tables are sealed part by part in `parts/`. `pace` counts what is predicted. Raises Paused on a stop.
@@ -31,7 +31,7 @@ def table(job: Job, name: str, model: torch.nn.Module, world: World, stop: Stop,
     label = f"{job.label} {name}"
     if len(rows) <= size:
         with pace.over(len(rows)):
-            return logits(job, model, rows, job.size, job.member.views, label, world, stop)
+            return logits(job, model, rows, job.size, job.member.tta, label, world, stop)
     facts = {**job.identity, **job.asked[name]}
     parts = []
     for begin in range(0, len(rows), size):
@@ -39,7 +39,7 @@ def table(job: Job, name: str, model: torch.nn.Module, world: World, stop: Stop,
         if not path.exists() or checksum.read_facts(path) != facts:
             some = rows.iloc[begin : begin + size].reset_index(drop=True)
             with pace.over(len(some)):
-                frame = logits(job, model, some, job.size, job.member.views, f"{label} from {begin:,}", world, stop)
+                frame = logits(job, model, some, job.size, job.member.tta, f"{label} from {begin:,}", world, stop)
             if world.writes:
                 checksum.write_table(path, frame, facts)
             world.barrier()
@@ -47,12 +47,12 @@ def table(job: Job, name: str, model: torch.nn.Module, world: World, stop: Stop,
     return pd.concat(parts, ignore_index=True)
 
 
-def parts_folder(job: Job) -> Path:
+def parts_folder(job: FoldJob) -> Path:
     return job.folder / "parts"
 
 
 def logits(
-    job: Job,
+    job: FoldJob,
     model: torch.nn.Module,
     rows: pd.DataFrame,
     size: int,

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator
 
 import torch
 from timm.utils import ModelEmaV3
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
-from ffdi.data import landmarks, order, twins
+from ffdi.data import order
 from ffdi.data.cache import Pixels
 from ffdi.data.dataset import Batch, loader
 from ffdi.data.images import TrainImages
@@ -17,7 +16,7 @@ from ffdi.model import precision
 from ffdi.model.build import prepare
 from ffdi.model.weights import save_weights
 from ffdi.training import optim, outcome, state
-from ffdi.training.job import Job
+from ffdi.training.job import FoldJob
 from ffdi.training.journal import Journal, lines
 from ffdi.training.step import Trainee
 from ffdi.training.world import World
@@ -26,23 +25,19 @@ LOG_STEPS = 20
 
 
 class Run:
-    def __init__(self, job: Job, world: World) -> None:
+    def __init__(self, job: FoldJob, world: World) -> None:
         member = job.member
         self.job, self.world = job, world
         built = prepare(member)
         self.start = {"from": built.source.kind, "sha256": built.source.sha256(), "adapted": list(built.adapted)}
         outcome.agree_on_start(job, self.start, world)
         bare = built.model
-        keep_twins_apart(job, bare)
         self.channels_last = precision.wants_channels_last(bare, member.channels_last)
         bare = precision.place(bare, world.device, self.channels_last)
         self.ema = ModelEmaV3(bare, decay=member.ema_decay, use_warmup=True) if member.ema_decay else None
         targets = job.train.target.to_numpy()
         self.batch_size = self._batch_size(order.epoch_length(targets, member.balance))
-        self._twins = twins.twins(job.train) if member.pairs or member.pair_mixup else None
-        beside = self._twins if member.pairs else None
-        self._points = landmarks.read(job.landmarks, job.train) if job.landmarks else None
-        self.order = order.Order(targets, self.batch_size, member.seed, member.balance, twins=beside)
+        self.order = order.Order(targets, self.batch_size, member.seed, member.balance)
         self.steps = member.epochs * self.order.steps_per_epoch
         optimizer = optim.optimizer(bare, member)
         self.schedule = optim.schedule(optimizer, member, self.steps)
@@ -74,9 +69,8 @@ class Run:
         job = self.job
         source = Pixels(job.cache, job.train, job.images) if job.cache else None
         images = TrainImages(
-            job.train, job.images, member.augment, member.image_size, member.seed, source, member.forge,
-            member.pair_mixup, self._twins, self._points,
-        )  # fmt: skip
+            job.train, job.images, member.augment, member.image_size, member.seed, source, member.forge
+        )
         shares = (
             [(row, epoch) for row in self.order.share(rows, world.rank, world.size).tolist()]
             for epoch, rows in self.order.batches(begin, self.steps)
@@ -161,24 +155,3 @@ class Run:
         if self.job.member.compile:
             model.compile()  # in place: calling it runs the compiled forward, its state dict keeps its names
         return model
-
-
-def keep_twins_apart(job: Job, model: torch.nn.Module) -> None:
-    """Raises UserError where an original and its fake would meet in a batch norm.
-
-    Its means say which of two twins is which, so that the net compares them, as it cannot with one image: on the sample
-    the loss in training fell at once and the AUC on held-out images by 0.036. In parts of their own they do no harm.
-    """
-    member = job.member
-    if not member.pairs or not any(isinstance(module, _BatchNorm) for module in model.modules()):
-        return
-    if member.micro_batches == 1:
-        raise UserError(
-            f"{job.label}: pairs = true would let {member.model} compare an original with its own fake in its "
-            "batch norms; set micro_batches = 2, so that the two go through it apart."
-        )
-    if member.mixup or member.cutmix:  # image i is blended with image B-1-i, wherever its twin is
-        raise UserError(
-            f"{job.label}: mixup and cutmix would bring an original and its own fake together in the batch norms of "
-            f"{member.model}; with pairs = true set both to 0, or blend twins by pair_mixup."
-        )

@@ -94,7 +94,7 @@ def _backward(
     parts: int,
 ) -> torch.Tensor:
     seen_B = torch.empty_like(targets_B)
-    slices = micro_batches(len(targets_B), parts, apart=member.pairs)
+    slices = micro_batches(len(targets_B), parts)
     for part, rows in enumerate(slices):
         # Dropout and drop-path draw from torch's global generator: it is set, never continued.
         torch.manual_seed(keys.key(member.seed, "step", step, world.rank, part))
@@ -105,11 +105,8 @@ def _backward(
     return seen_B
 
 
-def micro_batches(images: int, parts: int, apart: bool = False) -> list[slice]:
-    """Which rows of a batch of `images` go through the net together, in up to `parts` parts; neighbours in different
-    ones if they are to be `apart`."""
-    if apart:
-        return [slice(part, None, parts) for part in range(min(parts, images))]
+def micro_batches(images: int, parts: int) -> list[slice]:
+    """Which rows of a batch of `images` go through the net together, in up to `parts` parts."""
     size = math.ceil(images / parts)
     return [slice(start, start + size) for start in range(0, images, size)]
 
@@ -119,17 +116,17 @@ def _losses(
 ) -> torch.Tensor:
     """What the recipe wants lowered, per image. A part of a batch stands for itself: it knows no other's classes."""
     wish, dtype = member.loss, precision.amp_dtype(member.amp, world.device)
-    with loss.features(trainee.bare, wish.contrast > 0) as seen, precision.autocast(dtype, world.device):
+    with loss.features(trainee.bare, wish.supcon > 0) as seen, precision.autocast(dtype, world.device):
         if wish.consistency > 0:  # one pass for both copies: DDP allows no second before the gradients are exchanged
             both = torch.cat([images_BCHW, _noisy(images_BCHW, trainee, wish.noise)])
             logits_BC, noisy_BC = trainee.model(both).chunk(2)
         else:
             logits_BC = trainee.model(images_BCHW)
     losses_B = loss.cross_entropy(logits_BC, targets_B)
-    if wish.apart:
-        losses_B = losses_B * loss.apart(targets_B)
-    if wish.contrast > 0:
-        losses_B = losses_B + wish.contrast * loss.contrast(seen[0][: len(targets_B)], targets_B, wish.temperature)
+    if wish.class_balanced:
+        losses_B = losses_B * loss.class_balanced(targets_B)
+    if wish.supcon > 0:
+        losses_B = losses_B + wish.supcon * loss.supcon(seen[0][: len(targets_B)], targets_B, wish.temperature)
     if wish.consistency > 0:
         losses_B = losses_B + wish.consistency * loss.consistency(logits_BC, noisy_BC)
     return losses_B

@@ -17,11 +17,11 @@ from ffdi.core.stop import Stop
 from ffdi.kernels import contest, mounted, record
 from ffdi.kernels.entry import blend
 from ffdi.kernels.outputs import copy, gather, places
-from ffdi.data import folds, landmarks
-from ffdi.training.job import Job, plan
+from ffdi.data import folds
+from ffdi.training.job import FoldJob, plan
 from ffdi.data.scan import scan
 from ffdi.infer.embed import for_folds
-from ffdi.model.sources import SUFFIXES, WORDS, resolve
+from ffdi.model.weights import SUFFIXES, WORDS, resolve
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
 from ffdi.training import launch, outcome
@@ -42,7 +42,7 @@ def main(settings: Mapping[str, Any]) -> None:
     console.say(f"{before} folds taken over from attached outputs" if before else "no earlier output is attached")
     images, competition = mounted.competition_folder(competition, list(competition.splits), settings["competition"])
     _offer_weights(recipe)
-    jobs: list[Job] = []
+    jobs: list[FoldJob] = []
     facts: dict[str, Any] = {"recipe": recipe.name}
     try:
         jobs += _planned(recipe, competition, images, here, deadline)
@@ -58,25 +58,23 @@ def main(settings: Mapping[str, Any]) -> None:
     )
 
 
-def _planned(recipe: Recipe, competition: Competition, images: Path, here: Workspace, deadline: float | None) -> list[Job]:
+def _planned(recipe: Recipe, competition: Competition, images: Path, here: Workspace, deadline: float | None) -> list[FoldJob]:
     """Scan and folds, or what an earlier run left of them. Raises Paused at the deadline."""
     cores = os.cpu_count() or 1
-    landmarks.require(recipe.data, here)
     with Stop(deadline) as stop:
         rows = scan(competition, images, here, cores, stop)
-        landmarks.make(recipe.data, rows, images, here, cores, stop)
-    made = folds.make(here, recipe.folds, rows, recipe.data.fit, for_folds(recipe, rows, images, here, cores - 1))
+    made = folds.make(here, recipe.folds, rows, recipe.data.train_splits, for_folds(recipe, rows, images, here, cores - 1))
     return plan(recipe, competition, rows, made, images, here)
 
 
-def _train(jobs: list[Job], deadline: float | None) -> None:
+def _train(jobs: list[FoldJob], deadline: float | None) -> None:
     """Before hours of it: every member's first weights are there."""
     for member in {job.member.name: job.member for job in jobs if not outcome.is_trained(job)}.values():
         resolve(member)
     launch.train(jobs, launch.devices(), deadline)
 
 
-def _left(jobs: Sequence[Job]) -> list[str]:
+def _left(jobs: Sequence[FoldJob]) -> list[str]:
     return [job.label for job in jobs if not outcome.is_done(job)]
 
 
