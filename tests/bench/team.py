@@ -13,12 +13,10 @@ import pandas as pd
 import torch
 
 from ffdi.config.recipe import Member
+from ffdi.infer.engine import predict, predict_team
 from ffdi.infer.nets import Net
-from ffdi.infer.predict import predict
-from ffdi.infer.team import predict_team
-from ffdi.model import precision
-from ffdi.model.build import build, data_config
-from ffdi.model.weights import GOLDEN_TOLERANCE, check_golden, load_weights, save_weights
+from ffdi.model.build import build
+from ffdi.model.weights import save_weights
 from tests.bench.timing import Ratio, compare
 
 CPU = torch.device("cpu")
@@ -53,24 +51,7 @@ def _compared(member: Member, folds: int, images: int, folder: Path, rounds: int
 
 def _alone(net: Net, rows: pd.DataFrame, images: Path) -> None:
     """As a finished fold predicts."""
-    model = build(net.member, pretrained=False)
-    load_weights(net.weights, model)
-    last = precision.wants_channels_last(model, net.member.channels_last)
-    model = precision.place(model, CPU, last)
-    check_golden(model, net.weights, GOLDEN_TOLERANCE)
-    predict(
-        model,
-        rows,
-        images,
-        size=net.size,
-        views=net.member.tta,
-        mean_std=data_config(model)[:2],
-        device=CPU,
-        batch_size=net.member.batch_size,
-        workers=0,
-        channels_last=last,
-        label="bench",
-    )
+    predict(net, rows, images, device=CPU, label="bench")
 
 
 def _sealed(member: Member, fold: int, folder: Path) -> Net:

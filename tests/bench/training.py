@@ -17,7 +17,8 @@ from ffdi.core.layout import Workspace
 from ffdi.data.dataset import loader, normalise
 from ffdi.data.images import TestImages
 from ffdi.data.order import in_sequence
-from ffdi.infer.predict import predict
+from ffdi.infer.engine import predict
+from ffdi.infer.nets import Net
 from ffdi.model import precision
 from ffdi.model.build import build, data_config
 from ffdi.training import loss, optim
@@ -87,18 +88,7 @@ def _prediction(job: FoldJob, rounds: int) -> Ratio:
     rows = pd.concat([job.train.iloc[: len(batches) * job.member.batch_size]] * TIMES, ignore_index=True)
 
     def kit() -> int:
-        predict(
-            model,
-            rows,
-            job.images,
-            size=job.member.image_size,
-            tta=("identity",),
-            mean_std=data_config(model)[:2],
-            device=CPU,
-            batch_size=job.member.batch_size,
-            workers=1,
-            label="bench",
-        )
+        predict(Net(job.member, 0, model), rows, job.images, device=CPU, workers=1, label="bench")
         return len(rows)
 
     def bare() -> int:

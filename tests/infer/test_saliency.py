@@ -12,8 +12,7 @@ from torch import nn
 from ffdi.config.recipe import Member
 from ffdi.core.errors import UserError
 from ffdi.infer import saliency
-from ffdi.infer.logit import logits
-from ffdi.infer.nets import Net
+from ffdi.infer.nets import Net, logits
 from ffdi.model.build import build
 from ffdi.model.weights import save_weights
 
@@ -92,11 +91,11 @@ def test_a_network_without_a_last_grid_is_refused(info: Any) -> None:
         saliency.gradcam(Odd(info), torch.zeros(1, 3, 8, 8))
 
 
-def test_a_looker_sees_what_the_net_was_given(tmp_path: Path) -> None:
+def test_it_explains_what_the_net_was_given(tmp_path: Path) -> None:
     member = Member(name="m", model="test_resnet", weights="none", image_size=64, tta=("scale:0.5",))
     model = build(member)
     save_weights(tmp_path / "w.safetensors", model, member, {})
-    look = saliency.Looker(Net(member, 0, tmp_path / "w.safetensors"))
+    look = saliency.GradCAM(Net(member, 0, tmp_path / "w.safetensors"))
     image_HWC = np.random.default_rng(1).integers(0, 256, (90, 70, 3), np.uint8)
     found = look(image_HWC)
     assert found.cells_hw.shape == (2, 2)

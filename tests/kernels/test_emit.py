@@ -27,7 +27,7 @@ def test_the_sources_come_out_byte_for_byte_and_twice_the_same() -> None:
     text = emit.script("infer", "some-infer", settings.infer())
     assert text == emit.script("infer", "some-infer", settings.infer())
     kernel = loaded(text)
-    assert "ffdi/infer/team.py" in kernel.SOURCES
+    assert "ffdi/infer/engine.py" in kernel.SOURCES
     for name, source in kernel.SOURCES.items():
         assert source.encode() == (PACKAGE.parent / name).read_bytes(), name
     assert emit.code(kernel.SOURCES) == kernel.DIGEST

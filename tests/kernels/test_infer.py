@@ -16,7 +16,7 @@ from ffdi.kernels import mounted, settings
 from ffdi.kernels.entry import infer
 from ffdi.kernels.entry.infer import blended
 from ffdi.kernels.plan import read
-from ffdi.infer.team import TeamLogits
+from ffdi.infer.engine import TeamLogits
 from ffdi.submission.check import check, render
 from tests.kernels.conftest import BROKEN, LACKING, SLUG, TABLE, TEST, WIDE, Home, Kernel, Mounts
 

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from ffdi.config.recipe import Member
 from ffdi.core.keys import rng
-from ffdi.model import lite
 from ffdi.model.build import build
-from ffdi.model.weights import resolve
+from ffdi.model.pretrained import lite_to_timm
+from ffdi.model.sources import resolve
 
 STRIDES = (1, 2, 2, 2, 1, 2, 1)  # of the first block of each stage; from the EfficientNet paper
 LITES = ("tf_efficientnet_lite0", "tf_efficientnet_lite1")
@@ -68,7 +68,7 @@ def test_every_tensor_is_renamed_to_one_of_timm(model: str, tmp_path: Path) -> N
     import timm
 
     tensors, net = original(model), timm.create_model(model)
-    renamed = lite.to_timm(tensors, [len(stage) for stage in net.blocks])
+    renamed = lite_to_timm(tensors, [len(stage) for stage in net.blocks])
     assert len(renamed) == len(tensors) == {LITES[0]: 296, LITES[1]: 386}[model]
     net.load_state_dict(renamed, strict=True)
 
@@ -76,4 +76,4 @@ def test_every_tensor_is_renamed_to_one_of_timm(model: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["_blocks.16._bn1.weight", "_blocks.0._swish.weight", "fc.weight"])
 def test_names_of_another_network_are_refused(name: str) -> None:
     with pytest.raises(KeyError):
-        lite.to_timm({name: 0}, [1, 2, 2, 3, 3, 4, 1])
+        lite_to_timm({name: 0}, [1, 2, 2, 3, 3, 4, 1])

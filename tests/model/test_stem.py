@@ -5,10 +5,10 @@ import torch
 
 from ffdi.config.recipe import Member
 from ffdi.core.errors import UserError
-from ffdi.infer.logit import logits
+from ffdi.infer.nets import logits
 from ffdi.model import stem
 from ffdi.model.build import build, count_params, data_config
-from ffdi.model.mode import evaluating
+from ffdi.model.precision import evaluating
 from ffdi.model.weights import load_weights, save_weights
 from ffdi.training import optim
 

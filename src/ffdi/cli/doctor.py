@@ -16,7 +16,7 @@ from ffdi.config.load import load_competition, load_recipe
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import console
 from ffdi.core.errors import UserError
-from ffdi.model.weights import resolve
+from ffdi.model.sources import resolve
 from ffdi.training import launch
 from ffdi.training.probe import Probe, probe
 

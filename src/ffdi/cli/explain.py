@@ -17,7 +17,7 @@ from ffdi.data.decode import Defect, decode
 from ffdi.report.page import Page, write_safely
 
 if TYPE_CHECKING:
-    from ffdi.infer.saliency import Looker
+    from ffdi.infer.saliency import GradCAM
     from ffdi.report.explain import Explained
 
 ORIGINALS = 200  # that numbers are compared with: 5 and 95% are ten images from the ends
@@ -63,7 +63,7 @@ def _packed(desk: Desk) -> Path:
 def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":
     """By the first fold model of the member that weighs most."""
     from ffdi.infer.nets import Net
-    from ffdi.infer.saliency import Looker
+    from ffdi.infer.saliency import GradCAM
     from ffdi.kernels import plan
     from ffdi.kernels.scorer import Scorer
     from ffdi.report.explain import Explained
@@ -73,7 +73,7 @@ def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":
     pixels = {path: _read(path) for path in images}  # before weights are loaded: a wrong name is told at once
     first = max(plan.read(pack).members, key=lambda packed: packed.weight)
     fold, file = next(iter(first.files.items()))
-    look, scorer = Looker(Net(first.member, fold, pack / file)), Scorer(pack)
+    look, scorer = GradCAM(Net(first.member, fold, pack / file)), Scorer(pack)
     with console.progress("explain", len(pixels)) as meter:
         for path, image_HWC in pixels.items():
             score = f"The team gives it P(fake) {scorer.image(image_HWC):.3f}"
@@ -115,16 +115,16 @@ def _worst(desk: Desk, most: int) -> "Iterator[Explained]":
             meter.advance(1)
 
 
-def _lookers(desk: Desk, member: str, folds: np.ndarray) -> "dict[int | str, Looker]":
+def _lookers(desk: Desk, member: str, folds: np.ndarray) -> "dict[int | str, GradCAM]":
     from ffdi.infer.nets import Net
-    from ffdi.infer.saliency import Looker
+    from ffdi.infer.saliency import GradCAM
     from ffdi.kernels.pack import WEIGHTS
     from ffdi.training.job import plan
 
     path, rows = desk.places.folds(desk.recipe.folds.scheme), manifests.read(desk.places)
     jobs = plan(desk.recipe, desk.competition, rows, checksum.read_table(path), desk.images, desk.places)
     mine = [job for job in jobs if job.member.name == member and job.fold in folds]
-    return {job.fold: Looker(Net(job.member, job.fold, job.folder / WEIGHTS)) for job in mine}
+    return {job.fold: GradCAM(Net(job.member, job.fold, job.folder / WEIGHTS)) for job in mine}
 
 
 def _originals(desk: Desk) -> Iterator[np.ndarray]:

@@ -56,7 +56,7 @@ def _check_params(path: Path) -> None:
 
 def _check_weights(jobs: list[FoldJob]) -> None:
     """Before hours of training: every member's first weights are there."""
-    from ffdi.model.weights import resolve
+    from ffdi.model.sources import resolve
 
     for member in {job.member.name: job.member for job in jobs if not outcome.is_trained(job)}.values():
         resolve(member, Path("weights"))

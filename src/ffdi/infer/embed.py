@@ -1,17 +1,20 @@
-"""Features of a pretrained backbone: a third way, beside bytes and hashes, to see that two images are near.
+"""Features of a pretrained backbone: a third way, beside bytes and hashes, to find near-duplicates.
 
-From the middle of the network, where texture and layout are still told apart: on the sample's 203 twin pairs, joined
-with hashes, recall and precision are 1.00 at cosine 0.8; the features before the head reach 0.94 and 0.40.
+They come from the middle of the network, where texture and layout are still told apart: on the sample's 203 pairs of
+near-duplicates, joined with hashes, recall and precision are 1.00 at cosine 0.8; the features before the head reach
+0.94 and 0.40.
 
 B images of a batch, N rows, D features.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ffdi.config.recipe import Member, Recipe
@@ -19,51 +22,63 @@ from ffdi.core import console
 from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 from ffdi.data import folds, manifest
-from ffdi.data.dataset import loader, normalise
+from ffdi.data.dataset import normalise
 from ffdi.data.images import TestImages
-from ffdi.data.order import in_sequence
+from ffdi.infer import engine
 from ffdi.model import precision
 from ffdi.model.build import build, data_config
 
 BATCH = 32
-SIDE = 160
+SIDE = 160  # pixels
 LEVEL = 2  # of the stages that timm lists; stride 8 in most networks
 GRID = 4
 
 
 def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int) -> np.ndarray:
-    """float32 [N, D] in the order of `rows` (id, relpath): a middle stage of the timm `model`, pooled to 4 x 4.
+    """Return float32 [N, D] in the order of `rows`: a middle stage of the timm `model`, pooled to 4 x 4.
 
-    Raises UserError for an unknown model, missing weights, or an image that cannot be read.
+    Args:
+        model: timm's name; its pretrained weights are used.
+        rows: id and relpath of each image.
+        folder: What relpath is relative to.
+        workers: Processes that read images.
+
+    Raises:
+        UserError: An unknown model, missing weights, or an image that cannot be read.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net: Any = build(Member(name="embedding", model=model, image_size=SIDE)).eval()
+    net: Any = build(Member(name="embedding", model=model, image_size=SIDE))
     channels_last = precision.wants_channels_last(net)
     net = precision.place(net, device, channels_last)
     mean, std, _ = data_config(net)
-    images = TestImages(rows, folder, SIDE)
-    parts = []
-    with torch.inference_mode(), console.progress(f"embed {model}", len(rows)) as meter:
-        for batch in loader(images, in_sequence(len(rows), BATCH), workers, pin=device.type == "cuda"):
+
+    def forward(_: int, pixels_BHWC: Tensor) -> Iterator[tuple[str, Tensor]]:
+        images_BCHW = normalise(pixels_BHWC, mean, std, device, channels_last)
+        stages = net.forward_intermediates(images_BCHW, indices=[LEVEL], intermediates_only=True, stop_early=True)
+        yield "features", adaptive_avg_pool2d(stages[0], GRID).flatten(1).float()
+
+    images, parts = TestImages(rows, folder, SIDE), []
+    with precision.evaluating([net]), console.progress(f"embed {model}", len(rows)) as meter:
+        for batch, found in engine.run(images, BATCH, workers, [device], forward):
             if batch.unreadable:
-                raise UserError(f"{images.id(batch.unreadable[0])} cannot be read any more; run ffdi scan again.")
-            images_BCHW = normalise(batch.images_BHWC, mean, std, device, channels_last)
-            stages = net.forward_intermediates(images_BCHW, indices=[LEVEL], intermediates_only=True, stop_early=True)
-            features_BD = adaptive_avg_pool2d(stages[0], GRID).flatten(1)
-            parts.append(features_BD.float().cpu().numpy())
+                raise UserError(f"{images.id(batch.unreadable[0])} cannot be read any more; run ffdi folds again.")
+            parts.append(found["features"])
             meter.advance(len(batch.rows_B))
     return np.concatenate(parts)
 
 
 def for_folds(recipe: Recipe, rows: pd.DataFrame, folder: Path, places: Workspace, workers: int) -> np.ndarray | None:
-    """Features of the usable rows that are fitted, of the manifest `rows`; None if the recipe wants none, if the fold
-    table is there already, or if there are too many to compare all with all and the scheme can do without."""
-    spec, fit = recipe.folds, recipe.data.train_splits
-    if not spec.embedding or folds.is_current(places, spec, rows, fit):
+    """Return features of the usable training rows of the manifest `rows`, if the folds need them.
+
+    They do not if the recipe names no embedding, if the fold table is there already, or if there are too many rows to
+    compare all with all and the scheme can do without.
+    """
+    wanted, splits = recipe.folds, recipe.data.train_splits
+    if not wanted.embedding or folds.is_current(places, wanted, rows, splits):
         return None
-    usable = manifest.select(rows, fit)
+    usable = manifest.select(rows, splits)
     if len(usable) > folds.MOST_COMPARED:
         console.warn(f"More than {folds.MOST_COMPARED:,} images: {len(usable):,} are grouped by hashes alone.")
-        if spec.scheme != "cluster":
+        if wanted.scheme != "cluster":
             return None
-    return embed(spec.embedding, usable, folder, workers)
+    return embed(wanted.embedding, usable, folder, workers)

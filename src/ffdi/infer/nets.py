@@ -1,78 +1,149 @@
-"""The nets of a team: one fold of one member each, loaded, checked, and grouped by what they can share."""
+"""Nets on a device: one fold of one member each, with everything that turns bytes into logits.
+
+B images of a batch, C channels, H height, W width, K = 1 or 2 outputs.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import psutil
+import timm
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from ffdi.config.recipe import Member
 from ffdi.config.views import side
-from ffdi.core.errors import UserError
-from ffdi.infer.plan import Cell
-from ffdi.model import precision
-from ffdi.model.build import build, count_params, data_config
-from ffdi.model.size import at_size
-from ffdi.model.weights import GOLDEN_TOLERANCE, check_golden, load_weights
+from ffdi.core.errors import FfdiError
+from ffdi.data.dataset import normalise
+from ffdi.infer import tta
+from ffdi.infer.plan import Pass
+from ffdi.model import precision, size, stem
+from ffdi.model.build import count_params, data_config
+from ffdi.model.weights import load_net
 
-MOST_IMAGES = 512  # in a batch that nets with different batch sizes share
-FLOAT = 4  # bytes of a parameter
-MeanStd = tuple[tuple[float, ...], tuple[float, ...]]
+MAX_SHARED_BATCH = 512  # images in a batch that nets with different batch sizes share
+BYTES_PER_PARAM = 6  # float32, and its copy in half precision
 
 
 @dataclass(frozen=True)
 class Net:
-    """One fold of one member, and where its sealed weights are."""
+    """One fold of a member. `weights`: a file of `save_weights`, or a model that is on its device already."""
 
     member: Member
     fold: int | str
-    weights: Path
+    weights: Path | nn.Module
 
     @property
     def size(self) -> int:
+        """Return the side in pixels of the images it predicts."""
         return self.member.test_size or self.member.image_size
 
     @property
     def key(self) -> tuple[str, int | str]:
         return self.member.name, self.fold
 
-    def cell(self, view: str) -> Cell:
-        return Cell(*self.key, view)
+    def under(self, view: str) -> Pass:
+        return Pass(*self.key, view)
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A net on a device; `by_view` has a copy of its own for a view whose size the model must be told."""
+class LoadedNet:
+    """A net on a device, with a resampled copy for each view whose size the model must be told."""
 
-    net: Net
-    by_view: dict[str, nn.Module]
-    dtype: torch.dtype | None
-    mean_std: MeanStd
-    channels_last: bool
+    def __init__(self, net: Net, device: torch.device) -> None:
+        """Raise what `load_net` raises, and UserError for a view whose size the model cannot take."""
+        model = net.weights if isinstance(net.weights, nn.Module) else load_net(net.weights, net.member, device)
+        sides = {view: side(net.size, view) for view in net.member.tta}
+        by_side = {pixels: size.at_size(model, pixels) for pixels in set(sides.values())}
+        self.net = net
+        self.by_view = {view: by_side[pixels] for view, pixels in sides.items()}
+        self.mean_std = data_config(model)[:2]
+        self.dtype = precision.amp_dtype(net.member.amp, device)
+        self.channels_last = precision.wants_channels_last(model, net.member.channels_last)
+
+    def logits(self, images_BCHW: Tensor, view: str) -> Tensor:
+        """Return logits_B of normalised images under `view`, in parts of the member's batch size.
+
+        Another batch size would move logits by float noise: libraries sum in another order.
+        """
+        layout = precision.layout(self.channels_last)
+        found = []
+        for part_BCHW in images_BCHW.split(self.net.member.batch_size):
+            view_BCHW = tta.apply(part_BCHW, view).contiguous(memory_format=layout)
+            found.append(logits(self.by_view[view], view_BCHW, self.dtype))
+        return torch.cat(found)
 
 
-def load(net: Net, device: torch.device) -> Loaded:
-    """Raises FfdiError for moved golden outputs, UserError for weights that do not fit."""
-    model = build(net.member, pretrained=False)
-    load_weights(net.weights, model)
-    channels_last = precision.wants_channels_last(model, net.member.channels_last)
-    model = precision.place(model, device, channels_last)
-    check_golden(model, net.weights, GOLDEN_TOLERANCE)
-    by_view = {view: at_size(model, side(net.size, view)) for view in net.member.tta}
-    mean, std, _ = data_config(model)
-    return Loaded(net, by_view, precision.amp_dtype(net.member.amp, device), (mean, std), channels_last)
+class DeviceNets:
+    """Nets of one size on one device. Call `logits` inside `precision.evaluating(self.models)`."""
+
+    def __init__(self, nets: Sequence[Net], device: torch.device) -> None:
+        self.loaded = [LoadedNet(net, device) for net in nets]
+        self.models = [model for one in self.loaded for model in one.by_view.values()]
+        self._buffers: dict[tuple[object, bool], Tensor] = {}
+
+    def logits(self, pixels_BHWC: Tensor, kept: Container[Pass] | None = None) -> Iterator[tuple[Pass, Tensor]]:
+        """Yield (pass, logits_B on the device) for each kept pass of a batch of bytes (uint8, on the device)."""
+        fresh: dict[tuple[object, bool], Tensor] = {}
+        for one in self.loaded:
+            key = one.mean_std, one.channels_last  # nets with equal input share it
+            for view in one.net.member.tta:
+                if kept is None or one.net.under(view) in kept:
+                    if key not in fresh:
+                        fresh[key] = normalise(pixels_BHWC, *one.mean_std, pixels_BHWC.device, one.channels_last,
+                                               self._buffers.get(key))  # fmt: skip
+                        self._buffers.setdefault(key, fresh[key])
+                    yield one.net.under(view), one.logits(fresh[key], view)
 
 
-def groups(nets: Sequence[Net], room: int) -> list[list[Net]]:
-    """Nets that share batches: of one size, with batch sizes that have a small common multiple, weights within `room`
-    bytes. In their order, the first group with the first net."""
+def logits(model: nn.Module, images_BCHW: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Return one float32 logit an image, positive for fake; a head of two gives l1 - l0.
+
+    Args:
+        model: One output an image, or two.
+        images_BCHW: Normalised.
+        dtype: The autocast type; None for plain float32.
+
+    Raises:
+        FfdiError: The output is not [B, 1] or [B, 2].
+    """
+    outputs_BK = _outputs(model, images_BCHW, dtype).float()
+    if outputs_BK.ndim != 2 or outputs_BK.shape[1] not in (1, 2):
+        raise FfdiError(f"{type(model).__name__} gives {tuple(outputs_BK.shape)}, not one or two outputs an image.")
+    return outputs_BK[:, 0] if outputs_BK.shape[1] == 1 else outputs_BK[:, 1] - outputs_BK[:, 0]
+
+
+def _outputs(model: nn.Module, images_BCHW: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """Keep the head in float32: in bf16 it has 8 bits, so thousands of images would tie, and ties cost AUC."""
+    if dtype is None:
+        return model(images_BCHW)
+    with precision.autocast(dtype, images_BCHW.device):
+        if not hasattr(model, "forward_head"):
+            return model(images_BCHW)
+        features = model.forward_features(stem.seen(model, images_BCHW))  # type: ignore[operator]
+        if not isinstance(features, Tensor):
+            return model.forward_head(features)  # type: ignore[operator]
+    return model.forward_head(features.float())  # type: ignore[operator]
+
+
+def weight_cache(device: torch.device) -> torch.autocast | nullcontext[None]:
+    """Keep the half-precision copies of weights from one forward to the next, as long as this context lasts."""
+    return torch.autocast("cuda", enabled=False) if device.type == "cuda" else nullcontext()
+
+
+def groups(nets: Sequence[Net], memory: int) -> list[list[Net]]:
+    """Return the nets in groups that share batches.
+
+    Nets of a group have one size, batch sizes with a small common multiple, and weights that fit into `memory` bytes
+    together. The order is kept; the first group begins with the first net.
+    """
     found: list[list[Net]] = []
     for net in nets:
-        group = next((group for group in found if _fit_together([*group, net], room)), None)
+        group = next((group for group in found if _fit_together([*group, net], memory)), None)
         if group is None:
             found.append([net])
         else:
@@ -80,37 +151,40 @@ def groups(nets: Sequence[Net], room: int) -> list[list[Net]]:
     return found
 
 
-def _fit_together(nets: Sequence[Net], room: int) -> bool:
-    alike = len({net.size for net in nets}) == 1 and common_batch(nets) <= MOST_IMAGES
+def _fit_together(nets: Sequence[Net], memory: int) -> bool:
+    same_size = len({net.size for net in nets}) == 1 and common_batch(nets) <= MAX_SHARED_BATCH
     members = [net.member for net in nets]
-    return alike and sum(_bytes(one.model, one.num_classes, one.image_size) for one in members) <= room
+    return same_size and sum(_bytes(one.model, one.num_classes, one.image_size) for one in members) <= memory
 
 
 def common_batch(nets: Sequence[Net]) -> int:
-    """Images decoded together: whole batches of every net, since another batch size moves logits."""
+    """Return how many images are decoded together: whole batches of every net."""
     return math.lcm(*(net.member.batch_size for net in nets))
 
 
 @cache
 def _bytes(model: str, num_classes: int, image_size: int) -> int:
-    return FLOAT * count_params(model, num_classes, image_size)
+    return BYTES_PER_PARAM * count_params(model, num_classes, image_size)
 
 
-def room_on(devices: Sequence[torch.device]) -> int:
-    """Half of the free memory of the fullest device; the rest is for activations."""
-    free = [
-        torch.cuda.mem_get_info(device)[0]
-        if device.type == "cuda"
-        else psutil.virtual_memory().available // len(devices)
-        for device in devices
-    ]
-    return min(free) // 2
+def memory_for_weights(devices: Sequence[torch.device]) -> int:
+    """Return half of the free bytes of the fullest device; the rest is for activations."""
+    if devices[0].type == "cuda":
+        return min(torch.cuda.mem_get_info(device)[0] for device in devices) // 2
+    return psutil.virtual_memory().available // len(devices) // 2
 
 
-def refuse_twins(nets: Sequence[Net]) -> None:
-    """Raises UserError for two nets of one name, or for none."""
-    keys = [net.key for net in nets]
-    twice = [key for key in keys if keys.count(key) > 1]
-    if twice or not nets:
-        what = f"{twice[0][0]} fold {twice[0][1]} is given twice" if twice else "no net is given"
-        raise UserError(f"A team needs nets, each once; {what}.")
+def flops(member: Member, view: str = "identity") -> int:
+    """Return the floating-point operations of one image under `view`; a multiply-add counts as two.
+
+    Counted on the meta device: no weights, no memory, half a second a network.
+    """
+    return _flops(member.model, member.num_classes, side(member.test_size or member.image_size, view))
+
+
+@cache
+def _flops(model: str, num_classes: int, pixels: int) -> int:
+    with torch.device("meta"), torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        net = timm.create_model(model, num_classes=num_classes, **size.options(model, pixels)).eval()
+        net(torch.empty(1, 3, pixels, pixels))
+    return counter.get_total_flops()

@@ -1,8 +1,8 @@
-"""What of a team is predicted: all of it, or what fits before the deadline.
+"""Which nets and views are predicted: all of them, or what can be ready before the deadline.
 
-A cell is one net under one view. Cells are only ever given up, and given up for all rows at once: so what is kept at
-the end has been predicted for every row, and a blend ranks like with like. In this order: views (the plain one stays),
-then folds (one stays of each member), then members (the first stays); within each, what is named last goes first.
+A pass is one net under one view. A pass is dropped for all rows at once, so what is kept was predicted for every row
+and a blend compares like with like. The order: views first ("identity" stays), then folds (one stays of each member),
+then members (the first stays); within each, what is named last goes first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,119 +13,125 @@ from ffdi.core.stop import Stop
 
 PLAIN = "identity"
 MARGIN = 1.05  # of the time still needed: the last batches are not faster than the first
-WINDOW = 3  # batches a device before its speed is believed; the first of them, which warms up, is not counted
+WINDOW = 3  # batches a device before its speed counts; the first of them, which warms up, is left out
+OUT_OF_TIME = "no time left before the deadline"
 
 
 @dataclass(frozen=True)
-class Cell:
+class Pass:
     member: str
     fold: int | str
     view: str
 
 
-@dataclass(frozen=True)
-class Surrender:
-    what: str
-    cells: frozenset[Cell]
+Step = tuple[str, frozenset[Pass]]  # what is dropped, in words, and its passes
 
 
-def plain_first(views: Sequence[str]) -> tuple[str, ...]:
-    """The plain view, or the first where a member has none, then the others in their order."""
-    plain = PLAIN if PLAIN in views else views[0]
-    return (plain, *(view for view in views if view != plain))
+def order_of_views(tta: Sequence[str]) -> tuple[str, ...]:
+    """Return the views, "identity" (or the first, where there is none) in front."""
+    plain = PLAIN if PLAIN in tta else tta[0]
+    return (plain, *(view for view in tta if view != plain))
 
 
-def surrenders(cells: Iterable[Cell]) -> list[Surrender]:
-    """All that can be given up, in order; `cells` by member, from the one that matters most."""
-    cells = list(cells)
-    members = list(dict.fromkeys(cell.member for cell in cells))
-    folds = {name: list(dict.fromkeys(cell.fold for cell in cells if cell.member == name)) for name in members}
-    views = {name: list(dict.fromkeys(cell.view for cell in cells if cell.member == name)) for name in members}
-    given: list[Surrender] = []
+def drop_order(passes: Iterable[Pass]) -> list[Step]:
+    """Return everything that can be dropped, in order; `passes` begin with the most important member."""
+    passes = list(passes)
+    folds = {one.member: list(dict.fromkeys(p.fold for p in passes if p.member == one.member)) for one in passes}
+    views = {one.member: list(dict.fromkeys(p.view for p in passes if p.member == one.member)) for one in passes}
+
+    def step(what: str, member: str, **where: object) -> Step:
+        chosen = (p for p in passes if p.member == member and all(getattr(p, k) == v for k, v in where.items()))
+        return f"{what} {member}".strip(), frozenset(chosen)
+
+    steps = []
     for rank in range(max(map(len, views.values())) - 1, 0, -1):
-        for name in reversed([name for name in members if rank < len(views[name])]):
-            view = plain_first(views[name])[rank]
-            those = frozenset(cell for cell in cells if (cell.member, cell.view) == (name, view))
-            given.append(Surrender(f"view {view} of {name}", those))
+        for name in [name for name in reversed(views) if rank < len(views[name])]:
+            view = order_of_views(views[name])[rank]
+            steps.append(step(f"view {view} of", name, view=view))
     for rank in range(max(map(len, folds.values())) - 1, 0, -1):
-        for name in reversed([name for name in members if rank < len(folds[name])]):
-            those = frozenset(cell for cell in cells if (cell.member, cell.fold) == (name, folds[name][rank]))
-            given.append(Surrender(f"fold {folds[name][rank]} of {name}", those))
-    for name in reversed(members[1:]):
-        given.append(Surrender(f"member {name}", frozenset(cell for cell in cells if cell.member == name)))
-    return given
+        for name in [name for name in reversed(folds) if rank < len(folds[name])]:
+            steps.append(step(f"fold {folds[name][rank]} of", name, fold=folds[name][rank]))
+    return steps + [step("member", name) for name in list(reversed(views))[:-1]]
 
 
 class Plan:
-    """The cells that are kept, and the measured speed that decides whether they can be.
+    """The passes that are kept, and the measured speed that decides whether they can be.
 
-    `costs`: work for one row, in any unit that is fair between cells. `lanes`: devices that work side by side.
+    Args:
+        costs: Work of each pass for one image, in any unit that is fair between passes.
+        rows: Images in all.
+        devices: How many work side by side.
+        stop: Its deadline is met; without one nothing is dropped for lack of time.
     """
 
-    def __init__(self, costs: Mapping[Cell, float], rows: int, lanes: int, stop: Stop | None = None) -> None:
+    def __init__(self, costs: Mapping[Pass, float], rows: int, devices: int = 1, stop: Stop | None = None) -> None:
         self.kept = dict.fromkeys(costs)  # a set with an order
         self.dropped: list[str] = []
         self._costs = dict(costs)
         self._left = dict.fromkeys(costs, rows)
-        self._surrenders = surrenders(costs)
-        self._lanes = lanes
+        self._steps = drop_order(costs)
+        self._devices = devices
         self._stop = stop if stop is not None and stop.deadline is not None else None
-        self.measure_anew()
+        self.restart_clock()
 
-    def measure_anew(self) -> None:
-        """Forget the speed measured: other nets come, or fewer."""
+    @property
+    def unfinished(self) -> bool:
+        """Return whether a kept pass has not seen every row."""
+        return any(self._left[one] for one in self.kept)
+
+    def restart_clock(self) -> None:
+        """Forget the measured speed: other nets come, or fewer."""
         self._batches, self._work, self._since = 0, 0.0, 0.0
 
-    def done(self, cells: Iterable[Cell], rows: int) -> None:
-        """A batch of `rows` went through `cells`. Gives up what will not be ready in time, by the speed so far."""
-        cells = list(cells)
-        for cell in cells:
-            self._left[cell] -= rows
+    def done(self, passes: Iterable[Pass], rows: int) -> None:
+        """Count a batch of `rows` that went through `passes`; drop what will not be ready in time at this speed."""
+        passes = list(passes)
+        for one in passes:
+            self._left[one] -= rows
         if self._stop is None or self._stop.deadline is None:
             return
         now = self._stop.clock()
         self._batches += 1
-        if self._batches <= self._lanes:
+        if self._batches <= self._devices:
             self._since = now
             return
-        self._work += rows * sum(self._costs[cell] for cell in cells)
-        if self._batches >= WINDOW * self._lanes:
-            self._fit((now - self._since) / self._work, self._stop.deadline - self._stop.reserve - now)
+        self._work += rows * sum(self._costs[one] for one in passes)
+        if self._batches >= WINDOW * self._devices:
+            self._drop_late((now - self._since) / self._work, self._stop.deadline - self._stop.reserve - now)
 
-    def spoil(self, cell: Cell, why: str) -> None:
-        """Give up the net of `cell`, under all its views. Raises FfdiError if it was the last."""
-        net = frozenset(one for one in self.kept if (one.member, one.fold) == (cell.member, cell.fold))
-        self._give(Surrender(f"fold {cell.fold} of {cell.member}", net), why)
+    def drop_net(self, net: Pass, why: str) -> None:
+        """Drop the net of this pass under all its views. Raise FfdiError if it was the last."""
+        gone = frozenset(one for one in self.kept if (one.member, one.fold) == (net.member, net.fold))
+        self._drop((f"fold {net.fold} of {net.member}", gone), why)
         if not self.kept:
-            raise FfdiError(f"No net is left to predict: fold {cell.fold} of {cell.member}, {why}.")
+            raise FfdiError(
+                f"No net is left to predict: fold {net.fold} of {net.member}, {why}. "
+                'Its weights have diverged, or fp16 overflowed: lower lr, or set amp = "off".'
+            )
 
-    def complete(self) -> list[Cell]:
-        """The kept cells that every row went through."""
-        return [cell for cell in self.kept if not self._left[cell]]
+    def drop_unfinished(self) -> None:
+        """Keep what has seen every row; where nothing has, keep what got furthest."""
+        least = min(self._left[one] for one in self.kept)
+        for one in [one for one in self.kept if self._left[one] > least]:
+            self._drop((f"view {one.view} of fold {one.fold} of {one.member}", frozenset({one})), OUT_OF_TIME)
 
-    def give_up_unfinished(self, why: str) -> None:
-        """Keep what is complete; where nothing is, what got furthest."""
-        least = min(self._left[cell] for cell in self.kept)
-        for cell in [cell for cell in self.kept if self._left[cell] > least]:
-            self._give(Surrender(f"view {cell.view} of fold {cell.fold} of {cell.member}", frozenset({cell})), why)
-
-    def _fit(self, rate: float, seconds: float) -> None:
+    def _drop_late(self, rate: float, seconds: float) -> None:
         before = len(self.kept)
-        for surrender in self._surrenders:
+        for step in self._steps:
             if MARGIN * rate * self._work_left(self.kept) <= seconds:
                 break
-            others = [cell for cell in self.kept if cell not in surrender.cells]
+            others = [one for one in self.kept if one not in step[1]]
             if others and self._work_left(others) < self._work_left(self.kept):
-                self._give(surrender, "for want of time")
+                self._drop(step, OUT_OF_TIME)
         if len(self.kept) < before:
-            self.measure_anew()
+            self.restart_clock()
 
-    def _work_left(self, cells: Iterable[Cell]) -> float:
-        return sum(self._costs[cell] * self._left[cell] for cell in cells)
+    def _work_left(self, passes: Iterable[Pass]) -> float:
+        return sum(self._costs[one] * self._left[one] for one in passes)
 
-    def _give(self, surrender: Surrender, why: str) -> None:
-        gone = [cell for cell in self.kept if cell in surrender.cells]
-        for cell in gone:
-            del self.kept[cell]
+    def _drop(self, step: Step, why: str) -> None:
+        gone = [one for one in self.kept if one in step[1]]
+        for one in gone:
+            del self.kept[one]
         if gone:
-            self.dropped.append(f"{surrender.what}, {why}")
+            self.dropped.append(f"{step[0]}: {why}")

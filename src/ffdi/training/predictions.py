@@ -11,9 +11,8 @@ import torch
 
 from ffdi.core import checksum
 from ffdi.core.stop import Stop
-from ffdi.infer.predict import predict
-from ffdi.model import precision
-from ffdi.model.build import data_config
+from ffdi.infer.engine import predict
+from ffdi.infer.nets import Net
 from ffdi.training.job import FoldJob
 from ffdi.training.pace import Pace
 from ffdi.training.world import World
@@ -66,18 +65,13 @@ def logits(
     Every row is tried, whatever the scan said of it: what decodes is predicted, what does not is imputed.
     """
     mine = rows.iloc[world.rank :: world.size].reset_index(drop=True)
+    member = job.member.model_copy(update={"tta": views, "test_size": size})
     frame = predict(
-        model,
-        mine.drop(columns="status"),
+        Net(member, job.fold, model),
+        mine,
         job.images,
-        size=size,
-        views=views,
-        mean_std=data_config(model)[:2],
         device=world.device,
-        batch_size=job.member.batch_size,
         workers=job.data.workers or 0,
-        amp=job.member.amp,
-        channels_last=precision.wants_channels_last(model, job.member.channels_last),
         stop=stop if world.size == 1 else None,  # together they stop between tables, or some would wait for ever
         label=label,
     )

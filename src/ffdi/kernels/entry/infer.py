@@ -24,9 +24,8 @@ from ffdi.kernels import mounted, plan, record
 from ffdi.kernels.asked import asked
 from ffdi.kernels.plan import Plan
 from ffdi.infer.nets import Net
-from ffdi.infer.team import TeamLogits, predict_team
-from ffdi.model.build import build
-from ffdi.model.weights import GOLDEN_TOLERANCE, check_golden, load_weights
+from ffdi.infer.engine import TeamLogits, predict_team
+from ffdi.model.weights import load_net
 from ffdi.submission.check import check_bytes, render
 
 CSV = "submission.csv"
@@ -81,9 +80,7 @@ def check_members(team: Plan, pack: Path) -> None:
     Raises FfdiError if this timm or torch makes another network of the weights.
     """
     for net in {net.member.name: net for net in reversed(nets(team, pack))}.values():
-        model = build(net.member, pretrained=False)
-        load_weights(net.weights, model)
-        check_golden(model.to(devices()[0]), net.weights, GOLDEN_TOLERANCE)
+        load_net(net.weights, net.member, devices()[0])
 
 
 def devices() -> list[torch.device]:

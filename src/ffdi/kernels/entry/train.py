@@ -21,7 +21,7 @@ from ffdi.data import folds
 from ffdi.training.job import FoldJob, plan
 from ffdi.data.scan import scan
 from ffdi.infer.embed import for_folds
-from ffdi.model.weights import SUFFIXES, WORDS, resolve
+from ffdi.model.sources import SUFFIXES, WORDS, resolve
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
 from ffdi.training import launch, outcome

