@@ -26,6 +26,7 @@ from ffdi.config.recipe import Folds
 from ffdi.core import checksum
 from ffdi.core.layout import Workspace
 from ffdi.data import folds, hashes, manifest
+from ffdi.data.decode import decode
 from ffdi.data.pairs import near_pairs
 
 SAMPLE = Path(ffdi.__file__).parent / "sample"
@@ -93,7 +94,7 @@ def _portraits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean of the coefficients, and roots of the covariances between portraits and between twins."""
     pairs = pd.read_csv(SAMPLE / "truth" / "pairs.csv")
     thumbs = [
-        hashes.thumb_of_bytes((SAMPLE / "phase1" / f"{split}set" / name).read_bytes())
+        hashes.thumb(decode((SAMPLE / "phase1" / f"{split}set" / name).read_bytes()).image_HWC)
         for name, split in zip(pairs["img_name"], pairs["split"], strict=True)
     ]
     low = scipy.fft.dctn(np.stack(thumbs).astype(float), axes=(1, 2))[:, :32, :32].reshape(len(thumbs), -1)[:, _USED]

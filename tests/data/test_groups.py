@@ -10,6 +10,7 @@ import ffdi
 from ffdi.core import digest
 from ffdi.core.errors import UserError
 from ffdi.data import hashes
+from ffdi.data.decode import decode
 from ffdi.data.groups import components, groups, neighbours
 
 SAMPLE = Path(ffdi.__file__).parent / "sample"
@@ -143,7 +144,7 @@ def test_originals_and_their_forgeries_in_the_sample() -> None:
     truth = pd.read_csv(SAMPLE / "truth" / "pairs.csv")
     truth = truth[truth["split"] == "train"]
     encoded = [(SAMPLE / "phase1" / "trainset" / name).read_bytes() for name in truth["img_name"]]
-    short, long = hashes.hash_many(encoded)
+    short, long = hashes.hash_images(decode(data).image_HWC for data in encoded)
     rows = pd.DataFrame(
         {
             "id": truth["img_name"].to_numpy(),

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ffdi.core import keys
-from ffdi.data import traces, turbo
+from ffdi.data import traces
+from ffdi.data.jpeg import recompress
 
 
 def texture(side: int = 160, key: str = "texture") -> np.ndarray:
@@ -32,7 +33,7 @@ def test_maps_have_the_size_of_the_image(height: int, width: int) -> None:
 def test_a_region_saved_otherwise_lights_up_in_the_error_level() -> None:
     """Everything went through quality 90 before, a fresh patch of the same texture did not."""
     image_HWC = texture()
-    image_HWC[...] = turbo.recompress(turbo.recompress(image_HWC, traces.QUALITY), traces.QUALITY)
+    image_HWC[...] = recompress(recompress(image_HWC, traces.QUALITY), traces.QUALITY)
     image_HWC[48:96, 64:112] = texture(key="other")[48:96, 64:112]
     map_HW = traces.ela(image_HWC)
     inside = map_HW[48:96, 64:112].mean()

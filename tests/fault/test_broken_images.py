@@ -26,7 +26,7 @@ def truncated() -> Made:
     whole = saved(portrait((160, 160)), "JPEG", quality=90)
     for share in (0.002, 0.01, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99):
         yield whole[: max(4, int(share * len(whole)))], "refused:truncated"
-    yield whole[:-1], "refused:truncated"
+    yield whole[:-4], "refused:truncated"
 
 
 def zero_bytes() -> Made:
@@ -42,7 +42,8 @@ def zeros() -> Made:
 def texts() -> Made:
     pages = [f"<!DOCTYPE html><title>{number} Not found</title>".encode() for number in range(400, 405)]
     other = [b"0", b"img_name,target\n", b"\xef\xbb\xbfnot", b"{}", b"PK\3\4"]
-    yield from ((text, "refused:not_image") for text in pages + other)
+    yield from ((text, "refused:html") for text in pages)
+    yield from ((text, "refused:not_image") for text in other)
 
 
 def animations() -> Made:

@@ -8,8 +8,9 @@ import pytest
 
 import ffdi
 from ffdi.core import digest, keys
+from ffdi.data import hashes
 from ffdi.data.audit import Audit, audit
-from ffdi.data.hashes import hash_bytes
+from ffdi.data.decode import decode
 from ffdi.metrics.auc import auc, tpr_at_fpr
 from ffdi.metrics.delong import delong
 from ffdi.report.train import Trained
@@ -35,8 +36,9 @@ def manifest(folder: Path) -> pd.DataFrame:
     fake = (rows["target"] == 1).to_numpy()
     rows["jpeg_q"] = np.where(rng.random(len(rows)) < 0.05, -1, rng.choice([88, 92, 95], len(rows))).astype(np.int16)
     rows["sharpness"] = rng.lognormal(5 + 0.25 * fake, 0.5).astype(np.float32)
-    hashes = [hash_bytes((folder / path).read_bytes()) for path in rows["relpath"]]
-    rows["phash"], rows["phash256"] = np.array([short for short, _ in hashes], np.uint64), [long for _, long in hashes]
+    images = [decode((folder / path).read_bytes()).image_HWC for path in rows["relpath"]]
+    short, long = hashes.hash_images(images)
+    rows["phash"], rows["phash256"] = short, hashes.to_hex(long)
     rows["mean_grey"], rows["colourfulness"] = rng.normal(118, 20, (2, len(rows))).astype(np.float32)
     rows["mode"], rows["status"], rows["defect"] = "RGB", "ok", ""
     rows.loc[3, ["status", "defect"]] = ["repaired", "exif_rotated"]

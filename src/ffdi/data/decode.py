@@ -1,10 +1,7 @@
-"""Any bytes into RGB uint8, or a named defect. The only decoder: scan, training and prediction see the same pixels.
-
-Plain JPEG goes through simplejpeg (the same libjpeg-turbo as Pillow, bit-identical, 1.5-1.9 times as fast, and strict:
-it refuses a truncated or visibly damaged stream, of which Pillow lets some pass). Everything else goes through Pillow.
+"""Decode any bytes into RGB uint8, or name the defect. The only decoder: scan, training and prediction see the same.
 
 What is repaired (usable everywhere, counted in the manifest):
-  animated      first frame of a GIF, APNG, animated WebP or multi-page TIFF
+  animated      the first frame of a GIF, APNG, animated WebP or multi-page TIFF
   cmyk          CMYK or YCCK, converted as Adobe stores it (inverted)
   16bit         the high byte of each sample; Pillow's own conversion saturates 99.6 % of a ramp
   bilevel       1 bit to 0 and 255
@@ -12,33 +9,37 @@ What is repaired (usable everywhere, counted in the manifest):
   alpha         laid on black, which is what the contest's own images show where there is nothing (black wedges);
                 dropping alpha would reveal colours hidden under transparency
   float         values in 0..1 times 255
-  exif_rotated  turned upright (Pillow, simplejpeg and OpenCV's raw readers do not do it unasked)
+  exif_rotated  turned upright, as Exif or else XMP say
 What is kept but quarantined in training:
   double_width  twice as wide as high: two frames side by side, an oddity of the contest
-What is refused (`Defect`): empty, zeros, not_image, truncated, corrupt, tiny, aspect, too_large, unscaled.
-ICC profiles are ignored, as every trainer does.
+What is refused (`Defect`): empty, zeros, lfs_pointer, html, appledouble, not_image, truncated, corrupt, tiny, aspect,
+too_large, unscaled.
+Metadata never costs an image: broken Exif, XMP, ICC or text is ignored, and so is every ICC profile.
 """
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ffdi.core.errors import FfdiError
-from ffdi.data import jpeg, turbo
-
-if TYPE_CHECKING:
-    from PIL import Image
+from ffdi.data import jpeg, png
 
 MIN_SIDE = 16  # pixels; less shows no face
 MAX_ASPECT = 4.0  # longer to shorter side
 MAX_PIXELS = 40_000_000  # 120 MB as RGB; checked before anything is allocated
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
-_TRUNCATED = "Premature end of JPEG file"
-_DAMAGED = "Corrupt JPEG data"
+ORIENTATION = 0x0112
+# How files begin that are put in the place of images, and what they are.
+NOT_IMAGES = {
+    b"version https://git-lfs": ("lfs_pointer", "a pointer of Git LFS; run `git lfs pull`"),
+    b"<": ("html", "a web page saved under the name of the image; download it again"),
+    b"\0\5\x16\7": ("appledouble", "a file of macOS beside the image (AppleDouble)"),
+}
 
 
 class Defect(FfdiError):
@@ -66,88 +67,106 @@ class Decoded:
 
 
 def decode(data: bytes) -> Decoded:
-    """The image in `data`. Raises Defect; a truncated or damaged file is never half-loaded."""
+    """Return the image in `data`. Raises Defect; a truncated or damaged file is never half-loaded.
+
+    Example:
+        >>> decode(b"GIF89a").defect
+        Traceback (most recent call last):
+        ffdi.data.decode.Defect: not_image: none of JPEG, PNG, GIF, WEBP, BMP, TIFF, PPM
+    """
     if data.startswith(jpeg.SIGNATURE):
         return _decode_jpeg(data)
-    if not data:
-        raise Defect("empty", "the file has no bytes")
-    if not data.strip(b"\0"):
-        raise Defect("zeros", "the file holds only zero bytes")
-    return _decode_other(data)
+    _refuse_known(data)
+    try:
+        return _opened(data)
+    except Defect as defect:
+        bare = png.without_metadata(data)
+        if bare is None or defect.name not in ("not_image", "truncated", "corrupt"):
+            raise
+    return _opened(bare)
 
 
 def _decode_jpeg(data: bytes) -> Decoded:
     header = jpeg.read_header(data)
-    if header is None or jpeg.SCAN not in data:
+    if header is None:
         raise Defect("truncated", "the JPEG ends before its first scan")
     _check_size(header.width, header.height)
-    if header.components == 4:
-        _decode_strictly(data, "CMYK")  # Pillow converts, but would let damaged data pass
-        return _decode_other(data)
-    image = _decode_strictly(data, "RGB")
+    if not jpeg.has_all_scans(data, header):
+        raise Defect("truncated", "the JPEG ends before its last scan")
+    image, mode, repairs = jpeg.decode_fast(data, header), "L" if header.components == 1 else "RGB", list[str]()
     if image is None:
-        return _decode_other(data)
-    return _finish(image, "L" if header.components == 1 else "RGB", "JPEG", header.orientation, [])
+        with _defects():
+            picture = jpeg.decode_slowly(data, header)
+            mode = picture.mode
+            image, repairs = _to_rgb(picture, False)
+    turned = 1
+    if tags := jpeg.metadata(data, header):
+        shell = Image.Image()  # nothing but metadata, so that Pillow reads them for both decoders
+        shell.info.update(tags)
+        turned = _orientation(shell)
+    return _finish(image, mode, "JPEG", turned, repairs)
 
 
-def _decode_strictly(data: bytes, colorspace: str) -> np.ndarray | None:
-    """The pixels, or None where simplejpeg is not, or does not take it (rare subsamplings). Raises Defect on damage."""
-    try:
-        return turbo.decode(data, colorspace)
-    except ValueError as error:
-        reason = str(error)
-    if _TRUNCATED in reason:
-        raise Defect("truncated", reason)
-    if _DAMAGED in reason:
-        raise Defect("corrupt", reason)
-    return None
+def _opened(data: bytes) -> Decoded:
+    with _defects(), Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        return _convert(picture)
 
 
-def _decode_other(data: bytes) -> Decoded:
-    from PIL import Image, ImageFile, UnidentifiedImageError
-
+@contextmanager
+def _defects() -> Iterator[None]:
+    """Turn whatever Pillow raises into a Defect; keep its warnings about sizes, palettes and Exif silent."""
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # some library may have switched it on: half an image teaches grey = fake
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's hints about sizes, palettes and broken Exif: all decided here
-        try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-                return _convert(picture)
-        except Defect:
-            raise
-        except UnidentifiedImageError as error:
-            name = "corrupt" if data.startswith(jpeg.SIGNATURE) else "not_image"
-            raise Defect(name, f"none of {', '.join(FORMATS)}") from error
-        except Image.DecompressionBombError as error:
-            raise Defect("too_large", str(error)) from error
-        except MemoryError as error:
-            raise Defect("too_large", "not enough memory to decode it") from error
-        except Exception as error:  # parsers of damaged files raise anything: struct.error, KeyError, SyntaxError, ...
-            name = "truncated" if "truncated" in str(error).lower() else "corrupt"
-            raise Defect(name, f"{type(error).__name__}: {error}") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Defect:
+        raise
+    except UnidentifiedImageError as error:
+        raise Defect("not_image", f"none of {', '.join(FORMATS)}") from error
+    except Image.DecompressionBombError as error:
+        raise Defect("too_large", str(error)) from error
+    except MemoryError as error:
+        raise Defect("too_large", "not enough memory to decode it") from error
+    except Exception as error:  # parsers of damaged files raise anything: struct.error, KeyError, SyntaxError, ...
+        name = "truncated" if "truncated" in str(error).lower() else "corrupt"
+        raise Defect(name, f"{type(error).__name__}: {error}") from error
 
 
-def _convert(picture: "Image.Image") -> Decoded:
+def _convert(picture: Image.Image) -> Decoded:
     _check_size(*picture.size)
     mode, kind = picture.mode, str(picture.format)
-    repairs = ["animated"] if getattr(picture, "is_animated", False) else []
+    repairs = ["animated"] if _is_animated(picture) else []
     wide = any(";16" in str(tile.args) for tile in getattr(picture, "tile", ()))  # before load, which forgets them
-    turned = int(picture.getexif().get(0x0112, 1)) if kind == "TIFF" else 1
+    turned = _orientation(picture) if kind == "TIFF" else 1
     picture.load()
-    if kind == "TIFF":  # Pillow turns TIFF, and only TIFF, upright by itself
-        repairs += ["exif_rotated"] if turned in range(2, 9) else []
-        orientation = 1
-    else:
-        orientation = int(picture.getexif().get(0x0112, 1))
+    if turned > 1:  # Pillow turns TIFF, and only TIFF, upright by itself
+        repairs.append("exif_rotated")
     image, repair = _to_rgb(picture, wide)
-    return _finish(image, mode, kind, orientation, [*repairs, *repair])
+    return _finish(image, mode, kind, 1 if kind == "TIFF" else _orientation(picture), [*repairs, *repair])
 
 
-def _to_rgb(picture: "Image.Image", wide: bool) -> tuple[np.ndarray, list[str]]:
-    """(uint8 RGB, repairs). `wide`: 16 bits a sample, of which Pillow keeps the high byte except in greyscale."""
-    from PIL import Image
+def _is_animated(picture: Image.Image) -> bool:
+    try:
+        return bool(getattr(picture, "is_animated", False))
+    except Exception:  # a damaged second frame; the first may be whole
+        return False
 
-    mode = picture.mode
-    depth = ["16bit"] if wide else []
+
+def _orientation(picture: Image.Image) -> int:
+    """Return the orientation, 1 to 8, as Pillow reads it from Exif or else XMP; 1 where it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = picture.getexif().get(ORIENTATION, 1)
+    except Exception:  # damaged Exif raises anything
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _to_rgb(picture: Image.Image, wide: bool) -> tuple[np.ndarray, list[str]]:
+    """Return uint8 RGB and the repairs. `wide`: 16 bits a sample, whose high byte Pillow keeps except in greyscale."""
+    mode, depth = picture.mode, ["16bit"] if wide else []
     if mode.startswith("I") or mode == "F":
         return _grey_to_rgb(np.asarray(picture), mode, wide)
     if "transparency" in picture.info or mode in ("LA", "La", "PA", "RGBA", "RGBa"):
@@ -170,7 +189,7 @@ def _grey_to_rgb(grey_HW: np.ndarray, mode: str, wide: bool) -> tuple[np.ndarray
 
 
 def _finish(image: np.ndarray, mode: str, kind: str, orientation: int, repairs: list[str]) -> Decoded:
-    if 2 <= orientation <= 8:
+    if orientation > 1:
         image = _UPRIGHT[orientation](image)
         repairs = [*repairs, "exif_rotated"]
     height, width = image.shape[:2]
@@ -190,6 +209,18 @@ _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda image: image.swapaxes(0, 1)[::-1, ::-1],
     8: lambda image: image.swapaxes(0, 1)[::-1],
 }
+
+
+def _refuse_known(data: bytes) -> None:
+    """Raise the Defect of content that is no image and can be named."""
+    if not data:
+        raise Defect("empty", "the file has no bytes")
+    if not data.strip(b"\0"):
+        raise Defect("zeros", "the file holds only zero bytes")
+    start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    for mark, (name, detail) in NOT_IMAGES.items():
+        if start.startswith(mark):
+            raise Defect(name, detail)
 
 
 def _check_size(width: int, height: int) -> None:

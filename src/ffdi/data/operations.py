@@ -18,7 +18,8 @@ from PIL import Image
 from ffdi.config import augment as spec
 from ffdi.core import keys
 from ffdi.core.keys import Draws
-from ffdi.data import face, turbo
+from ffdi.data import face
+from ffdi.data.jpeg import recompress
 
 FLAGS = {
     "nearest": cv2.INTER_NEAREST,
@@ -150,7 +151,7 @@ def webp(image: np.ndarray, wish: spec.Webp, draw: Draws) -> np.ndarray:
 
 
 def jpeg(image: np.ndarray, wish: spec.Jpeg, draw: Draws) -> np.ndarray:
-    return turbo.recompress(image, draw.integer(*wish.quality))
+    return recompress(image, draw.integer(*wish.quality))
 
 
 def degrade(image: np.ndarray, wish: spec.Degrade, draw: Draws) -> np.ndarray:

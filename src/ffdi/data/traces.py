@@ -6,7 +6,7 @@ H x W pixels, C = 3 channels RGB uint8; maps are float32 of the image's size. F 
 import cv2
 import numpy as np
 
-from ffdi.data import turbo
+from ffdi.data import jpeg
 
 QUALITY = 90  # of the trip through JPEG: above most of what images of the web were saved with
 BINS = 48  # of frequency, from 0 to NYQUIST
@@ -19,7 +19,7 @@ def ela(image_HWC: np.ndarray) -> np.ndarray:
 
     A region that was saved otherwise than its surroundings changes more or less than they do. So do edges.
     """
-    again_HWC = turbo.recompress(np.ascontiguousarray(image_HWC), QUALITY)
+    again_HWC = jpeg.recompress(np.ascontiguousarray(image_HWC), QUALITY)
     return cv2.absdiff(image_HWC, again_HWC).mean(axis=2, dtype=np.float32)
 
 
