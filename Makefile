@@ -10,7 +10,7 @@ PLACES = $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") $(i
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data scan folds forge train predict search blend submit ledger kernels doctor params test coverage test-slow bench
+.PHONY: help setup data scan folds forge train predict search blend submit ledger kernels doctor test coverage test-slow bench
 
 help:           ## this help
 	@sed -n 's/^#   /  /p' $(firstword $(MAKEFILE_LIST)); echo
@@ -68,9 +68,6 @@ kernels: $(READY) ## write the recipe's Kaggle kernels: one file each, to paste 
 
 doctor: $(READY) ## this machine, its weights, and what the recipe will cost on it
 	$(FFDI) doctor $(PLACES)
-
-params: $(READY) ## parameters of the recipe's members against the limit
-	$(FFDI) params $(PLACES)
 
 test: $(READY)  ## lint, types and the quick tests
 	$(VENV)/bin/ruff check src tests

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pandas as pd
@@ -206,13 +207,15 @@ def test_no_absolute_path_in_what_is_shipped(desk: Desk) -> None:
         assert str(desk.folder) not in path.read_text()
 
 
-def test_params_and_dry_run_and_doctor(desk: Desk) -> None:
-    assert desk.run("params", places=False) == 0
-    assert "test_vit" in desk.out
-    assert desk.run("train", "--dry-run") == 0
-    assert "one step" in desk.out
+def test_doctor_measures_every_member_and_a_package_without_metadata_is_a_dash(desk: Desk) -> None:
+    def version(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    desk.monkeypatch.setattr("ffdi.cli.doctor.version", version)
     assert desk.run("doctor") == 0
-    assert "a random start" in desk.out
+    for text in ("a random start", "one step of two (test_vit, 32 px)", "train images/s", "2 x T4", "computing"):
+        assert text in desk.out
+    assert re.search(r"kaggle\W+-\s", desk.out)
 
 
 def _no_table(desk: Desk) -> None:
@@ -287,11 +290,10 @@ def _untrained(desk: Desk) -> None:
         (_damaged_folds, "train", "group.parquet"),
         (_bad_recipe, "scan", "did you mean 'epochs'"),
         (_too_big, "train", "over the limit of 1,000"),
-        (_too_big, "params", "over the limit of 1,000"),
         (_too_big, "doctor", "over the limit of 1,000"),
         (_no_weights, "train", "weights/test_resnet"),
         (_no_weights, "doctor", "weights/test_resnet"),
-        (_unknown_model, "params", "test_resnet"),
+        (_unknown_model, "doctor", "test_resnet"),
         (_unknown_view, "train", "sideways"),
         (_untrained, "predict", "one fold 0"),
         (_unfinished, "blend", "one"),
@@ -304,7 +306,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     spoil(other)
     if spoil in (_no_weights, _unknown_view) and verb == "train":
         shutil.rmtree(other.work / "runs")
-    assert other.run(verb, places=verb != "params") == 2
+    assert other.run(verb) == 2
     assert named in " ".join(other.err.split())
     assert "Traceback" not in other.err + other.out
 

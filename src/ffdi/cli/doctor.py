@@ -1,23 +1,27 @@
-"""`ffdi doctor`: what this machine is, what is missing, and what the recipe will take here."""
+"""`ffdi doctor`: what this machine is, what is missing, and what the recipe costs here and elsewhere."""
 
 import os
 import platform
 import shutil
-from importlib.metadata import version
+import time
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 import torch
 
-from ffdi.cli import params
-from ffdi.cli.desk import open_desk
-from ffdi.config.competition import Competition
+from ffdi.cli.desk import Desk, open_desk
 from ffdi.config.load import load_competition, load_recipe
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import console
 from ffdi.core.errors import UserError
+from ffdi.data import tables
+from ffdi.data.decode import Defect
+from ffdi.data.images import TrainImages
+from ffdi.model.build import count_params, refuse_over_limit
 from ffdi.model.sources import resolve
-from ffdi.training import launch
+from ffdi.training import estimate, launch
 from ffdi.training.probe import Probe, probe
 
 PACKAGES = (
@@ -30,107 +34,154 @@ PACKAGES = (
     "optuna",
     "kaggle",
 )
-FLOAT = 4  # bytes
-BYTES_PER_LOGIT = 40  # of a prediction row: id, view, logit, flag, compressed (measured on the sample: 30-45)
+READ = 64  # images that are timed
 
 
 def run(path: Path, data: Path | None, work: Path, submissions: Path) -> None:
+    """Print the tables. Raise UserError for weights or disk space that are missing, and too many parameters."""
     recipe = load_recipe(path)
     competition = load_competition(recipe.competition)
+    limit = recipe.max_params or competition.max_params
     _machine(work)
-    missing = _weights(recipe)
-    counts = params.count(recipe)
-    rows = _rows(recipe, competition, path, data, work, submissions)
+    missing = _members(recipe, limit)
+    desk = _desk(path, data, work, submissions)
+    rows = _rows(desk) if desk else {name: estimate.CONTEST[name] for name in competition.splits}
     device = torch.device(launch.devices()[0])
-    if device.type == "cpu":
-        torch.set_num_threads(1)  # as a fold will have
-    probes = {}
-    for member in recipe.member:
-        console.say(f"measuring one step of {member.name} …")
-        probes[member.name] = probe(member, device)
-    _cost(recipe, counts, rows, probes, work)
-    params.refuse_over_limit(recipe)
+    launch.prepare(device)
+    probes = {member.name: _probe(member, device) for member in recipe.member}
+    reading = {member.name: _read_seconds(desk, member) for member in recipe.member}
+    needed = _cost(recipe, rows, probes, reading)
+    _elsewhere(recipe, reading)
+    refuse_over_limit(recipe, limit)
+    free = shutil.disk_usage(_existing(work)).free
+    if needed > free:
+        raise UserError(
+            f"The recipe needs {_size(needed)} in {work}, {_size(free)} are free; name another with --work."
+        )
     if missing:
         raise UserError(" ".join(missing))
 
 
 def _machine(work: Path) -> None:
-    memory = psutil.virtual_memory()
-    disk = shutil.disk_usage(_existing(work))
+    memory, disk = psutil.virtual_memory(), shutil.disk_usage(_existing(work))
     gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    names = ", ".join(f"{gpu.name} {gpu.total_memory / 2**30:.0f} GiB" for gpu in gpus)
     rows: list[list[object]] = [
         ["Python", platform.python_version()],
         ["CPU cores", os.cpu_count()],
         ["memory", f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"],
         ["disk for work", f"{disk.free / 2**30:.1f} GiB free"],
-        [
-            "GPU",
-            ", ".join(f"{gpu.name} {gpu.total_memory / 2**30:.0f} GiB" for gpu in gpus)
-            or "none: everything runs on the CPU",
-        ],
+        ["GPU", names or "none: everything runs on the CPU"],
     ]
-    rows += [[name, version(name)] for name in PACKAGES]
-    console.table("this machine", ["what", "is"], rows)
+    console.table("this machine", ["what", "is"], rows + [[name, _version(name)] for name in PACKAGES])
 
 
-def _weights(recipe: Recipe) -> list[str]:
-    """Shows where each member's weights come from; returns a sentence for each that has none."""
-    rows, missing = [], []
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # not installed, or its metadata is not
+        return "-"
+
+
+def _members(recipe: Recipe, limit: int | None) -> list[str]:
+    """Show parameters and first weights of each member; return a sentence for each that has no weights."""
+    rows, missing, total = [], [], 0
     for member in recipe.member:
+        params = count_params(member.model, member.num_classes, member.image_size, member.stem)
+        total += params
         try:
-            rows.append([member.name, member.model, str(resolve(member, Path("weights")))])
+            source = str(resolve(member))
         except UserError as error:
-            rows.append([member.name, member.model, "MISSING"])
+            source = "MISSING"
             missing.append(str(error))
-    console.table("pretrained weights", ["member", "model", "from"], rows)
+        rows.append([member.name, member.model, f"{params:,}", source])
+    rows += [["all", "", f"{total:,}", ""], ["limit", "", f"{limit:,}" if limit else "none", ""]]
+    console.table(f"members of {recipe.name}", ["member", "model", "parameters", "weights from"], rows)
     return missing
 
 
-def _rows(
-    recipe: Recipe, competition: Competition, path: Path, data: Path | None, work: Path, submissions: Path
-) -> dict[str, int]:
-    """Images by split, from the label tables; the contest's own counts where the data are not here yet."""
-    from ffdi.data import tables
-
+def _desk(path: Path, data: Path | None, work: Path, submissions: Path) -> Desk | None:
     try:
         desk = open_desk(path, data, work, submissions)
-        return {name: len(tables.read_labels(desk.images, competition, name).frame) for name in competition.splits}
+        for name in desk.competition.splits:
+            tables.read_labels(desk.images, desk.competition, name)
     except UserError as error:
-        console.warn(f"{error} The estimate takes the contest's own counts.")
-        known = {"train": 524_429, "val": 147_363, "test": 174_387}
-        return {name: known[name] for name in competition.splits}
+        console.warn(f"{error} The estimate uses the contest's own counts.")
+        return None
+    return desk
 
 
-def _cost(recipe: Recipe, counts: dict[str, int], rows: dict[str, int], probes: dict[str, Probe], work: Path) -> None:
-    devices = len(launch.devices())
+def _rows(desk: Desk) -> dict[str, int]:
+    """Count images by split, from the label tables."""
+    splits = desk.competition.splits
+    return {name: len(tables.read_labels(desk.images, desk.competition, name).frame) for name in splits}
+
+
+def _probe(member: Member, device: torch.device) -> Probe:
+    console.say(f"one step of {member.name} ({member.model}, {member.image_size} px) on {device} …")
+    return probe(member, device)
+
+
+def _read_seconds(desk: Desk | None, member: Member) -> float | None:
+    """Time one core as it reads and augments some training images."""
+    if desk is None:
+        return None
+    rows = tables.read_labels(desk.images, desk.competition, "train").frame.head(READ)
+    rows = rows.assign(relpath=desk.competition.train.images + "/" + rows["id"])
+    images = TrainImages(rows, desk.images, member.augment, member.image_size, member.seed)
+    begun, read = time.process_time(), 0
+    for row in range(len(rows)):
+        try:
+            images.image(row, 0)
+            read += 1
+        except (OSError, Defect):
+            continue
+    return (time.process_time() - begun) / read if read else None
+
+
+def _cost(
+    recipe: Recipe, rows: Mapping[str, int], probes: Mapping[str, Probe], reading: Mapping[str, float | None]
+) -> float:
+    """Show the cost of each member here; return the bytes of all."""
+    devices, cores = len(launch.devices()), len(os.sched_getaffinity(0))
     lines, seconds, space = [], 0.0, 0
     for member in recipe.member:
-        time, size = _member_cost(recipe, member, counts[member.name], rows, probes[member.name])
-        lines.append([member.name, f"{1 / probes[member.name].train_seconds:.1f}", _duration(time), _size(size)])
-        seconds, space = seconds + time, space + size
-    lines.append(["all", "", _duration(seconds / devices), _size(space)])
-    folds = len(recipe.folds.held_out)
-    title = f"cost of {recipe.name} here ({devices} at a time, {folds} folds; one step was timed, no reading)"
-    console.table(title, ["member", "train images/s", "time", "disk"], lines)
-    free = shutil.disk_usage(_existing(work)).free
-    if space > free:
-        raise UserError(
-            f"The recipe needs {_size(space)} in {work}, {_size(free)} are free; name a larger disk with --work."
-        )
+        found, read = probes[member.name], reading[member.name]
+        amount = estimate.work(recipe, member, rows)
+        computing = estimate.seconds_here(member, amount, found) / devices
+        waiting = amount.reads * (read or 0.0) / cores
+        size = estimate.disk(recipe, member, amount, found.params)
+        speeds = [f"{1 / found.train_seconds:.1f}", f"{1 / found.predict_seconds:.1f}"]
+        loader = "-" if read is None else f"{cores / read:,.0f}"
+        limit = "reading" if waiting > computing else "computing"
+        memory = f"{found.memory / 2**30:.1f}"
+        lines.append([member.name, *speeds, loader, limit, memory, _duration(max(computing, waiting)), _size(size)])
+        seconds, space = seconds + max(computing, waiting), space + size
+    lines.append(["all", "", "", "", "", "", _duration(seconds), _size(space)])
+    speeds = ["train images/s", "predict views/s", f"read images/s, {cores} cores"]
+    columns = ["member", *speeds, "limit", "GiB at the peak", "time", "disk"]
+    images = ", ".join(f"{count:,} {name}" for name, count in rows.items())
+    console.table(f"cost of {recipe.name} here, {devices} folds at a time ({images})", columns, lines)
+    return space
 
 
-def _member_cost(recipe: Recipe, member: Member, params: int, rows: dict[str, int], found: Probe) -> tuple[float, int]:
-    """(seconds, bytes at the peak): training on k-1 of k parts, all views' predictions, weights and two states."""
-    fit = sum(rows.get(name, 0) for name in recipe.data.train_splits)
-    held = sum(count for name, count in rows.items() if name not in recipe.data.train_splits)
-    folds = 1 if member.refit_full else len(recipe.folds.held_out)
-    seen = fit * max(folds - 1, 1) * member.epochs
-    predicted = fit + held * folds  # OOF once; val and test by every fold
-    views = len(member.tta)
-    seconds = seen * found.train_seconds + predicted * views * found.predict_seconds
-    curves = fit * (member.epochs - 1) * found.predict_seconds
-    states = 2 * 4 * params * FLOAT
-    return seconds + curves, folds * params * FLOAT + states + predicted * views * BYTES_PER_LOGIT
+def _elsewhere(recipe: Recipe, reading: Mapping[str, float | None]) -> None:
+    """Show hours for the whole contest on usual machines, by operations and by this machine's cores."""
+    lines = []
+    for machine in estimate.MACHINES:
+        computing = waiting = total = 0.0
+        for member in recipe.member:
+            amount = estimate.work(recipe, member, estimate.CONTEST)
+            cards = estimate.seconds_on(machine, member, amount)
+            cores = amount.reads * (reading[member.name] or 0.0) / machine.cores
+            computing, waiting, total = computing + cards, waiting + cores, total + max(cards, cores)
+        lines.append([machine.name, _duration(computing), f"{machine.cores}: {_duration(waiting)}", _duration(total)])
+    count = f"{estimate.CONTEST['train']:,}"
+    title = (
+        f"a forecast for the contest's {count} training images, by counted operations: a factor of 2 either way, more "
+        "for depthwise convolutions"
+    )
+    console.table(title, ["machine", "computing", "reading by its cores", "time"], lines)
 
 
 def _duration(seconds: float) -> str:

@@ -85,12 +85,11 @@ def train(
     until: Annotated[
         str, typer.Option(help="Save and leave (exit 75) by then: 11h30m from now, or a time such as 2026-11-22T18:00.")
     ] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="One step of every member, with made-up pixels.")] = False,
 ) -> None:
     """Train every member on every fold, and predict; goes on where it was stopped."""
     from ffdi.cli import train as verb
 
-    verb.run(recipe, data, work, submissions, until, dry_run)
+    verb.run(recipe, data, work, submissions, until)
 
 
 @app.command()
@@ -267,18 +266,10 @@ def doctor(
     work: WorkOption = WORK,
     submissions: SubmissionsOption = SUBMISSIONS,
 ) -> None:
-    """This machine, the weights found, and what the recipe will take here in time and space."""
+    """Show this machine, each member's weights and parameters, one timed step of each, and what the recipe costs."""
     from ffdi.cli import doctor as verb
 
     verb.run(recipe, data, work, submissions)
-
-
-@app.command()
-def params(recipe: RecipeOption = RECIPE) -> None:
-    """Parameters of each member and of all, against the limit."""
-    from ffdi.cli import params as verb
-
-    verb.run(recipe)
 
 
 def main() -> None:

@@ -11,16 +11,12 @@ from ffdi.core.errors import UserError
 from ffdi.report.page import Page, write_safely
 from ffdi.training import launch, outcome, world
 from ffdi.training.job import FoldJob, plan
-from ffdi.training.probe import probe
 
 
-def run(recipe: Path, data: Path | None, work: Path, submissions: Path, until: str, dry_run: bool) -> None:
-    """Train what is not done; with `dry_run` only one step of every member."""
+def run(recipe: Path, data: Path | None, work: Path, submissions: Path, until: str) -> None:
+    """Train what is not done."""
     deadline = parse_until(until, time.time())
     _check_params(recipe)
-    if dry_run:
-        _dry_run(recipe)
-        return
     desk = open_desk(recipe, data, work, submissions)
     jobs = plan_jobs(desk)
     _check_weights(jobs)
@@ -49,9 +45,11 @@ def plan_jobs(desk: Desk) -> list[FoldJob]:
 
 
 def _check_params(path: Path) -> None:
-    from ffdi.cli import params
+    from ffdi.config.load import load_competition
+    from ffdi.model.build import refuse_over_limit
 
-    params.refuse_over_limit(load_recipe(path))
+    recipe = load_recipe(path)
+    refuse_over_limit(recipe, recipe.max_params or load_competition(recipe.competition).max_params)
 
 
 def _check_weights(jobs: list[FoldJob]) -> None:
@@ -60,29 +58,6 @@ def _check_weights(jobs: list[FoldJob]) -> None:
 
     for member in {job.member.name: job.member for job in jobs if not outcome.is_trained(job)}.values():
         resolve(member, Path("weights"))
-
-
-def _dry_run(path: Path) -> None:
-    import torch
-
-    device = torch.device(launch.devices()[0])
-    members = load_recipe(path).member
-    probes = []
-    for member in members:
-        console.say(f"one step of {member.name} ({member.model}, {member.image_size} px) on {device} …")
-        probes.append(probe(member, device))
-    rows = [
-        [
-            p.member,
-            f"{p.params / 1e6:.1f}",
-            f"{1 / p.train_seconds:.2f}",
-            f"{1 / p.predict_seconds:.2f}",
-            f"{p.memory / 2**30:.1f}",
-        ]
-        for p in probes
-    ]
-    columns = ["member", "M params", "train images/s", "predict views/s", "GiB at the peak"]
-    console.table(f"dry run on {device}: every member made one step", columns, rows)
 
 
 def _show(desk: Desk, jobs: list[FoldJob]) -> None:

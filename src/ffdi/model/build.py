@@ -11,7 +11,7 @@ from timm.data import resolve_data_config
 from timm.models import get_pretrained_cfg, is_model
 from torch import nn
 
-from ffdi.config.recipe import Member
+from ffdi.config.recipe import Member, Recipe
 from ffdi.core import keys
 from ffdi.core.errors import UserError
 from ffdi.model import pretrained, size, stem
@@ -72,6 +72,21 @@ def count_params(model: str, num_classes: int, image_size: int | None = None, st
     with torch.device("meta"):
         made = timm.create_model(model, num_classes=num_classes, **options)
     return sum(parameter.numel() for parameter in made.parameters()) + stem.count(stem_kind)
+
+
+def refuse_over_limit(recipe: Recipe, limit: int | None) -> dict[str, int]:
+    """Return the parameters of each member by name; raise UserError if all together have more than `limit`.
+
+    Folds of one member count once, as the winners' submissions were counted: one trained network a member.
+    """
+    counts = {one.name: count_params(one.model, one.num_classes, one.image_size, one.stem) for one in recipe.member}
+    total = sum(counts.values())
+    if limit is not None and total > limit:
+        raise UserError(
+            f"Recipe {recipe.name} has {total:,} parameters, {total - limit:,} over the limit of {limit:,}; "
+            "drop a member or raise max_params."
+        )
+    return counts
 
 
 def data_config(model: nn.Module) -> DataConfig:
