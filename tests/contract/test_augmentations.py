@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from ffdi.config.augment import Augment
 from ffdi.core.errors import UserError
 from ffdi.data.augment import compile, describe
-from ffdi.report.policy_sheet import pinned
 from tests.data.test_operations import distance, picture
+from tests.fixtures.strength import pinned
 
 SIZE = 48
 OFF: dict[str, Any] = {name: False for name in Augment.model_fields if name != "library"}

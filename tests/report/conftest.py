@@ -1,6 +1,7 @@
 """A small contest with every table that the pages are made from; its images are those of the embedded sample."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,8 @@ from ffdi.core import digest, keys
 from ffdi.data import hashes
 from ffdi.data.audit import Audit, audit
 from ffdi.data.decode import decode
-from ffdi.metrics.auc import auc, tpr_at_fpr
-from ffdi.metrics.delong import delong
 from ffdi.report.train import Trained
+from tests.fixtures.blend_card import card_of
 
 FOLDS = 5
 LAYOUT = {
@@ -110,36 +110,14 @@ def log(rng: np.random.Generator, epochs: int, lines: int = 4) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def scores(members: list[Trained]) -> pd.DataFrame:
-    """OOF ranks by member and of their mean, as the blend page wants them."""
-    frame = members[0].oof[["id", "relpath", "target"]].copy()
+def oof(members: list[Trained]) -> pd.DataFrame:
+    """OOF ranks of each member and of their mean, as the blend page gets them."""
+    frame = members[0].oof[["id", "relpath", "target", "fold"]].copy()
     for member in members:
         frame[member.name] = member.score()
-    frame["blend"] = frame[[member.name for member in members]].mean(axis=1)
-    return frame
+    return frame.assign(blend=frame[[member.name for member in members]].mean(axis=1))
 
 
 @pytest.fixture(scope="session")
-def fold_aucs(members: list[Trained], scores: pd.DataFrame) -> pd.DataFrame:
-    fold = members[0].oof["fold"]
-    rows = [
-        {"name": name, "fold": number, "auc": auc(part["target"], part[name])}
-        for name in ("blend", *(member.name for member in members))
-        for number, part in scores.groupby(fold)
-    ]
-    return pd.DataFrame(rows)
-
-
-@pytest.fixture(scope="session")
-def summary(scores: pd.DataFrame, fold_aucs: pd.DataFrame) -> pd.DataFrame:
-    """The table of the blend and its members."""
-    rows = []
-    for name in scores.columns.drop(["id", "relpath", "target"]):
-        found, folds = delong(scores["target"], scores[name]), fold_aucs.loc[fold_aucs["name"] == name, "auc"]
-        rates = {f"tpr_{rate:g}": tpr_at_fpr(scores["target"], scores[name], rate) for rate in (1e-2, 5e-3, 1e-3)}
-        weight = np.nan if name == "blend" else 0.5
-        rows.append({
-            "name": name, "weight": weight, "mean": folds.mean(), "sd": folds.std(), "auc": found.value,
-            "low": found.low, "high": found.high, "val_auc": found.value + 0.01, **rates,
-        })  # fmt: skip
-    return pd.DataFrame(rows)
+def card(oof: pd.DataFrame) -> dict[str, Any]:
+    return card_of(oof, ["lite0-112", "lite1-128"])

@@ -1,40 +1,53 @@
-from ffdi.metrics.degraded import Degraded, compare
-from ffdi.metrics.delong import delong
-from ffdi.metrics.slices import cut
-from ffdi.report import evaluate as report
-from ffdi.report.page import render
-from tests.metrics import test_degraded as copies
-from tests.metrics.test_slices import rows
+import pandas as pd
+import pytest
+
+from ffdi.report import evaluate
+from ffdi.report.page import Page, render
+from tests.fixtures.html_reader import check
+
+POOLED = {"value": 0.95, "low": 0.94, "high": 0.96}
+SLICES = pd.DataFrame({
+    "kind": ["forgery cluster", "forgery cluster", "source"], "name": ["0", "unseen", "c"], "originals": [90, 90, 40],
+    "fakes": [30, 30, 60], "auc": [0.97, 0.8, 0.94], "low": [0.96, 0.7, 0.9], "high": [0.98, 0.9, 0.96],
+    "tpr": [0.6, 0.2, 0.5], "offset": [None, None, 0.11],
+})  # fmt: skip
+COPIES = pd.DataFrame({
+    "kind": "degradation", "name": ["blur", "patch"], "originals": 90, "fakes": 30, "auc": [0.7, 0.9],
+    "low": [0.6, 0.85], "high": [0.8, 0.93], "tpr": [0.1, 0.3], "offset": [0.0, -0.2], "clean": 0.95,
+    "drop": [0.25, 0.05], "drop_low": [0.2, 0.02], "drop_high": [0.3, 0.08],
+})  # fmt: skip
 
 
-def test_the_page_names_the_weak_spot_and_warns_of_the_offset() -> None:
-    table = rows()
-    found = cut(table, {"hand": "fakes", "source": "originals"})
-    whole = delong(table["target"], table["score"])
-    html = render(report.page(found, whole, {}))
-    assert "The worst slice is hand unseen" in html
-    assert "beyond noise below the pooled" in html
-    assert "Originals of source c look more fake than others" in html
+def words(page: Page) -> str:
+    return " ".join(text for _, text in check(render(page), page.headline).words)
 
 
-def test_nothing_to_cut_is_said() -> None:
-    table = rows(100)
-    html = render(report.page([], delong(table["target"], table["score"]), {}))
-    assert "There is nothing to cut the held-out images by." in html
+def test_the_page_names_the_worst_slice_and_warns_of_the_offset() -> None:
+    page = evaluate.page(SLICES, POOLED, pd.DataFrame(), {"command": "ffdi evaluate"})
+    assert page.headline.startswith(
+        "The worst slice is forgery cluster unseen (30 fakes, 90 originals) with AUC 0.8000"
+    )
+    assert "beyond noise" in page.headline
+    assert "Originals of source c look more fake than others (mean rank +0.110)." in words(page)
+    assert [section.title for section in page.sections] == ["Forgery cluster", "Source"]
+
+
+@pytest.mark.parametrize(("high", "said"), [(0.96, "so it may be noise"), (0.9, "below the pooled AUC 0.9500")])
+def test_a_slice_is_only_called_weak_beyond_noise(high: float, said: str) -> None:
+    assert said in evaluate.verdict(SLICES.assign(high=high), POOLED)
 
 
 def test_degraded_copies_stand_beside_the_clean_images() -> None:
-    table = rows()
-    whole = delong(table["target"], table["score"])
-    found = [compare(copies.rows(shift=shift), name) for name, shift in (("blur", 0.0), ("patch", 1.0))]
-    shown = [one for one in found if isinstance(one, Degraded)]
-    html = render(report.page([], whole, {}, shown))
-    assert "The worst slice is degradation blur" in html
-    assert (
-        f"clean, the same images have {shown[0].clean.auc.value:.4f}, which is a drop of {shown[0].drop.value:.4f} ("
-        in html
+    page = evaluate.page(SLICES, POOLED, COPIES, {})
+    assert page.headline.endswith(
+        "degradation blur (30 fakes, 90 originals) with AUC 0.7000. The same images have 0.9500 when clean: a drop of "
+        "0.2500 (0.2000 to 0.3000)."
     )
-    assert 'id="degradation"' in html
-    assert "Originals after patch look more fake than clean ones" in html
-    assert "would be a forgery by the contest&#39;s rules" in html
-    assert "Degradation" not in render(report.page(cut(table, {"source": "originals"}), whole, {}))
+    assert "Originals of degradation patch look less fake than clean ones" in words(page)
+    assert 'id="degradation"' in render(page)
+
+
+def test_nothing_to_compare_is_said() -> None:
+    page = evaluate.page(pd.DataFrame(), POOLED, pd.DataFrame(), {})
+    assert page.headline == "There is no slice with enough images of both classes."
+    assert "No property divides these images" in words(page)

@@ -3,56 +3,71 @@ from typing import Any
 import pytest
 
 from ffdi.report import ledger
-from ffdi.report.figures import Picture
-from ffdi.report.page import Text, render
+from ffdi.report.page import Picture, Text, render
 from ffdi.report.table import Table
 from ffdi.submission.row import Row
-from tests.report.html_reader import check
-from tests.submission.test_alarms import scored
-from tests.submission.test_ledger import row
+from tests.fixtures.html_reader import check
+
+
+def row(number: int = 1, **changes: Any) -> Row:
+    given = {
+        "tag": f"ffdi-{number:012x}-1", "date": f"2026-11-22T18:00:{number % 60:02d}+00:00", "competition": "contest",
+        "submission": f"{number:03d}-toy", "sha256": f"{number:064x}", "inputs": "in", "kind": "file",
+        "file": "submission.csv", "status": "sent",
+    }  # fmt: skip
+    return Row(**(given | changes))
+
+
+def scored(number: int, oof: float, public: float | None, **changes: Any) -> Row:
+    given = {
+        "status": "scored",
+        "oof": oof,
+        "public": public,
+        "noise": 0.01,
+        "forecast_low": 0.93,
+        "forecast_high": 0.97,
+    }
+    return row(number, **(given | changes))
+
 
 CALM = [scored(1, 0.95, 0.951), scored(2, 0.96, 0.958, private=0.95)]
-TURNED = [*CALM, scored(3, 0.97, 0.94)]
-ODD = [scored(1, 0.95, 0.90)]
 CHANCE = [scored(number, 0.95 + number / 1000, 0.92 + number / 1000) for number in range(9, 20)]
 
 
 @pytest.mark.parametrize(
-    ("rows", "headline", "alarms"),
+    ("rows", "headline", "warnings", "plots"),
     [
-        (CALM, "The board confirms the honest scores: 2 public scores as forecast, no rank inversion.", 0),
-        (TURNED, "The board contradicts the honest scores: 2 rank inversions beyond noise, 0 scores outside", 1),
-        (CHANCE, "as the honest scores have it: 0 rank inversions beyond noise, 1 score outside the forecast, no", 1),
-        (ODD, "0 rank inversions beyond noise, 1 score outside the forecast.", 1),
-        ([scored(1, 0.95, 0.9, forecast_low=None)], "1 public score, and no forecast to compare with.", 0),
-        ([scored(1, 0.95, 0.95), scored(2, 0.95, 0.95)], "2 public scores as forecast", 0),
-        ([row(1, status="scored", public=0.9)], "1 public score, and no forecast", 0),
-        ([row(1, status="refused", error="<script>alert(1)</script>")], "1 send, and no score yet.", 0),
-        ([row(1, status="lost")], "1 send, and no score yet.", 0),
+        (CALM, "agrees with nested CV: 2 scores inside the forecast, no rank inversion.", 0, 1),
+        (
+            [*CALM, scored(3, 0.97, 0.94)],
+            "contradicts nested CV: 2 rank inversions beyond noise, 0 scores outside",
+            1,
+            1,
+        ),
+        (CHANCE, "1 score outside the forecast, no more than chance brings.", 1, 1),
+        ([scored(1, 0.95, 0.90)], "0 rank inversions beyond noise, 1 score outside the forecast.", 1, 1),
+        ([scored(1, 0.95, 0.9, forecast_low=None)], "1 public score, no forecast to compare with.", 0, 1),
+        ([scored(1, 0.95, 0.95), scored(2, 0.95, 0.95)], "2 scores inside the forecast", 0, 1),
+        ([row(status="scored", public=0.9)], "1 public score, no forecast", 0, 0),
+        ([row(status="refused", error="<script>alert(1)</script>")], "1 submission, no score yet.", 0, 0),
+        ([row(status="lost")], "1 submission, no score yet.", 0, 0),
     ],
 )
-def test_the_headline_says_whether_the_board_agrees(rows: list[Row], headline: str, alarms: int) -> None:
-    made = ledger.page(rows)
+def test_the_headline_says_whether_the_leaderboard_agrees(
+    rows: list[Row], headline: str, warnings: int, plots: int
+) -> None:
+    made = ledger.page(rows, {})
     assert headline in made.headline
-    blocks: list[Any] = [block for section in made.sections for block in section.blocks]
-    assert sum(isinstance(block, Text) and block.warning for block in blocks) == alarms
-    assert sum(isinstance(block, Picture) for block in blocks) == 2 * any(one.honest and one.public for one in rows)
+    blocks = [block for section in made.sections for block in section.blocks]
+    assert sum(isinstance(block, Text) and block.warning for block in blocks) == warnings
+    assert sum(isinstance(block, Picture) for block in blocks) == plots
     check(render(made), made.headline)
 
 
-def test_every_send_is_in_the_table_newest_first() -> None:
+def test_every_submission_is_in_the_table_newest_first_by_competition() -> None:
     rows = [scored(number, 0.9 + number / 1000, 0.95) for number in range(1, 60)]
-    (table,) = [block for block in ledger.page(rows).sections[-1].blocks if isinstance(block, Table)]
-    assert [line[0] for line in table.rows] == [one.submission for one in reversed(rows)]
-
-
-def test_what_is_not_settled_is_named_with_its_meaning() -> None:
-    texts = [block.text for block in ledger.page([row(1, status="lost")]).sections[0].blocks if isinstance(block, Text)]
-    assert "no answer came" in texts[0]
-
-
-def test_competitions_are_not_mixed() -> None:
-    other = scored(3, 0.97, 0.94, competition="another")
-    made = ledger.page([*CALM, other])
-    assert [section.title for section in made.sections] == ["another", "contest", "Every send"]
-    assert "no rank inversion" in made.headline
+    made = ledger.page([*rows, scored(60, 0.97, 0.94, competition="another"), row(61, status="lost")], {})
+    assert [section.title for section in made.sections] == ["another", "contest", "Every submission"]
+    (table,) = [block for block in made.sections[-1].blocks if isinstance(block, Table)]
+    assert [line[0] for line in table.rows] == [f"{number:03d}-toy" for number in range(61, 0, -1)]
+    assert "no answer came" in render(made)

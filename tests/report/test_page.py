@@ -1,3 +1,7 @@
+"""A page loads nothing, escapes everything, and never takes the work down."""
+
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -6,56 +10,56 @@ import pandas as pd
 import pytest
 
 from ffdi.core import keys
+from ffdi.core.code import code_digest
 from ffdi.report import style
 from ffdi.report.figures import embed
 from ffdi.report.page import Card, Fact, Gallery, Page, Picture, Section, Text, Thumb, render, write_safely
-from ffdi.report.table import interval, percent, spread, table, volume
-from ffdi.report.table import write as cell
-from tests.report.html_reader import check, read
+from ffdi.report.provenance import provenance
+from ffdi.report.table import interval, percent, spread, table, volume, write
+from tests.fixtures.html_reader import check, read
 
 HOSTILE = '<script src="http://evil.example/x.js">alert("1")</script> & \'quotes\''
+GOOD = (
+    "<!doctype html><html><head><title>T</title><style>p { color: red }</style></head><body><main><h1>T</h1>"
+    '<p>Headline.</p><p id="a"><a href="#a">up</a></p><img src="data:image/png;base64," alt="what is seen"></main>'
+    "</body></html>"
+)
 
 
 def hostile_page() -> Page:
-    """Every block, every text of it as an attacker's file name would have it."""
-    figure, _ = style.panel()
+    """Return a page with every kind of block, each text as an attacker's file name would have it."""
     cards = (Card((Thumb("", HOSTILE, HOSTILE, HOSTILE, "fake", HOSTILE),), HOSTILE),)
     blocks = (
         Text(HOSTILE),
         Text(HOSTILE, warning=True),
-        embed(figure, HOSTILE, HOSTILE, HOSTILE),
+        embed(style.panel()[0], HOSTILE, HOSTILE, HOSTILE),
         table(pd.DataFrame({HOSTILE: [HOSTILE]}), HOSTILE, HOSTILE),
         Gallery(HOSTILE, cards, HOSTILE),
     )
-    sections = (Section("One", blocks), Section("Two: <b>", (Text("end"),)))
+    sections = (Section("One", blocks), Section("Empty", ()), Section("Two: <b>", (Text("end"),)))
     return Page(HOSTILE, HOSTILE, sections, (Fact(HOSTILE, HOSTILE, HOSTILE),), {HOSTILE: HOSTILE})
 
 
-def test_every_text_is_escaped() -> None:
-    page = check(render(hostile_page()), HOSTILE)
+def test_every_text_is_escaped_and_equal_pages_are_equal_text() -> None:
+    html = render(hostile_page())
+    page = check(html, HOSTILE)
     assert "script" not in page.tags
     assert [words for _, words in page.words].count(HOSTILE) >= 12
     assert page.images[-1]["aria-label"] == HOSTILE
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in html
+    assert html == render(hostile_page())
 
 
-def test_blocks_keep_their_order_and_stand_under_their_section() -> None:
+def test_blocks_keep_their_order_and_empty_sections_are_left_out() -> None:
     page = read(render(hostile_page()))
     kept = [tag for tag in page.tags if tag in ("h1", "h2", "table", "h3", "footer")]
     assert kept == ["h1", "h2", "table", "h3", "h2", "footer", "h2"]
     assert page.targets == page.ids == ["one", "two-b"]
-
-
-def test_a_page_without_facts_sections_or_provenance_is_whole() -> None:
-    page = check(render(Page("Title", "Nothing to see.", ())), "Nothing to see.")
-    assert not {"dl", "nav", "footer", "section"} & set(page.tags)
-
-
-def test_equal_pages_give_equal_text() -> None:
-    assert render(hostile_page()) == render(hostile_page())
-
-
-def test_the_browser_is_told_to_load_nothing() -> None:
-    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in render(Page("Title", "Text.", ()))
+    bare = check(render(Page("Title", "Nothing to see.", ())), "Nothing to see.")
+    assert not {"dl", "nav", "footer", "section"} & set(bare.tags)
+    picture = Picture("a", "b", "data:image/png;base64,")
+    runs = Section("S", (picture, picture, Text("t"), picture)).runs
+    assert [(kind, len(blocks)) for kind, blocks in runs] == [("Picture", 2), ("Text", 1), ("Picture", 1)]
 
 
 def test_a_page_is_replaced_whole(tmp_path: Path) -> None:
@@ -79,6 +83,27 @@ def test_what_a_page_raises_is_one_warning_that_names_it(tmp_path: Path, capsys:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_provenance_holds_no_time_and_a_dash_for_a_package_without_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ffdi.report.provenance.PACKAGES", ("numpy", "not-installed-at-all"))
+    lines = provenance("ffdi train", {"manifest": "ab" * 32})
+    assert list(lines) == ["command", "manifest", "code", "versions"]
+    assert lines["code"] == code_digest()
+    assert lines["versions"].endswith("not-installed-at-all –")
+    assert lines == provenance("ffdi train", {"manifest": "ab" * 32})
+
+
+def test_pages_need_neither_torch_nor_pyplot_and_their_front_no_matplotlib() -> None:
+    code = (
+        "import sys\n"
+        "import ffdi.report.page\n"
+        "print('matplotlib' in sys.modules)\n"
+        "from ffdi.report import blend, folds, scan, train\n"
+        "print(sorted({'torch', 'matplotlib.pyplot', 'tkinter'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n[]\n"
+
+
 def test_a_figure_is_small_svg_or_png_and_always_the_same() -> None:
     light, heavy = [style.panel() for _ in range(2)], style.panel()
     for _, axes in light:
@@ -87,11 +112,11 @@ def test_a_figure_is_small_svg_or_png_and_always_the_same() -> None:
     first, second = (embed(figure, "a", "b") for figure, _ in light)
     assert first == second
     assert first.source.startswith("data:image/svg+xml;base64,")
-    assert embed(heavy[0], "a", "b").source.startswith("data:image/png;base64,")
-    assert (first.width, first.height) == (round(style.WIDTH * 96), round(style.HEIGHT * 96))
+    assert first.alt == "a. b"
+    assert embed(heavy[0], "a").source.startswith("data:image/png;base64,")
 
 
-def test_a_table_formats_by_type() -> None:
+def test_a_table_formats_by_type_and_says_that_it_is_cut() -> None:
     frame = pd.DataFrame({
         "fold_name": ["a", None], "images": [524_429, 1], "auc": [0.98051, np.nan], "ok": [True, False],
         "share": pd.array([0.5, None], dtype="Float64"),
@@ -100,25 +125,42 @@ def test_a_table_formats_by_type() -> None:
     assert shown.columns == ("fold name", "images", "OOF AUC", "ok", "share")
     assert shown.rows == (("a", "524,429", "0.9805", "yes", "0.5"), ("–", "1", "–", "no", "–"))
     assert shown.numeric == (False, True, True, False, True)
+    cut = table(pd.DataFrame({"n": range(1234)}), "Title", "All.", limit=20)
+    assert (len(cut.rows), cut.caption) == (20, "All. The first 20 of 1,234 rows.")
 
 
-def test_a_long_table_says_that_it_is_cut() -> None:
-    shown = table(pd.DataFrame({"n": range(1234)}), "Title", "All.", most=20)
-    assert len(shown.rows) == 20
-    assert shown.caption == "All. The first 20 of 1,234 rows."
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (percent(0.8105), "81.0%"), (percent(float("nan")), "–"), (interval(0.9, 0.95), "0.9000 to 0.9500"),
+        (interval(float("nan"), 1), "–"), (spread(0.9, 0.01), "0.9000 ± 0.0100"), (spread(0.9, float("nan")), "0.9000"),
+        (volume(999), "999 bytes"), (volume(5_712_345), "5.71 MB"), (volume(41 * 10**9), "41 GB"),
+        (write(float("inf")), "–"), (write(np.int64(12345)), "12,345"), (write(np.float32(0.25)), "0.25"),
+        (write(pd.NA), "–"),
+    ],
+)  # fmt: skip
+def test_words_for_numbers(text: str, said: str) -> None:
+    assert text == said
 
 
-def test_words_for_numbers() -> None:
-    assert [percent(0.8105), percent(float("nan"))] == ["81.0%", "–"]
-    assert [interval(0.9, 0.95), spread(0.9, 0.01), spread(0.9, float("nan"))] == [
-        "0.9000 to 0.9500", "0.9000 ± 0.0100", "0.9000",
-    ]  # fmt: skip
-    assert [volume(999), volume(5_712_345), volume(41 * 10**9)] == ["999 bytes", "5.71 MB", "41 GB"]
-    values = [float("inf"), np.int64(12345), np.float32(0.25), pd.NA]
-    assert [cell(value) for value in values] == ["–", "12,345", "0.25", "–"]
-
-
-def test_runs_keep_neighbours_of_one_kind_together() -> None:
-    picture = Picture("a", "b", "data:image/png;base64,")
-    section = Section("S", (picture, picture, Text("t"), picture))
-    assert [(kind, len(blocks)) for kind, blocks in section.runs] == [("Picture", 2), ("Text", 1), ("Picture", 1)]
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("data:image/png;base64,", "https://example.org/a.png"),
+        ("data:image/png;base64,", "a.png"),
+        ("#a", "javascript:alert(1)"),
+        ("#a", "#nowhere"),
+        ("color: red", "background: url(https://example.org/a.png)"),
+        (' alt="what is seen"', ""),
+        ("</main>", ""),
+        ("</main>", "<script></script></main>"),
+        ('<p id="a">', '<p id="a" onclick="go()">'),
+        ("<p>Headline.</p>", '<p id="a">Headline.</p>'),
+        ("<!doctype html>", ""),
+    ],
+)
+def test_the_reader_of_these_tests_finds_a_fault(old: str, new: str) -> None:
+    check(GOOD, "Headline.")
+    assert old in GOOD
+    with pytest.raises(AssertionError):
+        check(GOOD.replace(old, new), "Headline.")

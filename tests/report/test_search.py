@@ -12,7 +12,7 @@ from ffdi.report import page, search_plots
 from ffdi.report import search as report
 from ffdi.report.search import Searched, headline
 from ffdi.search import space
-from tests.report.html_reader import check
+from tests.fixtures.html_reader import check
 from tests.search import made_up
 from tests.search.test_promote import RECIPE
 

@@ -11,10 +11,9 @@ from ffdi.metrics.ranks import rank_within
 from ffdi.report import train as report
 from ffdi.report.page import Gallery, Page, render
 from ffdi.report.train import Trained
-from tests.report.conftest import FOLDS, trained
-from tests.report.html_reader import check
+from tests.fixtures.html_reader import check
 
-MOST_BYTES = 3_000_000
+MAX_BYTES = 3_000_000
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,7 @@ def page(members: list[Trained], folder: Path) -> Page:
 def test_the_page_of_the_sample_is_whole(page: Page) -> None:
     html = render(page)
     found = check(html, page.headline)
-    assert len(html) < MOST_BYTES
+    assert len(html) < MAX_BYTES
     assert [section.title for section in page.sections] == ["Members", "Learning curves", "Scores", "Worst errors"]
     assert len([image for image in found.images if "jpeg" in image["src"]]) == 28
 
@@ -34,7 +33,7 @@ def test_the_headline_is_the_best_member_scored_by_ranks_inside_folds(page: Page
     oof = members[1].oof
     found = delong(oof["target"], rank_within(oof["logit"], oof["fold"]))
     assert page.headline.startswith(f"lite1-128 is the best of 2 members with an OOF AUC of {found.value:.4f}")
-    assert f"(95% interval {found.low:.4f} to {found.high:.4f}) on {len(oof)} images in {FOLDS} folds." in page.headline
+    assert f"(95% interval {found.low:.4f} to {found.high:.4f}) on {len(oof)} images in 5 folds." in page.headline
 
 
 def test_scale_and_offset_of_a_fold_do_not_move_the_score(members: list[Trained]) -> None:
@@ -52,21 +51,20 @@ def test_the_worst_errors_are_ranked_furthest_on_the_wrong_side(page: Page, memb
     assert {card.thumbs[0].label for card in called.cards} == {"original"}
 
 
-def test_many_members_with_long_names_fit(paired: pd.DataFrame, folds: pd.DataFrame) -> None:
+def test_many_members_with_long_names_fit(members: list[Trained]) -> None:
     names = [f"convnextv2_base.fcmae_ft_in1k-384-seed{number}" for number in range(7)]
-    many = [replace(trained(name, paired, folds, 1.0), logs={}) for name in names]
-    made = report.page(many)
+    made = report.page([replace(members[0], name=name, logs={}) for name in names], None, {})
     html = render(made)
     check(html, made.headline)
     assert "The best 6 of 7." in html
-    assert len(html) < MOST_BYTES
+    assert len(html) < MAX_BYTES
 
 
 def test_a_fold_without_one_class_and_a_bare_log_are_survived(members: list[Trained]) -> None:
     member = members[0]
     oof = member.oof[(member.oof["fold"] != 2) | (member.oof["target"] == 1)].reset_index(drop=True)
     bare = pd.DataFrame({"split": "train", "epoch": [0.5, 1.0], "loss": [0.7, 0.6]})
-    made = report.page([Trained(member.name, {fold: bare for fold in range(FOLDS)}, oof)])
+    made = report.page([Trained(member.name, dict.fromkeys(range(5), bare), oof)], None, {})
     page = check(render(made), made.headline)
     assert "Too few epochs and folds were measured" in made.headline
     assert f"{member.name}: OOF AUC" not in {text for _, text in page.words}

@@ -157,5 +157,4 @@ def _number(value: float, form: str = "{:.4f}") -> str:
 def _page(desk: Desk, result: BlendResult, done: Published) -> Page:
     from ffdi.report import blend as report
 
-    submission = {"file": str(done.csv), "sha256": done.card["submission"]["sha256"], "date": done.card["date"]}
-    return report.of_result(result, submission, desk.images)
+    return report.page(done.card, result.blended.oof, str(done.csv), desk.images)

@@ -8,7 +8,6 @@ import pandas as pd
 from ffdi.cli.desk import Desk
 from ffdi.core import checksum, console
 from ffdi.data import cache, folds, manifest
-from ffdi.data.audit import shortcuts
 from ffdi.report.page import Page, write_safely
 
 CORES = os.cpu_count() or 1
@@ -29,12 +28,11 @@ def _page(desk: Desk, rows: pd.DataFrame, made: pd.DataFrame) -> Page:
     from ffdi.report import folds as report
     from ffdi.report.provenance import provenance
 
-    found = shortcuts(manifest.select(rows, desk.recipe.data.train_splits))
     inputs = {
         "manifest": checksum.digest(desk.places.manifest),
         "folds": checksum.digest(desk.places.folds(desk.recipe.folds.scheme)),
     }
-    return report.page(rows, made, found, desk.images, provenance("ffdi folds", inputs))
+    return report.page(rows, made, desk.images, provenance("ffdi folds", inputs))
 
 
 def _counts(made: pd.DataFrame, rows: pd.DataFrame) -> list[list[object]]:

@@ -46,7 +46,21 @@ def _page(desk: Desk, slices: list[Slice], whole: Interval, copies: list[Degrade
 
     inputs = {"manifest": checksum.digest(desk.places.manifest)}
     command = "ffdi slices --degraded" if copies else "ffdi slices"
-    return report.page(slices, whole, provenance(command, inputs), copies)
+    drops = [
+        _record(one.worse) | {"clean": one.clean.auc.value, "drop": one.drop.value} | _limits(one.drop, "drop_")
+        for one in copies
+    ]
+    tables = pd.DataFrame(map(_record, slices)), pd.DataFrame(drops)
+    return report.page(tables[0], {"value": whole.value} | _limits(whole), tables[1], provenance(command, inputs))
+
+
+def _record(one: Slice) -> dict[str, object]:
+    counts = {"kind": one.kind, "name": one.name, "originals": one.reals, "fakes": one.fakes}
+    return counts | {"auc": one.auc.value, "tpr": one.tpr, "offset": one.offset} | _limits(one.auc)
+
+
+def _limits(found: Interval, prefix: str = "") -> dict[str, float]:
+    return {f"{prefix}low": found.low, f"{prefix}high": found.high}
 
 
 def _rows(desk: Desk, result: BlendResult) -> pd.DataFrame:

@@ -1,214 +1,178 @@
-"""The page of a blend: which submission to send, and what it is worth."""
+"""The page of a blend: which submission to send, and what score to expect."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ffdi.blending.result import BlendResult
+from ffdi.blending.card import tables
 from ffdi.metrics.delong import Interval, delong_paired
-from ffdi.report import contact, curves, likeness, plots
+from ffdi.report import estimates, images, plots
 from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
 from ffdi.report.provenance import provenance
-from ffdi.report.table import Table, counted, interval, spread, table, write
-from ffdi.report.train import DRAWN, roc_pictures
+from ffdi.report.style import shorten
+from ffdi.report.table import Table, counted, interval, spread, table
+from ffdi.report.train import error_sheets, fold_picture, roc_pictures
 
-BLEND = "blend"  # the name of the blend's row and column
-HEADINGS = {"name": "member", "auc": "OOF AUC", "folds": "folds, mean ± sd", "val_auc": "validation AUC"}
-DOUBT = "The OOF estimate holds for forgeries like those in the data; on other kinds the score may be far lower."
-
-
-def of_result(result: BlendResult, submission: Mapping[str, str], images: Path) -> Page:
-    """Return the page of `ffdi blend`. `submission`: file, sha256, date of what was written."""
-    from ffdi.report import advice, budget, estimates, outlook, views
-
-    inputs = {
-        "recipe": result.card["recipe"]["digest"],
-        "manifest": result.card["manifest"],
-        "folds": result.card["folds"]["digest"],
-    }
-    oof = result.blended.oof
-    first = oof["relpath"].iloc[0] if len(oof) else ""
-    return page(
-        result.members,
-        result.folds,
-        oof,
-        submission,
-        images if first and (images / first).is_file() else None,  # a laptop without images has no contact sheet
-        provenance("ffdi blend", inputs),
-        (
-            estimates.section(result.choice),
-            *outlook.sections(result.outlook),
-            *budget.sections(result.budget),
-            *views.sections(result.views),
-        ),
-        (advice.section(result.choice, result.outlook, submission, result.blended.weights),),
-    )
+BLEND = "blend"  # name of the blend's row and column
+WORST, DISPUTED = 7, 14  # images on the sheets
+UNSEEN = "Nested AUC is for forgeries like those in the data. On other kinds of forgery the score may be far lower."
 
 
-def page(
-    members: pd.DataFrame,
-    folds: pd.DataFrame,
-    scores: pd.DataFrame,
-    submission: Mapping[str, str] | None = None,
-    folder: Path | None = None,
-    provenance: Mapping[str, str] | None = None,
-    more: Sequence[Section] = (),
-    first: Sequence[Section] = (),
-) -> Page:
-    """The page of one blend.
+def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) -> Page:
+    """Return the page of one blend.
 
-    `members`: a row a member and one named 'blend'; name, auc, low, high (OOF; NaN for a member that was fitted on all
-    rows), and of weight, mean, sd, val_auc and tpr_* what there is.
-    `folds`: name, fold, auc. `scores`: id, target, the OOF score of every row of `members` that has an AUC under its
-    name, and relpath where `folder` is given. `submission`: 'file' (the path to send) and other lines to show.
-    `first`, `more`: sections that stand before and after the ranking.
+    Args:
+        card: The blend card, as it lies beside the submission.
+        oof: Columns id, target, relpath, and the OOF score under the name of each member and of 'blend'.
+        file: The submission to send.
+        folder: Where relpath starts. The page has no image sheets if the images are not there.
     """
+    members, folds = tables(card)
     measured = members[members["auc"].notna()]
     team = measured[measured["name"] != BLEND].sort_values("auc", ascending=False)
-    gain = _gain(team, scores) if len(team) and BLEND in scores.columns else None
+    best = str(team["name"].iloc[0]) if len(team) else ""
+    gain = delong_paired(oof["target"], oof[BLEND], oof[best]) if best and BLEND in oof else None
+    first = folder / str(oof["relpath"].iloc[0]) if len(oof) else folder
+    shown = folder if first.is_file() else None
+    digests = {"recipe": card["recipe"]["digest"], "manifest": card["manifest"], "folds": card["folds"]["digest"]}
     sections = (
-        *first,
-        Section("Blend and members", (*_ranking(measured, scores), _summary(members))),
-        *more,
-        Section("How members differ", _differences(team, folds, scores, folder)),
-        Section("Scores", _histogram(scores)),
-        Section("Worst errors of the blend", _errors(scores, folder)),
-        Section("Submission", _submission(submission or {})),
+        estimates.advice(card, file),
+        Section("Blend and members", (*_ranking(measured, oof), _summary(members))),
+        estimates.nested_cv(card),
+        estimates.forecast(card),
+        Section("How members differ", _differences(team, folds, oof, shown)),
+        Section("Scores", (*_histogram(oof), *_errors(oof, shown))),
+        Section("Submission", (Text(UNSEEN, warning=True), _submission(card, file))),
     )
     return Page(
         title=f"Blend of {counted(len(members) - 1, 'member')}",
-        headline=_headline(members, team, gain, submission or {}, len(scores)),
-        facts=_facts(members, team, gain, scores),
-        sections=tuple(section for section in sections if section.blocks),
-        provenance=provenance or {},
+        headline=_headline(members, best, gain, file, len(oof)),
+        facts=_facts(members, best, gain, oof),
+        sections=sections,
+        provenance=provenance("ffdi blend", digests),
     )
 
 
-def _gain(team: pd.DataFrame, scores: pd.DataFrame) -> Interval:
-    """AUC of the blend less that of its best member."""
-    return delong_paired(scores["target"], scores[BLEND], scores[team["name"].iloc[0]])
-
-
-def _headline(
-    members: pd.DataFrame, team: pd.DataFrame, gain: Interval | None, submission: Mapping[str, str], rows: int
-) -> str:
-    row = members[members["name"] == BLEND].iloc[0]
-    send = f"Send {submission['file']}, the" if submission.get("file") else "The"
-    start = f"{send} blend of {counted(len(members) - 1, 'model')}"
+def _headline(members: pd.DataFrame, best: str, gain: Interval | None, file: str, rows: int) -> str:
+    blend = members[members["name"] == BLEND].iloc[0]
+    start = f"Send {file}, the blend of {counted(len(members) - 1, 'model')}"
     if gain is None:
-        told = f"{start}. It has no out-of-fold score, because every member was fitted on all rows."
-    else:
-        told = (
-            f"{start}: on {rows:,} images that its models had not seen, it puts a fake above an original in "
-            f"{100 * row['auc']:.1f}% of pairs (nested AUC {row['auc']:.4f}, 95% interval "
-            f"{interval(row['low'], row['high'])}), {comparison(str(team['name'].iloc[0]), len(members) - 1, gain)}."
-        )
-    val = row.get("val_auc", np.nan)
-    return f"{told} On the official validation images it has {val:.4f}." if np.isfinite(val) else told
+        return f"{start}. It has no OOF score, because every member was trained on all rows."
+    told = (
+        f"{start}. Nested AUC on {rows:,} images that its models had not seen: {blend['auc']:.4f} (95% interval "
+        f"{interval(blend['low'], blend['high'])}). {comparison(best, len(members) - 1, gain)}"
+    )
+    val = blend["val_auc"]
+    return f"{told} AUC on the official validation images: {val:.4f}." if np.isfinite(val) else told
 
 
 def comparison(best: str, count: int, gain: Interval) -> str:
-    """How the blend of `count` members stands to its best one; `gain` is the difference of their AUCs."""
+    """Return a sentence that compares a blend of `count` members with its best one. `gain`: difference of the AUCs."""
     if count == 1:
-        return "which is that of its one member"
+        return "It has one member only."
     if gain.low > 0:
-        return f"{gain.value:.4f} above its best member {best}, beyond noise"
+        return f"It is better than its best member {best} by {gain.value:.4f}, beyond noise."
     if gain.high < 0:
-        return f"{-gain.value:.4f} below {best} alone, beyond noise: {best} alone is the better choice"
-    return f"which noise cannot tell from its best member {best} alone ({gain.value:+.4f})"
+        return f"It is worse than {best} alone by {-gain.value:.4f}, beyond noise: send {best} alone."
+    return f"Noise cannot separate it from its best member {best} ({gain.value:+.4f})."
 
 
-def _facts(members: pd.DataFrame, team: pd.DataFrame, gain: Interval | None, scores: pd.DataFrame) -> tuple[Fact, ...]:
-    row = members[members["name"] == BLEND].iloc[0]
+def _facts(members: pd.DataFrame, best: str, gain: Interval | None, oof: pd.DataFrame) -> tuple[Fact, ...]:
+    blend = members[members["name"] == BLEND].iloc[0]
     facts = []
     if gain is not None:
-        fakes = int((scores["target"] == 1).sum())
+        fakes = int((oof["target"] == 1).sum())
         facts += [
-            Fact("nested AUC of the blend", f"{row['auc']:.4f}", interval(row["low"], row["high"])),
-            Fact(f"gain over {team['name'].iloc[0]}", f"{gain.value:+.4f}", interval(gain.low, gain.high, "+.4f")),
-            Fact("OOF images", f"{len(scores):,}", f"{fakes:,} fake, {len(scores) - fakes:,} original"),
+            Fact("nested AUC of the blend", f"{blend['auc']:.4f}", interval(blend["low"], blend["high"])),
+            Fact(f"gain over {best}", f"{gain.value:+.4f}", interval(gain.low, gain.high, "+.4f")),
+            Fact("OOF images", f"{len(oof):,}", f"{fakes:,} fake, {len(oof) - fakes:,} original"),
         ]
-    if np.isfinite(row.get("val_auc", np.nan)):
-        facts.insert(2, Fact("validation AUC", f"{row['val_auc']:.4f}", "official validation split"))
+    if np.isfinite(blend["val_auc"]):
+        facts.insert(2, Fact("validation AUC", f"{blend['val_auc']:.4f}", "official validation split"))
     return tuple(facts)
 
 
-def _ranking(measured: pd.DataFrame, scores: pd.DataFrame) -> tuple[Picture, ...]:
+def _ranking(measured: pd.DataFrame, oof: pd.DataFrame) -> tuple[Picture, ...]:
     if measured.empty:
         return ()
-    ordered = _ordered(measured)
-    alt = ", ".join(f"{name} {auc:.4f}" for name, auc in zip(ordered["name"], ordered["auc"], strict=True))
-    dots = plots.auc_dots(ordered, "OOF AUC (lines: 95% interval)", reference=None)
-    shown = list(ordered["name"])[:DRAWN]
-    rocs = {name: curves.roc(scores["target"].to_numpy(), scores[name].to_numpy()) for name in shown}
-    return (embed(dots, "OOF AUC", f"OOF AUC with intervals: {alt}"), *roc_pictures(rocs, len(ordered)))
+    rows = _ordered(measured)
+    dots = plots.Dots(rows["auc"].tolist(), rows["low"].tolist(), rows["high"].tolist())
+    figure = plots.dots(rows["name"].tolist(), [dots], "OOF AUC (bars: 95% interval)", numbers=True)
+    curves = {name: (oof["target"].to_numpy(), oof[name].to_numpy()) for name in rows["name"]}
+    return embed(figure, "OOF AUC"), *roc_pictures(curves)
 
 
 def _summary(members: pd.DataFrame) -> Table:
     rates = [name for name in members.columns if name.startswith("tpr_")]
-    frame = _ordered(members)
-    frame["95% interval"] = [interval(*pair) for pair in zip(frame["low"], frame["high"], strict=True)]
-    if {"mean", "sd"} <= set(frame.columns):
-        frame["folds"] = [spread(*pair) for pair in zip(frame["mean"], frame["sd"], strict=True)]
-    wanted = ["name", "weight", "auc", "95% interval", "folds", "val_auc", *rates]
-    frame = frame[[name for name in wanted if name in frame.columns]]
+    rows = _ordered(members)
+    frame = rows[["name", "weight", "auc"]].assign(
+        interval=[interval(low, high) for low, high in zip(rows["low"], rows["high"], strict=True)],
+        folds=[spread(mean, sd) for mean, sd in zip(rows["mean"], rows["sd"], strict=True)],
+        val_auc=rows["val_auc"], **{rate: rows[rate] for rate in rates},
+    )  # fmt: skip
+    names = {"name": "member", "auc": "OOF AUC", "interval": "95% interval", "folds": "folds, mean ± sd"}
+    names |= {"val_auc": "validation AUC", **{rate: rate.replace("tpr_", "TPR at ") for rate in rates}}
     formats = {"auc": ".4f", "val_auc": ".4f", "weight": ".3f"} | dict.fromkeys(rates, ".3f")
-    names = HEADINGS | {rate: rate.replace("tpr_", "TPR at ") for rate in rates}
     caption = (
-        "OOF AUC pools ranks made inside each fold, the blend's is nested; intervals take near-duplicates as one. "
-        "TPR: share of fakes found where that share of originals is called fake."
+        "OOF AUC: scores are ranked inside each fold, then pooled; that of the blend is nested. Intervals count "
+        "near-duplicates as one. TPR: share of fakes found at this false-positive rate."
     )
-    return table(frame, "The blend, then its members, best first", caption, formats, names, most=120)
+    return table(frame, "The blend, then its members, best first", caption, formats, names, limit=120)
 
 
-def _differences(
-    team: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame, folder: Path | None
-) -> tuple[Block, ...]:
-    place = {name: row for row, name in enumerate([BLEND, *team["name"]])}
-    rows = folds[folds["auc"].notna() & folds["name"].isin(place)]
-    rows = rows.sort_values("name", key=lambda names: names.map(place), kind="stable")
-    blocks: list[Block] = []
-    if len(rows):
-        by_name = rows.groupby("name", sort=False)["auc"]
-        alt = "AUC by fold: " + "; ".join(f"{name} {aucs.min():.3f} to {aucs.max():.3f}" for name, aucs in by_name)
-        blocks.append(embed(plots.fold_spread(rows), "AUC of every fold", alt, "Dots are folds, bars their mean."))
-    if len(team) > 1:
-        blocks += likeness.pictures(list(team["name"]), scores)
-        if folder is not None and "relpath" in scores.columns:
-            blocks.append(likeness.sheet(list(team["name"]), scores, folder))
-    return tuple(blocks)
+def _differences(team: pd.DataFrame, folds: pd.DataFrame, oof: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
+    names = list(team["name"])
+    order = {name: place for place, name in enumerate([BLEND, *names])}
+    rows = folds[folds["auc"].notna() & folds["name"].isin(order)]
+    rows = rows.sort_values("name", key=lambda column: column.map(order), kind="stable")
+    blocks: list[Block] = [fold_picture(rows)] if len(rows) else []
+    if len(names) < 2:
+        return tuple(blocks)
+    matrix = oof[names].corr("spearman")
+    pairs = matrix.where(~np.eye(len(names), dtype=bool)).stack()
+    (first, second), least = pairs.idxmin(), pairs.min()
+    caption = f"{first} and {second} differ most ({least:.2f}). A member near 1 adds little."
+    figure = plots.heat(matrix, min(np.floor(20 * least) / 20, 0.95), 1)
+    blocks.append(embed(figure, "Rank correlation of members", caption))
+    return (*blocks, _disputed(names, oof, folder)) if folder else tuple(blocks)
 
 
-def _histogram(scores: pd.DataFrame) -> tuple[Picture, ...]:
-    if BLEND not in scores.columns:
+def _disputed(names: list[str], oof: pd.DataFrame, folder: Path) -> Block:
+    """Show the images on which members disagree most, with the lowest and the highest rank."""
+    ranks = oof[names].rank(pct=True)
+    rows = oof.assign(spread=ranks.std(axis=1)).sort_values(["spread", "id"], ascending=[False, True]).head(DISPUTED)
+    ranks = ranks.loc[rows.index]
+    notes = [
+        f"{shorten(low, 14)} {ranks.at[row, low]:.0%}, {shorten(high, 14)} {ranks.at[row, high]:.0%}"
+        for row, low, high in zip(rows.index, ranks.idxmin(axis=1), ranks.idxmax(axis=1), strict=True)
+    ]
+    caption = "The members with the lowest and the highest rank. 0%: most original, 100%: most fake."
+    return images.sheet(rows.assign(note=notes), folder, "Where members disagree most", caption)
+
+
+def _histogram(oof: pd.DataFrame) -> tuple[Picture, ...]:
+    if BLEND not in oof:
         return ()
-    figure = plots.histogram(scores[BLEND].to_numpy(), scores["target"].to_numpy(), "OOF score of the blend")
-    medians = scores.groupby("target")[BLEND].median()
-    alt = f"Blend scores by label: median {medians[0]:.3f} for originals, {medians[1]:.3f} for fakes"
-    return (embed(figure, "Blend scores by label", alt, "Where the two overlap, the blend cannot tell."),)
+    figure = plots.histogram(oof[BLEND].to_numpy(), oof["target"].to_numpy(), "OOF score of the blend")
+    return (embed(figure, "Blend scores by label", "Where the two overlap, the blend makes errors."),)
 
 
-def _errors(scores: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
-    if folder is None or not {"relpath", BLEND} <= set(scores.columns):
+def _errors(oof: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
+    if folder is None or BLEND not in oof:
         return ()
-    rows = scores.assign(note="score " + scores[BLEND].map("{:.3f}".format)).sort_values([BLEND, "id"])
-    missed, called = rows[rows["target"] == 1], rows[rows["target"] == 0].iloc[::-1]
-    return (
-        contact.error_sheet(missed, folder, "Fakes taken for originals", "Lowest scores first.", most=7),
-        contact.error_sheet(called, folder, "Originals taken for fakes", "Highest scores first.", most=7),
-    )
+    rows = oof.assign(score=oof[BLEND], note="score " + oof[BLEND].map("{:.3f}".format))
+    return error_sheets(rows, folder, WORST)
 
 
-def _submission(lines: Mapping[str, str]) -> tuple[Block, ...]:
-    if not lines:
-        return ()
-    frame = pd.DataFrame({"what": list(lines), "value": [write(value) for value in lines.values()]})
-    return (Text(DOUBT, warning=True), table(frame, "What is sent"))
+def _submission(card: Mapping[str, Any], file: str) -> Table:
+    lines = {"file": file, "sha256": card["submission"]["sha256"], "date": card["date"]}
+    return table(pd.DataFrame({"": list(lines), "value": list(lines.values())}), "The file")
 
 
 def _ordered(members: pd.DataFrame) -> pd.DataFrame:
-    """The blend first, then members by OOF AUC."""
+    """Return the blend first, then members by OOF AUC."""
     return members.assign(last=members["name"] != BLEND).sort_values(["last", "auc"], ascending=[True, False])

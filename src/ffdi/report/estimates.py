@@ -1,84 +1,162 @@
-"""What each way to blend is worth: in-sample beside nested, so that the optimism shows."""
+"""What a blend is worth: the advice, nested CV of each blending method, the leaderboard forecast."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from ffdi.blending.choice import Choice
-from ffdi.blending.honest import YARDSTICK
-from ffdi.blending.honest import table as honest_table
-from ffdi.report import style
+from ffdi.report import plots, style
 from ffdi.report.figures import embed
-from ffdi.report.page import Section, Text
-from ffdi.report.table import Table, interval, table
+from ffdi.report.page import Picture, Section, Text
+from ffdi.report.table import Table, interval, percent, table
 
-TITLE = "How to weigh the members"
-HEADINGS = {
-    "in_sample": "in-sample AUC",
-    "nested": "nested AUC",
-    "gain": f"gain over {YARDSTICK}",
-    "gain_interval": "95% interval",
+ALONE = " alone"  # ending of a candidate that is one member
+BASELINE = "rank_mean"  # equal weights
+WAYS = {
+    "rank_mean": "each model ranks the images, and the ranks are averaged",
+    "logit_mean": "the logits of the models are averaged",
+    "probability_mean": "the probabilities of the models are averaged",
+    "power_mean": "powers of the ranks are averaged, so that high ranks count more",
+    "best_single": "only the best model counts",
+    "weighted_rank_mean": "ranks are averaged, better models with more weight",
+    "stack": "a logistic regression on the ranks sets the weights",
+    "hill_climb": "ranks are averaged with weights found step by step",
+    "greedy": "ranks are averaged, each model as often as it helped",
+    "optuna": "ranks are averaged with weights found by a search",
 }
+WORDS = (
+    "AUC: the share of pairs (one fake, one original) in which the fake has the higher score; 1 is perfect, 0.5 is "
+    "chance. OOF (out of fold): scored by models that were not trained on the image. Nested: the weights of the blend "
+    "were fitted without it too."
+)
+UNKNOWN = "If the leaderboard has other kinds of forgery, the score may be far lower. How far was not measured."
 
 
-def section(choice: Choice) -> Section:
-    """The reason of the choice; with at least two members that held rows out, the honest table and its dot plot."""
-    if choice.found is None:
-        return Section(TITLE, (Text(choice.why),))
-    frame = honest_table(choice.found)
+def advice(card: Mapping[str, Any], file: str) -> Section:
+    """Return what to send, why, and what score to expect."""
+    way = WAYS.get(card["method"], f"the models are blended by {card['method']}")
+    members = sorted(card["members"], key=lambda member: -member["weight"])
+    shares = ", ".join(f"{member['name']} {member['weight']:.0%}" for member in members)
+    texts = [Text(f"Send {file}. Method: {way}. Weights: {shares}. Why: {card['why']}")]
+    found = card["forecast"]
+    if found:
+        texts += [Text(_expected(found)), Text(_unseen(found), warning=True), Text(_second(found))]
+    return Section("What to send, and why", (*texts, Text(WORDS)))
+
+
+def _expected(found: Mapping[str, Any]) -> str:
+    best = found["outlooks"][found["best"]]
+    spans = [interval(best[board]["low"], best[board]["high"], ".3f") for board in ("private", "public")]
+    return (
+        f"Expected AUC, if the leaderboard has the same kinds of forgery as the data: {best['private']['value']:.3f}. "
+        f"{found['level']:.0%} interval: {spans[0]} on the private part, {spans[1]} on the public part."
+    )
+
+
+def _unseen(found: Mapping[str, Any]) -> str:
+    lowest = found["outlooks"][found["best"]]["lowest"]
+    if not lowest:
+        return UNKNOWN
+    return (
+        f"If the leaderboard has other kinds of forgery, the private AUC may fall to {lowest['private']:.3f}. This was "
+        "measured by holding out whole clusters of fakes."
+    )
+
+
+def _second(found: Mapping[str, Any]) -> str:
+    name = found["second"]
+    if name is None:
+        return "A second submission is not worth it: no other candidate ranks the images differently."
+    made = f'weights = {{ "{name.removesuffix(ALONE)}" = 1 }}' if name.endswith(ALONE) else f'method = "{name}"'
+    return (
+        f"If you may select two submissions, add {name}. It ranks the images differently. The chance that its private "
+        f"AUC is higher is {found['outlooks'][name]['chance']:.0%}. To make it, write {made} under [blend] in the "
+        "recipe and run ffdi blend."
+    )
+
+
+def nested_cv(card: Mapping[str, Any]) -> Section:
+    """Compare the blending methods by nested CV; without such a table, only the reason of the choice."""
+    title = "Blending methods"
+    if not card["honest"]:
+        return Section(title, (Text(card["why"]),))
+    frame = pd.DataFrame(card["honest"])
     worst = frame.iloc[int(frame["optimism"].argmax())]
+    text = (
+        "Nested CV: the weights for each fold are fitted on the other folds. In-sample AUC, from weights fitted on the "
+        f"same rows, is too high; most for {worst['method']}, by {worst['optimism']:.4f}."
+    )
+    return Section(title, (Text(f"{card['why']} {text}"), *_methods(frame), _method_table(frame, card["method"])))
+
+
+def _methods(frame: pd.DataFrame) -> tuple[Picture, Picture]:
+    names = frame["method"].tolist()
+    series = [
+        plots.Dots(frame["in_sample"], label="in-sample", colour=style.ORANGE, size=8, hollow=True),
+        plots.Dots(frame["nested"], frame["low"], frame["high"], "nested, 95% interval"),
+    ]
+    gains = plots.Dots(frame["gain"], frame["gain_low"], frame["gain_high"])
+    figure = plots.dots(names, [gains], "difference of AUC (bars: 95% interval)", line=0)
+    return (
+        embed(plots.dots(names, series, "AUC"), "In-sample and nested AUC"),
+        embed(figure, f"Nested gain over {BASELINE}", "A bar that crosses 0 may be noise."),
+    )
+
+
+def _method_table(frame: pd.DataFrame, chosen: str) -> Table:
+    shown = pd.DataFrame({
+        "method": [f"{name} *" if name == chosen else name for name in frame["method"]],
+        "in-sample AUC": frame["in_sample"], "nested AUC": frame["nested"],
+        "95% interval": [interval(row.low, row.high) for row in frame.itertuples()],
+        "optimism": frame["optimism"], f"gain over {BASELINE}": frame["gain"],
+        "interval of the gain": [interval(row.gain_low, row.gain_high, "+.4f") for row in frame.itertuples()],
+    })  # fmt: skip
+    formats = {"in-sample AUC": ".4f", "nested AUC": ".4f", "optimism": "+.4f", f"gain over {BASELINE}": "+.4f"}
+    caption = "Simplest method first. * makes the submission. Optimism: in-sample less nested."
+    return table(shown, "Nested CV", caption, formats)
+
+
+def forecast(card: Mapping[str, Any]) -> Section:
+    """Return the forecast of the leaderboard; no block without one."""
+    found, title = card["forecast"], "Leaderboard forecast"
+    if not found:
+        return Section(title, ())
+    board, level = found["board"], f"{found['level']:.0%} interval"
+    mix = "".join(f", {share:.0%} {name}" for name, share in (board.get("mix") or {}).items())
     caption = (
-        "Nested: every fold is weighted by what the other folds taught; near-duplicates never part. "
-        f"In-sample, {worst['method']} flatters itself most, by {worst['optimism']:.4f}."
+        f"Simulated: {board['public_rows']:,} public and {board['private_rows']:,} private images, "
+        f"{board['fake_share']:.0%} fake{mix}, of the kinds that were held out."
     )
-    alt = "Nested AUC: " + ", ".join(f"{row.method} {row.nested:.4f}" for row in frame.itertuples())
-    gain_alt = "Gain: " + ", ".join(f"{row.method} {row.gain:+.4f}" for row in frame.itertuples())
-    return Section(
-        TITLE,
-        (
-            Text(choice.why),
-            embed(dots(frame), "In-sample against nested AUC", alt, caption),
-            embed(gains(frame), f"Nested gain over {YARDSTICK}", gain_alt, "An interval across 0 is noise."),
-            _table(frame, choice.row),
-        ),
-    )
+    texts = []
+    if found["smallest"]:
+        gains = ", ".join(f"{name.replace('_', ' ')} {gain:.4f}" for name, gain in found["smallest"].items())
+        texts.append(Text(f"Smallest gain of another candidate that noise cannot explain (95%), by rows: {gains}."))
+    if found["gap"]["why"]:
+        texts.append(Text(found["gap"]["why"]))
+    series = [
+        plots.Dots(*_columns(found, board), board, colour, size=4.5, shift=shift)
+        for board, colour, shift in (("public", style.AMBER, -0.14), ("private", style.BLUE, 0.14))
+    ]
+    figure = plots.dots(list(found["outlooks"]), series, f"AUC (bars: {level})")
+    return Section(title, (*texts, embed(figure, "Public and private AUC", caption), _candidates(found)))
 
 
-def dots(frame: pd.DataFrame) -> Figure:
-    """Nested AUC filled, with its interval; in-sample AUC hollow. `frame`: as `honest.table` makes it."""
-    figure, axes = style.rows_panel(list(frame["method"]))
-    place = range(len(frame))
-    axes.hlines(place, frame["low"], frame["high"], color=style.BLUE, linewidth=2.2, alpha=0.55)
-    axes.plot(
-        frame["in_sample"], place, "o", color=style.ORANGE, markersize=8, markerfacecolor="none", label="in-sample"
-    )
-    axes.plot(frame["nested"], place, "o", color=style.BLUE, markersize=5.5, label="nested, 95% interval")
-    axes.margins(x=0.06)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    style.name_axes(axes, "AUC", "")
-    style.legend_above(figure, axes)
-    return figure
+def _columns(found: Mapping[str, Any], board: str) -> list[list[float]]:
+    """Return value, low and high of every candidate on one part of the leaderboard."""
+    return [[one[board][key] for one in found["outlooks"].values()] for key in ("value", "low", "high")]
 
 
-def gains(frame: pd.DataFrame) -> Figure:
-    """Differences of paired nested AUCs with their intervals; the line at 0 is the yardstick."""
-    figure, axes = style.rows_panel(list(frame["method"]))
-    place = range(len(frame))
-    axes.axvline(0, color=style.GREY, linewidth=1.2, linestyle=(0, (4, 3)))
-    axes.hlines(place, frame["gain_low"], frame["gain_high"], color=style.BLUE, linewidth=2.2, alpha=0.55)
-    axes.plot(frame["gain"], place, "o", color=style.BLUE, markersize=5.5)
-    axes.margins(x=0.06)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    style.name_axes(axes, "difference of AUC (lines: 95% interval)", "")
-    return figure
-
-
-def _table(frame: pd.DataFrame, row: str) -> Table:
-    shown = frame[["method", "in_sample", "nested"]].copy()
-    shown["95% interval"] = [interval(*pair) for pair in zip(frame["low"], frame["high"], strict=True)]
-    shown["optimism"], shown["gain"] = frame["optimism"], frame["gain"]
-    bounds = zip(frame["gain_low"], frame["gain_high"], strict=True)
-    shown["gain_interval"] = [interval(*pair, "+.4f") for pair in bounds]
-    shown["method"] = [f"{name} *" if name == row else name for name in frame["method"]]
-    formats = {"in_sample": ".4f", "nested": ".4f", "optimism": "+.4f", "gain": "+.4f"}
-    return table(shown, "The honest table, simplest method first", "* blends.", formats, HEADINGS)
+def _candidates(found: Mapping[str, Any]) -> Table:
+    frame = pd.DataFrame({"candidate": list(found["outlooks"]), "AUC": _columns(found, "private")[0]})
+    for board in ("public", "private"):
+        _, low, high = _columns(found, board)
+        frame[board] = [interval(*pair) for pair in zip(low, high, strict=True)]
+    ones = [(name == found["best"], one) for name, one in found["outlooks"].items()]
+    if found["gap"]["lost"]:
+        frame["lowest, unseen kinds"] = [one["lowest"]["private"] for _, one in ones]
+    frame["chance to be better"] = ["" if best else percent(one["chance"], 0) for best, one in ones]
+    frame["rank correlation"] = [one["likeness"] for _, one in ones]
+    frame["select"] = frame["candidate"].map({found["best"]: "first", found["second"]: "second"}).fillna("")
+    caption = "AUC is nested. Chance to be better and rank correlation: compared with the first."
+    formats = {"AUC": ".4f", "rank correlation": ".3f", "lowest, unseen kinds": ".4f"}
+    return table(frame, f"Candidates, {found['level']:.0%} intervals", caption, formats)

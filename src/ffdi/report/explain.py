@@ -1,7 +1,6 @@
-"""The page of explained images: what a network looked at, beside what a person would check, measured.
+"""The page of explained images: where a network looked, and what can be measured in the pixels.
 
-Whatever is said of an image is a number taken from it, and its place among the same numbers of known originals.
-h x w cells of a saliency map, H x W pixels.
+H x W pixels, h x w cells of a saliency map, F bins of frequency.
 """
 
 import math
@@ -15,34 +14,37 @@ import pandas as pd
 
 from ffdi.data import checks, traces
 from ffdi.data.checks import Measures, Originals, Regions
-from ffdi.report import panels, style
-from ffdi.report.page import Fact, Page, Picture, Section, Text
+from ffdi.report import panels
+from ffdi.report.page import Fact, Page, Section, Text
+from ffdi.report.style import shorten
 from ffdi.report.table import Table, counted, percent, table
 
 MEASURES = {
-    "high": "power in high frequencies",
-    "peak": "peak of the spectrum, powers of ten",
-    "ela": "error level, face to background",
-    "noise": "residual, face to background",
-    "detail": "residual, features to skin",
-    "light": "light, face to background, grey levels",
+    "detail": ("detail", "residual, eyes nose mouth / skin"),
+    "light": ("light", "left less right, face less background, grey levels"),
+    "high": ("pixels", "power in the upper half of the frequencies"),
+    "peak": ("pixels", "peak of the spectrum, powers of ten"),
+    "ela": ("pixels", "error level, face / background"),
+    "noise": ("background", "residual, face / background"),
 }
 READING = (
-    "Grad-CAM: where the net's last stage finds what speaks for its verdict, coarse as that stage is. Error level: "
-    f"what a trip through JPEG quality {traces.QUALITY} changes; regions saved otherwise differ, and so do edges. "
-    "Residual: luma less its 3 x 3 median, noise without edges. Spectrum: dots off the middle are patterns that "
-    "repeat, as upsampling leaves them. None of these proves a forgery, and an original may show all."
+    "Grad-CAM: the parts of the image that the last stage of the net used for its prediction. Error level: what saving "
+    f"as JPEG quality {traces.QUALITY} changes; regions with another history change more or less, and so do edges. "
+    "Residual: luma less its 3 x 3 median, which is noise without edges. Spectrum: dots off the centre are repeated "
+    "patterns, as upsampling makes them. None of these proves a forgery; an original may show all of them."
 )
 TEMPLATE = (
-    "White outlines: a template for aligned faces; where they miss the face, the numbers that compare "
-    "regions miss it too."
+    "White outlines: where an aligned face is expected. If they miss it, the numbers that compare regions are wrong."
 )
 
 
 @dataclass(frozen=True)
 class Explained:
-    """One image. `label`: 'fake', 'original' or 'unlabelled'; `score`: what the team gives it, in words; `net`: whose
-    `cells_hw` (0 to 1) these are, with its own `logit`."""
+    """One image.
+
+    `label`: 'fake', 'original' or 'unlabelled'. `score`: a sentence with the score of the team. `net`: the net that
+    `cells_hw` (0 to 1) and `logit` come from.
+    """
 
     name: str
     label: str
@@ -58,7 +60,7 @@ class Explained:
 
     @cached_property
     def map_HW(self) -> np.ndarray:
-        """The cells over the whole image, as the net saw it."""
+        """The cells enlarged to the size of the image."""
         return cv2.resize(self.cells_hw, self.image_HWC.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
     @cached_property
@@ -76,127 +78,84 @@ class Explained:
 
 
 def page(
-    images: Sequence[Explained], originals: Originals, title: str, whose: str, provenance: Mapping[str, str]
+    images: Sequence[Explained], originals: Originals, title: str, whose: str, made_from: Mapping[str, str]
 ) -> Page:
-    """`whose`: a sentence on the nets, and whether they had seen the images."""
+    """Return the page.
+
+    Args:
+        images: At least one.
+        originals: Measures of known originals to compare with; may be empty.
+        title: Of the page.
+        whose: A sentence about the nets: had they seen the images?
+        made_from: The lines at the foot.
+    """
     sections = [_section(number, image, originals) for number, image in enumerate(images, 1)]
+    texts = (Text(whose), Text(READING), Text(TEMPLATE), Text(_compared(originals)))
     return Page(
         title=title,
         headline=headline(images),
-        facts=tuple(_facts(images, originals)),
-        sections=(
-            Section(
-                "How to read the panels",
-                (Text(whose), Text(READING), Text(TEMPLATE), Text(_compared(originals))),
-            ),
-            *sections,
-        ),
-        provenance=provenance,
+        facts=_facts(images, originals),
+        sections=(Section("How to read this page", texts), *sections),
+        provenance=made_from,
     )
 
 
 def headline(images: Sequence[Explained]) -> str:
-    """How many look what to the nets, how many of them wrongly, and how often the face was not what counted."""
+    """Return how many images the net calls fake, how many of them wrongly, and how often it looked outside the face."""
     fakes = sum(image.verdict == "fake" for image in images)
-    said = f"Of {counted(len(images), 'image')}, {fakes} look fake to the net shown and {len(images) - fakes} original"
+    said = f"Of {counted(len(images), 'image')}, the net calls {fakes} fake and {len(images) - fakes} original"
     known = [image for image in images if image.label != "unlabelled"]
     if known:
         wrong = sum(image.label != image.verdict for image in known)
-        said += f"; it is wrong about {wrong} of the {len(known)} whose label is known"
+        said += f"; it is wrong on {wrong} of the {len(known)} with a known label"
     outside = sum(image.outside > 0.5 for image in images)
-    return f"{said}. In {outside} of them most of the map lies outside the face."
+    return f"{said}. In {outside} of them, most of the Grad-CAM map is outside the face."
 
 
-def _facts(images: Sequence[Explained], originals: Originals) -> list[Fact]:
+def _facts(images: Sequence[Explained], originals: Originals) -> tuple[Fact, ...]:
     shares = [image.outside for image in images if not math.isnan(image.outside)]
-    areas = [image.where.back_HW.mean() for image in images]
-    found = [Fact("images", f"{len(images)}")]
-    if shares:
-        note = f"mean; of the area {percent(float(np.mean(areas)), 0)}"
-        found.append(Fact("map outside the face", percent(float(np.mean(shares)), 0), note))
-    return [*found, Fact("originals compared with", f"{len(originals)}")]
+    area = percent(float(np.mean([image.where.back_HW.mean() for image in images])), 0)
+    outside = percent(float(np.mean(shares)) if shares else math.nan, 0)
+    return (
+        Fact("images", f"{len(images)}"),
+        Fact("Grad-CAM outside the face", outside, f"mean; {area} of the area"),
+        Fact("originals compared with", f"{len(originals)}"),
+    )
 
 
 def _compared(originals: Originals) -> str:
     if not len(originals):
-        return "There is no manifest with originals here, so the numbers stand alone; run `ffdi scan` to compare."
+        return "No originals to compare with: run ffdi folds first."
     return (
-        f"Compared with {counted(len(originals), 'original')} of the competition, drawn by a fixed key, whose shorter "
-        f"sides have {_sides(originals)} pixels. An image of another size or JPEG quality differs for that alone."
+        f"Compared with {counted(len(originals), 'original')} of the competition; their shorter sides have "
+        f"{min(originals.sides)} to {max(originals.sides)} pixels. An image of another size or JPEG quality differs "
+        "for that reason alone."
     )
-
-
-def _sides(originals: Originals) -> str:
-    low, high = min(originals.sides), max(originals.sides)
-    return f"{low}" if low == high else f"{low} to {high}"
-
-
-def _other_size(image: Explained, originals: Originals) -> list[Text]:
-    side = min(image.image_HWC.shape[:2])
-    if not len(originals) or min(originals.sides) <= side <= max(originals.sides):
-        return []
-    told = f"Its shorter side has {side} pixels, those of the originals {_sides(originals)}: "
-    return [Text(f"{told}what is said of them below compares sizes as much as traces.", warning=True)]
 
 
 def _section(number: int, image: Explained, originals: Originals) -> Section:
-    spectrum_HW = traces.spectrum(image.image_HWC)
-    rows, columns = image.cells_hw.shape
-    pictures: tuple[Picture, ...] = (
-        panels.photo(image.image_HWC),
-        panels.heat(image.image_HWC, image.map_HW, f"{image.net}, for “{image.verdict}”; {rows} x {columns} cells."),
-        panels.error_level(traces.ela(image.image_HWC)),
-        panels.high_pass(traces.residual(image.image_HWC)),
-        panels.spectrum(spectrum_HW),
-        panels.curve(traces.azimuthal_mean(spectrum_HW), originals),
-    )
     chance = 1 / (1 + math.exp(-min(max(image.logit, -500.0), 500.0)))
-    said = f"{image.name}: {image.label}. {image.score}. {image.net} alone: P(fake) {chance:.3f}."
-    sentences = [Text(said), *_other_size(image, originals), *(Text(line) for line in check_lines(image, originals))]
-    title = f"{number}. {image.label} {style.shorten(image.name.rpartition('/')[2], 16)}"
-    return Section(title, (*sentences, *pictures, _table(image, originals)))
-
-
-def check_lines(image: Explained, originals: Originals) -> list[str]:
-    """The four checks of a person, one sentence or two each, of numbers only."""
-    measured, where = image.measures, image.where
-    on_parts, on_back = checks.share(image.map_HW, where.parts_HW), image.outside
-
-    def place(name: str) -> str:
-        below = originals.below(name, getattr(measured, name))
-        return "" if math.isnan(below) else f", more than in {percent(below, 0)} of the originals"
-
-    return [
-        f"Detail: the residual on eyes, nose and mouth is {measured.detail:.2f} times that of the skin"
-        f"{place('detail')}. {_looked(on_parts, where.parts_HW, 'on them')}",
-        f"Light: the face's left half is {_lighter(measured.face_light)} than its right, the background's "
-        f"{_lighter(measured.back_light)}; {counted(round(measured.light), 'grey level')} apart{place('light')}.",
-        f"Pixels: {100 * measured.high:.2g}% of the power lies in the upper half of the frequencies{place('high')}. "
-        f"The tallest peak off the axes stands {measured.peak:.2f} powers of ten out{place('peak')}. Recompression "
-        f"changes the face {measured.ela:.2f} times as much as the background{place('ela')}.",
-        f"Background: the residual of the face is {measured.noise:.2f} times that of the background{place('noise')}. "
-        f"{_looked(on_back, where.back_HW, 'outside the face')}",
-    ]
-
-
-def _looked(share: float, region_HW: np.ndarray, where: str) -> str:
-    area = percent(float(region_HW.mean()), 0)
-    if math.isnan(share):
-        return "The net's map is empty: nothing in its last stage speaks for its verdict."
-    return f"Of the net's map {percent(share, 0)} lies {where}, which is {area} of the area."
-
-
-def _lighter(levels: float) -> str:
-    return f"{counted(round(abs(levels)), 'grey level')} {'brighter' if levels >= 0 else 'darker'}"
+    said = Text(f"{image.name}: {image.label}. {image.score}. P(fake) of {image.net} alone: {chance:.3f}.")
+    rows, columns = image.cells_hw.shape
+    title = f"{number}. {image.label} {shorten(image.name.rpartition('/')[2], 16)}"
+    caption = f"{image.net}, for “{image.verdict}”; {rows} x {columns} cells."
+    shown = panels.of_image(image.image_HWC, image.map_HW, caption, originals)
+    return Section(title, (said, *shown, _table(image, originals)))
 
 
 def _table(image: Explained, originals: Originals) -> Table:
-    rows = []
-    for name, value in checks.values(image.measures).items():
-        row: dict[str, object] = {"measure": MEASURES[name], "this image": value}
+    """Return the measures by what a person would check, and the place of each among those of the originals."""
+    values, where = checks.values(image.measures), image.where
+    rows: list[dict[str, object]] = []
+    for name, (check, measure) in MEASURES.items():
+        row: dict[str, object] = {"check": check, "measure": measure, "this image": values[name]}
         if len(originals):
             low, middle, high = np.percentile(originals.values[name], [5, 50, 95])
             row |= {"originals' median": middle, "5 to 95%": f"{low:.3g} to {high:.3g}",
-                    "originals below": percent(originals.below(name, value), 0)}  # fmt: skip
+                    "originals below": percent(originals.below(name, values[name]), 0)}  # fmt: skip
         rows.append(row)
-    return table(pd.DataFrame(rows), "Measured", formats=dict.fromkeys(("this image", "originals' median"), ".3g"))
+    for part, region_HW in (("eyes nose mouth", where.parts_HW), ("outside the face", where.back_HW)):
+        measure = f"share of the map, {part} ({percent(float(region_HW.mean()), 0)} of the area)"
+        rows.append({"check": "Grad-CAM", "measure": measure, "this image": checks.share(image.map_HW, region_HW)})
+    formats = dict.fromkeys(("this image", "originals' median"), ".3g")
+    return table(pd.DataFrame(rows), "Measured", "Originals below: share of originals with a lower value.", formats)

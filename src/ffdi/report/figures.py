@@ -1,6 +1,5 @@
-"""A matplotlib figure as one string that a page can hold: SVG or PNG, whichever is smaller."""
+"""A matplotlib figure as a picture that a page can hold: SVG or PNG, whichever is smaller."""
 
-import base64
 import io
 
 import matplotlib
@@ -8,31 +7,33 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from ffdi.report.page import Picture
+from ffdi.report.page import Picture, data_uri
 
-PNG_DPI = 160  # a panel is 800 pixels wide: sharp on a screen of twice the usual density
-SHARP_UP_TO = 90_000  # bytes; an SVG below this is taken even if a PNG is smaller, it stays sharp when enlarged
+PNG_DPI = 160  # a panel is then 736 pixels wide, sharp on dense screens
+LARGEST_SVG = 90_000  # bytes; a larger SVG is replaced by a PNG if that is smaller
 
 
-def embed(figure: Figure, title: str, alt: str, caption: str = "") -> Picture:
-    """`figure` inside a Picture. Figures made alike give the same bytes."""
+def embed(figure: Figure, title: str, caption: str = "", alt: str = "") -> Picture:
+    """Return `figure` as SVG, or as PNG where the SVG is large. Equal figures give equal bytes.
+
+    Args:
+        figure: The plot.
+        title: Shown above it.
+        caption: Shown below it.
+        alt: The plot in words; default: title and caption.
+    """
     width, height = figure.get_size_inches() * 96
     svg = _saved(figure, "svg")
     source = data_uri(svg, "image/svg+xml")
-    if len(svg) > SHARP_UP_TO:
-        png = _saved(figure, "png")
-        source = min(source, data_uri(png, "image/png"), key=len)
-    return Picture(title, alt, source, caption, round(width), round(height))
-
-
-def data_uri(data: bytes, mime: str) -> str:
-    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+    if len(svg) > LARGEST_SVG:
+        source = min(source, data_uri(_saved(figure, "png"), "image/png"), key=len)
+    return Picture(title, alt or f"{title}. {caption}".strip(), source, caption, round(width), round(height))
 
 
 def _saved(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
-    # `print_*` of the canvas instead of `savefig`, which draws everything once more to no end: a third of the time.
-    # A fixed salt and no date: ids and metadata of an SVG are otherwise new on every call.
+    # `print_*` of the canvas saves a third of the time of `savefig`, which draws twice.
+    # Without a fixed salt and with a date, each SVG would differ from the last.
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "ffdi"}):
         if kind == "svg":
             FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})

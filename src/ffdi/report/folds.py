@@ -6,171 +6,130 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ffdi.report import clusters, contact, plots, shortcuts
+from ffdi.report import images, plots
 from ffdi.report.figures import embed
-from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
-from ffdi.report.style import LABELS
+from ffdi.report.page import Block, Fact, Page, Section, Text
+from ffdi.report.scan import class_counts
 from ffdi.report.table import Table, counted, percent, table
 
-MOST_GROUPS = 12  # in the table
-UNEVEN = 0.02  # fake share of a fold away from the whole: the limit that fold making asserts
+UNEVEN = 0.02  # the largest accepted distance between a fold's share of fakes and the overall share
+PAIRS = 12  # on the sheet
+CLUSTERS, FACES = 12, 3  # clusters of fakes on the sheet, images of each
+PAIRED = 2000  # groups whose pairs are compared
 
 
-def page(
-    manifest: pd.DataFrame,
-    folds: pd.DataFrame,
-    found: pd.DataFrame | None = None,
-    folder: Path | None = None,
-    provenance: Mapping[str, str] | None = None,
-) -> Page:
-    """`manifest` and `folds` (id, split, group, fold) as stored.
+def page(manifest: pd.DataFrame, folds: pd.DataFrame, folder: Path | None, made_from: Mapping[str, str]) -> Page:
+    """Return the page.
 
-    `found`: the shortcuts (split, feature, auc, real, fake) of the folded splits, as the audit finds them.
-    `folder`: where the manifest's relpath starts, for the contact sheets.
+    Args:
+        manifest: One row an image, as stored.
+        folds: Columns id, split, group, fold and, for the scheme "cluster", cluster (-1 for none).
+        folder: Where the manifest's relpath starts; None leaves the image sheets out.
+        made_from: The lines at the foot.
     """
-    rows = folds.merge(manifest, on=["id", "split"], how="left", validate="one_to_one")
-    split_groups = int((rows.groupby("group")["fold"].nunique() > 1).sum())
-    sections = [
-        Section("Folds", _folds(rows, split_groups)),
-        Section("Near-duplicate groups", _groups(rows)),
-        *clusters.sections(rows, folder),
-        Section("What else separates the classes", _shortcuts(rows, found)),
-        Section("Near-duplicates to look at", _sheets(rows, folder)),
-    ]
+    rows = folds.merge(manifest, on=["id", "split"], how="left", validate="one_to_one").sort_values(["fold", "id"])
+    fake = rows["target"] == 1
+    off = float((fake.groupby(rows["fold"]).mean() - fake.mean()).abs().max())
+    torn = int((rows.groupby("group")["fold"].nunique() > 1).sum())
     return Page(
         title=f"{counted(rows['fold'].nunique(), 'fold')} of {counted(len(rows), 'image')}",
-        headline=f"{_verdict(rows, split_groups)} {_stake(rows, split_groups)}",
-        facts=_facts(rows),
-        sections=tuple(section for section in sections if section.blocks),
-        provenance=provenance or {},
+        headline=f"{_headline(rows, torn)} The share of fakes in each fold is within {100 * off:.1f} points of "
+        f"{percent(fake.mean())}.",
+        facts=_facts(rows, off),
+        sections=(
+            Section("Folds", _folds(rows, torn, off)),
+            Section("Clusters of fakes", _clusters(rows, folder)),
+            Section("Near-duplicates", _near_duplicates(rows, folder)),
+        ),
+        provenance=made_from,
     )
 
 
-def class_counts(rows: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Images by `by` (rows) and label word (columns), original before fake; labels that never occur are left out."""
-    words = rows["target"].map(LABELS)
-    counts = pd.crosstab(rows[by], words)
-    return counts[[word for word in ("original", "fake", "unlabelled") if word in counts.columns]]
-
-
-def _verdict(rows: pd.DataFrame, split_groups: int) -> str:
-    folds = rows["fold"].nunique()
-    share, apart = _fake_shares(rows)
-    even = f"the fake share of every fold is within {100 * apart:.1f} points of {percent(share)}"
-    if split_groups:
-        groups = counted(split_groups, "near-duplicate group")
-        verb = "stands" if split_groups == 1 else "stand"
-        return f"{groups} {verb} in several of the {folds} folds, so OOF AUC will flatter; {even}."
-    return f"No near-duplicate group is split over the {folds} folds, and {even}."
-
-
-def _stake(rows: pd.DataFrame, split_groups: int) -> str:
+def _headline(rows: pd.DataFrame, torn: int) -> str:
+    if torn:
+        return f"{counted(torn, 'near-duplicate group')} in more than one fold: OOF AUC will be too high."
     together = rows.groupby("group")["id"].transform("size") > 1
     if not together.any():
-        return "No near-duplicates were found, so grouped and random folds are equally safe here."
-    mixed = rows[together].groupby("group")["target"].nunique().gt(1).sum()
-    both = f", and {counted(int(mixed), 'group')} {'holds' if mixed == 1 else 'hold'} both classes" if mixed else ""
-    share = 1 - 1 / rows["fold"].nunique()
-    remedy = "Use the scheme 'group'." if split_groups else f"Random folds would tear {share:.0%} of such pairs apart."
-    return f"{counted(int(together.sum()), 'image')} ({percent(together.mean())}) have a near-duplicate{both}. {remedy}"
+        return "No near-duplicates were found."
+    pairs = f"{counted(int(together.sum()), 'image')} ({percent(together.mean())}) have a near-duplicate"
+    return f"No near-duplicate group is split over folds; {pairs}."
 
 
-def _facts(rows: pd.DataFrame) -> tuple[Fact, ...]:
+def _facts(rows: pd.DataFrame, off: float) -> tuple[Fact, ...]:
     sizes, per_fold = rows["group"].value_counts(), rows["fold"].value_counts()
-    share, apart = _fake_shares(rows)
     return (
         Fact("images", f"{len(rows):,}", f"{per_fold.min():,} to {per_fold.max():,} a fold"),
-        Fact("fake", percent(share), f"at most {100 * apart:.1f} points off in a fold"),
+        Fact("fake", percent((rows["target"] == 1).mean()), f"at most {100 * off:.1f} points off in a fold"),
         Fact("groups", f"{len(sizes):,}", f"{int((sizes > 1).sum()):,} of two or more images"),
         Fact("largest group", counted(int(sizes.max()), "image"), f"{percent(sizes.max() / len(rows))} of all"),
     )
 
 
-def _folds(rows: pd.DataFrame, split_groups: int) -> tuple[Block, ...]:
+def _folds(rows: pd.DataFrame, torn: int, off: float) -> tuple[Block, ...]:
     counts = class_counts(rows, "fold")
-    counts.index = [f"fold {fold}" for fold in counts.index]
-    share, apart = _fake_shares(rows)
-    alt = f"Images of each class in each fold; the fake share is {percent(share)} overall"
-    blocks: list[Block] = [
-        embed(plots.class_bars(counts), "Classes in each fold", alt),
-        _size_picture(rows),
-        _table(rows),
-    ]
-    if apart > UNEVEN:
-        text = f"A fold is {100 * apart:.1f} points off the overall fake share: large groups leave no better cut."
-        blocks.insert(0, Text(text, warning=True))
-    if split_groups:
-        text = (
-            f"{counted(split_groups, 'group')} in more than one fold: a model is tested on images it has nearly seen."
-        )
-        blocks.insert(0, Text(text, warning=True))
-    return tuple(blocks)
-
-
-def _size_picture(rows: pd.DataFrame) -> Picture:
-    sizes = rows["group"].value_counts().to_numpy()
-    alt = f"{len(sizes):,} groups by how many images they hold; the largest holds {sizes.max():,}"
-    return embed(plots.group_sizes(sizes), "Group sizes", alt, "A group is never split between folds.")
-
-
-def _table(rows: pd.DataFrame) -> Table:
-    by = rows.groupby("fold")
-    frame = class_counts(rows, "fold")
-    frame.insert(0, "images", by.size())
-    frame["fake_share"] = by["target"].apply(lambda target: (target == 1).mean())
-    frame["groups"] = by["group"].nunique()
-    frame["largest_group"] = by["group"].apply(lambda group: group.value_counts().max())
-    frame.insert(0, "fold", frame.index.astype(str))  # a name, so set to the left
-    return table(frame, "Counts of each fold", formats={"fake_share": ".1%"})
-
-
-def _groups(rows: pd.DataFrame) -> tuple[Block, ...]:
-    sizes = rows["group"].value_counts()
-    largest = sizes[sizes > 1].sort_index().sort_values(ascending=False, kind="stable").index[:MOST_GROUPS]
-    if largest.empty:
-        return (Text("Every image is a group of its own."),)
-    if sizes.max() == 2:
-        return (Text(f"{counted(int((sizes == 2).sum()), 'group')} of two images; none is larger."),)
-    by = rows[rows["group"].isin(largest)].groupby("group")
-    frame = pd.DataFrame({
-        "images": by.size(), "fold": by["fold"].first(), "original": by["target"].agg(lambda t: (t == 0).sum()),
-        "fake": by["target"].agg(lambda t: (t == 1).sum()), "example": by["id"].min(),
-    }).loc[largest]  # fmt: skip
-    caption = "A huge group often means that loose hash matches chained many images together: see the sheet below."
-    return (table(frame.reset_index(), "Largest groups", caption, formats={"group": "d"}),)
-
-
-def _shortcuts(rows: pd.DataFrame, found: pd.DataFrame | None) -> tuple[Block, ...]:
     blocks: list[Block] = []
-    if found is not None and len(found):
-        blocks.append(Text(shortcuts.verdict(found)))
-        for split, mine in found.groupby("split", sort=False):
-            title = f"One property alone, {split}"
-            blocks.append(shortcuts.picture(mine, title, "fakes", int(mine["real"].iloc[0]), int(mine["fake"].iloc[0])))
-    sizes = {"file size (kB)": rows["bytes"] / 1e3, "image size (megapixels)": rows["width"] * rows["height"] / 1e6}
-    for x, values in sizes.items():
-        if values.nunique() > 1:
-            figure = plots.histogram(values.to_numpy(), rows["target"].to_numpy(), x, log=True)
-            medians = values.groupby(rows["target"].map(LABELS)).median()
-            alt = f"{x}: " + ", ".join(f"median {value:,.4g} for {word}" for word, value in medians.items())
-            blocks.append(embed(figure, x[0].upper() + x[1:].split(" (")[0], alt))
+    if torn:
+        blocks.append(Text("A model is tested on images that it has nearly seen. Make the folds again.", warning=True))
+    if off > UNEVEN:
+        text = f"One fold is {100 * off:.1f} points off the overall share of fakes: large groups allow no better split."
+        blocks.append(Text(text, warning=True))
+    figure = plots.class_bars(counts.set_axis([f"fold {fold}" for fold in counts.index]))
+    return *blocks, embed(figure, "Classes in each fold"), _table(rows, counts)
+
+
+def _table(rows: pd.DataFrame, counts: pd.DataFrame) -> Table:
+    by = rows.groupby("fold")
+    frame = counts.assign(
+        fake_share=by["target"].apply(lambda target: (target == 1).mean()),
+        groups=by["group"].nunique(),
+        largest_group=by["group"].apply(lambda group: group.value_counts().max()),
+    )
+    frame.insert(0, "fold", frame.index.astype(str))  # text, so aligned to the left
+    return table(frame, "Counts of each fold", "A group is never split between folds.", {"fake_share": ".1%"})
+
+
+def _clusters(rows: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
+    if "cluster" not in rows:
+        return ()
+    fakes = rows[(rows["target"] == 1) & (rows["cluster"] >= 0)].sort_values(["cluster", "id"])
+    by = fakes.groupby("cluster")
+    frame = pd.DataFrame({"fold": by["fold"].first(), "fakes": by.size(), "groups": by["group"].nunique()})
+    frame.insert(0, "cluster", frame.index.astype(str))  # text, so aligned to the left
+    found = table(frame, "Clusters", "One fold holds out all fakes of a cluster.")
+    if folder is None:
+        return (found,)
+    shown = fakes[fakes["cluster"] < CLUSTERS].groupby("cluster").head(FACES)
+    shown = shown.assign(note="cluster " + shown["cluster"].astype(str))
+    caption = "Fakes of one cluster should look made in one way. If they only share a pose, use other features."
+    return found, images.sheet(shown, folder, "Examples of each cluster", caption)
+
+
+def _near_duplicates(rows: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
+    sizes = rows["group"].value_counts().value_counts().sort_index()
+    frame = pd.DataFrame({"images in the group": sizes.index.astype(str), "groups": sizes.to_numpy()})
+    caption = "A very large group often means that loose hash distances chained different images."
+    blocks: list[Block] = [table(frame, "Group sizes", caption, limit=20)]
+    pairs = group_pairs(rows)
+    if folder is not None and len(pairs):
+        told = "If these are different pictures, the distances in [folds] are too large."
+        blocks.append(images.pair_sheet(pairs.head(PAIRS), folder, "Farthest apart", told))
     return tuple(blocks)
 
 
-def _sheets(rows: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
-    pairs = contact.nearest_mates(rows)
-    if folder is None or pairs.empty:
-        return ()
-    doubtful = contact.pair_sheet(
-        pairs, folder, "Farthest apart", "If these are different pictures, the fold distances are too generous."
-    )
-    rest = pairs.iloc[12:].iloc[::-1].reset_index(drop=True)
-    if rest.empty:
-        return (doubtful,)
-    return doubtful, contact.pair_sheet(rest, folder, "Nearest", "Copies, or nearly so.", most=6)
+def group_pairs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return each grouped image beside the first image of its group, farthest first.
 
+    Args:
+        rows: Columns relpath, split, target, group, phash256 (64 hex digits).
 
-def _fake_shares(rows: pd.DataFrame) -> tuple[float, float]:
-    """The overall share of fakes, and how far the fold that is farthest from it lies."""
-    fake = rows["target"] == 1
-    return float(fake.mean()), float(np.abs(fake.groupby(rows["fold"]).mean() - fake.mean()).max())
+    Returns:
+        relpath, split, target with the suffixes _a and _b, and bits: in how many of 256 the hashes differ.
+    """
+    sizes = rows["group"].value_counts()
+    chosen = rows[rows["group"].isin(sizes.index[sizes > 1].sort_values()[:PAIRED])]
+    chosen = chosen.sort_values(["group", "split", "relpath"])[["group", "split", "relpath", "target", "phash256"]]
+    first = chosen.groupby("group").head(1)
+    pairs = first.merge(chosen.drop(first.index), on="group", suffixes=("_a", "_b"))
+    a, b = (np.frombuffer(bytes.fromhex("".join(pairs[f"phash256_{side}"])), np.uint8).reshape(-1, 32) for side in "ab")
+    pairs["bits"] = np.bitwise_count(a ^ b).sum(axis=1, dtype=np.int64)
+    return pairs.sort_values(["bits", "relpath_b"], ascending=[False, True], ignore_index=True)

@@ -1,4 +1,4 @@
-"""The page of a forged set: some fakes of every family beside their originals, and whether their files betray them."""
+"""The page of a forged set: fakes of each family beside their originals, and whether their files differ."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,66 +7,61 @@ from typing import Any
 import pandas as pd
 
 from ffdi.config.semantics import FAMILIES
-from ffdi.report import contact, shortcuts
+from ffdi.report import images, shortcuts
 from ffdi.report.page import Card, Fact, Gallery, Page, Section, Text
 from ffdi.report.table import counted, table
 
 EXAMPLES = 4  # of a family
-FORMAT = ("width", "height", "aspect", "jpeg_q", "mode")  # the rest follows the pixels, where a forgery may show
+FORMAT = ("width", "height", "aspect", "jpeg_q", "mode")  # properties of the file, not of the pixels
+TEXT = (
+    "Size, format and quality were drawn from originals, so they should not separate the classes. Sharpness, colour "
+    "and file size may, because forgeries change the pixels."
+)
 
 
 def page(
-    made: pd.DataFrame,
-    sources: pd.DataFrame,
-    found: pd.DataFrame,
-    images: Path,
-    folder: Path,
-    provenance: Mapping[str, str],
-) -> Page:
-    """`made`: the set's manifest, its images below `folder`; `sources`: the originals, below `images`.
+    made: pd.DataFrame, sources: pd.DataFrame, found: pd.DataFrame, originals: Path, fakes: Path,
+    made_from: Mapping[str, str],
+) -> Page:  # fmt: skip
+    """Return the page.
 
-    `found`: data.audit's shortcuts of both.
+    Args:
+        made: The manifest of the set.
+        sources: The manifest of the originals.
+        found: The audit's shortcuts of both.
+        originals: The folder of `sources`.
+        fakes: The folder of `made`.
+        made_from: The lines at the foot.
     """
-    files = found[found["feature"].isin(FORMAT)]
-    picture = shortcuts.picture(found, "What tells the fakes from the originals", "fakes", len(sources), len(made))
-    text = (
-        "Size, format and quality were drawn from originals, so they should not tell the classes apart. Sharpness, "
-        "colour and the number of bytes may, as far as families change the pixels: a smooth face takes fewer bytes."
-    )
+    places = sources.set_index(["split", "id"])["relpath"]
+    counts = made.groupby("family").agg(images=("id", "size"), originals=("source", "nunique")).reset_index()
+    galleries = [
+        _gallery(family, made[made["family"] == family], places, originals, fakes)
+        for family in FAMILIES if (made["family"] == family).any()
+    ]  # fmt: skip
+    picture = shortcuts.picture(found, "What separates fakes from originals", "fakes", len(sources), len(made))
     return Page(
-        title="Fakes made of originals",
-        headline=shortcuts.verdict(files),
+        title="Fakes made from originals",
+        headline=shortcuts.verdict(found[found["feature"].isin(FORMAT)]),
         facts=(Fact("fakes", f"{len(made):,}"), Fact("originals", f"{made['source'].nunique():,}", "used as sources")),
         sections=(
-            Section("Families", tuple(_gallery(made, family, sources, images, folder) for family in _families(made))),
-            Section("Files", (Text(text), picture, table(_counts(made), "Fakes by family"))),
+            Section("Families", tuple(galleries)),
+            Section("Files", (Text(TEXT), picture, table(counts, "Fakes by family"))),
         ),
-        provenance=provenance,
+        provenance=made_from,
     )
 
 
-def _families(made: pd.DataFrame) -> list[str]:
-    return [family for family in FAMILIES if (made["family"] == family).any()]
+def _gallery(family: str, made: pd.DataFrame, places: pd.Series, originals: Path, fakes: Path) -> Gallery:
+    cards = tuple(_card(row, places, originals, fakes) for row in made.head(EXAMPLES).to_dict("records"))
+    return Gallery(family.replace("_", " "), cards, f"{counted(len(made), 'fake')}: {FAMILIES[family].forgery}.")
 
 
-def _gallery(made: pd.DataFrame, family: str, sources: pd.DataFrame, images: Path, folder: Path) -> Gallery:
-    mine = made[made["family"] == family]
-    places = sources.set_index(["split", "id"])["relpath"]
-    cards = tuple(_card(row, places, images, folder) for row in mine.head(EXAMPLES).to_dict("records"))
-    return Gallery(family.replace("_", " "), cards, f"{counted(len(mine), 'fake')}: {FAMILIES[family].forgery}.")
-
-
-def _card(row: dict[Any, Any], places: pd.Series, images: Path, folder: Path) -> Card:
+def _card(row: dict[Any, Any], places: pd.Series, originals: Path, fakes: Path) -> Card:
     thumbs = [
-        contact.thumb(images, places[row["source_split"], row["source"]], 0, "the source"),
-        contact.thumb(folder, row["relpath"], 1, "made of it"),
+        images.thumb(originals, places[row["source_split"], row["source"]], 0, "the source"),
+        images.thumb(fakes, row["relpath"], 1, "made from it"),
     ]
     if row["partner"]:
-        thumbs.append(contact.thumb(images, places[row["partner_split"], row["partner"]], 0, "the partner"))
-    quality = f"JPEG quality {row['jpeg_q']}" if row["jpeg_q"] > 0 else "without loss"
-    return Card(tuple(thumbs), quality)
-
-
-def _counts(made: pd.DataFrame) -> pd.DataFrame:
-    grouped = made.groupby("family", sort=True)
-    return grouped.agg(images=("id", "size"), originals=("source", "nunique")).reset_index()
+        thumbs.append(images.thumb(originals, places[row["partner_split"], row["partner"]], 0, "the partner"))
+    return Card(tuple(thumbs), f"JPEG quality {row['jpeg_q']}" if row["jpeg_q"] > 0 else "lossless")

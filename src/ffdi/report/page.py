@@ -1,8 +1,9 @@
-"""A page as a value, and the value as one HTML file that needs nothing but itself.
+"""A page as a value, and the value as one HTML file that loads nothing else.
 
-Order is fixed: what a person should conclude, the figures that carry it, the tables, then where it all comes from.
+The order is fixed: the conclusion, the numbers behind it, the sections, then what the page was made from.
 """
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; `warning` sets it apart as something to act on."""
+    """A paragraph. `warning` marks it as something to act on."""
 
     text: str
     warning: bool = False
@@ -28,7 +29,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Picture:
-    """One image of a page. `alt` says in words what is seen, for those who cannot see it."""
+    """A plot or photo. `alt` describes it in words for readers who cannot see it."""
 
     title: str
     alt: str
@@ -40,13 +41,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Thumb:
-    """A small picture of an image. Where it cannot be read, `source` is empty and `problem` says why."""
+    """A small image. If it cannot be read, `source` is empty and `problem` says why."""
 
     source: str
     alt: str
     caption: str
-    name: str = ""  # of the file, without its suffix
-    label: str = ""  # 'fake', 'original' or 'unlabelled': the colour of its edge
+    name: str = ""  # file name without suffix
+    label: str = ""  # 'fake', 'original' or 'unlabelled': the colour of the edge
     problem: str = ""
 
 
@@ -60,7 +61,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A contact sheet."""
+    """A sheet of cards."""
 
     title: str
     cards: tuple[Card, ...]
@@ -72,6 +73,8 @@ Block = Text | Picture | Table | Gallery
 
 @dataclass(frozen=True)
 class Section:
+    """A heading and its blocks."""
+
     title: str
     blocks: tuple[Block, ...]
 
@@ -81,7 +84,7 @@ class Section:
 
     @property
     def runs(self) -> list[tuple[str, list[Block]]]:
-        """The blocks with neighbours of one kind together, so that pictures can stand side by side."""
+        """Return (kind, blocks), neighbours of one kind together, so that pictures can stand side by side."""
         runs: list[tuple[str, list[Block]]] = []
         for block in self.blocks:
             kind = type(block).__name__
@@ -93,7 +96,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Fact:
-    """A number large enough to be seen first: 'OOF AUC', '0.9671', '0.9583 to 0.9759'."""
+    """A number shown large: 'OOF AUC', '0.9671', '0.9583 to 0.9759'."""
 
     label: str
     value: str
@@ -102,7 +105,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Page:
-    """`headline` is the conclusion in one or two sentences; `provenance` says what it was made from and how."""
+    """A whole page. `headline` is its conclusion; sections without blocks are not shown."""
 
     title: str
     headline: str
@@ -110,19 +113,23 @@ class Page:
     facts: tuple[Fact, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def shown(self) -> list[Section]:
+        return [section for section in self.sections if section.blocks]
+
 
 def render(page: Page) -> str:
-    """The HTML of `page`. Equal pages give equal text."""
+    """Return the HTML of `page`. Equal pages give equal text."""
     return _template().render(page=page)
 
 
 def write_safely(path: Path, build: Callable[[], Page]) -> bool:
-    """Build a page and write it to `path`, whole or not at all; warn where that fails.
+    """Build a page and write it to `path`, whole or not at all; print a warning where that fails.
 
     The page comes after the work, so its failure must not change the exit code of the work.
 
     Args:
-        path: The HTML file. Its stem names the page in the warning.
+        path: The HTML file. The warning names it.
         build: Returns the page. It also imports the plots, so that a broken matplotlib is caught.
 
     Returns:
@@ -138,15 +145,17 @@ def write_safely(path: Path, build: Callable[[], Page]) -> bool:
     return True
 
 
+def data_uri(data: bytes, mime: str) -> str:
+    """Return `data` as a string that an image tag can hold."""
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
 @cache
 def _template() -> "Template":
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    loader = PackageLoader("ffdi.report", "templates")
     environment = Environment(
-        loader=PackageLoader("ffdi.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template("page.html.j2")

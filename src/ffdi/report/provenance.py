@@ -1,4 +1,4 @@
-"""What a page was made from: the command, the digests of its inputs, the versions that made it."""
+"""What a page was made from: the command, digests of its inputs, code and package versions."""
 
 import platform
 from collections.abc import Mapping
@@ -11,18 +11,14 @@ PACKAGES = ("ffdi", "numpy", "pandas", "matplotlib", "pillow")
 
 
 def provenance(command: str, inputs: Mapping[str, str]) -> dict[str, str]:
-    """Lines for the foot of a page. `inputs`: sha256 digests by name ('manifest', 'folds', ...). Holds no time."""
-    packages = ", ".join(f"{name} {version_of(name)}" for name in PACKAGES)
-    return {
-        "command": command,
-        **inputs,
-        "code": code_digest(),
-        "versions": f"Python {platform.python_version()}, {packages}",
-    }
+    """Return the lines at the foot of a page: command, input digests by name, code, versions. It holds no time."""
+    packages = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    versions = f"Python {platform.python_version()}, {packages}"
+    return {"command": command, **inputs, "code": code_digest(), "versions": versions}
 
 
-def version_of(package: str) -> str:
-    """Return the installed version; a dash for a package without metadata, such as the kit run from its sources."""
+def _version(package: str) -> str:
+    """Return the installed version, or a dash: the kit run from its sources has no metadata."""
     try:
         return version(package)
     except PackageNotFoundError:

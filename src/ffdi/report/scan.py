@@ -1,4 +1,4 @@
-"""The page of a scan: what is in the folder, what is broken, and what would lead a model astray."""
+"""The page of a scan: what the folder holds, what is broken, and what would mislead a model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,63 +6,61 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ffdi.report import contact, plots, shortcuts
+from ffdi.report import images, plots, shortcuts
 from ffdi.report.figures import embed
-from ffdi.report.page import Block, Fact, Gallery, Page, Picture, Section, Text
+from ffdi.report.page import Block, Fact, Page, Section, Text
 from ffdi.report.style import LABELS
-from ffdi.report.table import Table, counted, percent, table, volume
+from ffdi.report.table import capital, counted, percent, table, volume
 
-if TYPE_CHECKING:  # the page needs the tables, not what makes them
+if TYPE_CHECKING:  # only the tables are needed, not the code that makes them
     from ffdi.data.audit import Audit
 
 KIND = ["split_a", "target_a", "split_b", "target_b"]
 PROPERTIES = {
-    "bytes": ("file size", "kB", 1e-3), "jpeg_q": ("JPEG quality", "estimated, 1 to 100", 1),
+    "bytes": ("file size", "kB", 1e-3), "jpeg_q": ("JPEG quality", "estimated", 1),
     "pixels": ("image size", "megapixels", 1e-6), "sharpness": ("sharpness", "Laplacian over contrast", 1),
     "mean_grey": ("mean grey", "0 to 255", 1), "colourfulness": ("colourfulness", "Hasler and Süsstrunk", 1),
 }  # fmt: skip  # column: name, unit, factor
-SHEETS, PAIRS = 6, 4  # contact sheets of near-duplicates, pairs in each
+SHEETS, PAIRS, DEFECTS = 6, 4, 14  # kinds of near-duplicates shown, pairs of each, broken images
 
 
-def page(
-    manifest: pd.DataFrame,
-    audit: "Audit",
-    folder: Path | None = None,
-    provenance: Mapping[str, str] | None = None,
-) -> Page:
-    """`folder`: where the manifest's relpath starts, for the contact sheets; None leaves them out."""
-    sections = (
-        Section("Images", (*_images(manifest), *_defects(manifest, folder))),
-        Section("Shortcuts", _shortcuts(audit)),
-        Section("Properties by label", _properties(manifest)),
-        Section("Shifts between splits", _shifts(manifest, audit)),
-        Section("Duplicates", (*_conflicts(audit), *_duplicates(audit))),
-        Section("Near-duplicates to look at", _sheets(audit, folder)),
-    )
+def page(manifest: pd.DataFrame, audit: "Audit", folder: Path | None, made_from: Mapping[str, str]) -> Page:
+    """Return the page.
+
+    Args:
+        manifest: One row an image, as stored.
+        audit: The tables of `data.audit`.
+        folder: Where the manifest's relpath starts; None leaves the image sheets out.
+        made_from: The lines at the foot.
+    """
     return Page(
         title=f"Scan of {counted(len(manifest), 'image')}",
         headline=_headline(manifest, audit),
         facts=_facts(manifest, audit),
-        sections=tuple(section for section in sections if section.blocks),
-        provenance=provenance or {},
+        sections=(
+            Section("Images", (*_images(manifest), *_defects(manifest, folder))),
+            Section("Shortcuts", _shortcuts(audit)),
+            Section("Properties by label", _properties(manifest)),
+            Section("Shifts between splits", _shifts(manifest, audit)),
+            Section("Duplicates", (*_conflicts(audit), *_duplicates(audit, folder))),
+        ),
+        provenance=made_from,
     )
+
+
+def class_counts(rows: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return images by `by` (rows, in order of appearance) and label word (columns); empty labels are left out."""
+    counts = pd.crosstab(rows[by], rows["target"].map(LABELS)).reindex(list(dict.fromkeys(rows[by])))
+    return counts[[word for word in ("original", "fake", "unlabelled") if word in counts.columns]]
 
 
 def _headline(manifest: pd.DataFrame, audit: "Audit") -> str:
     bad = int((manifest["status"] == "quarantined").sum())
-    usable = f"All {len(manifest):,} images" if not bad else f"{len(manifest) - bad:,} of {len(manifest):,} images"
-    told = f"{usable} can be used" + (f", {bad:,} {'is' if bad == 1 else 'are'} quarantined" if bad else "")
-    crossing = _crossing(audit)
-    verb = "lies" if crossing == 1 else "lie"
-    leak = f", and {counted(crossing, 'near-duplicate pair')} {verb} across splits" if crossing else ""
-    verdict = f" {shortcuts.verdict(audit.shortcuts)}" if len(audit.shortcuts) else ""
-    return f"{told}{leak}.{verdict}"
-
-
-def _crossing(audit: "Audit") -> int:
-    """Pairs, equal or near, whose two images are in different splits."""
     pairs = pd.concat([audit.exact, audit.near])
-    return int(pairs.loc[pairs["split_a"] != pairs["split_b"], "pairs"].sum())
+    crossing = int(pairs.loc[pairs["split_a"] != pairs["split_b"], "pairs"].sum())
+    leak = f" Near-duplicate pairs across splits: {crossing:,}." if crossing else ""
+    verdict = f" {shortcuts.verdict(audit.shortcuts)}" if len(audit.shortcuts) else ""
+    return f"{len(manifest) - bad:,} of {len(manifest):,} images can be used.{leak}{verdict}"
 
 
 def _facts(manifest: pd.DataFrame, audit: "Audit") -> tuple[Fact, ...]:
@@ -70,8 +68,8 @@ def _facts(manifest: pd.DataFrame, audit: "Audit") -> tuple[Fact, ...]:
     train = manifest[(manifest["split"] == "train") & (manifest["target"] >= 0)]
     facts = [
         Fact("images", f"{len(manifest):,}", volume(int(manifest["bytes"].sum()))),
-        Fact("repaired", f"{status.get('repaired', 0):,}", "used like the rest"),
-        Fact("quarantined", f"{status.get('quarantined', 0):,}", "kept out of training"),
+        Fact("repaired", f"{status.get('repaired', 0):,}", "used like the others"),
+        Fact("quarantined", f"{status.get('quarantined', 0):,}", "not trained on"),
         Fact("fake in train", percent((train["target"] == 1).mean()), f"{len(train):,} labelled images"),
     ]
     if len(audit.shortcuts):
@@ -82,18 +80,11 @@ def _facts(manifest: pd.DataFrame, audit: "Audit") -> tuple[Fact, ...]:
 
 
 def _images(manifest: pd.DataFrame) -> tuple[Block, ...]:
-    words = manifest["target"].map(LABELS)
-    splits = list(dict.fromkeys(manifest["split"]))
-    counts = pd.crosstab(manifest["split"], words).reindex(splits)
-    counts = counts[[word for word in ("original", "fake", "unlabelled") if word in counts.columns]]
-    told = [f"{split} {row['fake']:,} fake" for split, row in counts.iterrows() if "fake" in row]
-    status = pd.crosstab(manifest["split"], manifest["status"]).reindex(splits)
+    counts = class_counts(manifest, "split")
+    status = pd.crosstab(manifest["split"], manifest["status"]).reindex(counts.index)
     status = status.reindex(columns=["ok", "repaired", "quarantined"], fill_value=0)
-    frame = pd.concat([pd.Series(splits, index=splits, name="split"), counts, status], axis=1)
-    return (
-        embed(plots.class_bars(counts), "Classes by split", f"Images by label and split; {', '.join(told)}"),
-        table(frame, "Images of each split"),
-    )
+    frame = pd.concat([counts, status], axis=1).reset_index(names="split")
+    return embed(plots.class_bars(counts), "Classes by split"), table(frame, "Images of each split")
 
 
 def _defects(manifest: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
@@ -102,35 +93,30 @@ def _defects(manifest: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
         return ()
     by = broken.groupby(["status", "defect", "split"])
     frame = by.agg(images=("id", "size"), example=("relpath", "min")).reset_index()
-    frame = frame.sort_values(["status", "images", "defect", "split"], ascending=[True, False, True, True])
-    blocks: list[Block] = [table(frame, "Defects", "Repaired images are used; quarantined ones are not trained on.")]
-    lost = broken[(broken["split"] == "test") & (broken["status"] == "quarantined")]
-    if len(lost):
-        text = f"{counted(len(lost), 'test image')} cannot be read and will be predicted with the prior."
-        blocks.insert(0, Text(text, warning=True))
+    blocks: list[Block] = [table(frame, "Defects", "Repaired images are used; quarantined images are not trained on.")]
+    lost = int(((broken["split"] == "test") & (broken["status"] == "quarantined")).sum())
+    if lost:
+        blocks.insert(0, Text(f"{counted(lost, 'test image')} cannot be read and will get a middle score.", True))
     if folder is not None:
-        first = by.head(2).sort_values(["status", "defect", "split", "id"])
-        first = first.assign(note=first["split"] + ", " + first["defect"])
-        blocks.append(contact.error_sheet(first, folder, "Images with defects", "As the kit decodes them.", most=14))
+        first = by.head(2).sort_values(["status", "defect", "split", "id"]).head(DEFECTS)
+        rows = first.assign(note=first["split"] + ", " + first["defect"])
+        blocks.append(images.sheet(rows, folder, "Images with defects", "As the kit decodes them."))
     return tuple(blocks)
 
 
 def _shortcuts(audit: "Audit") -> tuple[Block, ...]:
+    if audit.shortcuts.empty:
+        return ()
+    text = "AUC of each property alone, fakes above originals. A model can use a property far from 0.5."
     pictures = [
         shortcuts.picture(rows, f"In {split}", "fakes", int(rows["real"].iloc[0]), int(rows["fake"].iloc[0]))
         for split, rows in audit.shortcuts.groupby("split", sort=False)
     ]
-    if not pictures:
-        return ()
-    text = "AUC of fakes above originals for each property alone. What lies far from 0.5 can be learned for forgeries."
-    frame = audit.shortcuts.assign(feature=audit.shortcuts["feature"].map(shortcuts.name_of))
-    names = {"median_real": "median, originals", "median_fake": "median, fakes"}
-    frame = frame[["feature", "split", "auc", *names]]
-    return (Text(text), *pictures, table(frame, "Shortcuts", formats={"auc": ".3f"}, names={"auc": "AUC", **names}))
+    return Text(text), *pictures
 
 
-def _properties(manifest: pd.DataFrame) -> tuple[Picture, ...]:
-    """Histograms over the labelled images of the training split and the unlabelled ones of the test."""
+def _properties(manifest: pd.DataFrame) -> tuple[Block, ...]:
+    """Draw histograms of the labelled training images and of the unlabelled test images."""
     usable = manifest[manifest["status"] != "quarantined"]
     usable = usable[((usable["split"] == "train") & (usable["target"] >= 0)) | (usable["target"] < 0)]
     usable = usable.assign(pixels=usable["width"].astype("int64") * usable["height"])
@@ -138,24 +124,18 @@ def _properties(manifest: pd.DataFrame) -> tuple[Picture, ...]:
     for column, (name, unit, factor) in PROPERTIES.items():
         rows = usable if column != "jpeg_q" else usable[usable["jpeg_q"] > 0]
         if column in rows.columns and rows[column].nunique() > 1:
-            values = rows[column].astype("float64") * factor
-            medians = values.groupby(rows["target"].map(LABELS)).median()
-            alt = f"{name} by label: " + ", ".join(f"median {value:,.4g} for {word}" for word, value in medians.items())
-            figure = plots.histogram(values.to_numpy(), rows["target"].to_numpy(), f"{name} ({unit})", log=True)
-            pictures.append(embed(figure, name[0].upper() + name[1:], alt))
+            values, target = rows[column].to_numpy(dtype=float) * factor, rows["target"].to_numpy()
+            pictures.append(embed(plots.histogram(values, target, f"{name} ({unit})", log=True), capital(name)))
     return tuple(pictures)
 
 
 def _shifts(manifest: pd.DataFrame, audit: "Audit") -> tuple[Block, ...]:
     usable = manifest.loc[manifest["status"] != "quarantined", "split"].value_counts().to_dict()
-    pictures = []
-    for _, rows in audit.shifts.groupby(["split_a", "split_b"], sort=False):
-        low, high = str(rows["split_a"].iloc[0]), str(rows["split_b"].iloc[0])
-        pictures.append(shortcuts.picture(rows, f"From {low} to {high}", high, usable[low], usable[high]))
-    text = (
-        "How well each property alone tells two splits apart. Far from 0.5 they were made differently, and a score on "
-        "one says less about the other."
-    )
+    pictures = [
+        shortcuts.picture(rows, f"From {low} to {high}", str(high), usable[low], usable[high])
+        for (low, high), rows in audit.shifts.groupby(["split_a", "split_b"], sort=False)
+    ]
+    text = "How well each property alone separates two splits. Far from 0.5, a score on one says less about the other."
     return (Text(text), *pictures) if pictures else ()
 
 
@@ -163,43 +143,31 @@ def _conflicts(audit: "Audit") -> tuple[Block, ...]:
     if audit.conflicts.empty:
         return ()
     count = audit.conflicts["sha256"].nunique()
-    verb = "stands" if count == 1 else "stand"
-    text = (
-        f"{counted(count, 'file')} {verb} in the data both as fake and as original: no model can be right about both."
-    )
+    text = f"{counted(count, 'file')} labelled both fake and original: no model can be right about both."
     frame = audit.conflicts.assign(label=audit.conflicts["target"].map(LABELS))[["id", "split", "label", "sha256"]]
-    return (Text(text, warning=True), table(frame, "The same bytes with both labels", most=20))
+    return Text(text, warning=True), table(frame, "The same bytes with both labels", limit=20)
 
 
-def _duplicates(audit: "Audit") -> tuple[Table, ...]:
-    tables = []
+def _duplicates(audit: "Audit", folder: Path | None) -> list[Block]:
+    """Count the kinds of pairs and show examples; pairs across splits or labels first, because they mislead."""
+    blocks: list[Block] = []
     for pairs, title, caption in (
         (audit.exact, "Equal files", "Pairs of files with the same bytes."),
-        (audit.near, "Near-duplicates", "Pairs of different files whose perceptual hashes are close."),
+        (audit.near, "Near-duplicates", "Pairs of different files with similar perceptual hashes."),
     ):
         if len(pairs):
-            frame = pd.DataFrame({"pair": _words(pairs), "pairs": pairs["pairs"]}).sort_values("pairs", ascending=False)
-            tables.append(table(frame, title, caption, names={"pair": "between"}))
-    return tuple(tables)
-
-
-def _sheets(audit: "Audit", folder: Path | None) -> tuple[Gallery, ...]:
-    """The commonest kinds of near-duplicates, those between splits or labels first: they are what can mislead."""
-    if folder is None or audit.examples.empty:
-        return ()
-    kinds = audit.near.assign(
-        within=(audit.near["split_a"] == audit.near["split_b"]) & (audit.near["target_a"] == audit.near["target_b"])
-    ).sort_values(["within", "pairs"], ascending=[True, False], kind="stable")
-    sheets = []
-    for kind in kinds.head(SHEETS).to_dict("records"):
-        mine = (audit.examples[KIND] == [kind[name] for name in KIND]).all(axis=1)
-        pairs = audit.examples[mine].rename(columns={"bits": "distance"})
-        title = _words(pairs.head(1)).iloc[0]
-        sheets.append(contact.pair_sheet(pairs, folder, title, f"{counted(kind['pairs'], 'pair')} in all.", PAIRS))
-    return tuple(sheets)
+            frame = pd.DataFrame({"between": _words(pairs), "pairs": pairs["pairs"]})
+            blocks.append(table(frame.sort_values("pairs", ascending=False), title, caption))
+    near = audit.near.assign(same=(audit.near[KIND[:2]].to_numpy() == audit.near[KIND[2:]].to_numpy()).all(axis=1))
+    kinds = near.sort_values(["same", "pairs"], ascending=[True, False], kind="stable")
+    for kind in kinds.head(SHEETS if folder else 0).to_dict("records"):
+        mine = audit.examples[(audit.examples[KIND] == [kind[name] for name in KIND]).all(axis=1)].head(PAIRS)
+        if folder and len(mine):
+            blocks.append(images.pair_sheet(mine, folder, capital(_words(mine).iloc[0]), "Examples."))
+    return blocks
 
 
 def _words(pairs: pd.DataFrame) -> pd.Series:
-    """'train fake and test unlabelled' for each kind of pair."""
+    """Return 'train fake and test unlabelled' for each kind of pair."""
     first = pairs["split_a"] + " " + pairs["target_a"].map(LABELS)
     return first + " and " + pairs["split_b"] + " " + pairs["target_b"].map(LABELS)

@@ -149,7 +149,7 @@ def _history(searched: Searched) -> tuple[Block, ...]:
     ]
     formats = {"score": ".4f", "minutes": ".1f"}
     listed = table(pd.DataFrame(rows), "Best trials", "Scores of the search: the first ones are lucky.", formats)
-    return (embed(search_plots.history(searched.found), "History", alt, told), listed)
+    return (embed(search_plots.history(searched.found), "History", told, alt), listed)
 
 
 def _values(one: Result, names: list[str]) -> dict[str, str]:
@@ -171,14 +171,14 @@ def _parameters(searched: Searched) -> tuple[Block, ...]:
         told = ", ".join(f"{name} {share:.0%}" for name, share in list(searched.importance.items())[:5])
         shares = {name: searched.importance[name] for name in names}
         caption = "fANOVA over finished trials, inside the ranges that were searched."
-        blocks.append(embed(search_plots.importances(shares), "Importance", told, caption))
+        blocks.append(embed(search_plots.importances(shares), "Importance", caption, told))
     space = {name: searched.space[name] for name in names}
     alt = f"One line for each of {done} finished trials through {', '.join(names)}"
     caption = "From the lowest to the highest of each range. Bright: high score; orange: the best."
-    blocks.append(embed(search_plots.parallel(searched.found, space), "Parallel coordinates", alt, caption))
+    blocks.append(embed(search_plots.parallel(searched.found, space), "Parallel coordinates", caption, alt))
     for name in names:
         figure = search_plots.one_slice(searched.found, name, searched.space[name])
-        blocks.append(embed(figure, name, f"Score of finished trials against {name}", "Dark: late; ring: the best."))
+        blocks.append(embed(figure, name, "Dark: late; ring: the best."))
     return tuple(blocks)
 
 
@@ -192,4 +192,4 @@ def _workers(searched: Searched) -> tuple[Block, ...]:
     caption = (
         f"{hours:.2f} hours of work. White: idle; x: killed or stopped, and another worker went on with the trial."
     )
-    return (embed(search_plots.timeline(begun), "Who ran what when", f"Trials by worker: {told}", caption),)
+    return (embed(search_plots.timeline(begun), "Who ran what when", caption, f"Trials by worker: {told}"),)

@@ -1,7 +1,6 @@
-"""How every plot looks: one panel size, one palette, one name per class.
+"""How every plot looks: one panel size, one palette, one word for each label.
 
-A panel is 4.6 inches wide, so that its letters stay readable on a screen 380 pixels wide; wider pictures are made of
-several panels, which the page sets side by side where there is room.
+A panel is 4.6 inches wide, so its letters stay readable on a screen of 380 pixels. The page sets panels side by side.
 """
 
 from collections.abc import Iterable
@@ -11,41 +10,39 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours (2008), told apart by people with any common colour vision deficiency.
+# Colours of Okabe and Ito (2008): people with any common colour blindness can tell them apart.
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1b1f24",
 )  # fmt: skip
 SERIES = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK)
-GREY = "#6b7280"
-GRID = "#e3e6ea"
-INK = "#24292f"
+GREY, GRID, INK = "#6b7280", "#e3e6ea", "#24292f"
+DASHED = (0, (4, 3))
 
-LABELS = {1: "fake", 0: "original", -1: "unlabelled"}  # the words for `target`, everywhere on the pages
+LABELS = {1: "fake", 0: "original", -1: "unlabelled"}  # word for each target
 COLOURS = {"fake": ORANGE, "original": BLUE, "unlabelled": GREY}
 
 WIDTH, HEIGHT = 4.6, 3.1  # inches
 TEXT = 10.5  # points
-PAD = 0.4  # of the height of a letter, around everything
+PAD = 0.4  # margin around a plot, in letter heights
 
 
 def labels(target: Iterable[int]) -> np.ndarray:
-    """The word for each target (1, 0 or -1)."""
+    """Return the word for each target (1, 0 or -1)."""
     return np.array([LABELS[int(value)] for value in target], dtype=object)
 
 
 def colour(index: int) -> str:
+    """Return the colour of series number `index`."""
     return SERIES[index % len(SERIES)]
 
 
 def panel(height: float = HEIGHT) -> tuple[Figure, Axes]:
-    """An empty panel `height` inches high; everything is set on the axes, nothing on global defaults."""
+    """Return an empty panel, `height` inches high. Settings go on the axes, never on matplotlib's globals."""
     figure = Figure(figsize=(WIDTH, height), facecolor="none")
     figure.set_layout_engine("tight", pad=PAD)
     axes = figure.add_subplot(facecolor="none")
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("bottom", "left"):
-        axes.spines[side].set_color(GREY)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["bottom", "left"]].set_color(GREY)
     axes.tick_params(which="both", colors=GREY, labelcolor=INK, labelsize=TEXT - 0.5)
     axes.grid(True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -53,7 +50,7 @@ def panel(height: float = HEIGHT) -> tuple[Figure, Axes]:
 
 
 def rows_panel(names: list[str], row: float = 0.36) -> tuple[Figure, Axes]:
-    """A panel with one named line per row, the first on top."""
+    """Return a panel with one named row for each of `names`, the first on top."""
     figure, axes = panel(max(2.1, 1.0 + row * len(names)))
     axes.set_yticks(range(len(names)), [shorten(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -63,11 +60,13 @@ def rows_panel(names: list[str], row: float = 0.36) -> tuple[Figure, Axes]:
 
 
 def name_axes(axes: Axes, x: str, y: str) -> None:
+    """Label both axes."""
     axes.set_xlabel(x, color=INK, fontsize=TEXT)
     axes.set_ylabel(y, color=INK, fontsize=TEXT)
 
 
 def legend(axes: Axes, where: Literal["best", "lower right"] = "best", columns: int = 1) -> None:
+    """Add a legend inside the plot."""
     axes.legend(
         loc=where, ncols=columns, fontsize=TEXT - 1, labelcolor=INK, framealpha=0.85, edgecolor="none",
         handlelength=1.6, borderaxespad=0.3,
@@ -75,7 +74,7 @@ def legend(axes: Axes, where: Literal["best", "lower right"] = "best", columns: 
 
 
 def legend_above(figure: Figure, axes: Axes) -> None:
-    """In one line over the plot, as wide as the figure: for outlines and bars that leave no corner free."""
+    """Add a legend in one line above the plot, for plots that leave no corner free."""
     handles, names = axes.get_legend_handles_labels()
     crowded = len(names) > 2
     figure.legend(
@@ -86,9 +85,7 @@ def legend_above(figure: Figure, axes: Axes) -> None:
     figure.set_layout_engine("tight", pad=PAD, rect=(0, 0, 1, 1 - 0.24 / figure.get_figheight()))
 
 
-def shorten(name: str, most: int = 24) -> str:
-    """`name` with its middle left out when it is longer than `most` characters."""
-    if len(name) <= most:
-        return name
-    head = (most - 1) // 2
-    return f"{name[:head]}…{name[-(most - 1 - head) :]}"
+def shorten(name: str, limit: int = 24) -> str:
+    """Return `name` with its middle left out if it is longer than `limit` characters."""
+    head = (limit - 1) // 2
+    return name if len(name) <= limit else f"{name[:head]}…{name[-(limit - 1 - head) :]}"

@@ -12,7 +12,7 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Table:
-    """Text ready to be shown. `numeric[i]` tells that column i is aligned to the right."""
+    """Text ready to be shown. `numeric[i]` is True if column i is aligned to the right."""
 
     title: str
     columns: tuple[str, ...]
@@ -27,18 +27,22 @@ def table(
     caption: str = "",
     formats: Mapping[str, str] | None = None,
     names: Mapping[str, str] | None = None,
-    most: int = 50,
+    limit: int = 50,
 ) -> Table:
-    """The first `most` rows of `frame`, whose index is not shown.
+    """Return the first `limit` rows of `frame` as text, without its index.
 
-    `formats` gives a format spec by column ('.4f'); whole numbers get thousands marks without one, other numbers
-    four digits. `names` gives headings by column; the rest are the column's name with spaces for underscores.
+    Args:
+        frame: One column of the table a column.
+        title: Shown above the table.
+        caption: Shown below the title.
+        formats: Format spec by column, such as '.4f'. Default: thousands marks, or four digits.
+        names: Heading by column. Default: the column's name with spaces for underscores.
+        limit: Rows to show; the caption says when rows are left out.
     """
     formats, names = formats or {}, names or {}
-    shown = frame.head(most)
-    columns = [[write(value, formats.get(str(name))) for value in shown[name]] for name in frame.columns]
-    if len(frame) > most:
-        caption = f"{caption} The first {most:,} of {len(frame):,} rows.".strip()
+    columns = [[write(value, formats.get(str(name))) for value in frame[name].head(limit)] for name in frame.columns]
+    if len(frame) > limit:
+        caption = f"{caption} The first {limit:,} of {len(frame):,} rows.".strip()
     return Table(
         title,
         tuple(names.get(str(name), str(name).replace("_", " ")) for name in frame.columns),
@@ -53,7 +57,7 @@ def _is_number(column: pd.Series) -> bool:
 
 
 def write(value: object, spec: str | None = None) -> str:
-    """One cell: '1,234', '0.9671', 'yes', or a dash for what is missing."""
+    """Return one cell: '1,234', '0.9671', 'yes', or a dash for a missing value."""
     if value is None or value is pd.NA or value is pd.NaT:
         return MISSING
     if isinstance(value, bool) or type(value).__name__ == "bool":
@@ -67,30 +71,31 @@ def write(value: object, spec: str | None = None) -> str:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share as '81.0%', with the dash for NaN."""
+    """Return a share as '81.0%', or a dash for NaN."""
     return f"{100 * share:.{digits}f}%" if math.isfinite(share) else MISSING
 
 
 def volume(count: int) -> str:
-    """Bytes as '5.7 MB' or '41 GB', powers of ten."""
-    value, unit = float(count), "bytes"
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.3g} {unit}"
+    """Return bytes as '5.7 MB' or '41 GB', powers of ten."""
+    power = min((len(str(max(count, 1))) - 1) // 3, 4)
+    return f"{count / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def interval(low: float, high: float, spec: str = ".4f") -> str:
-    """'0.9583 to 0.9759'; a dash where there is none."""
-    return f"{write(low, spec)} to {write(high, spec)}" if math.isfinite(low) else write(low, spec)
+    """Return '0.9583 to 0.9759', or a dash if there is none."""
+    return f"{write(low, spec)} to {write(high, spec)}" if math.isfinite(low) else MISSING
 
 
 def spread(mean: float, sd: float, spec: str = ".4f") -> str:
-    """'0.9671 ± 0.0052'; the mean alone where one value has no deviation."""
+    """Return '0.9671 ± 0.0052', or the mean alone if there is no deviation."""
     return f"{write(mean, spec)} ± {write(sd, spec)}" if math.isfinite(sd) else write(mean, spec)
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
-    """'1 image', '1,234 images', '2 copies' (with `many`)."""
+    """Return '1 image', '1,234 images', or '2 copies' with `many`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def capital(text: str) -> str:
+    """Return `text` with its first letter large and all others as they are."""
+    return text[:1].upper() + text[1:]

@@ -1,4 +1,4 @@
-"""The page of training: how each member learned, how well it ranks images it has not seen, where it fails."""
+"""The page of training: how each member learned, how well it ranks unseen images, where it fails."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,21 +12,25 @@ from ffdi.core import checksum
 from ffdi.metrics.auc import auc, tpr_at_fpr
 from ffdi.metrics.delong import Interval, delong
 from ffdi.metrics.ranks import rank_within
-from ffdi.report import contact, curves, plots
+from ffdi.report import images, plots
 from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
 from ffdi.report.provenance import provenance
 from ffdi.report.table import Table, counted, interval, percent, spread, table, write
 from ffdi.training.job import FoldJob
 
-DRAWN = 6  # members in one ROC panel; more lines cannot be told apart
-MOVED = 0.002  # AUC won or lost at the end of training that is worth a word
+DRAWN = 6  # curves in one ROC plot; more cannot be told apart
+WORST = 14  # images on a sheet of errors
+MOVED = 0.002  # change of AUC at the end of training that is worth a sentence
+RATES = {f"TPR at {rate:g}": rate for rate in plots.FALSE_POSITIVE_RATES}
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One member. `logs`: by fold, columns epoch (done, a fraction), split ('train' or 'oof') and, where there is a
-    value, loss, auc, lr, images_per_second. `oof`: id, relpath, target, fold, logit.
+    """One member.
+
+    `logs`: by fold; epoch (done, a fraction), split ('train' or 'oof'), and loss, auc, lr, images_per_second where
+    known. `oof`: id, relpath, target, fold, logit.
     """
 
     name: str
@@ -34,87 +38,81 @@ class Trained:
     oof: pd.DataFrame
 
     def score(self) -> np.ndarray:
-        """Ranks inside each fold: logits of different folds are not on one scale."""
+        """Return ranks inside each fold, because logits of two folds are not on one scale."""
         return rank_within(self.oof["logit"], self.oof["fold"])
 
     def fold_aucs(self) -> pd.Series:
-        """AUC by fold; NaN where a fold lacks a class."""
-        return pd.Series({fold: _fold_auc(rows) for fold, rows in self.oof.groupby("fold")}, dtype=float)
+        """Return AUC by fold; NaN where a fold lacks a class."""
+        return pd.Series({fold: _auc(rows) for fold, rows in self.oof.groupby("fold")}, dtype=float)
 
 
-def of_jobs(jobs: Sequence[FoldJob], images: Path) -> Page:
-    """Return the page of finished jobs, of which at least one held images out."""
-    held = [job for job in jobs if len(job.oof)]  # a refit on all rows has no curve to show
-    names = dict.fromkeys(job.member.name for job in held)
-    members = [_read(name, [job for job in held if job.member.name == name]) for name in names]
+def of_jobs(jobs: Sequence[FoldJob], folder: Path) -> Page:
+    """Return the page of finished jobs, of which at least one held images out. `folder`: the competition's."""
+    held = [job for job in jobs if len(job.oof)]  # a refit on all rows has no curve
+    members = [_read([job for job in held if job.member.name == name]) for name in {job.member.name: 0 for job in held}]
     inputs = {job.label: checksum.digest(job.folder / "done.json") for job in jobs}
-    return page(members, images, provenance("ffdi train", inputs))
+    return page(members, folder, provenance("ffdi train", inputs))
 
 
-def _read(name: str, jobs: Sequence[FoldJob]) -> Trained:
-    logs = {int(job.fold): _log(job) for job in jobs}
-    return Trained(name, logs, pd.concat([_oof(job) for job in jobs], ignore_index=True))
-
-
-def _log(job: FoldJob) -> pd.DataFrame:
-    """Return the log, closed by the finished fold's plain view: points of a curve must be of one kind."""
+def _read(jobs: Sequence[FoldJob]) -> Trained:
+    """Read the logs and OOF tables of the folds of one member."""
     from ffdi.training import journal  # imports torch
 
-    log = journal.frame(job.folder / "log.jsonl")
-    oof = checksum.read_table(job.folder / "oof.parquet")
-    plain = oof[(oof["view"] == "identity") & ~oof["imputed"]]
-    target = job.oof.set_index("id")["target"].reindex(plain["id"])
-    if target.nunique() < 2:
-        return log
-    last = {"epoch": float(job.member.epochs), "split": "oof", "auc": auc(target, plain["logit"])}
-    return pd.concat([log, pd.DataFrame([last])], ignore_index=True)
+    logs, tables = {}, []
+    for job in jobs:
+        oof, known = checksum.read_table(job.folder / "oof.parquet"), job.oof[["id", "relpath", "target"]]
+        mean = oof.groupby("id", as_index=False)["logit"].mean()
+        tables.append(known.merge(mean, on="id", validate="one_to_one").assign(fold=job.fold))
+        # The log's points are of the plain view, so the last point is too, and not the mean of all views.
+        plain = known.merge(oof[(oof["view"] == "identity") & ~oof["imputed"]], on="id")
+        last = {"epoch": float(job.member.epochs), "split": "oof", "auc": _auc(plain)}
+        log = journal.frame(job.folder / "log.jsonl")
+        logs[int(job.fold)] = pd.concat([log, pd.DataFrame([last])], ignore_index=True)
+    return Trained(jobs[0].member.name, logs, pd.concat(tables, ignore_index=True))
 
 
-def _oof(job: FoldJob) -> pd.DataFrame:
-    logits = checksum.read_table(job.folder / "oof.parquet").groupby("id", as_index=False)["logit"].mean()
-    frame = job.oof[["id", "relpath", "target"]].merge(logits, on="id", validate="one_to_one")
-    return frame.assign(fold=job.fold)
+def page(members: Sequence[Trained], folder: Path | None, made_from: Mapping[str, str]) -> Page:
+    """Return the page of members whose OOF predictions hold both classes.
 
-
-def page(members: Sequence[Trained], folder: Path | None = None, provenance: Mapping[str, str] | None = None) -> Page:
-    """The page of all members of a recipe that have OOF predictions of both classes. `folder`: where relpath starts."""
+    Args:
+        members: In any order.
+        folder: Where relpath starts; None leaves the sheets of errors out.
+        made_from: The lines at the foot.
+    """
     members = sorted(members, key=lambda member: -auc(member.oof["target"], member.score()))
-    scores = [member.score() for member in members]
-    intervals = [delong(member.oof["target"], score) for member, score in zip(members, scores, strict=True)]
-    sections = (
-        Section("Members", (*_ranking(members, scores), _summary(members, scores, intervals))),
-        Section("Learning curves", _curves(members)),
-        Section("Scores", tuple(_histogram(member) for member in members)),
-        Section("Worst errors", _errors(members[0], scores[0], folder)),
-    )
+    found = [delong(member.oof["target"], member.score()) for member in members]
     return Page(
         title=f"Training of {counted(len(members), 'member')}",
-        headline=_headline(members, intervals[0]),
-        facts=_facts(members[0], intervals[0]),
-        sections=tuple(section for section in sections if section.blocks),
-        provenance=provenance or {},
+        headline=_headline(members, found[0]),
+        facts=_facts(members[0], found[0]),
+        sections=(
+            Section("Members", (*_ranking(members), _summary(members, found))),
+            Section("Learning curves", _curves(members)),
+            Section("Scores", tuple(_histogram(member) for member in members)),
+            Section("Worst errors", _errors(members[0], folder)),
+        ),
+        provenance=made_from,
     )
 
 
 def _headline(members: Sequence[Trained], found: Interval) -> str:
     best = members[0]
-    images, folds = counted(len(best.oof), "image"), counted(best.oof["fold"].nunique(), "fold")
-    start = f"{best.name} is the best of {len(members)} members with" if len(members) > 1 else f"{best.name} reaches"
+    start = f"{best.name} is the best of {len(members)} members with" if len(members) > 1 else f"{best.name} has"
     return (
-        f"{start} an OOF AUC of {found.value:.4f} (95% interval {interval(found.low, found.high)}) "
-        f"on {images} in {folds}. {advice(best.logs)}"
+        f"{start} an OOF AUC of {found.value:.4f} (95% interval {interval(found.low, found.high)}) on "
+        f"{counted(len(best.oof), 'image')} in {counted(best.oof['fold'].nunique(), 'fold')}. {advice(best.logs)}"
     )
 
 
 def advice(logs: Mapping[int, pd.DataFrame]) -> str:
-    """One sentence on what the OOF curves of a member's folds say about the number of epochs.
+    """Return one sentence on what the OOF curves of a member's folds say about the number of epochs.
 
-    A change counts if it exceeds twice its standard error over the folds: a single curve jitters by more than it moves.
+    A change counts if it exceeds twice its standard error over the folds, because single curves are noisy.
     """
-    aucs = pd.DataFrame({fold: curves.series(log, "oof", "auc") for fold, log in logs.items()}).dropna()
+    aucs = pd.DataFrame({fold: plots.series(log, "oof", "auc") for fold, log in logs.items()}).dropna()
     epochs_E, aucs_EF = aucs.index.to_numpy(dtype=float), aucs.to_numpy(dtype=float)
     if min(aucs_EF.shape) < 2:
-        return "Too few epochs and folds were measured to tell whether more training would help."
+        return "Too few epochs and folds were measured to say whether more training would help."
     best = int(aucs_EF.mean(axis=1).argmax())
     rose_F, fell_F = aucs_EF[-1] - aucs_EF[-2], aucs_EF[best] - aucs_EF[-1]
     if best == len(epochs_E) - 1 and _is_clear(rose_F):
@@ -126,8 +124,7 @@ def advice(logs: Mapping[int, pd.DataFrame]) -> str:
 
 
 def _is_clear(change_F: np.ndarray) -> bool:
-    error = change_F.std(ddof=1) / math.sqrt(len(change_F))
-    return bool(change_F.mean() > max(MOVED, 2 * error))
+    return bool(change_F.mean() > max(MOVED, 2 * change_F.std(ddof=1) / math.sqrt(len(change_F))))
 
 
 def _facts(best: Trained, found: Interval) -> tuple[Fact, ...]:
@@ -140,94 +137,82 @@ def _facts(best: Trained, found: Interval) -> tuple[Fact, ...]:
     )
 
 
-def _ranking(members: Sequence[Trained], scores: Sequence[np.ndarray]) -> tuple[Picture, ...]:
-    rocs = {
-        m.name: curves.roc(m.oof["target"].to_numpy(), score)
-        for m, score in list(zip(members, scores, strict=True))[:DRAWN]
-    }
-    folds = {member.name: member.fold_aucs().dropna() for member in members}
-    rows = pd.concat([pd.DataFrame({"name": name, "auc": aucs}) for name, aucs in folds.items()], ignore_index=True)
-    alt = "AUC by fold: " + "; ".join(f"{name} {aucs.min():.3f} to {aucs.max():.3f}" for name, aucs in folds.items())
+def _ranking(members: Sequence[Trained]) -> tuple[Picture, ...]:
+    rows = [pd.DataFrame({"name": member.name, "auc": member.fold_aucs().dropna()}) for member in members]
+    curves = {member.name: (member.oof["target"].to_numpy(), member.score()) for member in members}
+    return fold_picture(pd.concat(rows, ignore_index=True)), *roc_pictures(curves)
+
+
+def fold_picture(rows: pd.DataFrame) -> Picture:
+    """Draw the AUC of each fold. `rows`: name, fold, auc."""
+    return embed(plots.fold_spread(rows), "AUC of each fold", "Dot: a fold. Bar: the mean.")
+
+
+def roc_pictures(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> tuple[Picture, Picture]:
+    """Draw the ROC curves of the first `DRAWN` of `curves` (target, score), on linear and on log axes."""
+    shown = dict(list(curves.items())[:DRAWN])
+    cut = f"The best {DRAWN} of {len(curves)}. " if len(curves) > DRAWN else ""
+    finest = f"The lowest rate that can be measured is {plots.finest_rate(shown):.2g}."
+    low = f"Colours as in the ROC. Dashed: 0.1, 0.5, 1%. {finest}"
     return (
-        embed(plots.fold_spread(rows), "AUC of every fold", alt, "Dots are folds, bars their mean."),
-        *roc_pictures(rocs, len(members)),
+        embed(plots.roc(shown), "ROC", f"{cut}Dashed: chance."),
+        embed(plots.roc(shown, low=True), "ROC at low false-positive rates", low),
     )
 
 
-def roc_pictures(rocs: Mapping[str, curves.Roc], count: int) -> tuple[Picture, Picture]:
-    """ROC on linear and on log axes; `count` is how many curves there are in all."""
-    finest, names = max(curve.finest for curve in rocs.values()), ", ".join(rocs)
-    cut = f"The best {len(rocs)} of {count}. " if count > len(rocs) else ""
-    colours = "Colours as in the ROC. " if len(rocs) > curves.FEW else ""
-    limit = f"Dashes at 0.1, 0.5 and 1%. One original is a rate of {finest:.2g}; none finer can be measured."
-    return (
-        embed(curves.roc_panel(rocs), "ROC", f"ROC curves of {names}", f"{cut}Dashes: chance."),
-        embed(
-            curves.low_roc_panel(rocs),
-            "ROC at low false-positive rates",
-            f"The low end of the ROC curves of {names} on a logarithmic axis",
-            f"{colours}{limit}",
-        ),
-    )
-
-
-def _summary(members: Sequence[Trained], scores: Sequence[np.ndarray], intervals: Sequence[Interval]) -> Table:
+def _summary(members: Sequence[Trained], intervals: Sequence[Interval]) -> Table:
     rows = []
-    for member, score, found in zip(members, scores, intervals, strict=True):
-        folds = member.fold_aucs()
+    for member, found in zip(members, intervals, strict=True):
+        folds, score = member.fold_aucs(), member.score()
+        rates = {name: tpr_at_fpr(member.oof["target"], score, rate) for name, rate in RATES.items()}
         rows.append({
-            "member": member.name, "auc": found.value, "95% interval": interval(found.low, found.high),
-            "folds": int(folds.size), "mean ± sd": spread(folds.mean(), folds.std()),
-            **{f"tpr_{rate:g}": tpr_at_fpr(member.oof["target"], score, rate) for rate in curves.FALSE_POSITIVE_RATES},
-            "speed": _speed(member),
+            "member": member.name, "OOF AUC": found.value, "95% interval": interval(found.low, found.high),
+            "folds": int(folds.size), "mean ± sd": spread(folds.mean(), folds.std()), **rates,
+            "images/s": _speed(member),
         })  # fmt: skip
-    rates = {f"tpr_{rate:g}": f"TPR at {rate:g}" for rate in curves.FALSE_POSITIVE_RATES}
-    caption = "OOF AUC pools ranks made inside each fold; intervals are DeLong's. Speed: median of training."
-    formats = {"auc": ".4f", "speed": ",.0f"} | dict.fromkeys(rates, ".3f")
-    return table(
-        pd.DataFrame(rows), "Members, best first", caption, formats, rates | {"auc": "OOF AUC", "speed": "images/s"}
-    )
+    caption = "OOF AUC: scores are ranked inside each fold, then pooled. Intervals: DeLong. Images/s: median, training."
+    formats = {"OOF AUC": ".4f", "images/s": ",.0f"} | dict.fromkeys(RATES, ".3f")
+    return table(pd.DataFrame(rows), "Members, best first", caption, formats)
 
 
 def _curves(members: Sequence[Trained]) -> tuple[Block, ...]:
-    blocks: list[Block] = [Text("Solid: images outside the training folds (OOF). Dashed: training images.")]
+    blocks: list[Block] = [Text("Solid: images that the fold held out (OOF). Dashed: training images.")]
     for member in members:
         for column, what in (("loss", "loss"), ("auc", "OOF AUC"), ("lr", "learning rate")):
             logs = {fold: log for fold, log in member.logs.items() if _has(log, column)}
-            if column == "lr":  # the same in every fold
+            if column == "lr":  # the same in each fold
                 logs = dict(list(logs.items())[:1])
             if logs:
-                figure = curves.fold_curves(logs, column, what)
-                alt = f"{what} of {member.name} by epoch, one line for each of {counted(len(logs), 'fold')}"
-                blocks.append(embed(figure, f"{member.name}: {what}", alt))
+                blocks.append(embed(plots.fold_curves(logs, column, what), f"{member.name}: {what}"))
     return tuple(blocks)
 
 
 def _histogram(member: Trained) -> Picture:
     figure = plots.histogram(member.oof["logit"].to_numpy(), member.oof["target"].to_numpy(), "OOF logit")
     medians = member.oof.groupby("target")["logit"].median()
-    alt = f"OOF logits of {member.name}: median {medians[0]:+.2f} for originals, {medians[1]:+.2f} for fakes"
-    return embed(figure, member.name, alt, f"Medians: originals {medians[0]:+.2f}, fakes {medians[1]:+.2f}.")
+    return embed(figure, member.name, f"Medians: originals {medians[0]:+.2f}, fakes {medians[1]:+.2f}.")
 
 
-def _errors(member: Trained, score: np.ndarray, folder: Path | None) -> tuple[Block, ...]:
+def _errors(member: Trained, folder: Path | None) -> tuple[Block, ...]:
     if folder is None:
         return ()
-    notes = [
-        f"fold {fold}, logit {logit:+.2f}" for fold, logit in zip(member.oof["fold"], member.oof["logit"], strict=True)
-    ]
-    rows = member.oof.assign(rank=score, note=notes)
-    called = rows[rows["target"] == 0].sort_values(["rank", "id"], ascending=[False, True])
-    missed = rows[rows["target"] == 1].sort_values(["rank", "id"])
+    notes = [f"fold {row.fold}, logit {row.logit:+.2f}" for row in member.oof.itertuples()]
+    text = f"Errors of {member.name}, by rank inside their fold. Look for what they have in common."
+    return Text(text), *error_sheets(member.oof.assign(score=member.score(), note=notes), folder, WORST)
+
+
+def error_sheets(rows: pd.DataFrame, folder: Path, limit: int) -> tuple[Block, Block]:
+    """Return the worst errors of each class. `rows`: id, relpath, target, score (high: fake), note."""
+    in_order = rows.sort_values(["score", "id"])
+    missed, called = in_order[in_order["target"] == 1], in_order[in_order["target"] == 0].iloc[::-1]
     return (
-        Text(f"Errors of {member.name}, ordered by rank inside their fold. Look for what they share."),
-        contact.error_sheet(missed, folder, "Fakes taken for originals", "Lowest ranks first.", most=14),
-        contact.error_sheet(called, folder, "Originals taken for fakes", "Highest ranks first.", most=14),
+        images.sheet(missed.head(limit), folder, "Fakes taken for originals", "Lowest scores first."),
+        images.sheet(called.head(limit), folder, "Originals taken for fakes", "Highest scores first."),
     )
 
 
-def _fold_auc(rows: pd.DataFrame) -> float:
-    return auc(rows["target"], rows["logit"]) if rows["target"].nunique() == 2 else float("nan")
+def _auc(rows: pd.DataFrame) -> float:
+    return auc(rows["target"], rows["logit"]) if rows["target"].nunique() == 2 else math.nan
 
 
 def _has(log: pd.DataFrame, column: str) -> bool:
@@ -236,4 +221,4 @@ def _has(log: pd.DataFrame, column: str) -> bool:
 
 def _speed(member: Trained) -> float:
     speeds = [log["images_per_second"].dropna() for log in member.logs.values() if _has(log, "images_per_second")]
-    return float(pd.concat(speeds).median()) if speeds else float("nan")
+    return float(pd.concat(speeds).median()) if speeds else math.nan

@@ -1,0 +1,62 @@
+"""Sheets of small images that a person should look at."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from ffdi.core.errors import UserError
+from ffdi.core.layout import inside
+from ffdi.data.decode import Defect, decode
+from ffdi.report.page import Card, Gallery, Thumb, data_uri
+from ffdi.report.style import LABELS
+from ffdi.report.table import counted
+
+SIDE = 180  # pixels of a thumbnail; shown at 110 to 150
+QUALITY = 72  # about 6 kB each: a sheet of 24 is 0.2 MB inside the page
+
+
+def jpeg(image_HWC: np.ndarray, side: int = SIDE, quality: int = QUALITY) -> str:
+    """Return uint8 RGB pixels as a JPEG data URI, reduced so that no side is longer than `side`."""
+    small = Image.fromarray(image_HWC)
+    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=quality, subsampling=0 if quality > 90 else 2)
+    return data_uri(buffer.getvalue(), "image/jpeg")
+
+
+def thumb(folder: Path, relpath: str, target: int, note: str) -> Thumb:
+    """Return the image `relpath` of `folder`; if it is missing or broken, a placeholder that names the problem."""
+    label, name = LABELS[int(target)], Path(relpath).stem
+    alt, caption = f"{label} image {name}", f"{label}, {note}"
+    try:
+        return Thumb(jpeg(decode(inside(folder, relpath).read_bytes()).image_HWC), alt, caption, name, label)
+    except Defect as defect:
+        problem = defect.name
+    except (OSError, UserError):
+        problem = "missing"
+    return Thumb("", f"{alt}, {problem}", caption, name, label, problem)
+
+
+def sheet(rows: pd.DataFrame, folder: Path, title: str, caption: str) -> Gallery:
+    """Return a gallery of single images. `rows`: relpath, target, note."""
+    shown = zip(rows["relpath"], rows["target"], rows["note"], strict=True)
+    return Gallery(title, tuple(Card((thumb(folder, *one),)) for one in shown), caption)
+
+
+def pair_sheet(pairs: pd.DataFrame, folder: Path, title: str, caption: str) -> Gallery:
+    """Return a gallery of pairs, side by side.
+
+    Args:
+        pairs: relpath_a, target_a, split_a, the same with _b, and bits (of 256 in which the hashes differ).
+        folder: Where each relpath starts.
+        title: Shown above the sheet.
+        caption: Shown below the title.
+    """
+    cards = []
+    for row in pairs.to_dict("records"):
+        both = (thumb(folder, row[f"relpath_{side}"], row[f"target_{side}"], row[f"split_{side}"]) for side in "ab")
+        cards.append(Card(tuple(both), f"{counted(row['bits'], 'bit')} of 256 differ"))
+    return Gallery(title, tuple(cards), caption)
