@@ -63,8 +63,8 @@ ledger: $(READY) ## every submission, what was expected of it and what it got; R
 	$(FFDI) ledger $(if $(WORK),--work "$(WORK)") $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") \
 	    $(if $(REFRESH),--refresh)
 
-kernels: $(READY) ## write the recipe's Kaggle kernels: one file each, to paste or to push
-	$(FFDI) kernels build $(if $(RECIPE),--recipe "$(RECIPE)")
+kernels: $(READY) ## write the dataset that kernels/infer.py reads on Kaggle, and say what to do next
+	$(FFDI) kernels pack $(PLACES)
 
 doctor: $(READY) ## this machine, its weights, and what the recipe will cost on it
 	$(FFDI) doctor $(PLACES)

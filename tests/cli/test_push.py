@@ -13,7 +13,6 @@ from ffdi.core.errors import LockedError, Paused, UserError
 from ffdi.core.layout import Workspace
 from ffdi.core.lock import exclusive
 from ffdi.data import manifest
-from ffdi.kernels import emit, settings
 from ffdi.submission import attached
 from ffdi.submission.kaggle import Kaggle
 from ffdi.submission.refusals import Refused
@@ -98,7 +97,7 @@ def test_sources_and_image(asked: Asked) -> None:
         ({"kernels": ["https://kaggle.com/code/me/toy-train"]}, '--kernel-source: write "owner/slug" or "owner/slug/v'),
         ({"kernels": ["me/toy-train/0"]}, "the last parts of its address, not 'me/toy-train/0'"),
         ({"datasets": ["toy-weights"]}, '--dataset-source: write "owner/slug"'),
-        ({"folder": Path("absent")}, "Cannot read absent"),
+        ({"folder": Path("absent")}, "absent cannot be read"),
     ],
 )
 def test_mistakes_before_any_upload(
@@ -110,15 +109,19 @@ def test_mistakes_before_any_upload(
 
 
 @pytest.mark.parametrize("kind", ["infer", "blend"])
-def test_what_is_built_can_be_pushed(asked: Asked, tmp_path: Path, kind: str) -> None:
-    wishes = settings.infer() if kind == "infer" else settings.blend('name = "toy"\n')
-    sources = emit.Sources(["toy"], [f"{emit.OWNER}/toy-weights"], [f"{emit.OWNER}/toy-train"])
-    home = emit.write(tmp_path / "kernels", kind, f"toy-{kind}", wishes, sources, {})
-    made = prepare(changed(asked, folder=home), "some-one").kernel
+def test_a_script_of_the_kit_can_be_pushed(
+    asked: Asked, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = SimpleNamespace(name="toy")
+    monkeypatch.setattr(verb.team, "read", lambda folder: SimpleNamespace(recipe=recipe, competition=COMPETITION))
+    make_pack(asked.packs[0], {"team.json": b"verified elsewhere", "a-fold0.safetensors": b"weights"})
+    script = Path(__file__).parents[2] / "kernels" / f"{kind}.py"
+    made = prepare(changed(asked, folder=script), "some-one").kernel
     assert (made.about.id, made.about.enable_gpu) == (f"some-one/toy-{kind}", kind == "infer")
-    assert (made.about.dataset_sources, made.about.kernel_sources) == (["some-one/toy-weights"], ["some-one/toy-train"])
+    assert made.about.dataset_sources == ["some-one/toy-weights"]
+    assert made.about.kernel_sources == (["some-one/toy-train"] if kind == "blend" else [])
     pushed = made.write(tmp_path / "pushed", "an-id") / made.about.code_file
-    assert pushed.read_text() == made.script.replace('    "run": "",\n', '    "run": "an-id",\n', 1)
+    assert pushed.read_text() == script.read_text().replace('    "run": "",\n', '    "run": "an-id",\n', 1)
 
 
 def test_two_packs_of_one_name(asked: Asked, tmp_path: Path) -> None:
@@ -222,11 +225,11 @@ def test_a_source_that_kaggle_does_not_know_is_not_kept(kaggle_server: Server, a
     assert prepare(asked, "tester").attached.names == ()
 
 
-def test_the_submission_is_checked_by_the_plan_of_the_weights(
+def test_the_submission_is_checked_by_the_team_of_the_pack(
     kaggle_server: Server, asked: Asked, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_pack(asked.packs[0], {"plan.json": b"sealed by the pack", "a-fold0.safetensors": b"weights"})
-    monkeypatch.setattr(verb.plan, "read", lambda folder: SimpleNamespace(competition=COMPETITION))
+    make_pack(asked.packs[0], {"team.json": b"verified elsewhere", "a-fold0.safetensors": b"weights"})
+    monkeypatch.setattr(verb.team, "read", lambda folder: SimpleNamespace(competition=COMPETITION))
     kaggle_server.state.run = results
     with pytest.raises(UserError, match="the header is 'id,y', not 'img_name,y_pred'"):
         run(asked)

@@ -1,9 +1,10 @@
-"""A contest of a few images and a team trained on it, once for all tests of this room."""
+"""A contest of a few images and a team trained on it, once for all tests of this folder."""
 
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ffdi.core.layout import Workspace
 from ffdi.blending.result import BlendResult, blend
-from ffdi.kernels import emit, pack, settings
-from ffdi.data import folds
-from ffdi.training.job import plan
-from ffdi.data.scan import scan
 from ffdi.config.competition import Competition
 from ffdi.config.load import load_competition, load_recipe
 from ffdi.config.recipe import Recipe
+from ffdi.core.layout import Workspace
+from ffdi.data import folds
+from ffdi.data.scan import scan
+from ffdi.kernels import pack, script, team
+from ffdi.kernels.team import TeamPack
 from ffdi.training import launch
+from ffdi.training.job import plan
 from tests.cli.test_verbs import contest_folder
 
 RECIPE = """\
@@ -53,9 +55,12 @@ SLUG = "multi-ffdi-phase2"
 LACKING = ("simplejpeg", "pandera", "imagehash", "optuna", "matplotlib", "jinja2", "typer", "kaggle", "tomlkit")
 
 
+SCRIPTS = Path(__file__).parents[2] / "kernels"
+
+
 @dataclass(frozen=True)
 class Home:
-    """A finished team: `images` the competition folder, `pack` its weights dataset, `result` what `ffdi blend` says."""
+    """A finished team. `images`: the competition folder. `pack`: its dataset. `result`: what `ffdi blend` made."""
 
     images: Path
     recipe: Recipe
@@ -63,6 +68,10 @@ class Home:
     places: Workspace
     pack: Path
     result: BlendResult
+
+    @property
+    def team(self) -> TeamPack:
+        return team.read(self.pack)
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +94,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     result = blend(recipe, competition, places)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pack, "blend", lambda *_: result)  # which takes seconds; a test of packing makes it anew
-        packed = pack.pack(recipe, competition, places, folder / "tiny-weights")
+        packed = pack.pack_team(recipe, competition, places, folder / "tiny-team")
     return Home(images, recipe, competition, places, packed, result)
 
 
@@ -147,17 +156,26 @@ class Kernel:
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Callable[..., Kernel]]:
-    """`kernel("infer", until="1m")`: the built file with these settings, and empty mounts."""
+    """`kernel("infer", until="1m")`: a copy of the script with these settings, and empty mounts."""
 
-    def make(kind: str, **values: object) -> Kernel:
-        wishes = {"infer": settings.infer(), "train": settings.train(RECIPE), "blend": settings.blend(RECIPE)}
-        home = emit.write(
-            tmp_path / "kernels", kind, f"tiny-{kind}", settings.changed(wishes[kind], **values), emit.Sources(), {}
-        )
-        made = Kernel(home / f"tiny-{kind}.py", tmp_path / "input", tmp_path / "working")
+    def make(kind: str, **values: str) -> Kernel:
+        made = Kernel(tmp_path / "script.py", tmp_path / "input", tmp_path / "working")
+        made.script.write_text(script.read(SCRIPTS / f"{kind}.py").with_settings(values))
         made.input.mkdir(exist_ok=True)
         made.working.mkdir(exist_ok=True)
         return made
 
     yield make
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def make_wheel(folder: Path, name: str, number: str, tag: str = "py3-none-any") -> Path:
+    """A wheel of one module, with `version` in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, info = folder / f"{name}-{number}-{tag}.whl", f"{name}-{number}.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.py", f"version = '{number}'\n")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n")
+        archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return path

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ffdi.core.errors import UserError
-from ffdi.core.layout import Workspace
 from ffdi.blending.apply import BLEND
 from ffdi.cli import explain as verb
 from ffdi.cli.desk import Desk
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
 from tests.kernels.conftest import Home
 
 

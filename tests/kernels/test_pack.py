@@ -1,84 +1,119 @@
+"""The dataset of a kernel: the same bytes from the same inputs, and nothing damaged or unfinished in it."""
+
 import json
 import os
 import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from torch import nn
 
-from ffdi.core import digest
+from ffdi.config.load import load_recipe
+from ffdi.core import checksum, digest
+from ffdi.core.code import PACKAGE
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import Workspace
-from ffdi.kernels import mounted, pack, plan
-from ffdi.model.weights import check_golden, load_weights
-from ffdi.config.recipe import Member
-from tests.kernels.conftest import Home
+from ffdi.kernels import kit_wheel, pack, team
+from ffdi.model.weights import check_golden, load_net
+from tests.kernels.conftest import Home, make_wheel
+
+ROOT = PACKAGE.parents[1]
+WEIGHTS = {f"{member}-fold{fold}.safetensors" for member in ("one", "two") for fold in (0, 1)}
+KIT = kit_wheel.build()
 
 
 def contents(folder: Path) -> dict[str, str]:
-    return {path.name: digest.of_file(path) for path in folder.iterdir()}
+    return {path.relative_to(folder).as_posix(): digest.of_file(path) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_folder_is_flat_whole_and_says_what_it_is(home: Home) -> None:
-    names = {f"{member}-fold{fold}.safetensors" for member in ("one", "two") for fold in (0, 1)}
-    assert set(contents(home.pack)) == {*names, "plan.json", "SHA256SUMS"}
-    assert mounted.verify(home.pack) == 5
-    made = plan.read(home.pack)
-    assert (made.method, made.prior) == ("weighted_rank_mean", home.result.blended.prior)
-    assert {packed.member.name: packed.weight for packed in made.members} == home.result.blended.weights
-    assert made.competition == home.competition
-    assert str(home.places.work) not in (home.pack / "plan.json").read_text()
-    for packed in made.members:
-        for file in packed.files.values():
-            assert check_golden(_model(packed.member, home.pack / file), home.pack / file) < 1e-5
+def test_the_folder_is_flat_and_says_what_it_is(home: Home) -> None:
+    found, packed = contents(home.pack), home.team
+    assert set(found) == {*WEIGHTS, KIT.name, "team.json", "SHA256SUMS"}
+    assert packed.verify() == 5
+    assert (packed.method, packed.prior) == ("weighted_rank_mean", home.result.blended.prior)
+    assert {one.member.name: one.weight for one in packed.members} == home.result.blended.weights
+    assert packed.competition == home.competition
+    assert packed.recipe.member == home.recipe.member
+    lines = [line.split("  ") for line in (home.pack / "SHA256SUMS").read_text().splitlines()]
+    assert {name: sha for sha, name in lines} == {name: sha for name, sha in found.items() if name != "SHA256SUMS"}
+    assert str(home.places.work) not in (home.pack / "team.json").read_text()
+    for one in packed.members:
+        for file in one.files.values():
+            assert check_golden(load_net(home.pack / file, one.member), home.pack / file) < 1e-5
 
 
-def _model(member: Member, path: Path) -> nn.Module:
-    from ffdi.model.build import build
-
-    model = build(member, pretrained=False)
-    load_weights(path, model)
-    return model
-
-
-def test_packing_again_gives_the_same_bytes_and_clears_what_is_not_of_it(home: Home, tmp_path: Path) -> None:
-    before = contents(home.pack)
-    shutil.copytree(home.pack, tmp_path / "again")
-    (tmp_path / "again" / "one-fold0.safetensors").write_bytes(b"cut off")
-    (tmp_path / "again" / "older-fold7.safetensors").write_bytes(b"")
-    pack.pack(home.recipe, home.competition, home.places, tmp_path / "again")
-    assert contents(tmp_path / "again") == before
+def test_packing_again_gives_the_same_bytes_and_removes_what_is_not_of_it(home: Home, tmp_path: Path) -> None:
+    again = Path(shutil.copytree(home.pack, tmp_path / "again"))
+    (again / "one-fold0.safetensors").write_bytes(b"cut off")
+    (again / "ffdi-0.2.0+gold-py3-none-any.whl").write_bytes(b"")
+    pack.pack_team(home.recipe, home.competition, home.places, again)
+    assert contents(again) == contents(home.pack)
+    (again / "mine").mkdir()
+    with pytest.raises(UserError, match="mine is a folder that `ffdi kernels pack` did not make"):
+        pack.pack_team(home.recipe, home.competition, home.places, again)
 
 
-def test_unfinished_and_spoiled_runs_are_refused(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unfinished_and_damaged_runs_are_refused(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(home.places.work, tmp_path / "work")
     places = Workspace(tmp_path / "work", tmp_path)
     fold = next(places.runs.glob("one-*")) / "fold1"
-    shutil.copy(next(places.runs.glob("one-*")) / "fold0" / "weights.safetensors", fold / "weights.safetensors")
+    shutil.copy(fold.parent / "fold0" / "weights.safetensors", fold / "weights.safetensors")
     monkeypatch.setattr(pack, "blend", lambda *_: home.result)
     with pytest.raises(CorruptError, match=r"fold1/weights.safetensors is not the file that its done.json names"):
-        pack.pack(home.recipe, home.competition, places, tmp_path / "pack")
+        pack.pack_team(home.recipe, home.competition, places, tmp_path / "pack")
     monkeypatch.undo()
     (fold / "done.json").unlink()
     with pytest.raises(UserError, match="one fold 1 is not finished"):
-        pack.pack(home.recipe, home.competition, places, tmp_path / "pack")
+        pack.pack_team(home.recipe, home.competition, places, tmp_path / "pack")
     assert not (tmp_path / "pack").exists()
 
 
 def test_more_files_than_kaggle_takes_are_refused(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pack, "blend", lambda *_: home.result)
-    monkeypatch.setattr(pack, "MOST_FILES", 5)
-    with pytest.raises(UserError, match="4 weights, 2 tables and a push's mark are more than the 5 files"):
-        pack.pack(home.recipe, home.competition, home.places, tmp_path / "pack")
+    monkeypatch.setattr(pack, "MAX_FILES", 7)
+    with pytest.raises(UserError, match="4 files of weights are too many"):
+        pack.pack_team(home.recipe, home.competition, home.places, tmp_path / "pack")
 
 
-def test_a_member_without_weight_stays_at_home(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_member_without_weight_and_wheels_that_the_image_has_stay_at_home(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alone = replace(home.result, blended=replace(home.result.blended, weights={"one": 1.0, "two": 0.0}))
     monkeypatch.setattr(pack, "blend", lambda *_: alone)
-    folder = pack.pack(home.recipe, home.competition, home.places, tmp_path / "pack")
-    assert set(contents(folder)) == {"one-fold0.safetensors", "one-fold1.safetensors", "plan.json", "SHA256SUMS"}
-    assert [packed.member.name for packed in plan.read(folder).members] == ["one"]
+    for name, number in (("scipy", "1.16.3"), ("timm", "1.0.99"), ("simplejpeg", "1.9")):
+        make_wheel(tmp_path / "wheelhouse", name, number)
+    folder = pack.pack_team(home.recipe, home.competition, home.places, tmp_path / "pack", tmp_path / "wheelhouse")
+    lacking = {f"wheels/{name}-py3-none-any.whl" for name in ("timm-1.0.99", "simplejpeg-1.9")}
+    wanted = {"one-fold0.safetensors", "one-fold1.safetensors", *lacking, KIT.name, "team.json", "SHA256SUMS"}
+    assert set(contents(folder)) == wanted
+    assert [one.member.name for one in team.read(folder).members] == ["one"]
+    for path in (folder / "wheels").iterdir():  # as a site that drops folders shows them
+        shutil.move(path, folder)
+    assert team.read(folder).verify() == 5
+    pack.pack_team(home.recipe, home.competition, home.places, folder)
+    assert not any(name.startswith("wheels") for name in contents(folder))
+
+
+def test_a_train_dataset_before_there_is_a_team(tmp_path: Path) -> None:
+    for name in ("mine.pth", "test_vit.safetensors"):
+        (tmp_path / name).write_bytes(b"tensors")
+    (tmp_path / "recipe.toml").write_text(
+        f'name = "early"\n[[member]]\nname = "a"\nmodel = "tf_efficientnet_lite0"\n[[member]]\nname = "b"\n'
+        f'model = "test_resnet"\nweights = "{tmp_path}/mine.pth"\n[[member]]\nname = "c"\nmodel = "test_vit"\n'
+        f'weights = "none"\n[data]\nfolder = "{tmp_path}/faces"\n'
+    )
+    recipe = load_recipe(tmp_path / "recipe.toml")
+    from ffdi.config.load import load_competition
+
+    competition = load_competition(recipe.competition)
+    folder = pack.pack_recipe(recipe, competition, tmp_path / "pack")
+    assert set(contents(folder)) == {"tf_efficientnet_lite0.pth", "mine.pth", KIT.name, "team.json", "SHA256SUMS"}
+    made = team.read(folder)
+    assert (made.members, made.recipe.member, made.recipe.data.folder) == ((), recipe.member, "faces")
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
@@ -89,14 +124,42 @@ def test_a_damaged_upload_is_refused_by_name(home: Home, tmp_path: Path, damage:
     data[len(data) // 2] ^= 1
     os.remove(path) if damage == "remove" else path.write_bytes(data[:-1] if damage == "cut" else data)
     with pytest.raises(CorruptError, match=r"two-fold1\.safetensors is (damaged|missing)"):
-        mounted.verify(folder)
+        team.read(folder).verify()
 
 
-def test_a_plan_of_another_version_is_refused(home: Home, tmp_path: Path) -> None:
-    from ffdi.core import checksum
-
-    value = json.loads((home.pack / "plan.json").read_text())
+def test_a_team_of_another_version_is_refused(home: Home, tmp_path: Path) -> None:
+    value = json.loads((home.pack / "team.json").read_text())
     del value["seal"]
-    checksum.write_json(tmp_path / "plan.json", {**value, "format": 0})
+    checksum.write_json(tmp_path / "team.json", {**value, "format": 1})
     with pytest.raises(UserError, match="another version of the kit"):
-        plan.read(tmp_path)
+        team.read(tmp_path)
+
+
+def test_the_wheel_is_the_same_on_any_machine(tmp_path: Path) -> None:
+    """Another place, other file dates, another hash seed, another time zone; a stray file beside the sources."""
+    copy = Path(shutil.copytree(PACKAGE, tmp_path / "ffdi", ignore=shutil.ignore_patterns("sample", "__pycache__")))
+    for path in copy.rglob("*.py"):
+        os.utime(path, (1e9, 1e9))
+        path.chmod(0o600)
+    (copy / "core" / ".#lock.py").write_text("left by an editor")
+    (copy / "core" / "notes.txt").write_text("mine")
+    code = "from ffdi.kernels import kit_wheel as w; made = w.build(); print(w.__file__, made.name, made.sha256)"
+    environment = {"PYTHONPATH": str(tmp_path), "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(copy / "kernels" / "kit_wheel.py"), KIT.name, KIT.sha256]
+
+
+def test_the_wheel_holds_the_kit_without_the_sample_and_pip_accepts_it(tmp_path: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == kit_wheel.VERSION
+    (tmp_path / KIT.name).write_bytes(KIT.data)
+    names = zipfile.ZipFile(tmp_path / KIT.name).namelist()
+    tracked = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    wanted = {path.relative_to(PACKAGE.parent).as_posix() for path in tracked if path.name != "Dockerfile"}
+    assert {name for name in names if ".dist-info/" not in name} == {n for n in wanted if "/sample/" not in n}
+    command = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "-q", "--target"]
+    subprocess.run([*command, str(tmp_path / "site"), str(tmp_path / KIT.name)], check=True, capture_output=True)
+    code = "import ffdi, importlib.metadata as m; print(ffdi.__file__, m.version('ffdi'))"
+    path = {"PYTHONPATH": str(tmp_path / "site")}
+    done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(tmp_path / "site/ffdi/__init__.py"), KIT.name.split("-")[1]]

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from ffdi.cli import score as verb
 from ffdi.core.errors import UserError
 from ffdi.kernels.scorer import Scorer
-from ffdi.cli import score as verb
 from tests.kernels.conftest import TEST, Home
 
 
@@ -42,11 +42,12 @@ def test_the_verb_takes_images_and_folders(home: Home, tmp_path: Path, capsys: p
         Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(tmp_path / name)
     verb.run([tmp_path, tmp_path / "b.png"], home.pack)
     assert capsys.readouterr().out.count(".png") == 3
-    (tmp_path / "c.txt").write_text("notes")
-    with pytest.raises(UserError, match=r"c\.txt cannot be scored"):
+    for name in ("c.png", "._a.png", ".DS_Store", "Thumbs.db"):
+        (tmp_path / name).write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"c\.png cannot be scored: not_image: [^.]*\.$"):  # the others are passed over
         verb.run([tmp_path], home.pack)
     assert capsys.readouterr().out.count(".png") == 2  # what could be scored is shown first
-    (tmp_path / "c.txt").unlink()
+    (tmp_path / "c.png").unlink()
     with pytest.raises(UserError, match="run `ffdi kernels pack`"):
         verb.run([tmp_path], tmp_path)
     with pytest.raises(UserError, match="does not exist"):

@@ -18,10 +18,10 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from ffdi.core.errors import UserError
-from ffdi.kernels import plan, service
-from ffdi.kernels.scorer import Scorer, score
 from ffdi.cli import serve
+from ffdi.core.errors import UserError
+from ffdi.kernels import service
+from ffdi.kernels.scorer import Scorer, score
 from tests.kernels.conftest import TEST, Home
 
 REFUSED_PATH = "The path names no readable file below the folder that is served."
@@ -150,7 +150,7 @@ def test_errors_tell_no_traceback_and_no_place(url: str) -> None:
 
 
 def test_the_team_itself_answers(home: Home) -> None:
-    scorer, digest = Scorer(home.pack), plan.read(home.pack).digest
+    scorer, digest = Scorer(home.pack), home.team.digest
     image = home.result.blended.test.query("~imputed")["id"].iloc[0]
     with serving(service.service(scorer.image, digest, home.images)) as address:
         status, told = ask_path(address, f"{TEST}/{image}")
@@ -160,7 +160,7 @@ def test_the_team_itself_answers(home: Home) -> None:
 
 
 def test_the_verb_wants_weights_and_a_folder(home: Home, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no packed weights"):
+    with pytest.raises(UserError, match=r"has no team\.json"):
         serve.run(tmp_path, tmp_path, "127.0.0.1", 0)
     with pytest.raises(UserError, match="is no folder"):
         serve.run(home.pack, tmp_path / "none", "127.0.0.1", 0)

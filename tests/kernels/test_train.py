@@ -10,14 +10,16 @@ import pytest
 from ffdi.core import checksum
 from ffdi.core.errors import Paused, UserError
 from ffdi.core.layout import Workspace
-from ffdi.kernels import mounted, settings
-from ffdi.kernels.entry import blend, train
+from ffdi.kernels import blend, pack, team, train
+from ffdi.kernels import mounts as kaggle
 from ffdi.kernels.outputs import copy, gather
+from ffdi.kernels.run import complete
 from ffdi.submission.check import render
 from ffdi.training import launch
-from tests.kernels.conftest import RECIPE, SLUG, Home, Kernel, Mounts
+from tests.kernels.conftest import SLUG, Home, Kernel, Mounts
 
 WORK = f"work/{SLUG}/sample"
+Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +28,19 @@ def _one_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path.cwd())  # the main goes to a folder of its own
 
 
-def run_train(mounts: Mounts, **values: object) -> dict[str, Any]:
-    train.main({one.name: one.value for one in settings.changed(settings.train(RECIPE), **values)})
-    return checksum.read_json(mounts.working / "run.json")
+@pytest.fixture(scope="module")
+def recipe_pack(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pack.pack_recipe(home.recipe, home.competition, tmp_path_factory.mktemp("pack") / "tiny-recipe")
 
 
-def run_blend(mounts: Mounts, **values: object) -> dict[str, Any]:
-    blend.main({one.name: one.value for one in settings.changed(settings.blend(RECIPE), **values)})
-    return checksum.read_json(mounts.working / "run.json")
+@pytest.fixture
+def run_train(mounts: Mounts, recipe_pack: Path) -> Run:
+    return lambda **values: train.main(complete("train", values), team.read(recipe_pack))
+
+
+@pytest.fixture
+def run_blend(mounts: Mounts, recipe_pack: Path) -> Run:
+    return lambda **values: blend.main(complete("blend", values), team.read(recipe_pack))
 
 
 def part(home: Home, mounts: Mounts, at: str, *folds: str) -> None:
@@ -49,13 +56,13 @@ def part(home: Home, mounts: Mounts, at: str, *folds: str) -> None:
 
 
 def test_a_train_kernel_goes_on_from_an_attached_output_and_ends_with_the_same_submission(
-    home: Home, mounts: Mounts, capsys: pytest.CaptureFixture[str]
+    home: Home, mounts: Mounts, run_train: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Only the fold that is left is trained; what comes out is what the whole road gives at home."""
     mounts.add(home.images, f"competitions/{SLUG}")
     part(home, mounts, "notebooks/me/tiny-train", "one-*/fold*", "two-*/fold0")
     (mounts.working / WORK).mkdir(parents=True)
-    record = run_train(mounts)
+    record = run_train()
     assert record["left"] == []
     told = capsys.readouterr().out
     assert "3 folds taken over" in told
@@ -67,7 +74,7 @@ def test_a_train_kernel_goes_on_from_an_attached_output_and_ends_with_the_same_s
 
 
 def test_a_deadline_ends_the_kernel_well_and_says_what_is_left(
-    home: Home, mounts: Mounts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    home: Home, mounts: Mounts, run_train: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mounts.add(home.images, f"competitions/{SLUG}")
     part(home, mounts, "tiny-train", "one-*/fold*")
@@ -77,14 +84,14 @@ def test_a_deadline_ends_the_kernel_well_and_says_what_is_left(
         raise Paused("two fold 0 stopped (deadline) after step 1 of 2; all is saved.")
 
     monkeypatch.setattr(launch, "train", stopped)
-    assert run_train(mounts, until="11h")["left"] == ["two fold 0", "two fold 1"]
+    assert run_train(until="11h")["left"] == ["two fold 0", "two fold 1"]
     assert not (mounts.working / "submission.csv").exists()
     assert len(list((mounts.working / WORK).glob("runs/one-*/fold*/done.json"))) == 2
     assert "attach this output" in capsys.readouterr().out
-    assert run_train(mounts, members=["one"], until="11h")["left"] == ["two fold 0", "two fold 1"]
+    assert run_train(members=["one"], until="11h")["left"] == ["two fold 0", "two fold 1"]
     shutil.rmtree(mounts.working)
     shutil.rmtree(mounts.input / "tiny-train")
-    assert run_train(mounts, until="0s")["left"] == ["everything"]
+    assert run_train(until="0s")["left"] == ["everything"]
 
 
 def test_what_a_stopped_scan_has_done_is_taken_over(home: Home, mounts: Mounts) -> None:
@@ -94,33 +101,33 @@ def test_what_a_stopped_scan_has_done_is_taken_over(home: Home, mounts: Mounts) 
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(name.encode())
     to = Workspace(mounts.working / WORK, mounts.working)
-    assert gather(mounted.outputs(["early"]), home.competition, to, copy) == 0
+    assert gather(kaggle.outputs(["early"]), home.competition, to, copy) == 0
     assert [(to.work / name).read_text() for name in names] == names
 
 
-def test_several_outputs_are_blended_as_one(home: Home, mounts: Mounts) -> None:
+def test_several_outputs_are_blended_as_one(home: Home, mounts: Mounts, run_blend: Run) -> None:
     """The half-trained copy of a fold in the first output gives way to the finished one in the second."""
     part(home, mounts, "notebooks/me/first", "one-*/fold*", "two-*/fold0")
     next((mounts.input / "notebooks/me/first" / WORK / "runs").glob("two-*/fold0/done.json")).unlink()
     part(home, mounts, "second", "two-*/fold*")
-    record = run_blend(mounts)
+    record = run_blend()
     assert record["outputs"] == ["first", "second"]
     assert (mounts.working / "submission.csv").read_bytes() == render(home.result.submission, home.competition)
     assert checksum.read_json(mounts.working / "card.json")["method"] == "weighted_rank_mean"
 
 
-def test_what_cannot_be_blended_is_one_sentence(home: Home, mounts: Mounts) -> None:
+def test_what_cannot_be_blended_is_one_sentence(home: Home, mounts: Mounts, run_train: Run, run_blend: Run) -> None:
     with pytest.raises(UserError, match="No output of a train kernel is attached"):
-        run_blend(mounts)
+        run_blend()
     part(home, mounts, "first", "one-*/fold*")
     with pytest.raises(UserError, match="two fold 0 is not finished"):
-        run_blend(mounts)
+        run_blend()
     part(home, mounts, "second", "two-*/fold*")
     (mounts.input / "second" / WORK / "folds" / "group.parquet").write_bytes(b"others")
     with pytest.raises(UserError, match="differs from the folds of another output"):
-        run_blend(mounts)
+        run_blend()
     with pytest.raises(UserError, match="members names 'three', which is no member of the recipe; it has one, two"):
-        run_train(mounts, members=["three"])
+        run_train(members=["three"])
 
 
 def test_attached_weights_are_offered_where_the_kit_looks(home: Home, mounts: Mounts) -> None:
@@ -135,15 +142,16 @@ def test_attached_weights_are_offered_where_the_kit_looks(home: Home, mounts: Mo
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_built_train_and_blend_kernels_run(home: Home, kernel: Callable[..., Kernel]) -> None:
+def test_the_train_and_blend_scripts_run(home: Home, kernel: Callable[..., Kernel], recipe_pack: Path) -> None:
+    """The blend kernel has the output of the train kernel alone: the kit is in it."""
     made = kernel("train")
     shutil.copytree(home.images, made.input / SLUG)
+    shutil.copytree(recipe_pack, made.input / "datasets/me/tiny-recipe")
     assert made.run() == 0, made.out
     wanted = render(home.result.submission, home.competition)
     assert (made.working / "submission.csv").read_bytes() == wanted
-    shutil.move(made.working, made.input / "tiny-train")
-    made.working.mkdir()
-    shutil.rmtree(made.script.parent)
+    shutil.rmtree(made.input)
+    shutil.move(made.working, made.input / "notebooks/me/tiny-train")
     other = kernel("blend")
     assert other.run() == 0, other.out
     assert (other.working / "submission.csv").read_bytes() == wanted

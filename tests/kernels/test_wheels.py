@@ -1,27 +1,17 @@
-"""pip itself fetches; its index is a folder, named to it by its own environment variables."""
+"""Wheels of other packages: pip fetches them from an index that is a folder, named to it by its own variables."""
 
 import hashlib
-import zipfile
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ffdi.core.errors import UserError
-from ffdi.kernels import wheels
-from ffdi.kernels.wheels import build, parse, pins
 from ffdi.cli import wheels as verb
-
-
-def make_wheel(folder: Path, name: str, version: str, tag: str) -> str:
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{name}-{version}-{tag}.whl"
-    info = f"{name}-{version}.dist-info"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{name}/__init__.py", "")
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
-        archive.writestr(f"{info}/RECORD", "")
-    return path.name
+from ffdi.core.errors import UserError
+from ffdi.kernels import image, wheels
+from ffdi.kernels.wheels import fetch, install, pins
+from tests.kernels.conftest import make_wheel
 
 
 @pytest.fixture
@@ -33,42 +23,51 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "index"
 
 
-def test_a_wheelhouse_for_two_pythons(
-    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pure = make_wheel(index, "tiny_pure", "1.0", "py3-none-any")
+def test_wheels_for_two_pythons(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pure = make_wheel(index, "tiny_pure", "1.0")
     native = [make_wheel(index, "fastjpg", "2.1", f"{tag}-{tag}-manylinux_2_28_x86_64") for tag in ("cp312", "cp313")]
     make_wheel(index, "fastjpg", "2.1", "cp312-cp312-win_amd64")
     make_wheel(index, "fastjpg", "2.2", "cp312-cp312-manylinux_2_28_x86_64")
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("# pins\nTiny.Pure==1.0\nfastjpg==2.1 ; sys_platform == 'linux'\n")
-    house = tmp_path / "house"
-    verb.run(house, "tiny-pure, fastjpg", "cp312,cp313", requirements)
-    assert capsys.readouterr().out.count("fetched") == 3
-    names = sorted([pure, *native])
-    assert sorted(path.name for path in house.iterdir()) == sorted(["SHA256SUMS", *names])
-    sums = [f"{hashlib.sha256((house / name).read_bytes()).hexdigest()}  {name}" for name in names]
-    assert (house / "SHA256SUMS").read_text().splitlines() == sums
-
-    monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")  # all is there, so nothing is asked for
-    verb.run(house, "tiny-pure, fastjpg", "cp312,cp313", requirements)
-    assert capsys.readouterr().out.count("there") == 3
-    assert build(house, {"fastjpg": "2.1"}, ["cp313"]).fetched == ()
-    assert sorted(path.name for path in house.iterdir()) == ["SHA256SUMS", native[1]]
+    verb.run(tmp_path / "wheelhouse", "tiny-pure, fastjpg", "cp312,cp313", requirements)
+    assert "next: ffdi kernels pack --wheels" in capsys.readouterr().out
+    names = sorted(path.name for path in [pure, *native])
+    assert sorted(path.name for path in (tmp_path / "wheelhouse").iterdir()) == sorted(["SHA256SUMS", *names])
+    sums = [f"{hashlib.sha256((index / name).read_bytes()).hexdigest()}  {name}" for name in names]
+    assert (tmp_path / "wheelhouse" / "SHA256SUMS").read_text().splitlines() == sums
+    assert [path.name for path in wheels.lacking(tmp_path / "wheelhouse")] == names
+    with pytest.raises(UserError, match=r"holds no wheels; run `ffdi kernels wheels"):
+        wheels.lacking(tmp_path)
 
 
-def test_a_spoiled_wheel_is_fetched_again_and_an_sdist_is_refused(index: Path, tmp_path: Path) -> None:
-    name = make_wheel(index, "tiny_pure", "1.0", "py3-none-any")
+def test_an_sdist_is_refused(index: Path, tmp_path: Path) -> None:
     (index / "source_only-1.0.tar.gz").write_bytes(b"never opened")
-    house = tmp_path / "house"
-    house.mkdir()
-    (house / name).write_bytes(b"spoiled")
-    (house / "SHA256SUMS").write_text(f"{'0' * 64}  {name}\n")
-    assert build(house, {"tiny-pure": "1.0"}, ["cp312"]).fetched == (name,)
-    assert (house / name).read_bytes() == (index / name).read_bytes()
     with pytest.raises(UserError, match=r"no wheel of source-only==1\.0 for cp313 on Linux"):
-        build(house, {"tiny-pure": "1.0", "source-only": "1.0"}, ["cp313"])
-    assert build(house, {"tiny-pure": "1.0"}, ["cp313"]).fetched == ()
+        fetch(tmp_path / "wheelhouse", {"source-only": "1.0"}, ["cp313"])
+    with pytest.raises(UserError, match="write cp312"):
+        fetch(tmp_path / "wheelhouse", {"a": "1"}, ["3.12"])
+
+
+def test_wheels_come_first_on_the_path_of_this_process_and_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [
+        make_wheel(tmp_path, "kaggle_lacks_it", "1.5"),
+        make_wheel(tmp_path, "pandas", image.version_of("pandas")),  # as it is installed: left alone
+    ]
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    assert install(found) == ["kaggle-lacks-it==1.5"]
+    import kaggle_lacks_it  # type: ignore[import-not-found]
+
+    assert kaggle_lacks_it.version == "1.5"
+    child = subprocess.run(
+        [sys.executable, "-c", "import kaggle_lacks_it as it; print(it.version)"], capture_output=True, check=True
+    )
+    assert child.stdout.strip() == b"1.5"
+    with pytest.raises(UserError, match=r"kaggle-lacks-it==2\.0 cannot be installed here \(cp3\d+\) from "):
+        install([make_wheel(tmp_path / "other", "kaggle_lacks_it", "2.0", "cp39-cp39-win32")])
 
 
 def test_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +77,7 @@ def test_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("PIP_NO_INDEX", raising=False)
     monkeypatch.setattr(wheels, "RETRIES", 1)
     with pytest.raises(UserError, match=r"index cannot be reached; run `ffdi kernels wheels` where") as caught:
-        build(tmp_path / "house", {"tiny-pure": "1.0"}, ["cp312"])
+        fetch(tmp_path / "wheelhouse", {"tiny-pure": "1.0"}, ["cp312"])
     assert "secret" not in str(caught.value)
 
 
@@ -96,34 +95,7 @@ def test_packages_that_are_not_shipped(tmp_path: Path, packages: list[str], says
         pins(tmp_path / "requirements.txt", packages)
 
 
-def test_the_default_packages_are_pinned_here() -> None:
-    assert pins(Path(__file__).parents[2] / "requirements.txt", wheels.PACKAGES)["albumentations"] == "2.0.8"
-
-
-@pytest.mark.parametrize(
-    ("name", "python", "fits"),
-    [
-        ("a_b-1.0-py3-none-any.whl", "cp313", True),
-        ("a_b-1.0-py2.py3-none-any.whl", "cp312", True),
-        ("a_b-1.0-2-cp312-cp312-manylinux_2_17_x86_64.whl", "cp312", True),
-        ("a_b-1.0-cp312-cp312-manylinux_2_17_x86_64.whl", "cp313", False),
-        ("a_b-1.0-cp39-abi3-manylinux_2_17_x86_64.whl", "cp312", True),
-        ("a_b-1.0-cp313-abi3-manylinux_2_17_x86_64.whl", "cp312", False),
-        ("a_b-1.1-py3-none-any.whl", "cp312", False),
-        ("a_c-1.0-py3-none-any.whl", "cp312", False),
-    ],
-)
-def test_what_a_wheel_serves(name: str, python: str, fits: bool) -> None:
-    wheel = parse(name)
-    assert wheel is not None
-    assert wheel.serves("A.b", "1.0", python) is fits
-
-
-@pytest.mark.parametrize("name", ["a-1.0.tar.gz", "a-1.0.whl", "SHA256SUMS"])
-def test_what_is_no_wheel(name: str) -> None:
-    assert parse(name) is None
-
-
-def test_a_python_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"write cp312"):
-        build(tmp_path, {"a": "1"}, ["3.12"])
+def test_the_default_packages_are_pinned_and_not_in_the_image() -> None:
+    found = pins(Path(__file__).parents[2] / "requirements.txt")
+    assert set(found) == set(wheels.PACKAGES)
+    assert not set(found) & {entry["package"] for entry in image.ships().values()}

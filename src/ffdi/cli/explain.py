@@ -55,7 +55,7 @@ def _page(desk: Desk, found: "list[Explained]", originals: checks.Originals, wor
 
 
 def _packed(desk: Desk) -> Path:
-    from ffdi.cli.build import folder_of
+    from ffdi.cli.pack import folder_of
 
     return folder_of(desk)
 
@@ -64,16 +64,15 @@ def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":
     """By the first fold model of the member that weighs most."""
     from ffdi.infer.nets import Net
     from ffdi.infer.saliency import GradCAM
-    from ffdi.kernels import plan
+    from ffdi.kernels import team
     from ffdi.kernels.scorer import Scorer
     from ffdi.report.explain import Explained
 
-    if not (pack / plan.FILE).is_file():
-        raise UserError(f"{pack} holds no packed weights; run `ffdi kernels pack`, or name their folder with --pack.")
+    packed = team.read(pack)
     pixels = {path: _read(path) for path in images}  # before weights are loaded: a wrong name is told at once
-    first = max(plan.read(pack).members, key=lambda packed: packed.weight)
+    first = max(packed.members, key=lambda one: one.weight)
     fold, file = next(iter(first.files.items()))
-    look, scorer = GradCAM(Net(first.member, fold, pack / file)), Scorer(pack)
+    look, scorer = GradCAM(Net(first.member, fold, packed.path(file))), Scorer(pack)
     with console.progress("explain", len(pixels)) as meter:
         for path, image_HWC in pixels.items():
             score = f"The team gives it P(fake) {scorer.image(image_HWC):.3f}"

@@ -1,6 +1,5 @@
-"""`ffdi kernels …`: the kit as one-file Kaggle kernels."""
+"""`ffdi kernels …`: the dataset of a kernel, its rehearsal, its push."""
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,34 +7,12 @@ import typer
 
 from ffdi.cli.desk import RECIPE, SUBMISSIONS, WORK, DataOption, RecipeOption, SubmissionsOption, WorkOption
 
-app = typer.Typer(no_args_is_help=True, help="One-file Kaggle kernels: build, rehearse, push.")
-FOLDER = Path("kernels")
-FolderOption = Annotated[Path, typer.Option("--folder", help="Where kernels go.", metavar="FOLDER")]
-
-
-class Kind(Enum):
-    ALL = "all"
-    INFER = "infer"
-    TRAIN = "train"
-    BLEND = "blend"
+app = typer.Typer(no_args_is_help=True, help="Run the kit in a Kaggle notebook: pack, rehearse, push.")
 
 
 @app.callback()
 def kernels() -> None:
-    """One-file Kaggle kernels: build, rehearse, push."""
-
-
-@app.command()
-def build(
-    recipe: RecipeOption = RECIPE,
-    name: Annotated[str, typer.Option(help="What the kernels are called before -infer, …; default: the recipe.")] = "",
-    kind: Annotated[Kind, typer.Option(help="Which of them.")] = Kind.ALL,
-    folder: FolderOption = FOLDER,
-) -> None:
-    """Write the recipe's kernels: one readable file each, to paste or to push."""
-    from ffdi.cli import build as verb
-
-    verb.run(recipe, name, ["infer", "train", "blend"] if kind is Kind.ALL else [kind.value], folder)
+    """Run the kit in a Kaggle notebook: pack, rehearse, push."""
 
 
 @app.command()
@@ -44,41 +21,47 @@ def pack(
     data: DataOption = None,
     work: WorkOption = WORK,
     submissions: SubmissionsOption = SUBMISSIONS,
+    train: Annotated[
+        bool, typer.Option("--train", help="For kernels/train.py, before there is a team: recipe, first weights, kit.")
+    ] = False,
+    wheels: Annotated[
+        Path | None, typer.Option(help="Folder of `ffdi kernels wheels`; what the image lacks is packed too.")
+    ] = None,
+    single_file: Annotated[
+        Path | None,
+        typer.Option(help="Also write this script with recipe and kit inside, for people without a dataset."),
+    ] = None,
 ) -> None:
-    """Bring the weights of the recipe's blend together as a flat folder, to be a dataset."""
-    from ffdi.cli import build as verb
+    """Write the dataset of a kernel: the kit's wheel, team.json, weights, checksums."""
+    from ffdi.cli import pack as verb
     from ffdi.cli.desk import open_desk
 
-    verb.pack(open_desk(recipe, data, work, submissions))
+    verb.run(open_desk(recipe, data, work, submissions), train, wheels, single_file)
 
 
 @app.command()
 def rehearse(
-    kernel: Annotated[Path, typer.Argument(help="Folder of a built infer kernel, such as kernels/NAME-infer.")],
-    pack: Annotated[
-        Path | None, typer.Option(help="Folder of its weights; default: what `pack` made of the recipe.")
-    ] = None,
+    kernel: Annotated[Path, typer.Argument(help="The script: kernels/infer.py, or your edited copy.")],
+    pack: Annotated[Path | None, typer.Option(help="Its dataset; default: what `pack` made of the recipe.")] = None,
     images: Annotated[int, typer.Option(help="Test images to try it with, at most.", min=4)] = 32,
     recipe: RecipeOption = RECIPE,
     data: DataOption = None,
     work: WorkOption = WORK,
     submissions: SubmissionsOption = SUBMISSIONS,
 ) -> None:
-    """Run a built infer kernel as Kaggle would, offline and without the kit, and compare what it predicts."""
-    from ffdi.cli import build
+    """Run the infer script as Kaggle would, offline and without the kit, and compare what it predicts."""
     from ffdi.cli import rehearse as verb
     from ffdi.cli.desk import open_desk
+    from ffdi.cli.pack import folder_of
 
     desk = open_desk(recipe, data, work, submissions)
-    verb.run(kernel, pack or build.folder_of(desk), desk.images, images)
+    verb.run(kernel, pack or folder_of(desk), desk.images, images)
 
 
 @app.command()
 def push(
-    kernel: Annotated[Path, typer.Argument(help="Folder of a built kernel, such as kernels/NAME.")],
-    pack: Annotated[
-        list[Path], typer.Option(help="Folder of weights or wheels to keep as a dataset; may be repeated.")
-    ] = [],  # noqa: B006 (typer makes its own)
+    kernel: Annotated[Path, typer.Argument(help="The script, such as kernels/infer.py.")],
+    pack: Annotated[list[Path], typer.Option(help="A packed folder, to be kept as a dataset; may be repeated.")] = [],  # noqa: B006 (typer makes its own)
     owner: Annotated[str, typer.Option(help="Kaggle account; default: the one signed in.")] = "",
     image: Annotated[str, typer.Option(help="Pin the notebook image: its digest, sha256:…")] = "",
     wait: Annotated[str, typer.Option(help="How long to wait for the run, such as 12h (then exit 75).")] = "12h",
@@ -101,12 +84,12 @@ def push(
 
 @app.command()
 def wheels(
-    folder: Annotated[Path, typer.Argument(help="Where the wheels go; push it with --pack.")] = Path("wheelhouse"),
+    folder: Annotated[Path, typer.Argument(help="Where the wheels go.")] = Path("wheelhouse"),
     python: Annotated[str, typer.Option(help="Pythons of the notebook image.")] = "cp312,cp313",
-    packages: Annotated[str, typer.Option(help="What to fetch; default: what the image may lack.")] = "",
+    packages: Annotated[str, typer.Option(help="What to fetch; default: simplejpeg.")] = "",
     requirements: Annotated[Path, typer.Option(help="The file that pins the versions.")] = Path("requirements.txt"),
 ) -> None:
-    """Fetch the wheels that an offline kernel installs what the image lacks from."""
+    """Fetch wheels of packages that Kaggle's image lacks."""
     from ffdi.cli import wheels as verb
 
     verb.run(folder, packages, python, requirements)

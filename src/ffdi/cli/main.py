@@ -210,10 +210,10 @@ def score(
     submissions: SubmissionsOption = SUBMISSIONS,
 ) -> None:
     """P(fake) of single images, by the team whose weights were packed."""
-    from ffdi.cli import build
     from ffdi.cli import score as verb
+    from ffdi.cli.pack import folder_of
 
-    verb.run(images, pack or build.folder_of(open_desk(recipe, data, work, submissions)))
+    verb.run(images, pack or folder_of(open_desk(recipe, data, work, submissions)))
 
 
 @app.command()

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ffdi.cli import push_check
@@ -12,7 +13,7 @@ from ffdi.core import console
 from ffdi.core.deadline import parse_until
 from ffdi.core.errors import Paused, UserError
 from ffdi.core.lock import exclusive
-from ffdi.kernels import plan
+from ffdi.kernels import script, team
 from ffdi.submission import attached, dataset, kernel, metadata, output
 from ffdi.submission.answers import Quota
 from ffdi.submission.attached import Attached
@@ -93,18 +94,23 @@ def prepare(asked: Asked, owner: str) -> Shipment:
     packs = [(pack, _about(pack, owner)) for pack in map(read_pack, asked.packs)]
     if len({about.id for _, about in packs}) < len(packs):
         raise UserError("Two folders given with --pack have one name, and so would be one dataset; rename one.")
-    found = metadata.raw(asked.folder / metadata.KERNEL)
+    with TemporaryDirectory() as scratch:
+        return _prepared(asked, owner, packs, script.lay_out(asked.folder, asked.packs, Path(scratch)))
+
+
+def _prepared(asked: Asked, owner: str, packs: list[tuple[Pack, DatasetMetadata]], folder: Path) -> Shipment:
+    found = metadata.raw(folder / metadata.KERNEL)
     open_names = ("id", "dataset_sources", "kernel_sources")
     known: dict[str, Any] = {name: _owned(found[name], owner) for name in open_names if name in found}
     if asked.image:
         known["docker_image"] = _image(asked.image, found.get("enable_gpu") is True)
-    about = metadata.read_kernel(asked.folder, **known)
+    about = metadata.read_kernel(folder, **known)
     room = asked.work / "kernels" / about.slug
     wished = attached.named(_owned(list(asked.kernels), owner), _owned(list(asked.datasets), owner))
     more = attached.load(room).without(about).joined(wished)  # what a person has written since counts more
     about = Attached(datasets=tuple(told.id for _, told in packs)).on(more.on(about))
-    script = (asked.folder / about.code_file).read_text()
-    return Shipment(packs, Kernel(script, about, [pack.digest for pack, _ in packs]), more, room)
+    text = (folder / about.code_file).read_text()
+    return Shipment(packs, Kernel(text, about, [pack.digest for pack, _ in packs]), more, room)
 
 
 def _about(pack: Pack, owner: str) -> DatasetMetadata:
@@ -171,15 +177,15 @@ def _go(shipment: Shipment, kaggle: Kaggle, pad: Pad, asked: Asked) -> None:
         console.say("it was run before, with the same weights; --again runs it again")
     folder = output.await_output(pad, shipment.kernel, pushed)
     _tell(about, pushed, folder, output.facts_of(folder))
-    teams = [plan.read(pack.folder) for pack, _ in shipment.packs if plan.FILE in pack.sizes]
+    teams = [team.read(pack.folder) for pack, _ in shipment.packs if team.FILE in pack.sizes]
     if not (folder / CSV).is_file():
         console.say(
             f"there is no {CSV} in it; what goes on from it is pushed with --kernel-source {about.id}, --again too "
             "if that is this kernel"
         )
         return
-    for team in teams:
-        push_check.check(folder / CSV, team.competition, asked.work)
+    for packed in teams:
+        push_check.check(folder / CSV, packed.competition, asked.work)
     console.say(f"submit it: {submit_line(about, pushed)}")
 
 

@@ -4,12 +4,10 @@ from pathlib import Path
 
 from ffdi.core import console
 from ffdi.core.errors import UserError
-from ffdi.kernels.plan import FILE
+from ffdi.kernels.rows import image_names
 
 
 def run(images: list[Path], pack: Path) -> None:
-    if not (pack / FILE).is_file():
-        raise UserError(f"{pack} holds no packed weights; run `ffdi kernels pack`, or name their folder with --pack.")
     from ffdi.kernels.scorer import Scorer
 
     scorer = Scorer(pack)
@@ -29,7 +27,7 @@ def run(images: list[Path], pack: Path) -> None:
 
 
 def _files(path: Path) -> list[Path]:
-    """A file itself, or the files of a folder by name."""
+    """Return the file itself, or the images of a folder by name."""
     if not path.exists():
         raise UserError(f"{path} does not exist; name images, or folders of images.")
-    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+    return [path / name for name in image_names(path)] if path.is_dir() else [path]

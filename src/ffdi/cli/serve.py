@@ -4,15 +4,14 @@ from pathlib import Path
 
 from ffdi.core import console
 from ffdi.core.errors import UserError
-from ffdi.kernels.plan import FILE
+from ffdi.kernels import team
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONNECTIONS = 32  # at once; beyond them 503: each may hold a whole image
 
 
 def run(pack: Path, root: Path, host: str, port: int) -> None:
-    if not (pack / FILE).is_file():
-        raise UserError(f"{pack} holds no packed weights; name the folder that `ffdi kernels pack` made with --pack.")
+    digest = team.read(pack).digest
     if not root.is_dir():
         raise UserError(f"{root} is no folder; --root names the one whose images may be asked for by path.")
     try:
@@ -21,11 +20,10 @@ def run(pack: Path, root: Path, host: str, port: int) -> None:
         from ffdi.kernels.service import service
     except ImportError as error:
         raise UserError(f"The service needs {error.name}, which is not installed; run `make setup`.") from error
-    from ffdi.kernels import plan
     from ffdi.kernels.scorer import Scorer
 
     if host not in LOOPBACK:
         console.warn(f"whoever reaches {host}:{port} may ask for the score of every image below {root}")
-    app = service(Scorer(pack).image, plan.read(pack).digest, root)
+    app = service(Scorer(pack).image, digest, root)
     console.say(f"listening on {host}:{port}, Ctrl-C ends it; images by path: those below {root}")
     uvicorn.run(app, host=host, port=port, limit_concurrency=CONNECTIONS, log_level="warning", server_header=False)

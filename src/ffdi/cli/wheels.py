@@ -1,4 +1,4 @@
-"""`ffdi kernels wheels`: the wheelhouse that an offline kernel installs from."""
+"""`ffdi kernels wheels`."""
 
 from pathlib import Path
 
@@ -7,12 +7,10 @@ from ffdi.kernels import wheels
 
 
 def run(folder: Path, packages: str, python: str, requirements: Path) -> None:
-    """Fetch what is missing in `folder`, and show what is there. Names and tags are separated by commas."""
+    """Fetch the wheels into `folder` and show them. Names and tags are separated by commas."""
     names = [name.strip() for name in packages.split(",") if name.strip()]
     versions = wheels.pins(requirements, names or wheels.PACKAGES)
-    made = wheels.build(folder, versions, [tag.strip() for tag in python.split(",") if tag.strip()])
-    rows = [
-        [name, f"{size / 2**20:.2f}", "fetched" if name in made.fetched else "there"]
-        for name, size in made.sizes.items()
-    ]
-    console.table(f"wheelhouse {made.folder}", ["wheel", "MiB", ""], rows)
+    sizes = wheels.fetch(folder, versions, [tag.strip() for tag in python.split(",") if tag.strip()])
+    rows = [[name, f"{size / 2**20:.2f}"] for name, size in sizes.items()]
+    console.table(f"wheels in {folder}", ["wheel", "MiB"], rows)
+    console.say(f"next: ffdi kernels pack --wheels {folder}")

@@ -1,7 +1,7 @@
-"""What a rehearsed kernel may not do, watched from inside its interpreter: reach the network or the checkout.
+"""Refuse network and checkout inside a rehearsed kernel, and write each attempt down.
 
-Copied into the sandbox, where nothing of the kit can be imported: the standard library alone. An attempt is refused and
-written down, since a kernel may well survive the refusal and still fail on Kaggle.
+Copied into the sandbox, where the kit cannot be imported: the standard library alone. Attempts are written down because
+a kernel may survive the refusal here and still fail on Kaggle.
 """
 
 import os
@@ -16,12 +16,12 @@ LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 
 
 def watch(forbidden: Sequence[str], log: str) -> None:
-    """From now on: no file below the `forbidden` folders, no name looked up, no address but a local socket file."""
+    """From now on refuse files below the `forbidden` folders, name look-ups, and addresses that are no local socket."""
     roots = tuple(str(Path(root).resolve()) for root in forbidden)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        what = _offence(event, arguments, roots)
+        what = _refused(event, arguments, roots)
         if what:
             os.write(descriptor, f"{what}\n".encode())
             raise PermissionError(f"refused in a rehearsal: {what}")
@@ -29,7 +29,7 @@ def watch(forbidden: Sequence[str], log: str) -> None:
     sys.addaudithook(hook)
 
 
-def _offence(event: str, arguments: tuple[Any, ...], roots: tuple[str, ...]) -> str:
+def _refused(event: str, arguments: tuple[Any, ...], roots: tuple[str, ...]) -> str:
     if event in READS and isinstance(arguments[0], str | bytes | os.PathLike):
         path = os.path.abspath(os.fsdecode(arguments[0]))
         return f"read {path}" if any(path == root or path.startswith(root + os.sep) for root in roots) else ""

@@ -1,71 +1,40 @@
-"""What Kaggle's notebook image ships, by the list in `image.toml`, and what of it a machine has."""
+"""The packages of Kaggle's notebook image, as `image.toml` lists them, and those of this machine."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ffdi.core.errors import UserError
-
 LIST = Path(__file__).with_name("image.toml")
 
 
-@dataclass(frozen=True)
-class Shipped:
-    """A distribution of the image. `certainty`: "firm" or "base", as `image.toml` explains."""
-
-    package: str
-    version: str
-    certainty: str
-
-
 @cache
-def ships() -> dict[str, Shipped]:
-    """By the name that is imported."""
-    return {name: Shipped(**facts) for name, facts in _list()["ships"].items()}
+def ships() -> dict[str, dict[str, str]]:
+    """Return package, version and certainty of each module that the image has and a kernel imports."""
+    return dict(_list()["ships"])
 
 
 @cache
 def optional() -> dict[str, str]:
-    """What a kernel does without a package that the image lacks, by the name that is imported."""
+    """Return what a kernel does without each module that the image may lack."""
     return dict(_list()["optional"])
 
 
-def python() -> str:
-    return str(_list()["python"])
+def missing() -> list[str]:
+    """Return the packages that a kernel needs and this machine lacks."""
+    return [entry["package"] for name, entry in ships().items() if find_spec(name) is None]
 
 
-def check(foreign: Mapping[str, Sequence[str]]) -> None:
-    """Modules by imported name. Raises UserError for an import that would fail on Kaggle."""
-    for name, users in foreign.items():
-        if name not in ships() and name not in optional():
-            raise UserError(
-                f"{users[0]} imports {name}, which Kaggle's image does not ship; do without it in kernels, or list it "
-                f"in {LIST.name}."
-            )
+def installed() -> dict[str, str]:
+    """Return the versions of the packages found here."""
+    names = sorted([*(entry["package"] for entry in ships().values()), *optional()])
+    return {name: number for name in names if (number := version_of(name))}
 
 
-def missing(foreign: Sequence[str]) -> list[str]:
-    """Imported names that this machine lacks and a kernel cannot do without."""
-    return [name for name in foreign if name not in optional() and find_spec(name) is None]
-
-
-def forgone(foreign: Sequence[str]) -> dict[str, str]:
-    """Imported names that this machine lacks, and what a kernel does without each."""
-    return {name: instead for name, instead in optional().items() if name in foreign and find_spec(name) is None}
-
-
-def found() -> dict[str, str]:
-    """Versions here, by package; "" where it is not installed."""
-    packages = [shipped.package for shipped in ships().values()] + list(optional())
-    return {package: _version(package) for package in sorted(packages)}
-
-
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """Return the installed version, "" if there is none."""
     try:
         return version(package)
     except PackageNotFoundError:

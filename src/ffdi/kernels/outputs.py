@@ -1,34 +1,31 @@
-"""Outputs of several train kernels as one view: every fold from where it got furthest."""
+"""The outputs of several train kernels as one workspace: every fold from where it got furthest."""
 
 import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ffdi.core.errors import UserError
-from ffdi.core.layout import Workspace
-from ffdi.kernels.mounted import RUNS
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
+from ffdi.kernels.mounts import RUNS
 
-SAMPLE = "sample"  # what the folder of a recipe without one is called
-# What all folds share, and what a scan had done when it was stopped.
-SHARED = (
-    *("manifest.parquet", "scan/part-*.parquet", "folds/*", "runs/*/*.json"),
-)
+SAMPLE = "sample"  # the folder of a recipe that names none
+SHARED = ("manifest.parquet", "scan/part-*.parquet", "folds/*", "runs/*/*.json")  # by all folds
 Bring = Callable[[Path, Path], None]  # (a file or folder that is mounted, where it shall be)
 
 
-def places(recipe: Recipe, competition: Competition, root: Path) -> Workspace:
-    """Below `root` as at home, so that the output of a kernel can be laid over the work folder there."""
+def workspace_of(recipe: Recipe, competition: Competition, root: Path) -> Workspace:
+    """Return the workspace below `root`, laid out as at home: a kernel's output can be copied over the work folder."""
     name = Path(recipe.data.folder).name or SAMPLE
     return Workspace(root / RUNS / competition.name / name, root / "submissions")
 
 
 def gather(outputs: Iterable[Path], competition: Competition, to: Workspace, bring: Bring) -> int:
-    """Bring manifest, folds and runs of the attached `outputs` together at `to`; returns how many folds.
+    """Bring manifest, folds and runs of the attached `outputs` together at `to`; return how many folds came.
 
-    Raises UserError if two outputs have other folds or images than each other: their runs are not of one team.
+    Raises UserError if two outputs have different fold tables: their runs are not of one team.
     """
     works = [path for output in outputs for path in sorted((output / RUNS).glob(f"{competition.name}/*/"))]
     best: dict[str, Path] = {}
@@ -46,7 +43,7 @@ def gather(outputs: Iterable[Path], competition: Competition, to: Workspace, bri
 
 
 def copy(source: Path, target: Path) -> None:
-    """A file or folder, writable, without the locks of who made it."""
+    """Copy a file or folder so that it can be written to, without the locks of who made it."""
     if source.is_dir():
         for path in sorted(source.rglob("*")):
             if path.is_file() and path.name != ".lock":
@@ -69,6 +66,6 @@ def _bring_once(source: Path, target: Path, bring: Bring) -> None:
 
 
 def _progress(fold: Path) -> tuple[bool, bool, str]:
-    """Finished, trained, or else how many steps are saved."""
+    """Return finished, trained, and the name of the last saved step."""
     steps = sorted(path.name for path in fold.glob("state/step-*"))
     return (fold / "done.json").is_file(), (fold / "weights.safetensors").is_file(), steps[-1] if steps else ""

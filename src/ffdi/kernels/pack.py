@@ -1,61 +1,111 @@
-"""The weights dataset of an infer kernel: finished runs as one flat folder, which Kaggle keeps as it is.
+"""Write the dataset of a kernel: team.json, the kit's wheel, weights, checksums, and wheels that the image lacks.
 
-`<member>-fold<k>.safetensors`, `plan.json`, and `SHA256SUMS`, written last. The same runs give the same bytes.
+The same inputs give the same bytes. All files lie at the top level but the wheels of other packages, in `wheels/`.
 """
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ffdi.core import atomic, digest, checksum
-from ffdi.core.errors import CorruptError, UserError
-from ffdi.core.layout import Workspace
-from ffdi.blending.card import recipe_digest
 from ffdi.blending.result import BlendResult, blend
-from ffdi.kernels import plan
-from ffdi.kernels.mounted import SUMS
-from ffdi.data import manifest as manifests
-from ffdi.training.job import FoldJob
-from ffdi.training.job import plan as plan_jobs
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
+from ffdi.core import atomic, checksum, digest
+from ffdi.core.errors import CorruptError, UserError
+from ffdi.core.layout import Workspace
+from ffdi.data import manifest as manifests
+from ffdi.kernels import kit_wheel, team, wheels
+from ffdi.training.job import FoldJob, plan
 
-MOST_FILES = 50  # at the top level of a Kaggle dataset
+MAX_FILES = 50  # at the top level of a Kaggle dataset
+RESERVED = 3  # of them: team.json, SHA256SUMS, and a file that a push adds
+SUMS = "SHA256SUMS"
+WHEELS = "wheels"
 WEIGHTS = "weights.safetensors"  # of a finished fold
 
 
-def pack(recipe: Recipe, competition: Competition, places: Workspace, folder: Path) -> Path:
-    """Bring `folder` to hold the weights of the blend of `recipe`, and nothing else; returns it.
+def pack_team(
+    recipe: Recipe, competition: Competition, workspace: Workspace, folder: Path, wheelhouse: Path | None = None
+) -> Path:
+    """Write the dataset of an infer kernel: the members with a weight in the blend of `recipe`.
 
-    Members without weight in the blend stay at home: they would take time and change no bit.
-    Raises UserError for an unfinished run or too many files, CorruptError for weights that are not what their run says.
+    Args:
+        recipe: all its runs must be finished.
+        competition: of the recipe.
+        workspace: where the runs are.
+        folder: the dataset; whatever else lies in it is removed.
+        wheelhouse: folder of `ffdi kernels wheels`; only what the image lacks is taken from it.
+
+    Raises:
+        UserError: a run is unfinished, or there are more files than Kaggle takes.
+        CorruptError: weights are not those that their run names.
     """
-    result = blend(recipe, competition, places)
+    result = blend(recipe, competition, workspace)
     weights = {name: weight for name, weight in result.blended.weights.items() if weight > 0}
-    jobs = [job for job in _jobs(recipe, competition, places) if job.member.name in weights]
-    if len(jobs) + 3 > MOST_FILES:
-        raise UserError(
-            f"{len(jobs)} weights, 2 tables and a push's mark are more than the {MOST_FILES} files of a dataset; "
-            "blend fewer members or folds."
-        )
-    names = {_file(job): job.folder / WEIGHTS for job in jobs}
-    sums = {name: _checked(job) for name, job in zip(names, jobs, strict=True)}
-    _clear(folder, {*names, plan.FILE, SUMS})
-    for name, source in names.items():
-        _copy(source, folder / name, sums[name])
+    jobs = [job for job in _jobs(recipe, competition, workspace) if job.member.name in weights]
+    for job in jobs:
+        _verify(job)
+    files = {_file(job): job.folder / WEIGHTS for job in jobs}
     members = [_member(name, weight, jobs) for name, weight in weights.items()]
-    checksum.write_json(folder / plan.FILE, _plan(recipe, competition, result, members))
-    sums[plan.FILE] = digest.of_file(folder / plan.FILE)
+    body = {**_blend(result), "members": members}
+    return _write(folder, recipe, competition, files, wheelhouse, body)
+
+
+def pack_recipe(recipe: Recipe, competition: Competition, folder: Path, wheelhouse: Path | None = None) -> Path:
+    """Write the dataset of a train kernel, before there is a team: recipe, pretrained weights and the kit's wheel.
+
+    Raises UserError for a member whose pretrained weights are not found here.
+    """
+    from ffdi.model.sources import resolve  # imported lazily: it imports torch
+
+    files = {}
+    for member in recipe.member:
+        path = resolve(member).path
+        if path is not None:
+            given = member.weights not in ("auto", "hub")
+            files[path.name if given else member.model + path.suffix] = path
+    return _write(folder, recipe, competition, files, wheelhouse, {})
+
+
+def _write(
+    folder: Path,
+    recipe: Recipe,
+    competition: Competition,
+    files: Mapping[str, Path],
+    wheelhouse: Path | None,
+    body: Mapping[str, Any],
+) -> Path:
+    kit = kit_wheel.build()
+    lacking = {f"{WHEELS}/{path.name}": path for path in (wheels.lacking(wheelhouse) if wheelhouse else ())}
+    if len(files) + 1 + RESERVED + bool(lacking) > MAX_FILES:
+        raise UserError(
+            f"{len(files)} files of weights are too many: with the kit's own a Kaggle dataset takes {MAX_FILES}; blend "
+            "fewer members or folds."
+        )
+    _clear(folder, {*files, *lacking, kit.name})
+    for name, source in {**files, **lacking}.items():
+        _link(source, folder / name)
+    atomic.write_bytes(folder / kit.name, kit.data)
+    sums = {name: digest.of_file(folder / name) for name in sorted({*files, *lacking, kit.name})}
+    about = {
+        "format": team.FORMAT,
+        "wheel": {"file": kit.name, "sha256": kit.sha256},
+        "files": sums,
+        "recipe": _portable(recipe, competition),
+        "competition": competition.model_dump(mode="json"),
+    }
+    checksum.write_json(folder / team.FILE, {**about, **body})
+    sums[team.FILE] = digest.of_file(folder / team.FILE)
     atomic.write_text(folder / SUMS, "".join(f"{sha}  {name}\n" for name, sha in sorted(sums.items())))
     return folder
 
 
-def _jobs(recipe: Recipe, competition: Competition, places: Workspace) -> list[FoldJob]:
-    """As the blend reads them, members by name and folds in the order in which it sums them."""
-    table = checksum.read_table(places.folds(recipe.folds.scheme))
-    jobs = plan_jobs(recipe, competition, manifests.read(places), table, Path(), places)
+def _jobs(recipe: Recipe, competition: Competition, workspace: Workspace) -> list[FoldJob]:
+    """Return the fold jobs as the blend reads them: members by name, folds in the order in which it sums them."""
+    table = checksum.read_table(workspace.folds(recipe.folds.scheme))
+    jobs = plan(recipe, competition, manifests.read(workspace), table, Path(), workspace)
     return sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
 
 
@@ -63,54 +113,54 @@ def _file(job: FoldJob) -> str:
     return f"{job.member.name}-fold{job.fold}.safetensors"
 
 
-def _checked(job: FoldJob) -> str:
-    """sha256 of the weights, which must be those that `done.json` names."""
+def _verify(job: FoldJob) -> None:
     path = job.folder / WEIGHTS
     if checksum.digest(path) != checksum.read_json(job.folder / "done.json")["files"].get(WEIGHTS):
         raise CorruptError(f"{path} is not the file that its done.json names; delete {job.folder} and train again.")
-    return digest.of_file(path)
 
 
-def _clear(folder: Path, wanted: set[str]) -> None:
-    """The sums go first: a folder without them is not whole."""
+def _clear(folder: Path, wanted: Iterable[str]) -> None:
+    """Remove what is not wanted. SHA256SUMS goes first: a folder without it is not complete."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SUMS).unlink(missing_ok=True)
+    keep = {folder / name for name in wanted}
     for path in folder.iterdir():
-        if path.is_dir():
-            raise UserError(f"{path} is a folder, and a Kaggle dataset of ours is flat; move it away.")
-        if path.name not in wanted:
-            path.unlink()
+        if path.is_dir() and path.name != WHEELS:
+            raise UserError(f"{path} is a folder that `ffdi kernels pack` did not make; move it away.")
+    for path in [path for path in folder.rglob("*") if path.is_file() and path not in keep]:
+        path.unlink()
+    if not any(path.parent.name == WHEELS for path in keep):
+        shutil.rmtree(folder / WHEELS, ignore_errors=True)
 
 
-def _copy(source: Path, target: Path, sha256: str) -> None:
-    """A hard link where the disk allows it: weights are gigabytes, and nobody writes to them in place."""
-    if target.exists() and digest.of_file(target) == sha256:
-        return
+def _link(source: Path, target: Path) -> None:
+    """Make a hard link where the disk allows one: weights are large, and nobody writes to them in place."""
+    target.parent.mkdir(exist_ok=True)
     target.unlink(missing_ok=True)
     try:
-        os.link(source, target)
+        os.link(source.resolve(), target)
     except OSError:
         shutil.copyfile(source, target)
 
 
-def _plan(
-    recipe: Recipe, competition: Competition, result: BlendResult, members: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _portable(recipe: Recipe, competition: Competition) -> dict[str, Any]:
+    """Return the recipe without the folders of this machine, which mean nothing on Kaggle and change no run."""
+    data = recipe.data.model_copy(update={"folder": Path(recipe.data.folder).name})
+    return recipe.model_copy(update={"data": data, "competition": competition.name}).model_dump(mode="json")
+
+
+def _blend(result: BlendResult) -> dict[str, Any]:
     return {
-        "format": plan.FORMAT,
-        "recipe": {"name": recipe.name, "digest": recipe_digest(recipe)},
-        "competition": competition.model_dump(mode="json"),
         "manifest": result.card["manifest"],
         "folds": result.card["folds"]["digest"],
         "method": result.choice.method.name,
         "prior": result.blended.prior,
-        "members": members,
     }
 
 
 def _member(name: str, weight: float, jobs: Sequence[FoldJob]) -> dict[str, Any]:
     mine = [job for job in jobs if job.member.name == name]
     folds = [{"fold": job.fold, "file": _file(job)} for job in mine]
-    # Where its first weights came from is of no use there, and may be a path of this machine.
-    spec = mine[0].member.model_copy(update={"weights": "none"}).model_dump(mode="json")
-    return {"spec": spec, "run": mine[0].spec, "weight": weight, "folds": folds}
+    # Where the first weights came from changes nothing here, and may be a path of this machine.
+    member = mine[0].member.model_copy(update={"weights": "none"}).model_dump(mode="json")
+    return {"member": member, "run": mine[0].spec, "weight": weight, "folds": folds}

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ffdi.core.errors import UserError
 from ffdi.blending.features import probabilities
-from ffdi.kernels import plan
+from ffdi.core.errors import UserError
 from ffdi.data import operations
 from ffdi.data.decode import Defect, decode
 from ffdi.infer.nets import DeviceNets, Net
 from ffdi.infer.plan import Pass
+from ffdi.kernels import team
+from ffdi.kernels.team import PackedMember
 from ffdi.model.precision import evaluating
 
 
@@ -25,7 +26,7 @@ def score(path: Path, pack: Path) -> float:
 
     Raises UserError for an image that is missing or none, and for a pack that is not whole.
     """
-    return _loaded(pack.resolve(), plan.read(pack).digest).file(path)
+    return _loaded(pack.resolve(), team.read(pack).digest).file(path)
 
 
 @lru_cache(maxsize=1)
@@ -40,8 +41,9 @@ class Scorer:
     def __init__(self, pack: Path, device: torch.device | None = None) -> None:
         """Raises UserError or CorruptError for a folder that is not whole."""
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._members = plan.read(pack).members
-        nets = [Net(one.member, fold, pack / file) for one in self._members for fold, file in one.files.items()]
+        found = team.read(pack)
+        self._members = found.members
+        nets = [Net(one.member, fold, found.path(file)) for one in self._members for fold, file in one.files.items()]
         sizes = dict.fromkeys(net.size for net in nets)
         self._nets = {size: DeviceNets([net for net in nets if net.size == size], self.device) for size in sizes}
 
@@ -62,7 +64,7 @@ class Scorer:
         total = sum(packed.weight for packed in self._members)
         return sum(packed.weight * self._member(packed, logits) for packed in self._members) / total
 
-    def _member(self, packed: plan.Packed, logits: dict[Pass, float]) -> float:
+    def _member(self, packed: PackedMember, logits: dict[Pass, float]) -> float:
         """As the blend does: the mean logit over views, then the mean probability over folds."""
         member = packed.member
         means = [np.mean([logits[Pass(member.name, fold, view)] for view in member.tta]) for fold in packed.files]

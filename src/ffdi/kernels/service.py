@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from ffdi.config.competition import Frozen
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
 from ffdi.data.decode import Defect, decode
-from ffdi.config.competition import Frozen
 
 MOST = 32_000_000  # bytes of an image; a PNG of 4000 x 2500 pixels of noise
 MOST_ASKED = 16_384  # bytes of a question that names a path

@@ -1,0 +1,38 @@
+"""`ffdi kernels pack`."""
+
+from pathlib import Path
+
+from ffdi.cli.desk import Desk
+from ffdi.core import atomic, console
+from ffdi.kernels import script, team
+from ffdi.kernels.pack import pack_recipe, pack_team
+
+
+def run(desk: Desk, train: bool, wheels: Path | None, single_file: Path | None) -> None:
+    """Write the dataset and say what to do with it. Raises UserError."""
+    folder = folder_of(desk, train)
+    if train:
+        pack_recipe(desk.recipe, desk.competition, folder, wheels)
+    else:
+        pack_team(desk.recipe, desk.competition, desk.places, folder, wheels)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    console.say(f"{folder}: {len(files)} files, {size / 1e6:.1f} MB")
+    if single_file:
+        kernel = script.read(single_file)
+        path = folder.parent / f"{_slug(desk)}-{kernel.kind}.py"
+        atomic.write_text(path, script.embed(kernel, team.read(folder)))
+        console.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB; paste it into one cell")
+        return
+    name = "kernels/train.py" if train else "kernels/infer.py"
+    rehearse = "" if train else f"try it with `ffdi kernels rehearse {name}`, "
+    console.say(f"next: {rehearse}upload the folder as a dataset, attach it, and paste {name}")
+
+
+def folder_of(desk: Desk, train: bool = False) -> Path:
+    """Return where the dataset of a recipe is packed."""
+    return desk.places.work / "kernels" / f"{_slug(desk)}-{'recipe' if train else 'team'}"
+
+
+def _slug(desk: Desk) -> str:
+    return desk.recipe.name.replace("_", "-")

@@ -1,0 +1,53 @@
+"""The main of `kernels/blend.py`: attached outputs of train kernels in, `submission.csv` and `card.json` out."""
+
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ffdi.blending.card import inputs
+from ffdi.blending.result import blend
+from ffdi.config.competition import Competition
+from ffdi.config.recipe import Recipe
+from ffdi.core import atomic, checksum, console, digest
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
+from ffdi.kernels import mounts
+from ffdi.kernels.outputs import gather, link, workspace_of
+from ffdi.kernels.team import TeamPack
+from ffdi.submission.check import check_bytes, render
+
+CSV, CARD = "submission.csv", "card.json"
+
+
+def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
+    """Write submission and card. Raises UserError naming a run that is unfinished, or what is not mounted."""
+    begun = time.time()
+    attached = mounts.outputs(list(settings["outputs"]))
+    if not attached:
+        raise UserError(f"No output of a train kernel is attached. {mounts.listing()}.")
+    workspace = workspace_of(pack.recipe, pack.competition, Path(tempfile.mkdtemp(prefix="ffdi-runs-")))
+    folds = gather(attached, pack.competition, workspace, link)
+    console.say(f"{folds} folds in {', '.join(map(str, attached))}")
+    facts = submit(pack.recipe, pack.competition, workspace)
+    outputs = [path.name for path in attached]
+    return {**facts, "outputs": outputs, "seconds": {"blend": round(time.time() - begun, 1)}}
+
+
+def submit(recipe: Recipe, competition: Competition, workspace: Workspace) -> dict[str, Any]:
+    """Blend the finished runs, write submission and card, and return what `run.json` says of them."""
+    result = blend(recipe, competition, workspace)
+    for warning in result.warnings:
+        console.warn(warning)
+    data = render(result.submission, competition)
+    ids = result.submission[competition.id_column].tolist()
+    check_bytes(data, CSV, competition, ids, reference=result.reference)
+    atomic.write_bytes(mounts.working_root() / CSV, data)
+    sent = {"file": CSV, "sha256": digest.of_bytes(data), "rows": len(ids)}
+    card = {**result.card, "inputs": inputs(result.card), "submission": sent}
+    checksum.write_json(mounts.working_root() / CARD, card)
+    found = result.card["blend"]["auc"]
+    console.say(f"{result.choice.why} OOF AUC {found['value']:.4f}." if found else result.choice.why)
+    console.say(f"{mounts.working_root() / CSV}: {len(ids):,} rows")
+    return {"recipe": recipe.name, "rows": len(ids), "submission": sent["sha256"]}

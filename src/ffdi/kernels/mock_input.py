@@ -1,0 +1,107 @@
+"""What Kaggle would mount for an infer kernel, laid out in a folder, in either known layout."""
+
+import itertools
+import shutil
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from ffdi.config.competition import Competition
+from ffdi.core import keys
+from ffdi.core.errors import UserError
+from ffdi.data import tables
+
+SAMPLE = "sample_submission.csv"  # of the opening day: in a hidden rerun it names images that are not there
+KEPT_BYTES = 64  # of an image that is broken on purpose
+LAYOUTS = {"newer": ("competitions", "datasets"), "older": ("", "")}
+
+
+@dataclass(frozen=True)
+class MockInput:
+    """`folder`: of the competition. `rows`: id and relpath (below it) of the submission, in order."""
+
+    root: Path
+    folder: Path
+    rows: pd.DataFrame
+
+    @property
+    def input(self) -> Path:
+        return self.root / "input"
+
+    @property
+    def working(self) -> Path:
+        return self.root / "working"
+
+    @property
+    def sample(self) -> Path:
+        return self.folder / SAMPLE
+
+
+def build(
+    root: Path,
+    slug: str,
+    dataset: str,
+    layout: str,
+    pack: Path,
+    data: Path,
+    competition: Competition,
+    images: int,
+    hidden: bool,
+) -> MockInput:
+    """Lay out test images and the packed dataset below `root`.
+
+    Args:
+        root: an empty folder.
+        slug: the name under which the competition is mounted.
+        dataset: "owner/slug" of the packed dataset.
+        layout: "newer" or "older".
+        pack: the packed dataset.
+        data: the competition folder that images are taken from.
+        competition: its tables.
+        images: how many, at most.
+        hidden: as in a hidden rerun: every image has a new id (images repeat if there are too few), the second one is
+            broken, and the sample submission names the old ids.
+
+    Raises UserError if `data` has no test table.
+    """
+    at = root / "input"
+    competitions, datasets = LAYOUTS[layout]
+    mock = MockInput(root, at / competitions / slug, _rows(data, competition, images, hidden))
+    mounted = at / datasets / (dataset if datasets else dataset.split("/")[-1])
+    mounted.parent.mkdir(parents=True, exist_ok=True)
+    mounted.symlink_to(pack.resolve(), target_is_directory=True)
+    mock.working.mkdir(parents=True)
+    for relpath, source in zip(mock.rows["relpath"], mock.rows["source"], strict=True):
+        target = mock.folder / relpath
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if Path(source).is_file():
+            shutil.copyfile(source, target)  # no link, so that the kernel cannot find the way back to the sources
+    if hidden:
+        broken = mock.folder / mock.rows["relpath"].iloc[1]
+        broken.write_bytes(broken.read_bytes()[:KEPT_BYTES])
+    _write_tables(mock, competition)
+    return mock
+
+
+def _rows(data: Path, competition: Competition, images: int, hidden: bool) -> pd.DataFrame:
+    """Return id, relpath, and of the image in `data` its file (source) and id (old)."""
+    ids = tables.read_labels(data, competition, "test").frame["id"].tolist()
+    if not ids:
+        raise UserError(f"{data / competition.test.labels} names no image; there is nothing to rehearse with.")
+    old = list(itertools.islice(itertools.cycle(ids), images)) if hidden else ids[:images]
+    new = [f"{keys.key('hidden rerun', n, name):032x}{Path(name).suffix}" for n, name in enumerate(old)]
+    names, folder = new if hidden else old, PurePosixPath(competition.test.images)
+    sources = [str(data / folder / name) for name in old]
+    return pd.DataFrame({"id": names, "relpath": [str(folder / n) for n in names], "source": sources, "old": old})
+
+
+def _write_tables(mock: MockInput, competition: Competition) -> None:
+    table = mock.rows[["id"]].rename(columns={"id": competition.id_column})
+    if competition.test.has_target:
+        table[competition.target_column] = 0
+    path = mock.folder / competition.test.labels
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, lineterminator="\n")
+    sample = pd.DataFrame({competition.id_column: mock.rows["old"].unique(), competition.prediction_column: 0.5})
+    sample.to_csv(mock.sample, index=False, lineterminator="\n")

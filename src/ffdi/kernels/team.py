@@ -1,0 +1,89 @@
+"""`team.json`, which describes a packed dataset. The scripts in `kernels/` find the dataset by this file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ffdi.config.competition import Competition
+from ffdi.config.load import validate
+from ffdi.config.recipe import Member, Recipe
+from ffdi.core import checksum, digest
+from ffdi.core.errors import CorruptError, UserError
+
+FILE = "team.json"
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class PackedMember:
+    """A member, its weight in the blend, and its weights file by fold, in the order in which the blend sums folds."""
+
+    member: Member
+    weight: float
+    files: dict[int | str, str]
+
+
+@dataclass(frozen=True)
+class TeamPack:
+    """A packed dataset. One that was packed with `--train` has no members yet.
+
+    `files`: sha256 by name, for all files but team.json itself. `wheel`: name of the kit's wheel.
+    `prior`: the score of an unreadable image. `digest`: identity of the whole dataset.
+    """
+
+    folder: Path
+    digest: str
+    recipe: Recipe
+    competition: Competition
+    files: dict[str, str]
+    wheel: str
+    method: str
+    prior: float
+    members: tuple[PackedMember, ...]
+
+    def path(self, name: str) -> Path:
+        """Return where the file `name` lies. Kaggle may have dropped the folder in its name."""
+        path = self.folder / name
+        return path if path.is_file() else self.folder / Path(name).name
+
+    def verify(self, names: list[str] | None = None) -> int:
+        """Compare files (all, or those named) with their sha256 and return how many. Raises CorruptError."""
+        wanted = self.files if names is None else {name: self.files[name] for name in names}
+        for name, sha256 in wanted.items():
+            path = self.path(name)
+            if not path.is_file():
+                raise CorruptError(f"{path} is missing, though {FILE} lists it; upload the dataset again.")
+            if digest.of_file(path) != sha256:
+                raise CorruptError(f"{path} is damaged: its sha256 is not that in {FILE}; upload the dataset again.")
+        return len(wanted)
+
+
+def read(folder: Path) -> TeamPack:
+    """Return what `folder/team.json` says.
+
+    Raises:
+        UserError: there is no such file, or another version of the kit wrote it.
+        CorruptError: its bytes changed after it was written.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise UserError(f"{folder} has no {FILE}; run `ffdi kernels pack`, or name the packed folder with --pack.")
+    value = checksum.read_json(path)
+    if value.get("format") != FORMAT:
+        raise UserError(f"{path} was written by another version of the kit; run `ffdi kernels pack` again.")
+    return TeamPack(
+        folder=folder,
+        digest=checksum.digest(path),
+        recipe=validate(Recipe, value["recipe"], str(path)),
+        competition=validate(Competition, value["competition"], str(path)),
+        files=value["files"],
+        wheel=value["wheel"]["file"],
+        method=value.get("method", ""),
+        prior=value.get("prior", 0.5),
+        members=tuple(_member(entry, path) for entry in value.get("members", [])),
+    )
+
+
+def _member(entry: dict[str, Any], path: Path) -> PackedMember:
+    files = {fold["fold"]: fold["file"] for fold in entry["folds"]}
+    return PackedMember(validate(Member, entry["member"], str(path)), entry["weight"], files)

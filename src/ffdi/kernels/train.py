@@ -1,0 +1,115 @@
+"""The main of `kernels/train.py`: scan, folds, every member on all GPUs until the deadline, then the blend.
+
+The output of an earlier run is attached, and training goes on from it.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ffdi.config.competition import Competition
+from ffdi.config.recipe import Recipe
+from ffdi.core import console
+from ffdi.core.deadline import parse_until
+from ffdi.core.errors import Paused, UserError
+from ffdi.core.layout import Workspace
+from ffdi.core.stop import Stop
+from ffdi.data import folds
+from ffdi.data.scan import scan
+from ffdi.infer.embed import for_folds
+from ffdi.kernels import blend, mounts, team
+from ffdi.kernels.outputs import copy, gather, workspace_of
+from ffdi.kernels.team import TeamPack
+from ffdi.model.sources import SUFFIXES, WORDS, resolve
+from ffdi.training import launch, outcome
+from ffdi.training.job import FoldJob, plan
+
+
+def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
+    """Leave `work/` (the runs) and the kit; when all members are trained also `submission.csv` and `card.json`.
+
+    A deadline is no error: Kaggle keeps the output of a kernel that ends well. Raises UserError for a mistake in
+    recipe, images or mounts.
+    """
+    begun = time.time()
+    deadline = parse_until(settings["until"], begun, "SETTINGS: until")
+    recipe, competition = pack.recipe, pack.competition
+    _check_names(settings["members"], recipe)
+    workspace = workspace_of(recipe, competition, mounts.working_root())
+    _keep_kit(pack)
+    before = gather(mounts.outputs(list(settings["resume"])), competition, workspace, copy)
+    console.say(f"{before} folds taken over from attached outputs" if before else "no earlier output is attached")
+    images, competition = mounts.competition_folder(competition, list(competition.splits), settings["competition"])
+    _offer_weights(recipe)
+    jobs: list[FoldJob] = []
+    facts: dict[str, Any] = {"recipe": recipe.name}
+    try:
+        jobs += _planned(recipe, competition, images, workspace, deadline)
+        _train([job for job in jobs if job.member.name in (settings["members"] or job.member.name)], deadline)
+        if not _left(jobs):
+            facts |= blend.submit(recipe, competition, workspace)
+    except Paused as pause:
+        console.say(f"{pause} To go on, attach this output to a new run of the kernel.")
+    left = _left(jobs) if jobs else ["everything"]
+    console.say(f"left: {', '.join(left) or 'nothing'}")
+    return {**facts, "left": left, "seconds": {"train": round(time.time() - begun)}}
+
+
+def _keep_kit(pack: TeamPack) -> None:
+    """Put team.json and the wheels into the output, so that a blend kernel finds them there."""
+    for name in [team.FILE, *(name for name in pack.files if name.endswith(".whl"))]:
+        copy(pack.path(name), mounts.working_root() / name)
+
+
+def _planned(
+    recipe: Recipe, competition: Competition, images: Path, workspace: Workspace, deadline: float | None
+) -> list[FoldJob]:
+    """Scan and make folds, or read what an earlier run left of them. Raises Paused at the deadline."""
+    cores = os.cpu_count() or 1
+    with Stop(deadline) as stop:
+        rows = scan(competition, images, workspace, cores, stop)
+    features = for_folds(recipe, rows, images, workspace, cores - 1)
+    made = folds.make(workspace, recipe.folds, rows, recipe.data.train_splits, features)
+    return plan(recipe, competition, rows, made, images, workspace)
+
+
+def _train(jobs: list[FoldJob], deadline: float | None) -> None:
+    for member in {job.member.name: job.member for job in jobs if not outcome.is_trained(job)}.values():
+        resolve(member)  # raises now, not after hours, if the first weights of a member are missing
+    launch.train(jobs, launch.devices(), deadline)
+
+
+def _left(jobs: Sequence[FoldJob]) -> list[str]:
+    return [job.label for job in jobs if not outcome.is_done(job)]
+
+
+def _check_names(members: Sequence[str], recipe: Recipe) -> None:
+    known = [member.name for member in recipe.member]
+    unknown = sorted(set(members) - set(known))
+    if unknown:
+        raise UserError(
+            f"SETTINGS: members names {unknown[0]!r}, which is no member of the recipe; it has {', '.join(known)}."
+        )
+
+
+def _offer_weights(recipe: Recipe) -> None:
+    """Link the pretrained files of attached datasets into `weights/` of a new current folder, where the kit looks.
+
+    The recipe stays as it is, since where weights come from is part of a run's identity.
+    """
+    given = [Path(member.weights) for member in recipe.member if member.weights not in WORDS]
+    models = {member.model for member in recipe.member} | {recipe.folds.embedding} - {""}
+    names = {name for model in models for name in (model, model.split(".")[0])}
+    wanted = {Path("weights", name + suffix) for name in names for suffix in SUFFIXES}
+    wanted |= {path for path in given if not path.is_absolute() and ".." not in path.parts}
+    here = Path(tempfile.mkdtemp(prefix="ffdi-"))
+    for folder in mounts.folders_with(lambda path: any((path / file.name).is_file() for file in wanted)):
+        for file in sorted(wanted):
+            if (folder / file.name).is_file() and not (here / file).exists():
+                (here / file).parent.mkdir(parents=True, exist_ok=True)
+                (here / file).symlink_to(folder / file.name)
+                console.say(f"pretrained: {folder / file.name}")
+    os.chdir(here)

@@ -1,0 +1,189 @@
+"""The hand-written scripts: one text in three, the search for the dataset, what is refused, and what they import."""
+
+import ast
+import json
+import os
+import re
+import runpy
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ffdi.core.code import PACKAGE
+from ffdi.core.errors import UserError
+from ffdi.kernels import image, run, script, team
+from ffdi.submission import metadata
+from tests.kernels.conftest import SCRIPTS, Home, Kernel, Mounts
+
+KINDS = ("infer", "train", "blend")
+
+
+def loaded(kind: str = "infer") -> dict[str, Any]:
+    """The names of a script, as a worker process imports it: nothing runs."""
+    return runpy.run_path(str(SCRIPTS / f"{kind}.py"), run_name="__mp_main__")
+
+
+def put(path: Path, text: str = "{}") -> Path:
+    path.mkdir(parents=True)
+    (path / "team.json").write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_script_is_settings_and_one_common_part(kind: str) -> None:
+    text = (SCRIPTS / f"{kind}.py").read_text()
+    assert len(text.splitlines()) < 70
+    common = (SCRIPTS / "infer.py").read_text().partition("def find_pack")[2]
+    assert text.endswith("def find_pack" + common)
+    names = loaded(kind)
+    assert (names["KIND"], names["API"], names["SETTINGS"]) == (kind, run.API, run.SETTINGS[kind])
+    for name in names["SETTINGS"]:
+        assert re.search(rf'# .*\n    "{name}": ', text), f"{name} has no comment"
+    # A notebook reads such lines as commands or as borders of cells.
+    assert not re.search(r"^\s*(?:[%!].*|# ?%%.*|# In\[.*)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "at", ["datasets/me/team", "team", "datasets/me/team/inner", "team/inner", "notebooks/me/team", "else/where/team"]
+)
+def test_the_dataset_is_found_by_its_marker(mounts: Mounts, at: str) -> None:
+    (mounts.input / "competitions/x/images").mkdir(parents=True)
+    put(mounts.input / at)
+    assert loaded()["find_pack"]("") == mounts.input / at
+
+
+def test_the_dataset_is_found_by_its_name(mounts: Mounts) -> None:
+    find = loaded()["find_pack"]
+    mine, yours, old = (put(mounts.input / at, at) for at in ("datasets/me/team", "datasets/you/team", "older"))
+    assert find("me/team") == mine
+    assert find("you/team") == yours
+    assert find("me/older") == find("older") == old
+    for name, told in (("", f"{old}, {mine}, {yours}"), ("team", f"{mine}, {yours}"), ("he/team", "none below")):
+        with pytest.raises(SystemExit, match=re.escape(f"One attached dataset must have team.json; found: {told}")):
+            find(name)
+    shutil.copy(mine / "team.json", put(mounts.input / "notebooks/me/train") / "team.json")
+    shutil.rmtree(yours)
+    shutil.rmtree(old)
+    assert find("") == mine  # the copy in an output of a train kernel counts once
+
+
+def test_a_wheel_that_does_not_fit_is_refused(home: Home, kernel: Callable[..., Kernel]) -> None:
+    made = kernel("infer")
+    folder = Path(shutil.copytree(home.pack, made.input / "team"))
+    wheel = folder / home.team.wheel
+    wheel.write_bytes(wheel.read_bytes() + b"\0")
+    assert made.run() == 1
+    assert made.out == f"{wheel} is not the wheel that team.json names; pack and upload the dataset again.\n"
+
+
+def test_a_script_of_another_version_is_refused(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run.run("infer", {}, home.pack, run.API + 1)
+    assert ended.value.code == 2
+    assert "take kernels/infer.py of the kit that packed the dataset" in capsys.readouterr().err
+
+
+def test_settings_are_completed_and_mistakes_named() -> None:
+    assert run.complete("infer", {"until": "1h"}) == {**run.SETTINGS["infer"], "until": "1h"}
+    assert run.complete("infer", {"workers": 3})["workers"] == 3
+    for kind, given, message in (
+        ("infer", {"untill": "1h"}, "unknown key 'untill'; did you mean 'until'"),
+        ("train", {"until": 9}, "until must be text, not 9"),
+        ("train", {"members": "one"}, "members must be a list, not 'one'"),
+        ("infer", {"workers": "4"}, "workers must be a whole number"),
+    ):
+        with pytest.raises(UserError, match=message):
+            run.complete(kind, given)
+
+
+def test_settings_are_edited_as_by_hand() -> None:
+    kernel = script.read(SCRIPTS / "train.py")
+    text = kernel.with_settings({"run": 'a "b" \\1', "until": "70s"})
+    assert script.Script(kernel.path, text, "train").setting("run") == 'a "b" \\1'
+    assert ast.parse(text)
+    with pytest.raises(UserError, match="has 0 settings 'speed', not one"):
+        kernel.with_settings({"speed": "high"})
+    with pytest.raises(UserError, match="is no kernel of the kit"):
+        script.read(Path(__file__))
+
+
+def test_a_script_with_the_kit_inside(home: Home, kernel: Callable[..., Kernel]) -> None:
+    """It needs no dataset: here it gets as far as the competition, which is not attached."""
+    made = kernel("train")
+    with pytest.raises(UserError, match="do not fit into a script"):
+        script.embed(script.read(SCRIPTS / "infer.py"), home.team)
+    made.script.write_text(script.embed(script.read(made.script), home.team))
+    assert made.run() == 2
+    assert "Not mounted: the table phase1/trainset_label.txt" in made.out
+    assert home.team.wheel.split("-")[1] in made.out
+    assert {path.name for path in made.working.iterdir()} == {"team.json", home.team.wheel}  # for a blend kernel
+
+
+@pytest.mark.parametrize(("kind", "competitions"), [("infer", 1), ("train", 2), ("blend", 0)])
+def test_a_script_with_its_pack_can_be_pushed(home: Home, tmp_path: Path, kind: str, competitions: int) -> None:
+    folder = script.lay_out(SCRIPTS / f"{kind}.py", [home.pack], tmp_path)
+    about = metadata.read_kernel(folder, id=f"me/tiny-{kind}")
+    assert (about.enable_gpu, len(about.competition_sources)) == (kind != "blend", competitions)
+    assert about.kernel_sources == (["OWNER/tiny-train"] if kind == "blend" else [])
+    assert script.lay_out(folder, [], Path("unused")) == folder
+    with pytest.raises(UserError, match="name its folder with --pack"):
+        script.lay_out(SCRIPTS / f"{kind}.py", [tmp_path], tmp_path)
+
+
+def test_the_mains_import_only_what_the_image_has() -> None:
+    foreign = _foreign(["kernels/run.py", *(f"kernels/{kind}.py" for kind in KINDS)])
+    known = set(image.ships()) | set(image.optional())
+    assert {name: users for name, users in foreign.items() if name not in known} == {}
+    assert not set(image.ships()) & set(image.optional())
+    assert set(image.ships()) <= set(foreign) | {"torchvision"}  # which timm imports
+
+
+def _foreign(waiting: list[str]) -> dict[str, set[str]]:
+    """Modules by imported name: all that these modules of the kit reach, imports inside functions included."""
+    seen, foreign = set[str](), dict[str, set[str]]()
+    while waiting:
+        module = waiting.pop()
+        if module in seen or not (PACKAGE / module).is_file():
+            continue
+        seen.add(module)
+        for name in _imports(ast.parse((PACKAGE / module).read_text())):
+            top = name.split(".")[0]
+            if top == PACKAGE.name:
+                waiting.append("/".join(name.split(".")[1:]) + ".py")
+            elif top not in sys.stdlib_module_names:
+                foreign.setdefault(top, set()).add(module)
+    return foreign
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    """Dotted names; of `from a import b` both a and a.b, as b may be a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+
+
+def test_missing_packages_and_wheels_of_the_dataset(
+    home: Home, mounts: Mounts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert image.missing() == []
+    monkeypatch.setattr(image, "missing", lambda: ["timm"])
+    with pytest.raises(SystemExit):
+        run.run("infer", {}, home.pack, run.API)
+    assert "This image has no timm; add the wheels" in capsys.readouterr().err
+
+
+def test_run_json_says_which_run_it_was(home: Home, mounts: Mounts, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ffdi.kernels import infer
+
+    monkeypatch.setattr(infer, "main", lambda settings, pack: {"rows": 3, "seconds": {"predict": 1.0}})
+    run.run("infer", {"run": "abc"}, home.pack, run.API)
+    told = json.loads((mounts.working / run.RECORD).read_text())
+    assert (told["kind"], told["run"], told["rows"], told["seconds"]["predict"]) == ("infer", "abc", 3, 1.0)
+    assert told["packages"]["torch"] == image.version_of("torch")
+    assert team.read(home.pack).wheel in os.listdir(home.pack)
