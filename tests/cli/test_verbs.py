@@ -119,22 +119,24 @@ def test_the_whole_road_and_again(desk: Desk) -> None:
     assert list(written.columns) == ["img_name", "y_pred"]
     card = checksum.read_json(submission.parent / "card.json")
     assert {member["name"] for member in card["members"]} == {"one", "two"}
-    assert desk.run("slices") == 0, desk.err
+    assert desk.run("evaluate") == 0, desk.err
     assert "run `ffdi folds` with folds.scheme" in desk.out
-    assert (desk.work / "reports" / "slices.html").stat().st_size > 5_000
+    assert (desk.work / "reports" / "evaluate.html").stat().st_size > 5_000
     for kind in DAMAGES.keys() - {"jpeg_low", "patch"}:
         desk.monkeypatch.delitem(DAMAGES, kind)
     for predicted in (True, False):
-        assert desk.run("slices", "--degraded") == 0, desk.err
+        assert desk.run("evaluate", "--degraded") == 0, desk.err
         assert "JPEG 10 to 30" in desk.out
         assert ("one fold 0 patch" in desk.out) == predicted
-    assert 'id="degradation"' in (desk.work / "reports" / "slices.html").read_text()
+    assert 'id="degradation"' in (desk.work / "reports" / "evaluate.html").read_text()
     before = {path: path.read_bytes() for path in desk.work.rglob("*") if path.is_file()}
     for verb in ("scan", "folds", "train", "predict", "blend"):
         assert desk.run(verb) == 0, desk.err
     assert {path: path.read_bytes() for path in desk.work.rglob("*") if path.is_file()} == before
     assert [path.name for path in submission.parent.parent.iterdir() if path.is_dir()] == ["001-tiny"]
-    assert desk.run("grade", str(submission.parent), "--labels", str(desk.images / "test_truth.csv"), places=False) == 0
+    assert (
+        desk.run("evaluate", str(submission.parent), "--labels", str(desk.images / "test_truth.csv"), places=False) == 0
+    )
     assert "AUC" in desk.out
 
 
@@ -317,7 +319,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
         (["train", "--until", "soon"], "--until 'soon' is no time"),
         (["train", "--until", "2001-01-01T00:00"], "is over already"),
         (["scan", "--data", "nowhere"], "nowhere"),
-        (["grade", "nowhere.csv"], "nowhere.csv"),
+        (["evaluate", "nowhere.csv"], "nowhere.csv"),
     ],
 )
 def test_bad_arguments_too(other: Desk, arguments: list[str], named: str) -> None:

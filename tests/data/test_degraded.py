@@ -48,8 +48,8 @@ def test_noise_is_that_of_training_at_any_size_without_its_bank() -> None:
     assert noise.apply is not None
     for number, shape in enumerate([(31, 17, 3), (40, 64, 3)]):
         image = keys.rng("picture", number).integers(0, 256, shape, dtype=np.uint8)
-        expected = operations.noise(image, cast(Noise, noise.wish), Draws(number, "noise"))
-        np.testing.assert_array_equal(noise.apply(image, noise.wish, Draws(number, "noise")), expected)
+        expected = operations.noise(image, cast(Noise, noise.options), Draws(number, "noise"))
+        np.testing.assert_array_equal(noise.apply(image, noise.options, Draws(number, "noise")), expected)
 
 
 def test_bands_of_jpeg_are_ever_coarser() -> None:
@@ -115,7 +115,7 @@ def test_a_wish_to_stop_is_heard_between_two_copies(tmp_path: Path) -> None:
 
 
 def test_a_sample_keeps_the_share_of_the_classes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(degraded, "MOST", 200)
+    monkeypatch.setattr(degraded, "MAX_COPIES", 200)
     rows = pd.DataFrame({"id": [f"{n}" for n in range(1000)], "target": (np.arange(1000) % 5 == 0).astype(int)})
     some = degraded.sample(rows)
     assert len(some) == 200

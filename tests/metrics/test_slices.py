@@ -1,53 +1,64 @@
+"""Slices of the rows, and degraded copies beside clean images."""
+
+from typing import Any
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from ffdi.core import keys
 from ffdi.metrics.auc import auc
-from ffdi.metrics.slices import binned, cut, worst
+from ffdi.metrics.delong import delong, delong_paired
+from ffdi.metrics.slices import COLUMNS, binned, compare, cut, pooled, worst
 
 
 def rows(count: int = 900) -> pd.DataFrame:
     """Two kinds of fakes, one unseen; three sources of originals, one of which looks fake."""
     draw = keys.rng("slices")
     target = (draw.random(count) < 0.5).astype(int)
-    hand = np.where(target == 1, draw.choice(["seen", "unseen"], count), None)
+    forgery = np.where(target == 1, draw.choice(["seen", "unseen"], count), None)
     source = draw.choice(["a", "b", "c"], count)
-    score = draw.normal(0, 1, count) + np.select([hand == "seen", hand == "unseen"], [3.0, 0.5], 0.0)
+    score = draw.normal(0, 1, count) + np.select([forgery == "seen", forgery == "unseen"], [3.0, 0.5], 0.0)
     score += np.where((target == 0) & (source == "c"), 1.5, 0.0)
-    return pd.DataFrame({"target": target, "score": score, "hand": hand, "source": source, "one": "x"})
+    return pd.DataFrame({"target": target, "score": score, "forgery": forgery, "source": source, "one": "x"})
 
 
 def test_the_weak_spot_is_found_and_the_offset_seen() -> None:
-    table = rows()
-    found = cut(table, {"hand": "fakes", "source": "originals", "one": "both"})
-    assert [(one.kind, one.name) for one in found] == [
-        ("hand", "seen"), ("hand", "unseen"), ("source", "a"), ("source", "b"), ("source", "c"),
+    found = cut(rows(), {"forgery": "fakes", "source": "originals", "one": "both"})
+    assert list(found.columns) == COLUMNS
+    assert found[["kind", "name"]].to_numpy().tolist() == [
+        ["forgery", "seen"], ["forgery", "unseen"], ["source", "a"], ["source", "b"], ["source", "c"],
     ]  # fmt: skip
     bad = worst(found)
     assert bad is not None
-    assert bad.name == "unseen"
-    offsets = {one.name: one.offset for one in found}
-    assert offsets["seen"] is None
-    assert offsets["c"] > 0.15
-    assert offsets["a"] < 0
+    assert bad["name"] == "unseen"
+    offset = found.set_index("name")["offset"]
+    assert np.isnan(offset["seen"])
+    assert offset["c"] > 0.15
+    assert offset["a"] < 0
 
 
-def test_each_slice_is_judged_against_its_own_rivals() -> None:
+def test_each_slice_is_compared_with_its_own_rivals() -> None:
     table = rows()
-    by = {one.name: one for one in cut(table, {"hand": "fakes", "source": "both"})}
-    unseen = table[(table["target"] == 0) | (table["hand"] == "unseen")]
-    assert by["unseen"].auc.value == auc(unseen["target"], unseen["score"])
-    assert (by["unseen"].reals, by["unseen"].fakes) == tuple(unseen["target"].value_counts()[[0, 1]])
+    by = cut(table, {"forgery": "fakes", "source": "both"}).set_index("name")
+    unseen = table[(table["target"] == 0) | (table["forgery"] == "unseen")]
+    assert by["auc"]["unseen"] == auc(unseen["target"], unseen["score"])
+    assert by.loc["unseen", ["originals", "fakes"]].tolist() == unseen["target"].value_counts()[[0, 1]].tolist()
     inside = table[table["source"] == "b"]
-    assert by["b"].auc.value == auc(inside["target"], inside["score"])
+    assert by["auc"]["b"] == auc(inside["target"], inside["score"])
 
 
-def test_small_slices_and_missing_names_say_nothing() -> None:
+def test_small_slices_and_missing_names_are_left_out() -> None:
     table = rows(60)
     table["source"] = ["rare"] * 5 + ["usual"] * 50 + [None] * 5
-    assert [one.name for one in cut(table, {"source": "both"})] == ["usual"]
-    assert cut(table.assign(source="usual"), {"source": "both"}) == []
-    assert worst([]) is None
+    assert cut(table, {"source": "both"})["name"].tolist() == ["usual"]
+    assert cut(table.assign(source="usual"), {"source": "both"}).empty
+    assert worst(cut(table.assign(source="usual"), {"source": "both"})) is None
+
+
+def test_one_fake_alone_has_an_auc_and_no_interval() -> None:
+    table = pd.DataFrame({"target": [0, 0, 1], "score": [0.1, 0.3, 0.2]})
+    assert (pooled(table).value, pooled(table).low, pooled(table).high) == (0.5, 0, 1)
 
 
 def test_bins_are_half_open_named_and_in_order() -> None:
@@ -55,4 +66,52 @@ def test_bins_are_half_open_named_and_in_order() -> None:
     assert names.tolist() == [None, "1 to 50", "1 to 50", "50 to 95", "95 and more", "95 and more"]
     table = pd.DataFrame({"target": [0, 1] * 60, "score": np.arange(120.0), "q": np.repeat([1, 5, 10], 40)})
     table["q"] = binned(table["q"], [1, 5, 10])
-    assert [one.name for one in cut(table, {"q": "both"})] == ["1 to 5", "5 to 10", "10 and more"]
+    assert cut(table, {"q": "both"})["name"].tolist() == ["1 to 5", "5 to 10", "10 and more"]
+
+
+def copies(count: int = 600, shift: float = 0.0) -> pd.DataFrame:
+    """Two folds; copies are noisier than the clean images, and all of them `shift` more like fakes."""
+    draw = keys.rng("degraded")
+    target = np.arange(count) % 2
+    clean = draw.normal(0, 1, count) + 2 * target
+    worse = clean + draw.normal(0, 1.5, count)
+    frame = pd.DataFrame({"target": target, "fold": np.arange(count) // 2 % 2, "clean": clean, "worse": worse})
+    return frame.assign(clean_among=clean, worse_among=worse + shift)
+
+
+def compared(table: pd.DataFrame) -> dict[str, Any]:
+    found = compare(table, "blur")
+    assert found is not None
+    return found
+
+
+def test_the_drop_is_paired_and_the_offset_says_which_way_copies_move() -> None:
+    table = copies(shift=1.0)
+    found = compared(table)
+    own = delong(table["target"], table["worse"])
+    assert (found["auc"], found["low"], found["high"]) == (own.value, own.low, own.high)
+    assert found["clean"] == auc(table["target"], table["clean"])
+    paired = delong_paired(table["target"], table["clean"], table["worse"])
+    assert (found["drop"], found["drop_low"]) == pytest.approx((paired.value, paired.low))
+    assert found["drop_low"] > 0
+    assert [found[name] for name in ("kind", "name", "originals", "fakes")] == ["degradation", "blur", 300, 300]
+    assert found["offset"] > 0.1
+    assert compared(copies(shift=-1.0))["offset"] < -0.1
+    assert compared(copies())["offset"] == pytest.approx(0, abs=0.05)
+
+
+def test_scores_of_two_folds_are_never_compared_for_the_offset() -> None:
+    table = copies()
+    moved = table.assign(clean_among=table["clean_among"] + 100 * table["fold"])
+    moved["worse_among"] += 100 * table["fold"]
+    assert compared(table)["offset"] == pytest.approx(compared(moved)["offset"])
+
+
+def test_rows_of_a_group_are_one_for_the_interval() -> None:
+    table = copies()
+    twice = pd.concat([table.assign(group=np.arange(len(table)))] * 2, ignore_index=True)
+    assert compared(twice)["drop_high"] == pytest.approx(compared(table)["drop_high"], rel=0.01)
+
+
+def test_too_few_copies_are_left_out() -> None:
+    assert compare(copies(14), "blur") is None

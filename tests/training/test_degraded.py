@@ -11,7 +11,7 @@ from ffdi.core import checksum
 from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
 from ffdi.metrics.auc import auc
-from ffdi.training import degraded, predictions
+from ffdi.training import degraded
 from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
@@ -31,20 +31,20 @@ def jobs(make_job: Callable[..., FoldJob]) -> list[FoldJob]:
 def test_a_killed_call_goes_on_and_a_second_one_predicts_nothing(
     jobs: list[FoldJob], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, calls = predictions.logits, []
+    plain, calls = degraded.predict_images, []
 
-    def third_is_killed(*arguments: object) -> pd.DataFrame:
+    def third_is_killed(*arguments: object, **options: object) -> pd.DataFrame:
         calls.append(arguments)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return plain(*arguments)  # type: ignore[arg-type]
+        return plain(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(predictions, "logits", third_is_killed)
+    monkeypatch.setattr(degraded, "predict_images", third_is_killed)
     place = tmp_path / "degraded"
     wanted = degraded.tables(jobs, KINDS, place)
     with pytest.raises(KeyboardInterrupt):
         degraded.predict(wanted, place, CPU, Stop())
-    assert sum(one.stands for one in wanted) == 2
+    assert sum(one.is_current for one in wanted) == 2
     for _ in range(2):
         degraded.predict(wanted, place, CPU, Stop())
     assert len(calls) == 5

@@ -119,7 +119,11 @@ def blend(
 
 
 @app.command()
-def slices(
+def evaluate(
+    submission: Annotated[
+        Path | None, typer.Argument(help="A submission.csv or its folder: score it against true labels instead.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="The true labels; default: the embedded sample's.")] = None,
     degraded: Annotated[
         bool, typer.Option("--degraded", help="Also predict degraded copies of the held-out images.")
     ] = False,
@@ -128,10 +132,13 @@ def slices(
     work: WorkOption = WORK,
     submissions: SubmissionsOption = SUBMISSIONS,
 ) -> None:
-    """Where the blend is weak: by forgery cluster, source, JPEG quality, size and sharpness."""
-    from ffdi.cli import slices as verb
+    """Show where the blend is weak: by forgery cluster, source, JPEG quality, size and sharpness."""
+    from ffdi.cli import evaluate as verb
 
-    verb.run(open_desk(recipe, data, work, submissions), degraded)
+    if submission is None:
+        verb.run(open_desk(recipe, data, work, submissions), degraded)
+    else:
+        verb.run_submission(submission, labels, recipe)
 
 
 @app.command()
@@ -245,18 +252,6 @@ def serve(
     from ffdi.cli import serve as verb
 
     verb.run(pack, root, host, port)
-
-
-@app.command()
-def grade(
-    submission: Annotated[Path, typer.Argument(help="A submission.csv, or the folder that holds it.")],
-    labels: Annotated[Path | None, typer.Option(help="The true labels; default: the embedded sample's.")] = None,
-    recipe: RecipeOption = RECIPE,
-) -> None:
-    """Score a submission against a file of true labels."""
-    from ffdi.cli import grade as verb
-
-    verb.run(submission, labels, recipe)
 
 
 @app.command()

@@ -1,7 +1,7 @@
-"""Held-out images as others would have passed them on: copies on disk, the same for whoever asks again.
+"""Degraded copies of held-out images on disk: recompressed, resized, blurred, and so on.
 
-Each image of a kind gets its own draw from a range, under a key of its id, at the size of its file. Fakes and originals
-get the same damage: the question is whether their order holds, not what damage makes of a label.
+Each image of a kind gets its own draw from a range, under a key of its id, at the size of its file; a second call makes
+the same bytes. Fakes and originals get the same damage: the question is whether their order holds.
 """
 
 import io
@@ -25,39 +25,39 @@ from ffdi.data import operations
 from ffdi.data.decode import Defect, decode
 
 RULES = 1  # of what is drawn and done; raised when they change, so that old copies and tables are made anew
-MOST = 2_000  # images a fold: the standard error of their AUC is below 0.01, and whoever compares sees the same
+MAX_COPIES = 2_000  # images a fold: the standard error of their AUC is below 0.01
 
 
 @dataclass(frozen=True)
 class Damage:
-    """What is done, in which range. `apply` is None for JPEG: the copy is the file itself, others lose nothing more."""
+    """An operation and its range. `apply` is None for JPEG: there the file is the damage; others are stored as PNG."""
 
     name: str
-    wish: spec.Operation
+    options: spec.Operation
     apply: Callable[[np.ndarray, Any, Draws], np.ndarray] | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What decides the pixels besides the image and its id."""
-        return {"operation": type(self.wish).__name__, **self.wish.model_dump(mode="json", exclude={"p", "on"})}
+        """Return what decides the pixels besides the image and its id."""
+        return {"operation": type(self.options).__name__, **self.options.model_dump(mode="json", exclude={"p", "on"})}
 
 
-def _noise(image: np.ndarray, wish: spec.Noise, draw: Draws) -> np.ndarray:
-    """As operations.noise, without its bank, which is for one size: files have any."""
+def _noise(image: np.ndarray, options: spec.Noise, draw: Draws) -> np.ndarray:
+    """Do as operations.noise, without its bank, which is for one size: files have any."""
     level = draw.integer(0, operations.NOISE_LEVELS - 1)
     start = draw.integer(0, operations.NOISE_OFFSETS - 1)
-    sigma = np.linspace(*wish.sigma, operations.NOISE_LEVELS, dtype=np.float32)[level]
+    sigma = np.linspace(*options.sigma, operations.NOISE_LEVELS, dtype=np.float32)[level]
     normal = keys.rng("noise bank").standard_normal(image.size + operations.NOISE_OFFSETS, dtype=np.float32)
     added = np.rint(normal[start : start + image.size] * sigma).reshape(image.shape)
     return np.clip(image + added, 0, 255).astype(np.uint8)
 
 
-def _patch(image: np.ndarray, wish: spec.Cutout, draw: Draws) -> np.ndarray:
-    """A block painted over with noise, or by another block of the same image."""
+def _patch(image: np.ndarray, options: spec.Cutout, draw: Draws) -> np.ndarray:
+    """Paint a block over with noise, or with another block of the same image."""
     if draw.pick(("noise", "block")) == "noise":
-        return operations.cutout(image, wish, draw)
+        return operations.cutout(image, options, draw)
     height, width = image.shape[:2]
-    tall, wide = (max(1, round(side * draw.uniform(*wish.size))) for side in (height, width))
+    tall, wide = (max(1, round(side * draw.uniform(*options.size))) for side in (height, width))
     (top, left), (y, x) = ((draw.integer(0, height - tall), draw.integer(0, width - wide)) for _ in range(2))
     painted = image.copy()
     painted[top : top + tall, left : left + wide] = image[y : y + tall, x : x + wide]
@@ -79,18 +79,27 @@ DAMAGES = {
 
 
 def sample(rows: pd.DataFrame) -> pd.DataFrame:
-    """At most `MOST` of the held-out rows of a fold (id, target), drawn by id, as many of each class as the share."""
-    if len(rows) <= MOST:
+    """Return at most MAX_COPIES of the rows (id, target), drawn by id, with the same share of each class."""
+    if len(rows) <= MAX_COPIES:
         return rows
     key_N = np.array([keys.key("degraded", name) for name in rows["id"]])
     place_N = pd.Series(key_N, index=rows.index).groupby(rows["target"]).rank(pct=True)
-    return rows.loc[place_N.sort_values(kind="stable").index[:MOST]].sort_index().reset_index(drop=True)
+    return rows.loc[place_N.sort_values(kind="stable").index[:MAX_COPIES]].sort_index().reset_index(drop=True)
 
 
 def prepare(rows: pd.DataFrame, images: Path, folder: Path, kinds: Iterable[str], stop: Stop | None = None) -> None:
-    """See that `folder`/kind holds a copy of every row (id, relpath) for each kind. Unreadable images have none.
+    """Make the copies that are missing; interrupted, it goes on where it was.
 
-    Interrupted, it goes on where it was. Raises SpaceError on a full disk, Paused when `stop` asks.
+    Args:
+        rows: id and relpath of each image.
+        images: What relpath is relative to.
+        folder: A copy is `folder`/kind/relpath; an unreadable image has none.
+        kinds: Keys of DAMAGES.
+        stop: Asked before every copy.
+
+    Raises:
+        SpaceError: The disk is full.
+        Paused: `stop` asked.
     """
     for kind in kinds:
         place = folder / kind
@@ -107,14 +116,14 @@ def prepare(rows: pd.DataFrame, images: Path, folder: Path, kinds: Iterable[str]
 
 
 def degrade(image: np.ndarray, kind: str, name: str) -> bytes:
-    """The file of a degraded copy of an image, uint8 RGB HWC; `name` is its key."""
+    """Return the file of a degraded copy of an image, uint8 RGB HWC; `name` is the key of its draw."""
     draw, damage = Draws(keys.key("degraded", kind, name), kind), DAMAGES[kind]
-    if isinstance(damage.wish, spec.Jpeg):
-        quality = draw.integer(*damage.wish.quality)
+    if isinstance(damage.options, spec.Jpeg):
+        quality = draw.integer(*damage.options.quality)
         return simplejpeg.encode_jpeg(image, quality, colorspace="RGB", colorsubsampling="420")
     assert damage.apply is not None
     buffer = io.BytesIO()
-    Image.fromarray(damage.apply(image, damage.wish, draw)).save(buffer, "PNG", compress_level=1)
+    Image.fromarray(damage.apply(image, damage.options, draw)).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 

@@ -1,0 +1,151 @@
+"""`ffdi evaluate`: where the blend is weak, what degraded copies cost, and a submission against true labels."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ffdi.blending.apply import BLEND
+from ffdi.blending.degraded import scores, voices
+from ffdi.blending.members import read_team
+from ffdi.blending.result import BlendResult, blend
+from ffdi.cli.desk import Desk
+from ffdi.config.load import load_competition, load_recipe
+from ffdi.core import checksum, console
+from ffdi.core.errors import UserError
+from ffdi.core.stop import Stop
+from ffdi.data import manifest as manifests
+from ffdi.data.degraded import DAMAGES, MAX_COPIES
+from ffdi.metrics.auc import tpr_at_fpr
+from ffdi.metrics.delong import Interval
+from ffdi.metrics.slices import COLUMNS, Of, binned, compare, cut, pooled, worst
+from ffdi.report.page import Page, write_safely
+from ffdi.submission.truth import FAMILY, joined
+from ffdi.training.job import plan
+
+KINDS: dict[str, Of] = {
+    "forgery cluster": "fakes",
+    "source": "originals",
+    "JPEG quality": "both",
+    "image size": "both",
+    "sharpness": "both",
+}
+QUALITIES = [1.0, 50, 70, 80, 90, 95]
+SIDES = [1.0, 128, 256, 512, 1024]  # pixels of the shorter side
+QUARTERS = np.arange(4) / 4  # of the sharpness
+FPRS = (1e-2, 5e-3, 1e-3)
+HEADINGS = {"kind": "kind", "name": "slice", "originals": "originals", "fakes": "fakes", "auc": "AUC (95 %)",
+            "clean": "clean AUC", "drop": "drop (95 %)", "tpr": "TPR at 1e-2", "clean_tpr": "clean TPR",
+            "offset": "offset"}  # fmt: skip
+
+
+def run(desk: Desk, degraded: bool) -> None:
+    """Evaluate the blend on its held-out images: by slices, and with `degraded` on damaged copies of them."""
+    result = blend(desk.recipe, desk.competition, desk.places)
+    rows = _rows(desk, result)
+    whole, slices = pooled(rows), cut(rows, KINDS)
+    _show("the blend by slices; offset: mean rank of the originals off the middle", slices)
+    copies = _copies(desk, result) if degraded else pd.DataFrame(columns=COLUMNS)
+    if len(copies):
+        _show(f"the blend on degraded copies, at most {MAX_COPIES:,} images a fold", copies)
+    found = worst(pd.concat([slices, copies]) if len(copies) else slices)
+    if found is not None:
+        console.say(f"worst slice: {found['kind']} {found['name']}, AUC {found['auc']:.4f}; pooled {whole.value:.4f}")
+    write_safely(desk.places.report("evaluate"), lambda: _page(desk, slices, whole, copies))
+
+
+def run_submission(submission: Path, labels: Path | None, recipe: Path) -> None:
+    """Evaluate a submission (a CSV or its folder) against true labels; default: those of the embedded sample."""
+    path = submission / "submission.csv" if submission.is_dir() else submission
+    truth = labels or Path(str(files("ffdi"))) / "sample" / "truth" / "test_labels.csv"
+    rows = joined(path, truth, load_competition(load_recipe(recipe).competition))
+    whole, fakes = pooled(rows), int(rows["target"].sum())
+    first = ["all", len(rows) - fakes, fakes, _interval(whole.value, whole.low, whole.high)]
+    families = cut(rows, {FAMILY: "fakes"}, least=1).to_dict("records")
+    lines = [[one["name"], one["originals"], one["fakes"], _interval(one["auc"], one["low"], one["high"])]
+             for one in families]  # fmt: skip
+    console.table(f"evaluated: {path}", ["fakes of", "originals", "fakes", "AUC (95 %)"], [first, *lines])
+    tpr = [[f"{fpr:g}", f"{tpr_at_fpr(rows['target'], rows['score'], fpr):.4f}"] for fpr in FPRS]
+    console.table("TPR", ["at FPR", "TPR"], tpr)
+
+
+def _rows(desk: Desk, result: BlendResult) -> pd.DataFrame:
+    """Return target, score, group and a column a kind, of every image that some fold held out."""
+    oof = result.blended.oof
+    if BLEND not in oof:
+        raise UserError("No member of this recipe held images out, so there is nothing to evaluate.")
+    facts = manifests.read(desk.places)[["id", "split", "jpeg_q", "width", "height", "sharpness"]]
+    rows = oof[["id", "split", "target", "group"]].assign(score=oof[BLEND])
+    rows = rows.merge(facts, on=["id", "split"], validate="one_to_one")
+    edges = np.unique([float(f"{edge:.3g}") for edge in np.quantile(rows["sharpness"], QUARTERS)])
+    return rows.assign(
+        **{
+            "source": rows["split"],
+            "JPEG quality": binned(rows["jpeg_q"], QUALITIES),
+            "image size": binned(rows[["width", "height"]].min(axis=1), SIDES, " px"),
+            "sharpness": binned(rows["sharpness"], edges.tolist()),
+            "forgery cluster": _clusters(desk, rows),
+        }
+    )
+
+
+def _clusters(desk: Desk, rows: pd.DataFrame) -> pd.Series:
+    """Return the clusters of the fold table with the scheme "cluster", whichever scheme the recipe trains with."""
+    path = desk.places.folds("cluster")
+    if not path.exists():
+        console.say('no forgery clusters: run `ffdi folds` with folds.scheme = "cluster" to have them')
+        return pd.Series(None, rows.index, dtype=object)
+    table = checksum.read_table(path)[["id", "split", "cluster"]]
+    cluster = rows[["id", "split"]].merge(table, on=["id", "split"], how="left")["cluster"]
+    return cluster.where(cluster >= 0).map(lambda number: None if pd.isna(number) else f"{number:.0f}")
+
+
+def _copies(desk: Desk, result: BlendResult) -> pd.DataFrame:
+    """Predict degraded copies by the fold models that held their images out; return a row a kind of damage."""
+    import torch
+
+    from ffdi.training import degraded, launch
+    from ffdi.training.world import World
+
+    rows, table = manifests.read(desk.places), checksum.read_table(desk.places.folds(desk.recipe.folds.scheme))
+    jobs = plan(desk.recipe, desk.competition, rows, table, desk.images, desk.places)
+    team = read_team(jobs)
+    names = voices(team, result.blended.weights)
+    device = launch.devices()[0]
+    launch.prepare(torch.device(device))
+    mine = launch.with_loaders([job for job in jobs if job.member.name in names], [device])
+    tables = degraded.tables(mine, DAMAGES, desk.places.work / "degraded")
+    with Stop() as stop:
+        degraded.predict(tables, desk.places.work / "degraded", World(torch.device(device)), stop)
+    found = []
+    for kind, damage in DAMAGES.items():
+        logits = degraded.read([one for one in tables if one.kind == kind])
+        found.append(compare(scores(team, result.choice.method, result.blended.weights, logits), damage.name))
+    return pd.DataFrame([one for one in found if one is not None])
+
+
+def _show(title: str, slices: pd.DataFrame) -> None:
+    names = [name for name in HEADINGS if name in slices]
+    lines = []
+    for one in slices.to_dict("records"):
+        texts = {**one, "auc": _interval(one["auc"], one["low"], one["high"]), "tpr": f"{one['tpr']:.3f}"}
+        texts["offset"] = "-" if np.isnan(one["offset"]) else f"{one['offset']:+.3f}"
+        if "drop" in one:
+            texts |= {"clean": f"{one['clean']:.4f}", "clean_tpr": f"{one['clean_tpr']:.3f}"}
+            texts["drop"] = f"{one['drop']:+.4f} ({one['drop_low']:+.4f} to {one['drop_high']:+.4f})"
+        lines.append([texts[name] for name in names])
+    console.table(title, [HEADINGS[name] for name in names], lines)
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:.4f} ({low:.4f}-{high:.4f})"
+
+
+def _page(desk: Desk, slices: pd.DataFrame, whole: Interval, copies: pd.DataFrame) -> Page:
+    from ffdi.report import evaluate as report
+    from ffdi.report.provenance import provenance
+
+    command = "ffdi evaluate --degraded" if len(copies) else "ffdi evaluate"
+    made_from = provenance(command, {"manifest": checksum.digest(desk.places.manifest)})
+    return report.page(slices, {"value": whole.value, "low": whole.low, "high": whole.high}, copies, made_from)
