@@ -16,7 +16,7 @@ k = 3
 [[member]]
 name = "a"
 model = "test_resnet"
-augment = {crop = false, jpeg = {quality = [50, 60]}}
+augment = {crop = false, jpeg = {range = [50, 60]}}
 [[member]]
 name = "all"
 model = "test_resnet"
@@ -30,7 +30,7 @@ folds = [0, 2]
 [search.space]
 lr = {low = 1e-4, high = 3e-3, log = true}
 augment.jpeg.p = {low = 0, high = 1}
-"augment.jpeg.quality.low" = {low = 30, high = 90}
+"augment.jpeg.range.low" = {low = 30, high = 90}
 "augment.crop" = {choices = [true, false]}
 [search.policy]
 strength = {low = 0, high = 2}
@@ -46,7 +46,7 @@ def _load(tmp_path: Path, text: str) -> Recipe:
 def test_names_may_be_quoted_or_not(tmp_path: Path) -> None:
     search = _load(tmp_path, GOOD).search
     assert search is not None
-    assert set(search.space) == {"lr", "augment.jpeg.p", "augment.jpeg.quality.low", "augment.crop"}
+    assert set(search.space) == {"lr", "augment.jpeg.p", "augment.jpeg.range.low", "augment.crop"}
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,7 @@ def test_names_may_be_quoted_or_not(tmp_path: Path) -> None:
         (("augment.jpeg.p", "augment.library.p"), "unknown key 'augment.library.p'"),
         (("lr =", "seed ="), "unknown key 'seed'"),
         (("high = 1}", "high = 2}"), "search.space.augment.jpeg.p: input should be less than or equal to 1, not 2"),
-        (("low = 30", "low = 0"), "search.space.augment.jpeg.quality.low: input should be greater than"),
-        (("low = 30", "low = 30.5"), "valid integer"),
+        (("low = 30", "low = 0"), "search.space.augment.jpeg.range.low: jpeg.range is [low, high] with 1"),
         (("[true, false]", "[3]"), "search.space.augment.crop"),
         (("[true, false]", '[true, "off"]'), "search.space.augment.crop"),
         (("low = 1e-4", "low = 1"), "low must be below high"),
@@ -108,7 +107,7 @@ def test_every_searchable_field_can_be_set_and_read_back(path: str) -> None:
 
 
 def test_a_switch_has_the_last_word_and_keeps_the_members_own_fields() -> None:
-    own = changed(BASE, {"augment.crop.p": 0.2, "augment.crop.scale.low": 0.3})
+    own = changed(BASE, {"augment.crop.p": 0.2, "augment.crop.range.low": 0.3})
     off = changed(own, {"augment.crop": False, "augment.crop.p": 0.9})
     assert off.augment.crop is None
     on = changed(own, {"augment.crop": True})
@@ -118,6 +117,6 @@ def test_a_switch_has_the_last_word_and_keeps_the_members_own_fields() -> None:
 
 @given(low=st.integers(1, 100), high=st.integers(1, 100))
 def test_ends_that_cross_change_places(low: int, high: int) -> None:
-    member = changed(BASE, {"augment.jpeg.quality.high": high, "augment.jpeg.quality.low": low})
+    member = changed(BASE, {"augment.jpeg.range.high": high, "augment.jpeg.range.low": low})
     assert member.augment.jpeg is not None
-    assert member.augment.jpeg.quality == (min(low, high), max(low, high))
+    assert member.augment.jpeg.range == (min(low, high), max(low, high))

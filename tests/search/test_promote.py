@@ -22,7 +22,7 @@ tta = ["identity", "hflip"]
 
 [defaults.augment]
 colour = false
-jpeg = {quality = [40, 90]}
+jpeg = {range = [40, 90]}
 cutout = {p = 0.5}
 
 [[member]]
@@ -42,7 +42,7 @@ trials = 20
 [search.space]
 lr = {low = 1e-4, high = 1e-2, log = true}
 "augment.cutout" = {choices = [true, false]}
-"augment.jpeg.quality.low" = {low = 20, high = 60}
+"augment.jpeg.range.low" = {low = 20, high = 60}
 [search.policy]
 strength = {low = 0.5, high = 1.5}
 colour = {low = 0.0, high = 0.5}

@@ -1,17 +1,17 @@
 """`[search]` of a recipe: which fields of one member are searched, on what part of the data, and what counts as good.
 
 A field is named as the recipe nests it ("lr", "augment.jpeg.p"); the two ends of a range of the policy are
-"augment.jpeg.quality.low" and ".high"; "augment.jpeg" itself is a switch, true or false.
+"augment.jpeg.range.low" and ".high"; "augment.jpeg" itself is a switch, true or false.
 """
 
 import difflib
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from ffdi.config.augment import Augment, Library, Operation
+from ffdi.config.augment import DEFAULTS, KINDS, Augment
 from ffdi.config.competition import Frozen
 
 Spec = TypeVar("Spec", bound=BaseModel)
@@ -157,19 +157,10 @@ def searchable(member: BaseModel) -> tuple[str, ...]:
     """The names under which fields of a member can be searched. Library transforms have none."""
     names = [name for name in type(member).model_fields if name not in FIXED]
     for name in Augment.model_fields:
-        kind = operation(name)
-        if kind is not None:
-            names.append(f"augment.{name}")
-            for part, value in kind().model_dump().items():
-                ends = [f".{end}" for end in ENDS] if _is_range(value) else [""]
-                names += [f"augment.{name}.{part}{end}" for end in ends]
+        if name in KINDS:
+            parts = ("p", "on", *(f"range.{end}" for end in ENDS if KINDS[name].unit))
+            names += [f"augment.{name}", *(f"augment.{name}.{part}" for part in parts)]
     return tuple(names)
-
-
-def operation(name: str) -> type[Operation] | None:
-    """The type of an operation of the policy by its field; None for the list of library transforms."""
-    kinds = [part for part in get_args(Augment.model_fields[name].annotation) if isinstance(part, type)]
-    return next((kind for kind in kinds if issubclass(kind, Operation) and kind is not Library), None)
 
 
 def changed(member: Spec, values: Mapping[str, Any]) -> Spec:
@@ -200,9 +191,8 @@ def _put(wishes: dict[str, Any], path: list[str], value: Any) -> None:
         wishes[path[0]] = value
         return
     _, name, *rest = path
-    policy, kind = wishes["augment"], operation(name)
-    assert kind is not None  # else it would not be searchable
-    before = policy[name] if policy[name] is not None else kind().model_dump()
+    policy = wishes["augment"]
+    before = policy[name] if policy[name] is not None else DEFAULTS[name].model_dump()
     if not rest:
         policy[name] = before if value is True else value
     elif len(rest) == 1:
@@ -233,7 +223,3 @@ def _leaves(tables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}.{rest}", leaf) for rest, leaf in _leaves(value))
         else:
             yield name, value
-
-
-def _is_range(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and not isinstance(value[0], str)
