@@ -12,7 +12,6 @@ from ffdi.config.augment import DEFAULTS, FROM_ZERO, KINDS, Augment
 from ffdi.core.errors import UserError
 from ffdi.data.augment import compile, describe
 from tests.data.test_operations import distance, picture
-from tests.fixtures.strength import pinned
 
 SIZE = 48
 OFF: dict[str, Any] = {name: False for name in Augment.model_fields if name != "library"}
