@@ -32,11 +32,12 @@ SETTINGS = {
 def find_pack(name: str) -> Path:
     """Return the attached folder with team.json: the dataset "owner/slug" or "slug", or with "" the only one."""
     root = Path(os.environ.get("FFDI_INPUT", "/kaggle/input"))
+    paths = [path for depth in range(1, 5) for path in sorted(root.glob("*/" * depth + "team.json"))]
     found = {}
-    for path in [path for depth in range(1, 5) for path in sorted(root.glob("*/" * depth + "team.json"))]:
+    for path in sorted(paths, key=lambda path: not (path.parent / "SHA256SUMS").is_file()):  # whole datasets first
         place = path.parent.relative_to(root).as_posix()
         if not name or f"/{name}/" in f"/{place}/" or place.split("/")[0] == name.split("/")[-1]:
-            found.setdefault(path.read_bytes(), path.parent)  # equal copies count once
+            found.setdefault(path.read_bytes(), path.parent)  # equal copies, in outputs of train kernels, count once
     if len(found) != 1:
         places = ", ".join(map(str, found.values())) or f"none below {root}"
         sys.exit(f'One attached dataset must have team.json; found: {places}. Attach one, or set "pack" in SETTINGS.')

@@ -75,7 +75,7 @@ def test_unfinished_and_damaged_runs_are_refused(home: Home, tmp_path: Path, mon
 def test_more_files_than_kaggle_takes_are_refused(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pack, "blend", lambda *_: home.result)
     monkeypatch.setattr(pack, "MAX_FILES", 7)
-    with pytest.raises(UserError, match="4 files of weights are too many"):
+    with pytest.raises(UserError, match="4 weights and wheels are too many"):
         pack.pack_team(home.recipe, home.competition, home.places, tmp_path / "pack")
 
 

@@ -65,10 +65,11 @@ def test_the_dataset_is_found_by_its_name(mounts: Mounts) -> None:
     for name, told in (("", f"{old}, {mine}, {yours}"), ("team", f"{mine}, {yours}"), ("he/team", "none below")):
         with pytest.raises(SystemExit, match=re.escape(f"One attached dataset must have team.json; found: {told}")):
             find(name)
-    shutil.copy(mine / "team.json", put(mounts.input / "notebooks/me/train") / "team.json")
+    shutil.copy(mine / "team.json", put(mounts.input / "my-train") / "team.json")  # the output of a train kernel
+    (mine / "SHA256SUMS").touch()
     shutil.rmtree(yours)
     shutil.rmtree(old)
-    assert find("") == mine  # the copy in an output of a train kernel counts once
+    assert find("") == mine  # and not the nearer copy, which has no weights
 
 
 def test_a_wheel_that_does_not_fit_is_refused(home: Home, kernel: Callable[..., Kernel]) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,14 +131,16 @@ def test_what_cannot_be_blended_is_one_sentence(home: Home, mounts: Mounts, run_
         run_train(members=["three"])
 
 
-def test_attached_weights_are_offered_where_the_kit_looks(home: Home, mounts: Mounts) -> None:
-    for name in ("test_vit.safetensors", "mine.pth", "other.bin"):
-        (mounts.input / "pretrained").mkdir(exist_ok=True)
-        (mounts.input / "pretrained" / name).touch()
+def test_packed_weights_are_offered_where_the_kit_looks(home: Home, tmp_path: Path) -> None:
+    for name in ("test_vit.safetensors", "mine.pth"):
+        (tmp_path / name).touch()
     one = home.recipe.member[0].model_copy(update={"weights": "given/mine.pth"})
-    train._offer_weights(home.recipe.model_copy(update={"member": (one, home.recipe.member[1])}))
+    recipe = home.recipe.model_copy(update={"member": (one, home.recipe.member[1])})
+    files = dict.fromkeys(["test_vit.safetensors", "mine.pth", "ffdi-0.2.0-py3-none-any.whl"], "")
+    train._offer_weights(replace(home.team, folder=tmp_path, recipe=recipe, files=files))
     links = {str(path.relative_to(Path.cwd())): path.resolve().name for path in Path.cwd().rglob("*.*")}
-    assert links == {"weights/test_vit.safetensors": "test_vit.safetensors", "given/mine.pth": "mine.pth"}
+    names = {"weights/mine.pth": "mine.pth", "given/mine.pth": "mine.pth"}
+    assert links == {"weights/test_vit.safetensors": "test_vit.safetensors", **names}
 
 
 @pytest.mark.slow

@@ -28,9 +28,7 @@ def test_wheels_for_two_pythons(index: Path, tmp_path: Path, capsys: pytest.Capt
     native = [make_wheel(index, "fastjpg", "2.1", f"{tag}-{tag}-manylinux_2_28_x86_64") for tag in ("cp312", "cp313")]
     make_wheel(index, "fastjpg", "2.1", "cp312-cp312-win_amd64")
     make_wheel(index, "fastjpg", "2.2", "cp312-cp312-manylinux_2_28_x86_64")
-    requirements = tmp_path / "requirements.txt"
-    requirements.write_text("# pins\nTiny.Pure==1.0\nfastjpg==2.1 ; sys_platform == 'linux'\n")
-    verb.run(tmp_path / "wheelhouse", "tiny-pure, fastjpg", "cp312,cp313", requirements)
+    verb.run(tmp_path / "wheelhouse", "Tiny.Pure==1.0, fastjpg==2.1", "cp312,cp313")
     assert "next: ffdi kernels pack --wheels" in capsys.readouterr().out
     names = sorted(path.name for path in [pure, *native])
     assert sorted(path.name for path in (tmp_path / "wheelhouse").iterdir()) == sorted(["SHA256SUMS", *names])
@@ -81,21 +79,14 @@ def test_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("packages", "says"),
-    [
-        (["timm", "torch"], "torch is the image's own"),
-        (["nvidia_cublas"], "nvidia-cublas is the image's own"),
-        (["absent"], "pins no absent; add a line absent==VERSION"),
-    ],
-)
-def test_packages_that_are_not_shipped(tmp_path: Path, packages: list[str], says: str) -> None:
-    (tmp_path / "requirements.txt").write_text("timm==1.0\ntorch==2.0\nnvidia-cublas==1\n")
-    with pytest.raises(UserError, match=says):
-        pins(tmp_path / "requirements.txt", packages)
-
-
-def test_the_default_packages_are_pinned_and_not_in_the_image() -> None:
-    found = pins(Path(__file__).parents[2] / "requirements.txt")
-    assert set(found) == set(wheels.PACKAGES)
-    assert not set(found) & {entry["package"] for entry in image.ships().values()}
+def test_versions_are_those_given_or_installed_here() -> None:
+    assert pins(["Tiny.Pure==1.0", "numpy"]) == {"tiny-pure": "1.0", "numpy": image.version_of("numpy")}
+    assert set(pins()) == set(wheels.PACKAGES)
+    assert not set(pins()) & {entry["package"] for entry in image.ships().values()}
+    for package, says in (
+        ("torch", "the image's own"),
+        ("nvidia_cublas==1", "own"),
+        ("absent", "write absent==VERSION"),
+    ):
+        with pytest.raises(UserError, match=says):
+            pins([package])

@@ -86,10 +86,9 @@ def push(
 def wheels(
     folder: Annotated[Path, typer.Argument(help="Where the wheels go.")] = Path("wheelhouse"),
     python: Annotated[str, typer.Option(help="Pythons of the notebook image.")] = "cp312,cp313",
-    packages: Annotated[str, typer.Option(help="What to fetch; default: simplejpeg.")] = "",
-    requirements: Annotated[Path, typer.Option(help="The file that pins the versions.")] = Path("requirements.txt"),
+    packages: Annotated[str, typer.Option(help="What to fetch, such as timm==1.0.26; default: simplejpeg.")] = "",
 ) -> None:
     """Fetch wheels of packages that Kaggle's image lacks."""
     from ffdi.cli import wheels as verb
 
-    verb.run(folder, packages, python, requirements)
+    verb.run(folder, packages, python)

@@ -6,10 +6,10 @@ from ffdi.core import console
 from ffdi.kernels import wheels
 
 
-def run(folder: Path, packages: str, python: str, requirements: Path) -> None:
+def run(folder: Path, packages: str, python: str) -> None:
     """Fetch the wheels into `folder` and show them. Names and tags are separated by commas."""
     names = [name.strip() for name in packages.split(",") if name.strip()]
-    versions = wheels.pins(requirements, names or wheels.PACKAGES)
+    versions = wheels.pins(names or wheels.PACKAGES)
     sizes = wheels.fetch(folder, versions, [tag.strip() for tag in python.split(",") if tag.strip()])
     rows = [[name, f"{size / 2**20:.2f}"] for name, size in sizes.items()]
     console.table(f"wheels in {folder}", ["wheel", "MiB"], rows)

@@ -110,8 +110,8 @@ def nets(pack: TeamPack, kept: Kept | None = None) -> list[Net]:
 
 def check_members(pack: TeamPack) -> None:
     """Compare the golden outputs of one fold of each member before hours of work. Raises FfdiError if they moved."""
-    for net in {net.member.name: net for net in reversed(nets(pack))}.values():
-        load_net(net.weights, net.member, devices()[0])
+    for one in pack.members:
+        load_net(pack.path(next(iter(one.files.values()))), one.member, devices()[0])
 
 
 def devices() -> list[torch.device]:

@@ -19,8 +19,8 @@ from ffdi.data import manifest as manifests
 from ffdi.kernels import kit_wheel, team, wheels
 from ffdi.training.job import FoldJob, plan
 
-MAX_FILES = 50  # at the top level of a Kaggle dataset
-RESERVED = 3  # of them: team.json, SHA256SUMS, and a file that a push adds
+MAX_FILES = 50  # of a Kaggle dataset
+RESERVED = 4  # of them: team.json, SHA256SUMS, the kit's wheel, and a file that a push adds
 SUMS = "SHA256SUMS"
 WHEELS = "wheels"
 WEIGHTS = "weights.safetensors"  # of a finished fold
@@ -61,7 +61,8 @@ def pack_recipe(recipe: Recipe, competition: Competition, folder: Path, wheelhou
     from ffdi.model.sources import resolve  # imported lazily: it imports torch
 
     files = {}
-    for member in recipe.member:
+    embedding = [recipe.member[0].model_copy(update={"model": recipe.folds.embedding, "weights": "auto"})]
+    for member in [*recipe.member, *(embedding if recipe.folds.embedding else [])]:
         path = resolve(member).path
         if path is not None:
             given = member.weights not in ("auto", "hub")
@@ -79,10 +80,10 @@ def _write(
 ) -> Path:
     kit = kit_wheel.build()
     lacking = {f"{WHEELS}/{path.name}": path for path in (wheels.lacking(wheelhouse) if wheelhouse else ())}
-    if len(files) + 1 + RESERVED + bool(lacking) > MAX_FILES:
+    if len(files) + len(lacking) + RESERVED > MAX_FILES:
         raise UserError(
-            f"{len(files)} files of weights are too many: with the kit's own a Kaggle dataset takes {MAX_FILES}; blend "
-            "fewer members or folds."
+            f"{len(files) + len(lacking)} weights and wheels are too many: with the kit's files a Kaggle dataset takes "
+            f"{MAX_FILES}; blend fewer members or folds."
         )
     _clear(folder, {*files, *lacking, kit.name})
     for name, source in {**files, **lacking}.items():

@@ -43,7 +43,7 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     before = gather(mounts.outputs(list(settings["resume"])), competition, workspace, copy)
     console.say(f"{before} folds taken over from attached outputs" if before else "no earlier output is attached")
     images, competition = mounts.competition_folder(competition, list(competition.splits), settings["competition"])
-    _offer_weights(recipe)
+    _offer_weights(pack)
     jobs: list[FoldJob] = []
     facts: dict[str, Any] = {"recipe": recipe.name}
     try:
@@ -95,21 +95,18 @@ def _check_names(members: Sequence[str], recipe: Recipe) -> None:
         )
 
 
-def _offer_weights(recipe: Recipe) -> None:
-    """Link the pretrained files of attached datasets into `weights/` of a new current folder, where the kit looks.
+def _offer_weights(pack: TeamPack) -> None:
+    """Link the pretrained weights of the dataset into a new current folder, where the kit looks for them.
 
-    The recipe stays as it is, since where weights come from is part of a run's identity.
+    That is `weights/<model>`, or the relative path that the recipe names. The recipe itself stays as it is, since where
+    weights come from is part of a run's identity.
     """
-    given = [Path(member.weights) for member in recipe.member if member.weights not in WORDS]
-    models = {member.model for member in recipe.member} | {recipe.folds.embedding} - {""}
-    names = {name for model in models for name in (model, model.split(".")[0])}
-    wanted = {Path("weights", name + suffix) for name in names for suffix in SUFFIXES}
-    wanted |= {path for path in given if not path.is_absolute() and ".." not in path.parts}
     here = Path(tempfile.mkdtemp(prefix="ffdi-"))
-    for folder in mounts.folders_with(lambda path: any((path / file.name).is_file() for file in wanted)):
-        for file in sorted(wanted):
-            if (folder / file.name).is_file() and not (here / file).exists():
-                (here / file).parent.mkdir(parents=True, exist_ok=True)
-                (here / file).symlink_to(folder / file.name)
-                console.say(f"pretrained: {folder / file.name}")
+    given = [Path(member.weights) for member in pack.recipe.member if member.weights not in WORDS]
+    for name in [name for name in pack.files if name.endswith(SUFFIXES) and pack.path(name).is_file()]:
+        for place in [Path("weights", name), *(path for path in given if path.name == name)]:
+            if not (here / place).exists() and not place.is_absolute():
+                (here / place).parent.mkdir(parents=True, exist_ok=True)
+                (here / place).symlink_to(pack.path(name))
+                console.say(f"pretrained: {place}")
     os.chdir(here)

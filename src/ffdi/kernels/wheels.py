@@ -25,20 +25,17 @@ RETRIES = 2
 DOWNLOAD_SECONDS, INSTALL_SECONDS = 900.0, 600.0
 
 
-def pins(requirements: Path, packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Return the exact version of each package, from lines `name==version`. Raises UserError naming what is missing."""
-    try:
-        lines = requirements.read_text().splitlines()
-    except OSError as error:
-        raise UserError(f"Cannot read {requirements}: {error.strerror}; name it with --requirements.") from error
-    found = [match for line in lines if (match := re.match(r"([A-Za-z0-9._-]+)==([^\s;]+)", line))]
-    exact = {normalised(match[1]): match[2] for match in found}
-    for package in map(normalised, packages):
-        if OWN.fullmatch(package):
-            raise UserError(f"{package} is the image's own and is not shipped; leave it out of --packages.")
-        if package not in exact:
-            raise UserError(f"{requirements} pins no {package}; add a line {package}==VERSION or leave it out.")
-    return {package: exact[package] for package in map(normalised, packages)}
+def pins(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Return the version of each package: as given (`name==version`), else that installed here. Raises UserError."""
+    found = {}
+    for package in packages:
+        name, _, number = normalised(package).partition("==")
+        if OWN.fullmatch(name):
+            raise UserError(f"{name} is the image's own and is not shipped; leave it out of --packages.")
+        found[name] = number or image.version_of(name)
+        if not found[name]:
+            raise UserError(f"{name} is not installed here; write {name}==VERSION.")
+    return found
 
 
 def fetch(folder: Path, versions: dict[str, str], pythons: Sequence[str] = PYTHONS) -> dict[str, int]:
@@ -98,7 +95,9 @@ def install(found: Sequence[Path]) -> list[str]:
 
 
 def normalised(package: str) -> str:
-    return re.sub(r"[-_.]+", "-", package).lower()
+    """Return the name as PyPI compares it; a version after == stays as it is."""
+    name, mark, number = package.partition("==")
+    return re.sub(r"[-_.]+", "-", name).lower() + mark + number
 
 
 def _parsed(path: Path) -> tuple[str, str]:
