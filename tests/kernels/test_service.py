@@ -21,7 +21,7 @@ from PIL import Image
 from ffdi.cli import serve
 from ffdi.core.errors import UserError
 from ffdi.kernels import service
-from ffdi.kernels.scorer import Scorer, score
+from ffdi.kernels.scorer import load_team
 from tests.kernels.conftest import TEST, Home
 
 REFUSED_PATH = "The path names no readable file below the folder that is served."
@@ -150,13 +150,12 @@ def test_errors_tell_no_traceback_and_no_place(url: str) -> None:
 
 
 def test_the_team_itself_answers(home: Home) -> None:
-    scorer, digest = Scorer(home.pack), home.team.digest
+    scorer, digest = load_team(home.pack), home.team.digest
     image = home.result.blended.test.query("~imputed")["id"].iloc[0]
-    with serving(service.service(scorer.image, digest, home.images)) as address:
+    with serving(service.service(scorer.score_pixels, digest, home.images)) as address:
         status, told = ask_path(address, f"{TEST}/{image}")
-        assert (status, told["score"]) == (200, scorer.file(home.images / TEST / image))
+        assert (status, told["score"]) == (200, scorer.score(home.images / TEST / image))
         assert ask(f"{address}/health")[1]["pack"] == digest
-    assert score(home.images / TEST / image, home.pack) == told["score"]
 
 
 def test_the_verb_wants_weights_and_a_folder(home: Home, tmp_path: Path) -> None:

@@ -8,15 +8,15 @@ from ffdi.kernels.rows import image_names
 
 
 def run(images: list[Path], pack: Path) -> None:
-    from ffdi.kernels.scorer import Scorer
+    from ffdi.kernels.scorer import load_team
 
-    scorer = Scorer(pack)
+    team = load_team(pack)
     files = [file for image in images for file in _files(image)]
     rows, faults = [], []
     with console.progress("score", len(files)) as meter:
         for file in files:
             try:
-                rows.append([str(file), f"{scorer.file(file):.6f}"])
+                rows.append([str(file), f"{team.score(file):.6f}"])
             except UserError as error:
                 faults.append(str(error))
             meter.advance(1)

@@ -20,10 +20,10 @@ def run(pack: Path, root: Path, host: str, port: int) -> None:
         from ffdi.kernels.service import service
     except ImportError as error:
         raise UserError(f"The service needs {error.name}, which is not installed; run `make setup`.") from error
-    from ffdi.kernels.scorer import Scorer
+    from ffdi.kernels.scorer import load_team
 
     if host not in LOOPBACK:
         console.warn(f"whoever reaches {host}:{port} may ask for the score of every image below {root}")
-    app = service(Scorer(pack).image, digest, root)
+    app = service(load_team(pack).score_pixels, digest, root)
     console.say(f"listening on {host}:{port}, Ctrl-C ends it; images by path: those below {root}")
     uvicorn.run(app, host=host, port=port, limit_concurrency=CONNECTIONS, log_level="warning", server_header=False)
