@@ -22,7 +22,7 @@ FLOOR = {package: number for number, packages in enumerate(FLOORS) for package i
 # infer serves train (predictions are part of a finished fold), submit serves bundle (a kernel checks what it wrote).
 # They share a floor, one way only.
 ALLOWED_ON_ONE_FLOOR = {("training", "infer"), ("data", "metrics"), ("kernels", "submission")}
-TORCH_ROOMS = ("data/dataset.py", "data/worker.py", "model/", "training/", "infer/", "search/trial.py")
+TORCH_ROOMS = ("data/dataset.py", "data/worker.py", "model/", "training/", "infer/", "search/objective.py")
 TORCH_ROOMS += ("kernels/infer.py", "kernels/train.py", "kernels/scorer.py")
 TORCH_VERBS = ("cli/train.py", "cli/train_page.py", "cli/doctor.py")  # cli.main imports them late
 MODULES = sorted(path for path in SRC.rglob("*.py") if path.name != "__init__.py")

@@ -4,9 +4,9 @@ test, whichever way it falls.
 python -m tests.bench.promotion FOLDER [MINUTES [OBJECTIVE]]
 
 MINUTES of work of all workers together go to the search (default 60: half an hour on two cores); the re-runs take
-about 12 minutes more, the models for the graded test as long. OBJECTIVE: the recipe's, or as `search.objective`.
-Killed, it goes on when it is started again. Not part of `make bench`. If nothing is promoted, the trial that was best
-on fresh seeds stands in, and the table says so.
+about 12 minutes more, the models for the graded test as long. OBJECTIVE: the recipe's, or a damage such as jpeg, whose
+copies then count as much as the images as they are. Killed, it goes on when it is started again. Not part of `make
+bench`. If nothing is promoted, the trial that was best on fresh seeds stands in, and the table says so.
 """
 
 import subprocess
@@ -19,8 +19,7 @@ import pandas as pd
 import tomlkit
 
 from ffdi.cli.desk import Desk, open_desk
-from ffdi.cli.search import lay_ground
-from ffdi.cli.search_rerun import verdict_of
+from ffdi.cli.search import context_of, verdict_of
 from ffdi.config.recipe import Member
 from ffdi.core import checksum, keys
 from ffdi.data import folds, manifest
@@ -40,12 +39,12 @@ def main(folder: Path, minutes: float, objective: str) -> None:
     desk = _desk(folder, minutes, objective)
     for verb in (["scan"], ["folds"], ["search"], ["search", "--promote"]):
         _run(desk, verb)
-    ground = lay_ground(desk)
-    verdict = verdict_of(desk, ground, ground.wishes(""))
-    row = verdict and (verdict.winner or verdict.best)
+    context = context_of(desk)
+    verdict = verdict_of(desk, context, context.options())
+    row = verdict and verdict.best
     assert verdict is not None, "no trial was finished; raise MINUTES"
     assert row is not None
-    pair = {"default": space.base_of(ground.recipe), row.candidate.name: row.candidate.member}
+    pair = {"default": space.searched_member(context.recipe), row.candidate.name: row.candidate.member}
     ranks = {name: _graded_ranks(desk, member) for name, member in pair.items()}
     truth = pd.read_csv(SAMPLE / "truth" / "test_labels.csv", dtype={"img_name": str}).set_index("img_name")["target"]
     print(f"promoted: {'yes' if verdict.winner else 'no, nothing beat the default beyond noise'}")
@@ -69,7 +68,7 @@ def _desk(folder: Path, minutes: float, objective: str) -> Desk:
         del search["trials"]
         search.update({"minutes": minutes, "top_k": 2, "rerun_seeds": 2})
         if objective:
-            search["objective"] = objective
+            search["objective"] = {"clean": 1.0, objective: 1.0}
         path.write_text(tomlkit.dumps(recipe))
     return open_desk(path, None, folder / "work", folder / "submissions")
 

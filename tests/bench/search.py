@@ -12,15 +12,16 @@ from itertools import count
 from pathlib import Path
 
 import optuna
-from optuna.samplers import RandomSampler
+from optuna.distributions import FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from ffdi.search.study import opened
+from ffdi.core.stop import Stop
 from tests.bench.ratio import interleave
-from tests.search.examples import SPACE, wishes
+from tests.fixtures.search import options, search
 
 TRIALS = 50
+SPACE = {"lr": FloatDistribution(1e-4, 1e-1, log=True), "p": FloatDistribution(0, 1)}
 RESTARTS = 7
 
 
@@ -37,21 +38,25 @@ def main() -> None:
         )
         seconds = [_restart(Path(folder) / "restarted") for _ in range(RESTARTS)]
     spread = f"{min(seconds):.2f} to {max(seconds):.2f}, n = {RESTARTS}"
-    print(f"a new process inherits a dead worker's trial after {statistics.median(seconds):.2f} s ({spread})")
+    print(f"a new process takes over a killed worker's trial after {statistics.median(seconds):.2f} s ({spread})")
 
 
 def _ours(folder: Path) -> int:
-    with opened(wishes(folder, trials=TRIALS, sampler="random", pruner="none")) as study:
-        while trial := study.ask():
-            study.complete(trial, 0.5)
+    search(options(folder, trials=TRIALS, pruner="none"), _score)
     return TRIALS
+
+
+def _score(trial: optuna.Trial, stop: Stop) -> float:
+    for name, kind in SPACE.items():
+        trial.suggest_float(name, kind.low, kind.high, log=kind.log)
+    return 0.5
 
 
 def _theirs(folder: Path) -> int:
     folder.mkdir()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = JournalStorage(JournalFileBackend(str(folder / "journal.log")))
-    study = optuna.create_study(storage=storage, sampler=RandomSampler(seed=0), direction="maximize")
+    study = optuna.create_study(storage=storage, direction="maximize")
     for _ in range(TRIALS):
         trial = study.ask(SPACE)
         study.tell(trial, 0.5)
@@ -61,9 +66,8 @@ def _theirs(folder: Path) -> int:
 def _restart(folder: Path) -> float:
     """Imports included; every run leaves a trial at work to the next."""
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom ffdi.search.study import opened\n"
-        "from tests.search.examples import wishes\n"
-        "with opened(wishes(Path(sys.argv[1]), trials=1)) as study:\n    assert study.ask()\n    os._exit(0)"
+        "import os, sys\nfrom pathlib import Path\nfrom tests.fixtures.search import options, search\n"
+        "search(options(Path(sys.argv[1]), trials=1), lambda *_: os._exit(0))"
     )
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True)

@@ -23,6 +23,7 @@ SIZE = 40
 EVERYTHING = Augment(
     rot90=True,
     rotate=True,
+    gamma=True,
     grey=True,
     sharpen=True,
     cutout=True,

@@ -1,120 +1,117 @@
-"""SIGKILL at random instants of a search: the study stays readable, no trial is lost or left behind, and one worker
-tries the same parameters as if nobody had killed it."""
+"""SIGKILL at random instants of a search: the study stays readable, no trial is lost or left running, no lock or torn
+line stays, and one worker tries the same values as if nobody had killed it."""
 
 import json
-import os
+import multiprocessing
 import random
 import signal
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from ffdi.core import atomic
+from ffdi.core.errors import FfdiError
 from ffdi.core.stop import Stop
-from ffdi.search import workers
-from ffdi.search.study import Trial, Wishes, opened, watched
+from ffdi.search import storage, workers
+from ffdi.search import study as studies
+from ffdi.search.study import StudyOptions
+from ffdi.search.worker import Objective
 from tests.fault.kills import run_killed
-from tests.search.examples import objective, wishes
+from tests.fixtures.search import by_draw, cheap_objective, found, options, search
 
 
-def ended(trials: list[FrozenTrial]) -> dict[int, tuple[str, float | None]]:
-    kept = (TrialState.COMPLETE, TrialState.PRUNED)
-    return {trial.number: (trial.state.name, trial.value) for trial in trials if trial.state in kept}
+def ended(trials: list[FrozenTrial]) -> dict[str, list[object]]:
+    return {str(trial.number): [trial.state.name, trial.value] for trial in trials if trial.state in studies.ENDED}
 
 
-def looked_after(wanted: Wishes, seconds: float, alone: bool = True) -> Callable[[], None]:
-    """A worker that first checks what its killed predecessors have left, and counts the looks."""
+def checked_search(wanted: StudyOptions, seconds: float) -> Callable[[], None]:
+    """Return a search that checks that trials which were finished stay, and, of a journal, that no other is running."""
     seen = wanted.folder / "seen.json"
 
-    def work() -> None:
-        begun = time.monotonic()
-        if wanted.journal.exists():
-            with watched(wanted) as study:
-                now = ended(study.trials())
-            before = json.loads(seen.read_text()) if seen.exists() else {}
-            assert {number: now[int(number)] for number in before} == {n: tuple(v) for n, v in before.items()}
-            atomic.write_text(seen, json.dumps(now))
+    def objective(trial: optuna.Trial, stop: Stop) -> float:
+        trials = trial.study.get_trials()
+        running = [one.number for one in trials if one.state == TrialState.RUNNING]
+        assert running == [trial.number] or wanted.storage
+        before = json.loads(seen.read_text()) if seen.exists() else {}
+        assert before.items() <= ended(trials).items()
+        atomic.write_text(seen, json.dumps(ended(trials)))
+        return cheap_objective(seconds)(trial, stop)
 
-        def asked(trial: Trial, stop: Stop) -> float:
-            if alone:
-                assert len(trial._study.trials(TrialState.RUNNING)) == 1  # no zombie beside the trial at work
-            with (wanted.folder / "asked").open("a") as file:
-                file.write(f"{time.monotonic() - begun:.3f}\n")
-            return objective(seconds)(trial, stop)
-
-        workers.work(wanted, asked, Stop())
-
-    return work
+    return lambda: (search(wanted, objective), None)[1]
 
 
-def draws(wanted: Wishes) -> dict[int, dict[str, object]]:
-    """Parameters of the trial that ended each draw; every draw has exactly one, and nothing else is open."""
-    with opened(wanted) as study:
-        assert study.ask() is None
-        trials = study.trials()
-    assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
-    done = [trial for trial in trials if trial.number in ended(trials)]
-    assert sorted(trial.user_attrs["draw"] for trial in done) == list(range(wanted.trials or 0))
+def complete(wanted: StudyOptions) -> dict[int, tuple[str, object]]:
+    """Return the trials by draw; every one of the budget has ended once, and nothing is open."""
+    trials = found(wanted)
+    assert all(trial.state.is_finished() for trial in trials)
     assert [trial.number for trial in trials] == list(range(len(trials)))
-    return {trial.user_attrs["draw"]: {**trial.params, "state": trial.state.name} for trial in done}
+    by_number = by_draw(trials)
+    assert sorted(by_number) == list(range(wanted.trials or 0))
+    return by_number
 
 
 @pytest.mark.parametrize("wanted_kills", [20, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.timeout(1200)
-def test_one_worker_killed_tries_the_same_parameters(wanted_kills: int, tmp_path: Path) -> None:
-    whole = wishes(tmp_path / "whole", trials=24)
-    workers.work(whole, objective(), Stop())
-    expected, kills, run = draws(whole), 0, 0
-    while kills < wanted_kills:
-        killed = wishes(tmp_path / f"killed{run}", trials=24)
-        killed.folder.mkdir()
-        kills += run_killed(looked_after(killed, 0.004), 0.35, 25, "search", run)
-        assert draws(killed) == expected
-        run += 1
-    first = [float(line) for path in tmp_path.glob("killed*/asked") for line in path.read_text().split()]
-    print(f"{kills} kills in {run} searches; slowest step from start to a trial {max(first):.2f} s")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_a_hundred_kills_among_three_workers(tmp_path: Path) -> None:
+def test_one_worker_killed_tries_the_same_values(wanted_kills: int, tmp_path: Path) -> None:
+    whole = options(tmp_path / "whole", trials=24)
+    search(whole)
     kills, run = 0, 0
-    while kills < 100:
-        wanted = wishes(tmp_path / f"crowd{run}", trials=150, sampler="random")
-        wanted.folder.mkdir()
-        kills += _kill_among(3, looked_after(wanted, 0.01, alone=False), 100 - kills, random.Random(run))
-        draws(wanted)
+    while kills < wanted_kills:
+        killed = options(tmp_path / f"killed{run}", trials=24)
+        kills += run_killed(checked_search(killed, 0.004), 0.35, 25, "search", run)
+        assert complete(killed) == complete(whole)
         run += 1
-    print(f"{kills} kills of three workers in {run} searches of 150 trials")
+    print(f"{kills} kills in {run} searches")
 
 
-def _kill_among(count: int, work: Callable[[], None], most: int, rng: random.Random) -> int:
-    """Keep `count` workers going, killing one after another, until one ends by itself; the rest may then end, too."""
-    team, kills = {_forked(work) for _ in range(count)}, 0
-    while kills < most:
-        time.sleep(rng.uniform(0, 0.3))
-        victim = rng.choice(sorted(team))
-        os.kill(victim, signal.SIGKILL)
-        status = os.waitpid(victim, 0)[1]
-        team.remove(victim)
-        if not os.WIFSIGNALED(status):  # it had ended before
-            assert status == 0
-            break
-        kills += 1
-        team.add(_forked(work))
-    assert all(os.waitpid(child, 0)[1] == 0 for child in team)
-    return kills
+@pytest.mark.parametrize("wanted_kills", [1, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.timeout(1200)
+def test_a_database_of_a_killed_call_is_taken_over_when_its_heartbeats_end(
+    wanted_kills: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HEARTBEAT_SECONDS", "GRACE_SECONDS"):
+        monkeypatch.setattr(storage, name, 1)
+    whole = options(tmp_path / "whole", trials=6)
+    search(whole)
+    kills, run = 0, 0
+    while kills < wanted_kills:
+        killed = options(tmp_path / f"killed{run}", trials=6, storage=f"sqlite:///{tmp_path / f'study{run}.db'}")
+        kills += run_killed(checked_search(killed, 0.02), 1.0, 3, "database", run)
+        values, expected = ({at: params for at, (_, params) in complete(one).items()} for one in (killed, whole))
+        assert values == expected
+        run += 1
 
 
-def _forked(work: Callable[[], None]) -> int:
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    return child
+class KilledSoon:
+    """A maker of workers that are killed after up to half a second, at whatever they do then."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def __call__(self, device: str) -> Objective:
+        seconds = random.Random(f"{self.seed} {device}").uniform(0.05, 0.5)
+        signal.setitimer(signal.ITIMER_REAL, seconds)  # nothing handles the alarm, so it ends the process at once
+        return cheap_objective(0.003)
+
+
+@pytest.mark.parametrize("rounds", [3, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("database", [False, True])
+@pytest.mark.timeout(1200)
+def test_killed_workers_of_a_call_lose_and_double_no_trial(
+    rounds: int, database: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "get_context", lambda _: multiprocessing.get_context("fork"))  # begins at once
+    monkeypatch.setattr(storage, "GRACE_SECONDS", 1)
+    url = f"sqlite:///{tmp_path / 'study.db'}" if database else ""
+    wanted = options(tmp_path, trials=(6 if database else 20) * rounds, storage=url)
+    for number in range(rounds):
+        before = ended(found(wanted)) if number else {}
+        with suppress(FfdiError):  # all were killed
+            workers.launch(wanted, KilledSoon(number), ["a", "b", "c"], None)
+        assert before.items() <= ended(found(wanted)).items()
+    search(wanted)
+    complete(wanted)

@@ -11,14 +11,12 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 
 from ffdi.core.errors import SpaceError
-from ffdi.core.stop import Stop
-from ffdi.search import journal, workers
-from ffdi.search.study import opened, watched
-from tests.search.examples import objective, wishes
+from ffdi.search import journal
+from tests.fixtures.search import found, options, search
 
 
 def _study(folder: Path, trials: int) -> bytes:
-    workers.work(wishes(folder, trials=trials), objective(), Stop())
+    search(options(folder, trials=trials))
     return (folder / "journal.log").read_bytes()
 
 
@@ -37,9 +35,9 @@ def test_a_cut_at_every_byte_of_the_last_two_records_heals(tmp_path: Path, monke
     for cut in cuts:
         path.write_bytes(content[:cut])
         end = content[:cut].rfind(b"\n") + 1
-        (study,) = journal.reader(path).get_all_studies()  # readable at once
-        journal.storage(path).set_study_user_attr(study._study_id, "next", cut)
-        (study,) = journal.reader(path).get_all_studies()
+        (study,) = journal.read_journal(path).get_all_studies()  # readable at once
+        journal.open_journal(path).set_study_user_attr(study._study_id, "next", cut)
+        (study,) = journal.read_journal(path).get_all_studies()
         assert study.user_attrs["next"] == cut
         assert path.read_bytes()[:end] == content[:end]
         assert (tmp_path / f"journal.log.torn-{end}").read_bytes() == content[end:cut]
@@ -54,7 +52,7 @@ def test_optunas_own_journal_does_not_survive_that(tmp_path: Path) -> None:
     plain.append_logs([json.loads(content.splitlines()[-1])])
     plain.append_logs([json.loads(content.splitlines()[-1])])
     with pytest.raises(json.JSONDecodeError):
-        journal.reader(path).get_all_studies()
+        journal.read_journal(path).get_all_studies()
 
 
 @contextmanager
@@ -70,18 +68,15 @@ def _full_disk(size: int) -> Iterator[None]:
 
 def test_a_full_disk_stops_the_search_and_loses_no_ended_trial(tmp_path: Path) -> None:
     size = len(_study(tmp_path / "whole", 4))
-    wanted = wishes(tmp_path / "full", trials=4)
+    wanted = options(tmp_path / "full", trials=4)
     done: set[int] = set()
     for point in range(20):
         with (
             _full_disk(size // 8 + point * size // 23),
             pytest.raises(SpaceError, match="run the same command again to go on"),
         ):
-            workers.work(wanted, objective(), Stop())
-        with watched(wanted) as study:
-            now = {trial.number for trial in study.trials() if trial.state.is_finished() and trial.value is not None}
+            search(wanted)
+        now = {trial.number for trial in found(wanted) if trial.state.is_finished() and trial.value is not None}
         assert done <= now
         done = now
-    workers.work(wanted, objective(), Stop())
-    with opened(wanted) as study:
-        assert study.ask() is None
+    assert all(trial.state.is_finished() for trial in search(wanted))

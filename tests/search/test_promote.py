@@ -1,16 +1,18 @@
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from ffdi.config.identity import member_digest
-from ffdi.config.load import load_recipe
+from ffdi.config.load import load_competition, load_recipe
 from ffdi.config.recipe import Member
 from ffdi.core.errors import UserError
-from ffdi.search import promote
+from ffdi.search import confirm, promote
+from ffdi.search.context import SearchContext
 from ffdi.search.promote import promote as promoted
-from ffdi.search.verdict import Verdict
-from tests.search import made_up
+from ffdi.search.verdict import Verdict, judge
+from tests.fixtures import search as made_up
 
 RECIPE = """# Two members and a search.
 name = "tuned"
@@ -22,7 +24,7 @@ tta = ["identity", "hflip"]
 
 [defaults.augment]
 colour = false
-jpeg = {range = [40, 90]}
+jpeg = {quality = [40, 90]}
 cutout = {p = 0.5}
 
 [[member]]
@@ -42,15 +44,19 @@ trials = 20
 [search.space]
 lr = {low = 1e-4, high = 1e-2, log = true}
 "augment.cutout" = {choices = [true, false]}
-"augment.jpeg.range.low" = {low = 20, high = 60}
-[search.policy]
-strength = {low = 0.5, high = 1.5}
-colour = {low = 0.0, high = 0.5}
+"augment.jpeg.p" = {low = 0, high = 1}
+"augment.strength" = {low = 0.5, high = 1.5}
 
 [blend]
 method = "rank_mean"
 """
 GAINS = [0.05, 0.02, 0.0]
+SPACE: dict[str, BaseDistribution] = {
+    "lr": FloatDistribution(1e-4, 1e-2, log=True),
+    "augment.cutout": CategoricalDistribution((True, False)),
+    "augment.jpeg.p": FloatDistribution(0, 1),
+    "augment.strength": FloatDistribution(0.5, 1.5),
+}
 
 
 @pytest.fixture
@@ -60,14 +66,23 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
+def context(path: Path) -> SearchContext:
+    """Return the context of the recipe at `path`, without a row."""
+    recipe = load_recipe(path)
+    assert recipe.search is not None
+    competition, nothing = load_competition(recipe.competition), pd.DataFrame()
+    folder = path.parent / "tuned-1234abcd"
+    return SearchContext(recipe, recipe.search, competition, nothing, nothing, folder, None, folder)
+
+
 def verdict(path: Path, gains: list[float] = GAINS) -> Verdict:
-    ground = made_up.ground(path)
-    return made_up.verdict(ground, made_up.results(ground.wishes("")), gains)
+    chosen = confirm.candidates(context(path), made_up.made_up_study(SPACE).trials)
+    return judge(chosen, made_up.made_up_scores(chosen, gains), 0.25)
 
 
 def test_the_winner_is_one_more_member_and_nothing_else_changes(path: Path) -> None:
     before, found = load_recipe(path), verdict(path)
-    said = promoted(path, made_up.ground(path), found)
+    said = promoted(path, context(path), found)
     assert "beats the default beyond noise" in said
     assert f"It is member one-tuned of {path} now." in said
     after = load_recipe(path)
@@ -84,16 +99,14 @@ def test_the_winner_is_one_more_member_and_nothing_else_changes(path: Path) -> N
 
 def test_only_what_differs_is_written_and_where_it_comes_from(path: Path) -> None:
     found = verdict(path)
-    promoted(path, made_up.ground(path), found)
+    promoted(path, context(path), found)
     text = path.read_text()
     part = text[text.index("[[member]]\n# Trial") : text.index("[search]")]
     assert found.winner is not None
     trial = found.winner.candidate.trial
     assert trial is not None
-    assert f"# Trial {trial.number} of the search tuned-1234abcd, 2026-11-20; auc of held-out images," in part
-    assert (
-        f"# 3 fresh seeds x 5 folds: {found.winner.fresh:.4f}, one {found.default.fresh:.4f}, difference +0.0" in part
-    )
+    assert f"# Trial {trial.number} of the search tuned-1234abcd; AUC of held-out images," in part
+    assert f"# {found.winner.fresh:.4f}, one {found.default.fresh:.4f}, difference +0.0" in part
     assert f"lr = {trial.params['lr']!r}\n" in part
     assert "drop_rate = 0.1\n" in part
     assert "hflip = false\n" in part
@@ -103,16 +116,16 @@ def test_only_what_differs_is_written_and_where_it_comes_from(path: Path) -> Non
 
 def test_promoted_twice_nothing_changes(path: Path) -> None:
     found = verdict(path)
-    promoted(path, made_up.ground(path), found)
+    promoted(path, context(path), found)
     once = path.read_bytes()
-    said = promoted(path, made_up.ground(path), found)
+    said = promoted(path, context(path), found)
     assert "already, as member one-tuned" in said
     assert path.read_bytes() == once
 
 
 def test_without_a_winner_the_file_is_not_touched(path: Path) -> None:
     before = path.stat()
-    said = promoted(path, made_up.ground(path), verdict(path, [0.0, -0.01, 0.0]))
+    said = promoted(path, context(path), verdict(path, [0.0, -0.01, 0.0]))
     assert said.startswith("Nothing beats the default beyond noise")
     assert said.endswith("stays as it is.")
     assert path.stat().st_mtime_ns == before.st_mtime_ns
@@ -120,36 +133,22 @@ def test_without_a_winner_the_file_is_not_touched(path: Path) -> None:
 
 
 def test_a_taken_name_is_refused_with_the_remedy(path: Path) -> None:
-    found, ground = verdict(path), made_up.ground(path)
+    found, of = verdict(path), context(path)
     path.write_text(RECIPE.replace('name = "two"', 'name = "one-tuned"'))
-    with pytest.raises(UserError, match="has another member 'one-tuned'; rename or remove that one and run"):
-        promoted(path, ground, found)
+    with pytest.raises(UserError, match="has another member 'one-tuned'; rename it and run"):
+        promoted(path, of, found)
     assert "# Trial" not in path.read_text()
 
 
 def test_what_was_edited_meanwhile_is_kept_unless_it_is_the_base(path: Path) -> None:
-    found, ground = verdict(path), made_up.ground(path)
+    found, of = verdict(path), context(path)
     path.write_text(RECIPE.replace("test_vit", "test_byobnet").replace("# enough", "# plenty"))
-    promoted(path, ground, found)
+    promoted(path, of, found)
     assert load_recipe(path).member[1].model == "test_byobnet"
     assert "# plenty" in path.read_text()
     path.write_text(RECIPE.replace("drop_rate = 0.1", "drop_rate = 0.2"))
     with pytest.raises(UserError, match="member 'one' is not what was searched any more; run ffdi search again"):
-        promoted(path, ground, found)
-
-
-def test_an_edit_at_this_moment_is_not_overwritten(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found, ground = verdict(path), made_up.ground(path)
-    check = promote._check
-
-    def edited(*arguments: Any) -> None:
-        check(*arguments)
-        path.write_text(RECIPE + "# mine\n")
-
-    monkeypatch.setattr(promote, "_check", edited)
-    with pytest.raises(UserError, match="was edited at this moment; run ffdi search --promote again"):
-        promoted(path, ground, found)
-    assert path.read_text() == RECIPE + "# mine\n"
+        promoted(path, of, found)
 
 
 LAST = RECIPE[RECIPE.index("[search]") :] + "\n" + RECIPE[RECIPE.index("[defaults]") : RECIPE.index("[search]")]
@@ -168,7 +167,7 @@ def test_files_of_every_shape_stay_what_they_were(shape: str, path: Path) -> Non
     if shape == "link":
         path.rename(path.with_name("real.toml"))
         path.symlink_to("real.toml")
-    promoted(path, made_up.ground(path), verdict(path))
+    promoted(path, context(path), verdict(path))
     after = path.read_bytes().decode()
     assert load_recipe(path).member[-1].name == "one-tuned"
     assert (after.count("\r\n") == after.count("\n")) == (shape == "windows")
@@ -178,4 +177,4 @@ def test_files_of_every_shape_stay_what_they_were(shape: str, path: Path) -> Non
 
 def test_members_in_one_list_are_refused(path: Path) -> None:
     with pytest.raises(UserError, match=r"write each as \[\[member\]\]"):
-        promote.written('member = [{name = "one", model = "m"}]', Member(name="x", model="m"), [])
+        promote.with_member('member = [{name = "one", model = "m"}]', Member(name="x", model="m"), [])

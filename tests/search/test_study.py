@@ -1,161 +1,160 @@
-"""What becomes of a trial, and who may take it."""
+"""What becomes of a trial, and what a study counts."""
 
 import math
+import os
+from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ffdi.core.errors import FfdiError, Paused, SpaceError, UserError
 from ffdi.core.stop import Stop
-from ffdi.search import workers
-from ffdi.search.results import Result
-from ffdi.search.study import Study, Trial, best, opened, seconds, watched
-from tests.search.examples import SPACE, objective, wishes
+from ffdi.search import storage, workers
+from ffdi.search import study as studies
+from tests.fault.kills import run_once
+from tests.fixtures.search import by_draw, cheap_objective, found, options, search
 
 
-def _raise(error: Exception) -> float:
+def _raise(error: BaseException) -> float:
     raise error
 
 
 ENDS = {
-    "score": (lambda: 0.7, TrialState.COMPLETE, ""),
-    "nan": (lambda: math.nan, TrialState.FAIL, "the score is nan"),
-    "infinity": (lambda: math.inf, TrialState.FAIL, "the score is inf"),
-    "minus infinity": (lambda: -math.inf, TrialState.FAIL, "the score is -inf"),
-    "pruned": (lambda: _raise(optuna.TrialPruned()), TrialState.PRUNED, ""),
-    "bad spec": (lambda: _raise(UserError("micro_batches\nexceed")), TrialState.FAIL, "micro_batches exceed"),
-    "bug": (lambda: _raise(ZeroDivisionError("by zero")), TrialState.FAIL, "ZeroDivisionError: by zero"),
-    "memory": (lambda: _raise(MemoryError("12 GiB")), TrialState.FAIL, "MemoryError: 12 GiB"),
-    "deadline": (lambda: _raise(Paused("deadline")), TrialState.FAIL, ""),
-    "disk": (lambda: _raise(SpaceError("disk is full")), TrialState.FAIL, ""),
-    "system": (lambda: _raise(OSError(5, "Input/output error")), TrialState.FAIL, ""),
+    "score": (lambda: 0.7, "complete", ""),
+    "nan": (lambda: math.nan, "failed", "the score is nan"),
+    "infinity": (lambda: math.inf, "failed", "the score is inf"),
+    "pruned": (lambda: _raise(optuna.TrialPruned()), "pruned", ""),
+    "bad spec": (lambda: _raise(UserError("micro_batches\nexceed")), "failed", "micro_batches exceed"),
+    "bug": (lambda: _raise(ZeroDivisionError("by zero")), "failed", "ZeroDivisionError: by zero"),
+    "memory": (lambda: _raise(MemoryError("12 GiB")), "failed", "MemoryError: 12 GiB"),
+    "deadline": (lambda: _raise(Paused("deadline")), "interrupted", ""),
+    "disk": (lambda: _raise(SpaceError("disk is full")), "interrupted", ""),
+    "system": (lambda: _raise(OSError(5, "Input/output error")), "interrupted", ""),
 }
 
 
-@pytest.mark.parametrize("name", ENDS)
-def test_every_end_has_its_state_and_only_a_score_can_be_best(name: str, tmp_path: Path) -> None:
-    end, state, reason = ENDS[name]
-    wanted = wishes(tmp_path, trials=2, pruner="none")
+@pytest.mark.parametrize("end", ENDS)
+def test_every_end_has_its_state_and_only_a_score_can_be_best(end: str, tmp_path: Path) -> None:
+    ends, state, reason = ENDS[end]
+    wanted = options(tmp_path, trials=2, pruner="none")
 
-    def run(trial: Trial, stop: Stop) -> float:
-        trial.report(0, 1, [], 0.99)  # however high a partial trial has got
-        return end() if trial.number == 1 else 0.5
+    def run(trial: optuna.Trial, stop: Stop) -> float:
+        trial.suggest_float("p", 0, 1)
+        trial.report(0.99, 1)  # however high a partial trial has got
+        return ends() if trial.number == 1 else 0.5
 
-    goes_on = name in ("deadline", "disk", "system")
-    if goes_on:
-        with pytest.raises(FfdiError, match=r"deadline|disk is full|Input/output error"):
-            workers.work(wanted, run, Stop())
-    else:
-        workers.work(wanted, run, Stop())
-    with watched(wanted) as study:
-        trials = study.trials()
-    assert trials[1].state == state
+    with pytest.raises(FfdiError) if state == "interrupted" else nullcontext():
+        search(wanted, run)
+    trials = found(wanted)
+    assert studies.state(trials[1]) == state
     assert trials[1].user_attrs.get("error", "") == reason
-    assert trials[1].user_attrs["seconds"] >= 0
-    top = best(trials)
-    assert top is not None
-    assert top.value == (0.7 if name == "score" else 0.5)
-    assert len(trials) == 2 + goes_on
-    if goes_on:  # an heir waits
-        assert (trials[2].state, trials[2].user_attrs["draw"]) == (TrialState.WAITING, 1)
-        workers.work(wanted, objective(), Stop())
-        with watched(wanted) as study:
-            assert study.trials()[2].params == trials[1].params
-            assert len(study.trials()) == 3
+    assert studies.finished(trials)[0].value == (0.7 if state == "complete" else 0.5)
+    retries = [(trial.state, trial.params) for trial in trials[2:]]
+    assert retries == ([(TrialState.WAITING, trials[1].params)] if state == "interrupted" else [])
+    search(wanted, lambda trial, stop: 0.6 + 0 * trial.suggest_float("p", 0, 1))
+    assert len(found(wanted)) == 2 + len(retries)
+    assert all(trial.state.is_finished() for trial in found(wanted))
 
 
-def test_a_deadline_in_a_trial_pauses_the_worker(tmp_path: Path) -> None:
-    stop = Stop()
-
-    def run(trial: Trial, stop: Stop) -> float:
+def test_a_stop_in_a_trial_pauses_the_worker(tmp_path: Path) -> None:
+    def run(trial: optuna.Trial, stop: Stop) -> float:
         stop.reason = "SIGTERM"
         return 0.5
 
     with pytest.raises(Paused, match="SIGTERM") as paused:
-        workers.work(wishes(tmp_path), run, stop)
+        search(options(tmp_path), run)
     assert paused.value.exit_code == 75
 
 
 def test_it_gives_up_when_one_trial_after_another_fails(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"last 5 trials failed, the latest because: weights/a\.bin is missing"):
-        workers.work(wishes(tmp_path), lambda *_: _raise(UserError("weights/a.bin is missing")), Stop())
+        search(options(tmp_path), lambda *_: _raise(UserError("weights/a.bin is missing")))
 
 
-def _asked(study: Study) -> Trial:
-    trial = study.ask()
-    assert trial is not None
-    return trial
-
-
-def test_a_trial_of_the_living_is_left_to_them_and_one_of_the_dead_is_inherited(tmp_path: Path) -> None:
-    wanted = wishes(tmp_path)
-    with opened(wanted) as other:
-        with opened(wanted) as dying:
-            dying.worker = f"{dying.worker}-other"  # two workers of one process
-            with dying.leases.hold(dying.worker):
-                left = _asked(dying)
-                mine = _asked(other)
-                assert (left.draw, mine.draw) == (0, 1)
-        heir = _asked(other)
-        assert (heir.draw, heir.params, heir.number) == (0, left.params, 2)
-        states = [trial.state for trial in other.trials()]
-        assert states == [TrialState.FAIL, TrialState.RUNNING, TrialState.RUNNING]
-
-
-@pytest.mark.parametrize("died_at", ["enqueue_trial", "tell"])
-def test_a_death_while_looking_after_the_dead_loses_and_doubles_nothing(
+@pytest.mark.parametrize("died_at", ["storage.retry", "tell"])
+def test_a_kill_while_a_trial_is_dropped_loses_and_doubles_nothing(
     died_at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = wishes(tmp_path)
-    with opened(wanted) as study:
-        left = _asked(study)
-    with opened(wanted) as study, monkeypatch.context() as patch:
-        patch.setattr(study.study, died_at, lambda *_, **__: _raise(KeyboardInterrupt()))  # type: ignore[arg-type]
+    wanted = options(tmp_path, trials=2)
+    with studies.opened(wanted) as study:
+        left = study.ask()
+        left.suggest_float("p", 0, 1)
+    with monkeypatch.context() as patch:
+        at, name = (storage, "retry") if died_at == "storage.retry" else (optuna.Study, "tell")
+        patch.setattr(at, name, lambda *_, **__: _raise(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
-            study.ask()
-    with opened(wanted) as study:
-        heir, new = _asked(study), _asked(study)
-    assert (heir.draw, new.draw) == (0, 1)
-    assert heir.params == left.params
+            search(wanted)
+    trials = search(wanted)
+    assert [studies.state(trial) for trial in trials] == ["interrupted", "complete", "complete"]
+    assert trials[1].params["p"] == left.params["p"]
+    assert sorted(by_draw(trials)) == [0, 1]
 
 
-def test_a_trial_killed_before_it_had_its_parameters_gets_the_same(tmp_path: Path) -> None:
-    with opened(wishes(tmp_path / "whole")) as study:
-        expected = [_asked(study).params for _ in range(2)]
-    wanted = wishes(tmp_path / "killed")
-    with opened(wanted) as study:
-        study.study.enqueue_trial({}, user_attrs={"draw": 0})
-        study.study.ask({"kind": SPACE["kind"]})  # and nothing more: neither the others nor its worker
-    with opened(wanted) as study:
-        assert [_asked(study).params for _ in range(2)] == expected
-
-
-def test_minutes_are_those_of_all_workers_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Trial, "seconds", 25.0)
-    workers.work(wishes(tmp_path, trials=None, minutes=1), objective(), Stop())
-    with watched(wishes(tmp_path)) as study:
-        trials = study.trials()
-    assert len(trials) == 3
-    assert seconds(trials) == 75.0
+@pytest.mark.parametrize("suggested", [0, 1])
+def test_a_trial_killed_before_it_had_all_its_values_gets_the_same(suggested: int, tmp_path: Path) -> None:
+    expected = by_draw(search(options(tmp_path / "whole", trials=2)))
+    wanted = options(tmp_path / "killed", trials=2)
+    with studies.opened(wanted) as study:
+        asked = study.ask()
+        for _ in range(suggested):
+            asked.suggest_categorical("kind", ("a", "b"))
+    assert by_draw(search(wanted)) == expected
 
 
 def test_a_search_may_be_made_longer_and_one_not_begun_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="has not begun"), watched(wishes(tmp_path)):
-        pass
+    with pytest.raises(UserError, match="has not begun"):
+        found(options(tmp_path))
     assert list(tmp_path.iterdir()) == []
-    workers.work(wishes(tmp_path, trials=2), objective(), Stop())
-    workers.work(wishes(tmp_path, trials=3), objective(), Stop())
-    with watched(wishes(tmp_path)) as study:
-        assert len(study.trials()) == 3
+    assert len(search(options(tmp_path, trials=2))) == 2
+    assert len(search(options(tmp_path, trials=3))) == 3
 
 
-def test_equal_specs_are_listed_once_best_first() -> None:
-    from ffdi.search.results import finished
+def trial(state: TrialState, value: float | None = None, minutes: float = 1, **attributes: object) -> FrozenTrial:
+    made = create_trial(state=state, value=value, user_attrs=attributes)
+    made.datetime_complete = made.datetime_start and made.datetime_start + timedelta(minutes=minutes)
+    return made
 
-    def result(number: int, score: float | None, state: str = "complete", spec: str = "") -> Result:
-        return Result(number, number, state, score, {}, {}, {}, spec or str(number), 1.0, "", "", None, None)
 
-    found = [result(0, 0.5), result(1, 0.9, "pruned"), result(2, 0.7, spec="a"), result(3, 0.7, spec="a")]
-    assert [one.number for one in finished([*found, result(4, 0.7), result(5, 0.8)])] == [5, 2, 4, 0]
+def test_minutes_are_those_of_all_workers_together_without_the_killed() -> None:
+    trials = [
+        trial(TrialState.COMPLETE, 0.5, 2),
+        trial(TrialState.PRUNED, None, 3),
+        trial(TrialState.FAIL, None, 1, error="no memory"),
+        trial(TrialState.FAIL, None, 999),  # killed, and found days later
+        trial(TrialState.RUNNING),
+    ]
+    assert studies.seconds(trials) == 6 * 60
+    limits = {minutes: studies.is_enough(options(Path(), trials=None, minutes=minutes), trials) for minutes in (6, 7)}
+    assert limits == {6: True, 7: False}
+
+
+def test_equal_members_are_listed_once_best_first() -> None:
+    values = [(0.5, "a"), (None, "b"), (0.7, "c"), (0.7, "c"), (0.7, "d"), (0.8, "e")]
+    trials = [
+        trial(TrialState.PRUNED if value is None else TrialState.COMPLETE, value, spec=spec) for value, spec in values
+    ]
+    for number, one in enumerate(trials):
+        one.number = number
+    assert [one.number for one in studies.finished(trials)] == [5, 2, 4, 0]
+
+
+def test_a_second_call_on_this_machine_waits_for_the_first(tmp_path: Path) -> None:
+    """The first one runs inside a forked child, since a process does not exclude itself."""
+    wanted = options(tmp_path, trials=1)
+
+    def first(trial: optuna.Trial, stop: Stop) -> float:
+        child = os.fork()
+        if child == 0:
+            try:
+                workers.launch(wanted, lambda _: cheap_objective(), ["cpu"], None)
+            except UserError as error:
+                os._exit(3 if "Another process searches in" in str(error) else 4)
+            os._exit(5)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+        return 0.5
+
+    assert run_once(lambda: (search(wanted, first), None)[1]) == 0
+    assert [studies.state(one) for one in found(wanted)] == ["complete"]

@@ -1,80 +1,147 @@
 """Several processes, one study."""
 
+import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 
-from ffdi.core.errors import FfdiError, Paused
+from ffdi.core.errors import FfdiError, Paused, UserError
 from ffdi.core.stop import Stop
-from ffdi.search import workers
-from ffdi.search.study import Trial, watched
-from tests.search.examples import quick, wishes
+from ffdi.search import owner, workers
+from ffdi.search.worker import Objective
+from tests.fixtures.search import by_draw, cheap_objective, cheap_worker, found, options, search, until
 
 
-def slow(device: str) -> Callable[[Trial, Stop], float]:
-    """Waits for the stop, as a long training would, or kills itself on the device that is to die."""
+def waiting_worker(device: str) -> Objective:
+    """Wait for the stop, as a long training would; a worker on the device "dies" kills itself."""
 
-    def run(trial: Trial, stop: Stop) -> float:
+    def run(trial: optuna.Trial, stop: Stop) -> float:
+        trial.suggest_float("p", 0, 1)
         if device == "dies":
             signal.raise_signal(signal.SIGKILL)
-        while not stop.requested:
-            time.sleep(0.01)
+        until(lambda: stop.requested)
         raise Paused("stopped")
 
     return run
 
 
-def quick_unless_it_dies(device: str) -> Callable[[Trial, Stop], float]:
-    return slow(device) if device == "dies" else quick(device)
+class DiesOnce:
+    """A worker on the device "dies" kills itself in its first trial; the others wait until that has happened."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __call__(self, device: str) -> Objective:
+        def run(trial: optuna.Trial, stop: Stop) -> float:
+            if device == "dies":
+                trial.suggest_float("p", 0, 1)
+                self.mark.touch()
+                signal.raise_signal(signal.SIGKILL)
+            until(self.mark.exists)
+            return cheap_objective()(trial, stop)
+
+        return run
 
 
 @pytest.mark.parametrize(("count", "trials"), [(2, 12), pytest.param(8, 400, marks=pytest.mark.slow)])
-def test_workers_share_the_trials_without_a_double(count: int, trials: int, tmp_path: Path) -> None:
-    wanted = wishes(tmp_path, trials=trials)
-    begun = time.monotonic()
-    workers.launch(wanted, quick, ["cpu"] * count, None)
-    with watched(wanted) as study:
-        found = study.trials()
-    print(f"{count} workers, {len(found)} trials in {time.monotonic() - begun:.0f} s")
-    assert sorted(trial.number for trial in found) == list(range(trials))
-    assert sorted(trial.user_attrs["draw"] for trial in found) == list(range(trials))
-    assert {trial.state for trial in found} <= {TrialState.COMPLETE, TrialState.PRUNED}
-    assert len({tuple(trial.params.values()) for trial in found}) == trials
-    assert len({trial.user_attrs["worker"] for trial in found}) > 1 or trials < 50
+@pytest.mark.parametrize("database", [False, True])
+def test_workers_share_the_trials_and_keep_the_budget(count: int, trials: int, database: bool, tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'study.db'}" if database else ""
+    wanted = options(tmp_path, trials=trials, storage=storage)
+    workers.launch(wanted, cheap_worker, ["cpu"] * count, None)
+    ended = by_draw(found(wanted))
+    assert sorted(ended) == list(range(trials))
+    assert {state for state, _ in ended.values()} <= {"complete", "pruned"}
+    assert len({tuple(params.values()) for _, params in ended.values()}) == trials
 
 
-def test_a_worker_that_dies_takes_nobody_along_and_its_trial_goes_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("database", [False, True])
+def test_the_trial_of_a_killed_worker_is_run_again_by_the_living(
+    database: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted = wishes(tmp_path, trials=6)
-    with suppress(FfdiError):  # if the other had ended before it died
-        workers.launch(wanted, quick_unless_it_dies, ["dies", "cpu"], None)
-    assert "a worker died (SIGKILL)" in capsys.readouterr().err
-    workers.launch(wanted, quick, ["cpu"], None)
-    with watched(wanted) as study:
-        found = study.trials()
-    ended = [trial for trial in found if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-    assert sorted(trial.user_attrs["draw"] for trial in ended) == list(range(6))
+    """Also in a database, where nobody waits for the heartbeat of a worker of the same call."""
+    storage = f"sqlite:///{tmp_path / 'study.db'}" if database else ""
+    wanted = options(tmp_path, trials=3, storage=storage)
+    workers.launch(wanted, DiesOnce(tmp_path / "died"), ["dies", "cpu"], None)
+    assert "A worker died (SIGKILL)" in capsys.readouterr().err
+    trials = found(wanted)
+    assert sorted(by_draw(trials)) == [0, 1, 2]
+    assert [trial.state for trial in trials].count(TrialState.FAIL) == 1
+    killed = next(trial for trial in trials if trial.state == TrialState.FAIL)
+    retried = next(trial for trial in trials if "failed_trial" in trial.system_attrs)
+    assert retried.params["p"] == killed.params["p"]
 
 
-@pytest.mark.slow
-def test_a_trial_left_by_the_last_worker_is_said(tmp_path: Path) -> None:
-    wanted = wishes(tmp_path, trials=1)
-    with pytest.raises(FfdiError, match="is left; run the same command again"):
-        workers.launch(wanted, slow, ["dies", "dies"], None)
+def test_when_all_workers_are_killed_it_is_said_and_the_next_call_goes_on(tmp_path: Path) -> None:
+    wanted = options(tmp_path, trials=2)
+    with pytest.raises(FfdiError, match="All workers died; run the same command again"):
+        workers.launch(wanted, waiting_worker, ["dies", "dies"], None)
+    assert sorted(by_draw(search(wanted))) == [0, 1]
 
 
-@pytest.mark.slow
-def test_a_deadline_pauses_all_and_gives_their_trials_back(tmp_path: Path) -> None:
-    wanted = wishes(tmp_path)
+def test_a_deadline_pauses_all_and_queues_their_trials_again(tmp_path: Path) -> None:
+    wanted = options(tmp_path)
     with pytest.raises(Paused):
-        workers.launch(wanted, slow, ["cpu", "cpu"], time.time() + 4)
-    with watched(wanted) as study:
-        states = [trial.state for trial in study.trials()]
+        workers.launch(wanted, waiting_worker, ["cpu", "cpu"], time.time() + 4)
+    states = [trial.state for trial in found(wanted)]
     assert TrialState.RUNNING not in states
     assert states.count(TrialState.WAITING) == states.count(TrialState.FAIL)
+
+
+def on_machine(name: str, wanted: object, objective: Objective) -> int:
+    """Begin a search as if on another machine; return the process."""
+    child = os.fork()
+    if child == 0:
+        owner.machine = lambda: (name, f"boot of {name}")  # type: ignore[assignment]
+        try:
+            search(wanted, objective)  # type: ignore[arg-type]
+        finally:
+            os._exit(0)
+    return child
+
+
+@pytest.mark.parametrize("locks", ["shared", "of each machine alone"])
+def test_a_journal_used_by_a_second_machine_is_refused(
+    locks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, mark = options(tmp_path, trials=2), tmp_path / "begun"
+
+    def forever(trial: optuna.Trial, stop: Stop) -> float:
+        mark.touch()
+        return float(signal.pause() or 0)
+
+    machine = on_machine("a", wanted, forever)
+    try:
+        until(mark.exists)
+        before = wanted.journal.read_bytes()
+        with monkeypatch.context() as patch:
+            if locks != "shared":
+                patch.setattr(owner.fcntl, "lockf", lambda *_: None)
+            with pytest.raises(UserError, match="The machine a uses this search's journal, which serves one machine"):
+                search(wanted)
+        assert wanted.journal.read_bytes() == before
+    finally:
+        os.kill(machine, signal.SIGKILL)
+        os.waitpid(machine, 0)
+    with pytest.raises(UserError, match=r"delete .*owner if that machine does not work on it any more"):
+        search(wanted)
+    (tmp_path / "owner").unlink()
+    assert sorted(by_draw(search(wanted))) == [0, 1]
+
+
+def test_a_machine_that_is_done_leaves_the_journal_to_another(tmp_path: Path) -> None:
+    wanted = options(tmp_path, trials=1)
+    os.waitpid(on_machine("a", wanted, cheap_objective()), 0)
+    assert len(search(options(tmp_path, trials=2))) == 2
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_reboot_or_another_container_on_one_kernel_is_the_same_machine(part: int, tmp_path: Path) -> None:
+    words = ["other", "other"]
+    words[part] = owner.machine()[part]
+    (tmp_path / "owner").write_text(" ".join(words))
+    assert len(search(options(tmp_path, trials=1))) == 1

@@ -187,7 +187,8 @@ def search(
         str, typer.Option(help="Save and leave (exit 75) by then: 11h30m from now, or a time such as 2026-11-22T18:00.")
     ] = "",
     storage: Annotated[
-        str, typer.Option(envvar="FFDI_STORAGE", help="PostgreSQL or MySQL by URL; default: a journal file in WORK.")
+        str,
+        typer.Option(envvar="FFDI_STORAGE", help="A database by its URL; default: a journal file, for one machine."),
     ] = "",
     status: Annotated[bool, typer.Option("--status", help="Only say where the search stands.")] = False,
     no_rerun: Annotated[bool, typer.Option("--no-rerun", help="Do not run the best again on fresh seeds.")] = False,

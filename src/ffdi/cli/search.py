@@ -1,135 +1,152 @@
-"""`ffdi search`: trials until there are enough, the best again on fresh seeds, and where the search stands."""
+"""`ffdi search`: trials until the budget is used up, the best again on fresh seeds, and where the search stands."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from statistics import fmean
 
-from ffdi.cli import search_rerun
 from ffdi.cli.desk import Desk
 from ffdi.core import console
 from ffdi.core.deadline import parse_until
 from ffdi.core.errors import FfdiError, UserError
 from ffdi.data import folds, manifest
-from ffdi.search import results as listing
-from ffdi.search import workers
-from ffdi.search.ground import Ground, lay
-from ffdi.search.results import Result
-from ffdi.search.study import Wishes, watched
+from ffdi.search import confirm, workers
+from ffdi.search import promote as promotion
+from ffdi.search import study as studies
+from ffdi.search.context import SearchContext, make_context
+from ffdi.search.study import StudyOptions
+from ffdi.search.verdict import Verdict
 
 SHOWN = 10  # trials in a table
+SAME = "No finished trial differs from the default."
 
 
 def run(desk: Desk, count: int | None, until: str, storage: str, again: bool = True) -> None:
-    """Search with `count` workers, by default one a GPU or core, then, with `again`, run the best again on fresh seeds;
-    ends with tables and the page. Raises Paused after a stop."""
+    """Search with `count` workers, by default one a GPU or core; then, with `again`, run the best again.
+
+    Raises:
+        Paused: The deadline or a signal came first.
+    """
     deadline = parse_until(until, time.time())
-    ground = lay_ground(desk)
-    # Here and not above: --status does without torch and plots.
-    from ffdi.search import trial
+    context = context_of(desk)
+    from ffdi.search import objective  # imported here: --status needs no torch
     from ffdi.training import launch
 
-    on = _devices(launch.devices(), count)
-    wishes = ground.wishes(storage)
-    console.say(f"search {wishes.name}: {_budget(wishes)}, {len(on)} at a time, in {ground.folder}")
-    trial.prepare(ground)
+    there = launch.devices()
+    devices = [there[index % len(there)] for index in range(count or len(there))]
+    options = context.options(storage)
+    console.say(f"search {options.name}: {_budget(options)}, {len(devices)} at a time, in {context.folder}")
+    objective.prepare(context)
     try:
-        workers.launch(wishes, trial.Maker(ground, len(on)), on, deadline)
+        workers.launch(options, objective.MakeObjective(context, len(devices)), devices, deadline)
     except FfdiError:
         with suppress(UserError):  # the first error is what is told
-            _show(wishes)
+            _show(options)
         raise
-    _show(wishes)
+    _show(options)
+    _write_page(desk, context, options, None)
     if again:
-        search_rerun.run(desk, ground, wishes, on, deadline)
-    else:
-        search_rerun.write_page(desk, ground, wishes, None)
-
-
-def promote(desk: Desk, storage: str) -> None:
-    """Write what beats the default on fresh seeds into the recipe."""
-    ground = lay_ground(desk)
-    search_rerun.promote(desk, ground, ground.wishes(storage))
+        verdict = verdict_of(desk, context, options, devices, deadline)
+        if verdict is not None:
+            _show_verdict(verdict)
+            _write_page(desk, context, options, verdict)
 
 
 def status(desk: Desk, storage: str) -> None:
-    """Where the search stands; may be asked while it runs."""
-    _show(lay_ground(desk).wishes(storage))
+    """Show where the search stands; it may be running."""
+    _show(context_of(desk).options(storage))
 
 
-def lay_ground(desk: Desk) -> Ground:
-    """The rows and folds of the recipe's trials. Raises UserError if it has no search, or folds are missing."""
+def promote(desk: Desk, storage: str) -> None:
+    """Write what beats the default on fresh seeds into the recipe. Raises UserError while re-runs are missing."""
+    context = context_of(desk)
+    verdict = verdict_of(desk, context, context.options(storage))
+    if verdict is not None:
+        console.say(promotion.promote(desk.recipe_path, context, verdict))
+
+
+def context_of(desk: Desk) -> SearchContext:
+    """Return what the recipe's trials share. Raises UserError if it has no search, or folds are missing."""
+    return make_context(desk.recipe, desk.competition, *_tables(desk), desk.images, desk.places)
+
+
+def verdict_of(
+    desk: Desk,
+    context: SearchContext,
+    options: StudyOptions,
+    devices: Sequence[str] = (),
+    deadline: float | None = None,
+) -> Verdict | None:
+    """Return what the re-runs say, after running on `devices` those that are missing; None without a candidate."""
+    with studies.read(options) as study:
+        chosen = confirm.candidates(context, studies.trials(study))
+    if len(chosen) == 1:
+        console.say(f"{SAME} Nothing is run again, and {desk.recipe_path} stays as it is.")
+        return None
+    full = context.without_proxy(*_tables(desk))
+    planned = confirm.plan(full, chosen)
+    left = sum(one.scores is None for one in planned)
+    if left and devices:
+        console.say(f"{left} of {len(planned)} re-runs to do: {len(chosen) - 1} best trials and the default, all folds")
+        confirm.run(full, planned, devices, deadline)
+    return confirm.verdict(full, chosen, planned)
+
+
+def _tables(desk: Desk) -> tuple["manifest.pd.DataFrame", "manifest.pd.DataFrame"]:
     rows = manifest.read(desk.places)
-    table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.train_splits)
-    return lay(desk.recipe, desk.competition, rows, table, desk.images, desk.places)
+    return rows, folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.train_splits)
 
 
-def _devices(there: Sequence[str], count: int | None) -> list[str]:
-    return [there[index % len(there)] for index in range(count or len(there))]
+def _write_page(desk: Desk, context: SearchContext, options: StudyOptions, verdict: Verdict | None) -> None:
+    """Write the page of the search, once a trial is finished."""
+    from ffdi.report.page import Page, write_safely
+
+    def build() -> Page:
+        from ffdi.report import search as report
+
+        rows = manifest.select(manifest.read(desk.places), context.recipe.data.train_splits)
+        return report.page(study, context, verdict, desk.recipe_path, rows, desk.images)
+
+    with studies.read(options) as study:
+        if studies.finished(studies.trials(study)):
+            write_safely(desk.places.report("search"), build)
 
 
-def _show(wishes: Wishes) -> None:
-    with watched(wishes) as study:
-        found = listing.results(study)
-    names = list(wishes.space)
-    best = listing.finished(found)[:SHOWN]
-    rows = [[one.number, f"{one.score:.4f}", _by_fold(one), *_values(one, names)] for one in best]
-    console.table(f"best trials of {wishes.name}", ["trial", "score", "AUC by fold", *names], rows)
-    now = [one for one in found if one.state in ("running", "waiting", "interrupted") and _is_open(one, found)]
-    rows = [[one.number, one.state, _minutes(one), _by_fold(one), *_values(one, names)] for one in now]
-    if rows:
-        console.table("at work", ["trial", "state", "minutes", "AUC by fold", *names], rows)
-    bad = [[one.number, one.error] for one in found if one.state == "failed"][-SHOWN:]
-    if bad:
-        console.table("failed", ["trial", "because"], bad)
-    console.say(_summary(found, wishes))
-
-
-def _summary(found: list[Result], wishes: Wishes) -> str:
-    counts = {state: sum(one.state == state for one in found) for state in dict.fromkeys(one.state for one in found)}
-    told = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trial yet"
-    ended = [one.seconds for one in found if one.state in ("complete", "pruned", "failed")]
-    if not ended:
-        return f"{told}; {_budget(wishes)}"
-    busy = max(1, counts.get("running", 0))
-    rate = 3600 * busy / max(fmean(ended), 1e-9)
-    return f"{told}; {_budget(wishes)}; {rate:,.1f} trials/h with {busy} at work; {_left(found, ended, busy, wishes)}"
-
-
-def _left(found: list[Result], ended: list[float], busy: int, wishes: Wishes) -> str:
-    """Time until the budget is used up, if the trials to come are like those that were."""
-    seconds = []
-    if wishes.trials is not None:
-        seconds.append((wishes.trials - len(ended)) * fmean(ended) / busy)
-    if wishes.minutes is not None:
-        seconds.append((60 * wishes.minutes - sum(one.seconds for one in found)) / busy)
-    return f"{max(min(seconds), 0) / 60:.0f} min left"
-
-
-def _is_open(one: Result, found: list[Result]) -> bool:
-    """An interrupted trial is listed until its heir is queued."""
-    return one.state != "interrupted" or not any(
-        other.draw == one.draw and other.number > one.number for other in found
+def _show(options: StudyOptions) -> None:
+    with studies.read(options) as study:
+        found = studies.trials(study)
+    best = studies.finished(found)[:SHOWN]
+    names = list(best[0].params) if best else []
+    rows = [[trial.number, f"{trial.value:.4f}", *(_value(trial.params[name]) for name in names)] for trial in best]
+    console.table(f"best trials of {options.name}", ["trial", "score", *names], rows)
+    failed = [trial for trial in found if studies.state(trial) == "failed"][-SHOWN:]
+    if failed:
+        console.table("failed", ["trial", "because"], [[one.number, one.user_attrs[studies.ERROR]] for one in failed])
+    counts = ", ".join(f"{count} {name}" for name, count in Counter(map(studies.state, found)).items())
+    console.say(
+        f"{counts or 'no trial yet'}; budget {_budget(options)}, {studies.seconds(found) / 60:.0f} minutes used"
     )
 
 
-def _by_fold(one: Result) -> str:
-    return " ".join(f"{scores['auc']:.4f}" for scores in one.folds.values())
+def _value(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _values(one: Result, names: Sequence[str]) -> list[str]:
-    values = (one.params.get(name, "") for name in names)
-    return [f"{value:.3g}" if isinstance(value, float) else str(value) for value in values]
-
-
-def _minutes(one: Result) -> str:
-    """Of work up to the last report; when it began says another machine's clock."""
-    return f"{one.seconds / 60:.0f}"
-
-
-def _budget(wishes: Wishes) -> str:
+def _budget(options: StudyOptions) -> str:
     parts = [
-        f"{wishes.trials} trials" if wishes.trials else "",
-        f"{wishes.minutes:g} minutes" if wishes.minutes else "",
+        f"{options.trials} trials" if options.trials else "",
+        f"{options.minutes:g} minutes" if options.minutes else "",
     ]
     return " or ".join(part for part in parts if part)
+
+
+def _show_verdict(verdict: Verdict) -> None:
+    rows = []
+    for row in verdict.rows:
+        gain, trial = row.gain, row.candidate.trial
+        difference = [f"{gain.value:+.4f}", f"{gain.low:+.4f} to {gain.high:+.4f}"] if gain else ["", ""]
+        search = f"{trial.value:.4f}" if trial else ""
+        rows.append([row.candidate.name, search, f"{row.fresh:.4f}", *difference])
+    columns = ["candidate", "search", "fresh", "difference", "interval"]
+    console.table(f"run again: {verdict.design}", columns, rows)
+    console.say(verdict.sentence)

@@ -1,195 +1,172 @@
 """The page of a search: what was found, whether it holds on fresh seeds, and what the policy does to a face."""
 
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import matplotlib
+import numpy as np
+import optuna
 import pandas as pd
-from optuna.distributions import BaseDistribution
+from matplotlib import pyplot
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial
+from optuna.visualization import matplotlib as plots
 
-from ffdi.config.recipe import Member
-from ffdi.report import policy_sheet, search_plots
+from ffdi.report import policy_sheet
 from ffdi.report.figures import embed
-from ffdi.report.page import Block, Fact, Page, Section, Text
+from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
 from ffdi.report.provenance import provenance
-from ffdi.report.table import Table, counted, table, write
+from ffdi.report.table import Table, table, write
 from ffdi.search import space
-from ffdi.search.ground import Ground
-from ffdi.search.importance import LEAST, importance
-from ffdi.search.results import Result, finished, results
-from ffdi.search.study import Wishes, watched
-from ffdi.search.verdict import LEVEL, Verdict, correlation, curse, sentence
+from ffdi.search.context import SearchContext
+from ffdi.search.study import finished, state, trials
+from ffdi.search.verdict import LEVEL, Verdict
 from ffdi.training.job import digest_of
 
-SLICES = 12  # parameters that are plotted
-LISTED = 12  # trials in the table
-BELIEVED = 10  # finished trials for each parameter, below which importances are loose
-
-
-@dataclass(frozen=True)
-class Searched:
-    """`best`: at full settings, the member whose policy is shown; `importance`: empty with too few trials; `verdict`:
-    None until the re-runs are done."""
-
-    name: str
-    base: str
-    recipe: str  # its path, as a person types it
-    objective: str
-    space: Mapping[str, BaseDistribution]
-    found: Sequence[Result]
-    importance: Mapping[str, float]
-    best: Member
-    verdict: Verdict | None
-
-
-def of_study(
-    recipe: Path, ground: Ground, wishes: Wishes, verdict: Verdict | None, rows: pd.DataFrame, images: Path
-) -> Page:
-    """Return the page of a study with at least one finished trial."""
-    with watched(wishes) as study:
-        found, shares = results(study), importance(study)
-    row = verdict and (verdict.winner or verdict.best)
-    best = row.candidate.member if row else space.applied(space.base_of(ground.recipe), finished(found)[0].params)
-    searched = Searched(
-        wishes.name, ground.search.member, str(recipe), ground.search.objective, wishes.space, found, shares, best,
-        verdict,
-    )  # fmt: skip
-    return page(searched, rows, images, provenance("ffdi search", {"folds": digest_of(ground.folds)}))
+LISTED = 12  # trials in the table, and parameters that are plotted
+MIN_TRIALS = 8  # finished ones below which an importance says nothing
+TRIALS_PER_PARAMETER = 10  # finished ones below which the order of importances is loose
 
 
 def page(
-    searched: Searched, rows: pd.DataFrame, folder: Path | None, provenance: Mapping[str, str] | None = None
+    study: optuna.Study,
+    context: SearchContext,
+    verdict: Verdict | None,
+    recipe: Path,
+    rows: pd.DataFrame,
+    images: Path | None,
 ) -> Page:
-    """The page of a search with at least one finished trial. `rows`: id, relpath, target of images that the policy may
-    be shown on; `folder`: where they start, None for no sheet."""
-    size = searched.best.image_size
-    sheets = policy_sheet.sheet(searched.best.augment, rows, folder, size) if folder else ()
+    """Return the page of a search with at least one finished trial.
+
+    Args:
+        study: The study.
+        context: What its trials share.
+        verdict: None until the re-runs are done.
+        recipe: The recipe's path, as a person types it.
+        rows: id, relpath and target of images that the best policy may be shown on.
+        images: The folder where they start; None shows no policy.
+    """
+    found = trials(study)
+    top = finished(found)
+    best = (
+        verdict.best.candidate.member
+        if verdict and verdict.best
+        else space.applied(space.searched_member(context.recipe), top[0].params)
+    )
+    sheets = policy_sheet.sheet(best.augment, rows, images, best.image_size) if images else ()
     sections = (
-        Section("Fresh seeds", _fresh(searched)),
+        Section("Fresh seeds", (_fresh(verdict),)),
         Section("The best policy", sheets),
-        Section("The search", _history(searched)),
-        Section("Parameters", _parameters(searched)),
-        Section("Workers", _workers(searched)),
+        Section("The search", (_plot(study, "History", plots.plot_optimization_history), _best(top))),
+        Section("Parameters", _parameters(study, len(top))),
+        Section("Time", (_plot(study, "Who ran when", plots.plot_timeline),)),
     )
     return Page(
-        title=f"Search {searched.name}",
-        headline=headline(searched),
-        facts=_facts(searched),
+        title=f"Search {study.study_name}",
+        headline=headline(context, verdict, recipe, top[0]),
+        facts=_facts(context, verdict, found, top[0]),
         sections=tuple(section for section in sections if section.blocks),
-        provenance=provenance or {},
+        provenance=provenance("ffdi search", {"folds": digest_of(context.folds)}),
     )
 
 
-def headline(searched: Searched) -> str:
-    """What was found, whether to trust it, what to type next."""
-    verdict, command = searched.verdict, f"ffdi search --recipe {searched.recipe}"
+def headline(context: SearchContext, verdict: Verdict | None, recipe: Path, top: FrozenTrial) -> str:
+    """Return what was found, whether to trust it, and what to type next."""
+    command = f"ffdi search --recipe {recipe}"
     if verdict is None:
-        top = finished(list(searched.found))[0]
         return (
-            f"Trial {top.number} leads the search with {top.score:.4f}, the highest of many looks: do not trust it "
+            f"Trial {top.number} leads the search with {top.value:.4f}, the highest of many looks: do not trust it "
             f"yet. Next: {command}, which runs the best again on fresh seeds."
         )
     if verdict.winner is None:
-        return f"{sentence(verdict)} Keep {searched.base}. Next: more trials or seeds, or another space."
-    return f"{sentence(verdict)} Next: {command} --promote."
+        return f"{verdict.sentence} Keep {context.search.member}. Next: more trials or seeds, or another space."
+    return f"{verdict.sentence} Next: {command} --promote."
 
 
-def _facts(searched: Searched) -> tuple[Fact, ...]:
-    top = finished(list(searched.found))[0]
-    counts = Counter(one.state for one in searched.found)
-    others = ", ".join(f"{count} {state}" for state, count in counts.items() if state != "complete")
+def _facts(
+    context: SearchContext, verdict: Verdict | None, found: list[FrozenTrial], top: FrozenTrial
+) -> tuple[Fact, ...]:
+    counts = Counter(map(state, found))
+    others = ", ".join(f"{count} {name}" for name, count in counts.items() if name != "complete")
     facts = [
         Fact("finished trials", str(counts["complete"]), others),
-        Fact("best in the search", f"{top.score:.4f}", f"trial {top.number}, {searched.objective}, with the proxy"),
+        Fact("best in the search", f"{top.value:.4f}", f"trial {top.number}, with the proxy"),
     ]
-    verdict = searched.verdict
     if verdict and verdict.best:
-        best = verdict.winner or verdict.best
-        facts.append(Fact("the best, fresh", f"{best.fresh:.4f}", best.candidate.name))
-        facts.append(Fact("the default, fresh", f"{verdict.default.fresh:.4f}", searched.base))
+        facts.append(Fact("the best, fresh", f"{verdict.best.fresh:.4f}", verdict.best.candidate.name))
+        facts.append(Fact("the default, fresh", f"{verdict.default.fresh:.4f}", context.search.member))
     return tuple(facts)
 
 
-def _fresh(searched: Searched) -> tuple[Block, ...]:
-    verdict = searched.verdict
+def _fresh(verdict: Verdict | None) -> Block:
     if verdict is None:
-        return (Text("The best trials were not run again yet; the scores below are those of the search.", True),)
-    return (_reruns(verdict), *(Text(text) for text in (curse(verdict), correlation(verdict)) if text))
-
-
-def _reruns(verdict: Verdict) -> Table:
+        return Text("The best trials were not run again yet; the scores below are those of the search.", True)
     rows = []
     for row in verdict.rows:
-        gain = row.gain
+        gain, trial = row.gain, row.candidate.trial
         rows.append({
-            "candidate": row.candidate.name, "search": row.search, "fresh": row.fresh, "sd": row.sd, "auc": row.auc,
-            "difference": gain and f"{gain.value:+.4f}", "se": gain and gain.se,
+            "candidate": row.candidate.name, "search": trial and trial.value, "fresh": row.fresh, "sd": row.sd,
+            "difference": gain and f"{gain.value:+.4f}",
             "interval": gain and f"{gain.low:+.4f} to {gain.high:+.4f}",
             "verdict": "" if gain is None else "beats the default" if row.is_better else "within noise",
         })  # fmt: skip
-    pairs = counted(verdict.seeds * verdict.folds, "pair")
     caption = (
-        f"{verdict.design}, all rows, no proxy, the same for all. Differences to "
-        f"the default are paired by seed and fold ({pairs}); standard errors allow for folds that share training "
-        f"rows (Nadeau and Bengio, 2003); the intervals hold together at {LEVEL:.0%}. sd: between seeds."
+        f"{verdict.design}, all rows, no proxy, the same for all. The search's own scores are the highest of many, "
+        "so they are lucky. Differences to the default are paired by seed and fold; their intervals allow for folds "
+        f"that share training rows (Nadeau and Bengio, 2003) and hold together at {LEVEL:.0%}. sd: between seeds."
     )
-    formats = dict.fromkeys(("search", "fresh", "sd", "auc", "se"), ".4f")
-    return table(pd.DataFrame(rows), "Run again", caption, formats, {"auc": "AUC", "se": "s.e."})
+    return table(pd.DataFrame(rows), "Run again", caption, dict.fromkeys(("search", "fresh", "sd"), ".4f"))
 
 
-def _history(searched: Searched) -> tuple[Block, ...]:
-    best = finished(list(searched.found))
-    pruned = sum(one.state == "pruned" for one in searched.found)
-    alt = f"Scores of {len(searched.found)} trials; the best is {best[0].score:.4f} of trial {best[0].number}"
-    told = f"{pruned} pruned. What lies far below is drawn at the lower edge."
-    rows = [
-        {"trial": one.number, "score": one.score, "minutes": one.seconds / 60, **_values(one, list(searched.space))}
-        for one in best[:LISTED]
-    ]
-    formats = {"score": ".4f", "minutes": ".1f"}
-    listed = table(pd.DataFrame(rows), "Best trials", "Scores of the search: the first ones are lucky.", formats)
-    return (embed(search_plots.history(searched.found), "History", told, alt), listed)
+def _best(top: list[FrozenTrial]) -> Table:
+    rows = [{"trial": trial.number, "score": trial.value, **_values(trial.params)} for trial in top[:LISTED]]
+    return table(pd.DataFrame(rows), "Best trials", "Scores of the search.", {"score": ".4f"})
 
 
-def _values(one: Result, names: list[str]) -> dict[str, str]:
-    return {name: write(one.params.get(name), ".3g" if isinstance(one.params.get(name), float) else None)
-            for name in names}  # fmt: skip
+def _values(params: Mapping[str, Any]) -> dict[str, str]:
+    return {name: write(value, ".3g" if isinstance(value, float) else None) for name, value in params.items()}
 
 
-def _parameters(searched: Searched) -> tuple[Block, ...]:
-    done = sum(one.state == "complete" for one in searched.found)
-    names = sorted(searched.space, key=lambda name: -searched.importance.get(name, 0.0))[:SLICES]
+def _parameters(study: optuna.Study, done: int) -> tuple[Block, ...]:
+    shares = importance(study)
+    names = list(shares or study.best_trial.params)[:LISTED]
     blocks: list[Block] = []
-    if not searched.importance:
-        blocks.append(Text(f"Importances need {LEAST} finished trials; there are {done}."))
-    elif done < BELIEVED * len(searched.space):
-        parts = f"{counted(done, 'finished trial')} for {counted(len(searched.space), 'parameter')}"
-        told = f"Importances rest on {parts}; below {BELIEVED} a parameter their order is loose."
-        blocks.append(Text(told, warning=True))
-    if searched.importance:
-        told = ", ".join(f"{name} {share:.0%}" for name, share in list(searched.importance.items())[:5])
-        shares = {name: searched.importance[name] for name in names}
-        caption = "fANOVA over finished trials, inside the ranges that were searched."
-        blocks.append(embed(search_plots.importances(shares), "Importance", caption, told))
-    space = {name: searched.space[name] for name in names}
-    alt = f"One line for each of {done} finished trials through {', '.join(names)}"
-    caption = "From the lowest to the highest of each range. Bright: high score; orange: the best."
-    blocks.append(embed(search_plots.parallel(searched.found, space), "Parallel coordinates", caption, alt))
-    for name in names:
-        figure = search_plots.one_slice(searched.found, name, searched.space[name])
-        blocks.append(embed(figure, name, "Dark: late; ring: the best."))
-    return tuple(blocks)
+    if not shares:
+        blocks.append(Text(f"Importances need {MIN_TRIALS} finished trials of different scores; there are {done}."))
+    else:
+        if done < TRIALS_PER_PARAMETER * len(shares):
+            told = f"Importances rest on {done} finished trials for {len(shares)} parameters: their order is loose."
+            blocks.append(Text(told, warning=True))
+        rows = pd.DataFrame({"parameter": list(shares), "share of the score's variance": list(shares.values())})
+        formats = {"share of the score's variance": ".0%"}
+        blocks.append(table(rows, "Importance", "fANOVA over finished trials, inside the ranges searched.", formats))
+    if len(names) > 1:
+        blocks.append(_plot(study, "Parallel coordinates", plots.plot_parallel_coordinate, names))
+    return (*blocks, *(_plot(study, name, plots.plot_slice, [name]) for name in names))
 
 
-def _workers(searched: Searched) -> tuple[Block, ...]:
-    begun = [one for one in searched.found if one.began]
-    if not begun:
-        return ()
-    states = Counter(one.state for one in begun)
-    told = ", ".join(f"{count} {state}" for state, count in states.items())
-    hours = sum(one.seconds for one in begun) / 3600
-    caption = (
-        f"{hours:.2f} hours of work. White: idle; x: killed or stopped, and another worker went on with the trial."
-    )
-    return (embed(search_plots.timeline(begun), "Who ran what when", caption, f"Trials by worker: {told}"),)
+def importance(study: optuna.Study) -> dict[str, float]:
+    """Return shares of the score's variance by parameter, largest first (fANOVA: Hutter, Hoos and Leyton-Brown, 2014).
+
+    Empty with too few finished trials, or where all scores are equal.
+    """
+    done = trials(study, optuna.trial.TrialState.COMPLETE)
+    if len(done) < MIN_TRIALS or len({trial.value for trial in done}) < 2:
+        return {}
+    return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+
+
+def _plot(study: optuna.Study, title: str, draw: Callable[..., Any], *arguments: Any) -> Picture:
+    """Return a plot of Optuna's as a picture; its style is not left to the plots that follow."""
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are experimental, and say so when all values are equal
+        axes = np.ravel(draw(study, *arguments))[0]
+        figure = axes.figure
+        axes.set_title("")
+        figure.set_layout_engine("tight")
+        picture = embed(figure, title)
+        pyplot.close(figure)
+    return picture

@@ -1,66 +1,147 @@
-"""What a trial is worth, from the scores of its folds."""
+"""A trial is a run like any other: its folds are trained by `training.fit`, one after another, in its own run folder.
 
-from collections.abc import Mapping, Sequence
+A trial that was killed goes on where it was, and its curve is reported again from the log.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean
-from typing import Any
 
-import numpy as np
+import optuna
 import pandas as pd
+import torch
 
 from ffdi.config.search import Search
-from ffdi.core.errors import UserError
-from ffdi.metrics.auc import auc
+from ffdi.core import checksum
+from ffdi.core.errors import FfdiError, LockedError, Paused
+from ffdi.core.stop import Stop
+from ffdi.data import degraded
+from ffdi.search import pruning, space
+from ffdi.search.context import SearchContext
+from ffdi.search.study import FOLDS, SPEC
+from ffdi.training import journal, launch, outcome, state
+from ffdi.training.degraded import aucs
+from ffdi.training.fit import fit
+from ffdi.training.job import FoldJob
+from ffdi.training.world import World
 
-Scores = Mapping[str, float]  # of one fold: AUC by name; "auc" is that of all its held-out images as they are
-SLICE = "slice "  # begins the names of slices
-PARTS = ("low", "middle", "high")
-LEAST = 5  # images of either class that a slice of a fold needs
-
-
-def worth(search: Search, folds: Sequence[Scores]) -> float:
-    """The number that is maximised: the mean over folds of AUC, of a weighted mean of AUCs, or the worst slice's mean.
-
-    Raises UserError if no slice has enough images of both classes in any fold.
-    """
-    if search.objective == "auc":
-        return fmean(scores["auc"] for scores in folds)
-    if search.objective == "degraded":
-        return fmean(_weighted(search.weights, scores) for scores in folds)
-    names = {name for scores in folds for name in scores if name.startswith(SLICE)}
-    if not names:
-        raise UserError(
-            f"No slice of {', '.join(search.slices)} has {LEAST} images of either class; choose other search.slices."
-        )
-    return min(fmean(scores[name] for scores in folds if name in scores) for name in names)
+SCORES = "scores.json"  # of a scored fold, in its folder
+POLL_SECONDS = 0.2  # between two looks at a fold that another process has
 
 
-def has_score(search: Search, scores: Scores) -> bool:
-    """Whether a fold alone says what it is worth: by its slices it may not."""
-    return search.objective != "worst_slice" or any(name.startswith(SLICE) for name in scores)
+@dataclass(frozen=True)
+class TrainAndScore:
+    """The objective: call it with a trial for its score. `loaders`: processes that feed a fold."""
+
+    context: SearchContext
+    world: World
+    loaders: int
+
+    def __call__(self, trial: optuna.Trial, stop: Stop) -> float:
+        """Return the mean score of the folds. Raises optuna.TrialPruned, Paused, or what training raises."""
+        context = self.context
+        values = space.suggest(trial, context.search, context.base)
+        jobs = [self._with_loaders(job) for job in context.jobs(space.applied(context.base, values))]
+        trial.set_user_attr(SPEC, jobs[0].spec[:8])
+        found: dict[str, dict[str, float]] = {}
+        for place, job in enumerate(jobs):
+            found[str(job.fold)] = self._fold(trial, job, place, [scores["auc"] for scores in found.values()], stop)
+            trial.set_user_attr(FOLDS, found)
+        return fmean(score(context.search, scores) for scores in found.values())
+
+    def scores(self, job: FoldJob, stop: Stop, watch: Callable[[], None] | None = None) -> dict[str, float]:
+        """Return the AUCs of a fold by name, "auc" on its held-out images as they are; train it as far as needed."""
+        path = job.folder / SCORES
+        if not path.exists():
+            _fit(job, self.world, stop, watch)
+            checksum.write_json(path, {"spec": job.spec, "scores": self._measure(job, stop)})
+        (job.folder / outcome.WEIGHTS).unlink(missing_ok=True)  # a hundred trials would fill a disk
+        return checksum.read_json(path)["scores"]
+
+    def _fold(self, trial: optuna.Trial, job: FoldJob, place: int, before: list[float], stop: Stop) -> dict[str, float]:
+        """Return the scores of one fold, with its epochs reported."""
+        epochs, reported = self.context.options().epochs, set()
+
+        def watch() -> None:
+            for epoch, auc in curve(job):
+                if epoch not in reported:
+                    reported.add(epoch)
+                    pruning.report(trial, pruning.step(place, epoch, epochs), before, auc)
+
+        try:
+            watch()
+            scores = self.scores(job, stop, watch)
+            last = place + 1 == len(self.context.held_out)
+            pruning.report(trial, pruning.step(place, job.member.epochs, epochs), before, scores["auc"], last)
+        except optuna.TrialPruned:
+            state.drop(job.folder / "state")  # nothing goes on with it
+            raise
+        return scores
+
+    def _measure(self, job: FoldJob, stop: Stop) -> dict[str, float]:
+        scores = checksum.read_json(job.folder / "done.json")["scores"]
+        if "auc" not in scores:
+            raise FfdiError(f"{job.label} has no held-out image of one of the classes; raise search.proxy.share.")
+        kinds = damages(self.context.search)
+        return {"auc": float(scores["auc"]), **aucs(job, kinds, copies(self.context), self.world, stop)}
+
+    def _with_loaders(self, job: FoldJob) -> FoldJob:
+        return replace(job, data=job.data.model_copy(update={"workers": self.loaders}))
 
 
-def slices(search: Search, manifest: pd.DataFrame) -> pd.DataFrame:
-    """A column a slice ("slice sharpness low"), bool, by id: thirds of the manifest's columns, none if not wanted."""
-    found = pd.DataFrame(index=pd.Index(manifest["id"], name="id"))
-    for column in search.slices if search.objective == "worst_slice" else ():
-        values_N = manifest[column].to_numpy(np.float64)
-        third_N = np.searchsorted(np.quantile(values_N, [1 / 3, 2 / 3]), values_N, side="left")
-        for place, part in enumerate(PARTS):
-            found[f"{SLICE}{column} {part}"] = third_N == place
-    return found
+@dataclass(frozen=True)
+class MakeObjective:
+    """Makes the objective of a worker, in the worker's process. `workers`: how many share this machine."""
+
+    context: SearchContext
+    workers: int
+
+    def __call__(self, device: str) -> TrainAndScore:
+        world = World(torch.device(device))
+        launch.prepare(world.device)
+        job = launch.with_loaders(self.context.jobs(self.context.base)[:1], [device] * self.workers)[0]
+        return TrainAndScore(self.context, world, job.data.workers or 0)
 
 
-def by_slice(cut: pd.DataFrame, ids: pd.Series, target: np.ndarray, logit: np.ndarray) -> dict[str, float]:
-    """AUC in each slice of `cut` that has enough of the rows `ids`, of either class."""
-    inside = cut.reindex(ids)
-    scores = {}
-    for name in cut.columns:
-        rows_N = inside[name].to_numpy(bool)
-        if min(np.bincount(target[rows_N], minlength=2)) >= LEAST:
-            scores[str(name)] = auc(target[rows_N], logit[rows_N])
-    return scores
+def score(search: Search, scores: Mapping[str, float]) -> float:
+    """Return what is maximised of one fold: the mean of its AUCs under the weights of `search.objective`."""
+    weights = {("auc" if name == "clean" else name): weight for name, weight in search.objective.items() if weight > 0}
+    return sum(weight * scores[name] for name, weight in weights.items()) / sum(weights.values())
 
 
-def _weighted(weights: Mapping[Any, float], scores: Scores) -> float:
-    named = {("auc" if name == "clean" else name): weight for name, weight in weights.items() if weight > 0}
-    return sum(weight * scores[name] for name, weight in named.items()) / sum(named.values())
+def damages(search: Search) -> tuple[str, ...]:
+    """Return the kinds of degraded copies that the objective needs."""
+    return tuple(name for name, weight in search.objective.items() if weight > 0 and name != "clean")
+
+
+def copies(context: SearchContext) -> Path:
+    return context.folder / "degraded"
+
+
+def prepare(context: SearchContext) -> None:
+    """Make the degraded copies that all trials read."""
+    kinds = damages(context.search)
+    if kinds:
+        rows = pd.concat([degraded.sample(job.oof) for job in context.jobs(context.base)], ignore_index=True)
+        degraded.prepare(rows, context.images, copies(context), kinds)
+
+
+def curve(job: FoldJob) -> list[tuple[int, float]]:
+    """Return (epoch, held-out AUC) of the epochs in a fold's log; the last epoch is in its scores instead."""
+    path = job.folder / "log.jsonl"
+    logged = journal.lines(path) if path.exists() else []
+    return [(round(line["epoch"]), float(line["auc"])) for line in logged if line["split"] == "oof" and "auc" in line]
+
+
+def _fit(job: FoldJob, world: World, stop: Stop, watch: Callable[[], None] | None) -> None:
+    """As `fit`, but wait while another process, or the loader of a killed one, has the fold."""
+    while True:
+        try:
+            fit(job, world, stop, watch=watch)
+            return
+        except LockedError:
+            if stop.requested:
+                raise Paused(f"Stopped ({stop.reason}) while another process trains {job.label}.") from None
+            time.sleep(POLL_SECONDS)

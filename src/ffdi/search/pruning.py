@@ -1,19 +1,18 @@
-"""When a trial is given up: what it reports after every epoch of every fold, and by which rule it is judged."""
+"""When a trial is stopped early: what it reports after every epoch of every fold, and the rule that reads it."""
 
 import copy
-import warnings
 from collections.abc import Sequence
 from statistics import fmean
 
 import optuna
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, WilcoxonPruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.trial import FrozenTrial
 
-STARTUP = 5  # trials that are finished before the median is believed
+STARTUP_TRIALS = 5  # finished trials before the median is used
 
 
-class Latest(BasePruner):
-    """Shows the rule inside only what the trial reported last.
+class LatestReport(BasePruner):
+    """Show the rule inside only what the trial reported last.
 
     Optuna compares the best value so far with the median at this step; a first fold that happens to be easy would
     then protect a trial through all folds that follow.
@@ -30,31 +29,34 @@ class Latest(BasePruner):
         return self.inside.prune(study, shown)
 
 
-def pruner(name: str, folds: int, epochs: int) -> BasePruner:
-    """The rule by its name, for trials of `folds` folds of at most `epochs` epochs.
+def pruner(name: str, epochs: int) -> BasePruner:
+    """Return the rule "median" or "none" for folds of `epochs` epochs.
 
-    The median judges nobody before the middle of the first fold, where the warm-up still flatters some. Hyperband deals
-    trials into brackets by Optuna's number, which interrupted trials shift.
+    The median stops no trial in the first half of the first fold, where the warm-up still flatters some.
     """
-    if name == "median":
-        return Latest(MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=(epochs + 1) // 2))
-    if name == "hyperband":
-        return HyperbandPruner(min_resource=1, max_resource=folds * epochs)
-    if name == "wilcoxon":
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "WilcoxonPruner is experimental")
-            return WilcoxonPruner()
-    return NopPruner()
+    if name == "none":
+        return NopPruner()
+    return LatestReport(MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=(epochs + 1) // 2))
 
 
 def step(fold: int, epoch: int, epochs: int) -> int:
-    """Where the `epoch`-th epoch (from 1) of the `fold`-th fold (from 0) is reported: no two folds share a step."""
+    """Return the step of the `epoch`-th epoch (from 1) of the `fold`-th fold (from 0); no two folds share a step."""
     return fold * epochs + epoch
 
 
-def value(name: str, before: Sequence[float], auc: float) -> float:
-    """What is reported: the mean over the folds done (`before`: their AUCs) and the one at work.
+def report(trial: optuna.Trial, at: int, before: Sequence[float], auc: float, last: bool = False) -> None:
+    """Report the mean AUC of the folds done and the fold in training.
 
-    Wilcoxon's test wants it unmixed: it compares two trials step by step, fold against the same fold.
+    Args:
+        trial: The running trial.
+        at: From `step`.
+        before: AUCs of the folds that are done.
+        auc: Held-out AUC of the fold in training.
+        last: Whether this is the last report, after which nothing can be saved by pruning.
+
+    Raises:
+        optuna.TrialPruned: The rule stops the trial.
     """
-    return auc if name == "wilcoxon" else fmean([*before, auc])
+    trial.report(fmean([*before, auc]), at)
+    if not last and trial.should_prune():
+        raise optuna.TrialPruned

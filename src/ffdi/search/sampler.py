@@ -1,40 +1,51 @@
-"""Optuna's samplers without a state of their own: what the n-th draw proposes depends on the seed, n and the trials
-that are done. So a search that was killed goes on with the parameters it would have tried anyway."""
+"""Optuna's TPE sampler without a state of its own.
+
+The n-th draw depends on the seed, on n and on the trials that are finished. So a search that was killed goes on with
+the values that it would have tried anyway, and it does not matter which worker asks.
+"""
+
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial
 
 from ffdi.core import keys
 
-DRAW = "draw"  # user attribute of every trial: which draw of the sampler it is; an interrupted trial's heir keeps it
+RETRY_OF = "failed_trial"  # system attribute that Optuna's retry callback writes: the number of the first attempt
 
 
-class Seeded(BaseSampler):
-    """A fresh sampler of the named kind for every trial, seeded by (seed, its draw)."""
+def is_retry(trial: FrozenTrial) -> bool:
+    """Return whether the trial repeats one that was interrupted."""
+    return RETRY_OF in trial.system_attrs
 
-    def __init__(self, kind: str, seed: int) -> None:
-        self.kind, self.seed = kind, seed
-        self._number = -1
-        self._sampler: BaseSampler = RandomSampler(seed=0)
+
+def draw(trials: list[FrozenTrial], trial: FrozenTrial) -> int:
+    """Return the number of the trial as if no trial had been interrupted; a retry has that of its first attempt."""
+    first = trial.system_attrs.get(RETRY_OF, trial.number)
+    return sum(not is_retry(other) for other in trials if other.number < first)
+
+
+class SeededSampler(BaseSampler):
+    """A fresh TPE sampler for every value, seeded by (seed, draw, name of the value)."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self._of(trial).infer_relative_search_space(study, trial)
+        return self._tpe(study, trial, "").infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, object]:
-        return self._of(trial).sample_relative(study, trial, search_space)
+    ) -> dict[str, Any]:
+        return self._tpe(study, trial, "").sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> object:
-        return self._of(trial).sample_independent(study, trial, param_name, param_distribution)
+    ) -> Any:
+        return self._tpe(study, trial, param_name).sample_independent(study, trial, param_name, param_distribution)
 
-    def _of(self, trial: FrozenTrial) -> BaseSampler:
-        if trial.number != self._number:
-            seed = keys.key(self.seed, "sampler", self.kind, int(trial.user_attrs[DRAW])) % 2**32
-            self._number = trial.number
-            self._sampler = TPESampler(seed=seed) if self.kind == "tpe" else RandomSampler(seed=seed)
-        return self._sampler
+    def _tpe(self, study: optuna.Study, trial: FrozenTrial, name: str) -> TPESampler:
+        number = draw(study.get_trials(deepcopy=False), trial)
+        return TPESampler(seed=keys.key(self.seed, "sampler", number, name) % 2**32)

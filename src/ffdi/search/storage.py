@@ -1,47 +1,106 @@
-"""Where a study is kept: a journal file, or a database by its URL; and what is said when it does not answer.
+"""Where a study is kept: a journal file for one machine, or a database by its URL for several.
 
-A URL may hold a password. It is neither printed nor kept.
+A URL may hold a password, which is neither printed nor kept.
 """
 
 import errno
 import re
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, unquote_plus
 
 import optuna
 import sqlalchemy
-from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy.exc import SQLAlchemyError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages._heartbeat import BaseHeartbeat, get_heartbeat_thread
+from optuna.trial import FrozenTrial
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ffdi.core.errors import FfdiError, SpaceError, UserError
 from ffdi.search import journal
 
 ERRORS = (SQLAlchemyError, StorageInternalError)
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+HEARTBEAT_SECONDS, GRACE_SECONDS = 30, 180
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DRIVERS = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "pymysql": "'PyMySQL[rsa]'",
+           "mysqldb": "mysqlclient"}  # fmt: skip
+
+
+class Database(RDBStorage):
+    """Optuna's database with heartbeats: a trial without one for `GRACE_SECONDS` is failed and queued again."""
+
+    def __init__(self, url: str) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            super().__init__(
+                url,
+                engine_kwargs={"pool_pre_ping": True},
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=GRACE_SECONDS,
+                heartbeat_stale_trial_callback=retry,
+            )
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        """Record a heartbeat; one that is lost does not stop the trial, whose next report tells of a lasting fault."""
+        with suppress(*ERRORS):
+            super().record_heartbeat(trial_id)
+
+
+def retry(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue an interrupted trial again with the values it had; do nothing when that is done already."""
+    queued = [other.system_attrs.get("retry_history", [None])[-1] for other in study.get_trials(deepcopy=False)]
+    if trial.number in queued:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        trial.user_attrs = {}  # they describe the attempt that ended
+        RetryHeartbeatStaleTrialCallback()(study, trial)
+
+
+def fail_stale(study: optuna.Study) -> None:
+    """Fail the trials of a database whose heartbeat is gone, and queue each again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)
+
+
+def ask(study: optuna.Study) -> optuna.Trial:
+    """Return the next trial, with a first heartbeat before anybody can take its worker for dead."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # heartbeats outside `Study.optimize`: `heartbeat` makes them
+        trial = study.ask()
+    if isinstance(study._storage, BaseHeartbeat):
+        study._storage.record_heartbeat(trial._trial_id)
+    return trial
+
+
+def heartbeat(study: optuna.Study, trial: optuna.Trial) -> AbstractContextManager[None]:
+    """Return a context in which a thread records heartbeats of the trial; it does nothing for a journal."""
+    return get_heartbeat_thread(trial._trial_id, study._storage)
 
 
 @contextmanager
 def opened(url: str, path: Path) -> Iterator[BaseStorage]:
-    """The database at `url`, or without one the journal at `path`; made if there is none."""
+    """Open the database at `url`, or without one the journal at `path`; make it when there is none."""
     if not url:
-        yield journal.storage(path)
+        yield journal.open_journal(path)
         return
-    server = _server(url)
+    database = _database(url)
     try:
-        yield server
+        yield database
     finally:
-        server.remove_session()
-        server.engine.dispose()
+        database.remove_session()
+        database.engine.dispose()
 
 
 @contextmanager
-def looked_at(url: str, path: Path) -> Iterator[BaseStorage | None]:
-    """As `opened`, but nothing is made or healed: None if there is no study yet."""
+def read(url: str, path: Path) -> Iterator[BaseStorage | None]:
+    """As `opened`, but make and repair nothing; give None when there is no study yet."""
     if not url:
-        yield journal.reader(path) if path.exists() else None
+        yield journal.read_journal(path) if path.exists() else None
     elif not _has_tables(url):
         yield None
     else:
@@ -51,19 +110,19 @@ def looked_at(url: str, path: Path) -> Iterator[BaseStorage | None]:
 
 @contextmanager
 def answering(name: str, url: str) -> Iterator[None]:
-    """Turns the errors of a study's storage into one sentence: UserError, SpaceError on a full disk, else FfdiError."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    """Turn errors of the storage into one sentence: UserError, SpaceError on a full disk, else FfdiError."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         yield
     except ERRORS as error:
         raise UserError(f"The storage of {name} does not answer: {masked(str(error), url)}") from None
     except OSError as error:
-        kind = SpaceError if error.errno in FULL else FfdiError
+        kind = SpaceError if error.errno in DISK_FULL else FfdiError
         raise kind(f"The search {name} stopped: {error}; run the same command again to go on.") from error
 
 
 def masked(text: str, url: str) -> str:
-    """The first line of a text, without what may be a password in the URL, also in one that is written wrongly."""
+    """Return the first line of a text without what may be the URL's password, also in a wrong URL."""
     line = text.partition("\n")[0]
     password = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
     secrets = {password, unquote(password), *re.split("[@:/]", password)}
@@ -74,17 +133,36 @@ def masked(text: str, url: str) -> str:
     return line
 
 
-def _server(url: str) -> RDBStorage:
+def _database(url: str) -> Database:
+    _check_url(url)
     try:
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return Database(url)
     except RuntimeError:  # its message shows the URL
         raise UserError(
             f"The tables in --storage are of another version of Optuna than {optuna.__version__}; upgrade them with "
             "`optuna storage upgrade`, or take another database."
         ) from None
+    except (TypeError, ValueError, AttributeError, OSError) as error:  # of drivers, for odd options
+        raise UserError(f"--storage cannot be opened: {masked(str(error), url)}; look at what follows the ?.") from None
+
+
+def _check_url(url: str) -> None:
+    try:
+        parsed = sqlalchemy.engine.make_url(url)
+    except (ArgumentError, ValueError):  # of a port that is no number
+        raise UserError("--storage is no URL such as postgresql+psycopg://user@host/database.") from None
+    try:
+        parsed.get_dialect().import_dbapi()
+    except ImportError:  # also of psycopg without the library of PostgreSQL's clients
+        driver = parsed.get_driver_name()
+        raise UserError(
+            f"--storage {parsed.drivername}://... needs a package that is not installed; run: "
+            f"pip install {DRIVERS.get(driver, driver)}."
+        ) from None
 
 
 def _has_tables(url: str) -> bool:
+    _check_url(url)
     engine = sqlalchemy.create_engine(url)
     try:
         return sqlalchemy.inspect(engine).has_table("studies")

@@ -1,156 +1,129 @@
-"""Workers of one study: processes that take trial after trial until there are enough."""
+"""The workers of one call: one in this process, or one a device in processes of their own.
+
+Joblib's loky kills all workers when one is killed, and their trials would lose what they trained since their last save;
+plain processes go on.
+"""
 
 import signal
-import time
+import socket
+import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from ffdi.core import console
-from ffdi.core.errors import FfdiError, Paused, SpaceError, UserError
+from ffdi.core.errors import FfdiError, Paused
 from ffdi.core.stop import ORPHANED, Stop
-from ffdi.search import storage
-from ffdi.search.study import (
-    ERROR,
-    HEIR_OF,
-    Study,
-    Trial,
-    Wishes,
-    best,
-    draws,
-    opened,
-    watched,
-)
+from ffdi.search import owner
+from ffdi.search import study as studies
+from ffdi.search.study import WORKER, StudyOptions
+from ffdi.search.worker import Objective, Worker
 
-Objective = Callable[[Trial, Stop], float]
-Maker = Callable[[str], Objective]  # called with a device in the worker's own process, so it must travel there
-FAILURES = 5  # in a row: then it is not the parameters
+MakeObjective = Callable[[str], Objective]  # called with a device in the worker's own process, so it is pickled
 
 
-def work(wishes: Wishes, objective: Objective, stop: Stop) -> None:
-    """Trial after trial until there are enough.
+def launch(options: StudyOptions, make: MakeObjective, devices: Sequence[str], deadline: float | None) -> None:
+    """Run one worker a device until there are enough trials. Trials that killed workers left are run again first.
 
-    Raises Paused on a stop (the trial at work is given back), UserError when several trials in a row fail or the
-    storage does not answer, SpaceError on a full disk.
+    Args:
+        options: The study.
+        make: Makes the objective of a worker for its device.
+        devices: One name a worker; names may repeat.
+        deadline: Seconds since the epoch, or None.
+
+    Raises:
+        Paused: The deadline or a signal came first.
+        LockedError: Another call has the journal.
+        FfdiError: All workers were killed; else as `Worker.run`.
     """
-    with storage.answering(wishes.name, wishes.storage), opened(wishes) as study:
-        while not stop.requested:
-            trial = study.ask()
-            if trial is None:
-                return
-            _run(study, trial, objective, stop)
-            _refuse_to_fail_for_ever(study)
-    raise Paused(f"The search stopped ({stop.reason}); the trial at work goes on when you run it again.")
+    with nullcontext() if options.storage else owner.owned(options.folder / "owner"), studies.opened(options) as study:
+        if not options.storage:  # of a database other machines may be at work
+            _drop(options, study, None)
+        if len(devices) == 1:
+            with Stop(deadline) as stop:
+                Worker(study, options, _name(), make(devices[0]), stop).run()
+        else:
+            _launch(options, study, make, devices, deadline)
 
 
-def _run(study: Study, trial: Trial, objective: Objective, stop: Stop) -> None:
-    try:
-        _try(study, trial, objective, stop)
-    except UpdateFinishedTrialError:  # its lease was lost, and another worker took us for dead
-        console.warn(f"trial {trial.number} was given to another worker.")
-    else:
-        _tell(study, trial)
-
-
-def _try(study: Study, trial: Trial, objective: Objective, stop: Stop) -> None:
-    try:
-        score = objective(trial, stop)
-    except (Paused, SpaceError, OSError):  # the system's fault, not that of the parameters
-        with suppress(UpdateFinishedTrialError, OSError):
-            study.interrupt(trial)
-        raise
-    except (*storage.ERRORS, UpdateFinishedTrialError):  # says nothing about the trial, which is inherited
-        raise
-    except optuna.TrialPruned:
-        study.prune(trial)
-    except Exception as error:
-        study.fail(trial, str(error) if isinstance(error, FfdiError) else f"{type(error).__name__}: {error}")
-    else:
-        study.complete(trial, score)
-
-
-def _tell(study: Study, trial: Trial) -> None:
-    trials = study.trials()
-    ended = trials[trial.number]
-    score = f" {ended.value:.4f}" if ended.value is not None else f" ({ended.user_attrs.get(ERROR, '')})"
-    top = best(trials)
-    done = f"best {top.value:.4f} of trial {top.number}" if top else "no score yet"
-    budget = f" of {study.wishes.trials}" if study.wishes.trials else ""
-    console.say(f"trial {trial.number}: {ended.state.name.lower()}{score}; {done}; {len(draws(trials))}{budget} begun")
-
-
-def _refuse_to_fail_for_ever(study: Study) -> None:
-    trials = study.trials()
-    heirs = {trial.user_attrs.get(HEIR_OF) for trial in trials}
-    ended = [trial for trial in trials if trial.state.is_finished() and trial.number not in heirs][-FAILURES:]
-    if len(ended) == FAILURES and all(trial.state == TrialState.FAIL for trial in ended):
-        raise UserError(
-            f"The last {FAILURES} trials failed, the latest because: {ended[-1].user_attrs.get(ERROR, 'unknown')}"
-        )
-
-
-def launch(wishes: Wishes, make: Maker, devices: Sequence[str], deadline: float | None) -> None:
-    """One worker a device, each in a process of its own; a lone one in this process. Returns when there are enough
-    trials. A worker that is killed takes nobody along: the others go on with its trial.
-
-    Raises Paused after a deadline or signal, FfdiError when a dead worker's trial was left to nobody; else as `work`.
-    """
-    if len(devices) == 1:
-        with Stop(deadline) as stop:
-            work(wishes, make(devices[0]), stop)
-        return
+def _launch(
+    options: StudyOptions, study: optuna.Study, make: MakeObjective, devices: Sequence[str], deadline: float | None
+) -> None:
     context = get_context("spawn")  # a fork would copy the locks of threads in whatever state
-    ends, workers = [], []
-    for device in devices:
-        receiver, sender = context.Pipe(duplex=False)
-        workers.append(context.Process(target=_worker, args=(wishes, make, device, deadline, sender)))
-        ends.append(receiver)
-    with Stop(deadline, on_signal=lambda number: _pass_on(number, workers)):
-        for process in workers:
+    workers: list[tuple[str, BaseProcess, Connection]] = []
+    errors = []
+    with Stop(deadline, on_signal=lambda number: _pass_on(number, [process for _, process, _ in workers])):
+        for device in devices:
+            name, (receiver, sender) = _name(), context.Pipe(duplex=False)
+            process = context.Process(target=_work, args=(options, name, make, device, deadline, sender))
             process.start()
-        errors = [error for process, end in zip(workers, ends, strict=True) if (error := _result(process, end))]
+            workers.append((name, process, receiver))
+        while workers:
+            wait([process.sentinel for _, process, _ in workers])
+            for worker in [worker for worker in workers if not worker[1].is_alive()]:
+                workers.remove(worker)
+                errors += _errors(*worker[1:])
+                _drop(options, study, worker[0])
     for error in sorted(errors, key=lambda error: isinstance(error, Paused)):  # a mistake is told before a pause
         raise error
-    with watched(wishes) as study:
-        if any(not trial.state.is_finished() for trial in study.trials()):
-            raise FfdiError("The trial of a worker that died is left; run the same command again, it goes on.")
+    if studies.trials(study, TrialState.WAITING):
+        raise FfdiError("All workers died; run the same command again, and their trials go on.")
 
 
-def _worker(wishes: Wishes, make: Maker, device: str, deadline: float | None, end: Connection) -> None:
+def _work(
+    options: StudyOptions,
+    name: str,
+    make: MakeObjective,
+    device: str,
+    deadline: float | None,
+    end: Connection,
+) -> None:
     console.one_of_several()
     stop = Stop(deadline, with_parent=True)
     try:
-        with stop:
-            work(wishes, make(device), stop)
+        with stop, studies.opened(options) as study:
+            Worker(study, options, name, make(device), stop).run()
     except FfdiError as error:
         if stop.reason != ORPHANED:
             end.send(error)
 
 
-def _result(process: BaseProcess, end: Connection) -> FfdiError | None:
-    """What a worker raised, once it has ended. One that was killed could say nothing: that is warned of."""
-    while process.is_alive():
-        time.sleep(0.05)
-    process.join()
+def _errors(process: BaseProcess, end: Connection) -> list[FfdiError]:
+    """Return what an ended worker raised; one that was killed sent nothing, which is a warning."""
     if end.poll():
-        with suppress(EOFError):  # closed without a word
-            return end.recv()
+        with suppress(EOFError):  # closed without a message
+            return [end.recv()]
     code = process.exitcode or 0
     if code:
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        console.warn(f"a worker died ({cause}); whoever asks next goes on with its trial.")
-    return None
+        console.warn(f"A worker died ({cause}); its trial is queued again.")
+    return []
 
 
-def _pass_on(number: int, workers: Sequence[BaseProcess]) -> None:
-    """A SIGTERM reaches this process alone; Ctrl-C the workers, too."""
+def _drop(options: StudyOptions, study: optuna.Study, worker: str | None) -> None:
+    """Drop the running trials of a worker that has ended; None: of all, which an earlier call left.
+
+    Under the lock nobody else on this machine is between taking a trial and putting its name to it.
+    """
+    with studies.asking(options):
+        for trial in studies.trials(study, TrialState.RUNNING):
+            owner_of = trial.user_attrs.get(WORKER, "" if options.storage else worker)
+            if worker in (None, owner_of):
+                studies.drop(study, trial)
+
+
+def _name() -> str:
+    return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+
+
+def _pass_on(number: int, processes: Sequence[BaseProcess]) -> None:
+    """Send a SIGTERM on, which reaches the parent alone; Ctrl-C reaches the workers, too."""
     if number == signal.SIGTERM:
-        for process in workers:
+        for process in processes:
             if process.is_alive():
                 process.terminate()

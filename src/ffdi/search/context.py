@@ -1,4 +1,4 @@
-"""The common ground of all trials: the same rows, folds and seeds, so that trials differ in what is searched alone.
+"""What all trials of a search share: rows, folds and seeds, so that they differ only in what is searched.
 
 N rows, G groups.
 """
@@ -11,21 +11,21 @@ import pandas as pd
 
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Member, Recipe
-from ffdi.config.search import Search
+from ffdi.config.search import Proxy, Search
 from ffdi.core import digest, keys
 from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
 from ffdi.search import space
-from ffdi.search.study import Wishes
+from ffdi.search.study import StudyOptions
 from ffdi.training.job import FoldJob, digest_of, plan
 
 BUDGET = {"trials", "minutes", "top_k", "rerun_seeds"}  # may grow in a study that has begun
 
 
 @dataclass(frozen=True)
-class Ground:
-    """`manifest` and `folds` hold the rows of the trials alone; artefacts go below `folder`."""
+class SearchContext:
+    """`manifest` and `folds` hold only the rows of the trials; artefacts go below `folder`."""
 
     recipe: Recipe
     search: Search
@@ -39,51 +39,56 @@ class Ground:
     @property
     def base(self) -> Member:
         """What trials change: the member with its proxy."""
-        return space.proxied(self.search, space.base_of(self.recipe))
+        return space.with_proxy(self.search, space.searched_member(self.recipe))
 
     @property
     def held_out(self) -> tuple[int, ...]:
         return self.search.proxy.folds or tuple(self.recipe.folds.held_out)
 
     def jobs(self, member: Member) -> list[FoldJob]:
-        """The folds of one trial, in order. Equal members share their run folders, whatever their trials' numbers."""
+        """Return the folds of one trial, in order. Trials with equal members share a run folder."""
         recipe = self.recipe.model_copy(update={"member": (member,)})
-        places = Workspace(self.folder, self.folder)
-        planned = plan(recipe, self.competition, self.manifest, self.folds, self.images, places)
-        shared = [replace(job, cache=self.cache) for job in planned]
-        by_fold = {job.fold: job for job in shared}
+        workspace = Workspace(self.folder, self.folder)
+        planned = plan(recipe, self.competition, self.manifest, self.folds, self.images, workspace)
+        by_fold = {job.fold: replace(job, cache=self.cache) for job in planned}
         return [by_fold[fold] for fold in self.held_out]
 
-    def wishes(self, storage: str) -> Wishes:
-        """The study of these trials, in `storage` (a URL) or in the journal file of `folder`."""
+    def options(self, storage: str = "") -> StudyOptions:
+        """Return the study of these trials, in `storage` (a URL) or in the journal file of `folder`."""
         search = self.search
-        return Wishes(
+        return StudyOptions(
             name=self.folder.name,
             folder=self.folder,
-            space=space.distributions(search, self.base),
             storage=storage,
             trials=search.trials,
             minutes=search.minutes,
-            sampler=search.sampler,
             pruner=search.pruner,
             seed=search.seed,
-            folds=len(self.held_out),
             epochs=space.longest(search, self.base),
         )
 
+    def without_proxy(self, manifest: pd.DataFrame, folds: pd.DataFrame) -> "SearchContext":
+        """Return the context of full training, from the whole manifest and fold table."""
+        search = self.search.model_copy(update={"proxy": Proxy()})
+        rows = manifests.select(manifest, self.recipe.data.train_splits, usable=False)
+        return replace(self, search=search, manifest=rows, folds=folds)
 
-def lay(
+
+def make_context(
     recipe: Recipe,
     competition: Competition,
     manifest: pd.DataFrame,
     folds: pd.DataFrame,
     images: Path,
-    places: Workspace,
-) -> Ground:
-    """The ground of the recipe's search, from the manifest and the fold table of its folds.
+    workspace: Workspace,
+) -> SearchContext:
+    """Return the context of the recipe's search.
 
     The study's folder is named by everything that its scores depend on, so another space, proxy or fold table is
-    another study. Raises UserError if there is no `[search]`, or if the proxy leaves a fold without one of the classes.
+    another study.
+
+    Raises:
+        UserError: There is no `[search]`, or the proxy leaves a fold without one of the classes.
     """
     search = recipe.search
     if search is None:
@@ -96,19 +101,22 @@ def lay(
     rows = rows.merge(kept[["id", "split"]], on=["id", "split"])
     identity = {
         "search": search.model_dump(mode="json", exclude=BUDGET),
-        "member": space.base_of(recipe).model_dump(mode="json"),
+        "member": space.searched_member(recipe).model_dump(mode="json"),
         "manifest": manifests.digest(rows),
         "folds": digest_of(kept),
     }
-    name = f"{recipe.name}-{digest.of_json(identity)[:8]}"
-    cache = places.cache if recipe.data.cache == "decoded" else None
-    folder = places.work / "search" / name
-    return Ground(recipe, search, competition, rows, kept, images, cache, folder)
+    folder = workspace.work / "search" / f"{recipe.name}-{digest.of_json(identity)[:8]}"
+    cache = workspace.cache if recipe.data.cache == "decoded" else None
+    return SearchContext(recipe, search, competition, rows, kept, images, cache, folder)
 
 
 def share_of_groups(table: pd.DataFrame, share: float, seed: int) -> np.ndarray:
-    """Rows to keep, bool [N]: whole groups, in every fold and for every kind of group (so many reals and fakes) the
-    same share of them. `table`: id, split, target, group, fold. It depends on the ids and the seed, not on the order.
+    """Return the rows to keep, bool [N]: whole groups, the same share of every fold and of every kind of group.
+
+    Args:
+        table: id, split, target, group and fold of N rows.
+        share: From 0 to 1.
+        seed: With the ids it decides which groups are kept; the order of the rows does not.
     """
     groups = table.assign(name=table["split"] + "\t" + table["id"]).groupby("group")
     kinds = groups.agg(fold=("fold", "first"), fakes=("target", "sum"), size=("target", "size"), name=("name", "min"))

@@ -1,0 +1,122 @@
+"""One worker of a study: it takes trial after trial until the budget is used up.
+
+Trials are asked for and told one by one, not by `Study.optimize`, which hides a full disk behind an AssertionError.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
+
+from ffdi.core import console
+from ffdi.core.errors import FfdiError, Paused, SpaceError, UserError
+from ffdi.core.stop import Stop
+from ffdi.search import storage
+from ffdi.search import study as studies
+from ffdi.search.study import ERROR, WORKER, StudyOptions
+
+Objective = Callable[[optuna.Trial, Stop], float]
+POLL_SECONDS = 0.2  # between two looks while the last trials are with other workers
+MAX_FAILURES = 5  # in a row: then the values are not the reason
+MAX_REASON = 500  # characters
+ENDS = ("complete", "pruned", "failed")
+
+
+class Worker:
+    """`name` tells the trials of this worker from those of others."""
+
+    def __init__(self, study: optuna.Study, options: StudyOptions, name: str, objective: Objective, stop: Stop) -> None:
+        self.study, self.options, self.name, self.objective, self.stop = study, options, name, objective, stop
+        self._unclaimed: dict[int, float] = {}  # when a running trial without a worker was first seen
+
+    def run(self) -> None:
+        """Take trials until there are enough and none is left, also those that killed workers leave.
+
+        Raises:
+            Paused: The stop was requested; the trial in training is queued again.
+            UserError: Several trials in a row failed, or the storage does not answer.
+            SpaceError: The disk is full.
+        """
+        while not self.stop.requested:
+            trial = self._ask()
+            if trial is not None:
+                self._run(trial)
+                self._refuse_endless_failure()
+            elif not studies.trials(self.study, TrialState.RUNNING, TrialState.WAITING):
+                return
+            else:
+                time.sleep(POLL_SECONDS)
+        raise Paused(f"The search stopped ({self.stop.reason}); the trial in training goes on when you run it again.")
+
+    def _ask(self) -> optuna.Trial | None:
+        """Return the next trial, an interrupted one first; None while the budget is used up or a stop is requested."""
+        with studies.asking(self.options):
+            storage.fail_stale(self.study)
+            self._drop_unclaimed()
+            found = studies.trials(self.study)
+            waiting = any(trial.state == TrialState.WAITING for trial in found)
+            if self.stop.requested or (not waiting and studies.is_enough(self.options, found)):
+                return None
+            trial = storage.ask(self.study)
+            trial.set_user_attr(WORKER, self.name)
+            return trial
+
+    def _run(self, trial: optuna.Trial) -> None:
+        try:
+            with storage.heartbeat(self.study, trial):
+                state, score = self._outcome(trial)
+            told = self.study.tell(trial, score, state, skip_if_finished=True).state
+        except UpdateFinishedTrialError:
+            told = None
+        except (Paused, SpaceError, OSError, KeyboardInterrupt):  # not the fault of the values
+            with suppress(UpdateFinishedTrialError, OSError):
+                studies.drop(self.study, studies.trials(self.study)[trial.number])
+            raise
+        if told != state:  # no heartbeat for long, so another worker took it
+            console.warn(f"Trial {trial.number} was given to another worker.")
+        else:
+            self._show(trial.number)
+
+    def _outcome(self, trial: optuna.Trial) -> tuple[TrialState, float | None]:
+        """Return the state and the score of a trial that was not interrupted."""
+        try:
+            score = self.objective(trial, self.stop)
+        except optuna.TrialPruned:
+            return TrialState.PRUNED, None
+        except (Paused, SpaceError, OSError, UpdateFinishedTrialError, *storage.ERRORS):
+            raise
+        except Exception as error:
+            reason = str(error) if isinstance(error, FfdiError) else f"{type(error).__name__}: {error}"
+        else:
+            if math.isfinite(score):
+                return TrialState.COMPLETE, score
+            reason = f"the score is {score}"
+        trial.set_user_attr(ERROR, " ".join(reason.split())[:MAX_REASON])
+        return TrialState.FAIL, None
+
+    def _drop_unclaimed(self) -> None:
+        """Drop a trial whose worker was killed before its first heartbeat, which Optuna never takes for dead."""
+        now = time.monotonic()
+        for trial in studies.trials(self.study, TrialState.RUNNING):
+            if WORKER not in trial.user_attrs:
+                since = self._unclaimed.setdefault(trial.number, now)
+                if now - since > storage.GRACE_SECONDS:
+                    studies.drop(self.study, trial)
+
+    def _show(self, number: int) -> None:
+        found = studies.trials(self.study)
+        ended, best, begun = found[number], studies.finished(found), studies.begun(found)
+        score = f"{ended.value:.4f}" if ended.value is not None else f"({ended.user_attrs.get(ERROR, '')})"
+        lead = f"best {best[0].value:.4f} of trial {best[0].number}" if best else "no score yet"
+        budget = f" of {self.options.trials}" if self.options.trials else ""
+        console.say(f"trial {number}: {studies.state(ended)} {score}; {lead}; {begun}{budget} begun")
+
+    def _refuse_endless_failure(self) -> None:
+        found = studies.trials(self.study)
+        last = [trial for trial in found if studies.state(trial) in ENDS][-MAX_FAILURES:]
+        if len(last) == MAX_FAILURES and all(trial.state == TrialState.FAIL for trial in last):
+            raise UserError(f"The last {MAX_FAILURES} trials failed, the latest because: {last[-1].user_attrs[ERROR]}")

@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import pytest
+import torch
+from optuna.distributions import FloatDistribution
+
+from ffdi.core import checksum
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
+from ffdi.search import confirm, objective, space, workers
+from ffdi.search.context import SearchContext
+from ffdi.search.objective import SCORES
+from ffdi.training.job import plan
+from ffdi.training.world import World
+from tests.fixtures.search import MEMBER, Contest, context, found, made_up_study
+
+PROXY = {"epochs": 1, "folds": [1], "share": 0.5}
+LR = {"lr": FloatDistribution(1e-3, 1e-2, log=True)}
+TRIALS = made_up_study(LR, 12).trials
+
+
+def prepared(contest: Contest, folder: Path, **search: object) -> tuple[SearchContext, SearchContext]:
+    """Return the context of the trials and that of the re-runs."""
+    cheap, whole = (context(contest, folder, **{**fields, **search}) for fields in ({"proxy": PROXY}, {}))
+    return cheap, cheap.without_proxy(contest[1], whole.folds)
+
+
+def test_reruns_are_the_runs_that_training_would_do_but_for_the_seed(contest: Contest, tmp_path: Path) -> None:
+    cheap, full = prepared(contest, tmp_path)
+    chosen = confirm.candidates(cheap, TRIALS)
+    planned = confirm.plan(full, chosen)
+    assert len(cheap.jobs(cheap.base)) == 1
+    assert chosen[0].name == "default"
+    assert len(chosen) == 1 + 3
+    assert len(planned) == 4 * 3 * 2  # candidates, seeds, folds
+    assert len({one.job.folder for one in planned}) == len(planned)
+    for one in planned:
+        member = one.job.member
+        assert (member.epochs, member.image_size) == (3, 32)
+        recipe = full.recipe.model_copy(update={"member": (member,)})
+        alike = plan(recipe, full.competition, contest[1], full.folds, full.images, Workspace(tmp_path, tmp_path))
+        assert one.job.spec in {job.spec for job in alike}
+
+
+def test_all_candidates_get_the_same_fresh_seeds(contest: Contest, tmp_path: Path) -> None:
+    cheap, full = prepared(contest, tmp_path)
+    seeds: dict[str, set[tuple[int, object]]] = {}
+    for one in confirm.plan(full, confirm.candidates(cheap, TRIALS)):
+        seeds.setdefault(one.candidate, set()).add((one.job.member.seed, one.job.fold))
+    assert len({frozenset(pairs) for pairs in seeds.values()}) == 1
+    assert space.searched_member(cheap.recipe).seed not in {seed for seed, _ in seeds["default"]}
+    more, _ = prepared(contest, tmp_path, rerun_seeds=4)
+    assert confirm.seeds(more)[:3] == confirm.seeds(full)
+
+
+def test_the_default_is_no_candidate_against_itself(contest: Contest, tmp_path: Path) -> None:
+    cheap, _ = prepared(contest, tmp_path, space={"lr": {"low": 1e-5, "high": 1e-2}}, top_k=2)
+    same = made_up_study({"lr": FloatDistribution(3e-4, 3e-4)}, 2).trials[:1]
+    assert same[0].params == {"lr": space.searched_member(cheap.recipe).lr}
+    assert [one.name for one in confirm.candidates(cheap, same)] == ["default"]
+    assert [one.name for one in confirm.candidates(cheap, [])] == ["default"]
+
+
+def test_scores_are_read_by_seed_and_fold_and_missing_ones_are_counted(contest: Contest, tmp_path: Path) -> None:
+    cheap, full = prepared(contest, tmp_path, top_k=1, rerun_seeds=2)
+    chosen = confirm.candidates(cheap, TRIALS)
+    planned = confirm.plan(full, chosen)
+    paths = [one.job.folder / SCORES for one in planned]
+    for number, path in enumerate(paths):
+        with pytest.raises(UserError, match=f"{8 - number} of 8 re-runs are not done; run ffdi search"):
+            confirm.scored(full, planned)
+        checksum.write_json(path, {"spec": "", "scores": {"auc": 0.5 + number / 100}})
+    frame = confirm.scored(full, planned)
+    assert frame["score"].tolist() == [0.5 + number / 100 for number in range(8)]
+    assert frame.groupby("candidate").size().tolist() == [4, 4]
+    assert confirm.verdict(full, chosen, planned).design == "2 fresh seeds x 2 folds"
+    paths[0].write_bytes(paths[0].read_bytes().replace(b"0.5", b"0.9"))
+    with pytest.raises(UserError, match="damaged"):
+        confirm.scored(full, planned)
+
+
+def test_reruns_are_scored_by_the_objective_of_the_search(
+    contest: Contest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For real: one trial by a proxy of one fold and half the rows, then it and the default on every fold."""
+    monkeypatch.setitem(MEMBER, "epochs", 1)
+    cheap, full = prepared(contest, tmp_path, trials=1, rerun_seeds=1, objective={"clean": 1.0, "jpeg": 3.0})
+    objective.prepare(cheap)
+    score = objective.TrainAndScore(cheap, World(torch.device("cpu")), 0)
+    workers.launch(cheap.options(), lambda _: score, ["cpu"], None)
+    chosen = confirm.candidates(cheap, found(cheap.options()))
+    planned = confirm.plan(full, chosen)
+    confirm.run(full, planned, ["cpu"], None)
+    for one, score in zip(planned, confirm.scored(full, planned)["score"], strict=True):
+        scores = dict(one.scores or {})
+        assert scores.keys() == {"auc", "jpeg"}
+        assert score == pytest.approx((scores["auc"] + 3 * scores["jpeg"]) / 4)
+    verdict = confirm.verdict(full, chosen, planned)
+    assert (verdict.folds, [row.candidate.name for row in verdict.rows]) == (2, ["default", "trial 0"])

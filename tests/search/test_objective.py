@@ -1,0 +1,170 @@
+"""Trials that really train."""
+
+import json
+from pathlib import Path
+from statistics import fmean
+
+import optuna
+import pytest
+import torch
+from optuna.trial import FrozenTrial
+
+from ffdi.core import lock
+from ffdi.core.errors import Paused
+from ffdi.core.stop import Stop
+from ffdi.search import objective, space, workers
+from ffdi.search import study as studies
+from ffdi.search.context import SearchContext
+from ffdi.training import fit as loop
+from ffdi.training import outcome
+from ffdi.training.world import World
+from tests.fault.kills import run_killed
+from tests.fixtures.search import Contest, by_draw, context, found
+
+
+def train(of: SearchContext) -> None:
+    score = objective.TrainAndScore(of, World(torch.device("cpu")), 0)
+    workers.launch(of.options(), lambda _: score, ["cpu"], None)
+
+
+def searched(of: SearchContext) -> list[FrozenTrial]:
+    train(of)
+    return found(of.options())
+
+
+def left_behind(of: SearchContext) -> dict[str, bytes]:
+    """What trials leave, without where and how fast; `done.json` holds the digest of the weights."""
+    names = ("oof.parquet", "done.json", "scores.json")
+    paths = [path for name in names for path in of.folder.rglob(f"runs/**/{name}")]
+    return {str(path.relative_to(of.folder)): path.read_bytes() for path in paths}
+
+
+def log_steps(monkeypatch: pytest.MonkeyPatch, log: Path) -> None:
+    """Write down every update, also those of forked children."""
+    plain = loop.update
+
+    def update(*arguments: object) -> object:
+        with log.open("a") as file:
+            file.write("step\n")
+        return plain(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "update", update)
+
+
+def test_a_search_killed_in_its_folds_ends_with_the_same_bytes(
+    contest: Contest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, killed = (context(contest, tmp_path / at, proxy={"folds": [1]}) for at in ("whole", "killed"))
+    expected = searched(whole)
+    log_steps(monkeypatch, tmp_path / "steps")
+    kills = run_killed(lambda: train(killed), 0.5, 8, "trials")
+    assert kills >= 2
+    trials = found(killed.options())
+    assert by_draw(trials) == by_draw(expected)
+    done = studies.finished(trials)
+    assert [(one.value, one.user_attrs["folds"], one.intermediate_values) for one in done] == [
+        (one.value, one.user_attrs["folds"], one.intermediate_values) for one in studies.finished(expected)
+    ]
+    assert left_behind(killed) == left_behind(whole)
+    assert len(left_behind(whole)) == 2 * 3
+    steps = 2 * 3 * 2  # trials, epochs, steps of an epoch
+    assert steps <= len((tmp_path / "steps").read_text().split()) <= steps + 2 * kills  # at most the epoch in training
+    assert not list(killed.folder.rglob("weights.safetensors"))
+
+
+def test_the_score_is_the_mean_of_the_folds_and_the_curve_has_a_step_for_every_epoch(
+    contest: Contest, tmp_path: Path
+) -> None:
+    of = context(contest, tmp_path, trials=1, proxy={"epochs": 2})
+    (trial,) = searched(of)
+    aucs = [scores["auc"] for scores in trial.user_attrs["folds"].values()]
+    assert list(trial.user_attrs["folds"]) == ["0", "1"]
+    assert trial.value == fmean(aucs)
+    curve = trial.intermediate_values
+    assert list(curve) == [1, 2, 3, 4]
+    assert (curve[2], curve[4]) == (aucs[0], trial.value)
+    (log,) = of.folder.glob(f"runs/tiny-{trial.user_attrs['spec']}/fold1/log.jsonl")
+    logged = [json.loads(line)["auc"] for line in log.read_text().splitlines() if '"oof"' in line]
+    assert curve[3] == fmean([aucs[0], *logged])
+    assert of.jobs(space.applied(of.base, trial.params))[0].spec[:8] == trial.user_attrs["spec"]
+
+
+def test_a_trial_pruned_in_a_fold_leaves_no_state_and_no_score(
+    contest: Contest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = context(contest, tmp_path, trials=1)
+    asked: list[int] = []
+
+    def should_prune(self: optuna.Trial) -> bool:
+        asked.append(len(asked))
+        return len(asked) == 2
+
+    monkeypatch.setattr(optuna.Trial, "should_prune", should_prune)
+    (trial,) = searched(of)
+    assert (studies.state(trial), list(trial.intermediate_values)) == ("pruned", [1, 2])
+    assert "folds" not in trial.user_attrs
+    assert studies.finished([trial]) == []
+    assert list(of.folder.rglob("step-*")) == list(of.folder.rglob("done.json")) == []
+
+
+def test_a_kill_between_the_save_and_the_score_of_an_epoch_leaves_no_gap_in_the_curve(
+    contest: Contest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = context(contest, tmp_path, trials=1, proxy={"folds": [0]})
+    with monkeypatch.context() as patch:
+        patch.setattr(outcome, "held_out", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            searched(of)
+    states = [(studies.state(one), list(one.intermediate_values)) for one in searched(of)]
+    assert states == [("interrupted", []), ("complete", [1, 2, 3])]
+
+
+def test_equal_members_share_their_run_and_train_once(
+    contest: Contest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space_of_one = {"balance": {"choices": [True]}}
+    of = context(contest, tmp_path, trials=3, space=space_of_one, proxy={"epochs": 1, "folds": [1]})
+    log_steps(monkeypatch, tmp_path / "steps")
+    trials = searched(of)
+    assert len({one.value for one in trials}) == len({one.user_attrs["spec"] for one in trials}) == 1
+    assert len(studies.finished(trials)) == 1
+    assert len((tmp_path / "steps").read_text().split()) == 2
+
+
+def test_it_waits_for_a_fold_that_another_process_has(contest: Contest, tmp_path: Path) -> None:
+    of = context(contest, tmp_path, trials=1, proxy={"epochs": 1})
+    questions: list[int] = []
+
+    class Later(Stop):
+        @property
+        def requested(self) -> bool:
+            questions.append(1)
+            self.reason = "deadline" if len(questions) > 3 else ""
+            return bool(self.reason)
+
+    with lock.exclusive(of.jobs(of.base)[0].folder), pytest.raises(Paused, match="another process trains tiny fold 0"):
+        objective.TrainAndScore(of, World(torch.device("cpu")), 0).scores(of.jobs(of.base)[0], Later())
+    assert len(questions) == 4
+
+
+def test_degraded_copies_count_with_their_weights(contest: Contest, tmp_path: Path) -> None:
+    weights = {"clean": 1.0, "jpeg": 1.0, "noise": 2.0, "blur": 0.0}
+    of = context(contest, tmp_path, trials=1, objective=weights, proxy={"epochs": 1, "folds": [0]})
+    objective.prepare(of)
+    (trial,) = searched(of)
+    (scores,) = trial.user_attrs["folds"].values()
+    assert set(scores) == {"auc", "jpeg", "noise"}
+    assert trial.value == pytest.approx((scores["auc"] + scores["jpeg"] + 2 * scores["noise"]) / 4)
+    made = {kind: len(list((of.folder / "degraded" / kind).rglob("*.png"))) for kind in ("jpeg", "noise")}
+    assert made == {"jpeg": 16, "noise": 16}
+
+
+def test_a_damaged_score_is_refused_by_name(contest: Contest, tmp_path: Path) -> None:
+    of = context(contest, tmp_path, space={"balance": {"choices": [True]}}, trials=1, proxy={"epochs": 1, "folds": [0]})
+    searched(of)
+    (path,) = of.folder.rglob("scores.json")
+    path.write_bytes(path.read_bytes().replace(b"0.", b"1.", 1))
+    again = context(contest, tmp_path, space={"balance": {"choices": [True]}}, trials=2, proxy=of.search.proxy)
+    failed = searched(again)[1]
+    assert studies.state(failed) == "failed"
+    assert "scores.json is damaged" in failed.user_attrs["error"]

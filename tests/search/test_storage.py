@@ -1,0 +1,183 @@
+"""The same study in a database: SQLite, and a real PostgreSQL where it is installed."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import optuna
+import pytest
+import sqlalchemy
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+
+from ffdi.core.errors import UserError
+from ffdi.core.stop import Stop
+from ffdi.search import owner, storage
+from ffdi.search import study as studies
+from ffdi.search.worker import Objective
+from tests.fixtures.postgresql import postgresql
+from tests.fixtures.search import by_draw, cheap_objective, found, options, search, until
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'study.db'}"
+    else:
+        with postgresql() as found:
+            yield found
+
+
+@pytest.fixture(autouse=True)
+def _quick_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr(storage, "GRACE_SECONDS", 2)
+
+
+def on_machine(name: str, folder: Path, url: str, objective: Objective) -> int:
+    """Begin the search as if on another machine, which shares nothing but the database; return the process."""
+    child = os.fork()
+    if child == 0:
+        owner.machine = lambda: (name, f"boot of {name}")  # type: ignore[assignment]
+        try:
+            search(options(folder / name, name="shared", trials=8, storage=url), objective)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return child
+
+
+def test_a_look_at_a_search_that_has_not_begun_makes_no_table(url: str, tmp_path: Path) -> None:
+    """The first test of its server."""
+    with pytest.raises(UserError, match="has not begun"):
+        found(options(tmp_path, storage=url))
+    engine = sqlalchemy.create_engine(url)
+    assert sqlalchemy.inspect(engine).get_table_names() == []
+    engine.dispose()
+    search(options(tmp_path, name="other", trials=0, storage=url))
+    with pytest.raises(UserError, match="has not begun"):
+        found(options(tmp_path, storage=url))
+
+
+def test_several_machines_share_a_search_and_one_that_dies_leaves_its_trial_to_the_others(
+    url: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+
+    def dies(trial: optuna.Trial, stop: Stop) -> float:
+        trial.suggest_float("p", 0, 1)
+        log.touch()
+        return float(signal.pause() or 0)
+
+    def lives(trial: optuna.Trial, stop: Stop) -> float:
+        with log.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return cheap_objective(0.02)(trial, stop)
+
+    wanted = options(tmp_path, name="shared", trials=8, storage=url)
+    search(options(tmp_path, name="shared", trials=0, storage=url))
+    dead = on_machine("dies", tmp_path, url, dies)
+    until(log.exists)
+    machines = [on_machine(name, tmp_path, url, lives) for name in ("a", "b")]
+    until(lambda: len(set(log.read_text().split())) == 2)
+    os.kill(dead, signal.SIGKILL)
+    os.waitpid(dead, 0)
+    assert [os.waitstatus_to_exitcode(os.waitpid(machine, 0)[1]) for machine in machines] == [0, 0]
+    trials = found(wanted)
+    assert all(trial.state.is_finished() for trial in trials)
+    interrupted = [trial for trial in trials if studies.state(trial) == "interrupted"]
+    retried = [trial for trial in trials if "failed_trial" in trial.system_attrs]
+    assert [trial.params["p"] for trial in interrupted] == [trial.params["p"] for trial in retried]
+    assert len(interrupted) == 1
+    ended = by_draw(trials)
+    assert sorted(ended) == list(range(len(ended)))
+    assert 8 <= len(ended) <= 10  # each machine may begin one more at the end of the budget
+    assert len(log.read_text().split()) == len(ended)
+
+
+def test_a_trial_killed_before_its_first_heartbeat_is_run_again(url: str, tmp_path: Path) -> None:
+    wanted = options(tmp_path, name="unclaimed", trials=2, storage=url)
+    with studies.opened(wanted) as study:
+        study._storage.create_new_trial(study._study_id)  # as `ask`, and nothing after it
+    trials = search(wanted)
+    assert [studies.state(trial) for trial in trials] == ["interrupted", "complete", "complete"]
+    assert sorted(by_draw(trials)) == [0, 1]
+
+
+def test_a_worker_that_was_taken_for_dead_goes_on_without_its_trial(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = options(tmp_path, name="silent", trials=1, storage=url)
+
+    def silent(trial: optuna.Trial, stop: Stop) -> float:
+        if trial.number == 0:
+            studies.drop(trial.study, studies.trials(trial.study)[trial.number])
+        return 0.5
+
+    search(wanted, silent)
+    assert "Trial 0 was given to another worker" in capsys.readouterr().err
+    assert [trial.state for trial in found(wanted)] == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+@pytest.mark.parametrize(
+    ("module", "url", "package"),
+    [
+        ("psycopg", "postgresql+psycopg://ffdi:secret@127.0.0.1/db", r"'psycopg\[binary\]'"),
+        ("pymysql", "mysql+pymysql://ffdi:secret@127.0.0.1/db", r"'PyMySQL\[rsa\]'"),
+    ],
+)
+def test_a_missing_driver_is_one_sentence_with_its_remedy(
+    module: str, url: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    for act in (search, found):
+        with pytest.raises(UserError, match=f"run: pip install {package}") as error:
+            act(options(tmp_path, storage=url))
+        assert error.value.exit_code == 2
+        assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql+psycopg://ffdi:secret@127.0.0.1:1/none", "does not answer"),
+        ("mysql+nothing://ffdi:secret@127.0.0.1:1/none", "does not answer"),
+        ("no url", "--storage is no URL"),
+        ("postgresql+psycopg://ffdi:secret@127.0.0.1:port/none", "--storage is no URL"),
+        ("postgresql+psycopg://ffdi:se@secret@127.0.0.1:1/none", "does not answer"),
+        ("postgresql+psycopg://ffdi:se%40secret@127.0.0.1:1/none", "does not answer"),
+        ("postgresql+psycopg://127.0.0.1:1/none?password=secret&nothing=1", "does not answer"),
+    ],
+)
+def test_a_bad_url_is_one_sentence_without_its_password(tmp_path: Path, url: str, told: str) -> None:
+    with pytest.raises(UserError, match=told) as error:
+        search(options(tmp_path, storage=url))
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+    assert "secret" not in repr(options(tmp_path, storage=url))
+
+
+@pytest.mark.parametrize("error", [TypeError, ValueError, AttributeError, FileNotFoundError])
+def test_what_a_driver_says_of_odd_options_is_one_sentence(
+    error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error("bogus of secret")
+
+    monkeypatch.setattr(storage, "Database", refuse)
+    url = "postgresql+psycopg://ffdi:secret@127.0.0.1:1/none?bogus=1"
+    with pytest.raises(UserError, match="look at what follows the \\?") as told:
+        search(options(tmp_path, storage=url))
+    assert "secret" not in str(told.value)
+
+
+@given(password=st.text(st.characters(codec="ascii", exclude_categories=["Cc"], exclude_characters=" "), min_size=3))
+def test_no_text_shows_the_password_of_its_url(password: str) -> None:
+    url = f"mysql+pymysql://one:{password}@host/name"
+    assert password not in storage.masked(f"could not open {url} for one", url)
+    assert unquote(password) not in storage.masked(f"({unquote(password)})", url)
+    assert "se/cret" not in storage.masked("no role for se/cret", "postgresql://h/db?password=se%2Fcret")
