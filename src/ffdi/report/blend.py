@@ -14,7 +14,7 @@ from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
 from ffdi.report.provenance import provenance
 from ffdi.report.style import shorten
-from ffdi.report.table import Table, counted, interval, spread, table
+from ffdi.report.table import Table, counted, interval, intervals, spread, table
 from ffdi.report.train import error_sheets, fold_picture, roc_pictures
 
 BLEND = "blend"  # name of the blend's row and column
@@ -100,8 +100,9 @@ def _ranking(measured: pd.DataFrame, oof: pd.DataFrame) -> tuple[Picture, ...]:
     if measured.empty:
         return ()
     rows = _ordered(measured)
-    dots = plots.Dots(rows["auc"].tolist(), rows["low"].tolist(), rows["high"].tolist())
-    figure = plots.dots(rows["name"].tolist(), [dots], "OOF AUC (bars: 95% interval)", numbers=True)
+    figure = plots.dots(
+        rows["name"].tolist(), [plots.Dots(rows, "auc", "low", "high")], "OOF AUC (bars: 95% interval)", numbers=True
+    )
     curves = {name: (oof["target"].to_numpy(), oof[name].to_numpy()) for name in rows["name"]}
     return embed(figure, "OOF AUC"), *roc_pictures(curves)
 
@@ -110,7 +111,7 @@ def _summary(members: pd.DataFrame) -> Table:
     rates = [name for name in members.columns if name.startswith("tpr_")]
     rows = _ordered(members)
     frame = rows[["name", "weight", "auc"]].assign(
-        interval=[interval(low, high) for low, high in zip(rows["low"], rows["high"], strict=True)],
+        interval=intervals(rows),
         folds=[spread(mean, sd) for mean, sd in zip(rows["mean"], rows["sd"], strict=True)],
         val_auc=rows["val_auc"], **{rate: rows[rate] for rate in rates},
     )  # fmt: skip
@@ -133,8 +134,9 @@ def _differences(team: pd.DataFrame, folds: pd.DataFrame, oof: pd.DataFrame, fol
     if len(names) < 2:
         return tuple(blocks)
     matrix = oof[names].corr("spearman")
-    pairs = matrix.where(~np.eye(len(names), dtype=bool)).stack()
-    (first, second), least = pairs.idxmin(), pairs.min()
+    apart = matrix.to_numpy() + 2 * np.eye(len(names))
+    first, second = (names[place] for place in np.unravel_index(apart.argmin(), apart.shape))
+    least = float(apart.min())
     caption = f"{first} and {second} differ most ({least:.2f}). A member near 1 adds little."
     figure = plots.heat(matrix, min(np.floor(20 * least) / 20, 0.95), 1)
     blocks.append(embed(figure, "Rank correlation of members", caption))
@@ -144,12 +146,10 @@ def _differences(team: pd.DataFrame, folds: pd.DataFrame, oof: pd.DataFrame, fol
 def _disputed(names: list[str], oof: pd.DataFrame, folder: Path) -> Block:
     """Show the images on which members disagree most, with the lowest and the highest rank."""
     ranks = oof[names].rank(pct=True)
-    rows = oof.assign(spread=ranks.std(axis=1)).sort_values(["spread", "id"], ascending=[False, True]).head(DISPUTED)
-    ranks = ranks.loc[rows.index]
-    notes = [
-        f"{shorten(low, 14)} {ranks.at[row, low]:.0%}, {shorten(high, 14)} {ranks.at[row, high]:.0%}"
-        for row, low, high in zip(rows.index, ranks.idxmin(axis=1), ranks.idxmax(axis=1), strict=True)
-    ]
+    order = ranks.assign(spread=ranks.std(axis=1), id=oof["id"]).sort_values(["spread", "id"], ascending=[False, True])
+    rows, ranks = oof.loc[order.index[:DISPUTED]], ranks.loc[order.index[:DISPUTED]]
+    ends = zip(ranks.idxmin(axis=1), ranks.min(axis=1), ranks.idxmax(axis=1), ranks.max(axis=1), strict=True)
+    notes = [f"{shorten(str(low), 14)} {a:.0%}, {shorten(str(high), 14)} {b:.0%}" for low, a, high, b in ends]
     caption = "The members with the lowest and the highest rank. 0%: most original, 100%: most fake."
     return images.sheet(rows.assign(note=notes), folder, "Where members disagree most", caption)
 

@@ -1,5 +1,6 @@
 """What a blend is worth: the advice, nested CV of each blending method, the leaderboard forecast."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import pandas as pd
 from ffdi.report import plots, style
 from ffdi.report.figures import embed
 from ffdi.report.page import Picture, Section, Text
-from ffdi.report.table import Table, interval, percent, table
+from ffdi.report.table import Table, interval, intervals, percent, table
 
 ALONE = " alone"  # ending of a candidate that is one member
 BASELINE = "rank_mean"  # equal weights
@@ -92,10 +93,10 @@ def nested_cv(card: Mapping[str, Any]) -> Section:
 def _methods(frame: pd.DataFrame) -> tuple[Picture, Picture]:
     names = frame["method"].tolist()
     series = [
-        plots.Dots(frame["in_sample"], label="in-sample", colour=style.ORANGE, size=8, hollow=True),
-        plots.Dots(frame["nested"], frame["low"], frame["high"], "nested, 95% interval"),
+        plots.Dots(frame, "in_sample", label="in-sample", colour=style.ORANGE, size=8, hollow=True),
+        plots.Dots(frame, "nested", "low", "high", "nested, 95% interval"),
     ]
-    gains = plots.Dots(frame["gain"], frame["gain_low"], frame["gain_high"])
+    gains = plots.Dots(frame, "gain", "gain_low", "gain_high")
     figure = plots.dots(names, [gains], "difference of AUC (bars: 95% interval)", line=0)
     return (
         embed(plots.dots(names, series, "AUC"), "In-sample and nested AUC"),
@@ -107,9 +108,9 @@ def _method_table(frame: pd.DataFrame, chosen: str) -> Table:
     shown = pd.DataFrame({
         "method": [f"{name} *" if name == chosen else name for name in frame["method"]],
         "in-sample AUC": frame["in_sample"], "nested AUC": frame["nested"],
-        "95% interval": [interval(row.low, row.high) for row in frame.itertuples()],
+        "95% interval": intervals(frame),
         "optimism": frame["optimism"], f"gain over {BASELINE}": frame["gain"],
-        "interval of the gain": [interval(row.gain_low, row.gain_high, "+.4f") for row in frame.itertuples()],
+        "interval of the gain": intervals(frame, "gain_low", "gain_high", "+.4f"),
     })  # fmt: skip
     formats = {"in-sample AUC": ".4f", "nested AUC": ".4f", "optimism": "+.4f", f"gain over {BASELINE}": "+.4f"}
     caption = "Simplest method first. * makes the submission. Optimism: in-sample less nested."
@@ -133,30 +134,35 @@ def forecast(card: Mapping[str, Any]) -> Section:
         texts.append(Text(f"Smallest gain of another candidate that noise cannot explain (95%), by rows: {gains}."))
     if found["gap"]["why"]:
         texts.append(Text(found["gap"]["why"]))
+    frame = _frame(found)
     series = [
-        plots.Dots(*_columns(found, board), board, colour, size=4.5, shift=shift)
-        for board, colour, shift in (("public", style.AMBER, -0.14), ("private", style.BLUE, 0.14))
+        plots.Dots(frame, part, f"{part}_low", f"{part}_high", part, colour, size=4.5, shift=shift)
+        for part, colour, shift in (("public", style.AMBER, -0.14), ("private", style.BLUE, 0.14))
     ]
     figure = plots.dots(list(found["outlooks"]), series, f"AUC (bars: {level})")
-    return Section(title, (*texts, embed(figure, "Public and private AUC", caption), _candidates(found)))
+    return Section(title, (*texts, embed(figure, "Public and private AUC", caption), _candidates(found, frame)))
 
 
-def _columns(found: Mapping[str, Any], board: str) -> list[list[float]]:
-    """Return value, low and high of every candidate on one part of the leaderboard."""
-    return [[one[board][key] for one in found["outlooks"].values()] for key in ("value", "low", "high")]
+def _frame(found: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a row for each candidate: public, public_low, public_high, the same for private, and the rest."""
+    rows = []
+    for name, one in found["outlooks"].items():
+        row = {"candidate": name, "chance": one["chance"], "likeness": one["likeness"]}
+        for part in ("public", "private"):
+            row |= {part: one[part]["value"], f"{part}_low": one[part]["low"], f"{part}_high": one[part]["high"]}
+        rows.append(row | {"lowest": one["lowest"].get("private", math.nan)})
+    return pd.DataFrame(rows)
 
 
-def _candidates(found: Mapping[str, Any]) -> Table:
-    frame = pd.DataFrame({"candidate": list(found["outlooks"]), "AUC": _columns(found, "private")[0]})
-    for board in ("public", "private"):
-        _, low, high = _columns(found, board)
-        frame[board] = [interval(*pair) for pair in zip(low, high, strict=True)]
-    ones = [(name == found["best"], one) for name, one in found["outlooks"].items()]
-    if found["gap"]["lost"]:
-        frame["lowest, unseen kinds"] = [one["lowest"]["private"] for _, one in ones]
-    frame["chance to be better"] = ["" if best else percent(one["chance"], 0) for best, one in ones]
-    frame["rank correlation"] = [one["likeness"] for _, one in ones]
-    frame["select"] = frame["candidate"].map({found["best"]: "first", found["second"]: "second"}).fillna("")
+def _candidates(found: Mapping[str, Any], frame: pd.DataFrame) -> Table:
+    shown = pd.DataFrame({
+        "candidate": frame["candidate"], "AUC": frame["private"],
+        "public": intervals(frame, "public_low", "public_high"),
+        "private": intervals(frame, "private_low", "private_high"), "lowest, unseen kinds": frame["lowest"],
+        "chance to be better": frame["chance"].map(lambda chance: percent(chance, 0)),
+        "rank correlation": frame["likeness"],
+        "select": frame["candidate"].map({found["best"]: "first", found["second"]: "second"}).fillna(""),
+    }).dropna(axis=1, how="all")  # fmt: skip
     caption = "AUC is nested. Chance to be better and rank correlation: compared with the first."
     formats = {"AUC": ".4f", "rank correlation": ".3f", "lowest, unseen kinds": ".4f"}
-    return table(frame, f"Candidates, {found['level']:.0%} intervals", caption, formats)
+    return table(shown, f"Candidates, {found['level']:.0%} intervals", caption, formats)

@@ -7,11 +7,11 @@ import pandas as pd
 from ffdi.report import plots
 from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Section, Text
-from ffdi.report.table import Table, capital, counted, interval, table
+from ffdi.report.table import Table, capital, counted, interval, intervals, table
 
 OFFSET = 0.05  # distance of a mean rank from the middle that is worth a warning
 FORMATS = {"auc": ".4f", "clean": ".4f", "drop": ".4f", "tpr": ".3f", "offset": "+.3f"}
-NAMES = {"auc": "AUC", "tpr": "TPR at 0.01", "clean": "clean AUC", "offset": "offset of originals"}
+NAMES = {"auc": "AUC", "tpr": "TPR at 0.01", "clean": "clean AUC", "offset": "offset"}
 MEANING = (
     "A slice of fakes is compared with all originals, a slice of originals with all fakes, any other slice with "
     "itself. Offset: mean rank of the slice's originals, less the middle."
@@ -72,17 +72,17 @@ def verdict(every: pd.DataFrame, pooled: Mapping[str, float]) -> str:
 
 def _worst(rows: pd.DataFrame) -> pd.Series:
     """Return the slice with the lowest upper limit: weak beyond noise, not small and unlucky."""
-    return rows.loc[rows["high"].idxmin()]
+    return rows.iloc[int(rows["high"].argmin())]
 
 
 def _part(rows: pd.DataFrame, line: float, meaning: str, others: str, caption: str) -> tuple[Block, ...]:
     """Show the slices of one kind beside a line at the AUC of `meaning`; warn of the largest offset."""
-    dots = plots.Dots(rows["auc"].tolist(), rows["low"].tolist(), rows["high"].tolist())
+    dots = plots.Dots(rows, "auc", "low", "high")
     figure = plots.dots(rows["name"].tolist(), [dots], f"AUC (bars: 95% interval; dashed: {meaning})", line)
-    blocks: list[Block] = [embed(figure, f"AUC by {rows['kind'].iloc[0]}", caption), _table(rows)]
+    blocks: list[Block] = [Text(caption), embed(figure, f"AUC by {rows['kind'].iloc[0]}"), _table(rows)]
     offset = rows["offset"].astype(float)
     if offset.abs().max() > OFFSET:
-        row = rows.loc[offset.abs().idxmax()]
+        row = rows.iloc[int(offset.abs().argmax())]
         way = "more" if row["offset"] > 0 else "less"
         told = f"Originals of {row['kind']} {row['name']} look {way} fake than {others}"
         text = f"{told} (mean rank {row['offset']:+.3f}). This lowers pooled AUC even if each part is ranked well."
@@ -92,10 +92,9 @@ def _part(rows: pd.DataFrame, line: float, meaning: str, others: str, caption: s
 
 def _table(rows: pd.DataFrame) -> Table:
     frame = rows[["name", "originals", "fakes", "auc"]].copy()
-    frame["95% interval"] = [interval(*pair) for pair in zip(rows["low"], rows["high"], strict=True)]
+    frame["95% interval"] = intervals(rows)
     if "drop" in rows and rows["drop"].notna().any():
         frame["clean"], frame["drop"] = rows["clean"], rows["drop"]
-        bounds = zip(rows["drop_low"], rows["drop_high"], strict=True)
-        frame["interval of the drop"] = [interval(*pair) for pair in bounds]
+        frame["interval of the drop"] = intervals(rows, "drop_low", "drop_high")
     frame["tpr"], frame["offset"] = rows["tpr"], rows["offset"]
-    return table(frame.dropna(axis=1, how="all"), "Slices", "", FORMATS, NAMES)
+    return table(frame.dropna(axis=1, how="all"), f"By {rows['kind'].iloc[0]}", "", FORMATS, NAMES)

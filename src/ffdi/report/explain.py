@@ -126,10 +126,11 @@ def _facts(images: Sequence[Explained], originals: Originals) -> tuple[Fact, ...
 def _compared(originals: Originals) -> str:
     if not len(originals):
         return "No originals to compare with: run ffdi folds first."
+    low, high = min(originals.sides), max(originals.sides)
+    sides = f"{low}" if low == high else f"{low} to {high}"
     return (
-        f"Compared with {counted(len(originals), 'original')} of the competition; their shorter sides have "
-        f"{min(originals.sides)} to {max(originals.sides)} pixels. An image of another size or JPEG quality differs "
-        "for that reason alone."
+        f"Compared with {counted(len(originals), 'original')} of the competition; their shorter sides have {sides} "
+        "pixels. An image of another size or JPEG quality differs for that reason alone."
     )
 
 

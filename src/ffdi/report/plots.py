@@ -21,11 +21,12 @@ CELLS = 10  # rows of a heat map up to which each cell holds its number
 
 @dataclass(frozen=True)
 class Dots:
-    """One series of a dot plot: a value for each row and, if known, its interval."""
+    """One series of a dot plot: columns of a table with a row for each dot, and how it looks."""
 
-    values: Sequence[float]
-    low: Sequence[float] | None = None
-    high: Sequence[float] | None = None
+    rows: pd.DataFrame
+    value: str
+    low: str = ""  # columns of the interval, if there is one
+    high: str = ""
     label: str = ""
     colour: str = style.BLUE
     marker: str = "o"
@@ -54,11 +55,11 @@ def dots(
         axes.axvspan(line - band, line + band, color=style.GREY, alpha=0.18, linewidth=0)
     for one in series:
         rows = np.arange(len(names)) + one.shift
-        if one.low is not None and one.high is not None:
-            axes.hlines(rows, one.low, one.high, color=one.colour, linewidth=2.2, alpha=0.55)
-        axes.plot(one.values, rows, one.marker, color=one.colour, markersize=one.size, label=one.label or None,
+        if one.low:
+            axes.hlines(rows, one.rows[one.low], one.rows[one.high], color=one.colour, linewidth=2.2, alpha=0.55)
+        axes.plot(one.rows[one.value], rows, one.marker, color=one.colour, markersize=one.size, label=one.label or None,
                   markerfacecolor="none" if one.hollow else one.colour)  # fmt: skip
-    for row, value in enumerate(series[0].values if numbers else ()):
+    for row, value in enumerate(series[0].rows[series[0].value] if numbers else ()):
         axes.annotate(f"{value:.3f}", (1, row), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                       va="center", fontsize=style.TEXT - 1, color=style.INK, annotation_clip=False)  # fmt: skip
     axes.margins(x=0.06)

@@ -45,7 +45,7 @@ def picture(rows: pd.DataFrame, title: str, more: str, low: int, high: int) -> P
         high: Images of `more`.
     """
     band, known = chance(low, high), rows[rows["auc"].notna()]
-    figure = plots.dots([name_of(str(name)) for name in known["feature"]], [plots.Dots(known["auc"].tolist())], "AUC",
+    figure = plots.dots([name_of(str(name)) for name in known["feature"]], [plots.Dots(known, "auc")], "AUC",
                         line=0.5, band=band, numbers=True)  # fmt: skip
     caption = f"Right of 0.5: higher in {more}. Grey band: 95% of chance results (±{band:.3f})."
     return embed(figure, title, caption)

@@ -86,6 +86,11 @@ def interval(low: float, high: float, spec: str = ".4f") -> str:
     return f"{write(low, spec)} to {write(high, spec)}" if math.isfinite(low) else MISSING
 
 
+def intervals(frame: pd.DataFrame, low: str = "low", high: str = "high", spec: str = ".4f") -> list[str]:
+    """Return `interval` of two columns, row by row."""
+    return [interval(*pair, spec) for pair in zip(frame[low], frame[high], strict=True)]
+
+
 def spread(mean: float, sd: float, spec: str = ".4f") -> str:
     """Return '0.9671 ± 0.0052', or the mean alone if there is no deviation."""
     return f"{write(mean, spec)} ± {write(sd, spec)}" if math.isfinite(sd) else write(mean, spec)
