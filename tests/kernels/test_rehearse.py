@@ -1,5 +1,6 @@
 """A rehearsal runs the script as Kaggle would, catches what Kaggle would not offer, and compares every bit."""
 
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,10 +36,10 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
 
 
 class TestSandbox:
-    def run(self, box: Sandbox, code: str, patience: float = 60.0) -> sandbox.Ended:
+    def run(self, box: Sandbox, code: str) -> sandbox.Ended:
         script = box.folder / "script.py"
         script.write_text(code)
-        return box.run(script, box.folder, {"GIVEN": "yes"}, patience)
+        return box.run(script, box.folder, {"GIVEN": "yes"}, 60.0)
 
     def test_it_is_a_fresh_isolated_interpreter_without_the_kit(self, box: Sandbox, monkeypatch: Any) -> None:
         monkeypatch.setenv("SECRET", "canary")
@@ -83,12 +84,20 @@ class TestSandbox:
         if sandbox.network_off():
             assert ended.output == "b'x' ['lo']\n"
 
-    def test_what_takes_too_long_is_killed_with_its_children(self, box: Sandbox) -> None:
-        child = "import subprocess, sys\np = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        begun = time.monotonic()
-        ended = self.run(box, f"{child}print(p.pid, flush=True)\np.wait()", patience=2.0)
+    def test_what_takes_too_long_is_killed_with_its_children(self, box: Sandbox, monkeypatch: Any) -> None:
+        wait = subprocess.Popen.wait
+
+        def until_it_prints(process: Any, timeout: float | None = None) -> int:
+            if timeout is None:
+                return wait(process)
+            while not (box.folder / "output.txt").read_text().endswith("\n"):
+                time.sleep(0.01)
+            raise subprocess.TimeoutExpired("python", timeout)
+
+        monkeypatch.setattr(subprocess.Popen, "wait", until_it_prints)
+        child = "import subprocess, sys\np = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        ended = self.run(box, f"{child}print(p.pid, flush=True)\np.wait()")
         assert ended.code == -9
-        assert time.monotonic() - begun < 30
         assert not _lives(int(ended.output))
 
     def test_a_sandbox_that_still_has_the_kit_is_refused(self, tmp_path: Path, monkeypatch: Any) -> None:
@@ -99,9 +108,8 @@ class TestSandbox:
 
 class TestMockInput:
     def build(self, home: Home, root: Path, images: int = IMAGES, hidden: bool = False) -> MockInput:
-        return mock_input.build(
-            root, SLUG, "someone/team", "newer", home.pack, home.images, home.competition, images, hidden
-        )
+        mounts = mock_input.Mounts(SLUG, "someone/team", newer=True)
+        return mock_input.build(root / "made", mounts, home.team, home.images, images, hidden)
 
     def test_the_plain_one_holds_the_first_images_as_they_are(self, home: Home, tmp_path: Path) -> None:
         made = self.build(home, tmp_path)
@@ -172,26 +180,35 @@ class TestVerdict:
     def test_the_right_answer_passes(self, faults: Callable[..., str]) -> None:
         assert faults() == ""
 
-    def test_a_kernel_that_opens_a_socket_is_caught_even_if_it_survives(self, faults: Callable[..., str]) -> None:
-        code = "import socket\ntry:\n    socket.create_connection(('192.0.2.1', 443), 1)\nexcept OSError:\n    pass\n"
-        assert faults(code) == "it tried to look up the host '192.0.2.1', which Kaggle does not offer."
-
-    def test_a_kernel_that_imports_the_checkout_is_caught(self, faults: Callable[..., str]) -> None:
-        found = faults(f"import sys\nsys.path.insert(0, {str(PACKAGE.parent)!r})\nimport ffdi\n")
-        assert "it ended with exit code 1" in found
-        assert f"it tried to read {PACKAGE / '__init__.py'}, which Kaggle does not offer." in found
+    @pytest.mark.parametrize(
+        ("code", "fault"),
+        [
+            (
+                "import socket\ntry:\n    socket.create_connection(('192.0.2.1', 443), 1)\nexcept OSError:\n    pass\n",
+                "it tried to look up the host '192.0.2.1', which Kaggle does not offer.",
+            ),
+            (
+                f"import sys\nsys.path.insert(0, {str(PACKAGE.parent)!r})\nimport ffdi\n",
+                f"it tried to read {PACKAGE / '__init__.py'}, which Kaggle does not offer.",
+            ),
+            (
+                "import glob\n"
+                "found = glob.glob(os.environ['FFDI_INPUT'] + '/**/sample_submission.csv', recursive=True)\n"
+                "shutil.copyfile(found[0], os.environ['FFDI_WORKING'] + '/submission.csv')\n",
+                "every prediction is 0.5",
+            ),
+            ("os.remove(os.environ['FFDI_WORKING'] + '/submission.csv')\n", "name a submission CSV."),
+            ("os.remove(os.environ['FFDI_WORKING'] + '/run.json')\n", "run.json does not exist"),
+        ],
+        ids=["network", "checkout", "sample submission", "nothing", "no record"],
+    )
+    def test_what_would_fail_on_kaggle_is_caught(self, faults: Callable[..., str], code: str, fault: str) -> None:
+        assert fault in faults(code)
 
     def test_a_submission_of_other_ids_is_caught(self, faults: Callable[..., str], home: Home, answer: Path) -> None:
         ids = pd.Series([f"{number:032x}.jpg" for number in range(IMAGES)])
         self.hand_in(home, answer, ids, np.linspace(0.1, 0.9, IMAGES))
         assert "8 ids are not the competition's" in faults()
-
-    def test_the_stale_sample_is_caught(self, faults: Callable[..., str], answer: Path) -> None:
-        code = (
-            "import glob\nfound = glob.glob(os.environ['FFDI_INPUT'] + '/**/sample_submission.csv', recursive=True)\n"
-        )
-        code += "shutil.copyfile(found[0], os.environ['FFDI_WORKING'] + '/submission.csv')\n"
-        assert "every prediction is 0.5" in faults(code)
 
     def test_one_bit_is_noticed(self, faults: Callable[..., str], home: Home, answer: Path) -> None:
         frame = pd.read_csv(answer / "submission.csv")
@@ -200,20 +217,15 @@ class TestVerdict:
         self.hand_in(home, answer, frame["img_name"], score_R)
         assert faults().startswith("1 of 8 predictions are not those of ffdi predict, by up to")
 
-    def test_a_record_of_another_run_is_caught(self, faults: Callable[..., str], answer: Path) -> None:
-        self.say(answer, run="yesterday", rows=5, unreached=2)
-        found = faults().splitlines()
-        assert found[0] == "run.json names the run 'yesterday', not '1-newer-mounts'."
-        assert found[1] == "run.json counts 5 images, 8 are mounted."
-        assert found[2] == "2 images were reached by no net before the deadline."
-
-    def test_nets_left_out_without_need_are_noticed(self, faults: Callable[..., str], answer: Path) -> None:
+    def test_a_record_that_does_not_fit_is_caught(self, faults: Callable[..., str], answer: Path) -> None:
         kept = checksum.read_json(answer / "run.json")["kept"]
-        self.say(answer, kept=kept[:-1], degraded=["fold 1 of two"])
-        assert "it did not use all nets and views: fold 1 of two." in faults()
-
-    def test_nothing_handed_in_is_a_fault(self, faults: Callable[..., str]) -> None:
-        assert faults("os.remove(os.environ['FFDI_WORKING'] + '/submission.csv')\n").endswith("name a submission CSV.")
+        self.say(answer, run="yesterday", rows=5, unreached=2, kept=kept[:-1], degraded=["fold 1 of two"])
+        assert faults().splitlines()[:4] == [
+            "run.json names the run 'yesterday', not '1-newer-mounts'.",
+            "run.json counts 5 images, 8 are mounted.",
+            "2 images were reached by no net before the deadline.",
+            "it did not use all nets and views: fold 1 of two.",
+        ]
 
     def test_the_verb_ends_with_code_2(self, faults: Callable[..., str], home: Home, tmp_path: Path) -> None:
         faults("raise SystemExit('the disk is full')\n")
@@ -225,11 +237,13 @@ class TestVerdict:
         assert "the disk is full" in result.stderr
 
 
-def test_the_script_passes_both_mounts_and_a_hidden_rerun(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_script_passes_older_mounts_and_a_hidden_rerun_with_newer_ones(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rehearsal, "MIN_SECONDS", 0.1)  # only the scenario that is short of time needs more
-    verdicts = rehearse(INFER, home.pack, home.images, IMAGES, SCENARIOS[:3])
-    assert [(verdict.faults, verdict.equal) for verdict in verdicts] == [((), True)] * 3
-    assert verdicts[2].images > len(pd.read_csv(home.images / TABLE))
+    verdicts = rehearse(INFER, home.pack, home.images, IMAGES, SCENARIOS[1:3])
+    assert [(verdict.faults, verdict.equal) for verdict in verdicts] == [((), True)] * 2
+    assert verdicts[1].images > len(pd.read_csv(home.images / TABLE))
 
 
 @pytest.mark.slow
@@ -237,7 +251,6 @@ def test_the_script_passes_every_scenario(home: Home) -> None:
     *timeless, short = rehearse(INFER, home.pack, home.images, IMAGES)
     assert [(verdict.faults, verdict.equal) for verdict in timeless] == [((), True)] * 3
     # How much there is time for depends on what else runs on the machine; then, and only then, it may fail.
-    assert short.ended.code == 0
     noise = [fault for fault in short.faults if "nothing had to be given up" in fault or "by no net" in fault]
     assert (not short.faults and short.equal and short.given_up) or noise, short.faults
 

@@ -11,10 +11,26 @@ from ffdi.config.competition import Competition
 from ffdi.core import keys
 from ffdi.core.errors import UserError
 from ffdi.data import tables
+from ffdi.kernels.team import TeamPack
 
 SAMPLE = "sample_submission.csv"  # of the opening day: in a hidden rerun it names images that are not there
 KEPT_BYTES = 64  # of an image that is broken on purpose
-LAYOUTS = {"newer": ("competitions", "datasets"), "older": ("", "")}
+
+
+@dataclass(frozen=True)
+class Mounts:
+    """The names under which competition (`slug`) and packed dataset (["owner/"]slug) appear, and the layout."""
+
+    slug: str
+    dataset: str
+    newer: bool
+
+    @property
+    def folders(self) -> tuple[str, str]:
+        """Return where competition and dataset are, below the root of all mounts."""
+        slug = self.dataset.split("/")[-1]
+        owned = self.dataset if "/" in self.dataset else f"rehearsal/{slug}"
+        return (f"competitions/{self.slug}", f"datasets/{owned}") if self.newer else (self.slug, slug)
 
 
 @dataclass(frozen=True)
@@ -26,10 +42,6 @@ class MockInput:
     rows: pd.DataFrame
 
     @property
-    def input(self) -> Path:
-        return self.root / "input"
-
-    @property
     def working(self) -> Path:
         return self.root / "working"
 
@@ -37,50 +49,39 @@ class MockInput:
     def sample(self) -> Path:
         return self.folder / SAMPLE
 
+    @property
+    def broken(self) -> str:
+        """Return the id of the image that a hidden rerun breaks."""
+        return str(self.rows["id"].iloc[1])
 
-def build(
-    root: Path,
-    slug: str,
-    dataset: str,
-    layout: str,
-    pack: Path,
-    data: Path,
-    competition: Competition,
-    images: int,
-    hidden: bool,
-) -> MockInput:
-    """Lay out test images and the packed dataset below `root`.
+
+def build(root: Path, mounts: Mounts, pack: TeamPack, data: Path, images: int, hidden: bool) -> MockInput:
+    """Lay out test images and the packed dataset below `root/input`.
 
     Args:
-        root: an empty folder.
-        slug: the name under which the competition is mounted.
-        dataset: "owner/slug" of the packed dataset.
-        layout: "newer" or "older".
+        root: a new folder.
+        mounts: names and layout.
         pack: the packed dataset.
         data: the competition folder that images are taken from.
-        competition: its tables.
         images: how many, at most.
         hidden: as in a hidden rerun: every image has a new id (images repeat if there are too few), the second one is
             broken, and the sample submission names the old ids.
 
     Raises UserError if `data` has no test table.
     """
-    at = root / "input"
-    competitions, datasets = LAYOUTS[layout]
-    mock = MockInput(root, at / competitions / slug, _rows(data, competition, images, hidden))
-    mounted = at / datasets / (dataset if datasets else dataset.split("/")[-1])
-    mounted.parent.mkdir(parents=True, exist_ok=True)
-    mounted.symlink_to(pack.resolve(), target_is_directory=True)
-    mock.working.mkdir(parents=True)
+    at, dataset = (root / "input" / folder for folder in mounts.folders)
+    mock = MockInput(root, at, _rows(data, pack.competition, images, hidden))
+    dataset.parent.mkdir(parents=True)
+    dataset.symlink_to(pack.folder.resolve(), target_is_directory=True)
+    mock.working.mkdir()
     for relpath, source in zip(mock.rows["relpath"], mock.rows["source"], strict=True):
-        target = mock.folder / relpath
-        target.parent.mkdir(parents=True, exist_ok=True)
+        (at / relpath).parent.mkdir(parents=True, exist_ok=True)
         if Path(source).is_file():
-            shutil.copyfile(source, target)  # no link, so that the kernel cannot find the way back to the sources
+            shutil.copyfile(source, at / relpath)  # no link, so that the kernel cannot find the way back to the sources
     if hidden:
-        broken = mock.folder / mock.rows["relpath"].iloc[1]
+        broken = at / mock.rows["relpath"].iloc[1]
         broken.write_bytes(broken.read_bytes()[:KEPT_BYTES])
-    _write_tables(mock, competition)
+    _write_tables(mock, pack.competition)
     return mock
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
 from ffdi.kernels import mock_input, sandbox, script, team
-from ffdi.kernels.mock_input import MockInput
+from ffdi.kernels.mock_input import MockInput, Mounts
 from ffdi.kernels.run import RECORD
 from ffdi.kernels.sandbox import Ended, Sandbox
 from ffdi.kernels.script import Script
@@ -25,7 +25,6 @@ from ffdi.kernels.team import TeamPack
 from ffdi.submission.check import check
 
 CSV = "submission.csv"
-FACTS = {"run", "rows", "imputed", "unreached", "degraded", "kept", "seconds"}  # that run.json must hold
 MIN_SECONDS = 10.0  # of predicting in a hidden rerun: of a shorter time a deadline could not take a share
 MIN_BATCHES = 12  # for the same reason
 MAX_IMAGES = 3_000
@@ -62,7 +61,6 @@ class Verdict:
 
     scenario: Scenario
     images: int
-    ended: Ended
     seconds: float
     faults: tuple[str, ...]
     equal: bool | None = None
@@ -120,20 +118,22 @@ class Rehearsal:
         return replace(verdict, faults=(fault,))
 
     def run(self, scenario: Scenario, images: int, until: str = "") -> Verdict:
+        """Run the script once and compare what it submits."""
         self._runs += 1
         root = self._root / f"{self._runs}-{scenario.name.replace(' ', '-')}"
-        count = self._enough(images) if scenario.hidden else images
-        competition, dataset = self.pack.competition, self.kernel.setting("pack") or self.pack.folder.resolve().name
-        slug = self.kernel.setting("competition") or competition.slug
-        owned = dataset if "/" in dataset else f"rehearsal/{dataset}"
-        folders = (self.pack.folder, self.data)
-        mock = mock_input.build(root, slug, owned, scenario.layout, *folders, competition, count, scenario.hidden)
+        mounts = Mounts(
+            slug=self.kernel.setting("competition") or self.pack.competition.slug,
+            dataset=self.kernel.setting("pack") or self.pack.folder.resolve().name,
+            newer=scenario.layout == "newer",
+        )
+        images = self._enough(images) if scenario.hidden else images
+        mock = mock_input.build(root, mounts, self.pack, self.data, images, scenario.hidden)
         path = root / self.kernel.path.name
         path.write_text(self.kernel.with_settings({"run": root.name, "until": until}))
         begun = time.monotonic()
         ended = self._box.run(path, mock.working, _environment(mock, scenario), RUN_SECONDS)
         seconds = time.monotonic() - begun
-        verdict = Verdict(scenario, len(mock.rows), ended, seconds, tuple(_faults_of_process(ended)))
+        verdict = Verdict(scenario, len(mock.rows), seconds, tuple(_faults_of_process(ended)))
         return verdict if ended.code else self._compared(verdict, mock)
 
     def _enough(self, images: int) -> int:
@@ -148,20 +148,18 @@ class Rehearsal:
 
         wanted, ids = self.pack.competition, mock.rows["id"].tolist()
         try:
-            found = check(mock.working / CSV, wanted, ids, mock.sample).frame
+            score_R = check(mock.working / CSV, wanted, ids, mock.sample).frame[wanted.prediction_column].to_numpy()
             facts = checksum.read_json(mock.working / RECORD)
+            kept = {(name, fold): tuple(views) for name, fold, views in facts["kept"]}
+            faults = [*verdict.faults, *_faults_of_record(facts, mock, verdict.scenario)]
         except UserError as error:
             return replace(verdict, faults=(*verdict.faults, str(error)))
-        lacking = sorted(FACTS - set(facts))
-        if lacking:
-            return replace(verdict, faults=(*verdict.faults, f"{RECORD} says nothing of {', '.join(lacking)}."))
-        kept = {(name, fold): tuple(views) for name, fold, views in facts["kept"]}
+        except KeyError as error:
+            return replace(verdict, faults=(*verdict.faults, f"{RECORD} says nothing of {error}."))
         begun = time.monotonic()
         expected_R = infer.predict(self.pack, mock.rows, mock.folder, workers=0, kept=kept).score_R
         if not verdict.scenario.short:
             self._image_seconds = (time.monotonic() - begun) / len(ids)
-        faults = [*verdict.faults, *_faults_of_record(facts, mock, verdict.scenario)]
-        score_R = found[wanted.prediction_column].to_numpy()
         differ = int((score_R != expected_R).sum())
         if differ:
             moved = float(np.abs(score_R - expected_R).max())
@@ -187,19 +185,14 @@ def _faults_of_record(facts: Mapping[str, Any], mock: MockInput, scenario: Scena
         yield f"{facts['unreached']} images were reached by no net before the deadline."
     if facts["degraded"] and not scenario.short:
         yield f"it did not use all nets and views: {'; '.join(facts['degraded'])}."
-    if scenario.hidden and mock.rows["id"].iloc[1] not in facts["imputed"]:
-        yield f"the broken image {mock.rows['id'].iloc[1]} is not among those that got the prior."
+    if scenario.hidden and mock.broken not in facts["imputed"]:
+        yield f"the broken image {mock.broken} is not among those that got the prior."
 
 
 def _environment(mock: MockInput, scenario: Scenario) -> dict[str, str]:
     scratch = mock.root / "scratch"
     scratch.mkdir()
-    given = {
-        "FFDI_INPUT": str(mock.input),
-        "FFDI_WORKING": str(mock.working),
-        "KAGGLE_KERNEL_RUN_TYPE": "Batch",
-        "CUDA_VISIBLE_DEVICES": "",
-        "HOME": str(scratch),
-        "TMPDIR": str(scratch),
-    }
+    given = {"FFDI_INPUT": str(mock.root / "input"), "FFDI_WORKING": str(mock.working)}
+    given |= {"HOME": str(scratch), "TMPDIR": str(scratch)}
+    given |= {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "CUDA_VISIBLE_DEVICES": ""}
     return given | ({"KAGGLE_IS_COMPETITION_RERUN": "1"} if scenario.hidden else {})
