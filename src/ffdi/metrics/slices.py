@@ -58,7 +58,7 @@ def pooled(rows: pd.DataFrame, level: float = 0.95) -> Interval:
 
 def worst(slices: pd.DataFrame) -> pd.Series | None:
     """Return the slice whose interval ends lowest: weak beyond noise, not small and unlucky."""
-    return None if slices.empty else slices.reset_index(drop=True).loc[slices["high"].to_numpy().argmin()]
+    return None if slices.empty else slices.iloc[int(slices["high"].to_numpy().argmin())]
 
 
 def binned(values: pd.Series, edges: list[float], unit: str = "") -> pd.Series:

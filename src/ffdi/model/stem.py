@@ -113,8 +113,9 @@ def _bands() -> Tensor:
 
 def _dct(levels_BCHW: Tensor, filters: Tensor) -> Tensor:
     height, width = levels_BCHW.shape[-2:]
-    # Python numbers and slices, no tensors made here: those would be copied to the device in every step.
-    luma_B1HW = sum(share * levels_BCHW[:, channel : channel + 1] for channel, share in enumerate(LUMA))
+    # Python numbers and slices: a tensor made here would be copied to the device in every step.
+    red_B1HW, green_B1HW, blue_B1HW = levels_BCHW.split(1, dim=1)
+    luma_B1HW = LUMA[0] * red_B1HW + LUMA[1] * green_B1HW + LUMA[2] * blue_B1HW
     padded = functional.pad(luma_B1HW, (0, -width % BLOCK, 0, -height % BLOCK), mode="replicate")
     energy = functional.conv2d(padded, filters, stride=BLOCK).abs().log1p()
     bands = torch.stack([part.mean(1) for part in energy.split(BAND_SIZES, dim=1)], dim=1)

@@ -88,13 +88,11 @@ def check_golden(model: nn.Module, path: Path, tolerance: float = 1e-3) -> float
 
 def mismatches(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
     """Return a phrase for every tensor that is missing, unknown, or of another shape or type."""
-    faults = [f"{name} is missing" for name in wanted if name not in given]
-    faults += [f"{name} is unknown" for name in given if name not in wanted]
-    for name in [name for name in wanted if name in given]:
-        has, wants = _kind(given[name]), _kind(wanted[name])
-        if has != wants:
-            faults.append(f"{name} is {has}, not {wants}")
-    return faults
+    has, wants = ({name: _kind(tensor) for name, tensor in some.items()} for some in (given, wanted))
+    faults = [f"{name} is missing" for name in wants if name not in has]
+    faults += [f"{name} is unknown" for name in has if name not in wants]
+    both = [name for name in wants if name in has and has[name] != wants[name]]
+    return faults + [f"{name} is {has[name]}, not {wants[name]}" for name in both]
 
 
 def _kind(tensor: Tensor) -> str:
