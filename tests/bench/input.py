@@ -37,21 +37,21 @@ from tests.bench.hashing import portraits
 COUNT, SIDE, SIZE, BATCH = 256, 256, 224, 64
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OFF: dict[str, Any] = {name: False for name in Augment.model_fields if name != "library"}
-CROP = {"scale": (0.7, 1.0), "ratio": (0.9, 1.11)}
+CROP = {"range": (0.7, 1.0)}
 LIGHT = Augment(**{**OFF, "crop": CROP, "hflip": True})
-JITTER = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0, "p": 0.5}
+JITTER = {"range": (0, 0.2), "p": 0.5}
 STRONG = Augment(
     **{
         **OFF,
         "crop": CROP,
         "hflip": True,
-        "colour": {**JITTER, "hue": 7.2},
-        "noise": {"p": 0.3, "sigma": (2.5, 7.5)},
+        "colour": JITTER,
+        "noise": {"p": 0.3, "range": (2.5, 7.5)},
         "cutout": {"p": 0.3, "on": "fake"},
-        "jpeg": {"p": 0.5, "quality": (60, 95)},
+        "jpeg": {"p": 0.5, "range": (60, 95)},
     }
 )
-TIMM_LIKE = Augment(**{**OFF, "crop": CROP, "hflip": True, "colour": JITTER, "cutout": {"p": 0.3, "holes": (1, 1)}})
+TIMM_LIKE = Augment(**{**OFF, "crop": CROP, "hflip": True, "colour": JITTER, "cutout": {"p": 0.3}})
 
 
 class Folder:

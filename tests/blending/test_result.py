@@ -10,7 +10,6 @@ from ffdi.blending.card import inputs
 from ffdi.blending.forecast import forecast
 from ffdi.blending.result import blend, sources
 from ffdi.config.competition import Board
-from ffdi.config.recipe import Recipe
 from ffdi.core import checksum
 from ffdi.core.errors import UserError
 from ffdi.data import manifest as manifests
@@ -169,7 +168,7 @@ def test_weights_in_the_recipe_are_not_cut_but_warned_of(contest: Contest) -> No
 
 def with_board(contest: Contest, **wishes: object) -> None:
     board = {"public_rows": 20, "private_rows": 30, "fake_share": 0.5, **wishes}
-    contest.recipe = Recipe.model_validate(contest.recipe.model_dump() | {"board": board})
+    contest.competition = contest.competition.model_copy(update={"board": Board.model_validate(board)})
 
 
 def test_sources_of_the_board_come_from_the_manifest(contest: Contest) -> None:
@@ -256,9 +255,9 @@ def test_the_board_is_forecast_for_the_size_of_the_test_table(contest: Contest) 
     assert list(single.outlook.outlooks) == ["rank_mean"]
 
 
-def test_a_board_in_the_recipe_wins(contest: Contest) -> None:
+def test_the_forecast_is_of_the_board_of_the_competition(contest: Contest) -> None:
     board = {"public_rows": 20, "private_rows": 30, "fake_share": 0.5}
-    contest.recipe = Recipe.model_validate(contest.recipe.model_dump() | {"board": board})
+    contest.competition = contest.competition.model_copy(update={"board": Board.model_validate(board)})
     found = contest.blend().card["forecast"]
     assert (found["board"]["public_rows"], found["board"]["private_rows"]) == (20, 30)
 

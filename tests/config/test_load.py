@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from ffdi.config.identity import member_digest
+from ffdi.config.augment import Augment
 from ffdi.config.load import load_competition, load_recipe
-from ffdi.config.recipe import Data
+from ffdi.config.recipe import Loss, Recipe
 from ffdi.core.errors import UserError
 
 ENSEMBLES = Path(__file__).parents[2] / "ensembles"
@@ -24,19 +24,65 @@ augment = {jpeg = {p = 1.0}}
 """
 
 
-def _load(tmp_path: Path, text: str) -> object:
+def _load(tmp_path: Path, text: str, *overrides: str) -> Recipe:
     (tmp_path / "x.toml").write_text(text)
-    return load_recipe(tmp_path / "x.toml")
+    return load_recipe(tmp_path / "x.toml", overrides)
 
 
 def test_defaults_lie_under_every_member(tmp_path: Path) -> None:
-    (tmp_path / "x.toml").write_text(GOOD)
-    a, b = load_recipe(tmp_path / "x.toml").member
+    a, b = _load(tmp_path, GOOD).member
     assert (a.epochs, b.epochs) == (3, 4)
-    assert b.augment.hflip is not None
-    assert b.augment.hflip.p == 0.25
-    assert b.augment.jpeg is not None
-    assert b.augment.jpeg.p == 1.0
+    assert b.augment == Augment(hflip={"p": 0.25}, jpeg={"p": 1.0})
+
+
+def test_a_preset_of_the_defaults_is_refined_by_a_member(tmp_path: Path) -> None:
+    text = GOOD.replace("{hflip = {p = 0.25}}", '"none"')
+    assert [list(dict(member.augment.operations())) for member in _load(tmp_path, text).member] == [[], ["jpeg"]]
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("member.lr=1e-3", {"a": {"lr": 1e-3}, "b": {"lr": 1e-3}}),
+        ("member.b.lr=1e-3", {"b": {"lr": 1e-3}}),
+        (" member.a.tta = ['identity', 'rot90'] ", {"a": {"tta": ("identity", "rot90")}}),
+        ("member.a.model=test_resnet", {"a": {"model": "test_resnet"}}),
+        ("member.b.loss.supcon=0.1", {"b": {"loss": Loss(supcon=0.1)}}),
+        ("member.a.augment=none", {"a": {"augment": Augment.model_validate("none")}}),
+        ("member.b.augment.jpeg.p=0.5", {"b": {"augment": Augment(hflip={"p": 0.25}, jpeg={"p": 0.5})}}),
+    ],
+)
+def test_an_override_changes_one_member_or_all(
+    tmp_path: Path, override: str, expected: dict[str, dict[str, object]]
+) -> None:
+    for before, after in zip(_load(tmp_path, GOOD).member, _load(tmp_path, GOOD, override).member, strict=True):
+        assert after == before.model_copy(update=expected.get(before.name, {}))
+
+
+def test_an_override_changes_every_other_key_and_the_last_wins(tmp_path: Path) -> None:
+    recipe = _load(tmp_path, GOOD, "folds.k=3", "data.folder=data/x", "folds.k=4", "blend.weights={a=1, b=2}")
+    assert (recipe.folds.k, recipe.data.folder, recipe.blend.weights) == (4, "data/x", {"a": 1.0, "b": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("member.lrr=1", "x.toml member.lrr=1: unknown key 'member.0.lrr', did you mean 'lr'"),
+        ("folds.kk=1", "unknown key 'folds.kk', did you mean 'k'"),
+        ("member.c.lr=1", "unknown key 'member.0.c'"),
+        ("member.a.augment.preste=none", "did you mean 'preset'"),
+        ("member.lr", "write key=value"),
+        ("=3", "write key=value"),
+        ("member.lr=1e", "valid number"),
+        ("member.lr=[1", "is no TOML value"),
+        ("name.x=1", "name: input should be a valid string"),
+    ],
+)
+def test_a_wrong_override_is_one_sentence(tmp_path: Path, override: str, sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        _load(tmp_path, GOOD, override)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -94,23 +140,3 @@ def test_competition_paths_stay_inside(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(text.replace("phase1/trainset_label.txt", "../secret.csv"))
     with pytest.raises(UserError, match="below the competition folder"):
         load_competition(str(tmp_path / "c.toml"))
-
-
-def test_identity_follows_what_trains_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "x.toml").write_text(GOOD)
-    member = load_recipe(tmp_path / "x.toml").member[0]
-
-    def digest(manifest: str = "m", folds: str = "f", **changed: object) -> str:
-        return member_digest(member.model_copy(update=changed), manifest, folds, Data())
-
-    same = [digest(name="other"), digest(tta=("hflip",)), digest(test_size=512)]
-    assert set(same) == {digest()}
-    other = [
-        digest(lr=2e-4),
-        digest(epochs=9),
-        digest(seed=1),
-        digest(refit_full=True),
-        digest("m2"),
-        digest(folds="f2"),
-    ]
-    assert len({digest(), *other}) == 7

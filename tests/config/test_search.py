@@ -14,7 +14,7 @@ k = 3
 [[member]]
 name = "a"
 model = "test_resnet"
-augment = {crop = false, jpeg = {quality = [50, 60]}}
+augment = {crop = false, jpeg = {range = [50, 60]}}
 [[member]]
 name = "all"
 model = "test_resnet"
@@ -53,7 +53,7 @@ def test_names_may_be_quoted_or_not(tmp_path: Path) -> None:
         (("augment.jpeg.p", "augment.library.p"), "unknown key 'augment.library.p'"),
         (("lr =", "seed ="), "unknown key 'seed'"),
         (("high = 1}", "high = 2}"), "search.space.augment.jpeg.p: input should be less than or equal to 1, not 2"),
-        (("augment.jpeg.p", "augment.jpeg.quality"), "unknown key 'augment.jpeg.quality'"),
+        (("augment.jpeg.p", "augment.jpeg.range"), "unknown key 'augment.jpeg.range'"),
         (
             ("lr = {low = 1e-4, high = 3e-3, log = true}", "batch_size = {low = 2.5, high = 4}"),
             "search.space.batch_size: input should be a valid integer",

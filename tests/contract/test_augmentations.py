@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from ffdi.config.augment import Augment
+from ffdi.config.augment import DEFAULTS, FROM_ZERO, KINDS, Augment
 from ffdi.core.errors import UserError
 from ffdi.data.augment import compile, describe
 from tests.data.test_operations import distance, picture
-from tests.fixtures.strength import pinned
 
 SIZE = 48
 OFF: dict[str, Any] = {name: False for name in Augment.model_fields if name != "library"}
@@ -94,25 +93,21 @@ def test_what_runs_is_told_whole_and_can_be_stored(name: str) -> None:
         resolved = json.loads(json.dumps(parameters["resolved"]))
         assert {key: resolved[key] for key in LIBRARY[name]} == LIBRARY[name]
     else:
-        assert set(parameters) - {"resolved"} == set(type(getattr(policy(name), name)).model_fields)
+        assert set(parameters) - {"resolved"} == {"p", "on"} | ({"range"} if KINDS[name].unit else set())
 
 
-STRONG = [name for name in OWN if pinned(wish := getattr(policy(name), name), 0) != pinned(wish, 1)]
-
-
-@pytest.mark.parametrize("name", STRONG)
+@pytest.mark.parametrize("name", [name for name in OWN if KINDS[name].unit])
 def test_a_stronger_draw_is_farther_from_the_image(name: str) -> None:
     """Mean distance over the same keys at the weakest, the middle and the strongest of the default range."""
-    wish = getattr(policy(name), name)
+    span = DEFAULTS[name].range
+    assert span is not None
+    weak, strong = sorted(span, key=lambda end: abs(end - KINDS[name].neutral))
     means = []
     for strength in (0.0, 0.5, 1.0):
-        at = compile(Augment.model_validate(OFF | {name: pinned(wish, strength).model_dump()}), SIZE)
+        end = float(round(weak + (strong - weak) * strength, 0 if strong > 20 else 6))
+        at = compile(policy(name, range=(0 if name in FROM_ZERO else end, end)), SIZE)
         means.append(np.mean([distance(at(IMAGE, 1, key), PLAIN) for key in range(24)]))
     assert means[0] < means[1] < means[2], means
-
-
-def test_the_operations_without_a_strength_are_known() -> None:
-    assert set(OWN) - set(STRONG) == {"hflip", "vflip", "rot90", "grey", "parts"}
 
 
 def test_every_transform_of_the_library_runs_by_key_or_is_refused() -> None:

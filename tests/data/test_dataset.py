@@ -23,7 +23,6 @@ SIZE = 40
 EVERYTHING = Augment(
     rot90=True,
     rotate=True,
-    gamma=True,
     grey=True,
     sharpen=True,
     cutout=True,

@@ -5,7 +5,7 @@ import pytest
 
 from ffdi.config.competition import Split
 from ffdi.core.errors import UserError
-from ffdi.data.files import Listing, listing
+from ffdi.data.files import Listing, images_below, listing
 from tests.data.pictures import CONTEST, contest_folder
 
 
@@ -57,7 +57,7 @@ def test_files_without_a_row_are_counted_and_named(folder: Path) -> None:
     (folder / "train" / "more" / "z.jpg").write_bytes(b"z")
     (folder / "train" / "._a.jpg").write_bytes(b"")
     unlisted = listing(CONTEST, folder).facts["unlisted"]
-    assert unlisted == {"train": {"count": 2, "first": ["._a.jpg", "more/z.jpg"]}, "test": {"count": 0, "first": []}}
+    assert unlisted == {"train": {"count": 1, "first": ["more/z.jpg"]}, "test": {"count": 0, "first": []}}
 
 
 def test_tables_beside_the_images_are_not_taken_for_images(folder: Path) -> None:
@@ -86,3 +86,76 @@ def test_an_image_folder_that_leads_outside_is_refused(folder: Path, tmp_path: P
     (folder / "train").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match="outside"):
         listing(CONTEST, folder)
+
+
+def test_hidden_files_are_no_images(folder: Path) -> None:
+    """macOS puts `._a.jpg` and .DS_Store beside images, and whole folders `.AppleDouble`."""
+    for name in ("._a.jpg", ".DS_Store", ".AppleDouble/a.jpg"):
+        (folder / "train" / name).parent.mkdir(exist_ok=True)
+        (folder / "train" / name).write_bytes(b"\0\5\x16\7")
+    assert listing(CONTEST, folder).unlisted["train"] == []
+    assert images_below(folder / "train") == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_a_name_that_is_no_utf8_is_told_and_passed_over(folder: Path) -> None:
+    name = os.fsencode(folder / "train") + b"/\xd0\xc2\xbd\xa8.jpg"
+    Path(os.fsdecode(name)).write_bytes(b"x")
+    found = listing(CONTEST, folder)
+    (note,) = found.notes
+    assert note.startswith(r"train: the name '\\xd0")
+    assert "is not UTF-8, so no table can name it" in note
+    assert found.unlisted["train"] == []
+
+
+def test_a_folder_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = os.scandir
+
+    def refusing(path: Path) -> object:
+        if Path(path).name == refused:
+            raise PermissionError(13, "Permission denied")
+        return plain(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)  # root may read everything, so no mode would do
+    (folder / "train" / "locked").mkdir()
+    refused = "locked"
+    notes = listing(CONTEST, folder).notes
+    assert notes == ("train: the folder locked/ cannot be read (Permission denied); give yourself access to it.",)
+    refused = "train"
+    with pytest.raises(UserError, match=r"folder .*train cannot be read \(Permission denied\)"):
+        listing(CONTEST, folder)
+
+
+@pytest.mark.parametrize(
+    ("id", "name"),
+    [("IMG.JPG", "img.jpg"), ("\u00e9.jpg", "e\u0301.jpg"), ("x", "x.png"), ("y", "Y.TIFF"), ("z.b", "z.b.jpg")],
+)
+def test_a_name_is_found_in_another_case_form_or_with_its_extension(folder: Path, id: str, name: str) -> None:
+    (folder / "train" / name).write_bytes(b"4444")
+    (folder / "train.txt").write_text(f"img_name,target\na.jpg,0\n{id},1\n")
+    rows = listing(CONTEST, folder).rows.set_index("id")
+    assert (rows.loc[id, "relpath"], rows.loc[id, "bytes"], rows.loc[id, "defect"]) == (f"train/{name}", 4, "")
+
+
+def test_a_name_that_two_files_could_mean_is_missing(folder: Path) -> None:
+    for name in ("x.png", "x.jpg"):
+        (folder / "train" / name).write_bytes(b"1")
+    (folder / "train.txt").write_text("img_name,target\na.jpg,0\nx,1\n")
+    assert by_id(listing(CONTEST, folder)) == {"a.jpg": ("", 1), "x": ("missing", 0)}
+
+
+def test_an_empty_folder_is_told_with_what_the_table_names(folder: Path) -> None:
+    (folder / "test" / "t.jpg").rename(folder / "test" / "other.png")
+    with pytest.raises(UserError, match=r"the table names 't\.jpg', the folder holds 'other\.png' and others"):
+        listing(CONTEST, folder)
+
+
+def test_an_id_of_two_labelled_splits_gets_the_split_before_it(folder: Path) -> None:
+    both = CONTEST.model_copy(update={"val": Split(labels="val.txt", images="val")})
+    (folder / "val").mkdir()
+    (folder / "val" / "a.jpg").write_bytes(b"other")
+    (folder / "val.txt").write_text("img_name,target\na.jpg,1\n")
+    (folder / "test.txt").write_text("img_name\nt.jpg\nb.jpg\n")  # of the test the submission needs the id itself
+    found = listing(both, folder)
+    assert found.rows["id"].tolist() == ["train/a.jpg", "b.jpg", "c.jpg", "val/a.jpg", "t.jpg", "b.jpg"]
+    assert found.rows["relpath"].tolist()[:4:3] == ["train/a.jpg", "val/a.jpg"]
+    assert "1 ids stand in train and in val" in found.notes[0]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ffdi.core import digest
-from ffdi.core.errors import CorruptError, FfdiError, Paused
+from ffdi.core.errors import CorruptError, FfdiError, Paused, UserError
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
 from ffdi.data import hashes, manifest, measurement, processes, scan
@@ -112,7 +112,10 @@ def test_what_cannot_be_read_keeps_its_row(
     assert made.loc["half.jpg", "sha256"] == digest.of_bytes(images["half.jpg"])
     assert (made.loc["gone.jpg", "sha256"], made.loc["gone.jpg", "bytes"]) == ("", 0)
     assert (made.loc["dot.jpg", "width"], made.loc["dot.jpg", "height"]) == (1, 1)
-    assert "train: 1 images are 'truncated'" in capsys.readouterr().err
+    assert (
+        "train: 1 images are 'truncated', such as 'train/half.jpg': cut off; copy or download"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_second_scan_looks_at_nothing_and_writes_nothing(
@@ -159,7 +162,7 @@ def test_new_rules_look_at_everything_again(
 ) -> None:
     scanned()
     examined.clear()
-    monkeypatch.setattr(measurement, "RULES", 2)
+    monkeypatch.setattr(measurement, "RULES", measurement.RULES + 1)
     scanned()
     assert len(examined) == 13
 
@@ -228,7 +231,10 @@ def test_what_the_system_would_not_read_is_tried_again(scanned: Scan, monkeypatc
     unreadable = measurement.examine(Path("/"), "nothing here.jpg")
     with monkeypatch.context() as patch:
         patch.setattr(measurement, "examine", lambda folder, relpath: unreadable)
-        assert set(scanned()["defect"]) == {"unreadable"}
+        with pytest.raises(
+            UserError, match=r"12 images are 'unreadable', such as 'train/0\.jpg': .* give yourself access"
+        ):
+            scanned()
     assert set(scanned()["status"]) == {"ok"}
 
 
@@ -243,7 +249,7 @@ def test_processes_find_what_one_finds(
     scanned: Scan, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = scanned()
-    monkeypatch.setattr(scan, "WORTH", 1)
+    monkeypatch.setattr(scan, "MIN_IMAGES_PER_WORKER", 1)
     monkeypatch.setattr(scan, "CHUNK", 3)
     together = scan.scan(CONTEST, folder, Workspace(tmp_path / "other", tmp_path), workers=2)
     pd.testing.assert_frame_equal(together, alone)
@@ -272,8 +278,8 @@ names = {"train": [f"{n:032x}.jpg" for n in range(rows)], "test": ["t.jpg"]}
 (folder / "train.txt").write_text("img_name,target\\n" + "".join(f"{n},1\\n" for n in names["train"]))
 
 def listed(images):
-    there = ["", *names[images.name]]
-    return pd.DataFrame({"name": there, "bytes": np.arange(len(there)), "mtime_ns": np.arange(len(there))})
+    there = np.arange(len(names[images.name]))
+    return pd.DataFrame({"name": names[images.name], "bytes": there, "mtime_ns": there}), []
 
 def measured(folder, chunk):
     words = np.random.default_rng(0).integers(0, 2**64, (len(chunk), 8), dtype=np.uint64)
@@ -282,7 +288,7 @@ def measured(folder, chunk):
     frame = pd.DataFrame({**plain, **text, "phash": words[:, 0], "phash256": hashes.to_hex(words[:, 4:])})
     return chunk.join(frame.set_index(chunk.index))
 
-files._files_below, measurement.measure = listed, measured
+files.files_below, measurement.measure = listed, measured
 for again in range(2):
     made = scan.scan(CONTEST, folder, Workspace(folder / "work", folder), workers=0)
     assert len(made) == rows + 1

@@ -42,7 +42,9 @@ def test_every_plain_way_to_write_a_target(tmp_path: Path) -> None:
 
 
 def test_the_message_names_file_row_and_remedy(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"train\.txt, row 4: '2' is no target; write 0 for real and 1 for fake\."):
+    with pytest.raises(
+        UserError, match=r"train\.txt, row 4: '2' is no target; write 0 for real and 1 for fake, or name it"
+    ):
         read(tmp_path, "img_name,target\na,0\nb,1\nc,2\n")
 
 

@@ -95,4 +95,3 @@ def test_curves_draw_oof_solid_and_training_dashed(column: str) -> None:
 def test_names_are_shortened_in_the_middle() -> None:
     assert style.shorten("tf_efficientnetv2_m.in21k-384") == "tf_efficien…_m.in21k-384"
     assert style.shorten("short") == "short"
-    assert style.labels([1, 0, -1]).tolist() == ["fake", "original", "unlabelled"]

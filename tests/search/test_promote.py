@@ -24,7 +24,7 @@ tta = ["identity", "hflip"]
 
 [defaults.augment]
 colour = false
-jpeg = {quality = [40, 90]}
+jpeg = {range = [40, 90]}
 cutout = {p = 0.5}
 
 [[member]]

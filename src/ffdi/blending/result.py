@@ -88,7 +88,7 @@ def blend(recipe: Recipe, competition: Competition, places: Workspace) -> BlendR
     choice, weights = _within(recipe.blend, team, choice, left_out)
     blended = _honestly(apply(team, choice.method, weights, recipe.blend.weight_splits), choice)
     gap = measure(recipe, competition, manifest, places, team)
-    outlook = _outlook(recipe.board or competition.board, choice, blended, left_out, manifest, gap)
+    outlook = _outlook(competition.board, choice, blended, left_out, manifest, gap)
     made = card(recipe, choice, outlook, team, blended, found, left_out, manifests.digest(manifest), digest_of(table))
     members, spread = tables(made)
     order = manifest["id"][manifest["split"] == "test"]

@@ -1,232 +1,200 @@
-"""The augmentation policy of a member: one optional operation a field, applied in the order of the fields.
+"""Augmentation of a member: a preset, refined by single operations.
 
-Light by default: a mild crop, a flip, a little colour, blur, noise, rescaling and JPEG, alike for both classes.
-A recipe changes an operation by its keys, and switches one off with `false` or with `p = 0`. What would make a forgery
-of an original is refused (spec.semantics), and `parts` and `degrade` are for fakes alone.
+`augment = "light"` is the default. `augment = {preset = "medium", jpeg = {p = 0.8}, hflip = false}` changes what it
+names: `false` switches an operation off, `true` switches it on with its defaults, a table changes its keys. Operations
+run in the order of the fields of `Augment`. What would make a forgery of an original is refused (config.semantics);
+`parts`, `cutout` and `degrade` are for fakes.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from ffdi.config import semantics
 from ffdi.config.competition import Frozen
 
-Interpolation = Literal["nearest", "linear", "area", "cubic", "lanczos"]
-Interpolations = Annotated[tuple[Interpolation, ...], Field(min_length=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Factor = Annotated[float, Field(gt=0, le=1)]
-Ratio = Annotated[float, Field(ge=0.1, le=10)]
-Sigma = Annotated[float, Field(gt=0, le=20)]
-Level = Annotated[float, Field(ge=0, le=100)]
-Quality = Annotated[int, Field(ge=1, le=100)]
-Length = Annotated[int, Field(ge=3, le=99)]
-Degrees = Annotated[float, Field(ge=0, le=180)]
-Amount = Annotated[float, Field(ge=0, le=5)]
-Holes = Annotated[int, Field(ge=1, le=64)]
+Preset = Literal["none", "light", "medium", "heavy"]
+Range = tuple[float, float]
 
 
-def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
-    if pair[0] > pair[1]:
-        raise ValueError("write a range as [low, high] with low <= high")
-    return pair
+class Kind(NamedTuple):
+    """What an operation does when it is switched on, and the limits of its `range`.
+
+    `neutral` is the value without effect, from which a search scales the range. `unit` says what the range is of.
+    """
+
+    p: float
+    what: str
+    unit: str = ""  # empty: the operation has no range
+    default: Range = (0.0, 0.0)
+    limits: Range = (0.0, 0.0)
+    neutral: float = 0.0
+    on: str = "all"
 
 
-def _odd(pair: tuple[int, int]) -> tuple[int, int]:
-    if pair[0] % 2 == 0 or pair[1] % 2 == 0:
-        raise ValueError("write odd lengths, for example [3, 7]")
-    return pair
-
-
-def _off(value: Any) -> Any:
-    """TOML has no null: `false` switches an operation off, `true` takes it as it is by default."""
-    return {False: None, True: {}}[value] if isinstance(value, bool) else value
-
-
-ORDERED = AfterValidator(_ordered)
-SWITCH = BeforeValidator(_off)
+KINDS = {
+    # An aligned face without eyes, nose or mouth: a detector must look at the whole face (Das and others, 2021).
+    "parts": Kind(0.3, "paint eyes, nose or mouth black", on="fake"),
+    "crop": Kind(1.0, "crop, then resize to image_size", "share of the area", (0.7, 1.0), (0.01, 1.0), 1.0),
+    "hflip": Kind(0.5, "swap left and right"),
+    "vflip": Kind(0.5, "swap top and bottom"),
+    "rot90": Kind(0.5, "turn by 90, 180 or 270 degrees"),
+    "rotate": Kind(0.3, "turn to either side, edges reflected", "degrees", (0.0, 10.0), (0.0, 180.0)),
+    "grid": Kind(0.1, "move the lines of a 5 x 5 grid", "up to +- share of a cell", (0.0, 0.2), (0.0, 0.9)),
+    # At 0.1: brightness, contrast and saturation by factors 0.9 to 1.1, hue by up to 5 degrees.
+    "colour": Kind(0.3, "change brightness, contrast, saturation, hue", "up to +- share", (0.0, 0.1), (0.0, 1.0)),
+    "grey": Kind(0.1, "remove the colour"),
+    "sharpen": Kind(0.1, "unsharp mask", "amount", (0.2, 1.0), (0.0, 5.0)),
+    "blur": Kind(0.1, "Gaussian blur", "sigma, pixels", (0.3, 1.2), (0.01, 20.0)),
+    "resize": Kind(0.1, "shrink and enlarge again", "factor", (0.5, 0.9), (0.01, 1.0), 1.0),
+    "noise": Kind(0.1, "Gaussian noise", "sigma, grey levels of 255", (1.0, 6.0), (0.0, 100.0)),
+    "cutout": Kind(0.3, "paint 1 to 3 boxes black", "share of the side", (0.05, 0.25), (0.001, 1.0), on="fake"),
+    "webp": Kind(0.1, "compress as WebP; 3 to 7 ms an image", "quality", (50, 95), (1, 100), 100),
+    "jpeg": Kind(0.3, "compress as JPEG", "quality", (60, 95), (1, 100), 100),
+    # So that a fake is not known by being clean and sharp. The 3rd of multi-ffdi: JPEG of quality 10, p = 0.3.
+    "degrade": Kind(0.3, "one of JPEG 10-30, resize 0.25-0.5, noise 8-25", on="fake"),
+}
+FROM_ZERO = ("grid", "colour")  # drawn from -high to high: their ranges begin at 0
 
 
 class Operation(Frozen):
-    """`p`: share of the images it is applied to; `on`: the class it is for."""
+    """Apply to a share `p` of the images of one class."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    p: Share = 0.1
-    on: Literal["all", "real", "fake"] = "all"
-
-
-class Parts(Operation):
-    """Eyes, nose or mouth of an aligned face painted over, before anything has moved; fakes only (Face-Cutout, Das
-    and others 2021): a detector must look at the whole face."""
-
-    p: Share = 0.3
-    on: Literal["fake"] = "fake"
-    fill: Literal["black", "mean", "noise"] = "black"
-
-
-class Crop(Operation):
-    """A random part of the image, resized to the training size; without it the whole image is."""
-
-    p: Share = 1.0
-    scale: Annotated[tuple[Factor, Factor], ORDERED] = (0.7, 1.0)  # share of the area
-    ratio: Annotated[tuple[Ratio, Ratio], ORDERED] = (0.9, 1.11)  # width by height
-    interpolation: Interpolations = ("linear",)  # one is drawn
-
-
-class Flip(Operation):
-    """Left and right, or top and bottom, change places."""
-
-    p: Share = 0.5
-
-
-class Rot90(Operation):
-    """A turn by 90, 180 or 270 degrees."""
-
-    p: Share = 0.5
-
-
-class Rotate(Operation):
-    """A small turn to either side, about the middle."""
-
-    p: Share = 0.3
-    degrees: Annotated[tuple[Degrees, Degrees], ORDERED] = (0.0, 10.0)
-    border: Literal["reflect", "black"] = "reflect"
-
-
-class Grid(Operation):
-    """A grid over the image, its lines moved by up to `limit` of a cell (albumentations GridDistortion)."""
-
-    steps: int = Field(default=5, ge=1, le=32)
-    limit: Annotated[float, Field(gt=0, lt=1)] = 0.2
-
-
-class Colour(Operation):
-    """Brightness, contrast, saturation (factors 1 - x to 1 + x) and hue (degrees, either way) at once."""
-
-    p: Share = 0.3
-    brightness: Share = 0.1
-    contrast: Share = 0.1
-    saturation: Share = 0.1
-    hue: float = Field(default=5.0, ge=0, le=180)
-
-
-class Gamma(Operation):
-    """value ** gamma of the image in 0..1: above 1 darkens the middle tones, below 1 lightens them."""
-
-    p: Share = 0.3
-    gamma: Annotated[tuple[Ratio, Ratio], ORDERED] = (0.8, 1.25)
-
-
-class Grey(Operation):
-    """No colour: the luma in all three channels."""
-
-
-class Sharpen(Operation):
-    """Unsharp mask: `amount` times the difference to a blurred copy is added."""
-
-    amount: Annotated[tuple[Amount, Amount], ORDERED] = (0.2, 1.0)
-    sigma: Sigma = 1.0
-
-
-class Blur(Operation):
-    """Gaussian; `sigma` in pixels of the training size."""
-
-    sigma: Annotated[tuple[Sigma, Sigma], ORDERED] = (0.3, 1.2)
-
-
-class Motion(Operation):
-    """A smear along a random line of odd length, in pixels (albumentations MotionBlur)."""
-
-    length: Annotated[tuple[Length, Length], ORDERED, AfterValidator(_odd)] = (3, 7)
-
-
-class Resize(Operation):
-    """Down by a factor and up again, each with an interpolation of its own: as other tools leave pixels."""
-
-    factor: Annotated[tuple[Factor, Factor], ORDERED] = (0.5, 0.9)
-    interpolation: Interpolations = ("linear", "cubic")
-
-
-class Noise(Operation):
-    """Gaussian, alike in all channels; `sigma` in grey levels of 255."""
-
-    sigma: Annotated[tuple[Level, Level], ORDERED] = (1.0, 6.0)
-
-
-class Cutout(Operation):
-    """Rectangles painted over; on fakes alone by default, as the contest calls an erased region a forgery."""
-
-    p: Share = 0.3
-    on: Literal["all", "real", "fake"] = "fake"
-    holes: Annotated[tuple[Holes, Holes], ORDERED] = (1, 3)
-    size: Annotated[tuple[Factor, Factor], ORDERED] = (0.05, 0.25)  # of the side
-    fill: Literal["black", "mean", "noise"] = "black"
+    p: Annotated[float, Field(ge=0, le=1)]  # share of the images
+    on: Literal["all", "real", "fake"] = "all"  # class of the images
+    range: Range | None = None  # strength: from low to high, see the table of operations
 
 
 class Library(Operation):
-    """Any image transform of albumentations by its name, for example `{transform = "CLAHE", p = 0.1}`."""
+    """An image transform of albumentations by its name, for example `{transform = "CLAHE", p = 0.1}`."""
 
-    transform: str = Field(pattern=r"^[A-Z][A-Za-z0-9]*$")
-    arguments: dict[str, Any] = Field(default_factory=dict)  # of its constructor, without p
-
-
-class Webp(Operation):
-    """Encoded and decoded as lossy WebP; slow, 3-7 ms an image at 224 px (own measurement)."""
-
-    quality: Annotated[tuple[Quality, Quality], ORDERED] = (50, 95)
+    p: Annotated[float, Field(ge=0, le=1)] = 0.1
+    range: None = None
+    transform: str = Field(pattern=r"^[A-Z][A-Za-z0-9]*$")  # class of albumentations
+    arguments: dict[str, Any] = {}  # of its constructor, without p
 
 
-class Jpeg(Operation):
-    """Encoded and decoded as JPEG, 4:2:0."""
+DEFAULTS = {name: Operation(p=kind.p, on=kind.on, range=kind.default if kind.unit else None)  # type: ignore[arg-type]
+            for name, kind in KINDS.items()}  # fmt: skip
+# Light: mild, and alike for both classes. Medium: near the defaults of DeepfakeBench. Heavy: crops, both flips and
+# degraded fakes as the 3rd of multi-ffdi, grid and WebP as the 1st, colour and grey as the 1st of DFDC.
+PRESETS: dict[Preset, dict[str, Any]] = {
+    "none": {},
+    "light": {name: {} for name in ("crop", "hflip", "colour", "blur", "resize", "noise", "jpeg")},
+    "medium": {
+        "crop": {"range": (0.5, 1.0)},
+        "hflip": {},
+        "rotate": {},
+        "colour": {"p": 0.5, "range": (0.0, 0.2)},
+        "sharpen": {},
+        "blur": {"p": 0.3, "range": (0.3, 2.0)},
+        "resize": {"p": 0.3, "range": (0.4, 0.9)},
+        "noise": {"p": 0.2, "range": (1.0, 10.0)},
+        "jpeg": {"p": 0.5, "range": (40, 95)},
+    },
+    "heavy": {
+        "crop": {"range": (0.2, 1.0)},
+        "hflip": {},
+        "vflip": {},
+        "rotate": {"p": 0.5, "range": (0.0, 15.0)},
+        "grid": {},
+        "colour": {"p": 0.7, "range": (0.0, 0.3)},
+        "grey": {"p": 0.2},
+        "sharpen": {"p": 0.2},
+        "blur": {"p": 0.3, "range": (0.3, 2.5)},
+        "resize": {"p": 0.5, "range": (0.3, 0.9)},
+        "noise": {"p": 0.3, "range": (1.0, 15.0)},
+        "cutout": {},
+        "webp": {},
+        "jpeg": {"p": 0.5, "range": (30, 95)},
+        "degrade": {},
+    },
+}
 
-    p: Share = 0.3
-    quality: Annotated[tuple[Quality, Quality], ORDERED] = (60, 95)
+
+def refined(name: str, value: Any, base: Operation | None) -> Any:
+    """Return an operation as a table: `value` (a table, true or false) over `base`, or over its defaults."""
+    if value is False or value is None:
+        return None
+    below = (base or DEFAULTS[name]).model_dump()
+    if value is True:
+        return below
+    return {**below, **value} if isinstance(value, dict) else value
 
 
-class Degrade(Operation):
-    """One hard damage, drawn of strong JPEG, small size and noise; fakes only, so that a fake is not known by being
-    clean and sharp. The 3rd of multi-ffdi gave three tenths of its fakes JPEG of quality 10."""
-
-    p: Share = 0.3
-    on: Literal["fake"] = "fake"
-    kinds: Annotated[tuple[Literal["jpeg", "resize", "noise"], ...], Field(min_length=1)] = ("jpeg", "resize", "noise")
-    quality: Annotated[tuple[Quality, Quality], ORDERED] = (10, 30)
-    factor: Annotated[tuple[Factor, Factor], ORDERED] = (0.25, 0.5)
-    sigma: Annotated[tuple[Level, Level], ORDERED] = (8.0, 25.0)  # grey levels of 255
+def _resolved(value: Any) -> Any:
+    """Spell a preset out, so that everything behind the recipe knows single operations only."""
+    if isinstance(value, str):
+        value = {"preset": value}
+    if not isinstance(value, dict):
+        return value
+    preset = value.get("preset", "light")
+    if preset not in PRESETS:
+        raise ValueError(f"preset is one of {', '.join(map(repr, PRESETS))}, not {preset!r}")
+    on = {name: Operation(**refined(name, change, None)) for name, change in PRESETS[preset].items()}
+    tables = {name: refined(name, value.get(name, name in on), on.get(name)) for name in KINDS}
+    return {name: given for name, given in value.items() if name != "preset"} | tables
 
 
 class Augment(Frozen):
-    """The policy: geometry first, which also makes the image small; compression last, as in files.
+    """Operations in the order in which they run; None: off.
 
-    Parts of the face come before, where they still are in their places."""
+    Geometry comes first, which also makes the image small; compression comes last, as in files.
+    """
 
-    parts: Annotated[Parts | None, SWITCH] = None
-    crop: Annotated[Crop | None, SWITCH] = Crop()
-    hflip: Annotated[Flip | None, SWITCH] = Flip()
-    vflip: Annotated[Flip | None, SWITCH] = None
-    rot90: Annotated[Rot90 | None, SWITCH] = None
-    rotate: Annotated[Rotate | None, SWITCH] = None
-    grid: Annotated[Grid | None, SWITCH] = None
-    colour: Annotated[Colour | None, SWITCH] = Colour()
-    gamma: Annotated[Gamma | None, SWITCH] = None
-    grey: Annotated[Grey | None, SWITCH] = None
-    sharpen: Annotated[Sharpen | None, SWITCH] = None
-    blur: Annotated[Blur | None, SWITCH] = Blur()
-    motion: Annotated[Motion | None, SWITCH] = None
-    resize: Annotated[Resize | None, SWITCH] = Resize()
-    noise: Annotated[Noise | None, SWITCH] = Noise()
-    cutout: Annotated[Cutout | None, SWITCH] = None
+    ALSO: ClassVar[tuple[str, ...]] = ("preset",)  # a key of recipes that leaves no field
+
+    parts: Operation | None = None
+    crop: Operation | None = None
+    hflip: Operation | None = None
+    vflip: Operation | None = None
+    rot90: Operation | None = None
+    rotate: Operation | None = None
+    grid: Operation | None = None
+    colour: Operation | None = None
+    grey: Operation | None = None
+    sharpen: Operation | None = None
+    blur: Operation | None = None
+    resize: Operation | None = None
+    noise: Operation | None = None
+    cutout: Operation | None = None
     library: tuple[Library, ...] = ()
-    webp: Annotated[Webp | None, SWITCH] = None
-    jpeg: Annotated[Jpeg | None, SWITCH] = Jpeg()
-    degrade: Annotated[Degrade | None, SWITCH] = None
+    webp: Operation | None = None
+    jpeg: Operation | None = None
+    degrade: Operation | None = None
 
-    @model_validator(mode="after")
-    def _originals_stay_originals(self) -> "Augment":
+    @model_validator(mode="before")
+    @classmethod
+    def _spell_out(cls, value: Any) -> Any:
+        return _resolved(value)
+
+    def operations(self) -> Iterator[tuple[str, Operation]]:
+        """Yield (field, operation) of all that are on, each library transform by itself."""
         for name in type(self).model_fields:
             value = getattr(self, name)
-            for wish in value if isinstance(value, tuple) else (value,) if value is not None else ():
-                if said := semantics.objection(name, wish):
-                    raise ValueError(said)
+            for operation in value if isinstance(value, tuple) else (value,) if value is not None else ():
+                yield name, operation
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> "Augment":
+        for name, operation in self.operations():
+            if complaint := range_complaint(name, operation) or semantics.objection(name, operation):
+                raise ValueError(complaint)
         return self
+
+
+def range_complaint(name: str, operation: Operation) -> str:
+    """Return what is wrong with the range of an operation; "" if nothing is."""
+    kind = KINDS.get(name)
+    if kind is None or not kind.unit:
+        return f"{name} has no range" if operation.range is not None else ""
+    if operation.range is None:
+        return f"{name}.range: write [low, high]"
+    low, high = operation.range
+    if not kind.limits[0] <= low <= high <= kind.limits[1]:
+        least, most = kind.limits
+        return f"{name}.range is [low, high] with {least:g} <= low <= high <= {most:g}, not [{low:g}, {high:g}]"
+    return f"{name}.range begins at 0" if name in FROM_ZERO and low != 0 else ""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Frozen(BaseModel):
@@ -13,11 +13,17 @@ class Frozen(BaseModel):
 
 
 class Split(Frozen):
-    """One table of ids and the folder of their images, both relative to the competition folder."""
+    """A table of ids and the folder of their images, both relative to the competition folder.
 
-    labels: str
+    Without a table every image below the folder is a row; `real` and `fake` then name the folders of the two classes.
+    """
+
+    labels: str = ""  # the table; "": none
     images: str
     has_target: bool = True
+    suffix: str = ""  # what the files' names have behind the id, such as ".jpg"; "": found where the id has no ending
+    real: tuple[str, ...] = ()  # folders below `images`, for a split without a table
+    fake: tuple[str, ...] = ()
 
     @field_validator("labels", "images")
     @classmethod
@@ -25,6 +31,14 @@ class Split(Frozen):
         if Path(value).is_absolute() or ".." in Path(value).parts:
             raise ValueError("must be a path below the competition folder")
         return value
+
+    @model_validator(mode="after")
+    def _has_targets(self) -> "Split":
+        if self.labels and (self.real or self.fake):
+            raise ValueError("name a table (labels) or the folders of the classes (real, fake), not both")
+        if not self.labels and self.has_target and not (self.real and self.fake):
+            raise ValueError("without a table (labels) name the folders of both classes (real, fake)")
+        return self
 
 
 class Board(Frozen):
@@ -58,7 +72,9 @@ class Competition(Frozen):
     slug: str  # Kaggle's name for it
     more_slugs: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]] = []  # that hold more of its files
     id_column: str
-    target_column: str
+    target_column: str = "target"
+    real_words: tuple[str, ...] = ("0",)  # what the target column says of originals; letter case does not matter
+    fake_words: tuple[str, ...] = ("1",)
     prediction_column: str
     metric: Literal["auc"] = "auc"
     submissions_per_day: int = Field(gt=0)

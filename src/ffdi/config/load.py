@@ -1,7 +1,9 @@
-"""TOML into typed values. Every mistake is one sentence: file, key, what is wrong, the nearest right name."""
+"""Read TOML into typed values. Every mistake is one sentence: file, key, what is wrong, the nearest right name."""
 
 import difflib
+import re
 import tomllib
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -14,11 +16,21 @@ from ffdi.core.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
 MAX_BYTES = 1_000_000  # a recipe is written by a person; more is an attack or a mistake
+WORD = re.compile(r"[A-Za-z0-9_./:-]+")  # taken as text where it is no TOML value, since shells eat quotes
 
 
-def load_recipe(path: Path) -> Recipe:
-    """The recipe in `path`, with `[defaults]` merged under every `[[member]]`. Raises UserError."""
-    value = _parse(path)
+def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Return the recipe in a file, with `[defaults]` merged under every `[[member]]`.
+
+    Args:
+        path: A TOML file.
+        overrides: "key=value" each, over what the file says. `member.lr=1e-3` changes all members and
+            `member.NAME.lr=1e-3` one; values are TOML, and a single word needs no quotes.
+
+    Raises:
+        UserError: The file or an override is not a valid recipe.
+    """
+    value, overrides = _parse(path), list(overrides)
     defaults = value.pop("defaults", {})
     members = value.get("member", [])
     if not isinstance(defaults, dict) or not isinstance(members, list):
@@ -26,11 +38,13 @@ def load_recipe(path: Path) -> Recipe:
     if "name" in defaults:
         raise UserError(f"{path}: defaults.name: a name belongs to one [[member]]; remove it from [defaults].")
     value["member"] = [_merge(defaults, member) if isinstance(member, dict) else member for member in members]
-    return validate(Recipe, value, str(path))
+    for override in overrides:
+        _override(value, override)
+    return validate(Recipe, value, " ".join([str(path), *overrides]))
 
 
 def load_competition(name: str) -> Competition:
-    """A competition that ships with the kit, by name, or one in a TOML file, by path. Raises UserError."""
+    """Return a competition that ships with the kit, by name, or one in a TOML file, by path. Raises UserError."""
     shipped = {entry.name.removesuffix(".toml"): entry for entry in (files("ffdi") / "competitions").iterdir()}
     if name in shipped:
         return validate(Competition, tomllib.loads(shipped[name].read_text()), name)
@@ -38,6 +52,15 @@ def load_competition(name: str) -> Competition:
         known = ", ".join(sorted(shipped))
         raise UserError(f"Unknown competition {name!r}; the kit ships {known}, or give the path of a .toml file.")
     return validate(Competition, _parse(Path(name)), name)
+
+
+def validate(kind: type[Model], value: dict[str, Any], source: str) -> Model:
+    """Return `value` as a `kind`. Raises UserError that names `source` and says what is wrong in it."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        sentences = [_sentence(kind, item) for item in error.errors()]
+        raise UserError(f"{source}: " + "; ".join(sentences[:5]) + ".") from error
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -54,20 +77,44 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Tables merge key by key; anything else is replaced."""
+    """Merge tables key by key; anything else is replaced. A preset of the augmentation is a table with one key."""
     merged = dict(base)
     for name, value in over.items():
         old = merged.get(name)
+        if name == "augment" and isinstance(old, str):
+            old = {"preset": old}
         merged[name] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
 
 
-def validate(kind: type[Model], value: dict[str, Any], source: str) -> Model:
+def _override(value: dict[str, Any], override: str) -> None:
+    """Change `value` in place."""
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"{override!r} is no change of the recipe; write key=value, for example member.lr=1e-3.")
+    whole, changes = key.strip(), _toml(text.strip(), override)
+    tables = [value]
+    if whole.startswith("member."):
+        whole = whole.removeprefix("member.")
+        tables = [member for member in value["member"] if isinstance(member, dict)]
+        names = [name for one in tables if whole.startswith((name := str(one.get("name"))) + ".")]
+        if names:
+            name = max(names, key=len)
+            whole = whole.removeprefix(name + ".")
+            tables = [one for one in tables if one["name"] == name]
+    for part in reversed(whole.split(".")):
+        changes = {part: changes}
+    for table in tables:
+        table.update(_merge(table, changes))
+
+
+def _toml(text: str, override: str) -> Any:
     try:
-        return kind.model_validate(value)
-    except ValidationError as error:
-        sentences = [_sentence(kind, item) for item in error.errors()]
-        raise UserError(f"{source}: " + "; ".join(sentences[:5]) + ".") from error
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        if WORD.fullmatch(text):
+            return text
+        raise UserError(f"{override!r}: {text!r} is no TOML value; quote text, for example key='\"a b\"'.") from error
 
 
 def _sentence(kind: type[BaseModel], item: Any) -> str:
@@ -85,11 +132,12 @@ def _sentence(kind: type[BaseModel], item: Any) -> str:
 def _field_names(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     for part in location:
         if isinstance(part, str) and part in kind.model_fields:
-            kind = _model_in(kind.model_fields[part].annotation) or kind
-    return sorted(kind.model_fields)
+            kind = model_in(kind.model_fields[part].annotation) or kind
+    return sorted({*kind.model_fields, *getattr(kind, "ALSO", ())})
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the model that an annotation holds, in a tuple, a dict or an optional; None if it holds none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+    return next((found for part in get_args(annotation) if (found := model_in(part))), None)

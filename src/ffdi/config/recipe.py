@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ffdi.config.augment import Augment
-from ffdi.config.competition import Board, Frozen
+from ffdi.config.competition import Frozen
 from ffdi.config.forge import Forge, ForgedSet
 from ffdi.config.search import Search
 from ffdi.config.views import parse
@@ -152,7 +152,6 @@ class Recipe(Frozen):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)
     competition: str = "multi-ffdi-phase2"
     max_params: int | None = Field(default=None, gt=0)  # None: the competition's limit
-    board: Board | None = None  # None: the competition's
     data: Data = Data()
     folds: Folds = Folds()
     member: tuple[Member, ...] = Field(min_length=1)

@@ -7,11 +7,11 @@ A field is named as the recipe nests it ("lr", "augment.jpeg.p"). "augment.jpeg"
 import difflib
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from ffdi.config.augment import Augment, Library, Operation
+from ffdi.config.augment import DEFAULTS, KINDS
 from ffdi.config.competition import Frozen
 
 Spec = TypeVar("Spec", bound=BaseModel)
@@ -112,18 +112,9 @@ class Search(Frozen):
 def searchable(member: BaseModel) -> tuple[str, ...]:
     """Return the names under which fields of a member can be searched. Ranges are scaled by "augment.strength" only."""
     names = [name for name in type(member).model_fields if name not in FIXED]
-    for name in Augment.model_fields:
-        kind = operation(name)
-        if kind is not None:
-            parts = [part for part, value in kind().model_dump().items() if not isinstance(value, tuple)]
-            names += [f"augment.{name}", *(f"augment.{name}.{part}" for part in parts)]
+    for name in KINDS:
+        names += [f"augment.{name}", f"augment.{name}.p", f"augment.{name}.on"]
     return (*names, STRENGTH)
-
-
-def operation(name: str) -> type[Operation] | None:
-    """Return the type of an operation of the policy; None for the list of library transforms."""
-    kinds = [part for part in get_args(Augment.model_fields[name].annotation) if isinstance(part, type)]
-    return next((kind for kind in kinds if issubclass(kind, Operation) and kind is not Library), None)
 
 
 def changed(member: Spec, values: Mapping[str, Any]) -> Spec:
@@ -153,9 +144,7 @@ def _put(fields: dict[str, Any], path: list[str], value: Any) -> None:
         fields[path[0]] = value
         return
     policy, name = fields["augment"], path[1]
-    kind = operation(name)
-    assert kind is not None  # else it would not be searchable
-    before = policy[name] if policy[name] is not None else kind().model_dump()
+    before = policy[name] if policy[name] is not None else DEFAULTS[name].model_dump()
     if len(path) == 3:
         policy[name] = {**before, path[2]: value}
     else:

@@ -1,30 +1,22 @@
-"""What an edit does to the label of an original: the one table that augmentation and forging go by.
+"""The one table of what an edit does to the label of an original; augmentation and forging follow it.
 
 The contest counts erased regions, cut-out parts, other backgrounds, injected artefacts and heavy filters as forgeries:
 17 to 19 % of its test fakes. So a cut-out on an original that keeps its label teaches the opposite of the truth. What
 cameras, networks and other tools do to any picture (compression, scale, colour, a little noise or blur) keeps it.
 
-Bounds are in the units of the policy's fields. They were set below where data.forge begins: its mildest filter blurs
-with a sigma of 2.7 pixels at 224, and originals of web collections come up from a fifth of the contest's 512 pixels.
+The limits were set below where data.forge begins: its mildest filter blurs with a sigma of 2.7 pixels at 224, and
+originals of web collections are enlarged from a fifth of the contest's 512 pixels.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
-
-Bounds = tuple[float, float]
+from typing import Any, Literal, NamedTuple
 
 
-@dataclass(frozen=True)
-class Meaning:
-    """An original `keeps` its label, does so with fields `within` bounds, or `changes` into a fake.
-
-    `forgery`: the contest's word for what it changes into.
-    """
+class Meaning(NamedTuple):
+    """An original `keeps` its label, keeps it with a range `within` limits, or `changes` into a fake."""
 
     effect: Literal["keeps", "within", "changes"]
-    forgery: str = ""
-    within: Mapping[str, Bounds] = field(default_factory=dict)
+    forgery: str = ""  # the contest's word for what it changes into
+    within: tuple[float, float] | None = None
 
 
 KEEPS = Meaning("keeps")
@@ -33,17 +25,16 @@ ARTEFACT, FILTER = Meaning("changes", "artefact injection"), Meaning("changes", 
 BACKGROUND, SWAP = Meaning("changes", "background replacement"), Meaning("changes", "face swap")
 WARP = "a face in another shape"
 
-# By field of spec.augment.Augment; those of its `library` by transform.
+# By field of config.augment.Augment; those of its `library` by transform.
 OPERATIONS: dict[str, Meaning] = {
     "parts": EXCISION,
     **dict.fromkeys(("crop", "hflip", "vflip", "rot90", "rotate"), KEEPS),
-    "grid": Meaning("within", WARP, {"limit": (0, 0.3)}),
-    **dict.fromkeys(("colour", "gamma", "grey"), KEEPS),
-    "sharpen": Meaning("within", FILTER.forgery, {"amount": (0, 1.5), "sigma": (0, 2)}),
-    "blur": Meaning("within", FILTER.forgery, {"sigma": (0, 2.5)}),
-    "motion": Meaning("within", FILTER.forgery, {"length": (3, 15)}),
-    "resize": Meaning("within", FILTER.forgery, {"factor": (0.2, 1)}),
-    "noise": Meaning("within", ARTEFACT.forgery, {"sigma": (0, 25)}),
+    "grid": Meaning("within", WARP, (0, 0.3)),
+    **dict.fromkeys(("colour", "grey"), KEEPS),
+    "sharpen": Meaning("within", FILTER.forgery, (0, 1.5)),
+    "blur": Meaning("within", FILTER.forgery, (0, 2.5)),
+    "resize": Meaning("within", FILTER.forgery, (0.2, 1)),
+    "noise": Meaning("within", ARTEFACT.forgery, (0, 25)),
     "cutout": ERASURE,
     "library": KEEPS,  # but for those of LIBRARY
     "webp": KEEPS,
@@ -51,7 +42,7 @@ OPERATIONS: dict[str, Meaning] = {
     "degrade": FILTER,
 }
 
-# Transforms of albumentations; where one has a mild form, the policy has an operation of its own for originals.
+# Transforms of albumentations; for a mild form use the operation of the kit.
 LIBRARY: dict[str, Meaning] = {
     **dict.fromkeys(("CoarseDropout", "ConstrainedCoarseDropout", "Erasing", "GridDropout"), ERASURE),
     **dict.fromkeys(("MaskDropout", "PixelDropout", "TimeMasking", "FrequencyMasking", "XYMasking"), ERASURE),
@@ -63,7 +54,7 @@ LIBRARY: dict[str, Meaning] = {
     "ThinPlateSpline": Meaning("changes", WARP),
 }
 
-# By family of spec.forge: each makes a fake, or it would be no forgery.
+# By family of config.forge; each makes a fake.
 FAMILIES: dict[str, Meaning] = {
     "self_blend": SWAP,  # the seams of one, on the same face
     "swap": SWAP,
@@ -77,28 +68,25 @@ FAMILIES: dict[str, Meaning] = {
 }
 
 
-def objection(name: str, wish: Any) -> str:
-    """Why originals must not have this operation as it is wished, with the remedy; "" if they may.
+def objection(name: str, operation: Any) -> str:
+    """Return why originals must not get this operation, with the remedy; "" if they may.
 
-    `wish`: an operation of the policy, with p, on and its own fields.
+    Args:
+        name: Field of `Augment`.
+        operation: With p, on and range, and transform in the library.
     """
-    if wish.p == 0 or wish.on == "fake":
+    if operation.p == 0 or operation.on == "fake":
         return ""
-    called = getattr(wish, "transform", name)
+    called = getattr(operation, "transform", name)
     meaning = LIBRARY.get(called, KEEPS) if name == "library" else OPERATIONS[name]
     if meaning.effect == "changes":
         return f'{called} makes a forgery of an original ({meaning.forgery}); say on = "fake"'
-    for key, (low, high) in meaning.within.items():
-        value = getattr(wish, key)
-        least, most = value if isinstance(value, tuple) else (value, value)
-        if least < low or most > high:
-            return (
-                f"{called}.{key} beyond {low:g} to {high:g} makes a forgery of an original ({meaning.forgery}); "
-                'stay within, or say on = "fake"'
-            )
-    return ""
-
-
-def bounds(name: str, key: str, on: str) -> Bounds | None:
-    """What a field of an operation must stay within for this class; None: whatever its type allows."""
-    return None if on == "fake" else OPERATIONS[name].within.get(key)
+    if meaning.within is None:
+        return ""
+    low, high = meaning.within
+    if low <= operation.range[0] and operation.range[1] <= high:
+        return ""
+    return (
+        f"{called}.range beyond {low:g} to {high:g} makes a forgery of an original ({meaning.forgery}); stay within, "
+        'or say on = "fake"'
+    )

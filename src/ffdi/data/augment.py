@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ffdi.config.augment import Augment, Crop, Library, Operation
+from ffdi.config.augment import Augment, Library, Operation
 from ffdi.core.keys import Draws
 from ffdi.data import operations
 from ffdi.data.library import Transform
@@ -26,14 +26,14 @@ class Step:
     """One operation, bound to its code. `name` is its stream."""
 
     name: str
-    wish: Operation
-    apply: Callable[..., np.ndarray]  # of image, wish and draws
+    operation: Operation
+    apply: Callable[..., np.ndarray]  # of image, range and draws
 
     def __call__(self, image: np.ndarray, label: int, key: int) -> np.ndarray:
-        if self.wish.on != "all" and LABELS[self.wish.on] != label:
+        if self.operation.on != "all" and LABELS[self.operation.on] != label:
             return image
         draw = Draws(key, self.name)
-        return self.apply(image, self.wish, draw) if draw.unit() < self.wish.p else image
+        return self.apply(image, self.operation.range, draw) if draw.unit() < self.operation.p else image
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Augmentation:
 
 def compile(policy: Augment, size: int) -> Augmentation:
     """Bind every operation that is on (p > 0) to its code. Raises UserError for what albumentations refuses."""
-    steps = [_step(name, wish, size) for name, wish in _operations(policy) if wish.p > 0]
+    steps = [_step(name, one, size) for name, one in _streams(policy) if one.p > 0]
     first = {step.name: step for step in steps if step.name in FIRST}
     rest = tuple(step for step in steps if step.name not in FIRST)
     return Augmentation(size, first.get("parts"), first.get("crop"), rest)
@@ -66,31 +66,24 @@ def compile(policy: Augment, size: int) -> Augmentation:
 
 def describe(policy: Augment, size: int = 224) -> dict[str, dict[str, Any]]:
     """What really runs, by operation in order: every parameter, albumentations' own resolved ones included."""
-    told = {name: wish.model_dump() for name, wish in _operations(policy) if wish.p > 0}
+    told = {name: one.model_dump(exclude_none=True) for name, one in _streams(policy) if one.p > 0}
     for step in compile(policy, size).steps:
         if isinstance(step.apply, Transform):
             told[step.name]["resolved"] = step.apply.describe()
     return told
 
 
-def _operations(policy: Augment) -> Iterator[tuple[str, Operation]]:
-    """(name of its stream, wish) in the order of the fields; the n-th use of a library transform is 'Name.n'."""
-    for field in Augment.model_fields:
-        value = getattr(policy, field)
-        if isinstance(value, Operation):
-            yield field, value
-        elif value:
-            yield from _library(value)
-
-
-def _library(wishes: tuple[Library, ...]) -> Iterator[tuple[str, Library]]:
+def _streams(policy: Augment) -> Iterator[tuple[str, Operation]]:
+    """Yield (name of its stream, operation) in order; the n-th use of a library transform is 'Name.n'."""
     used: Counter[str] = Counter()
-    for wish in wishes:
-        used[wish.transform] += 1
-        yield f"{wish.transform}.{used[wish.transform]}", wish
+    for name, operation in policy.operations():
+        if isinstance(operation, Library):
+            used[operation.transform] += 1
+            name = f"{operation.transform}.{used[operation.transform]}"
+        yield name, operation
 
 
-def _step(name: str, wish: Operation, size: int) -> Step:
-    if isinstance(wish, Crop):
-        return Step(name, wish, partial(operations.crop, size=size))
-    return Step(name, wish, operations.OPERATIONS.get(name) or Transform(wish, size))
+def _step(name: str, operation: Operation, size: int) -> Step:
+    if name == "crop":
+        return Step(name, operation, partial(operations.crop, size=size))
+    return Step(name, operation, operations.OPERATIONS.get(name) or Transform(operation, size))

@@ -7,6 +7,7 @@ the same bytes. Fakes and originals get the same damage: the question is whether
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ import pandas as pd
 import simplejpeg
 from PIL import Image
 
-from ffdi.config import augment as spec
 from ffdi.core import atomic, console, keys
 from ffdi.core.errors import Paused
 from ffdi.core.keys import Draws
@@ -33,31 +33,31 @@ class Damage:
     """An operation and its range. `apply` is None for JPEG: there the file is the damage; others are stored as PNG."""
 
     name: str
-    options: spec.Operation
-    apply: Callable[[np.ndarray, Any, Draws], np.ndarray] | None = None
+    span: operations.Span
+    apply: Callable[[np.ndarray, operations.Span, Draws], np.ndarray] | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
         """Return what decides the pixels besides the image and its id."""
-        return {"operation": type(self.options).__name__, **self.options.model_dump(mode="json", exclude={"p", "on"})}
+        return {"operation": self.name, "range": list(self.span)}
 
 
-def _noise(image: np.ndarray, options: spec.Noise, draw: Draws) -> np.ndarray:
+def _noise(image: np.ndarray, span: operations.Span, draw: Draws) -> np.ndarray:
     """Do as operations.noise, without its bank, which is for one size: files have any."""
     level = draw.integer(0, operations.NOISE_LEVELS - 1)
     start = draw.integer(0, operations.NOISE_OFFSETS - 1)
-    sigma = np.linspace(*options.sigma, operations.NOISE_LEVELS, dtype=np.float32)[level]
+    sigma = np.linspace(*span, operations.NOISE_LEVELS, dtype=np.float32)[level]
     normal = keys.rng("noise bank").standard_normal(image.size + operations.NOISE_OFFSETS, dtype=np.float32)
     added = np.rint(normal[start : start + image.size] * sigma).reshape(image.shape)
     return np.clip(image + added, 0, 255).astype(np.uint8)
 
 
-def _patch(image: np.ndarray, options: spec.Cutout, draw: Draws) -> np.ndarray:
+def _patch(image: np.ndarray, span: operations.Span, draw: Draws) -> np.ndarray:
     """Paint a block over with noise, or with another block of the same image."""
     if draw.pick(("noise", "block")) == "noise":
-        return operations.cutout(image, options, draw)
+        return operations.cutout(image, span, draw, (1, 1), "noise")
     height, width = image.shape[:2]
-    tall, wide = (max(1, round(side * draw.uniform(*options.size))) for side in (height, width))
+    tall, wide = (max(1, round(side * draw.uniform(*span))) for side in (height, width))
     (top, left), (y, x) = ((draw.integer(0, height - tall), draw.integer(0, width - wide)) for _ in range(2))
     painted = image.copy()
     painted[top : top + tall, left : left + wide] = image[y : y + tall, x : x + wide]
@@ -66,15 +66,15 @@ def _patch(image: np.ndarray, options: spec.Cutout, draw: Draws) -> np.ndarray:
 
 # By kind. Of "jpeg", "blur", "noise" and "resize" the ranges and keys are those of studies that have begun.
 DAMAGES = {
-    "jpeg_low": Damage("JPEG 10 to 30", spec.Jpeg(quality=(10, 30))),
-    "jpeg": Damage("JPEG 30 to 60", spec.Jpeg(quality=(30, 60))),
-    "jpeg_high": Damage("JPEG 60 to 100", spec.Jpeg(quality=(60, 100))),
-    "resize": Damage("resize 0.3 to 0.6", spec.Resize(factor=(0.3, 0.6)), operations.resize),
-    "blur": Damage("blur 1 to 2 px", spec.Blur(sigma=(1.0, 2.0)), operations.blur),
-    "sharpen": Damage("sharpen 0.5 to 1.5", spec.Sharpen(amount=(0.5, 1.5), sigma=1.5), operations.sharpen),
-    "noise": Damage("noise 6 to 12", spec.Noise(sigma=(6.0, 12.0)), _noise),
-    "rotate": Damage("rotate 5 to 15°", spec.Rotate(degrees=(5.0, 15.0), border="black"), operations.rotate),
-    "patch": Damage("patch", spec.Cutout(holes=(1, 1), size=(0.15, 0.3), fill="noise"), _patch),
+    "jpeg_low": Damage("JPEG 10 to 30", (10, 30)),
+    "jpeg": Damage("JPEG 30 to 60", (30, 60)),
+    "jpeg_high": Damage("JPEG 60 to 100", (60, 100)),
+    "resize": Damage("resize 0.3 to 0.6", (0.3, 0.6), operations.resize),
+    "blur": Damage("blur 1 to 2 px", (1.0, 2.0), operations.blur),
+    "sharpen": Damage("sharpen 0.5 to 1.5", (0.5, 1.5), partial(operations.sharpen, sigma=1.5)),
+    "noise": Damage("noise 6 to 12", (6.0, 12.0), _noise),
+    "rotate": Damage("rotate 5 to 15°", (5.0, 15.0), partial(operations.rotate, border="black")),
+    "patch": Damage("patch", (0.15, 0.3), _patch),
 }
 
 
@@ -118,12 +118,11 @@ def prepare(rows: pd.DataFrame, images: Path, folder: Path, kinds: Iterable[str]
 def degrade(image: np.ndarray, kind: str, name: str) -> bytes:
     """Return the file of a degraded copy of an image, uint8 RGB HWC; `name` is the key of its draw."""
     draw, damage = Draws(keys.key("degraded", kind, name), kind), DAMAGES[kind]
-    if isinstance(damage.options, spec.Jpeg):
-        quality = draw.integer(*damage.options.quality)
+    if damage.apply is None:
+        quality = draw.integer(int(damage.span[0]), int(damage.span[1]))
         return simplejpeg.encode_jpeg(image, quality, colorspace="RGB", colorsubsampling="420")
-    assert damage.apply is not None
     buffer = io.BytesIO()
-    Image.fromarray(damage.apply(image, damage.options, draw)).save(buffer, "PNG", compress_level=1)
+    Image.fromarray(damage.apply(image, damage.span, draw)).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 

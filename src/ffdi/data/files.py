@@ -1,7 +1,9 @@
-"""Label rows and files side by side: which row has its file, which file has no row, which row points elsewhere."""
+"""Match label rows with files: which row has its file, which file has no row, which row points elsewhere."""
 
 import os
 import stat
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -9,79 +11,177 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ffdi.config.competition import Competition
+from ffdi.config.competition import Competition, Split
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
 from ffdi.data import tables
 
-ABSENT = ("missing", "outside", "not_a_file")  # defects found here, without reading a file
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+_NO_FILE = pd.DataFrame({"name": [""], "bytes": [0], "mtime_ns": [0]})
 _SHOWN = 5  # names of files without a row that are told
 
 
 @dataclass(frozen=True)
 class Listing:
-    """`rows`: id, split, relpath, target, bytes, mtime_ns, defect ("" or one of ABSENT), in the tables' order.
-    `facts`: the tables' notes, and per split how many files have no row and the first of them."""
+    """`rows`: id, split, relpath, target, bytes, mtime_ns, defect ("", "missing", "outside" or "not_a_file"), in the
+    tables' order. `notes`: sentences for the user. `unlisted`: by split, names of files without a row."""
 
     rows: pd.DataFrame
-    facts: dict[str, Any]
+    notes: tuple[str, ...]
+    unlisted: dict[str, list[str]]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return what goes into the footer of the manifest."""
+        spare = {split: {"count": len(names), "first": names[:_SHOWN]} for split, names in self.unlisted.items()}
+        return {"notes": list(self.notes), "unlisted": spare}
 
 
 def listing(competition: Competition, folder: Path) -> Listing:
-    """Raises UserError if a table is bad, a split's folder is missing, or not one of its images is there."""
+    """Return the rows of all splits.
+
+    Raises:
+        UserError: a table is bad, a split's folder is missing or cannot be read, or not one of its images is there.
+    """
     frames, notes, unlisted = [], list[str](), {}
-    for split in competition.splits:
-        labels = tables.read_labels(folder, competition, split)
-        rows, without_row = _match(competition, folder, split, labels.frame)
+    tables_here = {inside(folder, split.labels) for split in competition.splits.values() if split.labels}
+    for name, split in competition.splits.items():
+        images = _folder_of(folder, name, split)
+        files, odd = files_below(images)
+        labels = tables.read_labels(folder, competition, name) if split.labels else _from_folders(split, files["name"])
+        rows, used = _match(folder, name, split, labels.frame, files)
+        spare = sorted(files["name"][~used])
+        unlisted[name] = [spared for spared in spare if images / spared not in tables_here]
+        notes += [*labels.notes, *(f"{name}: {sentence}" for sentence in odd)]
         frames.append(rows)
-        notes += labels.notes
-        unlisted[split] = {"count": len(without_row), "first": without_row[:_SHOWN]}
-    return Listing(pd.concat(frames, ignore_index=True), {"notes": notes, "unlisted": unlisted})
+    rows, said = _told_apart(pd.concat(frames, ignore_index=True))
+    return Listing(rows, (*notes, *said), unlisted)
 
 
-def _match(competition: Competition, folder: Path, split: str, labels: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    wish = competition.splits[split]
-    images = inside(folder, wish.images)
+def files_below(images: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return the regular files below a folder, by name, and sentences about what was passed over.
+
+    Links are not followed. Hidden files are left out: `._a.jpg`, which macOS puts beside `a.jpg`, is no image.
+
+    Returns:
+        Columns name (relative, with /), bytes and mtime_ns; and sentences that name what cannot be read.
+    """
+    found, passed, folders = [], list[str](), [""]
+    while folders:
+        prefix = folders.pop()
+        try:
+            with os.scandir(images / prefix) as entries:
+                inner = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda one: one.name)
+        except OSError as error:
+            if not prefix:
+                raise UserError(
+                    f"The folder {images} cannot be read ({error.strerror}); give yourself access."
+                ) from error
+            passed.append(f"the folder {prefix} cannot be read ({error.strerror}); give yourself access to it.")
+            continue
+        for entry in inner:
+            if not _is_utf8(entry.name):
+                shown = os.fsencode(prefix + entry.name).decode(errors="backslashreplace")
+                passed.append(f"the name {shown!r} is not UTF-8, so no table can name it; rename it if it is an image.")
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append(f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                facts = entry.stat(follow_symlinks=False)
+                found.append((prefix + entry.name, facts.st_size, facts.st_mtime_ns))
+    files = pd.DataFrame(found, columns=["name", "bytes", "mtime_ns"])
+    return files.astype({"name": "str", "bytes": "int64", "mtime_ns": "int64"}), passed
+
+
+def images_below(images: Path) -> list[str]:
+    """Return the names of the image files below a folder, sorted: what a split without a table consists of."""
+    return sorted(name for name in files_below(images)[0]["name"] if name.lower().endswith(SUFFIXES))
+
+
+def locate(ids: pd.Series, names: pd.Series, suffix: str = "") -> np.ndarray:
+    """Return the place in `names` of the file of each id, int64 [N]; -1 where there is none.
+
+    The name is the id with `suffix`; or else the only one that differs from it by letter case or Unicode form alone,
+    or by an extension that the id lacks.
+
+    Example:
+        >>> locate(pd.Series(["a.jpg", "B.jpg", "c", "d"]), pd.Series(["a.jpg", "b.JPG", "c.png"])).tolist()
+        [0, 1, 2, -1]
+    """
+    wanted = ids + suffix
+    place = pd.Index(names).get_indexer(pd.Index(wanted))
+    for key_of in (_folded, lambda name: _folded(_stem(name))):
+        place = _matched_by(key_of, place, wanted, names)
+    return place
+
+
+def _matched_by(key_of: Callable[[str], str], place: np.ndarray, ids: pd.Series, names: pd.Series) -> np.ndarray:
+    """Fill in the places of ids whose key belongs to one name alone."""
+    open_rows = np.flatnonzero(place < 0)
+    if not len(open_rows) or not len(names):
+        return place
+    keys = pd.Series([key_of(name) for name in names])
+    alone = keys[~keys.duplicated(keep=False)]
+    found = pd.Index(alone).get_indexer(pd.Index([_folded(ids.iloc[row]) for row in open_rows]))
+    place[open_rows[found >= 0]] = alone.index.to_numpy()[found[found >= 0]]
+    return place
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix("")) if name.lower().endswith(SUFFIXES) else name
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _folder_of(folder: Path, name: str, split: Split) -> Path:
+    images = inside(folder, split.images)
     if not images.is_dir():
-        raise UserError(f"The images of split {split!r} are missing: put them in {images}, or correct the competition.")
-    files = _files_below(images)
-    place = pd.Index(files["name"]).get_indexer(pd.Index(labels["id"]))
-    relpaths = str(PurePosixPath(wish.images, "_"))[:-1] + labels["id"]
-    found = files.iloc[place].reset_index(drop=True)  # where place is -1, corrected below
+        raise UserError(f"The images of split {name!r} are missing: put them in {images}, or correct the competition.")
+    return images
+
+
+def _from_folders(split: Split, names: pd.Series) -> tables.Labels:
+    """Return a row for each image below the folders of the classes; below the whole folder without classes."""
+    images = names[names.str.lower().str.endswith(SUFFIXES)]
+    frames = []
+    for target, folders in ((0, split.real), (1, split.fake)) if split.has_target else ((-1, ("",)),):
+        for folder in folders:
+            ids = images[images.str.startswith(f"{folder}/")] if folder else images
+            if not len(ids):
+                raise UserError(f"There is no image in the folder {folder or split.images!r} of the competition.")
+            frames.append(pd.DataFrame({"id": ids.str.removesuffix(split.suffix), "target": np.int8(target)}))
+    return tables.Labels(pd.concat(frames, ignore_index=True), ())
+
+
+def _match(
+    folder: Path, name: str, split: Split, labels: pd.DataFrame, files: pd.DataFrame
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the rows with the facts of their files, and which of the files are taken."""
+    place = locate(labels["id"], files["name"], split.suffix)
+    prefix = str(PurePosixPath(split.images, "_"))[:-1]
+    found = pd.concat([files, _NO_FILE], ignore_index=True).iloc[place]  # place -1 is that last row
+    relpaths = prefix + np.where(place >= 0, found["name"], labels["id"] + split.suffix)
     sizes, times = found["bytes"].to_numpy().copy(), found["mtime_ns"].to_numpy().copy()
     defects = np.full(len(labels), "", object)
     for row in np.flatnonzero(place < 0):
-        defects[row], sizes[row], times[row] = _elsewhere(folder, relpaths.iloc[row])
+        defects[row], sizes[row], times[row] = _elsewhere(folder, relpaths[row])
     if (defects != "").all():
-        raise UserError(
-            f"Not one of the {len(labels):,} images of split {split!r} is in {images}; is it the right folder?"
-        )
-    rows = labels.assign(split=split, relpath=relpaths, bytes=sizes, mtime_ns=times, defect=defects.astype(str))
-    tables_here = {inside(folder, other.labels) for other in competition.splits.values()}
-    spare = sorted(files["name"].iloc[np.setdiff1d(np.arange(1, len(files)), place)])
-    return rows, [name for name in spare if images / name not in tables_here]
-
-
-def _files_below(images: Path) -> pd.DataFrame:
-    """Regular files with name (relative, with /), bytes and mtime_ns; links are not followed."""
-    names, sizes, times = [""], [0], [0]  # a first row, so that an empty folder needs no case of its own
-    folders = [""]
-    while folders:
-        prefix = folders.pop()
-        with os.scandir(images / prefix) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(f"{prefix}{entry.name}/")
-                elif entry.is_file(follow_symlinks=False):
-                    facts = entry.stat(follow_symlinks=False)
-                    names.append(prefix + entry.name)
-                    sizes.append(facts.st_size)
-                    times.append(facts.st_mtime_ns)
-    return pd.DataFrame({"name": names, "bytes": np.array(sizes), "mtime_ns": np.array(times)})
+        raise UserError(_nothing_there(name, folder / split.images, labels["id"], files["name"]))
+    rows = labels.assign(split=name, relpath=relpaths, bytes=sizes, mtime_ns=times, defect=defects.astype(str))
+    return rows, np.isin(np.arange(len(files)), place)
 
 
 def _elsewhere(folder: Path, relpath: str) -> tuple[str, int, int]:
-    """(defect, bytes, mtime_ns) of a row whose file is not a plain one: a link, a folder, or nothing."""
+    """Return (defect, bytes, mtime_ns) of a row whose file is not a plain one: a link, a folder, or nothing."""
     try:
         facts = inside(folder, relpath).stat()
     except UserError:
@@ -91,3 +191,24 @@ def _elsewhere(folder: Path, relpath: str) -> tuple[str, int, int]:
     if not stat.S_ISREG(facts.st_mode):
         return "not_a_file", 0, 0
     return "", facts.st_size, facts.st_mtime_ns
+
+
+def _nothing_there(split: str, images: Path, ids: pd.Series, names: pd.Series) -> str:
+    held = f"holds {names.iloc[0]!r} and others" if len(names) else "holds no file"
+    return (
+        f"Not one of the {len(ids):,} images of split {split!r} is in {images}: the table names {ids.iloc[0]!r}, "
+        f"the folder {held}; correct the folder or, for another ending, `suffix` in the competition."
+    )
+
+
+def _told_apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Put the split before ids that several labelled splits use; those of the test stay as they are submitted."""
+    labelled = rows[rows["split"] != "test"]
+    shared = labelled[labelled["id"].duplicated(keep=False)]
+    if not len(shared):
+        return rows, []
+    rows = rows.assign(id=rows["id"].where(~rows.index.isin(shared.index), rows["split"] + "/" + rows["id"]))
+    first = rows.loc[shared.index[0], "id"]
+    return rows, [
+        f"{shared['id'].nunique():,} ids stand in train and in val; they are told apart as {first!r} and so on."
+    ]

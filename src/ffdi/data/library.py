@@ -11,24 +11,25 @@ from typing import Any
 
 import numpy as np
 
-from ffdi.config.augment import Grid, Library, Motion, Operation
+from ffdi.config.augment import Library, Operation
 from ffdi.core import keys
 from ffdi.core.errors import UserError
 from ffdi.core.keys import Draws
 
 PROBE_KEY = 0
+GRID_STEPS = 5
 
 
 class Transform:
     """One transform, applied whenever it is called: whether it is, the policy's `p` has decided before."""
 
-    def __init__(self, wish: Operation, size: int) -> None:
+    def __init__(self, operation: Operation, size: int) -> None:
         """Raises UserError for what albumentations does not have, or what does not keep size x size x 3 bytes."""
-        self.name, arguments = _call(wish)
+        self.name, arguments = _call(operation)
         self._transform = _construct(self.name, arguments)
         self._probe(size)
 
-    def __call__(self, image: np.ndarray, wish: Operation, draw: Draws) -> np.ndarray:
+    def __call__(self, image: np.ndarray, _: Any, draw: Draws) -> np.ndarray:
         number = draw.integer(0, 2**53 - 1)
         self._transform.set_random_state(keys.rng("numpy", number), random.Random(keys.key("python", number)))
         return self._transform(image=image)["image"]
@@ -40,7 +41,7 @@ class Transform:
     def _probe(self, size: int) -> None:
         image = np.full((size, size, 3), 127, np.uint8)
         try:
-            result = self(image, Library(transform=self.name), Draws(PROBE_KEY, "probe"))
+            result = self(image, None, Draws(PROBE_KEY, "probe"))
         except Exception as error:
             raise UserError(f"augment: {self.name} does not run on an image alone: {error}.") from error
         if result.shape != image.shape or result.dtype != image.dtype:
@@ -50,13 +51,13 @@ class Transform:
             )
 
 
-def _call(wish: Operation) -> tuple[str, dict[str, Any]]:
-    if isinstance(wish, Grid):
-        return "GridDistortion", {"num_steps": wish.steps, "distort_limit": (-wish.limit, wish.limit)}
-    if isinstance(wish, Motion):
-        return "MotionBlur", {"blur_limit": wish.length}
-    assert isinstance(wish, Library)
-    return wish.transform, dict(wish.arguments)
+def _call(operation: Operation) -> tuple[str, dict[str, Any]]:
+    """Return the transform and its arguments; what is not of the library is the kit's `grid`."""
+    if isinstance(operation, Library):
+        return operation.transform, dict(operation.arguments)
+    assert operation.range is not None
+    most = operation.range[1]
+    return "GridDistortion", {"num_steps": GRID_STEPS, "distort_limit": (-most, most)}
 
 
 def _construct(name: str, arguments: dict[str, Any]) -> Any:

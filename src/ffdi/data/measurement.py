@@ -1,4 +1,4 @@
-"""What the scan finds out about image files: everything of a manifest row that their bytes decide."""
+"""What the scan finds out about an image file: everything of a manifest row that its bytes decide."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +12,11 @@ from ffdi.core import digest
 from ffdi.data import features, hashes, jpeg, manifest
 from ffdi.data.decode import Decoded, Defect, decode
 
-RULES = 1  # of decoding and measuring; raised when they change, so that old measurements are made anew
+RULES = 2  # of decoding and measuring; raised when they change, so that old measurements are made anew
 KEY = ["relpath", "bytes", "mtime_ns"]  # as long as these are the same, so is the file
 MEASURED = [name for name in manifest.COLUMNS if name not in ("id", "split", "target", *KEY)]
 MAX_BYTES = 256_000_000  # a file; beyond it nothing is read
+PLAIN = 1.0  # grey levels of contrast, below which an image shows nothing
 UNREADABLE = "unreadable"  # the file is there, and the system refuses to read it
 _SUFFIXES = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
@@ -26,7 +27,7 @@ _SUFFIXES = {
 
 
 def measure(folder: Path, files: pd.DataFrame) -> pd.DataFrame:
-    """Files (KEY) with what MEASURED lists."""
+    """Return `files` (KEY) with the columns of MEASURED."""
     found = [examine(folder, relpath) for relpath in files["relpath"]]
     short, long = hashes.hash_thumbs(item["thumb"] for item in found if item["thumb"] is not None)
     pairs = iter(zip(short.tolist(), hashes.to_hex(long), strict=True))
@@ -35,12 +36,12 @@ def measure(folder: Path, files: pd.DataFrame) -> pd.DataFrame:
 
 
 def refused(defects: pd.Series) -> pd.DataFrame:
-    """MEASURED of files that are not even there, by the name of what is wrong."""
+    """Return MEASURED of files that are not there, by the name of the defect."""
     return _frame([_record(_refused(name), 0, "") for name in defects], defects.index)
 
 
 def examine(folder: Path, relpath: str) -> dict[str, Any]:
-    """What MEASURED holds of one file, its perceptual hashes aside; and its thumbnail for those, or None."""
+    """Return what MEASURED holds of one file, and under "thumb" its thumbnail (or None) instead of the hashes."""
     try:
         path = folder / relpath
         data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
@@ -59,14 +60,16 @@ def examine(folder: Path, relpath: str) -> dict[str, Any]:
 
 def _accepted(image: Decoded, suffix: str) -> dict[str, Any]:
     grey = cv2.cvtColor(image.image_HWC, cv2.COLOR_RGB2GRAY)
-    status, defect = image.status, image.defect
+    status, defects = image.status, [image.defect] if image.defect else []
+    if cv2.meanStdDev(grey)[1][0, 0] < PLAIN:  # all images of one colour have the same hashes
+        status, defects = "quarantined", [*defects, "plain"]
     if _SUFFIXES.get(suffix, image.format) != image.format:
-        status = "repaired" if status == "ok" else status
-        defect = f"{defect}+extension".lstrip("+")
+        status, defects = "repaired" if status == "ok" else status, [*defects, "extension"]
     return {
-        **{"width": image.width, "height": image.height, "mode": image.mode, "status": status, "defect": defect},
+        **{"width": image.width, "height": image.height, "mode": image.mode},
+        **{"status": status, "defect": "+".join(defects)},
         **features.measure(image.image_HWC, grey)._asdict(),
-        "thumb": hashes.thumb(grey),  # of the full decode at hand: a fifth of the time of another one at 1/8 scale
+        "thumb": hashes.thumb(grey),
     }
 
 

@@ -1,4 +1,6 @@
-"""What the policy's operations do to pixels: (image, spec, draw) -> image, uint8 RGB in and out, HWC.
+"""What each operation of the augmentation does to pixels: (image, span, draw) -> image, uint8 RGB in and out, HWC.
+
+`span` is the range of the operation, low and high, in the unit of its entry in config.augment.KINDS.
 
 Written for speed where the usual form is slow (224 px, one core, own measurement in us, albumentations first): noise
 from a bank 870 -> 25, colour as one matrix 410 -> 40, JPEG by simplejpeg 440 -> 310. The input is never changed, so a
@@ -15,12 +17,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ffdi.config import augment as spec
 from ffdi.core import keys
 from ffdi.core.keys import Draws
 from ffdi.data import face
 from ffdi.data.jpeg import recompress
 
+Span = tuple[float, float]
 FLAGS = {
     "nearest": cv2.INTER_NEAREST,
     "linear": cv2.INTER_LINEAR,
@@ -29,6 +31,11 @@ FLAGS = {
     "lanczos": cv2.INTER_LANCZOS4,
 }
 BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "black": cv2.BORDER_CONSTANT}
+RATIO, HOLES = (0.9, 1.11), (1, 3)  # width by height of a crop; boxes of a cutout
+HUE = 50.0  # degrees of hue that go with a change of colour by 1
+SHRINK = ("linear", "cubic")
+# The hard damages of `degrade`, one of which is drawn.
+JPEG_HARD, RESIZE_HARD, NOISE_HARD = (10, 30), (0.25, 0.5), (8.0, 25.0)
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as JPEG and Pillow
 NOISE_LEVELS = 16
 NOISE_OFFSETS = 1 << 16
@@ -46,48 +53,49 @@ def fit(image: np.ndarray, size: int, interpolation: str = "linear") -> np.ndarr
     return cv2.resize(image, (size, size), interpolation=FLAGS[interpolation])
 
 
-def parts(image: np.ndarray, wish: spec.Parts, draw: Draws) -> np.ndarray:
+def parts(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
     hole_HW1 = face.part(image.shape, draw)[..., None] > 0
-    return np.where(hole_HW1, np.asarray(_fill(image, wish.fill, draw, *image.shape[:2]), np.uint8), image)
+    return np.where(hole_HW1, np.asarray(_fill(image, "black", draw, *image.shape[:2]), np.uint8), image)
 
 
-def crop(image: np.ndarray, wish: spec.Crop, draw: Draws, size: int) -> np.ndarray:
+def crop(image: np.ndarray, span: Span, draw: Draws, size: int) -> np.ndarray:
     """A box of the drawn area and shape, cut to the image where it would stand out, as size x size."""
     height, width = image.shape[:2]
-    area = height * width * draw.uniform(*wish.scale)
-    ratio = math.exp(draw.uniform(math.log(wish.ratio[0]), math.log(wish.ratio[1])))
+    area = height * width * draw.uniform(*span)
+    ratio = math.exp(draw.uniform(math.log(RATIO[0]), math.log(RATIO[1])))
     box_width = max(1, min(width, round(math.sqrt(area * ratio))))
     box_height = max(1, min(height, round(math.sqrt(area / ratio))))
     left, top = draw.integer(0, width - box_width), draw.integer(0, height - box_height)
-    return fit(image[top : top + box_height, left : left + box_width], size, draw.pick(wish.interpolation))
+    return fit(image[top : top + box_height, left : left + box_width], size)
 
 
-def hflip(image: np.ndarray, wish: spec.Flip, draw: Draws) -> np.ndarray:
+def hflip(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
     return cv2.flip(image, 1)
 
 
-def vflip(image: np.ndarray, wish: spec.Flip, draw: Draws) -> np.ndarray:
+def vflip(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
     return cv2.flip(image, 0)
 
 
-def rot90(image: np.ndarray, wish: spec.Rot90, draw: Draws) -> np.ndarray:
+def rot90(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
     turns = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
     return cv2.rotate(image, draw.pick(turns))
 
 
-def rotate(image: np.ndarray, wish: spec.Rotate, draw: Draws) -> np.ndarray:
+def rotate(image: np.ndarray, span: Span, draw: Draws, border: str = "reflect") -> np.ndarray:
     height, width = image.shape[:2]
-    degrees = draw.uniform(*wish.degrees) * draw.pick((-1, 1))
+    degrees = draw.uniform(*span) * draw.pick((-1, 1))
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
-    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=BORDERS[wish.border])
+    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=BORDERS[border])
 
 
-def colour(image: np.ndarray, wish: spec.Colour, draw: Draws) -> np.ndarray:
+def colour(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
     """One affine map of RGB: hue (a turn about the grey axis), saturation, contrast about mid-grey, brightness."""
-    brightness = 1 + wish.brightness * draw.uniform(-1, 1)
-    contrast = 1 + wish.contrast * draw.uniform(-1, 1)
-    saturation = 1 + wish.saturation * draw.uniform(-1, 1)
-    turn = _turn_about_grey(math.radians(wish.hue * draw.uniform(-1, 1)))
+    most = span[1]
+    brightness = 1 + most * draw.uniform(-1, 1)
+    contrast = 1 + most * draw.uniform(-1, 1)
+    saturation = 1 + most * draw.uniform(-1, 1)
+    turn = _turn_about_grey(math.radians(HUE * most * draw.uniform(-1, 1)))
     mix = saturation * turn + (1 - saturation) * (LUMA @ turn)
     matrix = np.empty((3, 4))
     matrix[:, :3] = brightness * contrast * mix
@@ -95,72 +103,64 @@ def colour(image: np.ndarray, wish: spec.Colour, draw: Draws) -> np.ndarray:
     return cv2.transform(image, matrix)
 
 
-def gamma(image: np.ndarray, wish: spec.Gamma, draw: Draws) -> np.ndarray:
-    exponent = math.exp(draw.uniform(math.log(wish.gamma[0]), math.log(wish.gamma[1])))
-    curve = np.rint(255 * np.linspace(0, 1, 256) ** exponent)
-    return cv2.LUT(image, curve.astype(np.uint8))
-
-
-def grey(image: np.ndarray, wish: spec.Grey, draw: Draws) -> np.ndarray:
+def grey(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
     return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
-def sharpen(image: np.ndarray, wish: spec.Sharpen, draw: Draws) -> np.ndarray:
-    amount = draw.uniform(*wish.amount)
-    blurred = cv2.GaussianBlur(image, (0, 0), wish.sigma)
+def sharpen(image: np.ndarray, span: Span, draw: Draws, sigma: float = 1.0) -> np.ndarray:
+    amount = draw.uniform(*span)
+    blurred = cv2.GaussianBlur(image, (0, 0), sigma)
     return cv2.addWeighted(image, 1 + amount, blurred, -amount, 0)
 
 
-def blur(image: np.ndarray, wish: spec.Blur, draw: Draws) -> np.ndarray:
-    return cv2.GaussianBlur(image, (0, 0), draw.uniform(*wish.sigma))
+def blur(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
+    return cv2.GaussianBlur(image, (0, 0), draw.uniform(*span))
 
 
-def resize(image: np.ndarray, wish: spec.Resize, draw: Draws) -> np.ndarray:
+def resize(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
     height, width = image.shape[:2]
-    factor = draw.uniform(*wish.factor)
+    factor = draw.uniform(*span)
     small = (max(1, round(width * factor)), max(1, round(height * factor)))
-    reduced = cv2.resize(image, small, interpolation=FLAGS[draw.pick(wish.interpolation)])
-    return cv2.resize(reduced, (width, height), interpolation=FLAGS[draw.pick(wish.interpolation)])
+    reduced = cv2.resize(image, small, interpolation=FLAGS[draw.pick(SHRINK)])
+    return cv2.resize(reduced, (width, height), interpolation=FLAGS[draw.pick(SHRINK)])
 
 
-def noise(image: np.ndarray, wish: spec.Noise, draw: Draws) -> np.ndarray:
+def noise(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
     """One of 16 levels of the range, from a bank drawn once: saturated sums of bytes need no wider type."""
     level = draw.integer(0, NOISE_LEVELS - 1)
     start = draw.integer(0, NOISE_OFFSETS - 1)
-    raised, lowered = _noise_bank(*wish.sigma, image.size)[level, :, start : start + image.size]
+    raised, lowered = _noise_bank(*span, image.size)[level, :, start : start + image.size]
     return cv2.subtract(cv2.add(image, raised.reshape(image.shape)), lowered.reshape(image.shape))
 
 
-def cutout(image: np.ndarray, wish: spec.Cutout, draw: Draws) -> np.ndarray:
+def cutout(
+    image: np.ndarray, span: Span, draw: Draws, holes: tuple[int, int] = HOLES, fill: str = "black"
+) -> np.ndarray:
     painted = image.copy()
     height, width = image.shape[:2]
-    for _ in range(draw.integer(*wish.holes)):
-        hole_height = max(1, round(height * draw.uniform(*wish.size)))
-        hole_width = max(1, round(width * draw.uniform(*wish.size)))
+    for _ in range(draw.integer(*holes)):
+        hole_height = max(1, round(height * draw.uniform(*span)))
+        hole_width = max(1, round(width * draw.uniform(*span)))
         top, left = draw.integer(0, height - hole_height), draw.integer(0, width - hole_width)
-        painted[top : top + hole_height, left : left + hole_width] = _fill(
-            image, wish.fill, draw, hole_height, hole_width
-        )
+        painted[top : top + hole_height, left : left + hole_width] = _fill(image, fill, draw, hole_height, hole_width)
     return painted
 
 
-def webp(image: np.ndarray, wish: spec.Webp, draw: Draws) -> np.ndarray:
+def webp(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "WEBP", quality=draw.integer(*wish.quality), method=0)
+    Image.fromarray(image).save(buffer, "WEBP", quality=draw.integer(round(span[0]), round(span[1])), method=0)
     return np.asarray(Image.open(buffer).convert("RGB"))
 
 
-def jpeg(image: np.ndarray, wish: spec.Jpeg, draw: Draws) -> np.ndarray:
-    return recompress(image, draw.integer(*wish.quality))
+def jpeg(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
+    return recompress(image, draw.integer(round(span[0]), round(span[1])))
 
 
-def degrade(image: np.ndarray, wish: spec.Degrade, draw: Draws) -> np.ndarray:
-    kind = draw.pick(wish.kinds)
+def degrade(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
+    kind = draw.pick(("jpeg", "resize", "noise"))
     if kind == "jpeg":
-        return jpeg(image, spec.Jpeg(quality=wish.quality), draw)
-    if kind == "resize":
-        return resize(image, spec.Resize(factor=wish.factor), draw)
-    return noise(image, spec.Noise(sigma=wish.sigma), draw)
+        return jpeg(image, JPEG_HARD, draw)
+    return resize(image, RESIZE_HARD, draw) if kind == "resize" else noise(image, NOISE_HARD, draw)
 
 
 def _turn_about_grey(angle: float) -> np.ndarray:
@@ -188,12 +188,12 @@ def _fill(image: np.ndarray, kind: str, draw: Draws, height: int, width: int) ->
     return 0 if kind == "black" else image.mean(axis=(0, 1)).round()
 
 
-# By field of the policy. `grid`, `motion` and `library`, which albumentations does, and `crop`, which needs the size,
+# By field of the policy. `grid` and `library`, which albumentations does, and `crop`, which needs the size,
 # are bound in data.augment.
 OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
     operation.__name__: operation
     for operation in (
-        *(parts, hflip, vflip, rot90, rotate, colour, gamma, grey, sharpen),
+        *(parts, hflip, vflip, rot90, rotate, colour, grey, sharpen),
         *(blur, resize, noise, cutout, webp, jpeg, degrade),
     )
 }

@@ -1,11 +1,11 @@
-"""A competition folder into a manifest: every label row and every file accounted for, every image decoded once.
+"""Read a competition folder into a manifest: every label row and every file accounted for, every image decoded once.
 
-The work is split by files: what was measured of a file holds as long as its path, size and time of change are the same.
-Measurements are kept in sealed parts while the scan runs, so a killed scan goes on from its last part, and taken over
-from the old manifest afterwards, so a second scan only touches what changed.
+What was measured of a file holds as long as its path, size and time of change are the same. Measurements are kept in
+checksummed parts while the scan runs, so a killed scan goes on from its last part, and taken over from the old manifest
+afterwards, so a second scan only reads what changed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import partial
@@ -16,7 +16,7 @@ import pandas as pd
 
 from ffdi.config.competition import Competition
 from ffdi.core import atomic, checksum, console, lock
-from ffdi.core.errors import FfdiError, Paused
+from ffdi.core.errors import FfdiError, Paused, UserError
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
 from ffdi.data import files, manifest, measurement, processes
@@ -24,16 +24,37 @@ from ffdi.data.measurement import KEY, MEASURED, UNREADABLE
 
 PART = 20_000  # images a part: what a kill can cost, some 20 s of two cores
 CHUNK = 200  # images a task
-WORTH = 2_000  # images a worker, below which its start costs more than it saves
+MIN_IMAGES_PER_WORKER = 2_000  # below which its start costs more than it saves
+CAUSES = {  # by defect: what the files are, and what to do
+    "missing": "not in the folder; put them there, or take their rows out of the table",
+    "outside": "links that lead out of the competition folder; put the files themselves there",
+    "not_a_file": "folders or devices; put images there",
+    UNREADABLE: "files that the system does not let you read; give yourself access and run again",
+    "lfs_pointer": "pointers of Git LFS instead of images; run `git lfs pull` in the folder",
+    "html": "web pages under the name of an image; download them again",
+    "appledouble": "files that macOS puts beside images; take their rows out of the table",
+    "empty": "files without a byte; copy or download them again",
+    "zeros": "files of nothing but zeros; copy or download them again",
+    "truncated": "cut off; copy or download them again",
+    "plain": "of one colour, without anything to see; they are not trained on",
+}
 
 
 def scan(
     competition: Competition, folder: Path, places: Workspace, workers: int, stop: Stop | None = None
 ) -> pd.DataFrame:
-    """Make or renew `places.manifest` and return it, with up to `workers` processes.
+    """Make or renew `places.manifest` and return it.
 
-    Raises UserError for a bad table, a missing folder or another scan at work, Paused when `stop` asks; what was
-    measured until then is kept.
+    Args:
+        competition: What the folder looks like.
+        folder: The competition folder.
+        places: Where the manifest goes.
+        workers: Processes at most.
+        stop: Asked between two tasks.
+
+    Raises:
+        UserError: a table is bad, a folder is missing, no image of a split can be used, or another scan is at work.
+        Paused: `stop` asks; what was measured until then is kept.
     """
     parts = places.work / "scan"
     with lock.exclusive(parts):
@@ -49,33 +70,33 @@ def scan(
             manifest.write(places, made, facts)
         for part in _parts(parts):
             part.unlink()
-    _warn(facts)
+    for sentence in _warnings(made, listing):
+        console.warn(sentence)
+    _require_images(made)
     return made
 
 
 def _known(places: Workspace, parts: Path) -> pd.DataFrame:
-    """What was measured before, by the same rules; the latest of each path. Raises CorruptError."""
+    """Return what was measured before by the same rules, the latest of each path. Raises CorruptError."""
     frames = [pd.DataFrame({name: pd.Series(dtype=manifest.COLUMNS[name]) for name in [*KEY, *MEASURED]})]
     for source in [places.manifest, *_parts(parts)]:
         if source.exists() and checksum.read_facts(source).get("rules") == measurement.RULES:
             frame = checksum.read_table(source, [*KEY, *MEASURED])
             # What could not be read at the last scan is tried again at the next.
             frames.append(frame[frame["defect"] != UNREADABLE] if source == places.manifest else frame)
-    known = pd.concat(frames, ignore_index=True)
-    return known.drop_duplicates("relpath", keep="last", ignore_index=True)
+    return pd.concat(frames, ignore_index=True).drop_duplicates("relpath", keep="last", ignore_index=True)
 
 
 def _take_over(rows: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(rows with measurements, rows whose file has yet to be measured). The order of the rows stays."""
+    """Return the rows with measurements, in order, and the rows whose file has yet to be measured."""
     is_file = (rows["defect"] == "").to_numpy()
     place = pd.Index(known["relpath"]).get_indexer(pd.Index(rows["relpath"]))
     same = is_file & (place >= 0)
     for name in ("bytes", "mtime_ns"):
         same[same] = known[name].to_numpy()[place[same]] == rows[name].to_numpy()[same]
-    listed = rows.drop(columns="defect")
     measured = known[MEASURED].iloc[place[same]].set_axis(rows.index[same])
     absent = measurement.refused(rows["defect"][~is_file])
-    found = listed.join(pd.concat([measured, absent]) if len(absent) else measured, how="inner")
+    found = rows.drop(columns="defect").join(pd.concat([measured, absent]) if len(absent) else measured, how="inner")
     return found, rows[is_file & ~same]
 
 
@@ -83,7 +104,7 @@ def _measure(folder: Path, left: pd.DataFrame, parts: Path, workers: int, stop: 
     """Write parts until nothing is left. Whatever ends it early, what was measured is written first."""
     done: list[pd.DataFrame] = []
     chunks = (left[KEY].iloc[start : start + CHUNK] for start in range(0, len(left), CHUNK))
-    helpers = min(workers, len(left) // WORTH)
+    helpers = min(workers, len(left) // MIN_IMAGES_PER_WORKER)
     results = processes.unordered(partial(measurement.measure, folder), chunks, helpers)
     with console.progress("scan", len(left)) as meter, closing(results):
         try:
@@ -129,23 +150,35 @@ def _is_there(places: Workspace, made: pd.DataFrame, facts: Mapping[str, Any]) -
 
 
 def _counts(made: pd.DataFrame) -> dict[str, Any]:
-    """By split: rows of each status and of each defect."""
-    groups = made.groupby("split", sort=False)
+    """Return by split the rows of each status and of each defect."""
     return {
         str(split): {
             "status": rows["status"].value_counts().sort_index().to_dict(),
             "defect": rows["defect"][rows["defect"] != ""].value_counts().sort_index().to_dict(),
         }
-        for split, rows in groups
+        for split, rows in made.groupby("split", sort=False)
     }
 
 
-def _warn(facts: Mapping[str, Any]) -> None:
-    for note in facts["notes"]:
-        console.warn(note)
-    for split, spare in facts["unlisted"].items():
-        if spare["count"]:
-            console.warn(f"{split}: {spare['count']:,} files have no row in the table, such as {spare['first'][0]!r}.")
-    for split, counts in facts["counts"].items():
-        for defect, number in counts["defect"].items():
-            console.warn(f"{split}: {number:,} images are {defect!r}; see the manifest.")
+def _warnings(made: pd.DataFrame, listing: files.Listing) -> Iterator[str]:
+    yield from listing.notes
+    for split, names in listing.unlisted.items():
+        if names:
+            yield f"{split}: {len(names):,} files have no row in the table, such as {names[0]!r}."
+    for (split, defect), rows in made[made["defect"] != ""].groupby(["split", "defect"], sort=False):
+        yield f"{split}: {_told(rows, str(defect))}."
+
+
+def _told(rows: pd.DataFrame, defect: str) -> str:
+    """Return how many of the rows have a defect, one of them, the cause and what to do."""
+    found = rows[rows["defect"] == defect]
+    cause = next((f": {CAUSES[part]}" for part in defect.split("+") if part in CAUSES), "")
+    return f"{len(found):,} images are {defect!r}, such as {found['relpath'].iloc[0]!r}{cause}"
+
+
+def _require_images(made: pd.DataFrame) -> None:
+    """Raise UserError for a split of which nothing can be used, with its commonest cause."""
+    for split, rows in made.groupby("split", sort=False):
+        if (rows["status"] == "quarantined").all():
+            told = _told(rows, str(rows["defect"].mode()[0]))
+            raise UserError(f"Not one of the {len(rows):,} images of split {split!r} can be used. {told}.")

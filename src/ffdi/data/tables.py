@@ -1,8 +1,9 @@
-"""A competition's table of ids and targets, read strictly: every odd table is repaired as written here, or refused.
+"""Read a competition's table of ids and targets strictly: every odd table is repaired as written here, or refused.
 
-Repaired, with a note: a byte order mark, UTF-16 with its mark, spaces around column names, extra columns (ignored).
+Repaired, with a note: a byte order mark, UTF-16 with its mark, tabs or semicolons between the columns, spaces around
+column names, extra columns (ignored).
 Repaired in silence: CRLF and CR line ends, blank lines at the end, targets written 0.0 and 1.0 or with spaces around.
-Refused with file and row (the header is row 1): everything else that is not one clean id and a target 0 or 1 a row.
+Refused with file and row (the header is row 1): everything else that is not one clean id and one known target a row.
 Ids are text, so leading zeros stay, and they may name files in folders below the image folder.
 """
 
@@ -22,11 +23,11 @@ from ffdi.core.layout import inside
 
 MAX_BYTES = 1_000_000_000  # refused before reading
 MAX_ROWS = 5_000_000  # ten times the contest
+SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 _SHOWN = 3  # rows named in one message
 # What nearly every id is made of: checked at once for all rows; the others one by one, in `_flaw_of_id`.
 _PLAIN = r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*"
 _LONGEST = 255  # bytes of a file name
-_TARGET = re.compile(r"\s*([01])(?:\.0*)?\s*")
 
 
 @dataclass(frozen=True)
@@ -38,26 +39,30 @@ class Labels:
 
 
 def read_labels(folder: Path, competition: Competition, split: str) -> Labels:
-    """The rows of one split's table. Raises UserError with file, row and remedy; reads nothing outside `folder`."""
-    wish = competition.splits[split]
-    path = inside(folder, wish.labels)
+    """Return the rows of one split's table; nothing outside `folder` is read.
+
+    Raises:
+        UserError: names file, row and remedy.
+    """
+    described = competition.splits[split]
+    path = inside(folder, described.labels)
     data, notes = _utf8(path)
-    header, more = _header(data, path)
-    notes += more
-    columns = [competition.id_column, *([competition.target_column] if wish.has_target else [])]
-    _check_header(header, columns, path)
+    columns = [competition.id_column, *([competition.target_column] if described.has_target else [])]
+    header, separator, more = _header(data, columns, path)
     extra = [name for name in header if name not in (competition.id_column, competition.target_column)]
     if extra:
-        notes.append(f"{path.name}: extra columns ignored: {', '.join(map(repr, extra))}.")
-    table = _parse(data, header, columns, path)
+        more.append(f"{path.name}: extra columns ignored: {', '.join(map(repr, extra))}.")
+    table = _parse(data, header, separator, columns, path)
     ids = table[competition.id_column]
     _check_ids(ids, path)
-    targets = _targets(table[competition.target_column], path) if wish.has_target else np.full(len(ids), -1, np.int8)
-    return Labels(pd.DataFrame({"id": ids, "target": targets}), tuple(notes))
+    targets = np.full(len(ids), -1, np.int8)
+    if described.has_target:
+        targets = _targets(table[competition.target_column], competition, path)
+    return Labels(pd.DataFrame({"id": ids, "target": targets}), (*notes, *more))
 
 
 def _utf8(path: Path) -> tuple[bytes, list[str]]:
-    """The file as UTF-8 with LF line ends, without byte order mark and blank lines at the end; and notes."""
+    """Return the file as UTF-8 with LF line ends, without byte order mark and blank lines at the end; and notes."""
     data, notes = _bytes_of(path), []
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = _recoded(data, path)
@@ -69,14 +74,18 @@ def _utf8(path: Path) -> tuple[bytes, list[str]]:
     if (rows := data.count(b"\n")) > MAX_ROWS:
         raise UserError(f"{path} has {rows:,} rows, more than {MAX_ROWS:,}; is it the right file?")
     if (at := data.find(b"\0")) >= 0:
-        row = data.count(b"\n", 0, at) + 1
-        raise UserError(f"{path}, row {row}: a NUL byte; save the table as plain UTF-8 text.")
+        raise UserError(f"{path}, row {_row(data, at)}: a NUL byte; save the table as plain UTF-8 text.")
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        row = data.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, row {row}: not UTF-8; save the table as plain UTF-8 text.") from error
+        raise UserError(
+            f"{path}, row {_row(data, error.start)}: not UTF-8; save the table as plain UTF-8 text."
+        ) from error
     return data, notes
+
+
+def _row(data: bytes, at: int) -> int:
+    return data.count(b"\n", 0, at) + 1
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -91,6 +100,8 @@ def _bytes_of(path: Path) -> bytes:
         ) from error
     if not data.strip():
         raise UserError(f"{path} is empty; put the contest's label table there.")
+    if data.startswith(b"version https://git-lfs"):
+        raise UserError(f"{path} is a pointer of Git LFS, not the table; run `git lfs pull`.")
     return data
 
 
@@ -101,27 +112,31 @@ def _recoded(data: bytes, path: Path) -> bytes:
         raise UserError(f"{path} starts as UTF-16 and is not; save the table as plain UTF-8 text.") from error
 
 
-def _header(data: bytes, path: Path) -> tuple[list[str], list[str]]:
+def _header(data: bytes, columns: list[str], path: Path) -> tuple[list[str], str, list[str]]:
+    """Return the column names, the separator under which the wanted ones are found (else the comma), and notes."""
+    line = data[: data.index(b"\n")].decode()
     try:
-        written = next(csv.reader([data[: data.index(b"\n")].decode()], strict=True))
+        written = {
+            separator: next(csv.reader([line], delimiter=separator, strict=separator == ","))
+            for separator in SEPARATORS
+        }
     except csv.Error as error:
         raise UserError(f"{path}, row 1: {error}; write the column names separated by commas.") from error
-    names = [name.strip() for name in written]
-    return names, [f"{path.name}: spaces around column names ignored."] if names != written else []
-
-
-def _check_header(header: list[str], columns: list[str], path: Path) -> None:
+    names = {separator: [name.strip() for name in found] for separator, found in written.items()}
+    separator = next((one for one in SEPARATORS if set(columns) <= set(names[one])), ",")
     for name in columns:
-        if header.count(name) != 1:
-            fault = "no column" if name not in header else f"{header.count(name)} columns named"
-            shown = ", ".join(map(repr, header[:6]))
-            raise UserError(
-                f"{path}, row 1: {fault} {name!r} (found: {shown}); name it once, columns separated by commas."
-            )
+        if (count := names[separator].count(name)) != 1:
+            fault = f"{count} columns named" if count else "no column"
+            shown = ", ".join(map(repr, names[separator][:6]))
+            raise UserError(f"{path}, row 1: {fault} {name!r} (found: {shown}); name it once in the first line.")
+    notes = [] if separator == "," else [f"{path.name}: the columns are separated by {SEPARATORS[separator]}."]
+    if names[separator] != written[separator]:
+        notes.append(f"{path.name}: spaces around column names ignored.")
+    return names[separator], separator, notes
 
 
-def _parse(data: bytes, header: list[str], columns: list[str], path: Path) -> pd.DataFrame:
-    """The id column as text and the target column as categories of text. Extra and missing fields are refused."""
+def _parse(data: bytes, header: list[str], separator: str, columns: list[str], path: Path) -> pd.DataFrame:
+    """Return the id column as text and the target column as categories of text; missing fields are refused."""
     import pyarrow as pa
     from pyarrow import csv as arrow
 
@@ -133,20 +148,19 @@ def _parse(data: bytes, header: list[str], columns: list[str], path: Path) -> pd
 
     numbered = [str(position) for position in range(len(header))]  # other columns' names may repeat
     wanted = [str(header.index(name)) for name in columns]
+    types = dict(zip(wanted, (pa.string(), pa.dictionary(pa.int32(), pa.string())), strict=False))
     try:
         table = arrow.read_csv(
             pa.py_buffer(data),
             arrow.ReadOptions(use_threads=False, skip_rows=1, column_names=numbered),
-            arrow.ParseOptions(newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=refuse),
-            arrow.ConvertOptions(
-                column_types=dict(zip(wanted, (pa.string(), pa.dictionary(pa.int32(), pa.string())), strict=False)),
-                include_columns=wanted,
-                strings_can_be_null=False,
+            arrow.ParseOptions(
+                delimiter=separator, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=refuse
             ),
+            arrow.ConvertOptions(column_types=types, include_columns=wanted, strings_can_be_null=False),
         )
     except pa.ArrowInvalid as error:
         reason = bad[0] if bad else str(error)
-        raise UserError(f"{path}, {reason}; quote a field that holds a comma.") from error
+        raise UserError(f"{path}, {reason}; quote a field that holds one of the {SEPARATORS[separator]}.") from error
     if table.num_rows == 0:
         raise UserError(f"{path} has a header and no rows; put the contest's label table there.")
     return table.rename_columns(columns).to_pandas()
@@ -155,15 +169,15 @@ def _parse(data: bytes, header: list[str], columns: list[str], path: Path) -> pd
 def _check_ids(ids: pd.Series, path: Path) -> None:
     odd = ids[~ids.str.fullmatch(_PLAIN) | (ids.str.len() > _LONGEST)]
     _refuse(odd, _flaw_of_id, path)
-    _refuse_twins(ids, "the id {!r} stands in rows {}; keep one of them", path)
+    _refuse_repeated(ids, "the id {!r} stands in rows {}; keep one of them", path)
     folded = ids.str.lower()
     folded.loc[odd.index] = pd.Series([unicodedata.normalize("NFC", text).casefold() for text in odd], odd.index, str)
     if (folded != ids).any():
-        _refuse_twins(folded, "ids that differ only by case or accents ({!r}) stand in rows {}; rename one", path)
+        _refuse_repeated(folded, "ids that differ only by case or accents ({!r}) stand in rows {}; rename one", path)
 
 
 def _flaw_of_id(text: str) -> str:
-    """What is wrong with an id, and the remedy; "" if nothing."""
+    """Return what is wrong with an id, and the remedy; "" if nothing."""
     if text == "" or text != text.strip():
         return "is empty or has spaces around; write the file name alone"
     if any(unicodedata.category(letter)[0] == "C" or unicodedata.category(letter) in ("Zl", "Zp") for letter in text):
@@ -179,13 +193,22 @@ def _flaw_of_id(text: str) -> str:
     return ""
 
 
-def _targets(written: pd.Series, path: Path) -> np.ndarray:
-    """int8 targets of a categorical column. Its few distinct texts are judged, not the rows."""
+def _targets(written: pd.Series, competition: Competition, path: Path) -> np.ndarray:
+    """Return int8 targets of a categorical column, by its few distinct texts."""
+    words = {_plain(word): value for value, some in enumerate((competition.real_words, competition.fake_words))
+             for word in some}  # fmt: skip
+    values = [words.get(_plain(text), -1) for text in written.cat.categories]
+    real, fake = competition.real_words[0], competition.fake_words[0]
+    flaw = f"is no target; write {real} for real and {fake} for fake, or name it in the competition's real_words or "
     codes = written.cat.codes.to_numpy()
-    matches = [_TARGET.fullmatch(text) for text in written.cat.categories]
-    wrong = np.array([match is None for match in matches])
-    _refuse(written[wrong[codes]], lambda _: "is no target; write 0 for real and 1 for fake", path)
-    return np.array([int(match.group(1)) for match in matches if match], np.int8)[codes]
+    targets = np.array(values, np.int8)[codes]
+    _refuse(written[targets < 0], lambda _: f"{flaw}fake_words", path)
+    return targets
+
+
+def _plain(text: str) -> str:
+    """Return a target without spaces, letter case and the decimals of a whole number."""
+    return re.sub(r"^(\d+)\.0*$", r"\1", text.strip().casefold())
 
 
 def _refuse(values: pd.Series, flaw_of: Callable[[str], str], path: Path) -> None:
@@ -198,10 +221,10 @@ def _refuse(values: pd.Series, flaw_of: Callable[[str], str], path: Path) -> Non
         raise UserError(f"{path}, row {row}: {text[:80]!r} {flaw}{more}.")
 
 
-def _refuse_twins(values: pd.Series, message: str, path: Path) -> None:
-    twins = values[values.duplicated(keep=False)]
-    if len(twins):
-        rows = twins.index[twins == twins.iloc[0]][:_SHOWN] + 2
-        number = twins.nunique()
+def _refuse_repeated(values: pd.Series, message: str, path: Path) -> None:
+    repeated = values[values.duplicated(keep=False)]
+    if len(repeated):
+        rows = repeated.index[repeated == repeated.iloc[0]][:_SHOWN] + 2
+        number = repeated.nunique()
         more = f" ({number:,} such ids)" if number > 1 else ""
-        raise UserError(f"{path}: {message.format(twins.iloc[0], ' and '.join(map(str, rows)))}{more}.")
+        raise UserError(f"{path}: {message.format(repeated.iloc[0], ' and '.join(map(str, rows)))}{more}.")

@@ -11,7 +11,7 @@ from ffdi.blending.card import tables
 from ffdi.metrics.delong import Interval, delong_paired
 from ffdi.report import estimates, images, plots
 from ffdi.report.figures import embed
-from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
+from ffdi.report.page import Block, Fact, Page, Picture, Section
 from ffdi.report.provenance import provenance
 from ffdi.report.style import shorten
 from ffdi.report.table import Table, counted, interval, intervals, spread, table
@@ -19,7 +19,6 @@ from ffdi.report.train import error_sheets, fold_picture, roc_pictures
 
 BLEND = "blend"  # name of the blend's row and column
 WORST, DISPUTED = 7, 14  # images on the sheets
-UNSEEN = "Nested AUC is for forgeries like those in the data. On other kinds of forgery the score may be far lower."
 
 
 def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) -> Page:
@@ -38,7 +37,12 @@ def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) ->
     gain = delong_paired(oof["target"], oof[BLEND], oof[best]) if best and BLEND in oof else None
     first = folder / str(oof["relpath"].iloc[0]) if len(oof) else folder
     shown = folder if first.is_file() else None
-    digests = {"recipe": card["recipe"]["digest"], "manifest": card["manifest"], "folds": card["folds"]["digest"]}
+    digests = {
+        "submission": card["submission"]["sha256"],
+        "recipe": card["recipe"]["digest"],
+        "manifest": card["manifest"],
+        "folds": card["folds"]["digest"],
+    }
     sections = (
         estimates.advice(card, file),
         Section("Blend and members", (*_ranking(measured, oof), _summary(members))),
@@ -46,7 +50,6 @@ def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) ->
         estimates.forecast(card),
         Section("How members differ", _differences(team, folds, oof, shown)),
         Section("Scores", (*_histogram(oof), *_errors(oof, shown))),
-        Section("Submission", (Text(UNSEEN, warning=True), _submission(card, file))),
     )
     return Page(
         title=f"Blend of {counted(len(members) - 1, 'member')}",
@@ -166,11 +169,6 @@ def _errors(oof: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
         return ()
     rows = oof.assign(score=oof[BLEND], note="score " + oof[BLEND].map("{:.3f}".format))
     return error_sheets(rows, folder, WORST)
-
-
-def _submission(card: Mapping[str, Any], file: str) -> Table:
-    lines = {"file": file, "sha256": card["submission"]["sha256"], "date": card["date"]}
-    return table(pd.DataFrame({"": list(lines), "value": list(lines.values())}), "The file")
 
 
 def _ordered(members: pd.DataFrame) -> pd.DataFrame:

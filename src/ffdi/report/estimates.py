@@ -13,18 +13,6 @@ from ffdi.report.table import Table, interval, intervals, percent, table
 
 ALONE = " alone"  # ending of a candidate that is one member
 BASELINE = "rank_mean"  # equal weights
-WAYS = {
-    "rank_mean": "each model ranks the images, and the ranks are averaged",
-    "logit_mean": "the logits of the models are averaged",
-    "probability_mean": "the probabilities of the models are averaged",
-    "power_mean": "powers of the ranks are averaged, so that high ranks count more",
-    "best_single": "only the best model counts",
-    "weighted_rank_mean": "ranks are averaged, better models with more weight",
-    "stack": "a logistic regression on the ranks sets the weights",
-    "hill_climb": "ranks are averaged with weights found step by step",
-    "greedy": "ranks are averaged, each model as often as it helped",
-    "optuna": "ranks are averaged with weights found by a search",
-}
 WORDS = (
     "AUC: the share of pairs (one fake, one original) in which the fake has the higher score; 1 is perfect, 0.5 is "
     "chance. OOF (out of fold): scored by models that were not trained on the image. Nested: the weights of the blend "
@@ -35,10 +23,9 @@ UNKNOWN = "If the leaderboard has other kinds of forgery, the score may be far l
 
 def advice(card: Mapping[str, Any], file: str) -> Section:
     """Return what to send, why, and what score to expect."""
-    way = WAYS.get(card["method"], f"the models are blended by {card['method']}")
     members = sorted(card["members"], key=lambda member: -member["weight"])
     shares = ", ".join(f"{member['name']} {member['weight']:.0%}" for member in members)
-    texts = [Text(f"Send {file}. Method: {way}. Weights: {shares}. Why: {card['why']}")]
+    texts = [Text(f"Send {file}. Method: {card['method']}. Weights: {shares}. Why: {card['why']}")]
     found = card["forecast"]
     if found:
         texts += [Text(_expected(found)), Text(_unseen(found), warning=True), Text(_second(found))]

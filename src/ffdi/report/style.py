@@ -3,10 +3,8 @@
 A panel is 4.6 inches wide, so its letters stay readable on a screen of 380 pixels. The page sets panels side by side.
 """
 
-from collections.abc import Iterable
 from typing import Literal
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -24,11 +22,6 @@ COLOURS = {"fake": ORANGE, "original": BLUE, "unlabelled": GREY}
 WIDTH, HEIGHT = 4.6, 3.1  # inches
 TEXT = 10.5  # points
 PAD = 0.4  # margin around a plot, in letter heights
-
-
-def labels(target: Iterable[int]) -> np.ndarray:
-    """Return the word for each target (1, 0 or -1)."""
-    return np.array([LABELS[int(value)] for value in target], dtype=object)
 
 
 def colour(index: int) -> str:

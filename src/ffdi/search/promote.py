@@ -13,6 +13,7 @@ import tomlkit
 from pydantic import BaseModel
 from tomlkit.items import AoT, Table
 
+from ffdi.config.augment import DEFAULTS
 from ffdi.config.load import load_recipe
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import atomic
@@ -115,7 +116,7 @@ def _difference(wanted: BaseModel, base: BaseModel) -> dict[str, Any]:
         if value is None:
             found[name] = False
         elif isinstance(value, BaseModel):
-            found[name] = _difference(value, other if other is not None else type(value)()) or True
+            found[name] = _difference(value, DEFAULTS[name] if other is None else other) or True
         else:
             found[name] = wanted.model_dump(mode="json")[name]
     return found
