@@ -55,7 +55,8 @@ blend: train    ## blend the members, say what the blend is worth, write the sub
 	$(FFDI) blend $(PLACES)
 
 submit: $(READY) ## check and show SUBMISSION (default the newest), send it with YES=1; AGAIN=1 KERNEL=owner/slug VERSION=n
-	$(FFDI) submit $(if $(SUBMISSION),"$(SUBMISSION)") $(PLACES) $(if $(YES),--yes) $(if $(AGAIN),--again) \
+	$(FFDI) submit $(if $(SUBMISSION),"$(SUBMISSION)") $(if $(RECIPE),--recipe "$(RECIPE)") \
+	    $(if $(WORK),--work "$(WORK)") $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") $(if $(YES),--yes) $(if $(AGAIN),--again) \
 	    $(if $(KERNEL),--kernel "$(KERNEL)") $(if $(VERSION),--version "$(VERSION)") $(if $(WAIT),--wait "$(WAIT)") \
 	    $(if $(COMPETITION),--competition "$(COMPETITION)")
 

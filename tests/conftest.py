@@ -1,6 +1,11 @@
 import pytest
 
-pytest_plugins = ["tests.training.fixtures", "tests.kaggle_server.fixture", "tests.submission.sending"]
+pytest_plugins = [
+    "tests.training.fixtures",
+    "tests.fixtures.kaggle.fixture",
+    "tests.fixtures.sending",
+    "tests.fixtures.pushing",
+]
 
 
 @pytest.fixture(autouse=True)

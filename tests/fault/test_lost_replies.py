@@ -14,30 +14,34 @@ import pytest
 
 from ffdi.cli import main as command
 from ffdi.core import atomic
-from ffdi.submission import ledger, tag, transfer
-from ffdi.submission.kaggle import Kaggle
+from ffdi.submission import ledger, transfer
+from ffdi.submission.http import HttpClient
 from ffdi.submission.send import LOOKS
-from tests.kaggle_server.faults import Fault, answer, cut, lose, refuse, stop
-from tests.kaggle_server.state import Outcome, Run
-from tests.submission.sending import World
+from tests.fixtures.kaggle.api import Outcome, Run
+from tests.fixtures.kaggle.server import Fault, answer, cut, lose, refuse, stop
+from tests.fixtures.sending import World
+
+KERNEL = ("submit", "1", "--kernel", "tester/infer", "--version", "1", "--yes")
 
 
 def agree(world: World) -> None:
     """Every tag was used once, and the ledger says `scored` or `sent` of exactly those that Kaggle has."""
-    made = Counter(tag.read(one.description) for one in world.server.state.submissions)
+    made = Counter(one.description.split()[0] for one in world.server.state.submissions)
     assert set(made.values()) <= {1}
     assert {row.tag for row in world.rows if row.status in ("scored", "sent")} == set(made)
 
 
 @pytest.mark.parametrize("hidden", [0, 3])
-@pytest.mark.parametrize("fault", [lose(), lose(503), answer(b"<html>", "text/html")], ids=lambda fault: fault.kind)
-def test_a_lost_answer_is_found_in_the_list(world: World, fault: Fault, hidden: int) -> None:
+@pytest.mark.parametrize(
+    ("fault", "code", "status"),
+    [(lose(), 0, "scored"), (lose(503), 0, "scored"), (answer(b"<html>", "text/html"), 75, "lost")],
+    ids=["cut", "503", "a page"],
+)
+def test_a_lost_answer_is_found_in_the_list(world: World, fault: Fault, code: int, status: str, hidden: int) -> None:
     world.server.state.hide = hidden
     world.server.script("CreateSubmission", fault)
-    made = fault.kind == "lose"
-    assert world.run("submit", "--yes") == (0 if made else 75)
-    assert world.statuses == ["scored" if made else "lost"]
-    assert world.sent == 1
+    assert world.run("submit", "--yes") == code
+    assert (world.statuses, world.sent) == ([status], 1)
     agree(world)
 
 
@@ -46,8 +50,7 @@ def test_a_lost_answer_that_shows_up_late_is_found_by_the_next_call(world: World
     world.server.script("CreateSubmission", lose())
     assert world.run("submit", "--yes") == 75
     assert "looks again before it sends anything" in world.err
-    assert world.statuses == ["lost"]
-    assert sum(world.time.slept) == sum(LOOKS)
+    assert (world.statuses, sum(world.time.slept)) == (["lost"], sum(LOOKS))
     assert world.run("submit", "--yes") == 2  # still hidden: nothing is sent on a guess
     assert "use --again" in world.err
     world.server.state.submissions[0].hidden = 0
@@ -58,8 +61,7 @@ def test_a_lost_answer_that_shows_up_late_is_found_by_the_next_call(world: World
 
 def test_what_was_never_done_is_sent_again_only_by_order(world: World) -> None:
     world.server.script("CreateSubmission", cut())
-    assert world.run("submit", "--yes") == 75
-    assert world.run("submit", "--yes") == 2
+    assert [world.run("submit", "--yes") for _ in range(2)] == [75, 2]
     assert (world.statuses, world.sent) == (["lost"], 1)
     assert world.run("submit", "--yes", "--again") == 0
     assert world.statuses == ["lost", "scored"]
@@ -76,10 +78,16 @@ def test_a_list_that_cannot_be_read_settles_nothing(world: World) -> None:
     agree(world)
 
 
-def test_busy_is_not_sent_and_may_be_tried_again(world: World) -> None:
-    world.server.script("CreateSubmission", refuse(429, "slow down"))
+@pytest.mark.parametrize(
+    ("name", "faults", "sent"),
+    [("CreateSubmission", [refuse(429, "slow down")], 1), ("PUT", [refuse(500)] * 3, 0)],
+    ids=["busy", "never uploaded"],
+)
+def test_what_kaggle_never_took_may_be_tried_again(world: World, name: str, faults: list[Fault], sent: int) -> None:
+    world.server.script(name, *faults)
     assert world.run("submit", "--yes") == 75
     assert "Nothing was sent" in world.err
+    assert world.sent == sent
     assert world.run("submit", "--yes") == 0
     assert world.statuses == ["refused", "scored"]
     agree(world)
@@ -94,20 +102,10 @@ def test_an_upload_that_broke_is_repeated_and_submitted_once(world: World, name:
     agree(world)
 
 
-def test_an_upload_that_never_works_leaves_nothing_to_look_for(world: World) -> None:
-    world.server.script("PUT", *[refuse(500)] * 3)
-    assert world.run("submit", "--yes") == 75
-    assert world.sent == 0
-    assert world.run("submit", "--yes") == 0
-    agree(world)
-
-
 def test_a_kernels_lost_answer_is_found_too(world: World) -> None:
-    world.server.state.kernels["tester/infer"] = [Run({}, ["COMPLETE"], {"submission.csv": b"id,y\n"}, "", "")]
+    world.server.state.kernels["tester/infer"] = [Run({}, ["COMPLETE"], {"submission.csv": b"id,y\n"})]
     world.server.script("CreateCodeSubmission", lose())
-    arguments = ("submit", "1", "--kernel", "tester/infer", "--version", "1", "--yes")
-    assert world.run(*arguments) == 0
-    assert world.run(*arguments) == 2
+    assert [world.run(*KERNEL) for _ in range(2)] == [0, 2]
     assert (world.statuses, world.sent) == (["scored"], 1)
     agree(world)
 
@@ -125,29 +123,25 @@ def test_a_refresh_finds_a_lost_one_and_never_takes_a_score_back(world: World) -
     assert [(row.status, row.public) for row in world.rows] == [("scored", 0.91234)]
 
 
-@pytest.mark.parametrize("cards", [True, False], ids=["ledger lost", "ledger and sends on the cards lost"])
-def test_a_lost_ledger_does_not_send_twice(world: World, cards: bool) -> None:
-    card = (world.root / "001-toy/card.json").read_bytes()
+def test_another_machine_or_a_lost_ledger_does_not_send_twice(world: World) -> None:
     assert world.run("submit", "--yes") == 0
-    written = (world.root / ledger.LEDGER).read_bytes()
-    (world.root / ledger.LEDGER).unlink()
-    if not cards:
-        (world.root / "001-toy/card.json").write_bytes(card)
+    (first,) = world.rows
+    shutil.rmtree(world.root / ledger.FOLDER)
+    (world.root / ledger.CSV).unlink()
     assert world.run("submit", "--yes") == 2
     assert "sent already" in world.err
-    assert world.sent == 1
-    assert not cards or (world.root / ledger.LEDGER).read_bytes() == written
+    (found,) = world.rows
+    assert (found.tag, found.ref, found.public, world.sent) == (first.tag, first.ref, first.public, 1)
+    assert first.tag in (world.root / ledger.CSV).read_text()
     agree(world)
 
 
 def killed(world: World, event: int, *arguments: str) -> bool:
-    """Run a verb in a child that is killed before its `event`-th step, a write or a request; what comes after one step
-    comes before the next. False if it ended before that."""
+    """Run a verb in a child that is killed before its `event`-th write or request; False if it ended before."""
     child = os.fork()
     if child == 0:
         _die_at(event)
-        places = ["--submissions", str(world.root), "--work", str(world.folder / "work")]
-        sys.argv = ["ffdi", *arguments, *places]
+        sys.argv = world.arguments(*arguments)
         try:
             command.main()
         finally:
@@ -170,7 +164,7 @@ def _die_at(event: int) -> None:
 
     # The child ends by os._exit: nothing is put back.
     atomic.write_bytes = around(atomic.write_bytes)
-    Kaggle._post = around(Kaggle._post)  # type: ignore[method-assign]
+    HttpClient.post = around(HttpClient.post)  # type: ignore[method-assign]
     transfer.put = around(transfer.put)
 
 

@@ -12,30 +12,25 @@ import pytest
 
 from ffdi.core import keys
 from ffdi.core.errors import Paused
-from ffdi.submission import metadata
-from ffdi.submission.dataset import publish
-from ffdi.submission.kaggle import sign_in
-from ffdi.submission.kernel import Kernel, Pad, push
-from ffdi.submission.metadata import DatasetMetadata, License
-from ffdi.submission.refusals import Unreachable
-from ffdi.submission.staging import read_pack
-from tests.kaggle_server.faults import Fault, cut, drip, hang, lose, refuse
-from tests.kaggle_server.fixture import CANARY
-from tests.kaggle_server.server import Server
-from tests.submission.pushing import SCRIPT, Clock, follow, make_kernel, make_pack, results
+from ffdi.submission.dataset import publish, read_folder
+from ffdi.submission.errors import Unreachable
+from ffdi.submission.kernel import Kernel
+from tests.fixtures.kaggle.server import CANARY, Fault, Server, cut, drip, hang, lose, refuse
+from tests.fixtures.pushing import Follower, make_kernel, make_pack, results
 
 # The command itself, but for its sleep, which is a hundredth as long. A job in the background of a shell, as CI may be,
-# is born deaf to SIGINT.
+# ignores SIGINT from its start.
 MAIN = """
 import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from ffdi.cli import main, push
-push.CLOCK = (time.time, lambda seconds: time.sleep(seconds / 100))
+push.CLOCK = push.Clock(sleep=lambda seconds: time.sleep(seconds / 100))
 main.main()
 """
 # Pairs of: done and no answer, never begun, busy in two ways.
 TWO = list(itertools.product([lose(), cut(), refuse(503), refuse(429)], repeat=2))
-PATIENCE = 60.0  # seconds for a child to come where it is wanted
+DEADLINE = 60.0  # seconds for a child to come where it is wanted
+KERNEL = "tester/toy-infer"
 
 
 @pytest.fixture
@@ -53,13 +48,13 @@ def start(command: list[str]) -> "subprocess.Popen[str]":
 
 
 def ended(child: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    out, err = child.communicate(timeout=PATIENCE)
+    out, err = child.communicate(timeout=DEADLINE)
     return child.returncode, out, err
 
 
 def when(child: "subprocess.Popen[str]", here: Callable[[], bool], number: int) -> tuple[int, str, str]:
     """Send the child a signal once it has come to a place."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + DEADLINE
     while not here() and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert here(), ended(child)
@@ -67,53 +62,33 @@ def when(child: "subprocess.Popen[str]", here: Callable[[], bool], number: int) 
     return ended(child)
 
 
-@pytest.mark.parametrize("number", range(len(TWO)))
-def test_two_faults_in_a_row_make_one_version_of_each(kaggle_server: Server, tmp_path: Path, number: int) -> None:
-    """The command is given until it ends well, as a person would; faults strike the dataset, then the kernel."""
-    clock, room = Clock(), tmp_path / "room"
-    pack = read_pack(make_pack(tmp_path / "toy-weights"))
-    about = DatasetMetadata(id="tester/toy-weights", title="toy weights", licenses=[License(name="other")])
-    folder = make_kernel(tmp_path / "toy-infer")
-    wish = Kernel(SCRIPT, metadata.read_kernel(folder, id="tester/toy-infer"), [pack.digest])
-    made = 0
+@pytest.mark.parametrize("faults", TWO, ids=lambda faults: "-".join(f"{one.kind}{one.status}" for one in faults))
+def test_two_faults_in_a_row_make_one_version_of_each(
+    kaggle_server: Server, session: Follower, kernel: Kernel, tmp_path: Path, faults: tuple[Fault, ...]
+) -> None:
+    """The command is given until it ends well, as a person would; then once more with --again."""
+    folder = read_folder(make_pack(tmp_path / "toy-weights"), "tester")
+
+    def until_it_ends_well(again: bool) -> int:
+        for _ in range(6):
+            try:
+                publish(session.kaggle, folder, session.folder, session.until, session.clock)
+                return session.push(kernel, again).version
+            except (Paused, Unreachable):
+                continue
+        return 0
+
     for name in ("CreateDataset", "SaveKernel"):
-        kaggle_server.script(name, *TWO[number])
-    for _ in range(6):
-        kaggle = sign_in()
-        try:
-            publish(kaggle, pack, about, room / "staged", clock.watch())
-            made = push(Pad(kaggle, room, clock.watch(), 3600), wish).version
-            break
-        except (Paused, Unreachable):
-            continue
-    assert made == 1
-    assert len(kaggle_server.state.datasets[about.id].versions) == 1
-    assert len(kaggle_server.state.kernels[wish.about.id]) == 1
-    undone = sum(fault.kind != "lose" for fault in TWO[number][: _until_made(TWO[number])])
-    assert kaggle_server.count("SaveKernel") == 1 + undone
-
-
-@pytest.mark.parametrize("number", range(len(TWO)))
-def test_two_faults_in_a_row_make_one_version_more(kaggle_server: Server, tmp_path: Path, number: int) -> None:
-    """`--again` is given until it ends well."""
-    kaggle_server.state.run = results
-    wish = Kernel(SCRIPT, metadata.read_kernel(make_kernel(tmp_path / "toy-infer"), id="tester/toy-infer"), [])
-    pad = Pad(sign_in(), tmp_path / "room", Clock().watch(), 3600)
-    follow(pad, wish)
-    kaggle_server.script("SaveKernel", *TWO[number])
-    made = 0
-    for _ in range(6):
-        try:
-            made = push(pad, wish, again=True).version
-            break
-        except (Paused, Unreachable):
-            continue
-    assert (made, len(kaggle_server.state.kernels[wish.about.id])) == (2, 2)
-
-
-def _until_made(faults: tuple[Fault, ...]) -> int:
-    """How many of them strike: none after the one that did the work."""
-    return next((n for n, fault in enumerate(faults) if fault.kind == "lose"), len(faults))
+        kaggle_server.script(name, *faults)
+    assert until_it_ends_well(again=False) == 1
+    undone = list(itertools.takewhile(lambda fault: fault.kind != "lose", faults))
+    assert kaggle_server.count("SaveKernel") == 1 + len(undone)
+    session.follow(kernel)
+    kaggle_server.scripts.clear()
+    kaggle_server.script("SaveKernel", *faults)
+    assert until_it_ends_well(again=True) == 2
+    assert len(kaggle_server.state.datasets[folder.id].versions) == 1
+    assert len(kaggle_server.state.kernels[KERNEL]) == 2
 
 
 def test_stopped_at_every_stage(kaggle_server: Server, command: list[str], tmp_path: Path) -> None:
@@ -122,20 +97,20 @@ def test_stopped_at_every_stage(kaggle_server: Server, command: list[str], tmp_p
     kaggle_server.script("PUT", hang())
     assert when(start(command), lambda: count("PUT") == 1, signal.SIGKILL)[0] == -signal.SIGKILL
     kaggle_server.script("SaveKernel", drip(1.0))
-    assert when(start(command), lambda: "tester/toy-infer" in state.kernels, signal.SIGKILL)[0] == -signal.SIGKILL
+    assert when(start(command), lambda: KERNEL in state.kernels, signal.SIGKILL)[0] == -signal.SIGKILL
     code, out, err = when(start(command), lambda: count("GetKernelSessionStatus") > 0, signal.SIGINT)
     assert (code, "run the same command to go on" in err) == (75, True), err
-    assert "an earlier push of tester/toy-infer had no answer" in out
-    state.kernels["tester/toy-infer"][0].states = ["COMPLETE"]
+    assert f"an earlier push of {KERNEL} had no answer" in out
+    state.kernels[KERNEL][0].states = ["COMPLETE"]
     code, out, err = ended(start(command))
     assert code == 0, err
-    assert out.splitlines()[-1] == "submit it: ffdi submit --kernel tester/toy-infer --version 1 --competition toy"
+    assert out.splitlines()[-1] == f"submit it: ffdi submit --kernel {KERNEL} --version 1 --competition toy"
     assert [count(name) for name in ("CreateDataset", "CreateDatasetVersion", "SaveKernel")] == [1, 0, 1]
     state.kernel_states, again = ["COMPLETE"], [*command, "--again"]
     kaggle_server.script("SaveKernel", drip(1.0))
-    assert when(start(again), lambda: len(state.kernels["tester/toy-infer"]) == 2, signal.SIGKILL)[0] < 0
+    assert when(start(again), lambda: len(state.kernels[KERNEL]) == 2, signal.SIGKILL)[0] < 0
     code, out, err = ended(start(again))
-    assert (code, count("SaveKernel"), "tester/toy-infer version 2 is complete" in out) == (0, 2, True), err
+    assert (code, count("SaveKernel"), f"{KERNEL} version 2 is complete" in out) == (0, 2, True), err
     assert [path for path in tmp_path.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()] == []
 
 
@@ -157,4 +132,4 @@ def test_killed_at_random_until_it_is_through(kaggle_server: Server, command: li
     assert code == 0, err
     assert kills > 0
     assert len(kaggle_server.state.datasets["tester/toy-weights"].versions) == 1
-    assert len(kaggle_server.state.kernels["tester/toy-infer"]) == 1
+    assert len(kaggle_server.state.kernels[KERNEL]) == 1

@@ -1,34 +1,12 @@
-from typing import Any
-
 import pytest
 
 from ffdi.report import ledger
 from ffdi.report.page import Picture, Text, render
 from ffdi.report.table import Table
-from ffdi.submission.row import Row
+from ffdi.submission.ledger import Row
 from tests.fixtures.html_reader import check
-
-
-def row(number: int = 1, **changes: Any) -> Row:
-    given = {
-        "tag": f"ffdi-{number:012x}-1", "date": f"2026-11-22T18:00:{number % 60:02d}+00:00", "competition": "contest",
-        "submission": f"{number:03d}-toy", "sha256": f"{number:064x}", "inputs": "in", "kind": "file",
-        "file": "submission.csv", "status": "sent",
-    }  # fmt: skip
-    return Row(**(given | changes))
-
-
-def scored(number: int, oof: float, public: float | None, **changes: Any) -> Row:
-    given = {
-        "status": "scored",
-        "oof": oof,
-        "public": public,
-        "noise": 0.01,
-        "forecast_low": 0.93,
-        "forecast_high": 0.97,
-    }
-    return row(number, **(given | changes))
-
+from tests.fixtures.sending import row
+from tests.fixtures.sending import scored_row as scored
 
 CALM = [scored(1, 0.95, 0.951), scored(2, 0.96, 0.958, private=0.95)]
 CHANCE = [scored(number, 0.95 + number / 1000, 0.92 + number / 1000) for number in range(9, 20)]

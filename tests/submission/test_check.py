@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ffdi.config.load import load_competition
 from ffdi.core.errors import UserError
-from ffdi.submission.check import check, check_bytes, render, write_submission
+from ffdi.submission.check import check, check_bytes, render
 
 COMPETITION = load_competition("multi-ffdi-phase2")
 UNIT = st.floats(0, 1, allow_subnormal=True)
@@ -39,7 +39,7 @@ def test_digits_are_the_shortest_that_read_back() -> None:
 
 def test_the_file_is_written_as_kaggle_wants_it(tmp_path: Path) -> None:
     frame = frame_of([0.25, 0.5, 0.75])
-    write_submission(frame, COMPETITION, tmp_path / "submission.csv")
+    (tmp_path / "submission.csv").write_bytes(render(frame, COMPETITION))
     data = (tmp_path / "submission.csv").read_bytes()
     assert data.startswith(b"img_name,y_pred\n" + b"0" * 32 + b".jpg,0.25\n")
     assert data.endswith(b"\n")

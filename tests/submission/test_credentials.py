@@ -9,9 +9,10 @@ from urllib.parse import quote
 import pytest
 
 from ffdi.core.errors import UserError
-from ffdi.submission.credentials import find, redact, without_credentials
+from ffdi.submission.credentials import find, redact
 
 SECRET = "s3cret/token+with=odd&signs"
+PAIR = {"KAGGLE_USERNAME": "someone", "KAGGLE_KEY": SECRET}
 
 
 @pytest.fixture
@@ -24,139 +25,145 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write_key(home: Path, mode: int = 0o600, text: str = "") -> Path:
-    path = home / ".kaggle" / "kaggle.json"
-    path.write_text(text or json.dumps({"username": "someone", "key": SECRET}))
+def write(path: Path, data: str | bytes, mode: int = 0o600) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
     path.chmod(mode)
     return path
 
 
-def test_none_is_found_and_the_ways_are_named(home: Path) -> None:
-    with pytest.raises(UserError, match=r"No Kaggle credential .*KAGGLE_API_TOKEN.*kaggle\.json.*KAGGLE_USERNAME"):
-        find({})
+def write_key(home: Path, mode: int = 0o600) -> Path:
+    return write(home / ".kaggle" / "kaggle.json", json.dumps({"username": "someone", "key": SECRET}), mode)
 
 
-def test_every_source_is_found(home: Path) -> None:
-    pair = {"KAGGLE_USERNAME": "someone", "KAGGLE_KEY": SECRET}
-    found = [find({"KAGGLE_API_TOKEN": SECRET}), find(pair)]
-    (home / "token").write_text(SECRET + "\n")
-    (home / "token").chmod(0o600)
-    found.append(find({"KAGGLE_API_TOKEN": str(home / "token")}))
-    path = write_key(home)
-    found.append(find({}))
-    path.rename(home / "kaggle.json")
-    found.append(find({"KAGGLE_CONFIG_DIR": str(home)}))
-    (home / ".kaggle" / "access_token").write_text(SECRET)
-    (home / ".kaggle" / "access_token").chmod(0o600)
-    found.append(find({}))
-    assert [one.secret for one in found] == [SECRET] * 6
-    assert [one.kind for one in found] == ["token", "key", "token", "key", "key", "token"]
-    assert [one.user for one in found] == ["", "someone", "", "someone", "someone", ""]
-    assert found[-1].source == "~/.kaggle/access_token"
+@pytest.mark.parametrize("before", ["", "\ufeff", " "], ids=["plain", "byte order mark", "space"])
+@pytest.mark.parametrize("after", ["", "\r\n", " \t\n"], ids=["plain", "CRLF", "spaces"])
+@pytest.mark.parametrize(
+    ("file", "environ", "kind", "source"),
+    [
+        (None, {"KAGGLE_API_TOKEN": SECRET}, "token", "KAGGLE_API_TOKEN"),
+        ("token", {"KAGGLE_API_TOKEN": "token"}, "token", "the file that KAGGLE_API_TOKEN names"),
+        (".kaggle/access_token", {}, "token", "~/.kaggle/access_token"),
+        (".kaggle/access_token.txt", {}, "token", "~/.kaggle/access_token.txt"),
+        (None, PAIR, "key", "KAGGLE_USERNAME and KAGGLE_KEY"),
+        (".kaggle/kaggle.json", {}, "key", ".kaggle/kaggle.json"),
+        ("elsewhere/kaggle.json", {"KAGGLE_CONFIG_DIR": "elsewhere"}, "key", "elsewhere/kaggle.json"),
+        (".config/kaggle/kaggle.json", {}, "key", ".config/kaggle/kaggle.json"),
+    ],
+)
+def test_every_source_is_found_and_cleaned(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str | None,
+    environ: dict[str, str],
+    kind: str,
+    source: str,
+    before: str,
+    after: str,
+) -> None:
+    monkeypatch.chdir(home)
+    text = json.dumps({"username": "someone", "key": SECRET}) if kind == "key" else SECRET
+    if file:
+        write(home / file, before + text + after)
+    if file == ".config/kaggle/kaggle.json":
+        (home / ".kaggle").rmdir()
+    given = {name: before + value + after if value == SECRET else value for name, value in environ.items()}
+    found = find(given)
+    assert (found.secret, found.kind, found.user) == (SECRET, kind, "someone" if kind == "key" else "")
+    assert found.source.endswith(source)
     assert SECRET not in repr(found)
 
 
-def test_the_folder_of_the_desktop_is_looked_at_where_there_is_no_other(home: Path) -> None:
-    path = write_key(home)
-    (home / ".config").mkdir()
-    path.parent.rename(home / ".config" / "kaggle")
-    assert find({}).source == str(home / ".config" / "kaggle" / "kaggle.json")
-
-
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o660])
-def test_a_file_that_others_can_read_is_refused_with_the_fix(home: Path, mode: int) -> None:
-    path = write_key(home, mode)
-    with pytest.raises(UserError, match=rf"can be read by others; type: chmod 600 {path}"):
-        find({})
-
-
-def _foreign(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_key(home)
-    monkeypatch.setattr(os, "getuid", lambda: 424242)
-
-
-def _link(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_key(home)
-    path.rename(home / "elsewhere.json")
-    path.symlink_to(home / "elsewhere.json")
-
-
-def _folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (home / ".kaggle" / "kaggle.json").mkdir()
-
-
-def _broken(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_key(home, text='{"username": "someone", "key": "' + SECRET)
+@pytest.mark.parametrize(
+    ("letter", "name"),
+    [
+        ("…", r"HORIZONTAL ELLIPSIS \(U\+2026\) at position 5"),
+        ("\u200b", "ZERO WIDTH SPACE"),
+        ("é", "LATIN SMALL LETTER E WITH ACUTE"),
+        (" ", "SPACE"),
+        ("\x00", "a control character"),
+    ],
+)
+def test_a_letter_that_cannot_be_sent_is_named(home: Path, letter: str, name: str) -> None:
+    with pytest.raises(UserError, match=f"KAGGLE_KEY holds a character that no credential has, {name}"):
+        find(PAIR | {"KAGGLE_KEY": f"KGAT{letter}0123"})
 
 
 @pytest.mark.parametrize(
-    ("spoil", "fix"),
+    ("environ", "says"),
     [
-        (_foreign, "another user; type: sudo chown"),
-        (_link, "is a link; put the file itself there"),
-        (_folder, "is no file; remove it"),
-        (_broken, "download it again .* chmod 600"),
+        ({}, r"No Kaggle credential .*access_token.*KAGGLE_API_TOKEN.*KAGGLE_USERNAME.*kaggle\.json"),
+        ({"KAGGLE_USERNAME": "someone"}, "KAGGLE_KEY is not set although KAGGLE_USERNAME is"),
+        ({"KAGGLE_KEY": SECRET}, "KAGGLE_USERNAME is not set although KAGGLE_KEY is"),
+        ({"KAGGLE_API_TOKEN": " "}, "KAGGLE_API_TOKEN is empty"),
+        (PAIR | {"KAGGLE_API_TOKEN": SECRET}, "two credentials: KAGGLE_API_TOKEN and KAGGLE_USERNAME and KAGGLE_KEY"),
     ],
 )
-def test_a_file_that_is_not_the_users_alone_is_refused_with_the_fix(
-    home: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path, pytest.MonkeyPatch], None], fix: str
-) -> None:
-    spoil(home, monkeypatch)
-    with pytest.raises(UserError, match=fix) as refused:
-        find({})
-    assert SECRET not in "".join(traceback.format_exception(refused.value))
-    assert refused.value.__context__ is None  # the reader's own error carries the whole text
+def test_an_environment_that_is_refused(home: Path, environ: dict[str, str], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        find(environ)
 
 
-def test_two_credentials_are_refused(home: Path) -> None:
-    write_key(home)
-    with pytest.raises(UserError, match=r"Two credentials: KAGGLE_API_TOKEN and .*kaggle\.json"):
-        find({"KAGGLE_API_TOKEN": SECRET})
-
-
-@pytest.mark.parametrize("name", ["KAGGLE_TOKEN", "KAGGLE_COMPETITION", "KAGGLE_PATH"])
-def test_a_variable_that_the_client_would_mistake_is_refused(home: Path, name: str) -> None:
-    with pytest.raises(UserError, match=f"unset {name}"):
-        find({name: "x", "KAGGLE_API_TOKEN": SECRET})
-
-
-def test_half_a_key_and_an_empty_token_are_refused(home: Path) -> None:
-    with pytest.raises(UserError, match="KAGGLE_KEY is not set"):
-        find({"KAGGLE_USERNAME": "someone"})
-    with pytest.raises(UserError, match="KAGGLE_USERNAME is not set"):
-        find({"KAGGLE_KEY": SECRET})
-    with pytest.raises(UserError, match="is empty"):
-        find({"KAGGLE_API_TOKEN": " "})
-    (home / ".kaggle" / "credentials.json").write_text("{}")
+def test_a_browser_sign_in_is_not_enough(home: Path) -> None:
+    write(home / ".kaggle" / "credentials.json", "{}")
     with pytest.raises(UserError, match="Only a browser sign-in"):
         find({})
 
 
+def _link(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.rename(path.with_name("elsewhere.json"))
+    path.symlink_to(path.with_name("elsewhere.json"))
+
+
+def _folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "says"),
+    [
+        (lambda path, patch: path.chmod(0o644), "can be read by others; type: chmod 600"),
+        (lambda path, patch: path.chmod(0o640), "can be read by others; type: chmod 600"),
+        (lambda path, patch: path.chmod(0o660), "can be read by others; type: chmod 600"),
+        (lambda path, patch: patch.setattr(os, "getuid", lambda: 424242), "another user; type: sudo chown"),
+        (_link, "is a link; put the file itself there"),
+        (_folder, "is no file; remove it"),
+        (
+            lambda path, patch: write(path, '{"username": "someone", "key": "' + SECRET),
+            "download it again .* chmod 600",
+        ),
+        (lambda path, patch: write(path, SECRET.encode("utf-16")), "is not UTF-8; save the credential there again"),
+    ],
+    ids=["0644", "0640", "0660", "foreign", "link", "folder", "broken", "UTF-16"],
+)
+def test_a_file_that_is_refused_says_how_to_repair_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, break_it: Callable[[Path, pytest.MonkeyPatch], None], says: str
+) -> None:
+    break_it(write_key(home), monkeypatch)
+    with pytest.raises(UserError, match=says) as refused:
+        find({})
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
+    assert refused.value.__context__ is None  # the error of a reader carries the whole text
+
+
 def test_a_secret_is_taken_out_of_texts_in_every_form(home: Path) -> None:
-    find({"KAGGLE_USERNAME": "someone", "KAGGLE_KEY": SECRET})
+    find(PAIR)
     basic = base64.b64encode(f"someone:{SECRET}".encode()).decode()
     texts = [SECRET, quote(SECRET, safe=""), base64.b64encode(SECRET.encode()).decode(), basic]
     texts += [base64.urlsafe_b64encode(b"x" * shift + SECRET.encode() + b"y").decode() for shift in range(3)]
     for text in texts:
         shown = redact(f"before {text} after")
         assert "[hidden]" in shown
-        assert shown.startswith("before ")
-        assert shown.endswith(" after")
+        assert (shown[:7], shown[-6:]) == ("before ", " after")
         assert len(shown) < len("before [hidden] after") + 8  # at most the letters that its neighbours share
     assert redact("a plain text of someone") == "a plain text of someone"
 
 
-def test_a_secret_of_the_environment_is_known_without_being_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_of_the_environment_and_signatures_are_known_without_being_read(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KAGGLE_KEY", "never-read-before")
     assert redact("key never-read-before") == "key [hidden]"
-
-
-def test_the_signature_of_an_address_is_taken_out() -> None:
     shown = redact("GET https://storage.example/a.zip?X-Goog-Signature=abcdef&b=1 failed")
     assert shown == "GET https://storage.example/a.zip?[hidden] failed"
-
-
-def test_a_child_gets_no_credential() -> None:
-    kept = {"PATH": "/bin", "KAGGLE_KERNEL_RUN_TYPE": "Batch", "HOME": "/root"}
-    secrets = ["API_TOKEN", "KEY", "USERNAME", "TOKEN", "CONFIG_DIR", "USER_SECRETS_TOKEN", "API_V1_TOKEN"]
-    assert without_credentials(kept | {f"KAGGLE_{name}": SECRET for name in secrets}) == kept

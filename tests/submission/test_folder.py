@@ -7,13 +7,11 @@ import pytest
 
 from ffdi.config.load import load_competition
 from ffdi.core import checksum, digest
-from ffdi.core.errors import CorruptError, LockedError, UserError
-from ffdi.core.lock import exclusive
-from ffdi.submission import folder
-from ffdi.submission.folder import finished, keep, next_folder, publish
+from ffdi.core.errors import CorruptError, UserError
+from ffdi.submission.folder import Published, estimates, finished, keep, next_folder, publish
+from tests.fixtures.sending import CARD
 
 COMPETITION = load_competition("multi-ffdi-phase2")
-CARD = {"recipe": {"name": "toy"}, "blend": {"auc": 0.9}}
 
 
 def frame_of(seed: int = 0, rows: int = 30) -> pd.DataFrame:
@@ -21,10 +19,13 @@ def frame_of(seed: int = 0, rows: int = 30) -> pd.DataFrame:
     return pd.DataFrame({"img_name": ids, "y_pred": np.random.default_rng(seed).random(rows)})
 
 
+def put(root: Path, seed: int = 0, inputs: str = "in", name: str = "toy") -> Published:
+    return publish(frame_of(seed), {"blend": {"auc": 0.9}}, inputs, COMPETITION, root, name)
+
+
 def test_a_submission_and_its_card(tmp_path: Path) -> None:
-    made = publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
-    assert made.folder == tmp_path / "001-toy"
-    assert not made.reused
+    made = put(tmp_path)
+    assert (made.folder, made.reused) == (tmp_path / "001-toy", False)
     assert sorted(path.name for path in made.folder.iterdir()) == ["card.json", "submission.csv"]
     card = checksum.read_json(made.folder / "card.json")
     assert card == made.card
@@ -34,45 +35,35 @@ def test_a_submission_and_its_card(tmp_path: Path) -> None:
 
 
 def test_numbers_go_on(tmp_path: Path) -> None:
-    names = [
-        publish(frame_of(seed), CARD, "in", COMPETITION, tmp_path, name).folder.name for seed, name in enumerate("abc")
+    assert [put(tmp_path, seed, name=name).folder.name for seed, name in enumerate("abc")] == [
+        "001-a",
+        "002-b",
+        "003-c",
     ]
-    assert names == ["001-a", "002-b", "003-c"]
-    (tmp_path / "041-hand-made").mkdir()
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "99-short").mkdir()
-    assert publish(frame_of(9), CARD, "in", COMPETITION, tmp_path, "a").folder.name == "042-a"
+    for name in ("041-hand-made", "notes", "99-short"):
+        (tmp_path / name).mkdir()
+    assert put(tmp_path, 9, name="a").folder.name == "042-a"
 
 
-def test_nothing_changed_makes_no_new_folder(tmp_path: Path) -> None:
-    first = publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
-    again = publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
-    assert (again.folder, again.reused, again.card) == (first.folder, True, first.card)
-    assert [path.name for path, _ in finished(tmp_path)] == ["001-toy"]
+@pytest.mark.parametrize(
+    ("seed", "inputs", "name"), [(0, "in", "001-toy"), (1, "in", "002-toy"), (0, "other", "002-toy")]
+)
+def test_only_other_predictions_or_inputs_make_a_new_folder(tmp_path: Path, seed: int, inputs: str, name: str) -> None:
+    first = put(tmp_path)
+    again = put(tmp_path, seed, inputs)
+    assert (again.folder.name, again.reused) == (name, name == "001-toy")
+    assert not again.reused or again.card == first.card
+    assert len(list(finished(tmp_path))) == int(name[:3])
 
 
-@pytest.mark.parametrize(("seed", "inputs"), [(1, "in"), (0, "other")])
-def test_other_predictions_or_inputs_make_one(tmp_path: Path, seed: int, inputs: str) -> None:
-    publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
-    made = publish(frame_of(seed), CARD, inputs, COMPETITION, tmp_path, "toy")
-    assert (made.folder.name, made.reused) == ("002-toy", False)
-
-
-def test_a_clone_gets_its_csv_back(tmp_path: Path) -> None:
-    first = publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
+def test_a_clone_gets_its_csv_back_and_one_changed_by_hand_is_named(tmp_path: Path) -> None:
+    first = put(tmp_path)
     data = first.csv.read_bytes()
     first.csv.unlink()
-    again = publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
-    assert again.reused
-    assert again.csv.read_bytes() == data
-
-
-def test_what_came_of_sends_is_no_part_of_the_card_that_is_handed_on(tmp_path: Path) -> None:
-    first = publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
-    checksum.write_json(first.folder / "card.json", {**first.card, "sent": [{"tag": "any"}]})
-    again = publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
-    assert (again.card, again.reused) == (first.card, True)
-    assert "sent" in checksum.read_json(first.folder / "card.json")
+    assert put(tmp_path).csv.read_bytes() == data
+    first.csv.write_text("img_name,y_pred\n")
+    with pytest.raises(CorruptError, match="is not the file that its card names"):
+        put(tmp_path)
 
 
 def test_a_kernel_has_a_card_and_no_file(tmp_path: Path) -> None:
@@ -82,39 +73,27 @@ def test_a_kernel_has_a_card_and_no_file(tmp_path: Path) -> None:
     assert made[1].card["submission"] == {"file": "out.csv", "sha256": "", "rows": 0}
 
 
-def test_a_csv_changed_by_hand_is_named(tmp_path: Path) -> None:
-    first = publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
-    first.csv.write_text("img_name,y_pred\n")
-    with pytest.raises(CorruptError, match="is not the file that its card names"):
-        publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
-
-
 def test_a_folder_without_a_card_is_unfinished(tmp_path: Path) -> None:
-    first = publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
-    (first.folder / "card.json").unlink()
+    (put(tmp_path).folder / "card.json").unlink()
     assert list(finished(tmp_path)) == []
-    made = publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
+    made = put(tmp_path)
     assert (made.folder.name, made.reused) == ("002-toy", False)
 
 
 def test_what_the_check_refuses_leaves_no_folder(tmp_path: Path) -> None:
     frame = frame_of()
-    for bad in (frame.assign(y_pred=0.5), frame.assign(y_pred=np.nan), frame.assign(y_pred=frame["y_pred"] * 2)):
-        with pytest.raises(UserError, match=r"^submission\.csv"):
-            publish(bad, CARD, "in", COMPETITION, tmp_path / "submissions", "toy")
     turned = pd.Series(-frame["y_pred"].to_numpy(), index=frame["img_name"])
-    with pytest.raises(UserError, match="exchanged"):
-        publish(frame, CARD, "in", COMPETITION, tmp_path / "submissions", "toy", reference=turned)
+    cases = [(frame.assign(y_pred=0.5), None, "every prediction"), (frame.assign(y_pred=np.nan), None, "no finite")]
+    cases += [(frame.assign(y_pred=frame["y_pred"] * 2), None, "outside"), (frame, turned, "exchanged")]
+    for bad, reference, says in cases:
+        with pytest.raises(UserError, match=rf"^submission\.csv.*{says}"):
+            publish(bad, {}, "in", COMPETITION, tmp_path / "submissions", "toy", reference=reference)
     assert not (tmp_path / "submissions").exists()
-
-
-def _publish(root: Path, seed: int) -> None:
-    publish(frame_of(seed), CARD, "in", COMPETITION, root, f"racer{seed}")
 
 
 def test_racing_processes_get_a_number_each(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
-    racers = [context.Process(target=_publish, args=(tmp_path, seed)) for seed in range(8)]
+    racers = [context.Process(target=put, args=(tmp_path, seed)) for seed in range(8)]
     for racer in racers:
         racer.start()
     for racer in racers:
@@ -123,19 +102,14 @@ def test_racing_processes_get_a_number_each(tmp_path: Path) -> None:
     assert [path.name[:3] for path, _ in finished(tmp_path)] == [f"{i:03d}" for i in range(1, 9)]
 
 
-def test_a_folder_made_meanwhile_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "001-toy").mkdir()
-    monkeypatch.setattr(folder, "_names", lambda root: [])
-    assert next_folder(tmp_path, "toy").name == "002-toy"
-
-
-def test_patience_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "PATIENCE", 0.1)
-    with exclusive(tmp_path), pytest.raises(LockedError):
-        publish(frame_of(), CARD, "in", COMPETITION, tmp_path, "toy")
-
-
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "submissions").write_text("a file")
     with pytest.raises(UserError, match="submissions"):
         next_folder(tmp_path / "submissions", "toy")
+
+
+def test_what_a_card_says_of_its_submission() -> None:
+    wanted = {"method": "rank_mean", "oof": 0.95, "nested": 0.949, "nested_low": 0.93, "nested_high": 0.96}
+    found = estimates(CARD)
+    assert found == wanted | {"forecast_low": 0.90, "forecast_high": 0.97, "noise": pytest.approx(0.005)}
+    assert estimates({}) == {"method": ""}

@@ -1,20 +1,29 @@
+"""A push, and the output that it brings back."""
+
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ffdi.core.errors import CorruptError, Paused, UserError
-from ffdi.submission import kernel
-from ffdi.submission.kernel import Kernel, Pad, push
-from ffdi.submission.output import await_output
-from ffdi.submission.refusals import Refused
-from tests.kaggle_server.faults import answer, cut, lose, refuse
-from tests.kaggle_server.server import Server
-from tests.submission.pushing import CSV, SCRIPT, Clock, follow, sealed
+from ffdi.submission.errors import Refused
+from ffdi.submission.kernel import STATE, Kernel
+from ffdi.submission.output import await_output, log_lines
+from tests.fixtures.kaggle.server import Server, answer, cut, lose, refuse
+from tests.fixtures.pushing import CSV, SCRIPT, Follower, PushClock, results, with_checksum
+
+NAME = "tester/toy-infer"
+DENIED = refuse(403, "Permission 'kernels.get' was denied")
 
 
-def test_once_there_and_back(kaggle_server: Server, pad: Pad, wish: Kernel, clock: Clock) -> None:
-    pushed, output = follow(pad, wish)
+def changed(kernel: Kernel) -> Kernel:
+    return replace(kernel, text=SCRIPT + "# changed\n")
+
+
+def test_once_there_and_back(kaggle_server: Server, session: Follower, kernel: Kernel, clock: PushClock) -> None:
+    pushed, output = session.follow(kernel)
     assert pushed.version == 1
     assert sorted(path.name for path in output.iterdir()) == ["run.json", "submission.csv", "toy-infer.log"]
     assert (output / "submission.csv").read_text() == CSV
@@ -25,128 +34,244 @@ def test_once_there_and_back(kaggle_server: Server, pad: Pad, wish: Kernel, cloc
     assert (sent["sessionTimeoutSeconds"], sent["competitionDataSources"]) == (43_200, ["toy"])
     assert clock.naps == [30.0, 45.0]  # queued, running, complete
 
-    assert follow(pad, wish)[1] == output  # the same again is known
+    assert session.follow(kernel)[1] == output  # the same again is known
     assert (kaggle_server.count("SaveKernel"), kaggle_server.count("GetKernelSessionStatus")) == (1, 3)
-
-    other = Kernel(SCRIPT + "# changed\n", wish.about, wish.packs)
-    again, newer = follow(pad, other)
+    again, newer = session.follow(changed(kernel))
     assert (again.version, newer.name, kaggle_server.count("SaveKernel")) == (2, "output-v2", 2)
     assert again.run != pushed.run
 
 
-def test_again_is_one_more_version(kaggle_server: Server, pad: Pad, wish: Kernel) -> None:
-    first, output = follow(pad, wish)
-    second = push(pad, wish, again=True)
-    assert (second.version, push(pad, wish).version) == (2, 2)
-    assert push(pad, wish, again=True) == second  # its output is not here yet: the same command goes on
+def test_again_is_one_more_version(kaggle_server: Server, session: Follower, kernel: Kernel) -> None:
+    first, output = session.follow(kernel)
+    second = session.push(kernel, again=True)
+    assert (second.version, session.push(kernel).version) == (2, 2)
+    assert session.push(kernel, again=True) == second  # its output is not here yet: the same command goes on
     assert second.run != first.run
-    assert await_output(pad, wish, second).name == "output-v2"
+    assert await_output(session, kernel, second).name == "output-v2"
     assert output.is_dir()
     kaggle_server.script("SaveKernel", lose())
-    assert push(pad, wish, again=True).version == 3
+    assert session.push(kernel, again=True).version == 3
     assert kaggle_server.count("SaveKernel") == 3
 
 
-@pytest.mark.parametrize("other", [False, True], ids=["again", "another wish"])
+@pytest.mark.parametrize("other", [False, True], ids=["again", "another kernel"])
 def test_what_was_pushed_is_known_after_a_refusal_of_more(
-    kaggle_server: Server, pad: Pad, wish: Kernel, other: bool
+    kaggle_server: Server, session: Follower, kernel: Kernel, other: bool
 ) -> None:
-    push(pad, wish) if other else follow(pad, wish)
-    before = (pad.room / kernel.STATE).read_bytes()
+    session.follow(kernel)
+    before = (session.folder / STATE).read_bytes()
     kaggle_server.script("SaveKernel", answer({"error": "Maximum batch GPU session count of 2 reached."}))
-    with pytest.raises(Refused):
-        push(pad, Kernel(SCRIPT, wish.about, []) if other else wish, again=not other)
-    assert (pad.room / kernel.STATE).read_bytes() == before
-    assert follow(pad, wish)[0].version == 1
+    with pytest.raises(Refused, match="wait for a running GPU kernel"):
+        session.push(changed(kernel) if other else kernel, again=not other)
+    assert (session.folder / STATE).read_bytes() == before
+    assert session.follow(kernel)[0].version == 1
     assert kaggle_server.count("SaveKernel") == 2
 
 
-def test_a_lost_reply_is_no_second_push(kaggle_server: Server, pad: Pad, wish: Kernel) -> None:
-    kaggle_server.script("SaveKernel", lose())
-    assert follow(pad, wish)[0].version == 1
-    kaggle_server.script("SaveKernel", lose(502))
-    assert follow(pad, Kernel(SCRIPT, wish.about, ["1" * 64]))[0].version == 2
-    assert kaggle_server.count("SaveKernel") == 2
+@pytest.mark.parametrize("fault", [lose(), lose(502)])
+def test_a_lost_reply_is_no_second_push(kaggle_server: Server, session: Follower, kernel: Kernel, fault: Any) -> None:
+    kaggle_server.script("SaveKernel", fault)
+    assert session.follow(kernel)[0].version == 1
+    assert kaggle_server.count("SaveKernel") == 1
 
 
 def test_a_push_that_never_arrived_is_left_to_the_next_command(
-    kaggle_server: Server, pad: Pad, wish: Kernel, clock: Clock
+    kaggle_server: Server, session: Follower, kernel: Kernel, clock: PushClock
 ) -> None:
     kaggle_server.script("SaveKernel", cut())
     with pytest.raises(Paused, match="did not arrive; run the same command again to push"):
-        push(pad, wish)
-    assert clock.naps == [30.0, 45.0, 67.5]
-    assert kaggle_server.count("SaveKernel") == 1
-    assert follow(pad, wish)[0].version == 1
+        session.push(kernel)
+    assert (clock.naps, kaggle_server.count("SaveKernel")) == ([30.0, 45.0, 67.5], 1)
+    assert session.follow(kernel)[0].version == 1
     assert kaggle_server.count("SaveKernel") == 2
 
 
-def test_a_push_that_arrived_late_is_found_by_the_next_command(kaggle_server: Server, pad: Pad, wish: Kernel) -> None:
+def test_a_push_that_arrived_late_is_found_by_the_next_command(
+    kaggle_server: Server, session: Follower, kernel: Kernel
+) -> None:
     kaggle_server.script("SaveKernel", lose())
-    hidden = [refuse(403, "Permission 'kernels.get' was denied")] * 5
-    kaggle_server.script("GetKernel", *hidden)  # not there before, and in none of the four looks
+    kaggle_server.script("GetKernel", *[DENIED] * 5)  # before the push, and in all four looks
     with pytest.raises(Paused):
-        push(pad, wish)
-    assert follow(pad, wish)[0].version == 1
+        session.push(kernel)
+    assert session.follow(kernel)[0].version == 1
     assert kaggle_server.count("SaveKernel") == 1
 
 
-def test_a_version_that_was_there_before_is_not_ours(kaggle_server: Server, pad: Pad, wish: Kernel) -> None:
+def test_a_version_that_was_there_before_is_not_ours(kaggle_server: Server, session: Follower, kernel: Kernel) -> None:
     """Kaggle denies the kernel for a moment, and then the push is lost: an old version passes for ours, for a while."""
-    follow(pad, Kernel(SCRIPT, wish.about, []))
-    kaggle_server.script("GetKernel", refuse(403, "Permission 'kernels.get' was denied"))
+    session.follow(changed(kernel))
+    kaggle_server.script("GetKernel", DENIED)
     kaggle_server.script("SaveKernel", cut())
-    pushed = push(pad, wish)
+    pushed = session.push(kernel)
     assert pushed.version == 1
     with pytest.raises(UserError, match="not of ours"):
-        await_output(pad, wish, pushed)
-    assert follow(pad, wish)[0].version == 2
-
-
-def test_our_text_is_enough_to_find_the_push(kaggle_server: Server, pad: Pad, wish: Kernel, tmp_path: Path) -> None:
-    kaggle_server.script("SaveKernel", lose())
-    run = Path(tmp_path / "room" / "pushed" / "toy-infer.py")
-    kaggle_server.script("GetKernel", refuse(404, "none"))
-    original = kaggle_server.api.call
-
-    def without_number(name: str, body: dict[str, Any]) -> dict[str, Any]:
-        return {"blob": {"source": run.read_text()}} if name == "GetKernel" else original(name, body)
-
-    kaggle_server.api.call = without_number  # type: ignore[method-assign]
-    assert follow(pad, wish)[0].version == 1
+        await_output(session, kernel, pushed)
+    assert session.follow(kernel)[0].version == 2
 
 
 @pytest.mark.parametrize(
     ("reply", "says"),
     [
-        ({"error": "Maximum batch GPU session count of 2 reached."}, "wait for a running GPU kernel to end"),
-        ({"versionNumber": 1, "invalidDatasetSources": ["tester/w"]}, "tester/w; version 1 was made all the same"),
-        ({"versionNumber": 1, "invalidCompetitionSources": ["toi"]}, "no such competitions: toi"),
-        ({"versionNumber": 1, "invalidKernelSources": ["a/b"]}, "no such kernels: a/b"),
+        ({"error": "Maximum batch GPU session count of 2 reached."}, "session count of 2 reached"),
+        ({"versionNumber": 1, "invalidDatasetSources": ["a/b"]}, "no such datasets: a/b"),
+        ({"versionNumber": 1, "invalidCompetitionSources": ["toy"]}, "competitions/toy/rules in a browser"),
+        (
+            {"versionNumber": 1, "invalidKernelSources": ["a/b"]},
+            "no such kernels: a/b; version 1 was made all the same",
+        ),
         ({"versionNumber": 1, "invalidModelSources": ["a/b/c/d/1"]}, "no such models: a/b/c/d/1"),
         ({"versionNumber": 1, "invalidTags": ["faces"]}, "no such tags: faces"),
+        ({"error": {"code": 400, "message": "Kernel not found"}}, "Kernel not found"),
+        ({"code": 403}, "HTTP 403; check owner and name"),
         ({}, "names no version"),
     ],
-    ids=["sessions", "datasets", "competitions", "kernels", "models", "tags", "empty"],
+    ids=["sessions", "datasets", "competitions", "kernels", "models", "tags", "error", "code", "empty"],
 )
 def test_refusals_that_look_like_success(
-    kaggle_server: Server, pad: Pad, wish: Kernel, reply: dict[str, Any], says: str
+    kaggle_server: Server, session: Follower, kernel: Kernel, reply: dict[str, Any], says: str
 ) -> None:
     kaggle_server.script("SaveKernel", answer(reply))
     with pytest.raises(Refused, match=says):
-        push(pad, wish)
-    assert not (pad.room / kernel.STATE).exists()
+        session.push(kernel)
+    assert not (session.folder / STATE).exists()
     assert kaggle_server.count("SaveKernel") == 1
-    assert push(pad, wish).version == 1  # a person may try again
+    assert session.push(kernel).version == 1  # a person may try again
 
 
-def test_scripts_without_a_place_for_the_run_id(pad: Pad, wish: Kernel) -> None:
-    for script in ("print(1)\n", SCRIPT + SCRIPT):
-        with pytest.raises(UserError, match='settings "run", not one'):
-            push(pad, Kernel(script, wish.about, []))
+@pytest.mark.parametrize("script", ["print(1)\n", SCRIPT + SCRIPT])
+def test_scripts_without_a_place_for_the_run_id(session: Follower, kernel: Kernel, script: str) -> None:
+    with pytest.raises(UserError, match='settings "run", not one'):
+        session.push(replace(kernel, text=script))
 
 
-def test_a_state_of_another_version_of_the_kit(tmp_path: Path, wish: Kernel) -> None:
-    (tmp_path / kernel.STATE).write_bytes(sealed({"wishes": 3}))
+@pytest.mark.parametrize("line", ["RUN = ''", 'run: str = ""', "    'run': '',"])
+def test_the_run_id_is_found_a_place(kernel: Kernel, line: str) -> None:
+    if ": str" in line:
+        with pytest.raises(UserError):
+            replace(kernel, text=line).with_run("an-id")
+    else:
+        text = replace(kernel, text=f"a = 1\n{line}\n").with_run("an-id")
+        assert text == f"a = 1\n{line}\n".replace("''", "'an-id'")
+
+
+def test_a_state_of_another_version_of_the_kit(session: Follower, kernel: Kernel) -> None:
+    session.folder.mkdir()
+    (session.folder / STATE).write_bytes(with_checksum({"wishes": 3}))
     with pytest.raises(CorruptError, match="delete it"):
-        kernel.begun(tmp_path, wish)
+        session.known_push(kernel)
+
+
+def test_a_state_nobody_knows_is_waited_through(
+    kaggle_server: Server, session: Follower, kernel: Kernel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kaggle_server.state.kernel_states = ["QUEUED", "WARMING_UP", "RUNNING", "COMPLETE"]
+    kaggle_server.script("GetKernelSessionStatus", DENIED, *[refuse(503)] * 3)  # just made; all tries of a look
+    assert session.follow(kernel)[1].name == "output-v1"
+    assert "unknown: WARMING_UP; taken as still running" in capsys.readouterr().err
+
+
+def test_a_failed_run_shows_its_log_and_is_forgotten(
+    kaggle_server: Server, session: Follower, kernel: Kernel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = kaggle_server.state
+    state.kernel_states, state.kernel_failure = ["RUNNING", "ERROR"], "Exited with code 1"
+    state.log = json.dumps([{"data": f"line {n}\n"} for n in range(99)] + [{"data": "\x1b[2JValueError: no GPU\n"}])
+    state.run = lambda request: {"half.txt": b"done in part"}
+    with pytest.raises(UserError, match=r"ended as error \(Exited with code 1\); what it left is in .*failed-v1"):
+        session.follow(kernel)
+    shown = capsys.readouterr().out
+    assert " [2JValueError: no GPU" in shown
+    assert "\x1b" not in shown
+    assert ("line 98" in shown, "line 3\n" in shown) == (True, False)
+    assert "line 3\n" in (session.folder / "failed-v1" / "log.txt").read_text()
+    assert (session.folder / "failed-v1" / "half.txt").read_bytes() == b"done in part"
+    state.kernel_states, state.run = ["COMPLETE"], results
+    assert session.follow(kernel)[0].version == 2
+
+
+def test_a_run_that_was_stopped_and_left_nothing(kaggle_server: Server, session: Follower, kernel: Kernel) -> None:
+    kaggle_server.state.kernel_states = ["CANCEL_REQUESTED", "CANCEL_ACKNOWLEDGED"]
+    kaggle_server.script("ListKernelSessionOutput", refuse(404, "no output"))
+    with pytest.raises(UserError, match="ended as cancel_acknowledged"):
+        session.follow(kernel)
+
+
+def test_hostile_names_leave_nothing(kaggle_server: Server, session: Follower, kernel: Kernel, tmp_path: Path) -> None:
+    kaggle_server.state.run = lambda request: {**results(request), "../evil.txt": b"evil"}
+    for _ in range(2):
+        with pytest.raises(UserError, match="nothing of it was written"):
+            session.follow(kernel)
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes() == b"evil"] == []
+    assert kaggle_server.count("SaveKernel") == 1
+
+
+def test_the_output_of_another_run_is_waited_out_or_named(
+    kaggle_server: Server, session: Follower, kernel: Kernel, clock: PushClock
+) -> None:
+    kaggle_server.state.kernel_states = ["COMPLETE"]
+    kaggle_server.state.run = lambda request: {**results(request), "run.json": with_checksum({"run": "of another"})}
+
+    def ours() -> None:
+        run = kaggle_server.state.kernels[NAME][-1]
+        run.output = results(run.request)
+
+    clock.events = [lambda: None, ours]
+    pushed, output = session.follow(kernel)
+    assert json.loads((output / "run.json").read_text())["run"] == pushed.run
+    assert [path.name for path in session.folder.iterdir() if path.name.startswith("fetched")] == []
+    with pytest.raises(UserError, match=r"shows the output of run 'of another' .* not of ours"):
+        session.follow(changed(kernel))
+    assert kaggle_server.count("SaveKernel") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "error", "says"),
+    [
+        ("run.json", None, UserError, "has no valid run.json"),
+        ("run.json", with_checksum({"run": "x"})[:-9] + b"damaged}", UserError, "has no valid run.json"),
+        ("submission.csv", CSV[:-4].encode(), CorruptError, "is not what the kernel wrote"),
+        ("submission.csv", None, CorruptError, "is not what the kernel wrote"),
+    ],
+)
+def test_outputs_that_are_not_taken(
+    kaggle_server: Server,
+    session: Follower,
+    kernel: Kernel,
+    name: str,
+    data: bytes | None,
+    error: type[UserError],
+    says: str,
+) -> None:
+    def left(request: dict[str, Any]) -> dict[str, bytes]:
+        found: dict[str, bytes | None] = {**results(request), name: data}
+        return {key: value for key, value in found.items() if value is not None}
+
+    kaggle_server.state.run = left
+    with pytest.raises(error, match=says):
+        session.follow(kernel)
+    assert not (session.folder / "output-v1").exists()
+
+
+def test_the_time_is_up_and_the_same_command_goes_on(
+    kaggle_server: Server, session: Follower, kernel: Kernel, clock: PushClock
+) -> None:
+    kaggle_server.state.kernel_states = ["RUNNING"]
+    with pytest.raises(Paused, match="is still running, and the time to wait is up"):
+        session.follow(kernel)
+    assert 3000 < sum(clock.naps) <= 3600
+    kaggle_server.state.kernels[NAME][0].states = ["COMPLETE"]
+    later = replace(session, until=clock.now + 3600)
+    assert later.follow(kernel)[0].version == 1
+    assert kaggle_server.count("SaveKernel") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('[{"data": "a\\n"}, {"data": "b"}]', ["a", "b"]),
+        ("a\n\nb\n", ["a", "b"]),
+        *[(text, [text]) for text in ("3", "null", "[1]", '{"a": 1}')],
+    ],
+)
+def test_logs_are_read_in_both_forms(text: str, lines: list[str]) -> None:
+    assert log_lines(text) == lines

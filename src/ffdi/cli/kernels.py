@@ -67,11 +67,9 @@ def push(
     wait: Annotated[str, typer.Option(help="How long to wait for the run, such as 12h (then exit 75).")] = "12h",
     kernel_source: Annotated[
         list[str],
-        typer.Option(help="Attach this kernel's output too, now and on later pushes.", metavar="OWNER/SLUG[/VERSION]"),
+        typer.Option(help="Attach this kernel's output too.", metavar="OWNER/SLUG[/VERSION]"),
     ] = [],  # noqa: B006
-    dataset_source: Annotated[
-        list[str], typer.Option(help="Attach this dataset too, now and on later pushes.", metavar="OWNER/SLUG")
-    ] = [],  # noqa: B006
+    dataset_source: Annotated[list[str], typer.Option(help="Attach this dataset too.", metavar="OWNER/SLUG")] = [],  # noqa: B006
     again: Annotated[bool, typer.Option("--again", help="Run it again although nothing of it changed.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Upload and run; without this it is only shown.")] = False,
     work: WorkOption = WORK,
@@ -79,7 +77,7 @@ def push(
     """Upload the weights, run the kernel on Kaggle, fetch its output; goes on where it was interrupted."""
     from ffdi.cli import push as verb
 
-    verb.run(verb.Asked(kernel, pack, owner, image, wait, yes, work, kernel_source, dataset_source, again))
+    verb.run(verb.PushOptions(kernel, pack, owner, image, wait, yes, work, kernel_source, dataset_source, again))
 
 
 @app.command()

@@ -147,21 +147,31 @@ def submit(
     yes: Annotated[bool, typer.Option("--yes", help="Send it; without this everything else is done.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Send it although it was sent before.")] = False,
     kernel: Annotated[str, typer.Option(help="Submit the output of a kernel, OWNER/SLUG.")] = "",
-    version: Annotated[int | None, typer.Option(help="The kernel's version.")] = None,
+    version: Annotated[int, typer.Option(help="The kernel's version.")] = 0,
     file: Annotated[str, typer.Option(help="The kernel's output that is scored.")] = "submission.csv",
     wait: Annotated[str, typer.Option(help="How long to wait for the score, such as 30m (then exit 75).")] = "30m",
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the score.")] = False,
     competition: Annotated[str, typer.Option(help="Kaggle's name for it; default: the competition's.")] = "",
     recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
     work: WorkOption = WORK,
     submissions: SubmissionsOption = SUBMISSIONS,
 ) -> None:
     """Check a submission, say what it is worth, and with --yes send it to Kaggle and wait for its score."""
     from ffdi.cli import submit as verb
 
-    asked = verb.Asked(submission or None, kernel, version, file, competition, yes, again, "" if no_wait else wait)
-    verb.run(asked, verb.Where(recipe, data, work, submissions))
+    verb.run(
+        submission,
+        recipe,
+        yes=yes,
+        again=again,
+        kernel=kernel,
+        version=version,
+        file=file,
+        wait="" if no_wait else wait,
+        slug=competition,
+        work=work,
+        submissions=submissions,
+    )
 
 
 @app.command()

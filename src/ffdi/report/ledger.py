@@ -11,8 +11,8 @@ from ffdi.report import style
 from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Section, Text
 from ffdi.report.table import Table, counted, interval, table
-from ffdi.submission.alarms import Inversion, compared, inversions, sentences, surprises
-from ffdi.submission.row import MEANING, STATUSES, Row
+from ffdi.submission.inversions import Inversion, comparable_pairs, forecast_misses, inversions, sentences
+from ffdi.submission.ledger import MEANING, STATUSES, Row
 
 NAMED = 20  # submissions up to which each dot has its number; with more, only those with a warning
 BY_CHANCE = 0.025  # share of pairs that noise inverts at most (two-sided 95%)
@@ -40,7 +40,7 @@ def _headline(rows: Sequence[Row]) -> str:
         return f"{counted(len(rows), 'submission')}, no score yet."
     if not known:
         return f"{counted(len(scored), 'public score')}, no forecast to compare with."
-    inverted, missed, pairs = len(inversions(rows)), len(surprises(rows)), len(compared(rows))
+    inverted, missed, pairs = len(inversions(rows)), len(forecast_misses(rows)), len(comparable_pairs(rows))
     if not inverted and not missed:
         told = f"{counted(len(known), 'score')} inside the forecast, no rank inversion"
         return f"The leaderboard agrees with nested CV: {told}."
@@ -62,7 +62,7 @@ def _facts(rows: Sequence[Row]) -> tuple[Fact, ...]:
     if len(shifts):
         spread = f"{shifts.min():+.4f} to {shifts.max():+.4f}"
         facts.append(Fact("public less nested, median", f"{shifts.median():+.4f}", spread))
-    pairs = compared(rows)
+    pairs = comparable_pairs(rows)
     if pairs:
         kept = sum((_nested(one) - _nested(two)) * (_public(one) - _public(two)) >= 0 for one, two in pairs)
         told = f"{len(inversions(rows))} inverted beyond noise"
@@ -79,7 +79,7 @@ def _competition(rows: Sequence[Row]) -> tuple[Block, ...]:
             "joined: in the wrong order beyond noise. One forecast in ten is missed by chance."
         )
         blocks.append(embed(scatter(shown, inversions(rows)), "Nested and public AUC", caption))
-    pairs = len(compared(rows))
+    pairs = len(comparable_pairs(rows))
     if pairs:
         blocks.append(
             Text(f"{counted(pairs, 'pair')} compared at 95%: chance alone inverts up to {BY_CHANCE * pairs:.1f}.")
@@ -92,7 +92,7 @@ def _competition(rows: Sequence[Row]) -> tuple[Block, ...]:
 def scatter(rows: Sequence[Row], inverted: Sequence[Inversion]) -> Figure:
     """Draw public against nested AUC, forecasts as bars. `rows` have both scores; `inverted` pairs are joined."""
     figure, axes = style.panel(height=4.0)
-    missed = {one.row.tag for one in surprises(rows)}
+    missed = {one.row.tag for one in forecast_misses(rows)}
     for row in rows:
         if row.forecast_low is not None and row.forecast_high is not None:
             axes.vlines(_nested(row), row.forecast_low, row.forecast_high, color=style.BLUE, linewidth=5, alpha=0.16)
@@ -123,7 +123,7 @@ def _table(rows: Sequence[Row]) -> Table:
             "competition": row.competition, "method": row.method, "OOF": row.oof, "nested": row.nested,
             "forecast": interval(_number(row.forecast_low), _number(row.forecast_high)),
             "public": row.public, "private": row.private, "status": row.status, "reason": row.error,
-            "content": f"{row.kernel} v{row.version}" if row.kind == "kernel" else row.sha256[:12], "tag": row.tag,
+            "content": f"{row.kernel} v{row.version}" if row.kernel else row.sha256[:12], "tag": row.tag,
         }
         for row in reversed(rows)
     ]  # fmt: skip

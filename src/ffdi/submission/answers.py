@@ -1,110 +1,112 @@
-"""What Kaggle answers, as values: no object of its client leaves `submit.kaggle`."""
+"""What Kaggle answers, as values.
 
-from dataclasses import dataclass
-from datetime import datetime
+A state that the kit does not know gets a prefix, and counts as one that may still change.
+Fields at their default are left out of Kaggle's JSON; what makes no sense counts as left out.
+"""
 
-RUNNING = ("queued", "running", "new_script", "cancel_requested")
-TAKING_IN = ("not_yet_persisted", "blobs_received", "blobs_decompressed", "blobs_copied_to_sds",
-             "individual_blobs_compressed", "reprocessing")  # fmt: skip
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+Body = Mapping[str, Any]
+UNKNOWN = "unknown: "
+SUBMISSION_STATES = ("pending", "complete", "error")
+DATASET_BUSY = ("not_yet_persisted", "blobs_received", "blobs_decompressed", "blobs_copied_to_sds",
+                "individual_blobs_compressed", "reprocessing", UNKNOWN)  # fmt: skip
+DATASET_STATES = ("ready", "failed", "deleted", *DATASET_BUSY)
+KERNEL_BUSY = ("queued", "running", "new_script", "cancel_requested", UNKNOWN)
+KERNEL_STATES = ("complete", "error", "cancel_acknowledged", *KERNEL_BUSY)
 
 
-@dataclass(frozen=True)
-class Contest:
-    """A competition as the signed-in user sees it. `deadline` is aware UTC; `entered`: its rules are accepted."""
-
-    slug: str
-    title: str
-    deadline: datetime | None
-    per_day: int
-    code_only: bool
-    entered: bool
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Submissions of the team: of this UTC day, ever, and how many more are allowed today."""
+class Limits(NamedTuple):
+    """The team's submissions: of this UTC day, of all days, and how many more are allowed today."""
 
     today: int
     total: int
     allowed_now: int
 
 
-@dataclass(frozen=True)
-class Sent:
-    """One submission in Kaggle's list. `status`: pending, complete, error, or "unknown: X", which may still change."""
+class Listed(NamedTuple):
+    """A submission in Kaggle's list. `message` is what was sent with it; `date` is UTC."""
 
     ref: int
-    date: datetime | None  # aware UTC
+    date: datetime | None
     status: str
     public: float | None
     private: float | None
     error: str
     message: str
-    file_name: str
-
-    @property
-    def done(self) -> bool:
-        return self.status in ("complete", "error")
 
 
-@dataclass(frozen=True)
-class DataFile:
-    """A file of a competition, by Kaggle's name, which may hold folders. Sizes are in bytes."""
-
-    name: str
-    size: int
-
-
-@dataclass(frozen=True)
-class DatasetState:
-    """`state`: ready, failed, deleted, missing, or on the way (`taking_in`); `version` 0 where none is known."""
+class DatasetState(NamedTuple):
+    """`state`: one of DATASET_STATES, or "missing". `version`: 0 where none is known."""
 
     state: str
     version: int
 
     @property
-    def taking_in(self) -> bool:
-        return self.state in TAKING_IN or self.state.startswith("unknown: ")
+    def busy(self) -> bool:
+        return self.state.startswith(DATASET_BUSY)
 
 
-@dataclass(frozen=True)
-class Pushed:
-    """What a push made: the version that runs now, and its page."""
-
-    version: int
-    url: str
-
-
-@dataclass(frozen=True)
-class KernelSource:
-    """The newest version of a kernel, 0 for none, and its text."""
-
-    version: int
-    text: str
-
-
-@dataclass(frozen=True)
-class KernelState:
-    """`state`: complete, error, cancel_acknowledged, or on the way (`running`); "unknown: X" counts as running."""
+class KernelState(NamedTuple):
+    """`state`: one of KERNEL_STATES. `message`: why a run failed."""
 
     state: str
     message: str
 
     @property
     def running(self) -> bool:
-        return self.state in RUNNING or self.state.startswith("unknown: ")
+        return self.state.startswith(KERNEL_BUSY)
 
 
-@dataclass(frozen=True)
-class Quota:
-    """Hours of GPU this week."""
+class Quota(NamedTuple):
+    """Hours of GPU of this week, and when the next week begins (UTC)."""
 
     used: float
     allowed: float
-    refreshed: datetime | None  # aware UTC
+    refreshed: datetime | None
 
 
-def known(state: str, *states: str) -> str:
-    """`state` in lower case if it is one of those, else "unknown: …": new words must not stop a session that polls."""
-    word = state.lower()
-    return word if word in states else f"unknown: {state}"
+def state_of(body: Body, known: tuple[str, ...], default: str) -> str:
+    """Return the field "status" in lower case."""
+    state = text_of(body, "status") or default
+    return state.lower() if state.lower() in known else UNKNOWN + state
+
+
+def rows_of(body: Body, name: str) -> list[Body]:
+    """Return the objects of a list."""
+    value = body.get(name)
+    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+
+
+def text_of(body: Body, name: str) -> str:
+    value = body.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def number_of(body: Body, name: str) -> int:
+    """Return a count. Kaggle writes large ones as text."""
+    text = str(body.get(name))
+    return int(text) if text.isdecimal() and len(text) < 20 else 0
+
+
+def score_of(body: Body, name: str) -> float | None:
+    """Return a score or another number that Kaggle writes as text, empty while there is none."""
+    try:
+        value = float(str(body.get(name)).removesuffix("s"))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def date_of(body: Body, name: str) -> datetime | None:
+    """Return a time in UTC, which Kaggle's are whether they say so or not; with up to nine digits of a second."""
+    text = re.sub(r"(\.\d{6})\d+", r"\1", text_of(body, name).removesuffix("Z"))
+    try:
+        date = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)

@@ -1,6 +1,6 @@
-"""The contract of a submission file, checked before any file is called done or sent.
+"""What Kaggle asks of a submission file, checked before any file is called done or sent.
 
-Only the order of rows is repaired, since Kaggle joins by id and so loses nothing by it; all else is refused.
+Only the order of rows is repaired: Kaggle joins by id. Everything else is refused.
 """
 
 import csv
@@ -17,7 +17,6 @@ import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
 from ffdi.config.competition import Competition
-from ffdi.core import atomic
 from ffdi.core.errors import UserError
 from ffdi.metrics.ranks import midrank
 
@@ -44,14 +43,21 @@ class Checked:
 def check(
     path: Path,
     competition: Competition,
-    ids: Sequence[str],
+    ids: Sequence[str] | None,
     sample: Path | None = None,
     reference: pd.Series | None = None,
 ) -> Checked:
-    """Read a submission as strictly as a bad day demands. Raises UserError naming file, row and remedy.
+    """Read a submission and check all that Kaggle would refuse, and what would score nothing.
 
-    `ids`: all that the competition asks for, in its order. `sample`: its sample submission, which must not come back
-    unchanged. `reference`: scores by id (fakes high) that a submission not turned round is correlated with.
+    Args:
+        path: the submission.
+        competition: names the columns.
+        ids: all that the competition asks for, in its order; None to take those of the file.
+        sample: the competition's sample submission, which must not come back unchanged.
+        reference: scores by id, high for fakes, that the predictions must not contradict.
+
+    Raises:
+        UserError: naming file, row and remedy.
     """
     try:
         data = path.read_bytes()
@@ -64,32 +70,31 @@ def check_bytes(
     data: bytes,
     name: str,
     competition: Competition,
-    ids: Sequence[str],
+    ids: Sequence[str] | None,
     sample: bytes | None = None,
     reference: pd.Series | None = None,
 ) -> Checked:
-    """As `check`, for the bytes of a file that is called `name` in messages."""
+    """Do as `check` for the bytes of a file that is called `name` in messages."""
     table = _table(_body(data, name, competition), name)
-    place_N = _places(table["id"], list(ids), name)
+    wanted = table["id"].unique().tolist() if ids is None else list(ids)
+    place_N = _places(table["id"], wanted, name)
     score = pd.Series(_numbers(table, name), index=table["id"])
-    _informative(score, name)
+    _check_levels(score, name)
     if sample is not None:
-        _not_the_sample(score, sample, name)
+        _check_sample(score, sample, name)
     if reference is not None:
-        _not_turned(score, reference, name)
+        _check_direction(score, reference, name)
     in_order_N = np.empty(len(score))
     in_order_N[place_N] = score
-    frame = pd.DataFrame({competition.id_column: list(ids), competition.prediction_column: in_order_N})
+    frame = pd.DataFrame({competition.id_column: wanted, competition.prediction_column: in_order_N})
     return Checked(frame, reordered=bool((place_N != np.arange(len(place_N))).any()))
 
 
-def write_submission(frame: pd.DataFrame, competition: Competition, path: Path) -> None:
-    """Write id and prediction columns, atomically; see `render`."""
-    atomic.write_bytes(path, render(frame, competition))
-
-
 def render(frame: pd.DataFrame, competition: Competition) -> bytes:
-    """UTF-8, LF, every float64 by the shortest digits that read back as the same number: a lost digit is a tie."""
+    """Return the file as UTF-8 with LF, every float64 by the shortest digits that read back as the same number.
+
+    A lost digit would make ties.
+    """
     header = f"{competition.id_column},{competition.prediction_column}"
     ids = frame[competition.id_column].tolist()
     if frame[competition.id_column].str.contains(SPECIAL).any():
@@ -104,7 +109,7 @@ def _quoted(text: str) -> str:
 
 
 def _body(data: bytes, name: str, competition: Competition) -> bytes:
-    """The rows below the header, once the bytes are those of a plain text with the right header."""
+    """Return the rows below the header of a plain text with the right header."""
     if not data:
         raise UserError(f"{name} is empty (0 bytes); run `ffdi blend` again.")
     for signature, fault in SIGNATURES.items():
@@ -127,7 +132,7 @@ def _body(data: bytes, name: str, competition: Competition) -> bytes:
 
 
 def _table(body: bytes, name: str) -> pd.DataFrame:
-    """Columns id and text, one row a line, without needless quotes."""
+    """Return columns id and text, one row a line."""
     if not body:
         raise UserError(f"{name} has a header and no rows; run `ffdi blend` again.")
     try:
@@ -147,7 +152,7 @@ def _table(body: bytes, name: str) -> pd.DataFrame:
 
 
 def _places(found: pd.Series, wanted: list[str], name: str) -> NDArray[np.intp]:
-    """Where each row's id stands in the competition's list. Refuses a doubled, strange or missing id."""
+    """Return the place of each row's id in the competition's list. Refuse a doubled, unknown or missing id."""
     again = np.flatnonzero(found.duplicated())
     if len(again):
         raise UserError(f"{name}, row {again[0] + 2}: the id {found[again[0]]!r} came before; write each once.")
@@ -164,7 +169,7 @@ def _places(found: pd.Series, wanted: list[str], name: str) -> NDArray[np.intp]:
 
 
 def _numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    """The predictions, each read as the nearest float64. Refuses what is no number from 0 to 1."""
+    """Return the predictions, each as the nearest float64. Refuse what is no number from 0 to 1."""
     odd = np.flatnonzero(~table["text"].str.fullmatch(NUMBER))
     if len(odd):
         where = f"{name}, row {odd[0] + 2} ({table['id'][odd[0]]})"
@@ -179,7 +184,7 @@ def _numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
     return score_N
 
 
-def _informative(score: pd.Series, name: str) -> None:
+def _check_levels(score: pd.Series, name: str) -> None:
     levels = score.unique().tolist()
     if len(levels) == 1:
         raise UserError(f"{name}: every prediction is {levels[0]!r}, an AUC of 0.5; nothing was predicted.")
@@ -187,7 +192,7 @@ def _informative(score: pd.Series, name: str) -> None:
         raise UserError(f"{name}: only {levels[0]!r} and {levels[1]!r} are predicted; send scores, not classes.")
 
 
-def _not_the_sample(score: pd.Series, sample: bytes, name: str) -> None:
+def _check_sample(score: pd.Series, sample: bytes, name: str) -> None:
     rows = dict(row[:2] for row in csv.reader(io.StringIO(sample.decode("utf-8-sig"))) if len(row) > 1)
     theirs = [rows.get(str(one), "") for one in score.index]
     theirs_N = pd.to_numeric(pd.Series(theirs), errors="coerce").to_numpy()
@@ -195,13 +200,13 @@ def _not_the_sample(score: pd.Series, sample: bytes, name: str) -> None:
         raise UserError(f"{name} is the competition's sample submission, unchanged; send your own predictions.")
 
 
-def _not_turned(score: pd.Series, reference: pd.Series, name: str) -> None:
+def _check_direction(score: pd.Series, reference: pd.Series, name: str) -> None:
     known = reference.reindex(score.index).dropna()
     if known.nunique() < 2:
         return
-    likeness = float(np.corrcoef(midrank(score.loc[known.index]), midrank(known))[0, 1])
-    if likeness < 0:
+    correlation = float(np.corrcoef(midrank(score.loc[known.index]), midrank(known))[0, 1])
+    if correlation < 0:
         raise UserError(
-            f"{name}: the predictions rank images against the members (correlation {likeness:.2f}); "
+            f"{name}: the predictions rank images against the members (correlation {correlation:.2f}); "
             "are fakes and reals exchanged? A high prediction means fake."
         )

@@ -1,14 +1,11 @@
-"""The one credential that is used, read when it is needed, and kept out of everything that is written or shown.
-
-The client takes the first of several and says nothing of the others: with an old token and a good key it sends the
-token. So a second one, a file that others can read, and a variable it would mistake for one, are refused.
-"""
+"""Find the Kaggle credential, and keep it out of everything that is written or shown."""
 
 import base64
 import json
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,20 +14,19 @@ from urllib.parse import quote
 
 from ffdi.core.errors import UserError
 
-STRAY = ("KAGGLE_TOKEN", "KAGGLE_COMPETITION", "KAGGLE_PATH")  # the client takes KAGGLE_X for its setting x
-SECRETS = ("KAGGLE_API_TOKEN", "KAGGLE_KEY", "KAGGLE_TOKEN", "KAGGLE_USER_SECRETS_TOKEN", "KAGGLE_DATA_PROXY_TOKEN",
-           "KAGGLE_IAP_TOKEN")  # fmt: skip
-LEADING = ("KAGGLE_USERNAME", "KAGGLE_CONFIG_DIR", "KAGGLE_API_V1_TOKEN")  # no secrets; they lead to one
-SHORTEST = 6  # characters of a secret that is looked for in texts
+SETTINGS_PAGE = "https://www.kaggle.com/settings"
+SECRET_VARIABLES = ("KAGGLE_API_TOKEN", "KAGGLE_KEY", "KAGGLE_TOKEN", "KAGGLE_USER_SECRETS_TOKEN",
+                    "KAGGLE_DATA_PROXY_TOKEN", "KAGGLE_IAP_TOKEN")  # fmt: skip
+MIN_SECRET_LENGTH = 6  # shorter ones are not looked for: they would hide parts of ordinary words
 HIDDEN = "[hidden]"
-_SIGNED = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>]+")
+_SIGNED_URL = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>]+")
 
-_seen: set[str] = set()  # what this process has read, so that it can be taken out of any text
+_seen: set[str] = set()  # the secrets that this process has read
 
 
 @dataclass(frozen=True)
 class Credential:
-    """`source` can be shown, `secret` never. A token names no user: Kaggle is asked for it."""
+    """A token or a key. `source` can be shown, `secret` never; a token has no `user`, Kaggle is asked for it."""
 
     source: str
     kind: Literal["token", "key"]
@@ -39,66 +35,61 @@ class Credential:
 
 
 def find(environ: Mapping[str, str] = os.environ) -> Credential:
-    """The credential in force. Raises UserError with what to type if there is none, more than one, or one in danger."""
-    for name in STRAY:
-        if environ.get(name):
-            raise UserError(f"{name} is set, and Kaggle's client would take it for a setting; type: unset {name}")
-    found = [one for one in (_token(environ), _key(environ)) if one]
-    if len(found) > 1:
+    """Return the only credential there is.
+
+    Raises:
+        UserError: if there is none, more than one, or one that others can read or that cannot be sent.
+    """
+    found = [one for one in (_find_token(environ), _find_key(environ)) if one]
+    if len(found) > 1:  # the official client would take the first silently, even if it is an expired one
         raise UserError(
-            f"Two credentials: {found[0].source} and {found[1].source}; Kaggle's client may send the wrong one. "
-            "Remove one: unset the variables, or move the file away."
+            f"There are two credentials: {found[0].source} and {found[1].source}. Remove one: unset the variables, or "
+            "move the file away."
         )
     if found:
         return found[0]
     if (Path.home() / ".kaggle" / "credentials.json").exists():
         raise UserError(
-            "Only a browser sign-in (~/.kaggle/credentials.json) was found, which the client renews too late; make a "
-            "token at https://www.kaggle.com/settings and type: export KAGGLE_API_TOKEN=…"
+            "Only a browser sign-in (~/.kaggle/credentials.json) was found, which the client renews too late. Make a "
+            f"token at {SETTINGS_PAGE} and save it in ~/.kaggle/access_token with mode 600."
         )
     raise UserError(
-        "No Kaggle credential was found. Make a token at https://www.kaggle.com/settings and type: export "
-        "KAGGLE_API_TOKEN=…  (or save it in ~/.kaggle/access_token, or a key in ~/.kaggle/kaggle.json, with mode 600; "
-        "or set KAGGLE_USERNAME and KAGGLE_KEY)."
+        f"No Kaggle credential was found. Make a token at {SETTINGS_PAGE} and save it in ~/.kaggle/access_token with "
+        "mode 600. These work too: the variable KAGGLE_API_TOKEN, the variables KAGGLE_USERNAME and KAGGLE_KEY, or the "
+        "file ~/.kaggle/kaggle.json."
     )
 
 
 def redact(text: str) -> str:
-    """`text` without any secret that the environment holds or this process has read, plain or encoded, and without the
-    signatures of addresses."""
-    known = _seen | {os.environ[name] for name in SECRETS if os.environ.get(name)}
+    """Return `text` without any known secret, plain or encoded, and without the signatures of URLs."""
+    known = _seen | {os.environ[name].strip() for name in SECRET_VARIABLES if os.environ.get(name)}
     for secret in sorted(known, key=len, reverse=True):
-        for form in _forms(secret):
+        for form in _encoded_forms(secret):
             text = text.replace(form, HIDDEN)
-    return _SIGNED.sub(r"\1?" + HIDDEN, text)
+    return _SIGNED_URL.sub(r"\1?" + HIDDEN, text)
 
 
-def without_credentials(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment for a child process that has no business with Kaggle."""
-    return {name: value for name, value in environ.items() if name not in SECRETS + LEADING}
-
-
-def _token(environ: Mapping[str, str]) -> Credential | None:
+def _find_token(environ: Mapping[str, str]) -> Credential | None:
     given = environ.get("KAGGLE_API_TOKEN")
-    if given and _is_file(given):
-        return _remembered("the file that KAGGLE_API_TOKEN names", "token", "", _read(Path(given)).strip())
+    if given and _is_file(given.strip()):
+        return _checked("the file that KAGGLE_API_TOKEN names", "token", "", _read(Path(given.strip())))
     if given:
-        return _remembered("KAGGLE_API_TOKEN", "token", "", given.strip())
+        return _checked("KAGGLE_API_TOKEN", "token", "", given)
     for name in ("access_token", "access_token.txt"):
         path = Path.home() / ".kaggle" / name
         if os.path.lexists(path):
-            return _remembered(f"~/.kaggle/{name}", "token", "", _read(path).strip())
+            return _checked(f"~/.kaggle/{name}", "token", "", _read(path))
     return None
 
 
-def _key(environ: Mapping[str, str]) -> Credential | None:
+def _find_key(environ: Mapping[str, str]) -> Credential | None:
     user, key = environ.get("KAGGLE_USERNAME"), environ.get("KAGGLE_KEY")
     if user and key:
-        return _remembered("KAGGLE_USERNAME and KAGGLE_KEY", "key", user, key)
+        return _checked("KAGGLE_USERNAME and KAGGLE_KEY", "key", user, key)
     if key or user:
-        lacking = "KAGGLE_USERNAME" if key else "KAGGLE_KEY"
-        raise UserError(f"{lacking} is not set although its partner is; set both, or unset both.")
-    path = _folder(environ) / "kaggle.json"
+        missing, there = ("KAGGLE_USERNAME", "KAGGLE_KEY") if key else ("KAGGLE_KEY", "KAGGLE_USERNAME")
+        raise UserError(f"{missing} is not set although {there} is; set both, or unset both.")
+    path = _config_folder(environ) / "kaggle.json"
     if not os.path.lexists(path):
         return None
     text = _read(path)
@@ -107,17 +98,17 @@ def _key(environ: Mapping[str, str]) -> Credential | None:
         user, key = content["username"], content["key"]
     except (ValueError, KeyError, TypeError):
         user = key = None
-    if not (isinstance(user, str) and isinstance(key, str) and user and key):
-        # Raised outside of the handler: the error of the JSON reader carries the whole text.
+    if not (isinstance(user, str) and isinstance(key, str)):
+        # Raised outside of the handler: the error of the JSON reader holds the whole text.
         raise UserError(
-            f'{path} is not the {{"username": …, "key": …}} that Kaggle hands out; download it again from '
-            f"https://www.kaggle.com/settings and type: chmod 600 {path}"
+            f'{path} is not {{"username": "…", "key": "…"}}, the form that Kaggle gives; download it again from '
+            f"{SETTINGS_PAGE} and type: chmod 600 {path}"
         )
-    return _remembered(str(path), "key", user, key)
+    return _checked(str(path), "key", user, key)
 
 
-def _folder(environ: Mapping[str, str]) -> Path:
-    """Where the client looks for kaggle.json."""
+def _config_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder in which the official client looks for kaggle.json."""
     if given := environ.get("KAGGLE_CONFIG_DIR"):
         return Path(given)
     usual = Path.home() / ".kaggle"
@@ -128,51 +119,68 @@ def _folder(environ: Mapping[str, str]) -> Path:
 
 def _is_file(text: str) -> bool:
     try:
-        return Path(text).exists()
+        return bool(text) and Path(text).exists()
     except (OSError, ValueError):  # a token is no path: too long, or odd characters
         return False
 
 
 def _read(path: Path) -> str:
-    """The text of a file that is the user's alone. Raises UserError with the fix to type."""
+    """Return the text of a file that only its owner can read. Raise UserError with the command that repairs it."""
     if path.is_symlink():
         raise UserError(
             f"{path} is a link; put the file itself there: cp --remove-destination $(readlink {path}) {path}"
         )
     if not path.is_file():
-        raise UserError(f"{path} is no file; remove it and put the credential there, then type: chmod 600 {path}")
+        raise UserError(f"{path} is no file; remove it, put the credential there, and type: chmod 600 {path}")
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        with open(descriptor, encoding="utf-8") as file:
+        with open(descriptor, encoding="utf-8-sig") as file:
             facts = os.fstat(descriptor)
             if facts.st_uid != os.getuid():
                 raise UserError(f"{path} belongs to another user; type: sudo chown $(id -u) {path}")
             if stat.S_IMODE(facts.st_mode) & 0o077:
                 raise UserError(f"{path} can be read by others; type: chmod 600 {path}")
             return file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        kind = type(error).__name__
-    raise UserError(f"Cannot read {path} ({kind}); put the credential there again and type: chmod 600 {path}")
+    except UnicodeDecodeError:
+        fault = "is not UTF-8"
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror})"
+    # Raised outside of the handler: a decoding error holds the bytes.
+    raise UserError(f"{path} {fault}; save the credential there again as plain text and type: chmod 600 {path}")
 
 
-def _remembered(source: str, kind: Literal["token", "key"], user: str, secret: str) -> Credential:
-    if not secret:
-        raise UserError(f"{source} is empty; put the credential there, or remove it.")
+def _checked(source: str, kind: Literal["token", "key"], user: str, secret: str) -> Credential:
+    user, secret = _clean(source, user) if kind == "key" else "", _clean(source, secret)
     _seen.add(secret)
     if kind == "key":
-        _seen.add(f"{user}:{secret}")  # its base64 is what goes over the wire
+        _seen.add(f"{user}:{secret}")  # the base64 of this is what HTTP sends
     return Credential(source, kind, user, secret)
 
 
-def _forms(secret: str) -> Iterator[str]:
-    """The ways a secret stands in a text: as it is, URL-encoded, and base64 at each of the three offsets."""
-    if len(secret) < SHORTEST:
+def _clean(source: str, text: str) -> str:
+    """Return `text` without a byte order mark and spaces around it. Raise UserError for what HTTP cannot send."""
+    secret = text.removeprefix("\ufeff").strip()
+    if not secret:
+        raise UserError(f"{source} is empty; put the credential there, or remove it.")
+    for place, letter in enumerate(secret, 1):
+        if not "!" <= letter <= "~":
+            name = unicodedata.name(letter, "a control character")
+            raise UserError(
+                f"{source} holds a character that no credential has, {name} (U+{ord(letter):04X}) at position {place}; "
+                f"copy the credential again from {SETTINGS_PAGE}."
+            )
+    return secret
+
+
+def _encoded_forms(secret: str) -> Iterator[str]:
+    """Yield the secret as it is, URL-encoded, and in base64 at each of the three offsets."""
+    if len(secret) < MIN_SECRET_LENGTH:
         return
     yield secret
     yield quote(secret, safe="")
     data = secret.encode()
     for shift in range(3):
-        # The first and last characters depend on the neighbours of the secret: left out.
+        # The first and last characters depend on what stands beside the secret, so they are left out.
         start, end = -(-shift * 8 // 6), (shift + len(data)) * 8 // 6
         inner = base64.b64encode(b"\0" * shift + data).decode()[start:end]
         yield inner

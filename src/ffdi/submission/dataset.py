@@ -1,123 +1,209 @@
-"""A private Kaggle dataset of weights: uploaded whole, waited for, checked file by file, and not uploaded twice."""
+"""A private Kaggle dataset of a folder's files: uploaded whole, waited for, checked, and not uploaded twice.
 
-import shutil
-from collections.abc import Mapping
+Kaggle lists names and sizes, no hashes. So one more file is uploaded, whose name holds the digest of all others: a
+version with that name and the right sizes holds exactly these files.
+"""
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from ffdi.core import console
-from ffdi.core.errors import Paused, UserError
+from ffdi.core import atomic, console, digest
+from ffdi.core.errors import CorruptError, Paused, UserError
 from ffdi.submission.answers import DatasetState
-from ffdi.submission.metadata import DatasetMetadata
-from ffdi.submission.refusals import LostReply, Refused
-from ffdi.submission.staging import Pack, stage
-from ffdi.submission.watch import Watch
+from ffdi.submission.client import KaggleClient
+from ffdi.submission.errors import LostReply, Refused
+from ffdi.submission.metadata import slug_of
+from ffdi.submission.retry import Clock, poll
 
-# At 0, 30, 75 and 142 s after a lost reply: a version that was made shows up within seconds (kaggle-cli #890).
-LOST_LOOKS = 4
-
-
-class Datasets(Protocol):
-    """The part of `submit.kaggle.Kaggle` that this needs."""
-
-    def dataset_status(self, owner: str, slug: str) -> DatasetState: ...
-    def dataset_files(self, owner: str, slug: str) -> Mapping[str, int]: ...
-    def create_dataset(self, folder: Path) -> object: ...
-    def dataset_version(self, folder: Path, notes: str) -> object: ...
+SUMS = "SHA256SUMS"
+MAX_FILES, MAX_BYTES = 50, 200 * 10**9  # Kaggle's, for one dataset
+# Kaggle unpacks these, so that neither name nor size would be found again. Wheels stay as they are.
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
+# Looks at 0, 30, 75 and 142 s after a lost reply: a version that was made shows within seconds (kaggle-cli #890).
+LOOKS_AFTER_LOST_REPLY = 4
 
 
 @dataclass(frozen=True)
-class Published:
-    """`uploads`: how many versions this call made; 0 when the newest held exactly these files."""
+class DatasetFolder:
+    """A checked folder that becomes the dataset `owner/<name of the folder>`. `sums`: sha256 by path in the folder."""
 
-    version: int
-    uploads: int
+    folder: Path
+    owner: str
+    sums: dict[str, str]
+
+    @property
+    def id(self) -> str:
+        return f"{self.owner}/{slug_of(self.folder.resolve().name)}"
+
+    @property
+    def digest(self) -> str:
+        return digest.of_json(self.sums)
+
+    @property
+    def marker(self) -> str:
+        return f"pack-{self.digest[:16]}.txt"
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files by name. A dataset is flat: a wheel in `wheels/` loses its folder."""
+        return {Path(name).name: self.folder / name for name in self.sums}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The bytes by name that Kaggle must list."""
+        sizes = {name: path.stat().st_size for name, path in self.files.items()}
+        return {**sizes, self.marker: len(self.digest) + 1}
 
 
-def publish(kaggle: Datasets, pack: Pack, about: DatasetMetadata, room: Path, watch: Watch) -> Published:
-    """Bring Kaggle to hold exactly the files of `pack` as the newest version of the dataset, ready to be mounted.
+def read_folder(folder: Path, owner: str) -> DatasetFolder:
+    """Return a folder whose files are those of its SHA256SUMS and can be a dataset.
 
-    `room`: a scratch folder, made anew. A version that lacks a file is followed by one whole one. Raises UserError when
-    Kaggle cannot process the files or loses one twice, Paused when the time is up; calling again goes on.
+    Raises:
+        UserError: for a file that Kaggle would leave out or change, naming it.
+        CorruptError: if a file is not the one that SHA256SUMS names.
     """
-    state = _settled(kaggle, about, watch)
-    if state.state == "ready" and not faults(kaggle, pack, about):
-        return Published(state.version, uploads=0)
-    stage(pack, about, room)
-    try:
-        for uploads in (1, 2):
-            state = _upload(kaggle, pack, about, room, state, watch)
-            wrong = _faults_that_stay(kaggle, pack, about, watch)
-            if not wrong:
-                return Published(state.version, uploads)
-            console.warn(f"version {state.version} of {about.id} is not what was sent: {'; '.join(wrong[:3])}.")
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
-    raise UserError(f"Kaggle lost a file of {about.id} twice ({wrong[0]}); run the same command later to upload again.")
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}; make it with `ffdi kernels pack`, or name another with --pack.")
+    paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    for path in paths:
+        _check_file(path)
+    if len({path.name for path in paths}) < len(paths):
+        raise UserError(f"{folder} has two files of one name in different folders; a dataset is flat, rename one.")
+    if len(paths) >= MAX_FILES:  # one more file holds the digest
+        raise UserError(f"{folder} has {len(paths)} files; a dataset takes at most {MAX_FILES - 1}.")
+    if (size := sum(path.stat().st_size for path in paths)) > MAX_BYTES:
+        raise UserError(f"{folder} has {size / 1e9:.0f} GB; a dataset takes at most {MAX_BYTES / 1e9:.0f} GB.")
+    made = DatasetFolder(folder, owner, _checked_sums(folder, {path.relative_to(folder).as_posix() for path in paths}))
+    if not 6 <= len(slug := made.id.partition("/")[2]) <= 50:
+        raise UserError(f"{folder}: the name becomes {slug!r}, and Kaggle takes 6 to 50 characters; rename the folder.")
+    return made
 
 
-def faults(kaggle: Datasets, pack: Pack, about: DatasetMetadata) -> list[str]:
-    """What Kaggle lists otherwise than we have it, a phrase each."""
-    found = kaggle.dataset_files(about.owner, about.slug)
-    wrong = [f"{name} is missing" for name in pack.expected if name not in found]
-    wrong += [f"{name} should not be there" for name in found if name not in pack.expected]
+def publish(kaggle: KaggleClient, folder: DatasetFolder, scratch: Path, until: float, clock: Clock) -> tuple[int, bool]:
+    """Make these files the newest version of the dataset, ready to be attached.
+
+    Args:
+        kaggle: the signed-in client.
+        folder: the files.
+        scratch: a folder for the file that holds the digest.
+        until: when to stop waiting, on the clock.
+        clock: tells the time.
+
+    Returns:
+        The version, and whether it was uploaded: it is not where Kaggle has exactly these files.
+
+    Raises:
+        UserError: if Kaggle cannot process the files, or loses one twice.
+        Paused: if the time is up; calling again goes on.
+    """
+    state = _settled_state(kaggle, folder, until, clock)
+    if state.state == "ready" and not differences(kaggle, folder):
+        return state.version, False
+    atomic.write_text(scratch / folder.marker, folder.digest + "\n")
+    for _ in range(2):
+        state = _upload(kaggle, folder, scratch, state, until, clock)
+        wrong = _lasting_differences(kaggle, folder, until, clock)
+        if not wrong:
+            return state.version, True
+        console.warn(f"version {state.version} of {folder.id} is not what was sent: {'; '.join(wrong[:3])}.")
+    raise UserError(
+        f"Kaggle lost a file of {folder.id} twice ({wrong[0]}); run the same command later to upload again."
+    )
+
+
+def differences(kaggle: KaggleClient, folder: DatasetFolder) -> list[str]:
+    """Return a phrase for every file that Kaggle lists otherwise than it is in the folder."""
+    found, sizes = kaggle.dataset_files(folder.id), folder.sizes
+    wrong = [f"{name} is missing" for name in sizes if name not in found]
+    wrong += [f"{name} should not be there" for name in found if name not in sizes]
     return wrong + [
         f"{name} has {found[name]:,} bytes, not {size:,}"
-        for name, size in pack.expected.items()
+        for name, size in sizes.items()
         if found.get(name, size) != size
     ]
 
 
-def _faults_that_stay(kaggle: Datasets, pack: Pack, about: DatasetMetadata, watch: Watch) -> list[str]:
-    """Looked for twice: the list may lag behind the state, or not be there for some seconds (kaggle-cli #890)."""
+def _check_file(path: Path) -> None:
+    faults = {
+        "is hidden; remove it": path.name.startswith("."),
+        "is no file; remove it": not path.is_file(),
+        "is an archive, which Kaggle unpacks; use plain files or wheels": path.name.endswith(ARCHIVES),
+        "is empty; write it again": path.is_file() and path.stat().st_size == 0,
+    }
+    for fault, found in faults.items():
+        if found:
+            raise UserError(f"{path} {fault}.")
+
+
+def _checked_sums(folder: Path, names: set[str]) -> dict[str, str]:
+    path = folder / SUMS
+    if not path.is_file():
+        raise UserError(f"{path} is missing; pack again (ffdi kernels pack).")
+    rows = [line.split() for line in path.read_text().splitlines()]
+    if not rows or any(len(row) != 2 for row in rows):
+        raise CorruptError(f"{path} is not a list of sha256 and name; pack again.")
+    sums = {name.removeprefix("*"): sha256 for sha256, name in rows}
+    if strange := sorted(sums.keys() ^ (names - {SUMS})):
+        raise CorruptError(f"{folder}: {SUMS} and the folder disagree about {strange[0]!r}; pack again.")
+    with console.progress("check", len(sums), "files") as meter:
+        for name, sha256 in sums.items():
+            if digest.of_file(folder / name) != sha256:
+                raise CorruptError(f"{folder / name} is not the file that {SUMS} names; pack again.")
+            meter.advance()
+    return {**sums, SUMS: digest.of_file(path)}
+
+
+def _settled_state(kaggle: KaggleClient, folder: DatasetFolder, until: float, clock: Clock) -> DatasetState:
+    """Return the state once Kaggle processes nothing: an interrupted upload may still be on its way."""
+
+    def look(_number: int) -> DatasetState | None:
+        now = kaggle.dataset_status(folder.id)
+        if now.state == "deleted":
+            raise UserError(f"{folder.id} was deleted, and Kaggle fails on a name used again; rename the folder.")
+        return None if now.busy else now
+
+    return poll(f"Kaggle is still processing an upload to {folder.id}", look, until, clock)
+
+
+def _upload(
+    kaggle: KaggleClient, folder: DatasetFolder, scratch: Path, before: DatasetState, until: float, clock: Clock
+) -> DatasetState:
+    """Upload one version and return its state once it is ready. After a lost reply look for it, never upload again."""
+    sizes = folder.sizes
+    console.say(f"uploading {len(sizes)} files, {sum(sizes.values()) / 1e6:,.1f} MB, to {folder.id} …")
+    files = {**folder.files, folder.marker: scratch / folder.marker}
+    lost = False
+    try:
+        if before.state == "missing":
+            kaggle.create_dataset(folder.id, files)
+        else:
+            kaggle.create_version(folder.id, files, f"pack {folder.digest[:16]}")
+    except LostReply:
+        lost = True
+        console.warn(f"the answer to the upload to {folder.id} was lost; looking whether it arrived.")
+
+    def look(number: int) -> DatasetState | None:
+        now = kaggle.dataset_status(folder.id)
+        arrived = now.version > before.version or now.state != before.state
+        if now.state == "failed" and arrived:
+            raise UserError(f"Kaggle could not process the upload to {folder.id}; see its page, then run again.")
+        if lost and not arrived and number + 1 >= LOOKS_AFTER_LOST_REPLY:
+            raise Paused(f"The upload to {folder.id} did not arrive; run the same command again to upload.")
+        return now if now.state == "ready" and now.version > before.version else None
+
+    return poll(f"Kaggle is still processing the upload to {folder.id}", look, until, clock)
+
+
+def _lasting_differences(kaggle: KaggleClient, folder: DatasetFolder, until: float, clock: Clock) -> list[str]:
+    """Return the differences of the second look: the list may be behind for some seconds (kaggle-cli #890)."""
 
     def look(number: int) -> list[str] | None:
         try:
-            wrong = faults(kaggle, pack, about)
+            wrong = differences(kaggle, folder)
         except Refused as error:
-            if number or error.status not in (403, 404):
+            if number or not error.missing:
                 raise
             return None
         return None if wrong and number == 0 else wrong
 
-    return watch.wait(f"The files of {about.id} are being checked", look)
-
-
-def _settled(kaggle: Datasets, about: DatasetMetadata, watch: Watch) -> DatasetState:
-    """The dataset once nothing is being taken in: an upload that was interrupted may still be on its way."""
-
-    def look(_number: int) -> DatasetState | None:
-        now = kaggle.dataset_status(about.owner, about.slug)
-        if now.state == "deleted":
-            raise UserError(f"{about.id} was deleted, and Kaggle fails on a name used again; choose another name.")
-        return None if now.taking_in else now
-
-    return watch.wait(f"Kaggle is still processing an upload to {about.id}", look)
-
-
-def _upload(
-    kaggle: Datasets, pack: Pack, about: DatasetMetadata, room: Path, before: DatasetState, watch: Watch
-) -> DatasetState:
-    """Send one whole version and wait until it is ready. A lost reply makes us look, never send again."""
-    console.say(f"uploading {len(pack.expected)} files, {sum(pack.expected.values()) / 1e6:,.1f} MB, to {about.id} …")
-    lost = False
-    try:
-        if before.state == "missing":
-            kaggle.create_dataset(room)
-        else:
-            kaggle.dataset_version(room, f"pack {pack.digest[:16]}")
-    except LostReply:
-        lost = True
-        console.warn(f"the answer to the upload to {about.id} was lost; looking whether it arrived.")
-
-    def look(number: int) -> DatasetState | None:
-        now = kaggle.dataset_status(about.owner, about.slug)
-        arrived = now.version > before.version or now.state != before.state
-        if now.state == "failed" and arrived:
-            raise UserError(f"Kaggle could not process the upload to {about.id}; see its page, then run again.")
-        if lost and not arrived and number + 1 >= LOST_LOOKS:
-            raise Paused(f"The upload to {about.id} did not arrive; run the same command again to upload.")
-        return now if now.state == "ready" and now.version > before.version else None
-
-    return watch.wait(f"Kaggle is still processing the upload to {about.id}", look)
+    return poll(f"The files of {folder.id} are being checked", look, until, clock)

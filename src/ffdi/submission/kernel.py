@@ -1,72 +1,62 @@
-"""One push of a kernel: sent once, whatever happens to the answer or to the command.
+"""One push of a kernel: done once, whatever happens to the answer or to the command.
 
-Kaggle makes and runs a version with every push, charges its time, and cannot be asked for a list of them. So what is
-about to be sent is written down first; a lost answer or an interrupted command makes us look for that version, and only
-a person's next command pushes again. An equal wish is not pushed twice, but for `again`.
+Kaggle makes and runs a version with every push, charges its time, and has no list of versions. So what is about to be
+pushed is written down first. After a lost answer or a kill the next command looks for that version before it pushes.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from ffdi.core import atomic, checksum, console, digest
 from ffdi.core.errors import CorruptError, Paused, UserError
-from ffdi.submission import metadata
-from ffdi.submission.answers import KernelSource, KernelState, Pushed
+from ffdi.submission.client import KaggleClient
+from ffdi.submission.dataset import LOOKS_AFTER_LOST_REPLY
+from ffdi.submission.errors import LostReply, Unreachable
+from ffdi.submission.ledger import one_line
 from ffdi.submission.metadata import KernelMetadata
-from ffdi.submission.refusals import LostReply, Unreachable
-from ffdi.submission.row import plain
-from ffdi.submission.watch import Watch
+from ffdi.submission.retry import Clock, poll
 
-RUN = re.compile(r'^    "run": "[^"\n]*",$', re.MULTILINE)  # in the SETTINGS of a built script
+# The setting of a script that gets the id of its run, such as `    "run": "",` or `RUN = ""`.
+RUN_SETTING = re.compile(r"""^(\s*["']?run["']?\s*[:=]\s*)(["'])[^"'\n]*\2""", re.MULTILINE | re.IGNORECASE)
 STATE = "push.json"
-LOST_LOOKS = 4  # at 0, 30, 75 and 142 s after a lost answer
-
-
-class Kernels(Protocol):
-    """The part of `submit.kaggle.Kaggle` that this needs."""
-
-    def newest_kernel(self, owner: str, slug: str) -> KernelSource: ...
-    def push_kernel(self, folder: Path, timeout_seconds: int) -> Pushed: ...
-    def kernel_status(self, owner: str, slug: str, version: int | None = None) -> KernelState: ...
-    def kernel_output(self, owner: str, slug: str, folder: Path, version: int | None = None) -> list[Path]: ...
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """What is wished for: a script, its metadata with all sources, and the digests of the packs they name."""
+    """A script, its metadata with all sources, and the digests of the datasets that were uploaded for it."""
 
-    script: str
+    text: str
     about: KernelMetadata
-    packs: Sequence[str]
+    datasets: Sequence[str] = ()
 
     @property
     def digest(self) -> str:
-        return digest.of_json([self.script, self.about.model_dump(), list(self.packs)])
+        return digest.of_json([self.text, self.about.model_dump(), list(self.datasets)])
 
-    def write(self, folder: Path, run: str) -> Path:
-        """The folder that is pushed: the script with its run id, and the metadata."""
-        text, count = RUN.subn(f'    "run": "{run}",', self.script)
+    def with_run(self, run: str) -> str:
+        """Return the script with the id of its run. Raise UserError if it has no place for it."""
+        text, count = RUN_SETTING.subn(rf"\g<1>\g<2>{run}\g<2>", self.text)
         if count != 1:
-            raise UserError(
-                f'{self.about.code_file} has {count} settings "run", not one; build it again (make kernels).'
-            )
-        atomic.write_text(folder / self.about.code_file, text)
-        metadata.write(folder / metadata.KERNEL, self.about)
-        return folder
+            raise UserError(f'{self.about.code_file} has {count} settings "run", not one; write the kernel again.')
+        return text
 
 
 @dataclass(frozen=True)
 class Push:
-    """`wish`: digest of the kernel. `before`: the newest version when it was sent. `version`: 0 while unknown.
+    """What is known of a push.
 
-    `output`: name of the folder with the checked output, once it is there.
+    Attributes:
+        kernel: digest of what was pushed.
+        run: id of the run; the script writes it into its output.
+        before: the newest version when it was pushed.
+        version: the version that it made; 0 while unknown.
+        url: its page.
+        output: name of the folder with its checked output; "" while it is not here.
     """
 
-    wish: str
+    kernel: str
     run: str
     before: int
     version: int = 0
@@ -75,89 +65,92 @@ class Push:
 
 
 @dataclass(frozen=True)
-class Pad:
-    """Where a kernel is launched from: the client, the folder that remembers, the patience. `limit`: seconds a run."""
+class KernelSession:
+    """What a push works with: `folder` remembers it, `until` ends the waiting, `limit` is the seconds of a run."""
 
-    kaggle: Kernels
-    room: Path
-    watch: Watch
+    kaggle: KaggleClient
+    folder: Path
+    until: float
     limit: int
+    clock: Clock
 
+    def known_push(self, kernel: Kernel, again: bool = False) -> Push | None:
+        """Return the push of this kernel that an earlier command began; None if a new one is due."""
+        known = self._read_state()
+        if known is None or known.kernel != kernel.digest or (again and known.output):
+            return None
+        return known
 
-def push(pad: Pad, kernel: Kernel, again: bool = False) -> Push:
-    """The push of this kernel: the one that an earlier command began, or a new one.
+    def push(self, kernel: Kernel, again: bool = False) -> Push:
+        """Return the push of this kernel that an earlier command began, or push it.
 
-    `again`: a new one too where the output of the earlier one is here; until then that one is gone on with, so that the
-    same command may be given after every stop. Raises Paused when the answer was lost and no new version shows up; what
-    Kaggle refuses is raised and forgotten.
-    """
-    known = begun(pad.room, kernel, again)
-    if known is not None:
+        Args:
+            kernel: what to push.
+            again: push once more if the output of the earlier push is here; until then, go on with that one.
+
+        Raises:
+            Paused: if the answer was lost and no new version shows up; the same command looks again, then pushes.
+            Refused: if Kaggle does not take it; nothing of it is remembered.
+        """
+        known = self.known_push(kernel, again)
+        if known is None:
+            return self._push_now(kernel)
         if known.version:
             return known
         console.say(f"an earlier push of {kernel.about.id} had no answer; looking whether it arrived.")
-        found = _found(pad, kernel, known)
-        if found is not None:
-            return found
-        console.say("it did not; pushing again.")
-    return _send(pad, kernel)
-
-
-def begun(room: Path, kernel: Kernel, again: bool = False) -> Push | None:
-    """The push of this kernel that an earlier command left in `room`, answered or not; None if a new one is due."""
-    known = _remembered(room)
-    if known is None or known.wish != kernel.digest or (again and known.output):
-        return None
-    return known
-
-
-def _remembered(room: Path) -> Push | None:
-    """The last push that was begun from `room`, of whatever wish."""
-    if not (room / STATE).is_file():
-        return None
-    try:
-        return Push(**checksum.read_json(room / STATE))
-    except TypeError as error:
-        raise CorruptError(f"{room / STATE} is of another version of the kit; delete it.") from error
-
-
-def save(room: Path, push: Push) -> Push:
-    checksum.write_json(room / STATE, asdict(push))
-    return push
-
-
-def _send(pad: Pad, kernel: Kernel) -> Push:
-    about, last = kernel.about, _remembered(pad.room)
-    before = pad.kaggle.newest_kernel(about.owner, about.slug).version
-    now = datetime.fromtimestamp(pad.watch.now(), UTC)
-    push = Push(kernel.digest, f"{now:%Y%m%dT%H%M%S}-{kernel.digest[:12]}", before)
-    folder = kernel.write(pad.room / "pushed", push.run)
-    save(pad.room, push)
-    try:
-        answer = pad.kaggle.push_kernel(folder, pad.limit)
-    except LostReply as error:
-        console.warn(f"the answer to the push of {about.id} was lost; looking whether it arrived.")
-        found = _found(pad, kernel, push)
+        found = self._find(kernel, known)
         if found is None:
+            console.say("it did not; pushing again.")
+        return found or self._push_now(kernel)
+
+    def save(self, push: Push) -> Push:
+        checksum.write_json(self.folder / STATE, asdict(push))
+        return push
+
+    def forget(self) -> None:
+        """Make the next command push anew."""
+        (self.folder / STATE).unlink(missing_ok=True)
+
+    def _read_state(self) -> Push | None:
+        path = self.folder / STATE
+        if not path.is_file():
+            return None
+        try:
+            return Push(**checksum.read_json(path))
+        except TypeError as error:
+            raise CorruptError(f"{path} is of another version of the kit; delete it.") from error
+
+    def _push_now(self, kernel: Kernel) -> Push:
+        about, last = kernel.about, self._read_state()
+        before, _ = self.kaggle.newest_kernel(about.id)
+        started = re.sub(r"[-:]|\+.*", "", self.clock.date())
+        push = Push(kernel.digest, f"{started}-{kernel.digest[:12]}", before)
+        text = kernel.with_run(push.run)
+        atomic.write_text(self.folder / "pushed" / about.code_file, text)  # for a person who wonders
+        self.save(push)
+        try:
+            version, url = self.kaggle.push_kernel(about, text, self.limit)
+        except LostReply as error:
+            console.warn(f"the answer to the push of {about.id} was lost; looking whether it arrived.")
+            if found := self._find(kernel, push):
+                return found
             raise Paused(f"The push of {about.id} did not arrive; run the same command again to push.") from error
-        return found
-    except (UserError, Unreachable):  # refused, or never left: nothing to look for
-        if last is not None and last.version:
-            save(pad.room, last)  # an earlier one, which Kaggle has
-        else:
-            (pad.room / STATE).unlink()
-        raise
-    return save(pad.room, replace(push, version=answer.version, url=plain(answer.url)))
+        except (UserError, Unreachable):  # refused or never sent: nothing to look for
+            if last is not None and last.version:
+                self.save(last)  # an earlier push, which Kaggle has
+            else:
+                self.forget()
+            raise
+        return self.save(replace(push, version=version, url=one_line(url)))
 
+    def _find(self, kernel: Kernel, push: Push) -> Push | None:
+        """Return the push with its version, or None if no new version shows up."""
 
-def _found(pad: Pad, kernel: Kernel, push: Push) -> Push | None:
-    """The push with the version that it made, or None if none shows up."""
+        def look(number: int) -> int | None:
+            version, text = self.kaggle.newest_kernel(kernel.about.id)
+            if version > push.before or push.run in text:
+                return max(version, push.before + 1)
+            return 0 if number + 1 >= LOOKS_AFTER_LOST_REPLY else None
 
-    def look(number: int) -> int | None:
-        newest = pad.kaggle.newest_kernel(kernel.about.owner, kernel.about.slug)
-        if newest.version > push.before or push.run in newest.text:
-            return max(newest.version, push.before + 1)
-        return 0 if number + 1 >= LOST_LOOKS else None
-
-    version = pad.watch.wait(f"The push of {kernel.about.id} is being looked for", look)
-    return save(pad.room, replace(push, version=version)) if version else None
+        version = poll(f"The push of {kernel.about.id} is being looked for", look, self.until, self.clock)
+        return self.save(replace(push, version=version)) if version else None

@@ -1,82 +1,151 @@
-"""The ledger: every send there ever was, in `submissions/ledger.csv` and, for each submission, in its card.
+"""The ledger: every submission that was ever sent, one file each in `submissions/ledger/`, and all as a CSV for people.
 
-A row goes into the card first and into the file second. So the file can be made anew from the cards, and a kill
-between the two is mended by the next `load`.
+A row is written before its submission is sent, and in one step. The CSV is only a copy: it is never read.
 """
 
-from collections.abc import Iterable, Iterator
+import csv
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypeVar, get_args
 
-from ffdi.core import atomic, checksum
-from ffdi.core.errors import UserError
-from ffdi.submission.folder import CARD, SENT, alone, finished
-from ffdi.submission.row import STATUSES, Row, ordered, parse, render, validated
+from ffdi.core import atomic, checksum, digest
+from ffdi.core.errors import CorruptError
 
-LEDGER = "ledger.csv"
+FOLDER, CSV = "ledger", "ledger.csv"
+TAG = re.compile(r"(ffdi-[0-9a-f]{12})-([1-9][0-9]*)")
+MAX_TEXT = 300  # characters; reasons that Kaggle gives have no limit
+Sent = TypeVar("Sent")
+Status = Literal["pending", "lost", "sent", "refused", "failed", "scored"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+MEANING = {
+    "pending": "about to be sent, or killed while it was",
+    "lost": "no answer came and Kaggle's list does not show it",
+    "sent": "Kaggle has it, the score is awaited",
+    "refused": "Kaggle did not take it",
+    "failed": "Kaggle took it and could not score it",
+    "scored": "it has a score",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One submission that was sent, or was about to be.
+
+    Attributes:
+        tag: the first word of its message, by which it is found in Kaggle's list.
+        date: when it was sent (UTC, ISO).
+        competition: Kaggle's slug.
+        submission: name of its folder.
+        file: what Kaggle scores: a file of that name, or that output of a kernel.
+        status: one of STATUSES.
+        sha256: of the file; "" for a kernel.
+        inputs: digest of what made it.
+        kernel, version: "owner/slug" and version; "" and 0 for a file.
+        method: how it was blended.
+        oof, nested, nested_low, nested_high: its estimated AUCs, from its card.
+        forecast_low, forecast_high: the forecast of the public score (90 %), from its card.
+        noise: up to which difference chance alone may swap two such submissions (95 %), from its card.
+        ref: Kaggle's number; 0 while unknown.
+        public, private: Kaggle's scores.
+        error: why it was refused or could not be scored.
+    """
+
+    tag: str
+    date: str
+    competition: str
+    submission: str
+    file: str
+    status: Status
+    sha256: str = ""
+    inputs: str = ""
+    kernel: str = ""
+    version: int = 0
+    method: str = ""
+    oof: float | None = None
+    nested: float | None = None
+    nested_low: float | None = None
+    nested_high: float | None = None
+    forecast_low: float | None = None
+    forecast_high: float | None = None
+    noise: float | None = None
+    ref: int = 0
+    public: float | None = None
+    private: float | None = None
+    error: str = ""
+
+    @property
+    def honest(self) -> float | None:
+        """The AUC that was expected: nested where weights were learned, else out of fold."""
+        return self.oof if self.nested is None else self.nested
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is awaited but the private score."""
+        return self.status in ("refused", "failed", "scored")
+
+    @property
+    def content(self) -> str:
+        """What was sent: two rows with one content sent the same."""
+        return self.sha256 or f"{self.kernel}/{self.version}/{self.file}"
 
 
 def load(root: Path) -> list[Row]:
-    """All rows by date; the file is written anew where it is missing or behind the cards.
-
-    Raises UserError if the file or a card is damaged; LockedError if another process holds `root` for long.
-    """
-    data, rows = _account(root)
-    if render(rows) == data or not rows:
-        return rows
-    with alone(root):
-        return _mend(root)
+    """Return all rows below the submissions folder `root`, by date. Raise CorruptError naming a damaged file."""
+    return sorted(map(_read, (root / FOLDER).glob("*.json")), key=lambda row: (row.date, row.tag))
 
 
 def record(root: Path, row: Row) -> None:
-    """Put `row` in the place of the one with its tag, or behind all others; card first, then ledger."""
-    with alone(root):
-        path = root / row.submission / CARD
-        if path.is_file():
-            card = checksum.read_json(path)
-            others = [known for known in from_card(root / row.submission, card) if known.tag != row.tag]
-            sent = [known.model_dump(mode="json") for known in ordered([*others, row])]
-            checksum.write_json(path, card | {SENT: sent})
-        _mend(root, row)
+    """Write `row` in the place of the one with its tag, and the CSV."""
+    checksum.write_json(root / FOLDER / f"{row.tag}.json", asdict(row))
+    export(root)
 
 
-def from_card(folder: Path, card: dict[str, Any]) -> list[Row]:
-    """The sends that a card knows of."""
-    remedy = "the card was edited; restore it, from git if it is there."
-    return [validated(cells, f"{folder / CARD}, {SENT}", remedy) for cells in card.get(SENT, [])]
-
-
-def _mend(root: Path, *new: Row) -> list[Row]:
-    data, rows = _account(root, *new)
-    made = render(rows)
-    if made != data:
-        atomic.write_bytes(root / LEDGER, made)
+def export(root: Path) -> list[Row]:
+    """Write the CSV of all rows, and return them."""
+    rows = load(root)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(field.name for field in fields(Row))
+    writer.writerows(["" if value is None else value for value in asdict(row).values()] for row in rows)
+    if rows:
+        atomic.write_bytes(root / CSV, text.getvalue().encode())
     return rows
 
 
-def _account(root: Path, *new: Row) -> tuple[bytes, list[Row]]:
-    """The bytes of the file, and what it, the cards and the `new` rows know together."""
-    path = root / LEDGER
+def one_line(text: str) -> str:
+    """Return `text` as one printable line that no spreadsheet takes for a formula."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return (f"'{line}" if line.startswith(("=", "+", "-", "@")) else line)[:MAX_TEXT].rstrip()
+
+
+def tag_stem(competition: str, inputs: str, content: str) -> str:
+    """Return what the tags of all attempts with one content share.
+
+    It depends only on what is sent, so that another machine, or one that lost its ledger, finds the submission.
+    """
+    return f"ffdi-{digest.of_json([competition, inputs, content])[:12]}"
+
+
+def attempt_of(tag: str) -> int:
+    """Return the number of the attempt, which counts from 1."""
+    return int(tag.rpartition("-")[2])
+
+
+def tags_in(messages: Iterable[tuple[str, Sent]]) -> dict[str, Sent]:
+    """Return by tag what came with each message whose first word is a tag; of two with one tag the first."""
+    found: dict[str, Sent] = {}
+    for message, sent in messages:
+        word = message.partition(" ")[0]
+        if TAG.fullmatch(word):
+            found.setdefault(word, sent)
+    return found
+
+
+def _read(path: Path) -> Row:
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        data = b""
-    except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}; make it readable.") from error
-    written = parse(data, str(path)) if data else []
-    return data, ordered(_fullest([*_of_cards(root), *written], new))
-
-
-def _of_cards(root: Path) -> Iterator[Row]:
-    for folder, card in finished(root):
-        yield from from_card(folder, card)
-
-
-def _fullest(accounts: Iterable[Row], new: Iterable[Row]) -> Iterable[Row]:
-    """One row a tag: the new one, else the account that knows more, else the first."""
-    best: dict[str, Row] = {}
-    for row in accounts:
-        known = best.get(row.tag)
-        if known is None or STATUSES.index(row.status) > STATUSES.index(known.status):
-            best[row.tag] = row
-    return (best | {row.tag: row for row in new}).values()
+        return Row(**checksum.read_json(path))
+    except TypeError as error:
+        raise CorruptError(f"{path} is of another version of the kit; delete it.") from error

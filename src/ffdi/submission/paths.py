@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 from ffdi.core.errors import UserError
 
 
-def checked(name: str, source: str) -> PurePosixPath:
-    """`name` as a relative path without tricks. Raises UserError; `source` is who gave it, for the message."""
+def safe_path(name: str, source: str) -> PurePosixPath:
+    """Return `name` as a relative path. Raise UserError, naming the `source`, for one that could lead elsewhere."""
     path = PurePosixPath(name)
     fault = ""
     if not path.parts or "\0" in name:
@@ -23,8 +23,8 @@ def checked(name: str, source: str) -> PurePosixPath:
     return path
 
 
-def without_collisions(paths: Iterable[PurePosixPath], source: str) -> None:
-    """Refuse (UserError) two files of one name, and a file where another needs a folder."""
+def check_collisions(paths: Iterable[PurePosixPath], source: str) -> None:
+    """Raise UserError for two files of one name, and for a file where another needs a folder."""
     seen: set[PurePosixPath] = set()
     folders: set[PurePosixPath] = set()
     for path in paths:

@@ -1,0 +1,139 @@
+"""What is to be sent: the file of a submission, or a version of a kernel that writes one at Kaggle's."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ffdi.core import digest
+from ffdi.core.errors import CorruptError, UserError
+from ffdi.submission.folder import CARD, CSV, estimates, finished, keep, number_of
+from ffdi.submission.ledger import Row, one_line, tag_stem
+
+
+@dataclass(frozen=True)
+class SubmissionCandidate:
+    """What is to be sent, and its card.
+
+    Attributes:
+        folder: the submission's; None for what has none yet (`with_folder` makes one).
+        name: for messages, and for the folder.
+        card: what is known of it.
+        file: the name of what Kaggle scores.
+        csv, sha256: the file here; None and "" for a kernel.
+        kernel, version: "owner/slug" and version; "" and 0 for a file.
+    """
+
+    folder: Path | None
+    name: str
+    card: Mapping[str, Any]
+    file: str
+    csv: Path | None = None
+    sha256: str = ""
+    kernel: str = ""
+    version: int = 0
+
+    def row(self, slug: str, attempt: int, date: str) -> Row:
+        """Return the row of the ledger for sending it."""
+        inputs = one_line(str(self.card.get("inputs", "")))
+        made = Row(
+            tag="",
+            date=date,
+            competition=slug,
+            submission="" if self.folder is None else self.folder.name,
+            file=self.file,
+            status="pending",
+            sha256=self.sha256,
+            inputs=inputs,
+            kernel=self.kernel,
+            version=self.version,
+            **estimates(self.card),
+        )
+        return replace(made, tag=f"{tag_stem(slug, inputs, made.content)}-{attempt}")
+
+    def with_folder(self, competition: str, root: Path) -> "SubmissionCandidate":
+        """Return it with a folder below `root`, made if there is none, so that it has a number and a card."""
+        if self.folder is not None:
+            return self
+        data = None if self.csv is None else self.csv.read_bytes()
+        if data is not None and digest.of_bytes(data) != self.sha256:
+            raise UserError(f"{self.csv} changed while it was checked; run the same command again.")
+        card = {"recipe": {"name": self.name}, "competition": competition}
+        made = keep(data, self.file, card, str(self.card["inputs"]), root, self.name)
+        return replace(self, folder=made.folder, csv=None if data is None else made.csv, card=made.card)
+
+
+def candidate_of_file(given: str | None, root: Path) -> SubmissionCandidate:
+    """Return the submission that is meant.
+
+    Args:
+        given: a submission's folder, its number, or a CSV; None for the newest submission.
+        root: the submissions folder.
+
+    Raises:
+        UserError: if there is none.
+        CorruptError: if its file is not the one that its card names.
+    """
+    known = {folder.name: card for folder, card in finished(root)}
+    name = _find(given, root, known)
+    if name is None:
+        return _loose_file(Path(given or ""), root, known)
+    path, sha256 = root / name / CSV, known[name]["submission"]["sha256"]
+    if not sha256:
+        raise UserError(f"{root / name} is the card of a kernel; name it with --kernel and --version.")
+    if not path.is_file():
+        raise UserError(f"{path} is not here: the big files are not in git; run `ffdi blend` to have it written again.")
+    if digest.of_file(path) != sha256:
+        raise CorruptError(f"{path} is not the file that its card names; delete it and run `ffdi blend` again.")
+    return SubmissionCandidate(root / name, name, known[name], CSV, path, sha256)
+
+
+def candidate_of_kernel(kernel: str, version: int, file: str, given: str | None, root: Path) -> SubmissionCandidate:
+    """Return a kernel's version, with the card of the submission `given` if there is one. Raise UserError."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w-]*", kernel, re.ASCII):
+        raise UserError(f"--kernel {kernel!r} is not OWNER/SLUG, as in the address of the kernel; no version in it.")
+    if version < 1:
+        raise UserError(f"--kernel {kernel} needs --version N, the number that its push gave.")
+    if not file or file != one_line(file) or "/" in file:
+        raise UserError(f"--file {file!r} is not the name of an output file; write one such as {CSV}.")
+    if given is not None:
+        found = candidate_of_file(given, root)
+        return replace(found, csv=None, sha256="", kernel=kernel, version=version, file=file)
+    card = {"inputs": digest.of_json(["kernel", kernel, version, file])}
+    return SubmissionCandidate(None, kernel.rpartition("/")[2], card, file, kernel=kernel, version=version)
+
+
+def _find(given: str | None, root: Path, known: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return the name of a finished folder; None if `given` is a CSV that lies in none."""
+    if given is None:
+        files = [name for name, card in known.items() if card["submission"]["sha256"]]
+        if not files:
+            raise UserError(f"There is no finished submission in {root}; run `ffdi blend` (make blend) first.")
+        return max(files, key=number_of)
+    if given.isdecimal():
+        found = [name for name in known if number_of(name) == int(given)]
+        if len(found) != 1:
+            raise UserError(f"{len(found)} finished submissions in {root} have the number {given}; name the folder.")
+        return found[0]
+    path = root / given if given in known else Path(given)
+    folder = path.parent if path.name == CSV else path
+    if folder.name in known and folder.resolve() == (root / folder.name).resolve():
+        return folder.name
+    if (folder / CARD).is_file():
+        raise UserError(f"{folder} is a submission, but not one below {root}; name its place with --submissions.")
+    if path.is_dir():
+        raise UserError(f"{path} has no {CARD}: it is no finished submission; run `ffdi blend` again.")
+    if not path.is_file():
+        raise UserError(f"There is no submission {given!r}; give a folder of {root}, its number, or a CSV.")
+    return None
+
+
+def _loose_file(path: Path, root: Path, known: Mapping[str, Mapping[str, Any]]) -> SubmissionCandidate:
+    """Return a CSV from elsewhere; the submission here with the same bytes, if there is one."""
+    sha256 = digest.of_file(path)
+    for name, card in known.items():
+        if card["submission"]["sha256"] == sha256:
+            return SubmissionCandidate(root / name, name, card, CSV, path, sha256)
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-") or "file"
+    return SubmissionCandidate(None, name[:60], {"inputs": ""}, CSV, path, sha256)

@@ -1,0 +1,188 @@
+"""The only module that meets Kaggle's official SDK: its URLs, request types and session, with our deadlines.
+
+What the SDK gets wrong is replaced here: it sets no timeout, it prefers any token that it finds to the key that it was
+given, it takes some refusals for success, and it hides the reason of others.
+"""
+
+import importlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+from kagglesdk.common.types.http_redirect import HttpRedirect
+from kagglesdk.kaggle_http_client import KaggleHttpClient
+from requests.adapters import HTTPAdapter
+
+from ffdi.submission import transfer
+from ffdi.submission.answers import Body, rows_of, text_of
+from ffdi.submission.credentials import Credential
+from ffdi.submission.errors import Unreachable, error_in, explain
+from ffdi.submission.retry import RetryPolicy, retry, with_deadline
+
+PAGE = 100  # rows that are asked for at a time
+MAX_PAGES = 10_000  # a server that repeats itself must not hold us
+# The services that we call: their names in the SDK and on the wire.
+_SERVICES = {
+    "competitions": ("competitions.types.competition_api_service", "competitions.CompetitionApiService"),
+    "datasets": ("datasets.types.dataset_api_service", "datasets.DatasetApiService"),
+    "kernels": ("kernels.types.kernels_api_service", "kernels.KernelsApiService"),
+    "blobs": ("blobs.types.blob_api_service", "blobs.BlobApiService"),
+    "security": ("security.types.oauth_service", "security.OAuthService"),
+}
+
+
+class HttpClient:
+    """Calls Kaggle: reads are repeated, writes never, and every error is one of `ffdi.submission.errors`.
+
+    In all methods `doing` completes "Kaggle refuses to …", and `slug` is the competition that the call is about.
+    Methods and fields have their names on the wire.
+    """
+
+    def __init__(self, credential: Credential, policy: RetryPolicy) -> None:
+        self.policy = policy
+        self._credential = credential
+
+    def read(self, doing: str, service: str, method: str, fields: Mapping[str, Any], slug: str = "") -> Body:
+        """Return the answer of a call that changes nothing."""
+        return retry(lambda: self._once(doing, service, method, fields, slug), self.policy)
+
+    def write(self, doing: str, service: str, method: str, fields: Mapping[str, Any], slug: str = "") -> Body:
+        """Return the answer of a call that changes something. Raise LostReply if the answer does not come."""
+        return self._once(doing, service, method, fields, slug, write=True)
+
+    def pages(
+        self, doing: str, service: str, method: str, rows: str, fields: Mapping[str, Any], slug: str = ""
+    ) -> Iterator[Body]:
+        """Yield every page of a list: by the token of the next, or by number where full pages have no token."""
+        turn: dict[str, Any] = {}
+        before: list[Body] = []
+        for number in range(1, MAX_PAGES):
+            body = self.read(doing, service, method, {**fields, "pageSize": PAGE, **turn}, slug)
+            found, token = rows_of(body, rows), text_of(body, "nextPageToken")
+            if found == before and number > 1:  # page numbers mean nothing to this list
+                return
+            yield body
+            if not token and len(found) < PAGE:
+                return
+            turn, before = {"pageToken": token} if token else {"page": number + 1}, found
+
+    def rows(
+        self, doing: str, service: str, method: str, rows: str, fields: Mapping[str, Any], slug: str = ""
+    ) -> list[Body]:
+        """Return the rows of all pages of a list."""
+        return [row for body in self.pages(doing, service, method, rows, fields, slug) for row in rows_of(body, rows)]
+
+    def upload(
+        self, doing: str, path: Path, service: str, method: str, fields: Mapping[str, Any], slug: str = ""
+    ) -> str:
+        """Put a file into Kaggle's storage and return its token.
+
+        Repeated like a read: a stored file changes nothing before its token is used.
+        """
+        facts = path.stat()
+        size = {"contentLength": facts.st_size, "lastModifiedEpochSeconds": int(facts.st_mtime)}
+
+        def once() -> str:
+            begun = self._once(doing, service, method, {**fields, **size}, slug)
+            token, url = text_of(begun, "token"), text_of(begun, "createUrl")
+            if not token or not url.startswith(("http://", "https://")):
+                raise Unreachable(f"Kaggle's answer holds no URL to upload {path.name} to; run again.")
+            limit = self.policy.transfer_timeout(facts.st_size)
+            _, error = with_deadline(limit, lambda: transfer.put(url, path, self.policy.stall_timeout))
+            if error is not None:
+                raise explain(error, f"take the upload of {path.name}", slug)
+            return token
+
+        return retry(once, self.policy)
+
+    def download(self, doing: str, url: str, path: Path) -> None:
+        """Write what a signed URL leads to to `path`."""
+
+        def once() -> requests.Response:
+            stall = self.policy.stall_timeout
+            answer, error = with_deadline(self.policy.call_timeout, lambda: transfer.get(url, stall))
+            if answer is None:
+                raise explain(error or ValueError(), doing)
+            return answer
+
+        transfer.fetch(lambda: retry(once, self.policy), path, self.policy)
+
+    def open_stream(
+        self, doing: str, service: str, method: str, fields: Mapping[str, Any], slug: str
+    ) -> requests.Response:
+        """Return the open response of a call that leads to a file."""
+        return retry(lambda: self._once(doing, service, method, fields, slug, stream=True), self.policy)
+
+    def _once(
+        self,
+        doing: str,
+        service: str,
+        method: str,
+        fields: Mapping[str, Any],
+        slug: str,
+        write: bool = False,
+        stream: bool = False,
+    ) -> Any:
+        answer, error = with_deadline(self.policy.call_timeout, lambda: self.post(service, method, fields, stream))
+        if error is not None:
+            raise explain(error, doing, slug, write)
+        return answer
+
+    def post(self, service: str, method: str, fields: Mapping[str, Any], stream: bool = False) -> Any:
+        """Do one call and return its answer as a dict, or the open response of a stream. Raise what the SDK raises.
+
+        The session is a fresh one, so that a call that was given up shares nothing with the next.
+        """
+        types, wire = _SERVICES[service]
+        prefix = "" if service == "security" else "Api"
+        request = getattr(importlib.import_module(f"kagglesdk.{types}"), f"{prefix}{method}Request").from_dict(fields)
+        http = _Http(self._credential, (transfer.CONNECT_TIMEOUT, self.policy.stall_timeout))
+        if stream:  # for this type the SDK leaves the body unread
+            return http.call(wire, method, request, HttpRedirect)
+        with http:
+            return http.call(wire, method, request, None)
+
+
+class _Http(KaggleHttpClient):
+    """The SDK's HTTP client with a timeout, the given credential, and answers as they are."""
+
+    def __init__(self, credential: Credential, timeout: tuple[float, float]) -> None:
+        super().__init__()
+        self._credential, self._timeout = credential, timeout
+
+    def _init_session(self) -> None:
+        if self._session is None:
+            super()._init_session()
+            session: Any = self._session
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, _TimeoutAdapter(self._timeout))
+
+    def _try_fill_auth(self) -> None:
+        if self._credential.kind == "token":
+            self._session.auth = self.BearerAuth(self._credential.secret)
+        else:
+            self._session.auth = (self._credential.user, self._credential.secret)
+
+    def _prepare_response(self, response_type: Any, http_response: requests.Response) -> Any:
+        if http_response.status_code >= 400:
+            _ = http_response.content  # read here, within the deadline
+            raise requests.HTTPError(f"HTTP {http_response.status_code}", response=http_response)
+        if response_type is HttpRedirect:
+            return http_response
+        body = json.loads(http_response.text)
+        if not isinstance(body, dict):
+            raise ValueError("an answer that is no JSON object")
+        if error_in(body):
+            raise requests.HTTPError("an error with a status of success", response=http_response)
+        return body
+
+
+class _TimeoutAdapter(HTTPAdapter):
+    def __init__(self, timeout: tuple[float, float]) -> None:
+        super().__init__()
+        self._timeout = timeout
+
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        return super().send(request, *args, **{**kwargs, "timeout": self._timeout})

@@ -1,0 +1,120 @@
+"""Deadlines, retries and polling for calls to Kaggle."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from ffdi.core import console, keys
+from ffdi.core.errors import Paused
+from ffdi.submission.errors import Unreachable
+
+# Seconds between two looks at something that takes minutes; Kaggle's rate limits are not published.
+FIRST_PAUSE, PAUSE_GROWTH, MAX_PAUSE = 30.0, 1.5, 300.0
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time in seconds since the epoch, and a way to let some pass. Tests replace both."""
+
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+    def date(self) -> str:
+        """Return the UTC time in ISO form, to the second."""
+        return datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and how long Kaggle is tried.
+
+    Attributes:
+        tries: of a call that changes nothing.
+        backoff: seconds before the second try; doubles with every try.
+        max_backoff: seconds, whatever Kaggle asks for.
+        call_timeout: seconds for one call.
+        stall_timeout: seconds without a byte.
+        min_rate: bytes a second that a transfer must reach.
+        sleep: how to wait.
+    """
+
+    tries: int = 5
+    backoff: float = 1.0
+    max_backoff: float = 120.0
+    call_timeout: float = 60.0
+    stall_timeout: float = 60.0
+    min_rate: float = 50_000.0
+    sleep: Callable[[float], None] = time.sleep
+
+    def transfer_timeout(self, size: int) -> float:
+        """Return the seconds that a transfer of `size` bytes may take."""
+        return self.call_timeout + size / self.min_rate
+
+
+def with_deadline(seconds: float, call: Callable[[], Answer]) -> tuple[Answer | None, BaseException | None]:
+    """Return (answer, None) or (None, error) of `call`; the error is a TimeoutError after `seconds`.
+
+    A socket's timeout does not notice a silent name server or a server that sends one byte a minute. The error is
+    returned, not raised, so that an error raised in its place has no context that holds headers. The thread that is
+    left behind ends with the process.
+    """
+    future: Future[Answer] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        error = future.exception(seconds)
+    except TimeoutError as late:
+        return None, late
+    return (None, error) if error is not None else (future.result(), None)
+
+
+def retry(call: Callable[[], Answer], policy: RetryPolicy) -> Answer:
+    """Return what `call` returns, called again while it raises Unreachable."""
+    for attempt in range(1, policy.tries):
+        try:
+            return call()
+        except Unreachable as error:
+            # Random, so that two processes that were turned away together do not come back together.
+            jitter = keys.Draws(keys.key("wait", os.getpid(), attempt), "kaggle").uniform(0.5, 1.0)
+            pause = policy.backoff * 2 ** (attempt - 1) * jitter
+            policy.sleep(min(policy.max_backoff, max(pause, error.wait or 0.0)))
+    return call()
+
+
+def poll(what: str, look: Callable[[int], Answer | None], until: float, clock: Clock) -> Answer:
+    """Return what `look` finds; it is called with 0, 1, 2, … until its result is not None.
+
+    Args:
+        what: a sentence without its end that says what is waited for.
+        look: one look; a look that cannot reach Kaggle counts as one that found nothing.
+        until: the time, on the clock, after which nothing is waited for.
+        clock: tells the time.
+
+    Raises:
+        Paused: if `until` is reached.
+    """
+    pause, number = FIRST_PAUSE, 0
+    while True:
+        try:
+            found = look(number)
+        except Unreachable as error:
+            console.warn(f"{error} Looking again in {pause:.0f} s.")
+            found = None
+        if found is not None:
+            return found
+        if clock.now() + pause > until:
+            raise Paused(f"{what}, and the time to wait is up; run the same command again to go on.")
+        clock.sleep(pause)
+        pause, number = min(pause * PAUSE_GROWTH, MAX_PAUSE), number + 1

@@ -1,0 +1,219 @@
+"""`submit`: check a submission, say what it is worth, send it once, and wait for its score."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ffdi.config.competition import Competition
+from ffdi.config.load import load_competition
+from ffdi.core import console
+from ffdi.core.deadline import parse_until
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
+from ffdi.submission.candidate import SubmissionCandidate, candidate_of_file, candidate_of_kernel
+from ffdi.submission.check import check
+from ffdi.submission.client import KaggleClient, sign_in
+from ffdi.submission.folder import CSV
+from ffdi.submission.ledger import Row
+from ffdi.submission.retry import Clock
+from ffdi.submission.send import SubmissionSession, sent_before, unsettled
+
+CLOCK = Clock()
+NOT_SENT = "nothing was sent; with --yes (make submit YES=1) it is"
+
+
+def submit(
+    submission: str | Path | None = None,
+    *,
+    yes: bool = False,
+    again: bool = False,
+    wait: str = "30m",
+    competition: str = "",
+    slug: str = "",
+    kernel: str = "",
+    version: int = 0,
+    file: str = CSV,
+    work: str | Path = "work",
+    submissions: str | Path = "submissions",
+) -> Row | None:
+    """Check a submission and show what would be sent; with `yes`, send it once and wait for its score.
+
+    After a kill or a lost answer the same call looks at Kaggle's list first. Nothing is sent twice unless `again`.
+
+    Args:
+        submission: a folder of `submissions`, its number, or a CSV; None for the newest. For a kernel: the submission
+            that it repeats, whose estimates go into the ledger.
+        yes: send it; without this everything else is done.
+        again: send it although it was sent before.
+        wait: how long to wait for the score, such as "30m"; "" for not at all.
+        competition: name or TOML file of the competition, for a submission whose card does not name it.
+        slug: Kaggle's name of the competition; "" for that of its TOML.
+        kernel: "owner/slug" of a kernel whose output is sent instead of a file.
+        version: the kernel's version.
+        file: the name of the kernel's output.
+        work: the folder with the manifests, whose test ids the file must have.
+        submissions: the folder of submissions and of the ledger.
+
+    Returns:
+        The row of the ledger; None if nothing was sent.
+
+    Raises:
+        UserError: if Kaggle would refuse the file, or refuses it; nothing was sent then.
+        Paused: if there is no score by the end of `wait`; the same call goes on.
+    """
+    until, root = parse_until(wait, CLOCK.now(), "--wait"), Path(submissions)
+    candidate = _candidate(None if submission is None else str(submission), kernel, version, file, root)
+    name = str(candidate.card.get("competition") or competition)
+    contest = load_competition(name)
+    slug = slug or contest.slug
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", slug):
+        raise UserError(f"{slug!r} is not a competition's name at Kaggle's: give the last part of its address alone.")
+    if candidate.csv is not None:
+        _check_file(candidate, contest, slug, Path(work), yes)
+    kaggle = _client(yes)
+    _show(candidate, slug, sent_before(root, slug, candidate))
+    if kaggle is None:
+        console.say(NOT_SENT)
+        return None
+    session = SubmissionSession(kaggle, slug, root, CLOCK)
+    with session.locked():
+        row = _deliver(session, candidate, name, yes, again)
+    if row is not None and yes and not row.settled and until is not None:
+        console.say(f"waiting for the score of {row.submission} (you may stop: the same command goes on)")
+        row = session.await_score(row, until)
+    if row is not None:
+        _tell(row)
+    return row
+
+
+def expected_ids(path: Path, competition: Competition, work: Path, digest: str = "") -> list[str] | None:
+    """Return the ids that the file at `path` must have, in the competition's order; None if no manifest knows them.
+
+    Args:
+        path: a submission.
+        competition: whose manifests are looked at.
+        work: the folder with the manifests.
+        digest: of the manifest that the submission was made with. Without it, or where it is gone, a manifest counts
+            that shares most of its test ids with the file.
+    """
+    from ffdi.data import manifest
+
+    lines = path.read_bytes().decode(errors="replace").splitlines()[1:]
+    mine, found = {line.rpartition(",")[0].strip('"') for line in lines}, None
+    for place in sorted((work / competition.name).glob("*/manifest.parquet")):
+        try:
+            rows = manifest.read(Workspace(place.parent, work))
+        except UserError as error:
+            console.warn(f"{error} It is not used for the check.")
+            continue
+        ids = rows.loc[rows["split"] == "test", "id"].tolist()
+        if digest and manifest.digest(rows) == digest:
+            return ids
+        if 2 * len(mine.intersection(ids)) > min(len(ids), len(mine)):
+            found = ids
+    return found
+
+
+def _candidate(given: str | None, kernel: str, version: int, file: str, root: Path) -> SubmissionCandidate:
+    if kernel:
+        return candidate_of_kernel(kernel, version, file, given, root)
+    if version:
+        raise UserError("--version belongs to --kernel OWNER/SLUG; name the kernel too.")
+    return candidate_of_file(given, root)
+
+
+def _check_file(candidate: SubmissionCandidate, competition: Competition, slug: str, work: Path, yes: bool) -> None:
+    """Raise UserError for a file that Kaggle would refuse, and for one of a sample of the contest."""
+    path = candidate.csv or Path()
+    ids = expected_ids(path, competition, work, str(candidate.card.get("manifest", "")))
+    if ids is None:
+        raise UserError(
+            f"{path}: no manifest in {work / competition.name} has these test images, so the file cannot be checked; "
+            "run `ffdi folds` with the contest's folder, or name the right --work."
+        )
+    check(path, competition, ids)
+    if competition.board is None or 2 * len(ids) > competition.board.public_rows:
+        return
+    told = f"{len(ids):,} images were predicted and the board of {slug} scores {competition.board.public_rows:,}"
+    if yes:
+        raise UserError(f"{told}: this is a sample of the contest; run the recipe with DATA=… on the whole of it.")
+    console.warn(f"{told}: for a sample of the contest nothing can be sent.")
+
+
+def _client(needed: bool) -> KaggleClient | None:
+    """Return None without a credential, unless it is `needed`."""
+    try:
+        return sign_in()
+    except UserError as error:
+        if needed:
+            raise
+        console.warn(f"{error} How many submissions are left today is not known.")
+        return None
+
+
+def _show(candidate: SubmissionCandidate, slug: str, before: Sequence[Row]) -> None:
+    """Print what would be sent, what its card says, and what came of it before."""
+    row, auc = candidate.row(slug, 1, ""), (candidate.card.get("blend") or {}).get("auc")
+    file = f"{candidate.csv} (sha256 {candidate.sha256[:12]}…)"
+    lines = [
+        ["to", slug],
+        ["what", f"{row.kernel} version {row.version}: {row.file}" if row.kernel else file],
+        ["method", row.method or "unknown: it has no blend card"],
+    ]
+    if auc:
+        lines.append(["OOF AUC (95 %)", _interval(auc["low"], auc["high"], auc["value"])])
+    if row.nested is not None:
+        lines.append(["nested AUC (95 %)", _interval(row.nested_low, row.nested_high, row.nested)])
+    if row.forecast_low is not None:
+        lines.append(["public board, forecast (90 %)", _interval(row.forecast_low, row.forecast_high)])
+    for sent in before:
+        score = "" if sent.public is None else f", public {sent.public:.5f}"
+        lines.append([f"sent {sent.date}", f"{sent.status}{score}{sent.error and ': '}{sent.error}"])
+    console.table(f"submission: {candidate.name}", ["", ""], lines)
+
+
+def _deliver(
+    session: SubmissionSession, candidate: SubmissionCandidate, competition: str, yes: bool, again: bool
+) -> Row | None:
+    """Send it, or return the row of an earlier send whose score is awaited; None without `yes`."""
+    listed = session.reconcile()
+    candidate = session.adopt(listed, candidate, lambda one: one.with_folder(competition, session.root))
+    known = unsettled(sent_before(session.root, session.slug, candidate), again)
+    if known is not None:
+        return known
+    left = session.kaggle.limits(session.slug)
+    console.say(f"submissions to {session.slug}: {left.today} today, {left.allowed_now} left until 00:00 UTC")
+    if not yes:
+        console.say(NOT_SENT)
+        return None
+    if left.allowed_now < 1 and left.total:  # all zero: Kaggle knows no team of this user yet, and may take it
+        raise UserError(f"No submission to {session.slug} is left today; the next ones are given at 00:00 UTC.")
+    if candidate.kernel:
+        _check_kernel(session.kaggle, candidate)
+    return session.send(candidate.with_folder(competition, session.root))
+
+
+def _check_kernel(kaggle: KaggleClient, candidate: SubmissionCandidate) -> None:
+    found, name = kaggle.kernel_status(candidate.kernel, candidate.version), candidate.kernel
+    if found.state != "complete":
+        why = f": {found.message}" if found.message else ""
+        remedy = "wait until it is complete" if found.running else "push it again"
+        raise UserError(f"{name} version {candidate.version} is {found.state}{why}; {remedy}, then submit it.")
+
+
+def _tell(row: Row) -> None:
+    """Print what became of a send. Raise UserError if Kaggle could not score it."""
+    if row.status == "failed":
+        raise UserError(f"Kaggle could not score {row.submission} ({row.tag}): {row.error}.")
+    if row.status != "scored":
+        console.say(f"{row.submission} is sent ({row.tag}); `ffdi ledger --refresh` asks for its score")
+        return
+    known = {"public": row.public, "private": row.private}
+    scores = ", ".join(f"{name} {value:.5f}" for name, value in known.items() if value is not None)
+    expected = "" if row.forecast_low is None else f" (forecast {_interval(row.forecast_low, row.forecast_high)})"
+    console.say(f"{row.submission} is scored: {scores or 'no score is shown yet'}{expected}")
+
+
+def _interval(low: float | None, high: float | None, value: float | None = None) -> str:
+    span = f"{low:.4f} to {high:.4f}"
+    return span if value is None else f"{value:.4f} ({span})"

@@ -1,0 +1,176 @@
+"""What each call means, through the official SDK, against an imitation of Kaggle on loopback."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ffdi.core.errors import UserError
+from ffdi.submission.answers import Limits, Quota
+from ffdi.submission.client import sign_in
+from ffdi.submission.errors import Refused, Unreachable
+from ffdi.submission.metadata import read_kernel
+from tests.fixtures.kaggle.api import Competition
+from tests.fixtures.kaggle.server import Server, answer, refuse
+from tests.fixtures.pushing import make_kernel
+
+KERNEL = "tester/the-kernel"
+
+
+def push(folder: Path, **changes: Any) -> tuple[int, str]:
+    return sign_in().push_kernel(*read_kernel(make_kernel(folder / "the-kernel", **changes), "tester"), 3600)
+
+
+def test_a_file_is_submitted_and_scored(kaggle_server: Server, tmp_path: Path) -> None:
+    kaggle = sign_in()
+    assert (kaggle.owner, kaggle.source) == ("tester", "KAGGLE_USERNAME and KAGGLE_KEY")
+    (tmp_path / "submission.csv").write_bytes(b"id,y\n")
+    ref = kaggle.submit_file("toy", tmp_path / "submission.csv", "ffdi tag-1")
+    assert kaggle_server.state.submissions[0].data == b"id,y\n"
+    assert kaggle.limits("toy") == Limits(1, 1, 1)
+    ((first,), (then,)) = kaggle.submissions("toy"), kaggle.submissions("toy")
+    assert (first.ref, first.status, first.public, first.message) == (ref, "pending", None, "ffdi tag-1")
+    assert first.date is not None
+    assert first.date.tzinfo is UTC
+    assert (then.status, then.public, then.private) == ("complete", 0.91234, None)
+
+
+def test_versions_of_a_kernel_are_told_apart(kaggle_server: Server, tmp_path: Path) -> None:
+    """The official client answers for the newest run, whatever version it is asked about."""
+    for number, state in ((1, "COMPLETE"), (2, "ERROR")):
+        kaggle_server.state.run = lambda request, number=number: {"run.txt": str(number).encode()}
+        kaggle_server.state.kernel_states, kaggle_server.state.kernel_failure = [state], "out of memory"
+        assert push(tmp_path) == (number, f"https://www.kaggle.com/code/{KERNEL}")
+    kaggle = sign_in()
+    assert kaggle.kernel_status(KERNEL, 1) == ("complete", "")
+    assert kaggle.kernel_status(KERNEL, 2) == ("error", "out of memory")
+    kaggle.kernel_output(KERNEL, tmp_path / "one", 1)
+    assert {path.name: path.read_text() for path in (tmp_path / "one").iterdir()} == {
+        "run.txt": "1",
+        "the-kernel.log": "the log\n",
+    }
+
+
+def test_a_push_sends_what_the_official_client_would(kaggle_server: Server, tmp_path: Path) -> None:
+    image = f"gcr.io/kaggle-gpu-images/python@sha256:{'0' * 64}"
+    folder = make_kernel(tmp_path / "the-kernel", id=KERNEL, docker_image=image, keywords=["faces"])
+    sign_in().push_kernel(*read_kernel(folder, "tester"), 3600)
+    command = [sys.executable, "-m", "kaggle", "kernels", "push", "-p", str(folder), "-t", "3600"]
+    sent = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "version 2 successfully pushed" in sent.stdout, sent.stderr
+    ours, theirs = kaggle_server.bodies("SaveKernel")
+    assert ours == theirs
+    assert (ours["isPrivate"], ours.get("enableInternet", False)) == (True, False)
+
+
+def test_the_quota(kaggle_server: Server) -> None:
+    assert sign_in().gpu_quota() == Quota(2.0, 30.0, datetime(2026, 11, 28, tzinfo=UTC))
+
+
+def test_every_page_of_a_list_is_read(kaggle_server: Server) -> None:
+    kaggle_server.state.competitions["toy"] = Competition("Toy", per_day=1000)
+    kaggle_server.state.page = 7
+    kaggle_server.state.blobs["blob"] = ("s.csv", b"")
+    for number in range(22):
+        body = {"competitionName": "toy", "blobFileTokens": "blob", "submissionDescription": f"tag {number}"}
+        kaggle_server.api.call("CreateSubmission", body)
+    assert [one.message for one in sign_in().submissions("toy")] == [f"tag {n}" for n in reversed(range(22))]
+
+
+def test_a_list_without_tokens_is_read_by_numbers_until_it_repeats_itself(kaggle_server: Server) -> None:
+    full = answer({"submissions": [{"ref": number} for number in range(1, 101)]})
+    kaggle_server.script("ListSubmissions", full, answer({"submissions": [{"ref": 101}]}))
+    assert [one.ref for one in sign_in().submissions("toy")] == list(range(1, 102))
+    assert [body.get("page") for body in kaggle_server.bodies("ListSubmissions")] == [None, 2]
+    kaggle_server.script("ListSubmissions", full, full)
+    assert [one.ref for one in sign_in().submissions("toy")] == list(range(1, 101))
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "public", "error"),
+    [
+        ({"status": "ERROR", "errorDescription": "Scoring error"}, "error", None, "Scoring error"),
+        ({"status": "Complete", "publicScore": "0.5"}, "complete", 0.5, ""),
+        ({"status": "RESCORING", "publicScore": "n/a"}, "unknown: RESCORING", None, ""),
+        ({"publicScore": "nan", "date": "yesterday"}, "pending", None, ""),
+        ({"status": 7, "publicScore": 0.25, "description": None}, "pending", 0.25, ""),
+    ],
+)
+def test_odd_fields_of_a_submission(
+    kaggle_server: Server, fields: dict[str, object], status: str, public: float | None, error: str
+) -> None:
+    kaggle_server.script("ListSubmissions", answer({"submissions": [{"ref": 5} | fields, "no object"]}))
+    (sent,) = sign_in().submissions("toy")
+    assert (sent.ref, sent.status, sent.public, sent.error, sent.message, sent.date) == (
+        5, status, public, error, "", None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["../submission.csv", "/etc/passwd", "a\\b", "", "x\0y", "good.txt/x", "a\nb"])
+def test_the_name_of_an_output_is_never_trusted(kaggle_server: Server, tmp_path: Path, name: str) -> None:
+    kaggle_server.state.run = lambda request: {"good.txt": b"1", name: b"2"}
+    push(tmp_path)
+    with pytest.raises(UserError, match="nothing of it was written"):
+        sign_in().kernel_output(KERNEL, tmp_path / "in" / "out", 1)
+    assert not (tmp_path / "in").exists()
+
+
+def test_outputs_keep_their_folders_and_an_error_page_is_no_file(kaggle_server: Server, tmp_path: Path) -> None:
+    left = {"a.txt": b"1", "sub/a.txt": b"22", "the-kernel.log": b"own log"}
+    kaggle_server.state.run = lambda request: left
+    kaggle_server.state.page = 2
+    push(tmp_path)
+    sign_in().kernel_output(KERNEL, tmp_path / "out", 1)
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in left} == left
+    kaggle_server.script("GET", refuse(403, "<Error>expired</Error>", "page"))
+    with pytest.raises(Refused):
+        sign_in().kernel_output(KERNEL, tmp_path / "second", 1)
+    assert not list((tmp_path / "second").glob("*.txt"))
+
+
+def test_a_token_signs_in_by_asking_who_it_is(kaggle_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KAGGLE_USERNAME")
+    monkeypatch.delenv("KAGGLE_KEY")
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "token-0123456789")
+    kaggle_server.token = "token-0123456789"
+    kaggle = sign_in()
+    assert (kaggle.owner, kaggle.source, kaggle.limits("toy").allowed_now) == ("tester", "KAGGLE_API_TOKEN", 2)
+    assert kaggle_server.seen[-1].authorization == "Bearer token-0123456789"
+    kaggle_server.script("IntrospectToken", answer({"active": False}))
+    with pytest.raises(Refused, match="is not valid any more; make a new token"):
+        sign_in()
+
+
+def test_a_key_is_sent_although_an_old_token_appears(kaggle_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The official client would send the token, and say that it used the key."""
+    kaggle = sign_in()
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "stale-token")
+    assert kaggle.limits("toy").allowed_now == 2
+
+
+def test_an_environment_of_the_staff_is_refused(kaggle_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "STAGING")
+    with pytest.raises(UserError, match="unset it"):
+        sign_in()
+
+
+def test_the_guard_stops_a_call_to_the_real_host(kaggle_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KAGGLE_API_ENVIRONMENT")
+    with pytest.raises(Unreachable):
+        sign_in().limits("toy")
+    assert {(one.name, one.target) for one in kaggle_server.seen} == {("CONNECT", "api.kaggle.com:443")}
+    kaggle_server.seen.clear()
+
+
+def test_the_official_command_line_meets_the_same_server(kaggle_server: Server, tmp_path: Path) -> None:
+    """The imitation is one of Kaggle, not of how the kit calls it."""
+    (tmp_path / "s.csv").write_bytes(b"id,y\n")
+    command = ["competitions", "submit", "toy", "-f", str(tmp_path / "s.csv"), "-m", "by hand"]
+    sent = subprocess.run([sys.executable, "-m", "kaggle", *command], capture_output=True, text=True, timeout=120)
+    assert "Successfully submitted to Toy contest" in sent.stdout
+    assert [one.message for one in sign_in().submissions("toy")] == ["by hand"]
+    assert json.dumps(kaggle_server.bodies("CreateSubmission")).count("by hand") == 1

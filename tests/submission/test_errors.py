@@ -1,0 +1,115 @@
+import errno
+import threading
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ffdi.core.errors import FfdiError, SpaceError
+from ffdi.submission import answers
+from ffdi.submission.errors import LostReply, Refused, Unreachable, error_in, explain, refusal
+from ffdi.submission.retry import RetryPolicy, retry, with_deadline
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["code", "message", "error", "status", "x"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=40)
+@given(JSON)
+def test_any_body_is_an_error_or_none_and_any_field_has_a_value(value: Any) -> None:
+    found = error_in(value)
+    assert found is None or str(refusal("do it", *found))
+    body = {"x": value}
+    assert isinstance(answers.text_of(body, "x"), str)
+    assert isinstance(answers.number_of(body, "x"), int)
+    assert isinstance(answers.rows_of(body, "x"), list)
+    assert (score := answers.score_of(body, "x")) is None or score - score == 0
+    assert (date := answers.date_of(body, "x")) is None or date.tzinfo is not None
+
+
+@settings(max_examples=40)
+@given(st.text(), st.integers(400, 599), st.booleans())
+def test_any_error_of_the_wire_is_one_of_ours(text: str, status: int, write: bool) -> None:
+    response = requests.Response()
+    response.status_code, response._content, response.reason = status, text.encode(), "Reason"
+    found = explain(requests.HTTPError("x", response=response), "do it", write=write)
+    assert isinstance(found, Refused | Unreachable | LostReply)
+    assert isinstance(found, LostReply) == (write and status >= 500)
+    assert "do it" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("error", "write", "kind", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left"), True, SpaceError, "The disk is full"),
+        (requests.ConnectionError(), False, Unreachable, "check the network"),
+        (TimeoutError(), True, LostReply, "may or may not have been done"),
+        (requests.JSONDecodeError("no", "", 0), False, Unreachable, "cannot be read"),
+        ("é".encode("latin-1"), False, FfdiError, "An unexpected UnicodeDecodeError"),  # no fault of the network
+        (KeyError("x"), False, FfdiError, "An unexpected KeyError"),
+        (FfdiError("as it was"), True, FfdiError, "as it was"),
+    ],
+    ids=["disk", "network", "write", "no JSON", "encoding", "bug", "ours"],
+)
+def test_the_diagnosis_is_true(error: Any, write: bool, kind: type[FfdiError], says: str) -> None:
+    if isinstance(error, bytes):
+        with pytest.raises(UnicodeDecodeError) as raised:
+            error.decode()
+        error = raised.value
+    found = explain(error, "do it", write=write)
+    assert type(found) is kind
+    assert says in str(found)
+
+
+def test_a_long_page_is_cut_and_a_template_is_no_template() -> None:
+    found = refusal("do it", 400, "{slug} " * 1000)
+    assert len(str(found)) < 800
+    assert "{slug}" in str(found)
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1), KeyboardInterrupt(), TimeoutError("of its own")])
+def test_what_a_call_gives_or_raises_comes_back(error: BaseException) -> None:
+    def fail() -> None:
+        raise error
+
+    assert with_deadline(20, lambda: 7) == (7, None)
+    assert with_deadline(20, fail) == (None, error)
+    never = threading.Event()
+    answer, late = with_deadline(0.05, never.wait)
+    never.set()
+    assert (answer, type(late)) == (None, TimeoutError)
+
+
+@pytest.mark.parametrize("failures", range(5))
+def test_only_what_changed_nothing_is_repeated(failures: int) -> None:
+    waits: list[float] = []
+    policy, errors = RetryPolicy(tries=4, sleep=waits.append), [Unreachable("busy") for _ in range(failures)]
+
+    def call() -> str:
+        if errors:
+            raise errors.pop()
+        return "done"
+
+    if failures < 4:
+        assert retry(call, policy) == "done"
+    else:
+        with pytest.raises(Unreachable):
+            retry(call, policy)
+    assert len(waits) == min(failures, 3)
+    assert all(2**n / 2 <= wait <= 2**n for n, wait in enumerate(waits))
+    errors.append(LostReply("perhaps"))  # type: ignore[arg-type]
+    with pytest.raises(LostReply):
+        retry(call, policy)
+    assert len(waits) == min(failures, 3)
+
+
+def test_a_transfer_has_time_for_its_size() -> None:
+    assert RetryPolicy(call_timeout=60, min_rate=50_000).transfer_timeout(5_000_000) == 160

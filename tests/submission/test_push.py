@@ -1,0 +1,166 @@
+"""`ffdi kernels push`, with the real client against the imitation of Kaggle."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ffdi.cli import push as verb
+from ffdi.cli.push import PushOptions, prepare, run
+from ffdi.config.load import load_competition
+from ffdi.core.errors import LockedError, Paused, UserError
+from ffdi.core.lock import exclusive
+from ffdi.submission.client import KaggleClient
+from ffdi.submission.errors import Refused
+from tests.fixtures.kaggle.server import CANARY, Server, answer
+from tests.fixtures.pushing import PushClock, make_kernel, make_pack, results
+
+SPENT = {"gpuQuota": {"timeUsed": "108000s", "totalTimeAllowed": "108000s"}}
+
+
+@pytest.fixture
+def options(tmp_path: Path, kaggle_server: Server, clock: PushClock, monkeypatch: pytest.MonkeyPatch) -> PushOptions:
+    monkeypatch.setattr(verb, "CLOCK", clock.clock())
+    kaggle_server.state.run = results
+    folder = make_kernel(tmp_path / "toy-infer")
+    pack = make_pack(tmp_path / "toy-weights")
+    return PushOptions(folder, [pack], owner="", image="", wait="2h", yes=True, work=tmp_path / "work")
+
+
+def test_without_yes_it_is_only_shown(
+    kaggle_server: Server, options: PushOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = "sha256:" + "a" * 64
+    run(replace(options, yes=False, image=image))
+    shown = capsys.readouterr().out
+    for part in ("tester/toy-weights: 4 files", "tester/toy-infer: toy-infer.py", "NvidiaTeslaT4 (two of them)", image):
+        assert part in shown
+    assert "28.0 of 30.0 hours left, the week ends 2026-11-28 00:00 UTC" in shown
+    assert "nothing was uploaded; with --yes it is" in shown
+    assert {one.name for one in kaggle_server.seen} == {"GetAcceleratorQuotaStatistics"}
+    assert not options.work.exists()
+
+
+def test_there_and_back_and_once_more(
+    kaggle_server: Server, options: PushOptions, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    kaggle_server.state.run = lambda request: results(request, doubt="too few\x1b rows")
+    run(options)
+    first = capsys.readouterr()
+    line = "submit it: ffdi submit --kernel tester/toy-infer --version 1 --competition toy"
+    assert first.out.splitlines()[-1] == line
+    assert "tester/toy-weights version 1: uploaded and verified" in first.out
+    assert "and yet: too few rows" in first.err
+    [sent] = kaggle_server.bodies("SaveKernel")
+    assert (sent["slug"], sent["datasetDataSources"]) == ("tester/toy-infer", ["tester/toy-weights"])
+    run(options)
+    second = capsys.readouterr().out
+    assert "unchanged, nothing was uploaded" in second
+    assert "it was run before, with the same weights; --again" in second
+    assert [kaggle_server.count(name) for name in ("CreateDataset", "CreateDatasetVersion", "SaveKernel")] == [1, 0, 1]
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in left if CANARY.encode() in path.read_bytes()] == []
+
+
+def test_sources_and_image(options: PushOptions, tmp_path: Path) -> None:
+    wheels = make_pack(tmp_path / "wheelhouse", {"tiny-1.0-py3-none-any.whl": b"a wheel"})
+    more = replace(options, packs=[*options.packs, wheels], kernels=["me/toy-train/2"], image="sha256:" + "a" * 64)
+    packs, kernel = prepare(more, "some-one")
+    assert kernel.about.id == "some-one/toy-infer"
+    assert (
+        kernel.about.dataset_sources == [pack.id for pack in packs] == ["some-one/toy-weights", "some-one/wheelhouse"]
+    )
+    assert kernel.about.kernel_sources == ["me/toy-train/2"]
+    assert kernel.about.docker_image == "gcr.io/kaggle-gpu-images/python@sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"image": "latest"}, "docker_image"),
+        ({"owner": "not an owner"}, "id: "),
+        ({"wait": "soon"}, "--wait 'soon' is no time"),
+        ({"kernels": ["https://kaggle.com/code/me/toy-train"]}, 'kernel_sources.0: write "owner/slug"'),
+        ({"datasets": ["toy-weights"]}, 'dataset_sources.0: write "owner/slug"'),
+        ({"kernel": Path("absent")}, "absent cannot be read"),
+    ],
+)
+def test_mistakes_before_any_upload(
+    kaggle_server: Server, options: PushOptions, values: dict[str, object], says: str
+) -> None:
+    with pytest.raises(UserError, match=says):
+        run(replace(options, **values))  # type: ignore[arg-type]
+    assert kaggle_server.seen == []
+
+
+@pytest.mark.parametrize(("kind", "sources"), [("infer", []), ("blend", ["some-one/toy-train"])])
+def test_a_script_of_the_kit_can_be_pushed(
+    options: PushOptions, monkeypatch: pytest.MonkeyPatch, kind: str, sources: list[str]
+) -> None:
+    competition = load_competition("multi-ffdi-phase2")
+    pack = SimpleNamespace(recipe=SimpleNamespace(name="toy"), competition=competition)
+    monkeypatch.setattr(verb.team, "read", lambda folder: pack)
+    make_pack(options.packs[0], {verb.team.FILE: b"of the pack", "a-fold0.safetensors": b"weights"})
+    script = Path(__file__).parents[2] / "kernels" / f"{kind}.py"
+    _, made = prepare(replace(options, kernel=script), "some-one")
+    assert (made.about.id, made.about.enable_gpu) == (f"some-one/toy-{kind}", kind == "infer")
+    assert (made.about.dataset_sources, made.about.kernel_sources) == (["some-one/toy-weights"], sources)
+    assert made.with_run("an-id") == script.read_text().replace('    "run": "",\n', '    "run": "an-id",\n', 1)
+
+
+def test_places_that_cannot_be_used(kaggle_server: Server, options: PushOptions, tmp_path: Path) -> None:
+    other = make_pack(tmp_path / "elsewhere" / "toy-weights")
+    with pytest.raises(UserError, match="would be one dataset"):
+        run(replace(options, packs=[*options.packs, other]))
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"Cannot work in .*kernels/toy-infer"):
+        run(replace(options, work=tmp_path / "file"))
+    with exclusive(options.work / "kernels" / "toy-infer"), pytest.raises(LockedError):
+        run(options)
+    assert kaggle_server.count("StartBlobUpload") == 0
+
+
+def test_a_spent_quota(kaggle_server: Server, options: PushOptions) -> None:
+    kaggle_server.script("GetAcceleratorQuotaStatistics", answer(SPENT))
+    with pytest.raises(UserError, match=r"No GPU time is left \(0\.0 of 30\.0 hours left\)"):
+        run(options)
+    assert kaggle_server.count("StartBlobUpload") == 0
+    run(options)
+    kaggle_server.script("GetAcceleratorQuotaStatistics", answer(SPENT))
+    run(options)  # what was pushed is followed all the same
+    assert kaggle_server.count("SaveKernel") == 1
+
+
+def test_an_interrupt_is_a_pause(kaggle_server: Server, options: PushOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KaggleClient, "kernel_status", interrupt)
+        with pytest.raises(Paused, match="run the same command to go on"):
+            run(options)
+    run(options)
+    assert (kaggle_server.count("SaveKernel"), kaggle_server.count("CreateDataset")) == (1, 1)
+
+
+def test_a_kernel_goes_on_from_an_output_without_a_submission(
+    kaggle_server: Server, options: PushOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kaggle_server.state.run = lambda request: {"run.json": results(request, submission=None)["run.json"]}
+    run(options)
+    assert "attach it to the next kernel with --kernel-source tester/toy-infer" in capsys.readouterr().out
+    run(replace(options, kernels=["OWNER/toy-infer/1"]))
+    assert kaggle_server.bodies("SaveKernel")[1]["kernelDataSources"] == ["tester/toy-infer/1"]
+    with pytest.raises(Refused, match="no such kernels: tester/toi-infer"):
+        run(replace(options, kernels=["tester/toi-infer"]))
+
+
+def test_the_submission_is_checked_for_the_competition_of_the_pack(
+    kaggle_server: Server, options: PushOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_pack(options.packs[0], {verb.team.FILE: b"of the pack", "a-fold0.safetensors": b"weights"})
+    competition = load_competition("multi-ffdi-phase2")
+    monkeypatch.setattr(verb.team, "read", lambda folder: SimpleNamespace(competition=competition))
+    with pytest.raises(UserError, match="the header is 'id,y', not 'img_name,y_pred'"):
+        run(options)
