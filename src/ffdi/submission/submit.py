@@ -64,12 +64,7 @@ def submit(
     until, root = parse_until(wait, CLOCK.now(), "--wait"), Path(submissions)
     candidate = _candidate(None if submission is None else str(submission), kernel, version, file, root)
     name = str(candidate.card.get("competition") or competition)
-    contest = load_competition(name)
-    slug = slug or contest.slug
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", slug):
-        raise UserError(f"{slug!r} is not a competition's name at Kaggle's: give the last part of its address alone.")
-    if candidate.csv is not None:
-        _check_file(candidate, contest, slug, Path(work), yes)
+    slug = _check(candidate, load_competition(name), slug, Path(work), yes)
     kaggle = _client(yes)
     _show(candidate, slug, sent_before(root, slug, candidate))
     if kaggle is None:
@@ -78,12 +73,7 @@ def submit(
     session = SubmissionSession(kaggle, slug, root, CLOCK)
     with session.locked():
         row = _deliver(session, candidate, name, yes, again)
-    if row is not None and yes and not row.settled and until is not None:
-        console.say(f"waiting for the score of {row.submission} (you may stop: the same command goes on)")
-        row = session.await_score(row, until)
-    if row is not None:
-        _tell(row)
-    return row
+    return _follow(session, row, until if yes else None)
 
 
 def expected_ids(path: Path, competition: Competition, work: Path, digest: str = "") -> list[str] | None:
@@ -122,9 +112,14 @@ def _candidate(given: str | None, kernel: str, version: int, file: str, root: Pa
     return candidate_of_file(given, root)
 
 
-def _check_file(candidate: SubmissionCandidate, competition: Competition, slug: str, work: Path, yes: bool) -> None:
-    """Raise UserError for a file that Kaggle would refuse, and for one of a sample of the contest."""
-    path = candidate.csv or Path()
+def _check(candidate: SubmissionCandidate, competition: Competition, slug: str, work: Path, yes: bool) -> str:
+    """Return the slug. Raise UserError for a file that Kaggle would refuse, and for one of a sample of the contest."""
+    slug = slug or competition.slug
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", slug):
+        raise UserError(f"{slug!r} is not a competition's name at Kaggle's: give the last part of its address alone.")
+    if candidate.csv is None:
+        return slug
+    path = candidate.csv
     ids = expected_ids(path, competition, work, str(candidate.card.get("manifest", "")))
     if ids is None:
         raise UserError(
@@ -133,11 +128,12 @@ def _check_file(candidate: SubmissionCandidate, competition: Competition, slug: 
         )
     check(path, competition, ids)
     if competition.board is None or 2 * len(ids) > competition.board.public_rows:
-        return
+        return slug
     told = f"{len(ids):,} images were predicted and the board of {slug} scores {competition.board.public_rows:,}"
     if yes:
         raise UserError(f"{told}: this is a sample of the contest; run the recipe with DATA=… on the whole of it.")
     console.warn(f"{told}: for a sample of the contest nothing can be sent.")
+    return slug
 
 
 def _client(needed: bool) -> KaggleClient | None:
@@ -201,17 +197,23 @@ def _check_kernel(kaggle: KaggleClient, candidate: SubmissionCandidate) -> None:
         raise UserError(f"{name} version {candidate.version} is {found.state}{why}; {remedy}, then submit it.")
 
 
-def _tell(row: Row) -> None:
-    """Print what became of a send. Raise UserError if Kaggle could not score it."""
+def _follow(session: SubmissionSession, row: Row | None, until: float | None) -> Row | None:
+    """Wait for the score and print what became of it. Raise UserError if Kaggle could not score it."""
+    if row is None:
+        return None
+    if not row.settled and until is not None:
+        console.say(f"waiting for the score of {row.submission} (you may stop: the same command goes on)")
+        row = session.await_score(row, until)
     if row.status == "failed":
         raise UserError(f"Kaggle could not score {row.submission} ({row.tag}): {row.error}.")
     if row.status != "scored":
         console.say(f"{row.submission} is sent ({row.tag}); `ffdi ledger --refresh` asks for its score")
-        return
+        return row
     known = {"public": row.public, "private": row.private}
     scores = ", ".join(f"{name} {value:.5f}" for name, value in known.items() if value is not None)
     expected = "" if row.forecast_low is None else f" (forecast {_interval(row.forecast_low, row.forecast_high)})"
     console.say(f"{row.submission} is scored: {scores or 'no score is shown yet'}{expected}")
+    return row
 
 
 def _interval(low: float | None, high: float | None, value: float | None = None) -> str:
