@@ -41,11 +41,10 @@ def submit(
     After a kill or a lost answer the same call looks at Kaggle's list first. Nothing is sent twice unless `again`.
 
     Args:
-        submission: a folder of `submissions`, its number, or a CSV; None for the newest. For a kernel: the submission
-            that it repeats, whose estimates go into the ledger.
+        submission: a folder of `submissions`, its number, or a CSV; None for the newest. For a kernel: what it repeats.
         yes: send it; without this everything else is done.
         again: send it although it was sent before.
-        wait: how long to wait for the score, such as "30m"; "" for not at all.
+        wait: how long to wait for the score; "" for not at all.
         competition: name or TOML file of the competition, for a submission whose card does not name it.
         slug: Kaggle's name of the competition; "" for that of its TOML.
         kernel: "owner/slug" of a kernel whose output is sent instead of a file.
@@ -68,8 +67,7 @@ def submit(
     kaggle = _client(yes)
     _show(candidate, slug, sent_before(root, slug, candidate))
     if kaggle is None:
-        console.say(NOT_SENT)
-        return None
+        return console.say(NOT_SENT)
     session = SubmissionSession(kaggle, slug, root, CLOCK)
     with session.locked():
         row = _deliver(session, candidate, name, yes, again)
