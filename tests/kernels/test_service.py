@@ -75,7 +75,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "round.png").symlink_to(root / "round.png")
     (root / "near.png").symlink_to(root / "sub" / "good.png")
     with (root / "huge.png").open("wb") as file:
-        file.truncate(service.MOST + 1)
+        file.truncate(service.MAX_IMAGE_BYTES + 1)
     os.mkfifo(root / "pipe.png")
     return root
 
@@ -131,8 +131,8 @@ def test_a_few_bytes_that_claim_many_pixels_are_refused_before_they_are_decoded(
 
 
 def test_too_many_bytes_are_refused(url: str) -> None:
-    assert ask_path(url, "huge.png") == (413, {"error": f"The file is larger than {service.MOST:,} bytes."})
-    assert ask(f"{url}/score", b" " * (service.MOST_ASKED + 1))[0] == 413
+    assert ask_path(url, "huge.png") == (413, {"error": f"The file is larger than {service.MAX_IMAGE_BYTES:,} bytes."})
+    assert ask(f"{url}/score", b" " * (service.MAX_PATH_BYTES + 1))[0] == 413
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"path": 3}', b'{"path": "a", "more": 1}', b"\xff\xfe"])
