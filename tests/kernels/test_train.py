@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ffdi.core import checksum
-from ffdi.core.errors import Paused, UserError
+from ffdi.core import checksum, digest
+from ffdi.core.errors import CorruptError, Paused, UserError
 from ffdi.core.layout import Workspace
 from ffdi.kernels import blend, pack, team, train
 from ffdi.kernels import mounts as kaggle
@@ -131,16 +131,23 @@ def test_what_cannot_be_blended_is_one_sentence(home: Home, mounts: Mounts, run_
         run_train(members=["three"])
 
 
-def test_packed_weights_are_offered_where_the_kit_looks(home: Home, tmp_path: Path) -> None:
-    for name in ("test_vit.safetensors", "mine.pth"):
-        (tmp_path / name).touch()
+def test_pretrained_weights_are_offered_where_the_kit_looks(home: Home, mounts: Mounts, tmp_path: Path) -> None:
+    """One is in the pack; the other, which a script with the kit inside does not hold, in another dataset."""
+    (tmp_path / "mine.pth").write_text("mine")
+    other = mounts.input / "datasets/you/imagenet/test_vit.safetensors"
+    other.parent.mkdir(parents=True)
+    other.write_text("theirs")
     one = home.recipe.member[0].model_copy(update={"weights": "given/mine.pth"})
     recipe = home.recipe.model_copy(update={"member": (one, home.recipe.member[1])})
-    files = dict.fromkeys(["test_vit.safetensors", "mine.pth", "ffdi-0.2.0-py3-none-any.whl"], "")
-    train._offer_weights(replace(home.team, folder=tmp_path, recipe=recipe, files=files))
-    links = {str(path.relative_to(Path.cwd())): path.resolve().name for path in Path.cwd().rglob("*.*")}
-    names = {"weights/mine.pth": "mine.pth", "given/mine.pth": "mine.pth"}
-    assert links == {"weights/test_vit.safetensors": "test_vit.safetensors", **names}
+    files = {other.name: digest.of_file(other), "mine.pth": digest.of_file(tmp_path / "mine.pth"), "kit.whl": ""}
+    pack = replace(home.team, folder=tmp_path, recipe=recipe, files=files)
+    train._offer_weights(pack)
+    links = {str(path.relative_to(Path.cwd())): path.read_text() for path in Path.cwd().rglob("*.*")}
+    names = {"weights/mine.pth": "mine", "given/mine.pth": "mine"}
+    assert links == {"weights/test_vit.safetensors": "theirs", **names}
+    other.write_text("other weights")
+    with pytest.raises(CorruptError, match=r"test_vit\.safetensors is not the file that was packed"):
+        train._offer_weights(pack)
 
 
 @pytest.mark.slow

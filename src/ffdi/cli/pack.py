@@ -21,8 +21,11 @@ def run(desk: Desk, train: bool, wheels: Path | None, single_file: Path | None) 
     if single_file:
         kernel = script.read(single_file)
         path = folder.parent / f"{_slug(desk)}-{kernel.kind}.py"
-        atomic.write_text(path, script.embed(kernel, team.read(folder)))
-        console.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB; paste it into one cell")
+        packed = team.read(folder)
+        atomic.write_text(path, script.embed(kernel, packed))
+        weights = [name for name in packed.files if not name.endswith(".whl")]
+        attach = f", and attach a dataset with {', '.join(weights)}" if weights else ""
+        console.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB; paste it into one cell{attach}")
         return
     name = "kernels/train.py" if train else "kernels/infer.py"
     rehearse = "" if train else f"try it with `ffdi kernels rehearse {name}`, "

@@ -12,9 +12,9 @@ from typing import Any
 
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
-from ffdi.core import console
+from ffdi.core import console, digest
 from ffdi.core.deadline import parse_until
-from ffdi.core.errors import Paused, UserError
+from ffdi.core.errors import CorruptError, Paused, UserError
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
 from ffdi.data import folds
@@ -96,17 +96,29 @@ def _check_names(members: Sequence[str], recipe: Recipe) -> None:
 
 
 def _offer_weights(pack: TeamPack) -> None:
-    """Link the pretrained weights of the dataset into a new current folder, where the kit looks for them.
+    """Link the pretrained weights that the pack names into a new current folder, where the kit looks for them.
 
     That is `weights/<model>`, or the relative path that the recipe names. The recipe itself stays as it is, since where
     weights come from is part of a run's identity.
     """
     here = Path(tempfile.mkdtemp(prefix="ffdi-"))
     given = [Path(member.weights) for member in pack.recipe.member if member.weights not in WORDS]
-    for name in [name for name in pack.files if name.endswith(SUFFIXES) and pack.path(name).is_file()]:
+    for name, path in _pretrained(pack).items():
         for place in [Path("weights", name), *(path for path in given if path.name == name)]:
             if not (here / place).exists() and not place.is_absolute():
                 (here / place).parent.mkdir(parents=True, exist_ok=True)
-                (here / place).symlink_to(pack.path(name))
-                console.say(f"pretrained: {place}")
+                (here / place).symlink_to(path)
+        console.say(f"pretrained: {path}")
     os.chdir(here)
+
+
+def _pretrained(pack: TeamPack) -> dict[str, Path]:
+    """Return the pretrained files by name, in the pack or, for a script with the kit inside, in another dataset."""
+    names = [name for name in pack.files if name.endswith(SUFFIXES)]
+    others = list(mounts.folders_with(lambda path: any((path / name).is_file() for name in names)))
+    places = {name: [pack.path(name), *(folder / name for folder in others)] for name in names}
+    found = {name: path for name, paths in places.items() for path in reversed(paths) if path.is_file()}
+    for name, path in found.items():
+        if digest.of_file(path) != pack.files[name]:
+            raise CorruptError(f"{path} is not the file that was packed: its sha256 is not that in {team.FILE}.")
+    return found
