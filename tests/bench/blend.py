@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from ffdi.blending import judge
 from ffdi.blending.search import ROUNDS, greedy
 from ffdi.config.load import load_competition
 from ffdi.core.keys import rng
@@ -108,11 +107,10 @@ def searches(
     plain = "one roc_auc_score of the plain loop"
     candidates: dict[str, Callable[[], object]] = {
         plain: lambda: roc_auc_score(target_N, score_N),
-        "greedy, compiled": lambda: greedy(features_MN, target_N, rounds, bags=1),
-        "greedy, NumPy alone": lambda: _plainly(features_MN, target_N, rounds),
+        "ffdi greedy": lambda: greedy(features_MN, target_N, rounds, bags=1),
     }
     others = peers(features_MN, target_N)
-    calls = {"greedy, compiled": members * rounds, "greedy, NumPy alone": members * rounds, **dict.fromkeys(others, 1)}
+    calls = {"ffdi greedy": members * rounds, **dict.fromkeys(others, 1)}
     ratios = compare(candidates | {name: run for name, (run, _) in others.items()}, 3, clock)
     for name, (_, count) in others.items():
         calls[name] = count
@@ -160,14 +158,6 @@ def memory(members: int = 20) -> str:
     return (
         f"greedy, {members} members: input {given / 1e6:.0f} MB, peak with it {(given + peak) / given:.2f} times that"
     )
-
-
-def _plainly(features_MN: np.ndarray, target_N: np.ndarray, rounds: int) -> np.ndarray:
-    limit, judge.COMPILED_FROM = judge.COMPILED_FROM, 1 << 62
-    try:
-        return greedy(features_MN, target_N, rounds, bags=1)
-    finally:
-        judge.COMPILED_FROM = limit
 
 
 def files() -> dict[str, Callable[[], object]]:

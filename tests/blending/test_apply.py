@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from ffdi.blending.apply import BLEND, apply
-from ffdi.blending.members import read_team
 from ffdi.blending.methods import METHODS
-from tests.blending.contest import Contest
+from ffdi.blending.oof import read_team
+from tests.fixtures.contest import Contest
 
 RANK_MEAN = METHODS["rank_mean"]
 
@@ -38,7 +38,7 @@ def test_unreadable_images_have_the_prior(contest: Contest) -> None:
     assert blended.test[BLEND][unreadable].item() == blended.prior == pytest.approx(0.5, abs=0.05)
 
 
-def test_weights_given_for_the_absent_alone_leave_no_estimate(contest: Contest) -> None:
+def test_weights_given_to_refit_members_alone_leave_no_estimate(contest: Contest) -> None:
     blended = apply(read_team(contest.jobs()), RANK_MEAN, {"whole": 2.0})
     assert blended.weights == {"one": 0.0, "two": 0.0, "whole": 1.0}
     assert BLEND not in blended.oof

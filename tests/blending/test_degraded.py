@@ -2,19 +2,17 @@ import numpy as np
 import pandas as pd
 
 from ffdi.blending.apply import BLEND, apply
-from ffdi.blending.degraded import scores, voices
-from ffdi.blending.evidence import held_out
-from ffdi.blending.members import Team, canonical, read_team
+from ffdi.blending.degraded import members_with_weight, scores
 from ffdi.blending.methods import METHODS
-from tests.blending.contest import Contest
+from ffdi.blending.oof import Team, canonical, read_team
+from tests.fixtures.contest import Contest
 
 WEIGHTS = {"one": 0.3, "two": 0.5, "whole": 0.2}
 
 
 def own(team: Team) -> dict[str, pd.Series]:
-    held = held_out(canonical(team))
-    ids = canonical(team).oof["id"]
-    return {name: pd.Series(logits, ids) for name, logits in zip(held.names, held.logits_HN, strict=True)}
+    team = canonical(team)
+    return {member.name: pd.Series(member.oof_N, team.oof["id"]) for member in team.members_with_oof}
 
 
 def test_the_teams_own_logits_give_the_blend_that_stands(contest: Contest) -> None:
@@ -29,8 +27,8 @@ def test_the_teams_own_logits_give_the_blend_that_stands(contest: Contest) -> No
 
 def test_fold_models_keep_their_scale_and_rows_without_a_copy_are_left_out(contest: Contest) -> None:
     team = read_team(contest.jobs())
-    assert voices(team, WEIGHTS) == ("one", "two")
-    assert voices(team, {"two": 1.0}) == ("two",)
+    assert members_with_weight(team, WEIGHTS) == ("one", "two")
+    assert members_with_weight(team, {"two": 1.0}) == ("two",)
     logits = own(team)
     for method in ("rank_mean", "logit_mean", "stack"):
         moved = {"one": logits["one"].iloc[3:].sample(frac=1, random_state=0) + 5, "two": logits["two"].iloc[:-2] + 5}

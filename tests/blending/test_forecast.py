@@ -1,25 +1,14 @@
 import numpy as np
 import pytest
 
-from ffdi.blending import forecast as forecasts
 from ffdi.blending.forecast import BOARDS, forecast
-from ffdi.blending.strata import covariance, pulls, strata
 from ffdi.config.competition import Board
 from ffdi.config.load import load_competition
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
 from ffdi.metrics.delong import delong_paired
-
-SMALL = Board(public_rows=200, private_rows=400, fake_share=0.55)
-
-
-def people(rows: int, share: float, *parts: int | str, skills: tuple[float, ...] = (1.5, 1.5)) -> tuple:
-    """(scores by name, target): candidates that share some of their noise."""
-    draw = rng("forecast", *parts)
-    target = (np.arange(rows) < round(rows * share)).astype(np.int8)
-    common = draw.normal(size=rows)
-    names = "abcdef"[: len(skills)]
-    return {n: s * target + 0.7 * common + draw.normal(size=rows) for n, s in zip(names, skills, strict=True)}, target
+from tests.fixtures.teams import SMALL_BOARD as SMALL
+from tests.fixtures.teams import people
 
 
 @pytest.mark.parametrize("contests", [100, pytest.param(2000, marks=pytest.mark.slow)])
@@ -28,10 +17,10 @@ def test_nine_of_ten_boards_lie_in_the_interval(contests: int) -> None:
     hits = dict.fromkeys(BOARDS, 0)
     for contest in range(contests):
         scores, target = people(400, 0.7, "held", contest, skills=(1.5,))
-        found = forecast(scores, target, "a", SMALL, draws=2)
+        found = forecast(scores, target, "a", SMALL)
         for kind, rows in (("public", 200), ("private", 400)):
             board, truth = people(rows, 0.55, kind, contest, skills=(1.5,))
-            interval = getattr(found.outlooks["a"], kind)
+            interval = getattr(found.candidates["a"], kind)
             hits[kind] += interval.low <= auc(truth, board["a"]) <= interval.high
     print({kind: f"{count} of {contests} in the 90 % interval" for kind, count in hits.items()})
     slack = 3 * np.sqrt(0.9 * 0.1 / contests)
@@ -58,8 +47,8 @@ def test_groups_drawn_whole_keep_the_promise_and_rows_alone_do_not(contests: int
             drawn, truth, _ = families(groups, kind, contest)
             value = auc(truth, drawn["a"])
             for whole in (True, False):
-                found = forecast(scores, target, "a", board, group_N=group if whole else None, draws=2)
-                interval = getattr(found.outlooks["a"], kind)
+                found = forecast(scores, target, "a", board, group_N=group if whole else None)
+                interval = getattr(found.candidates["a"], kind)
                 hits[kind, whole] += interval.low <= value <= interval.high
     print({key: f"{count} of {contests}" for key, count in hits.items()})
     slack = 3 * np.sqrt(0.9 * 0.1 / contests)
@@ -86,10 +75,10 @@ def test_a_mix_of_sources_moves_the_forecast_to_where_the_board_is(contests: int
         scores, target, source = sourced(300, 100, "held", contest)
         for mixed in (True, False):
             wish = board if mixed else board.model_copy(update={"mix": {}})
-            found = forecast(scores, target, "a", wish, source_N=source, draws=2)
+            found = forecast(scores, target, "a", wish, source_N=source)
             for kind, rows in (("public", 200), ("private", 400)):
                 drawn, truth, _ = sourced(rows // 4, 3 * rows // 4, kind, contest)
-                interval = getattr(found.outlooks["a"], kind)
+                interval = getattr(found.candidates["a"], kind)
                 hits[kind, mixed] += interval.low <= auc(truth, drawn["a"]) <= interval.high
     print({key: f"{count} of {contests}" for key, count in hits.items()})
     slack = 3 * np.sqrt(0.9 * 0.1 / contests)
@@ -103,84 +92,52 @@ def test_the_chance_that_one_beats_the_other_is_right_on_average() -> None:
     chances, won = [], []
     for contest in range(60):
         scores, target = people(300, 0.5, "chance", contest, skills=(1.5, 1.7))
-        found = forecast(scores, target, "a", SMALL, draws=50)
+        found = forecast(scores, target, "a", SMALL)
         board, truth = people(400, 0.55, "truth", contest, skills=(1.5, 1.7))
-        chances.append(found.outlooks["b"].chance)
+        chances.append(found.candidates["b"].chance)
         won.append(auc(truth, board["b"]) > auc(truth, board["a"]))
-        assert found.outlooks["a"].chance == 0.5
+        assert found.candidates["a"].chance == 0.5
     assert abs(np.mean(chances) - np.mean(won)) < 3 * np.sqrt(0.25 / 60)
-
-
-@pytest.mark.parametrize("mix", [{}, {"x": 0.7, "y": 0.3}])
-def test_drawn_boards_vary_as_the_covariances_say(mix: dict[str, float]) -> None:
-    """Row by row, groups whole, and by covariances; with other shares of classes and sources than were held out."""
-    scores, target = people(2000, 0.5, "roads")
-    group = np.arange(2000) % 700
-    scores_SN = np.stack([score + 0.8 * rng("roads", name).normal(size=700)[group] for name, score in scores.items()])
-    rows = strata(target, group, np.where(group % 3, "x", "y"), mix)
-    found = [pulls(score_N, rows) for score_N in scores_SN]
-    sizes = {name: rows.sizes(*size) for name, size in (("public", (840, 360)), ("private", (1800, 700)))}
-    pulls_SN = np.stack([pull for _, pull in found])
-    spreads = {name: covariance(pulls_SN, rows, size) for name, size in {"held_out": None, **sizes}.items()}
-    drawn = forecasts._by_rows(scores_SN, rows, sizes, 600)
-    normal = forecasts._by_normal(np.array([value for value, _ in found]), spreads, 600)
-    for kind in BOARDS:
-        expected = spreads["held_out"] + spreads[kind]
-        for look in (np.array([1, 0]), np.array([1, -1])):
-            spread = np.sqrt(look @ expected @ look)
-            assert (drawn[kind] @ look).std() == pytest.approx(spread, rel=0.12)
-            assert (normal[kind] @ look).std() == pytest.approx(spread, rel=0.12)
-            assert (drawn[kind] @ look).mean() == pytest.approx((normal[kind] @ look).mean(), abs=spread / 4)
-
-
-def test_large_boards_are_not_drawn_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    scores, target = people(600, 0.5, "roads")
-    rows = forecast(scores, target, "a", SMALL, draws=400)
-    monkeypatch.setattr(forecasts, "FEW", 0)
-    normal = forecast(scores, target, "a", SMALL, draws=400)
-    assert rows.beats != normal.beats
-    assert rows.outlooks["b"].chance == pytest.approx(normal.outlooks["b"].chance, abs=0.1)
-    assert normal.beats["a"]["b"] == pytest.approx(1 - normal.beats["b"]["a"])
 
 
 def test_twice_the_same_is_the_same_and_columns_keep_their_names() -> None:
     scores, target = people(300, 0.5, "same")
-    assert forecast(scores, target, "a", SMALL, draws=50) == forecast(scores, target, "a", SMALL, draws=50)
+    assert forecast(scores, target, "a", SMALL) == forecast(scores, target, "a", SMALL)
     turned = dict(reversed(scores.items()))
-    there, back = (forecast(given, target, "a", SMALL, draws=50) for given in (scores, turned))
-    assert there.outlooks == back.outlooks
+    there, back = (forecast(given, target, "a", SMALL) for given in (scores, turned))
+    assert there.candidates == back.candidates
 
 
 def test_the_second_differs_and_is_good() -> None:
     scores, target = people(600, 0.5, "pair", skills=(1.5, 1.4, 0.1))
     scores["copy"] = 2 * scores["a"]
-    found = forecast(scores, target, "a", SMALL, draws=100)
+    found = forecast(scores, target, "a", SMALL)
     assert (found.best, found.second) == ("a", "b")
-    assert found.outlooks["copy"].chance == 0.5
-    assert found.outlooks["c"].chance < 0.05
-    assert forecast({"a": scores["a"], "copy": scores["copy"]}, target, "a", SMALL, draws=20).second is None
+    assert found.candidates["copy"].chance == 0.5
+    assert found.candidates["c"].chance < 0.05
+    assert forecast({"a": scores["a"], "copy": scores["copy"]}, target, "a", SMALL).second is None
 
 
 def test_what_is_sent_meets_the_others_and_its_choice_is_what_it_is_worth() -> None:
     """A choice that paid for itself with a lower score: the file that is sent is not the worse for it."""
     scores, target = people(400, 0.5, "sent", skills=(1.5, 1.4))
     scores["auto"] = scores["a"] - 0.3 * target
-    found = forecast(scores, target, "auto", SMALL, sent="a", draws=200)
-    plain = forecast({name: scores[name] for name in "ab"}, target, "a", SMALL, draws=200)
-    assert list(found.outlooks) == ["b", "auto"]
-    assert found.outlooks["b"].chance == pytest.approx(plain.outlooks["b"].chance, abs=0.01)
-    assert found.outlooks["b"].likeness == plain.outlooks["b"].likeness
-    assert found.smallest == pytest.approx(plain.smallest)
-    assert found.outlooks["auto"].private.value == auc(target, scores["auto"]) < plain.outlooks["a"].private.value
+    found = forecast(scores, target, "auto", SMALL, sent="a")
+    plain = forecast({name: scores[name] for name in "ab"}, target, "a", SMALL)
+    assert list(found.candidates) == ["b", "auto"]
+    assert found.candidates["b"].chance == pytest.approx(plain.candidates["b"].chance, abs=0.01)
+    assert found.candidates["b"].correlation == plain.candidates["b"].correlation
+    assert found.smallest_gain == pytest.approx(plain.smallest_gain)
+    assert found.candidates["auto"].private.value == auc(target, scores["auto"]) < plain.candidates["a"].private.value
 
 
 def test_the_smallest_gain_is_that_of_a_paired_interval() -> None:
     scores, target = people(600, 0.5, "gain")
-    found = forecast(scores, target, "a", SMALL, draws=20)
+    found = forecast(scores, target, "a", SMALL)
     expected = delong_paired(target, scores["b"], scores["a"])
-    assert found.smallest["held_out"] == pytest.approx(expected.high - expected.value)
-    assert found.smallest["public"] > found.smallest["private"] > found.smallest["held_out"]
-    assert forecast({"a": scores["a"]}, target, "a", SMALL, draws=20).smallest == {}
+    assert found.smallest_gain["held_out"] == pytest.approx(expected.high - expected.value)
+    assert found.smallest_gain["public"] > found.smallest_gain["private"] > found.smallest_gain["held_out"]
+    assert forecast({"a": scores["a"]}, target, "a", SMALL).smallest_gain == {}
 
 
 def test_boards_of_a_sample_shrink_with_its_test_table() -> None:
@@ -195,9 +152,9 @@ def test_boards_of_a_sample_shrink_with_its_test_table() -> None:
 
 def test_a_board_of_two_images_and_a_large_one() -> None:
     scores, target = people(300, 0.5, "two")
-    tiny = forecast(scores, target, "a", Board(public_rows=2, private_rows=2, fake_share=0.01), draws=20)
-    assert 0 <= tiny.outlooks["a"].public.low <= tiny.outlooks["a"].public.high <= 1
+    tiny = forecast(scores, target, "a", Board(public_rows=2, private_rows=2, fake_share=0.01))
+    assert 0 <= tiny.candidates["a"].public.low <= tiny.candidates["a"].public.high <= 1
     board = load_competition("multi-ffdi-phase2").board
     assert board is not None
     huge = forecast(scores, target, "a", board)
-    assert huge.outlooks["a"].private.se == pytest.approx(huge.outlooks["a"].public.se, rel=0.1)
+    assert huge.candidates["a"].private.se == pytest.approx(huge.candidates["a"].public.se, rel=0.1)

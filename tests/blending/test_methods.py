@@ -40,7 +40,7 @@ def test_any_increasing_map_of_any_fold_changes_no_bit(maps: list[int]) -> None:
 
 def test_equal_weights_look_at_nothing() -> None:
     assert equal(np.zeros((4, 9)), np.zeros(9, np.int8)).tolist() == [0.25] * 4
-    assert not RANK_MEAN.learns
+    assert RANK_MEAN.fits == "nothing"
 
 
 def test_rows_of_no_fold_get_the_mean_rank_over_fold_models() -> None:

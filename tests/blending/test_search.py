@@ -5,23 +5,14 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
-from ffdi.blending import judge as judges
-from ffdi.blending.features import ranks
-from ffdi.blending.histogram import settle
-from ffdi.blending.judge import COARSE, GRID, MOST, Judge, first_best
-from ffdi.blending.search import climb, greedy
+from ffdi.blending import scorer as scorers
+from ffdi.blending.histogram import twice_won
+from ffdi.blending.scorer import COARSE_BITS, MAX_SUM, STEPS_OF_ONE, AucScorer, first_best
+from ffdi.blending.search import climb, drop, greedy
 from ffdi.core.errors import UserError
 from ffdi.core.keys import rng
-
-
-def pool(rows: int, members: int, spread: float = 0.3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Targets and ranks of members that share most of their noise, as the models of one contest do."""
-    draw = rng("pool", rows, members, seed)
-    target = draw.integers(0, 2, rows).astype(np.int8)
-    common = draw.normal(size=rows)
-    skill = 1 + 0.2 * spread * draw.normal(size=members)
-    logits = np.stack([s * target + common + spread * draw.normal(size=rows) for s in skill])
-    return ranks(logits, np.arange(rows) % 5), target
+from ffdi.metrics.auc import auc
+from tests.fixtures.teams import pool
 
 
 def plain_greedy(features: np.ndarray, target: np.ndarray, rounds: int) -> np.ndarray:
@@ -29,7 +20,7 @@ def plain_greedy(features: np.ndarray, target: np.ndarray, rounds: int) -> np.nd
 
     Compared by twice the rank sum of the fakes, a whole number: scikit-learn's AUC parts equals by its rounding.
     """
-    grid = np.rint(features * GRID)
+    grid = np.rint(features * STEPS_OF_ONE)
     total, counts = np.zeros(features.shape[1]), np.zeros(len(features))
     best_counts, highest = counts, -1.0
     for _ in range(rounds):
@@ -47,7 +38,7 @@ def plain_greedy(features: np.ndarray, target: np.ndarray, rounds: int) -> np.nd
 def test_greedy_picks_what_the_exact_search_picks(
     compiled: bool, spread: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judges, "COMPILED_FROM", 0 if compiled else 1 << 62)
+    monkeypatch.setattr(scorers, "EXACT_BELOW", 0 if compiled else 1 << 62)
     features, target = pool(6_000, 5, spread)
     assert greedy(features, target, rounds=8, bags=1) == pytest.approx(plain_greedy(features, target, 8))
 
@@ -59,30 +50,28 @@ def test_greedy_on_few_rows_too(seed: int, rows: int) -> None:
     assert greedy(features, target, rounds=6, bags=1) == pytest.approx(plain_greedy(features, target, 6))
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_the_limits_enclose_the_exact_value_closely(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judges, "COMPILED_FROM", 0 if compiled else 1 << 62)
+def test_the_bounds_enclose_the_exact_value_closely() -> None:
     features, target = pool(9_000, 3)
-    judge = Judge(features, target)
-    base = judge.grid_MN[0] + judge.grid_MN[1]
+    scorer = AucScorer(features, target)
+    base = scorer.grid_MN[0] + scorer.grid_MN[1]
     for move, full in (((2, 1, 1), 3), ((0, 1, 1), 3), ((1, 10, 10), 30)):
-        low, high = judge.limits(base, move, full)
-        coarse_low, coarse_high = judge.limits(base, move, full, COARSE)
-        exact = roc_auc_score(judge.target_N, judge.blend(base, move))
+        low, high = scorer.bound(base, move, full)
+        coarse_low, coarse_high = scorer.bound(base, move, full, COARSE_BITS)
+        exact = roc_auc_score(scorer.target_N, scorer.blend(base, move))
         assert coarse_low <= low <= exact <= high <= coarse_high
         assert high - low < 1e-3
-        assert judge.exact(base, [move]) == [pytest.approx(exact, abs=1e-12)]
+        assert scorer.exact(base, [move]) == [pytest.approx(exact, abs=1e-12)]
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=60), st.integers(0, 9), st.integers(0, 9), st.integers(0, 99))
 def test_the_compiled_sort_counts_pairs_exactly(steps: list[int], here: int, there: int, seed: int) -> None:
     """Many ties and the largest whole numbers there are."""
-    grid = np.array(steps, np.int32) * (GRID // 6)
-    base = rng("settle", seed).permutation(grid)
+    grid = np.array(steps, np.int32) * (STEPS_OF_ONE // 6)
+    base = rng("twice won", seed).permutation(grid)
     target = np.arange(len(grid)) < 1 + seed % (len(grid) - 1)
     space = np.empty((2, len(grid)), np.uint32)
-    twice = settle(base, grid, here, there, int(target.sum()), space[0], space[1])
+    twice = twice_won(base, grid, here, there, int(target.sum()), space[0], space[1])
     blend = here * base.astype(np.int64) + there * grid.astype(np.int64)
     fakes, reals = blend[target, None], blend[~target]
     assert twice == (fakes > reals).sum() + (fakes >= reals).sum()
@@ -90,9 +79,9 @@ def test_the_compiled_sort_counts_pairs_exactly(steps: list[int], here: int, the
 
 def test_more_than_the_whole_numbers_hold_is_refused() -> None:
     features, target = pool(100, 2)
-    judge = Judge(features, target)
+    scorer = AucScorer(features, target)
     with pytest.raises(UserError, match="at most 127 members"):
-        judge.best(judge.grid_MN[0], [(0, 1, 1)], MOST + 1)
+        scorer.best(scorer.grid_MN[0], [(0, 1, 1)], MAX_SUM + 1)
 
 
 LIMITS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), min_size=1, max_size=8)
@@ -151,3 +140,22 @@ def test_climbing_a_single_member() -> None:
 def test_logits_are_no_features_for_a_search(search: object) -> None:
     with pytest.raises(UserError, match="between 0 and 1"):
         search(np.array([[-3.0, 2.0]]), np.array([0, 1], np.int8))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_dropping_leaves_out_who_lowers_the_mean_by_brute_force(scale: float) -> None:
+    """Any features on one scale, logits too; each step is the best of its moment."""
+    features, target = pool(1_500, 5, 1.0)
+    features = scale * np.vstack([features, rng("drop").random((2, 1_500))])
+    kept = list(range(len(features)))
+    while True:
+        now = auc(target, features[kept].sum(axis=0))
+        values = {one: auc(target, features[[other for other in kept if other != one]].sum(axis=0)) for one in kept}
+        worst = max(values, key=lambda one: values[one])
+        if values[worst] <= now:
+            break
+        kept.remove(worst)
+    weights = drop(features, target)
+    assert np.flatnonzero(weights).tolist() == kept
+    assert set(kept) < set(range(5))
+    assert weights[kept] == pytest.approx(1 / len(kept))

@@ -4,7 +4,14 @@ import subprocess
 import sys
 
 HEAVY = {"torch", "timm", "sklearn", "albumentations", "torchvision", "cv2", "numba", "matplotlib", "pandera", "scipy"}
-MODULES = ["ffdi.blending.result", "ffdi.blending.honest", "ffdi.submission.check", "ffdi.submission.folder"]
+MODULES = [
+    "ffdi.blending.result",
+    "ffdi.blending.nested",
+    "ffdi.blending.library",
+    "ffdi.metrics.auc",
+    "ffdi.submission.check",
+    "ffdi.submission.folder",
+]
 
 
 def test_importing_brings_nothing_heavy() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ffdi.blending.strata import Draws, covariance, pulls, strata
+from ffdi.blending.strata import covariance, influence, strata
 from ffdi.core.errors import UserError
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
@@ -16,7 +16,7 @@ def drawn(rows: int = 200) -> tuple[np.ndarray, np.ndarray]:
 def test_alone_the_variance_is_delongs() -> None:
     score, target = drawn()
     rows = strata(target)
-    value, pull = pulls(score, rows)
+    value, pull = influence(score, rows)
     placed = placements(target, score)
     assert value == placed.value
     assert covariance(pull[None], rows)[0, 0] == pytest.approx(placed.se() ** 2)
@@ -29,12 +29,12 @@ def test_copies_as_one_group_tell_no_more_than_one_of_them() -> None:
     score, target = drawn()
     once = strata(target)
     many = strata(np.tile(target, 5), np.tile(np.arange(200), 5))
-    value, pull = pulls(score, once)
-    value_many, pull_many = pulls(np.tile(score, 5), many)
+    value, pull = influence(score, once)
+    value_many, pull_many = influence(np.tile(score, 5), many)
     assert value_many == pytest.approx(value)
     assert covariance(pull_many[None], many)[0, 0] == pytest.approx(covariance(pull[None], once)[0, 0])
     alone = strata(np.tile(target, 5))
-    shrunk = covariance(pulls(np.tile(score, 5), alone)[1][None], alone)[0, 0]
+    shrunk = covariance(influence(np.tile(score, 5), alone)[1][None], alone)[0, 0]
     assert shrunk == pytest.approx(covariance(pull[None], once)[0, 0] / 5, rel=0.02)
 
 
@@ -43,7 +43,7 @@ def test_a_mix_weighs_as_if_rows_stood_there_as_often() -> None:
     score, target = drawn(90)
     source = np.repeat(["a", "b", "c"], 30)
     target[:60] = np.tile([0, 1], 30)  # both sources have both classes, alike many
-    value, _ = pulls(score, strata(target, None, source, {"a": 2 / 3, "b": 1 / 3}))
+    value, _ = influence(score, strata(target, None, source, {"a": 2 / 3, "b": 1 / 3}))
     twice = np.r_[0:30, 0:60]
     assert value == pytest.approx(auc(target[twice], score[twice]))
 
@@ -53,7 +53,7 @@ def test_sources_of_one_class_share_that_class() -> None:
     source = np.where(target == 1, "swap", np.where(np.arange(60) % 2, "old", "new"))
     rows = strata(target, None, source, {"swap": 0.5, "old": 0.3, "new": 0.2})
     assert rows.sizes(50, 50).tolist() == [20, 0, 30, 0, 0, 50, 0, 0]
-    assert 0 < pulls(score, rows)[0] < 1
+    assert 0 < influence(score, rows)[0] < 1
 
 
 @pytest.mark.parametrize(
@@ -65,17 +65,3 @@ def test_a_mix_that_the_rows_cannot_give_is_refused(mix: dict[str, float], said:
     target = np.arange(20) % 2
     with pytest.raises(UserError, match=said):
         strata(target, None, np.where(target == 1, "swap", "old"), mix)
-
-
-def test_boards_take_groups_whole_and_have_their_sizes() -> None:
-    """Pairs of an original and its fake: with even classes both of a pair are there, or neither, but for the last."""
-    target, group = np.arange(80) % 2, np.arange(80) // 2
-    rows, generator = strata(target, group), rng("board")
-    boards = Draws(rows)
-    for _ in range(20):
-        board = boards.board(boards.again(generator), rows.sizes(30, 30), generator)
-        assert np.bincount(target[board]).tolist() == [30, 30]
-        counts = np.bincount(2 * group[board] + target[board], minlength=80).reshape(-1, 2)
-        assert (counts[:, 0] == counts[:, 1]).all()
-    uneven = boards.board(boards.again(generator), rows.sizes(10, 40), generator)
-    assert np.bincount(target[uneven]).tolist() == [40, 10]

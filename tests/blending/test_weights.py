@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ffdi.blending.features import POWER, probabilities, rank_logits, rank_powers, ranks, root, sigmoid
-from ffdi.blending.weights import best, by_auc, equal, shares, stack
+from ffdi.blending.features import probabilities, rank_logits, ranks, sigmoid
+from ffdi.blending.weights import best_single, by_auc, equal, normalised, stack
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
 
@@ -17,8 +17,8 @@ def logits(*skills: float) -> tuple[np.ndarray, np.ndarray]:
 
 def test_best_is_the_first_of_the_highest() -> None:
     given, target = logits(0.5, 1.5, 1.0)
-    assert best(given, target).tolist() == [0, 1, 0]
-    assert best(given[[1, 1, 0]], target).tolist() == [1, 0, 0]
+    assert best_single(given, target).tolist() == [0, 1, 0]
+    assert best_single(given[[1, 1, 0]], target).tolist() == [1, 0, 0]
 
 
 def test_worth_alone() -> None:
@@ -46,17 +46,15 @@ def test_the_stack_shares_alike_among_copies() -> None:
     assert stack(rank_logits(given[[0, 0, 0]], FOLDS), target) == pytest.approx(equal(given[[0, 0, 0]], target))
 
 
-def test_shares() -> None:
-    assert shares(np.array([1.0, 3.0])).tolist() == [0.25, 0.75]
-    assert shares(np.zeros(4)).tolist() == [0.25] * 4
+def test_normalised() -> None:
+    assert normalised(np.array([1.0, 3.0])).tolist() == [0.25, 0.75]
+    assert normalised(np.zeros(4)).tolist() == [0.25] * 4
 
 
 def test_features_by_their_definitions() -> None:
     given, _ = logits(1.0, 2.0)
     rank = ranks(given, FOLDS)
     assert probabilities(given, FOLDS) == pytest.approx(1 / (1 + np.exp(-given)))
-    assert rank_powers(given, FOLDS) == pytest.approx(rank**POWER)
-    assert root(rank_powers(given, FOLDS)) == pytest.approx(rank)
     assert sigmoid(rank_logits(given, FOLDS)) == pytest.approx(rank)
 
 

@@ -1,6 +1,6 @@
 """What every way to blend promises, whatever it computes. A new method enters METHODS and is held to this."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,22 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffdi.blending import trials
 from ffdi.blending.apply import BLEND, Blended, apply
-from ffdi.blending.members import Predictions, Team
 from ffdi.blending.methods import METHODS, Array, Method
+from ffdi.blending.oof import MemberLogits, Team
 from ffdi.core.errors import UserError
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_trials() -> Iterator[None]:
-    """What a method promises, it promises after any number of trials."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trials, "TRIALS", 3)
-        yield
-
 
 pytestmark = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 
@@ -38,7 +28,7 @@ def rows_of(size: int, name: str) -> pd.DataFrame:
     return pd.DataFrame({"id": ids, "relpath": ids, "target": np.int8(target), "imputed": False})
 
 
-def member(name: str, skill: float = 1.0, seed: int = 0, whole: bool = False) -> Predictions:
+def member(name: str, skill: float = 1.0, seed: int = 0, whole: bool = False) -> MemberLogits:
     """Logits that know the target by `skill`, each fold model on a scale of its own."""
     draw = rng("contract", name, seed)
     fold = np.arange(OOF) // 2 % FOLDS
@@ -47,21 +37,21 @@ def member(name: str, skill: float = 1.0, seed: int = 0, whole: bool = False) ->
     val = (draw.normal(size=(FOLDS, VAL)) + skill * (np.arange(VAL) % 2)) * scale[:, None]
     test = draw.normal(size=(FOLDS, TEST)) * scale[:, None]
     if whole:
-        return Predictions(name, "f" * 64, None, val[:1], test[:1], {})
-    return Predictions(name, "f" * 64, oof, val, test, {})
+        return MemberLogits(name, "f" * 64, None, val[:1], test[:1], {})
+    return MemberLogits(name, "f" * 64, oof, val, test, {})
 
 
-def team_of(*members: Predictions) -> Team:
+def team_of(*members: MemberLogits) -> Team:
     oof = rows_of(OOF, "train").assign(split="train", fold=np.int16(np.arange(OOF) // 2 % FOLDS))
     return Team(members, oof.drop(columns="imputed"), rows_of(VAL, "val"), rows_of(TEST, "test"))
 
 
-def changed(one: Predictions, change: Callable[[Array], Array]) -> Predictions:
+def changed(one: MemberLogits, change: Callable[[Array], Array]) -> MemberLogits:
     oof = None if one.oof_N is None else change(one.oof_N)
     return replace(one, oof_N=oof, val_KV=change(one.val_KV), test_KT=change(one.test_KT))
 
 
-def logits_of(one: Predictions) -> Array:
+def logits_of(one: MemberLogits) -> Array:
     assert one.oof_N is not None
     return one.oof_N
 
@@ -130,8 +120,8 @@ def test_one_member_alone_keeps_its_order(method: Method) -> None:
 
 
 def test_copies_of_one_member_are_that_member(method: Method) -> None:
-    twins = tuple(replace(TRIO[0], name=name) for name in "xyz")
-    alone, together = apply(team_of(TRIO[0]), method), apply(team_of(*twins), method)
+    copies = tuple(replace(TRIO[0], name=name) for name in "xyz")
+    alone, together = apply(team_of(TRIO[0]), method), apply(team_of(*copies), method)
     for one, two in ((alone.oof, together.oof), (alone.test, together.test)):
         assert two[BLEND].to_numpy() == pytest.approx(one[BLEND].to_numpy(), abs=1e-12)
 
@@ -151,8 +141,8 @@ def test_better_than_its_members_when_they_err_apart(method: Method) -> None:
 def test_given_weights_take_the_place_of_found_ones(method: Method) -> None:
     blended = apply(team_of(*TRIO), method, {"a": 3.0, "c": 1.0})
     assert blended.weights == {"a": 0.75, "b": 0.0, "c": 0.25}
-    silent = apply(team_of(TRIO[0], TRIO[2]), method, {"a": 3.0, "c": 1.0})
-    assert bits(blended) == bits(silent)
+    without = apply(team_of(TRIO[0], TRIO[2]), method, {"a": 3.0, "c": 1.0})
+    assert bits(blended) == bits(without)
 
 
 def test_an_unreadable_image_gets_the_prior_and_moves_no_other(method: Method) -> None:

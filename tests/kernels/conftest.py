@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ffdi.blending import saved
 from ffdi.blending.result import BlendResult, blend
 from ffdi.config.competition import Competition
 from ffdi.config.load import load_competition, load_recipe
@@ -92,9 +93,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     jobs = plan(recipe, competition, rows, made, images, places)
     launch.train(jobs, ["cpu"], None)
     result = blend(recipe, competition, places)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pack, "blend", lambda *_: result)  # which takes seconds; a test of packing makes it anew
-        packed = pack.pack_team(recipe, competition, places, folder / "tiny-team")
+    saved.save(result, places)
+    packed = pack.pack_team(recipe, competition, places, folder / "tiny-team")
     return Home(images, recipe, competition, places, packed, result)
 
 

@@ -7,11 +7,11 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ffdi.blending import saved
 from ffdi.config.load import load_recipe
 from ffdi.core import checksum, digest
 from ffdi.core.code import PACKAGE
@@ -57,23 +57,20 @@ def test_packing_again_gives_the_same_bytes_and_removes_what_is_not_of_it(home: 
         pack.pack_team(home.recipe, home.competition, home.places, again)
 
 
-def test_unfinished_and_damaged_runs_are_refused(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unfinished_and_damaged_runs_are_refused(home: Home, tmp_path: Path) -> None:
     shutil.copytree(home.places.work, tmp_path / "work")
     places = Workspace(tmp_path / "work", tmp_path)
     fold = next(places.runs.glob("one-*")) / "fold1"
     shutil.copy(fold.parent / "fold0" / "weights.safetensors", fold / "weights.safetensors")
-    monkeypatch.setattr(pack, "blend", lambda *_: home.result)
     with pytest.raises(CorruptError, match=r"fold1/weights.safetensors is not the file that its done.json names"):
         pack.pack_team(home.recipe, home.competition, places, tmp_path / "pack")
-    monkeypatch.undo()
     (fold / "done.json").unlink()
-    with pytest.raises(UserError, match="one fold 1 is not finished"):
+    with pytest.raises(UserError, match="was made from other runs, data or code; run `ffdi blend`"):
         pack.pack_team(home.recipe, home.competition, places, tmp_path / "pack")
     assert not (tmp_path / "pack").exists()
 
 
 def test_more_files_than_kaggle_takes_are_refused(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack, "blend", lambda *_: home.result)
     monkeypatch.setattr(pack, "MAX_FILES", 7)
     with pytest.raises(UserError, match="4 weights and wheels are too many"):
         pack.pack_team(home.recipe, home.competition, home.places, tmp_path / "pack")
@@ -82,8 +79,9 @@ def test_more_files_than_kaggle_takes_are_refused(home: Home, tmp_path: Path, mo
 def test_a_member_without_weight_and_wheels_that_the_image_has_stay_at_home(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = replace(home.result, blended=replace(home.result.blended, weights={"one": 1.0, "two": 0.0}))
-    monkeypatch.setattr(pack, "blend", lambda *_: alone)
+    members = [{**one, "weight": float(one["name"] == "one")} for one in home.result.card["members"]]
+    alone = saved.SavedBlend({**home.result.card, "members": members}, home.result.table)
+    monkeypatch.setattr(saved, "load", lambda *_: alone)
     for name, number in (("scipy", "1.16.3"), ("timm", "1.0.99"), ("simplejpeg", "1.9")):
         make_wheel(tmp_path / "wheelhouse", name, number)
     folder = pack.pack_team(home.recipe, home.competition, home.places, tmp_path / "pack", tmp_path / "wheelhouse")

@@ -70,9 +70,9 @@ def test_the_advice_names_weights_expectation_and_the_second_submission(card: di
     assert "0.950. 90% interval: 0.930 to 0.970 on the private part" in told
     assert estimates.UNKNOWN in told
     assert 'write weights = { "lite0-112" = 1 } under [blend]' in told
-    best = card["forecast"]["outlooks"]["rank_mean"]
-    measured = {**card["forecast"]["outlooks"], "rank_mean": {**best, "lowest": {"private": 0.7}}}
-    forecast = {**card["forecast"], "second": None, "outlooks": measured}
+    best = card["forecast"]["candidates"]["rank_mean"]
+    measured = {**card["forecast"]["candidates"], "rank_mean": {**best, "lowest": {"private": 0.7}}}
+    forecast = {**card["forecast"], "second": None, "candidates": measured}
     told = words(Page("t", "h", (estimates.advice({**card, "forecast": forecast}, FILE),)))
     assert "the private AUC may fall to 0.700" in told
     assert "A second submission is not worth it" in told

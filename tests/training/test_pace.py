@@ -3,7 +3,6 @@ from pathlib import Path
 
 import torch
 
-from ffdi.blending import cost
 from ffdi.core import checksum
 from ffdi.core.stop import Stop
 from ffdi.training import pace
@@ -22,7 +21,6 @@ def test_a_finished_fold_leaves_its_speed_beside_what_is_sealed_in_done(make_job
     assert found["images_per_second"] > 0
     assert found["device"] == "CPU"
     assert pace.PACE not in checksum.read_json(job.folder / "done.json")["files"]
-    assert set(cost.minutes([job])) == {"tiny"}
 
 
 def test_predicting_again_measures_again_and_changes_nothing_else(make_job: MakeJob) -> None:
@@ -39,7 +37,3 @@ def test_predicting_again_measures_again_and_changes_nothing_else(make_job: Make
 def test_what_lay_there_already_is_no_measurement(tmp_path: Path) -> None:
     pace.Pace().write(tmp_path, torch.device("cpu"))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_both_ends_name_one_file() -> None:
-    assert pace.PACE == cost.SPEED

@@ -1,18 +1,18 @@
-"""The blend of a team on its held-out, validation and test rows.
+"""Blend the held-out, validation and test rows of a team.
 
-Shapes: M members, N rows.
+Shapes: M members, H members with out-of-fold rows, N rows.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from ffdi.blending.evidence import gather, held_out
 from ffdi.blending.features import Array, ranks
-from ffdi.blending.members import Team, canonical
 from ffdi.blending.methods import Method, combine, over_models
+from ffdi.blending.oof import Team, canonical
+from ffdi.blending.rows import gather
 from ffdi.metrics.ranks import rank_within
 
 BLEND = "blend"  # the column of the blend, beside one column a member
@@ -22,9 +22,9 @@ BLEND = "blend"  # the column of the blend, beside one column a member
 class Blended:
     """Frames sorted by id, each with a column a member and the column `blend`; weights (sum 1) by member.
 
-    `oof`: id, split, relpath, target, fold, then ranks inside folds: of the members that held rows out, and of the
-    blend (missing if none of them has a weight). `val`, `test`: id, relpath, target, imputed, then the members'
-    features and the blend in (0, 1), where an unreadable image has the `prior`: a middle score of the held-out rows.
+    `oof`: id, split, relpath, target, fold, then ranks inside folds of the members that held rows out and of the blend
+    (missing if none of them has a weight). `val`, `test`: id, relpath, target, imputed, then the members' features and
+    the blend in (0, 1); an unreadable image has the `prior`, the median score of the held-out rows.
     """
 
     oof: pd.DataFrame
@@ -34,24 +34,25 @@ class Blended:
     prior: float
 
 
-def apply(
-    team: Team, method: Method, given: Mapping[str, float] | None = None, fit: Collection[str] = ("oof",)
-) -> Blended:
-    """Blend by `method`; weights `given` by member (from the recipe) take the place of those it would find.
+def apply(team: Team, method: Method, given: Mapping[str, float] | None = None) -> Blended:
+    """Blend a team.
 
-    `fit`: the rows that weights learn from, as `evidence.gather` knows them.
+    Args:
+        team: members and their rows.
+        method: features, and weights unless they are given.
+        given: weights by member from the recipe.
     """
     team = canonical(team)
     names = [member.name for member in team.members]
-    held = held_out(team)
-    weights = _shares(given or _found(team, method, fit), names)
-    oof, prior = team.oof, 0.5
-    if held.names:
-        folds_N = team.oof["fold"].to_numpy(np.int64)
-        oof = oof.assign(**dict(zip(held.names, ranks(held.logits_HN, folds_N), strict=True)))
-        shares = _shares(weights, held.names)
+    weights = normalised_weights(given or _fitted(team, method), names)
+    oof, prior, held = team.oof, 0.5, team.members_with_oof
+    if held:
+        folds_N, logits_HN = team.oof["fold"].to_numpy(np.int64), np.array([member.oof_N for member in held])
+        held_names = [member.name for member in held]
+        oof = oof.assign(**dict(zip(held_names, ranks(logits_HN, folds_N), strict=True)))
+        shares = normalised_weights(weights, held_names)
         if shares:
-            blend_N = combine(method.features(held.logits_HN, folds_N), np.array(list(shares.values())))
+            blend_N = combine(method.features(logits_HN, folds_N), np.array(list(shares.values())))
             oof[BLEND] = rank_within(blend_N, folds_N)
             prior = float(method.squash(np.median(blend_N, keepdims=True))[0])
     val = unseen(team.val, {member.name: member.val_KV for member in team.members}, method, weights, prior)
@@ -59,22 +60,34 @@ def apply(
     return Blended(oof, val, test, weights, prior)
 
 
-def _found(team: Team, method: Method, fit: Collection[str]) -> dict[str, float]:
-    """Weights by member. No row tells what a member is worth that held none out: it gets the mean weight."""
-    names = [member.name for member in team.members]
-    if all(member.oof_N is None for member in team.members):
-        return dict.fromkeys(names, 1.0)
-    known = gather(team, fit)
-    rows_N = known.learns_N
-    found_H = method.weigh(known.features(method)[:, rows_N], known.target_N[rows_N])
-    found = dict(zip(known.held.names, found_H.tolist(), strict=True))
-    return {name: found.get(name, 1 / len(found)) for name in names}
+def _fitted(team: Team, method: Method) -> dict[str, float]:
+    """Return weights by member.
+
+    A member trained on all rows has the weight of the k-fold member with the same settings; without one the mean
+    weight, as no row tells what it is worth.
+    """
+    if not team.members_with_oof:
+        return {member.name: 1.0 for member in team.members}
+    rows = gather(team)
+    weights_H = method.weigh(method.features(rows.logits_HN, rows.fold_N), rows.target_N)
+    fitted = dict(zip(rows.names, weights_H.tolist(), strict=True))
+    return {member.name: fitted.get(member.kfold or member.name, 1 / len(fitted)) for member in team.members}
 
 
 def unseen(
     rows: pd.DataFrame, logits: Mapping[str, Array], method: Method, weights: Mapping[str, float], prior: float
 ) -> pd.DataFrame:
-    """Rows that no member was trained on. The unreadable ones stand outside: they move nobody's rank."""
+    """Return rows that no member was trained on with a column a member and `blend`.
+
+    Unreadable rows get the prior and move nobody's rank.
+
+    Args:
+        rows: a column `imputed`, True if the image is unreadable.
+        logits: logits_KN by member, one row a fold model.
+        method: how to blend.
+        weights: by member, sum 1.
+        prior: score of an unreadable image.
+    """
     seen_N = ~rows["imputed"].to_numpy(bool)
     features = {name: np.full(len(rows), prior) for name in logits}
     blend_N = np.full(len(rows), prior)
@@ -86,7 +99,7 @@ def unseen(
     return rows.assign(**features, **{BLEND: blend_N})
 
 
-def _shares(weights: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    """Weights of these members scaled to sum 1; empty if none is positive."""
+def normalised_weights(weights: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """Return the weights of these members scaled to sum 1; empty if none is positive."""
     total = sum(weights.get(name, 0.0) for name in names)
     return {name: weights.get(name, 0.0) / total for name in names} if total > 0 else {}

@@ -1,9 +1,9 @@
-"""The card of a blend: what went in, what it is worth, and the lie that pooled raw scores would have told.
+"""The card of a blend: what went in, and what it is worth.
 
 Shapes: N rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,76 +11,77 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ffdi.blending.apply import BLEND, Blended, held_out
-from ffdi.blending.budget import Budget
-from ffdi.blending.choice import Choice
+from ffdi.blending.apply import BLEND, Blended
+from ffdi.blending.choose import Choice
 from ffdi.blending.forecast import Forecast
-from ffdi.blending.honest import table as honest_table
-from ffdi.blending.members import Predictions, Team
-from ffdi.blending.methods import Method, combine
+from ffdi.blending.nested import honest_table
+from ffdi.blending.oof import MemberLogits, Team
+from ffdi.blending.rows import group_numbers
 from ffdi.config.recipe import Recipe
 from ffdi.core import digest
 from ffdi.core.code import code_digest
 from ffdi.metrics.auc import auc, tpr_at_fpr
 from ffdi.metrics.delong import auc_interval, placements
 
-FALSE_ALARMS = (1e-2, 5e-3, 1e-3)
+FALSE_POSITIVE_RATES = (1e-2, 5e-3, 1e-3)
 # Say where and how fast, or what was tried; not what comes out.
-SPEED_ONLY: Any = {"data": {"folder", "cache", "workers"}, "search": True, "forge": True}
+NO_EFFECT_ON_SCORES: Any = {"data": {"folder", "cache", "workers"}, "search": True, "forge": True}
 
 
 def recipe_digest(recipe: Recipe) -> str:
-    """64 hex digits over everything in the recipe that can change a score."""
-    return digest.of_json(recipe.model_dump(mode="json", exclude=SPEED_ONLY))
+    """Return 64 hex digits over everything in the recipe that can change a score."""
+    return digest.of_json(recipe.model_dump(mode="json", exclude=NO_EFFECT_ON_SCORES))
+
+
+def made_from(recipe: Recipe, manifest: str, folds: str) -> dict[str, Any]:
+    """Return the part of a card that says what it was made from. `manifest`, `folds`: digests."""
+    return {
+        "recipe": {"name": recipe.name, "digest": recipe_digest(recipe)},
+        "competition": recipe.competition,
+        "manifest": manifest,
+        "folds": {**recipe.folds.model_dump(mode="json"), "digest": folds},
+        "code": code_digest(),
+    }
 
 
 def card(
     recipe: Recipe,
     choice: Choice,
-    outlook: Forecast | None,
+    forecast: Forecast | None,
     team: Team,
     blended: Blended,
-    found: Budget | None,
-    left_out: Sequence[str],
     manifest: str,
     folds: str,
 ) -> dict[str, Any]:
-    """All but the file that is sent and its date, which `submit.folder` adds. `manifest`, `folds`: digests.
+    """Return all but the file that is sent and its date, which `submission.folder` adds.
 
-    `left_out`: members that have no weight because the budget `found` does not let them in.
+    Args:
+        recipe: the recipe.
+        choice: the method and why.
+        forecast: of the leaderboard, if there is one.
+        team: the members.
+        blended: scores and weights.
+        manifest: digest of the manifest.
+        folds: digest of the fold table.
     """
-    method = choice.method
     return {
-        "recipe": {"name": recipe.name, "digest": recipe_digest(recipe)},
-        "competition": recipe.competition,
-        "method": method.name,
+        **made_from(recipe, manifest, folds),
+        "method": choice.method.name,
         "why": choice.why,
+        "prior": blended.prior,
+        "dropped": [name for name, weight in blended.weights.items() if weight == 0],
         "honest": [] if choice.found is None else honest_table(choice.found).to_dict("records"),
-        "forecast": None if outlook is None else asdict(outlook) | {"board": outlook.board.model_dump()},
-        "budget": None if found is None else _budget(found, left_out),
-        "manifest": manifest,
-        "folds": {**recipe.folds.model_dump(mode="json"), "digest": folds},
-        "code": code_digest(),
+        "forecast": None if forecast is None else asdict(forecast) | {"board": forecast.board.model_dump()},
         "rows": _rows(blended),
         "members": [_member(recipe, member, blended) for member in team.members],
-        "blend": {**_worth(blended, BLEND), "auc_raw": _raw_blend(method, team, blended)},
+        "blend": _scores(blended, BLEND),
     }
 
 
 def inputs(card: Mapping[str, Any]) -> str:
-    """Digest of what decides the submission: recipe, data, folds, code and the members' files, not their scores."""
+    """Return the digest of what decides the submission: recipe, data, folds, code and the members' files."""
     files = [[member["name"], member["spec"], member["files"]] for member in card["members"]]
-    left_out = (card["budget"] or {}).get("left_out", [])  # the speed of a machine has a say in it
-    return digest.of_json([card[name] for name in ("recipe", "manifest", "folds", "code")] + files + left_out)
-
-
-def _budget(found: Budget, left_out: Sequence[str]) -> dict[str, Any]:
-    return {
-        "limits": {cost.unit: cost.limit for cost in found.costs if cost.limit is not None},
-        "costs": {cost.unit: dict(cost.by_member) for cost in found.costs},
-        "left_out": list(left_out),
-        "nested": asdict(found.grown[-1].nested) if left_out else None,
-    }
+    return digest.of_json([card[name] for name in ("recipe", "manifest", "folds", "code")] + files)
 
 
 def _rows(blended: Blended) -> dict[str, int]:
@@ -93,70 +94,59 @@ def _rows(blended: Blended) -> dict[str, int]:
     }
 
 
-def _member(recipe: Recipe, member: Predictions, blended: Blended) -> dict[str, Any]:
-    spec = next(spec for spec in recipe.member if spec.name == member.name)
-    raw = None if member.oof_N is None else _auc(blended.oof["target"], member.oof_N)
+def _member(recipe: Recipe, member: MemberLogits, blended: Blended) -> dict[str, Any]:
+    config = next(one for one in recipe.member if one.name == member.name)
     return {
         "name": member.name,
-        "model": spec.model,
+        "model": config.model,
         "spec": member.spec,
-        "views": list(spec.tta),
+        "tta": list(config.tta),
         "weight": blended.weights[member.name],
-        **_worth(blended, member.name),
-        "auc_raw": raw,
+        **_scores(blended, member.name),
         "files": member.files,
     }
 
 
-def _worth(blended: Blended, name: str) -> dict[str, Any]:
-    """What one column scores: in every fold, on all held-out rows by ranks inside folds, and on the validation set."""
+def _scores(blended: Blended, name: str) -> dict[str, Any]:
+    """Return the AUC of one column on all out-of-fold rows, in every fold, and on the validation rows."""
     val = blended.val[~blended.val["imputed"].astype(bool)]
-    worth: dict[str, Any] = {"auc_val": _auc(val["target"], val[name])}
+    found: dict[str, Any] = {"auc_val": _auc(val["target"], val[name])}
     if name not in blended.oof:
-        return {**worth, "auc": None, "folds": {}, "fold_mean": None, "fold_sd": None, "tpr": {}}
+        return {**found, "auc": None, "folds": {}, "fold_mean": None, "fold_sd": None, "tpr": {}}
     target_N, score_N = blended.oof["target"].to_numpy(), blended.oof[name].to_numpy()
-    group_N = np.unique(blended.oof["group"], return_inverse=True)[1] if "group" in blended.oof else None
     by_fold = {str(fold): _auc(rows["target"], rows[name]) for fold, rows in blended.oof.groupby("fold")}
     known = [value for value in by_fold.values() if value is not None]
     return {
-        **worth,
-        "auc": asdict(auc_interval(placements(target_N, score_N, group_N))),
+        **found,
+        "auc": asdict(auc_interval(placements(target_N, score_N, group_numbers(blended.oof)))),
         "folds": by_fold,
         "fold_mean": float(np.mean(known)) if known else None,
         "fold_sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
-        "tpr": {str(fpr): tpr_at_fpr(target_N, score_N, fpr) for fpr in FALSE_ALARMS},
+        "tpr": {str(fpr): tpr_at_fpr(target_N, score_N, fpr) for fpr in FALSE_POSITIVE_RATES},
     }
 
 
-def _raw_blend(method: Method, team: Team, blended: Blended) -> float | None:
-    """AUC of the same blend as if one model had scored all held-out rows: what pooling raw scores shows."""
-    held = held_out(team)
-    if BLEND not in blended.oof:
-        return None
-    features_HN = method.features(held.logits_HN, np.zeros(len(blended.oof), np.int64))
-    weights_H = np.array([blended.weights[name] for name in held.names])
-    return _auc(blended.oof["target"], combine(features_HN, weights_H))
-
-
 def _auc(target: ArrayLike, score: ArrayLike) -> float | None:
-    """None where the labels are unknown or of one class only."""
+    """Return the AUC; None if the labels are unknown or of one class."""
     return auc(target, score) if set(np.unique(np.asarray(target)).tolist()) == {0, 1} else None
 
 
 def tables(card: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(members, folds) as people read them. members: name, weight, auc, low, high, mean, sd, auc_raw, val_auc, tpr_*;
-    folds: name, fold, auc. The last row of members, and the last folds, are the blend's."""
+    """Return (members, folds) for people; the last row of members and the last folds are the blend's.
+
+    members: name, weight, auc, low, high, mean, sd, val_auc, tpr_*; folds: name, fold, auc.
+    """
     lines = [*card["members"], {"name": BLEND, "weight": np.nan, **card["blend"]}]
-    members = pd.DataFrame([_line(line) for line in lines])
-    spread = [
+    folds = [
         {"name": line["name"], "fold": fold, "auc": value} for line in lines for fold, value in line["folds"].items()
     ]
-    return members, pd.DataFrame(spread, columns=["name", "fold", "auc"]).astype({"auc": float})
+    members = pd.DataFrame([_line(line) for line in lines])
+    return members, pd.DataFrame(folds, columns=["name", "fold", "auc"]).astype({"auc": float})
 
 
 def _line(line: Mapping[str, Any]) -> dict[str, Any]:
     interval = line["auc"] or {"value": np.nan, "low": np.nan, "high": np.nan}
-    numbers = {"mean": "fold_mean", "sd": "fold_sd", "auc_raw": "auc_raw", "val_auc": "auc_val"}
+    numbers = {"mean": "fold_mean", "sd": "fold_sd", "val_auc": "auc_val"}
     return {
         "name": line["name"],
         "weight": line["weight"],

@@ -1,4 +1,4 @@
-"""The compiled inner loops of `judge`: rows counted by bins of a whole number, the fakes first.
+"""The compiled inner loops of `AucScorer`. Rows hold whole numbers, the fakes first.
 
 A loop that does one thing is vectorised by the compiler, so bins are found block by block and counted after that.
 
@@ -14,29 +14,29 @@ DIGIT = 10  # bits that one pass of the sort looks at: with 1,024 places to writ
 
 
 @compiled
-def _place(base_N, grid_N, here, there, shift, bins_N):  # type: ignore[no-untyped-def]
+def _find_bins(base_N, grid_N, here, there, shift, bins_N):  # type: ignore[no-untyped-def]
     left, right, down = np.int32(here), np.int32(there), np.int32(shift)
     for row in range(len(base_N)):
         bins_N[row] = np.uint16(np.int32(np.int32(left * base_N[row]) + np.int32(right * grid_N[row])) >> down)
 
 
 @compiled
-def _tally(bins_N, count_B):  # type: ignore[no-untyped-def]
+def _add_counts(bins_N, count_B):  # type: ignore[no-untyped-def]
     for place in bins_N:
         count_B[place] += np.int32(1)
 
 
 @compiled
 def count(base_N, grid_N, here, there, shift, bins, fakes):  # type: ignore[no-untyped-def]
-    """Pairs (fake, real) with the fake in a higher bin, and pairs in one bin. A bin is 2**shift wide."""
+    """Return the pairs (fake, real) with the fake in a higher bin, and the pairs in one bin. A bin is 2**shift wide."""
     fakes_B, reals_B = np.zeros(bins, np.int32), np.zeros(bins, np.int32)
     block = np.empty(BLOCK, np.uint16)
     for begin, end, count_B in ((0, fakes, fakes_B), (fakes, len(base_N), reals_B)):
         for start in range(begin, end, BLOCK):
             stop = min(start + BLOCK, end)
             bins_N = block[: stop - start]
-            _place(base_N[start:stop], grid_N[start:stop], here, there, shift, bins_N)
-            _tally(bins_N, count_B)
+            _find_bins(base_N[start:stop], grid_N[start:stop], here, there, shift, bins_N)
+            _add_counts(bins_N, count_B)
     won, tied, below = np.int64(0), np.int64(0), np.int64(0)
     for place in range(bins):
         won += fakes_B[place] * below
@@ -46,17 +46,17 @@ def count(base_N, grid_N, here, there, shift, bins, fakes):  # type: ignore[no-u
 
 
 @compiled
-def settle(base_N, grid_N, here, there, fakes, key_N, moved_N):  # type: ignore[no-untyped-def]
-    """Twice the pairs that the fake wins, a tie counted once, by a radix sort: two digits moved, the third counted.
+def twice_won(base_N, grid_N, here, there, fakes, key_N, moved_N):  # type: ignore[no-untyped-def]
+    """Return twice the pairs that the fake wins, a tie counted once, by a radix sort of three digits.
 
-    The lowest bit of a key says whether the row is a fake, so among equals the reals come first.
-    `key_N`, `moved_N`: space for that.
+    The lowest bit of a key says if the row is a fake, so the reals come first among equals. `key_N` and `moved_N` are
+    buffers.
     """
     _write_keys(base_N[:fakes], grid_N[:fakes], here, there, 1, key_N[:fakes])
     _write_keys(base_N[fakes:], grid_N[fakes:], here, there, 0, key_N[fakes:])
     _sort_by_digit(key_N, 0, moved_N)
     _sort_by_digit(moved_N, DIGIT, key_N)
-    return _twice_won(key_N)
+    return _count_sorted(key_N)
 
 
 @compiled
@@ -83,8 +83,8 @@ def _sort_by_digit(key_N, shift, moved_N):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _twice_won(key_N):  # type: ignore[no-untyped-def]
-    """Of keys that ascend in all but their highest digit, the reals below each fake, by that digit."""
+def _count_sorted(key_N):  # type: ignore[no-untyped-def]
+    """Count the reals below each fake. The keys ascend in all but their highest digit, so each digit has its count."""
     down, one = np.uint32(2 * DIGIT), np.uint32(1)
     digits = 1 << (32 - 2 * DIGIT)
     below_D = np.zeros(digits + 1, np.int32)  # reals seen below the next row of this digit

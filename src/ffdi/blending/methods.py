@@ -1,63 +1,60 @@
-"""Ways to make one score of many. All have one shape: features of each member, weights for them, a weighted sum.
+"""Ways to blend. All have one shape: features of each member, weights for them, a weighted sum.
 
-    features_MN = method.features(logits_MN, folds_N)     what of a member enters: its ranks, for example
-    weights_M   = method.weigh(features_MN, target_N)     not negative, sum 1; learned on held-out rows only
+    features_MN = method.features(logits_MN, folds_N)     for example the ranks of each member inside each fold
+    weights_M   = method.weigh(features_MN, target_N)     not negative, sum 1; fitted to held-out rows only
     score_N     = method.squash(combine(features_MN, weights_M))     in (0, 1)
 
-Callers hand members over sorted by name and rows sorted by id, so that no order of files can change a bit.
+Callers pass members sorted by name and rows sorted by id, so that no order of files can change a bit.
 
 Shapes: M members, N rows, K fold models.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from ffdi.blending import features as inputs
 from ffdi.blending import weights
-from ffdi.blending.features import Array, Folds
-from ffdi.blending.search import climb, greedy
-from ffdi.blending.trials import optuna
-from ffdi.blending.weights import Target
+from ffdi.blending.features import Array, Folds, Target
+from ffdi.blending.search import climb, drop, greedy
 
 
 @dataclass(frozen=True)
 class Method:
-    """`learns`: whether the weights look at the targets, and so flatter themselves on the rows they were learned on.
-
-    `races`: whether "auto" may take it, or only a recipe that names it.
-    """
+    """`fits`: what is fitted to the targets. `candidate`: False for a method that "auto" never takes."""
 
     name: str
     features: Callable[[Array, Folds], Array]
     weigh: Callable[[Array, Target], Array]
     squash: Callable[[Array], Array] = inputs.same
-    learns: bool = False
-    races: bool = True
+    fits: Literal["nothing", "members", "weights"] = "nothing"
+    candidate: bool = True
 
 
-# From the simplest on: where the scores cannot tell two apart, the earlier one is taken.
+# From the simplest on: "auto" takes the first candidate within one standard error of the best. Those that are no
+# candidates did worse on simulated sets than a candidate of the same kind (tests/bench/blend_rule.py).
 METHODS = {
     method.name: method
     for method in (
         Method("rank_mean", inputs.ranks, weights.equal),
         Method("logit_mean", inputs.logits, weights.equal, inputs.sigmoid),
-        Method("probability_mean", inputs.probabilities, weights.equal),
-        Method("power_mean", inputs.rank_powers, weights.equal, inputs.root),
-        Method("best_single", inputs.ranks, weights.best, learns=True),
-        Method("weighted_rank_mean", inputs.ranks, weights.by_auc, learns=True),
-        Method("stack", inputs.rank_logits, weights.stack, inputs.sigmoid, learns=True),
-        Method("hill_climb", inputs.ranks, climb, learns=True),
-        Method("greedy", inputs.ranks, greedy, learns=True),
-        Method("optuna", inputs.ranks, optuna, learns=True, races=False),
+        Method("probability_mean", inputs.probabilities, weights.equal, candidate=False),
+        Method("pruned_rank_mean", inputs.ranks, drop, fits="members"),
+        Method("pruned_logit_mean", inputs.logits, drop, inputs.sigmoid, fits="members"),
+        Method("best_single", inputs.ranks, weights.best_single, fits="members", candidate=False),
+        Method("weighted_rank_mean", inputs.ranks, weights.by_auc, fits="weights", candidate=False),
+        Method("hill_climb", inputs.ranks, climb, fits="weights"),
+        Method("stack", inputs.rank_logits, weights.stack, inputs.sigmoid, fits="weights"),
+        Method("greedy", inputs.ranks, greedy, fits="weights", candidate=False),
     )
 }
-RACERS = {name: method for name, method in METHODS.items() if method.races}
+CANDIDATES = [name for name, method in METHODS.items() if method.candidate]
 
 
 def combine(features_MN: Array, weights_M: Array) -> Array:
-    """The weighted mean over members, summed in their order, which BLAS would not promise."""
+    """Return the weighted sum over members, added in their order, which BLAS would not promise."""
     total_N = np.zeros(features_MN.shape[1])
     for features_N, weight in zip(features_MN, weights_M, strict=True):
         total_N += weight * features_N
@@ -65,6 +62,6 @@ def combine(features_MN: Array, weights_M: Array) -> Array:
 
 
 def over_models(method: Method, logits_KN: Array) -> Array:
-    """Features of one member on rows that no fold held out: those of each fold model, then their mean."""
-    nowhere_N = np.zeros(logits_KN.shape[1], np.int64)
-    return combine(method.features(logits_KN, nowhere_N), np.full(len(logits_KN), 1 / len(logits_KN)))
+    """Return the features of one member on rows that no fold held out: the mean over its fold models."""
+    one_fold_N = np.zeros(logits_KN.shape[1], np.int64)
+    return combine(method.features(logits_KN, one_fold_N), np.full(len(logits_KN), 1 / len(logits_KN)))

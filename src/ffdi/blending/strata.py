@@ -1,9 +1,8 @@
-"""Held-out rows as a sample of the board: near-duplicates stay together, classes and sources have the board's shares.
+"""Held-out rows as a sample of the board: near-duplicates count as one, classes and sources have the board's shares.
 
 Shapes: S candidates, N rows, G groups of near-duplicates, C strata (a class of a source).
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,18 +10,18 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ffdi.blending.features import Array
-from ffdi.blending.weights import Target
+from ffdi.blending.features import Array, Target
 from ffdi.core.errors import UserError
 from ffdi.metrics.delong import placements
 
-NAMED = 5  # sources spelled out in a message
+NAMED = 5  # sources listed in a message
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Strata:
-    """`stratum_N`: of each row. `share_C`: of a stratum in its class on the board; either class sums to 1."""
+    """`stratum_N`: the stratum of each row. `share_C`: share of a stratum in its class on the board; sums to 1 for
+    either class."""
 
     target_N: Target
     group_N: Indices
@@ -36,7 +35,7 @@ class Strata:
 
     @cached_property
     def groups_C(self) -> Array:
-        """Groups with a row in the stratum."""
+        """Return the number of groups with a row in each stratum."""
         pairs = np.unique(self.stratum_N * self.groups + self.group_N)
         return np.bincount(pairs // self.groups, minlength=len(self.share_C)).astype(float)
 
@@ -45,17 +44,11 @@ class Strata:
         return int(self.group_N.max()) + 1
 
     @property
-    def fewest(self) -> int:
-        """Groups of the rarer class."""
+    def groups_of_rarer_class(self) -> int:
         return int(min(self.groups_C[self.is_fake_C].sum(), self.groups_C[~self.is_fake_C].sum()))
 
-    @property
-    def mixed(self) -> bool:
-        """Whether sources count otherwise than they stand among the rows."""
-        return len(self.share_C) > 2
-
     def sizes(self, fakes: int, reals: int) -> Indices:
-        """Rows of each stratum on a board of so many fakes and reals; one at least of each that is there."""
+        """Return the rows of each stratum on a board of so many fakes and reals, at least 1 of each stratum there."""
         wanted_C = np.rint(self.share_C * np.where(self.is_fake_C, fakes, reals))
         return np.where(self.share_C > 0, np.maximum(wanted_C, 1), 0).astype(np.int64)
 
@@ -66,10 +59,16 @@ def strata(
     source_N: ArrayLike | None = None,
     mix: Mapping[str, float] | None = None,
 ) -> Strata:
-    """`group_N`: any label that near-duplicates share; None: every row stands alone. `mix`: share by source.
+    """Return the strata of the rows.
 
-    Sources have the shares of the mix in either class, as far as they are in it; rows of other sources count nothing.
-    Raises UserError for a source, or a class, without rows.
+    Args:
+        target_N: 0 or 1.
+        group_N: a label that near-duplicates share; None if rows are independent.
+        source_N: the source of each row, needed with a mix.
+        mix: share by source on the board, the same for either class. Rows of other sources do not count.
+
+    Raises:
+        UserError: a source of the mix, or a class, has no rows.
     """
     target_N = np.asarray(target_N)
     group_N = np.arange(len(target_N)) if group_N is None else np.unique(np.asarray(group_N), return_inverse=True)[1]
@@ -77,12 +76,12 @@ def strata(
     weight_C = np.repeat([*(mix[name] for name in sorted(mix)), 0.0] if mix else [1.0], 2)
     stratum_N = 2 * source_N + (target_N == 1)
     is_fake_C = np.arange(len(weight_C)) % 2 == 1
-    there_C = np.bincount(stratum_N, minlength=len(weight_C)) > 0
-    return Strata(target_N, group_N, stratum_N, _shares(weight_C * there_C, is_fake_C), is_fake_C)
+    present_C = np.bincount(stratum_N, minlength=len(weight_C)) > 0
+    return Strata(target_N, group_N, stratum_N, _shares(weight_C * present_C, is_fake_C), is_fake_C)
 
 
 def _codes(source_N: NDArray[np.str_], names: list[str]) -> Indices:
-    """The place of each row's source among the names; behind the last where it is none of them."""
+    """Return the place of each row's source among the names, or their number if it is none of them."""
     known = np.unique(source_N)
     unknown = sorted(set(names) - set(known.tolist()))
     if unknown:
@@ -101,51 +100,49 @@ def _shares(weight_C: Array, is_fake_C: NDArray[np.bool_]) -> Array:
     return share_C
 
 
-def pulls(score_N: Array, rows: Strata) -> tuple[float, Array]:
-    """AUC on the board's shares, and by how much each row pulls it away from its expectation.
+def influence(score_N: Array, rows: Strata) -> tuple[float, Array]:
+    """Return the AUC with the board's shares, and the influence of each row on it.
 
-    The pulls of independent groups, each summed over the group, have a mean of 0, and their squares add up to the
-    variance of the AUC: DeLong's where every row stands alone, Obuchowski's (1997) for rows in groups.
+    Summed over independent groups, influences have mean 0, and their squares add up to the variance of the AUC:
+    DeLong's for independent rows, Obuchowski's (1997) for rows in groups.
     """
     fake_N = rows.target_N == 1
     weight_N = (rows.share_C / np.maximum(rows.rows_C, 1))[rows.stratum_N]
     placed_N = np.empty(len(score_N))
-    if rows.mixed:
+    if len(rows.share_C) == 2:  # no mix: the exact AUC
+        placed = placements(rows.target_N, score_N)
+        placed_N[fake_N], placed_N[~fake_N], value = placed.fakes_P, placed.reals_R, placed.value
+    else:
         placed_N[fake_N] = _below(score_N[fake_N], score_N[~fake_N], weight_N[~fake_N])
         placed_N[~fake_N] = 1 - _below(score_N[~fake_N], score_N[fake_N], weight_N[fake_N])
         value = float(weight_N[fake_N] @ placed_N[fake_N])
-    else:
-        placed = placements(rows.target_N, score_N)
-        placed_N[fake_N], placed_N[~fake_N] = placed.fakes_P, placed.reals_R
-        value = placed.value
     mean_C = np.bincount(rows.stratum_N, placed_N, len(rows.share_C)) / np.maximum(rows.rows_C, 1)
-    # As in n - 1: a mean that was taken from the same groups lies too near to them.
-    known_C = np.maximum(rows.groups_C, 2)
+    known_C = np.maximum(rows.groups_C, 2)  # n / (n - 1): the mean was taken from the same groups
     factor_N = weight_N * np.sqrt(known_C / (known_C - 1))[rows.stratum_N]
     return value, factor_N * (placed_N - mean_C[rows.stratum_N])
 
 
 def _below(score_N: Array, others_M: Array, weight_M: Array) -> Array:
-    """Weight of the others below each score; ties count one half."""
+    """Return the weight of the others below each score; ties count one half."""
     order = others_M.argsort()
     sums = np.concatenate([[0.0], weight_M[order].cumsum()])
     left, right = (np.searchsorted(others_M[order], score_N, side) for side in ("left", "right"))
     return (sums[left] + sums[right]) / 2
 
 
-def covariance(pulls_SN: Array, rows: Strata, sizes_C: Indices | None = None) -> Array:
-    """Of the candidates' AUCs [S, S]: over the held-out rows, or over boards with `sizes_C` rows of each stratum.
+def covariance(influence_SN: Array, rows: Strata, sizes_C: Indices | None = None) -> Array:
+    """Return the covariance [S, S] of the AUCs over the held-out rows, or over boards of `sizes_C` rows a stratum.
 
-    A board takes groups whole as long as it wants rows of all their strata: two rows of one group meet there as often
-    as the rarer wanted of the two lets them.
+    A board takes groups whole as long as it wants rows of all their strata, so two rows of one group meet there as
+    often as the rarer wanted of the two.
     """
     if sizes_C is None:
-        sums_SG = _by_group(pulls_SN, rows)
+        sums_SG = _by_group(influence_SN, rows)
         return sums_SG @ sums_SG.T
     scale_C = rows.rows_C / np.maximum(sizes_C, 1)
-    found_SS, before = np.zeros((len(pulls_SN), len(pulls_SN))), 0.0
+    found_SS, before = np.zeros((len(influence_SN), len(influence_SN))), 0.0
     for scale in np.unique(scale_C[sizes_C > 0]):
-        sums_SG = _by_group(pulls_SN * (scale_C >= scale)[rows.stratum_N], rows)
+        sums_SG = _by_group(influence_SN * (scale_C >= scale)[rows.stratum_N], rows)
         found_SS += (scale - before) * (sums_SG @ sums_SG.T)
         before = scale
     return found_SS
@@ -155,42 +152,3 @@ def _by_group(values_SN: Array, rows: Strata) -> Array:
     if rows.groups == values_SN.shape[1]:
         return values_SN
     return np.stack([np.bincount(rows.group_N, values_N, rows.groups) for values_N in values_SN])
-
-
-class Draws:
-    """Boards drawn from the rows: groups whole, until each stratum has what it wants."""
-
-    def __init__(self, rows: Strata) -> None:
-        self.rows = rows
-        self.order_N = rows.group_N.argsort(kind="stable")
-        self.size_G = np.bincount(rows.group_N)
-        self.begin_G = self.size_G.cumsum() - self.size_G
-
-    def again(self, generator: np.random.Generator) -> Indices:
-        """Groups, drawn with replacement until every stratum of the board is among them."""
-        wanted_C = self.rows.share_C > 0
-        while True:
-            groups = generator.integers(0, self.rows.groups, self.rows.groups)
-            counts_C = np.bincount(self.rows.stratum_N[self._expand(groups)], minlength=len(wanted_C))
-            if (counts_C[wanted_C] > 0).all():
-                return groups
-
-    def board(self, groups: Indices, sizes_C: Indices, generator: np.random.Generator) -> Indices:
-        """Rows of a board with so many of each stratum, from whole groups among `groups`."""
-        wanted_C = sizes_C > 0
-        have_C = np.bincount(self.rows.stratum_N[self._expand(groups)], minlength=len(sizes_C))
-        need = math.ceil(1.2 * len(groups) * (sizes_C[wanted_C] / have_C[wanted_C]).max()) + 8
-        drawn = np.empty(0, np.int64)
-        while True:
-            drawn = np.concatenate([drawn, groups[generator.integers(0, len(groups), need)]])
-            rows_R = self._expand(drawn)
-            stratum_R = self.rows.stratum_N[rows_R]
-            if (np.bincount(stratum_R, minlength=len(sizes_C)) >= sizes_C).all():
-                firsts = [rows_R[stratum_R == code][:size] for code, size in enumerate(sizes_C) if size]
-                return np.concatenate(firsts)
-
-    def _expand(self, groups: Indices) -> Indices:
-        """The rows of these groups, group after group."""
-        size = self.size_G[groups]
-        inside = np.arange(size.sum()) - np.repeat(size.cumsum() - size, size)
-        return self.order_N[np.repeat(self.begin_G[groups], size) + inside]

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ffdi.blending import saved
 from ffdi.blending.apply import BLEND
-from ffdi.blending.degraded import scores, voices
-from ffdi.blending.members import read_team
-from ffdi.blending.result import BlendResult, blend
+from ffdi.blending.degraded import members_with_weight, scores
+from ffdi.blending.methods import METHODS
+from ffdi.blending.oof import read_team
 from ffdi.cli.desk import Desk
 from ffdi.config.load import load_competition, load_recipe
 from ffdi.core import checksum, console
@@ -42,11 +43,11 @@ HEADINGS = {"kind": "kind", "name": "slice", "originals": "originals", "fakes": 
 
 def run(desk: Desk, degraded: bool) -> None:
     """Evaluate the blend on its held-out images: by slices, and with `degraded` on damaged copies of them."""
-    result = blend(desk.recipe, desk.competition, desk.places)
-    rows = _rows(desk, result)
+    blend = saved.load(desk.recipe, desk.competition, desk.places)
+    rows = _rows(desk, blend)
     whole, slices = pooled(rows), cut(rows, KINDS)
     _show("the blend by slices; offset: mean rank of the originals off the middle", slices)
-    copies = _copies(desk, result) if degraded else pd.DataFrame(columns=COLUMNS)
+    copies = _copies(desk, blend) if degraded else pd.DataFrame(columns=COLUMNS)
     if len(copies):
         _show(f"the blend on degraded copies, at most {MAX_COPIES:,} images a fold", copies)
     found = worst(pd.concat([slices, copies]) if len(copies) else slices)
@@ -70,10 +71,10 @@ def run_submission(submission: Path, labels: Path | None, recipe: Path) -> None:
     console.table("TPR", ["at FPR", "TPR"], tpr)
 
 
-def _rows(desk: Desk, result: BlendResult) -> pd.DataFrame:
+def _rows(desk: Desk, blend: saved.SavedBlend) -> pd.DataFrame:
     """Return target, score, group and a column a kind, of every image that some fold held out."""
-    oof = result.blended.oof
-    if BLEND not in oof:
+    oof = blend.oof.dropna(subset=[BLEND])
+    if oof.empty:
         raise UserError("No member of this recipe held images out, so there is nothing to evaluate.")
     facts = manifests.read(desk.places)[["id", "split", "jpeg_q", "width", "height", "sharpness"]]
     rows = oof[["id", "split", "target", "group"]].assign(score=oof[BLEND])
@@ -101,7 +102,7 @@ def _clusters(desk: Desk, rows: pd.DataFrame) -> pd.Series:
     return cluster.where(cluster >= 0).map(lambda number: None if pd.isna(number) else f"{number:.0f}")
 
 
-def _copies(desk: Desk, result: BlendResult) -> pd.DataFrame:
+def _copies(desk: Desk, blend: saved.SavedBlend) -> pd.DataFrame:
     """Predict degraded copies by the fold models that held their images out; return a row a kind of damage."""
     import torch
 
@@ -111,7 +112,7 @@ def _copies(desk: Desk, result: BlendResult) -> pd.DataFrame:
     rows, table = manifests.read(desk.places), checksum.read_table(desk.places.folds(desk.recipe.folds.scheme))
     jobs = plan(desk.recipe, desk.competition, rows, table, desk.images, desk.places)
     team = read_team(jobs)
-    names = voices(team, result.blended.weights)
+    names = members_with_weight(team, blend.weights)
     device = launch.devices()[0]
     launch.prepare(torch.device(device))
     mine = launch.with_loaders([job for job in jobs if job.member.name in names], [device])
@@ -121,7 +122,7 @@ def _copies(desk: Desk, result: BlendResult) -> pd.DataFrame:
     found = []
     for kind, damage in DAMAGES.items():
         logits = degraded.read([one for one in tables if one.kind == kind])
-        found.append(compare(scores(team, result.choice.method, result.blended.weights, logits), damage.name))
+        found.append(compare(scores(team, METHODS[blend.card["method"]], blend.weights, logits), damage.name))
     return pd.DataFrame([one for one in found if one is not None])
 
 

@@ -71,8 +71,8 @@ def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":
 
 def _worst(desk: Desk, most: int) -> "Iterator[Explained]":
     """Explain the held-out images whose blended score is farthest from their label."""
+    from ffdi.blending import saved
     from ffdi.blending.apply import BLEND
-    from ffdi.blending.result import blend
     from ffdi.infer.nets import Net
     from ffdi.infer.saliency import GradCAM
     from ffdi.kernels.pack import WEIGHTS
@@ -80,12 +80,12 @@ def _worst(desk: Desk, most: int) -> "Iterator[Explained]":
     from ffdi.report.style import LABELS
     from ffdi.training.job import plan
 
-    result = blend(desk.recipe, desk.competition, desk.places)
-    oof, weights = result.blended.oof, result.blended.weights
-    if BLEND not in oof:
+    blend = saved.load(desk.recipe, desk.competition, desk.places)
+    oof, weights = blend.oof.dropna(subset=[BLEND]), blend.weights
+    if oof.empty:
         raise UserError("No member of this recipe held images out, so there is no honest error; name images.")
     order = oof.assign(error=(oof["target"] - oof[BLEND]).abs()).sort_values(["error", "id"], ascending=[False, True])
-    member = max((name for name in weights if name in oof), key=weights.__getitem__)
+    member = max((name for name in weights if oof[name].notna().all()), key=weights.__getitem__)
     table = checksum.read_table(desk.places.folds(desk.recipe.folds.scheme))
     jobs = plan(desk.recipe, desk.competition, manifests.read(desk.places), table, desk.images, desk.places)
     nets = {job.fold: Net(job.member, job.fold, job.folder / WEIGHTS) for job in jobs if job.member.name == member}

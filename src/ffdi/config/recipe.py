@@ -127,18 +127,14 @@ class Member(Frozen):
 
 
 class Blend(Frozen):
-    """`auto`: equal ranks, or the simplest method that beats them beyond noise. `optuna` races only if named."""
+    """`auto`: the simplest method within one standard error of the best, by nested out-of-fold scores."""
 
     method: Literal[
-        "auto", "rank_mean", "logit_mean", "probability_mean", "power_mean", "best_single", "weighted_rank_mean",
-        "stack", "hill_climb", "greedy", "optuna",
+        "auto", "rank_mean", "logit_mean", "probability_mean", "pruned_rank_mean", "pruned_logit_mean", "best_single",
+        "weighted_rank_mean", "hill_climb", "stack", "greedy",
     ] = "auto"  # fmt: skip
-    weights: dict[str, float] = {}  # by member; empty: as the method finds them
-    weight_splits: tuple[Literal["oof", "val"], ...] = Field(
-        default=("oof",), min_length=1
-    )  # rows that weights are fitted on
+    weights: dict[str, float] = {}  # by member; empty: as the method fits them
     interval: Literal["delong", "bootstrap"] = "delong"  # of the gains; the bootstrap draws whole groups 2,000 times
-    max_minutes: Positive | None = None  # to predict the test, of all members together; None: no limit
 
     @field_validator("weights")
     @classmethod

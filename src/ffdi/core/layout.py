@@ -46,5 +46,15 @@ class Workspace:
     def fold(self, member: str, spec8: str, fold: int | str) -> Path:
         return self.run(member, spec8) / f"fold{fold}"
 
+    def blend(self, recipe: str) -> Path:
+        """Return the folder of a recipe's blend."""
+        return self.work / "blends" / recipe
+
+    def blend_table(self, recipe: str) -> Path:
+        return self.blend(recipe) / "blend.parquet"
+
+    def blend_card(self, recipe: str) -> Path:
+        return self.blend(recipe) / "card.json"
+
     def report(self, verb: str) -> Path:
         return self.work / "reports" / f"{verb}.html"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ffdi.blending.result import BlendResult, blend
+from ffdi.blending import saved
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import atomic, checksum, digest
@@ -39,17 +39,17 @@ def pack_team(
         wheelhouse: folder of `ffdi kernels wheels`; only what the image lacks is taken from it.
 
     Raises:
-        UserError: a run is unfinished, or there are more files than Kaggle takes.
+        UserError: `ffdi blend` was not run on these runs, or there are more files than Kaggle takes.
         CorruptError: weights are not those that their run names.
     """
-    result = blend(recipe, competition, workspace)
-    weights = {name: weight for name, weight in result.blended.weights.items() if weight > 0}
+    blend = saved.load(recipe, competition, workspace)
+    weights = {name: weight for name, weight in blend.weights.items() if weight > 0}
     jobs = [job for job in _jobs(recipe, competition, workspace) if job.member.name in weights]
     for job in jobs:
         _verify(job)
     files = {_file(job): job.folder / WEIGHTS for job in jobs}
     members = [_member(name, weight, jobs) for name, weight in weights.items()]
-    body = {**_blend(result), "members": members}
+    body = {**_blend(blend.card), "members": members}
     return _write(folder, recipe, competition, files, wheelhouse, body)
 
 
@@ -150,13 +150,8 @@ def _portable(recipe: Recipe, competition: Competition) -> dict[str, Any]:
     return recipe.model_copy(update={"data": data, "competition": competition.name}).model_dump(mode="json")
 
 
-def _blend(result: BlendResult) -> dict[str, Any]:
-    return {
-        "manifest": result.card["manifest"],
-        "folds": result.card["folds"]["digest"],
-        "method": result.choice.method.name,
-        "prior": result.blended.prior,
-    }
+def _blend(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{name: card[name] for name in ("manifest", "method", "prior")}, "folds": card["folds"]["digest"]}
 
 
 def _member(name: str, weight: float, jobs: Sequence[FoldJob]) -> dict[str, Any]:

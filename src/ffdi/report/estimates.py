@@ -33,7 +33,7 @@ def advice(card: Mapping[str, Any], file: str) -> Section:
 
 
 def _expected(found: Mapping[str, Any]) -> str:
-    best = found["outlooks"][found["best"]]
+    best = found["candidates"][found["best"]]
     spans = [interval(best[board]["low"], best[board]["high"], ".3f") for board in ("private", "public")]
     return (
         f"Expected AUC, if the leaderboard has the same kinds of forgery as the data: {best['private']['value']:.3f}. "
@@ -42,7 +42,7 @@ def _expected(found: Mapping[str, Any]) -> str:
 
 
 def _unseen(found: Mapping[str, Any]) -> str:
-    lowest = found["outlooks"][found["best"]]["lowest"]
+    lowest = found["candidates"][found["best"]]["lowest"]
     if not lowest:
         return UNKNOWN
     return (
@@ -58,7 +58,7 @@ def _second(found: Mapping[str, Any]) -> str:
     made = f'weights = {{ "{name.removesuffix(ALONE)}" = 1 }}' if name.endswith(ALONE) else f'method = "{name}"'
     return (
         f"If you may select two submissions, add {name}. It ranks the images differently. The chance that its private "
-        f"AUC is higher is {found['outlooks'][name]['chance']:.0%}. To make it, write {made} under [blend] in the "
+        f"AUC is higher is {found['candidates'][name]['chance']:.0%}. To make it, write {made} under [blend] in the "
         "recipe and run ffdi blend."
     )
 
@@ -116,25 +116,25 @@ def forecast(card: Mapping[str, Any]) -> Section:
         f"{board['fake_share']:.0%} fake{mix}, of the kinds that were held out."
     )
     texts = []
-    if found["smallest"]:
-        gains = ", ".join(f"{name.replace('_', ' ')} {gain:.4f}" for name, gain in found["smallest"].items())
+    if found["smallest_gain"]:
+        gains = ", ".join(f"{name.replace('_', ' ')} {gain:.4f}" for name, gain in found["smallest_gain"].items())
         texts.append(Text(f"Smallest gain of another candidate that noise cannot explain (95%), by rows: {gains}."))
-    if found["gap"]["why"]:
-        texts.append(Text(found["gap"]["why"]))
+    if found["shift"]["why"]:
+        texts.append(Text(found["shift"]["why"]))
     frame = _frame(found)
     series = [
         plots.Dots(frame, part, f"{part}_low", f"{part}_high", part, colour, size=4.5, shift=shift)
         for part, colour, shift in (("public", style.AMBER, -0.14), ("private", style.BLUE, 0.14))
     ]
-    figure = plots.dots(list(found["outlooks"]), series, f"AUC (bars: {level})")
+    figure = plots.dots(list(found["candidates"]), series, f"AUC (bars: {level})")
     return Section(title, (*texts, embed(figure, "Public and private AUC", caption), _candidates(found, frame)))
 
 
 def _frame(found: Mapping[str, Any]) -> pd.DataFrame:
     """Return a row for each candidate: public, public_low, public_high, the same for private, and the rest."""
     rows = []
-    for name, one in found["outlooks"].items():
-        row = {"candidate": name, "chance": one["chance"], "likeness": one["likeness"]}
+    for name, one in found["candidates"].items():
+        row = {"candidate": name, "chance": one["chance"], "correlation": one["correlation"]}
         for part in ("public", "private"):
             row |= {part: one[part]["value"], f"{part}_low": one[part]["low"], f"{part}_high": one[part]["high"]}
         rows.append(row | {"lowest": one["lowest"].get("private", math.nan)})
@@ -147,7 +147,7 @@ def _candidates(found: Mapping[str, Any], frame: pd.DataFrame) -> Table:
         "public": intervals(frame, "public_low", "public_high"),
         "private": intervals(frame, "private_low", "private_high"), "lowest, unseen kinds": frame["lowest"],
         "chance to be better": frame["chance"].map(lambda chance: percent(chance, 0)),
-        "rank correlation": frame["likeness"],
+        "rank correlation": frame["correlation"],
         "select": frame["candidate"].map({found["best"]: "first", found["second"]: "second"}).fillna(""),
     }).dropna(axis=1, how="all")  # fmt: skip
     caption = "AUC is nested. Chance to be better and rank correlation: compared with the first."

@@ -1,0 +1,88 @@
+"""`ffdi.blend`: the blend as a library, for predictions that come from anywhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ffdi.blending.apply import BLEND, apply
+from ffdi.blending.choose import decide
+from ffdi.blending.frames import Frames, joined, matched, team_of
+from ffdi.blending.nested import honest_table
+from ffdi.blending.oof import canonical
+from ffdi.config.recipe import Blend
+from ffdi.core import atomic
+from ffdi.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class BlendOfFrames:
+    """What `ffdi.blend` found.
+
+    Attributes:
+        test: columns id and score, in the order of the test predictions; scores lie in (0, 1).
+        weights: by prediction column, sum 1.
+        table: one row a method: in-sample AUC, nested AUC with its interval, gain over rank_mean; empty for one column.
+        method: the method that blends.
+        why: one sentence that says why this method.
+    """
+
+    test: pd.DataFrame
+    weights: dict[str, float]
+    table: pd.DataFrame
+    method: str
+    why: str
+
+    def write_submission(self, path: str | Path, prediction_column: str = "y_pred") -> Path:
+        """Write `test` as a CSV and return its path.
+
+        Args:
+            path: the file; it is written whole or not at all.
+            prediction_column: the name of the score's column; that of the ids is kept.
+        """
+        frame = self.test.rename(columns={"score": prediction_column})
+        atomic.write_text(Path(path), frame.to_csv(index=False, lineterminator="\n"))
+        return Path(path)
+
+
+def blend(oof: Frames, test: Frames, method: str = "auto", weights: dict[str, float] | None = None) -> BlendOfFrames:
+    """Blend predictions that come from anywhere.
+
+    Args:
+        oof: out-of-fold predictions: a frame, a CSV, or a list of these, joined by id. Columns: an id (the index named
+            id, a column `id`, or the first column), `target` or `label` (0 or 1, in at least one of them), one or more
+            predictions, and if known `fold` and `group` (near-duplicates share a label).
+        test: predictions of the test, with the same prediction columns; a list in the order of `oof`.
+        method: "auto" (the simplest within one standard error of the best) or a name such as "rank_mean".
+        weights: by prediction column; they replace those that the method would fit.
+
+    Returns:
+        Scores of the test, weights, and the honest table.
+
+    Raises:
+        UserError: ids, columns or values do not fit together; one sentence says where.
+
+    Example:
+        >>> oof = pd.DataFrame({"id": range(8), "target": [0, 1] * 4, "a": [.2, .9, .1, .6, .4, .7, .3, .8],
+        ...                     "b": [.1, .7, .4, .8, .2, .3, .5, .9]})
+        >>> test = pd.DataFrame({"id": [20, 21, 22], "a": [.1, .8, .5], "b": [.2, .9, .3]})
+        >>> found = blend(oof, test, method="rank_mean")
+        >>> found.test["score"].round(3).tolist()
+        [0.167, 0.833, 0.5]
+    """
+    known, ids = joined(oof, "OOF"), joined(test, "test")
+    names = matched(known, ids)
+    team = canonical(team_of(known, ids, names))
+    try:
+        config = Blend.model_validate({"method": method, "weights": weights or {}})
+    except ValueError as error:
+        raise UserError(f"blend(method={method!r}, weights={weights!r}) is not possible: {error}") from error
+    unknown = sorted(set(config.weights) - set(names))
+    if unknown:
+        raise UserError(f"weights names {unknown[0]!r}, which is no prediction column; there are {', '.join(names)}.")
+    choice = decide(config, team)
+    blended = apply(team, choice.method, config.weights)
+    table = pd.DataFrame() if choice.found is None else honest_table(choice.found)
+    score = blended.test.set_index("id")[BLEND]
+    frame = pd.DataFrame({ids.index.name: ids.index, "score": score.loc[ids.index.astype(str)].to_numpy()})
+    return BlendOfFrames(frame, blended.weights, table, choice.method.name, choice.why)

@@ -1,0 +1,215 @@
+"""Read what the members of a blend predicted, from their finished runs, and join it by id.
+
+Shapes: N held-out (out-of-fold) rows, V validation rows, T test rows, K fold models, W views of test-time augmentation.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ffdi.config.recipe import Member
+from ffdi.core import checksum
+from ffdi.core.errors import CorruptError, UserError
+from ffdi.training.job import FoldJob
+
+Logits = NDArray[np.float64]
+REMEDY = "run `ffdi train` with this recipe"
+NOT_SETTINGS = {"name", "refit_full", "seed", "tta", "test_size"}  # do not decide how good a trained model is
+
+
+@dataclass(frozen=True)
+class MemberLogits:
+    """Logits of one member, mean over its views; rows in the order of the team's frames.
+
+    `oof_N` is None for a member trained on all rows (`refit_full`): it held none out. `kfold`: the name of the member
+    with the same settings that was trained in folds, whose score speaks for it; None if there is none.
+    """
+
+    name: str
+    spec: str  # 64 hex digits: the identity of its run
+    oof_N: Logits | None
+    val_KV: Logits
+    test_KT: Logits
+    files: dict[str, str]  # digests of what was read, by fold and file
+    kfold: str | None = None
+
+
+@dataclass(frozen=True)
+class Team:
+    """Members sorted by name, and their rows sorted by id.
+
+    `oof`: id, split, relpath, target, fold, and if the fold table has them group and cluster. `val`, `test`: id,
+    relpath, target (-1 unknown), imputed (unreadable).
+    """
+
+    members: tuple[MemberLogits, ...]
+    oof: pd.DataFrame
+    val: pd.DataFrame
+    test: pd.DataFrame
+
+    @property
+    def members_with_oof(self) -> tuple[MemberLogits, ...]:
+        return tuple(member for member in self.members if member.oof_N is not None)
+
+
+def read_team(jobs: Iterable[FoldJob]) -> Team:
+    """Read every fold of every member.
+
+    Raises:
+        UserError: a fold is unfinished, made from other inputs, or its table has other rows; the message names it.
+        CorruptError: a file is not the one that its run names.
+    """
+    ordered = sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
+    _refuse_other_folds(ordered)
+    by_name = [list(folds) for _, folds in groupby(ordered, key=lambda job: job.member.name)]
+    in_folds = [folds for folds in by_name if not folds[0].member.refit_full]
+    settings = {_settings(folds[0].member): folds[0].member.name for folds in reversed(in_folds)}
+    members = tuple(_read_member(folds, settings.get(_settings(folds[0].member))) for folds in by_name)
+    rows = _oof_rows(in_folds[0] if in_folds else [])
+    return Team(members, rows, _held_rows(ordered[0], "val"), _held_rows(ordered[0], "test"))
+
+
+def canonical(team: Team) -> Team:
+    """Return the team with members by name and rows by id, so that no input order can change a bit of a sum."""
+    places = {name: _by_id(getattr(team, name)["id"]) for name in ("oof", "val", "test")}
+    members = [
+        replace(
+            member,
+            oof_N=None if member.oof_N is None else member.oof_N[places["oof"]],
+            val_KV=member.val_KV[:, places["val"]],
+            test_KT=member.test_KT[:, places["test"]],
+        )
+        for member in sorted(team.members, key=lambda member: member.name)
+    ]
+    frames = {name: getattr(team, name).iloc[order].reset_index(drop=True) for name, order in places.items()}
+    return Team(tuple(members), **frames)
+
+
+def _by_id(ids: pd.Series) -> NDArray[np.intp] | slice:
+    return slice(None) if ids.is_monotonic_increasing else ids.to_numpy(object).argsort(kind="stable")
+
+
+def _settings(member: Member) -> str:
+    return member.model_dump_json(exclude=NOT_SETTINGS)
+
+
+def _refuse_other_folds(jobs: list[FoldJob]) -> None:
+    """Raise UserError if members used different fold tables: one may have trained on what another held out."""
+    for job in jobs:
+        if job.folds != jobs[0].folds:
+            raise UserError(
+                f"{job.member.name} was trained on other folds than {jobs[0].member.name}: what one held out, the "
+                "other may have seen; blend members of one fold table."
+            )
+
+
+def _read_member(jobs: list[FoldJob], kfold: str | None) -> MemberLogits:
+    done = [_read_done(job) for job in jobs]
+    refit = jobs[0].member.refit_full
+    return MemberLogits(
+        name=jobs[0].member.name,
+        spec=jobs[0].spec,
+        oof_N=None if refit else _oof(jobs, done),
+        val_KV=_held(jobs, done, "val"),
+        test_KT=_held(jobs, done, "test"),
+        files={
+            f"fold{job.fold}/{name}": digest
+            for job, facts in zip(jobs, done, strict=True)
+            for name, digest in sorted(facts["files"].items())
+        },
+        kfold=kfold if refit else None,
+    )
+
+
+def _oof(jobs: list[FoldJob], done: list[dict[str, Any]]) -> Logits:
+    """Return each image's logit by the fold model that did not see it, sorted by id."""
+    ids = pd.concat([job.oof["id"] for job in jobs])
+    twice = ids[ids.duplicated()]
+    if len(twice):
+        raise UserError(
+            f"{jobs[0].member.name}: the id {twice.iloc[0]} is held out twice ({len(twice)} such ids); "
+            "rename images of the same name in two splits, or take one split out of data.train_splits."
+        )
+    tables = [_read_table(job, facts, "oof", pd.Index(job.oof["id"])) for job, facts in zip(jobs, done, strict=True)]
+    return _sorted(pd.DataFrame({"id": ids.to_numpy(), "logit": np.concatenate(tables)}))["logit"].to_numpy()
+
+
+def _held(jobs: list[FoldJob], done: list[dict[str, Any]], name: str) -> Logits:
+    ids = pd.Index(_sorted(getattr(jobs[0], name))["id"])
+    if not len(ids):
+        return np.empty((len(jobs), 0))
+    return np.stack([_read_table(job, facts, name, ids) for job, facts in zip(jobs, done, strict=True)])
+
+
+def _read_done(job: FoldJob) -> dict[str, Any]:
+    path = job.folder / "done.json"
+    if not path.exists():
+        raise UserError(f"{job.label} is not finished: {path} does not exist; {REMEDY}.")
+    done = checksum.read_json(path)
+    for name, wanted in job.identity.items():
+        if done.get(name) != wanted:
+            raise UserError(
+                f"{job.label} was made with another {name}: {path} says {done.get(name)}, this recipe has {wanted}; "
+                f"delete {job.folder} and {REMEDY}."
+            )
+    return done
+
+
+def _read_table(job: FoldJob, done: dict[str, Any], name: str, ids: pd.Index) -> Logits:
+    """Return the mean logit over the member's views for every id, in their order."""
+    path = job.folder / f"{name}.parquet"
+    if done["asked"].get(name) != job.asked[name]:
+        raise UserError(f"{job.label}: {path} is not what the recipe asks for (images, views, size); {REMEDY}.")
+    if checksum.digest(path) != done["files"].get(path.name):
+        raise CorruptError(f"{path} is not the file that {job.folder / 'done.json'} names; delete both and {REMEDY}.")
+    frame = checksum.read_table(path, ["id", "view", "logit"])
+    return _join(frame, ids, job.member.tta, f"{job.label}: {path}").mean(axis=1)
+
+
+def _join(frame: pd.DataFrame, ids: pd.Index, views: tuple[str, ...], where: str) -> Logits:
+    """Return logits by (id, view), views in the order of their names. Raise UserError for a missing, doubled, unknown
+    or NaN entry."""
+    names = sorted(views)
+    row_R = ids.get_indexer(pd.Index(frame["id"]))
+    view_R = pd.Index(names).get_indexer(pd.Index(frame["view"]))
+    _refuse(frame["id"][(row_R < 0) | (view_R < 0)], "is not among the rows and views of this recipe", where)
+    place_R = row_R * len(names) + view_R
+    count_C = np.bincount(place_R, minlength=len(ids) * len(names))
+    _refuse(frame["id"][count_C[place_R] > 1], "is there more than once", where)
+    _refuse(ids[np.flatnonzero(count_C == 0) // len(names)].to_series(), "is missing", where)
+    _refuse(frame["id"][~np.isfinite(frame["logit"].to_numpy())], "has a logit that is NaN or infinite", where)
+    logits_C = np.empty(len(count_C))
+    logits_C[place_R] = frame["logit"]
+    return logits_C.reshape(len(ids), len(names))
+
+
+def _refuse(bad: pd.Series, fault: str, where: str) -> None:
+    if len(bad):
+        raise UserError(f"{where}: the id {bad.iloc[0]} {fault} ({bad.nunique()} such ids); {REMEDY}.")
+
+
+def _oof_rows(jobs: list[FoldJob]) -> pd.DataFrame:
+    columns = ["id", "split", "relpath", "target", "fold"]
+    if not jobs:
+        return pd.DataFrame(columns=columns)
+    columns += [name for name in ("group", "cluster") if name in jobs[0].fit]
+    held = jobs[0].fit["fold"].isin([job.fold for job in jobs])
+    return _sorted(jobs[0].fit.loc[held, columns])
+
+
+def _held_rows(job: FoldJob, name: str) -> pd.DataFrame:
+    """Return the rows of "val" or "test". Every image that decodes was predicted, also those the scan set aside."""
+    rows = _sorted(getattr(job, name))
+    if not len(rows):
+        return rows[["id", "relpath", "target"]].assign(imputed=False)
+    table = checksum.read_table(job.folder / f"{name}.parquet", ["id", "imputed"])
+    return rows[["id", "relpath", "target"]].assign(imputed=rows["id"].isin(table["id"][table["imputed"]]).to_numpy())
+
+
+def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sort_values("id", kind="stable").reset_index(drop=True)

@@ -1,0 +1,178 @@
+"""Find the candidate blend with the highest AUC, exactly, while computing few exact AUCs.
+
+Features become whole numbers, so sums are exact. A histogram bounds the AUC of each candidate: only pairs inside one
+bin are uncertain. Candidates whose upper bound reaches the best lower bound get finer bins, then an exact AUC, and only
+if several are left. So every pick is that of the exact search.
+
+Shapes: M members, N rows (fakes first).
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ffdi.blending.features import Array, Target
+from ffdi.core.errors import UserError
+from ffdi.metrics.auc import auc, classes
+
+Grid = NDArray[np.int32]
+Counts = NDArray[np.int32]
+Move = tuple[int, int, int]  # (member, factor of the base, factor of the member)
+Bounds = tuple[float, float]  # of an AUC; equal if it is known exactly
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+STEPS_OF_ONE = 1 << 24  # grid steps between 0 and 1: finer than the ranks of 8 million rows
+MAX_SUM = 127  # factors may add up to this: more would overflow 31 bits
+COARSE_BITS, FINE_BITS = 13, 16  # histograms that fit in the first and the second cache
+MAX_OPEN = 0.8  # share of candidates that fine bins may leave open: they cost a fifth of an exact AUC
+EXACT_BELOW = 1 << 12  # rows up to which an exact AUC is cheaper than loading the compiled histogram
+
+
+class _Buffer(threading.local):
+    """Two rows of sort keys a thread, kept: page faults of fresh ones would cost a third of the sort."""
+
+    keys_2N = np.empty((2, 0), np.uint32)
+
+    def take(self, length: int) -> NDArray[np.uint32]:
+        if self.keys_2N.shape[1] < length:
+            self.keys_2N = np.empty((2, length), np.uint32)
+        return self.keys_2N[:, :length]
+
+
+_BUFFER = _Buffer()
+
+
+class AucScorer:
+    """Compare candidates `a * base + b * feature` by AUC. Above EXACT_BELOW rows the loops are compiled.
+
+    Args:
+        features_MN: values in [0, 1].
+        target_N: 0 or 1, both present.
+
+    Raises:
+        UserError: a feature lies outside [0, 1].
+    """
+
+    def __init__(self, features_MN: Array, target_N: Target) -> None:
+        is_fake_N = classes(target_N, features_MN[0])
+        self.compiled = len(is_fake_N) > EXACT_BELOW
+        self.threads = ThreadPoolExecutor(os.cpu_count()) if self.compiled else None  # the loops release Python's lock
+        order_N = np.concatenate([np.flatnonzero(is_fake_N), np.flatnonzero(~is_fake_N)])
+        self.fakes = int(is_fake_N.sum())
+        self.target_N = is_fake_N[order_N]
+        self.pairs = self.fakes * (len(order_N) - self.fakes)
+        self.grid_MN = np.empty(features_MN.shape, np.int32)
+        self._each(range(len(features_MN)), lambda member: self._fill(member, features_MN[member], order_N))
+
+    def _fill(self, member: int, features_N: Array, order_N: NDArray[np.intp]) -> None:
+        if not (features_N.min() >= 0 and features_N.max() <= 1):
+            raise UserError("A search for weights needs features between 0 and 1; give ranks or probabilities.")
+        scaled_N = features_N * STEPS_OF_ONE
+        np.rint(scaled_N, out=scaled_N)
+        np.take(scaled_N.astype(np.int32), order_N, out=self.grid_MN[member])
+
+    def blend(self, base_N: Grid, move: Move) -> Grid:
+        """Return the blend after a move."""
+        member, here, there = move
+        return here * base_N + there * self.grid_MN[member]
+
+    def best(self, base_N: Grid, moves: Sequence[Move], full: int) -> tuple[Move, Bounds]:
+        """Return the first move of the highest AUC, and bounds of that AUC.
+
+        Args:
+            base_N: the blend so far.
+            moves: the candidates.
+            full: the sum that the factors of a whole blend reach, at most MAX_SUM.
+        """
+        if full > MAX_SUM:
+            raise UserError(f"A search blends at most {MAX_SUM} members at once, but {full} were asked for.")
+        bounds = self._bound_all(base_N, moves, full, COARSE_BITS)
+        open_places = _open(bounds)
+        if len(open_places) > 1 and _fine_bins_pay([bounds[place] for place in open_places]):
+            finer = self._bound_all(base_N, [moves[place] for place in open_places], full, FINE_BITS)
+            for place, bound in zip(open_places, finer, strict=True):
+                bounds[place] = bound
+        place, value = first_best(bounds, lambda asked: self.exact(base_N, [moves[place] for place in asked]))
+        return moves[place], value
+
+    def bound(self, base_N: Grid, move: Move, full: int, bits: int = FINE_BITS) -> Bounds:
+        """Return bounds of the AUC of a move; of few rows the exact value."""
+        if not self.compiled:
+            value = auc(self.target_N, self.blend(base_N, move))
+            return value, value
+        member, here, there = move
+        shift = max((full * STEPS_OF_ONE).bit_length() - bits, 0)
+        bins = ((full * STEPS_OF_ONE) >> shift) + 1
+        won, tied = _loops().count(base_N, self.grid_MN[member], here, there, shift, bins, self.fakes)
+        return won / self.pairs, (won + tied) / self.pairs
+
+    def exact(self, base_N: Grid, moves: Sequence[Move]) -> list[float]:
+        """Return the AUC of each move."""
+        return self._each(moves, lambda move: self._exact(base_N, move))
+
+    def auc_of(self, counts_M: Counts) -> float:
+        """Return the AUC of the blend that takes each member so many times, at most MAX_SUM in all."""
+        total_N = np.zeros_like(self.grid_MN[0])
+        for member in np.flatnonzero(counts_M):
+            total_N += counts_M[member] * self.grid_MN[member]
+        return self._exact(total_N, (0, 1, 0))
+
+    def _exact(self, base_N: Grid, move: Move) -> float:
+        if not self.compiled:
+            return auc(self.target_N, self.blend(base_N, move))
+        member, here, there = move
+        keys_2N = _BUFFER.take(len(base_N))
+        twice = _loops().twice_won(base_N, self.grid_MN[member], here, there, self.fakes, keys_2N[0], keys_2N[1])
+        return twice / (2 * self.pairs)
+
+    def _bound_all(self, base_N: Grid, moves: Sequence[Move], full: int, bits: int) -> list[Bounds]:
+        return self._each(moves, lambda move: self.bound(base_N, move, full, bits))
+
+    def _each(self, items: Iterable[Item], work: Callable[[Item], Result]) -> list[Result]:
+        return [work(item) for item in items] if self.threads is None else list(self.threads.map(work, items))
+
+
+def first_best(bounds: Sequence[Bounds], exact: Callable[[list[int]], Sequence[float]]) -> tuple[int, Bounds]:
+    """Return the first place of the highest value. `exact` is asked only for places that the bounds leave open."""
+    places = _open(bounds)
+    if len(places) == 1:
+        return places[0], bounds[places[0]]
+    won, value, cores = -1, -1.0, os.cpu_count() or 1
+    while places and bounds[places[0]][1] >= value:
+        now, places = places[:cores], places[cores:]
+        asked = [place for place in now if bounds[place][0] < bounds[place][1]]
+        known = dict(zip(asked, exact(asked), strict=True))
+        for place in now:
+            mine = known.get(place, bounds[place][0])
+            if mine > value or (mine == value and place < won):
+                won, value = place, mine
+    return won, (value, value)
+
+
+def _open(bounds: Sequence[Bounds]) -> list[int]:
+    """Return the places that may hold the highest value, the most promising first: its value closes most others."""
+    highest_low = max(low for low, _ in bounds)
+    places = [place for place, (_, high) in enumerate(bounds) if high >= highest_low]
+    return sorted(places, key=lambda place: (-bounds[place][1], place))
+
+
+def _fine_bins_pay(bounds: Sequence[Bounds]) -> bool:
+    """Return True if fine bins will close some of these. The middle of coarse bounds is nearly the exact value."""
+    margin = max(high - low for low, high in bounds) / 2 ** (FINE_BITS - COARSE_BITS)
+    if not margin:
+        return False
+    middles = [(low + high) / 2 for low, high in bounds]
+    return sum(middle >= max(middles) - margin for middle in middles) < MAX_OPEN * len(bounds)
+
+
+def _loops() -> ModuleType:
+    """Import the compiled loops when first needed: the import takes half a second."""
+    from ffdi.blending import histogram
+
+    return histogram

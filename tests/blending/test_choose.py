@@ -1,0 +1,145 @@
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from ffdi.blending.apply import apply
+from ffdi.blending.choose import AUTO, GIVEN, choose, decide
+from ffdi.blending.methods import CANDIDATES, METHODS
+from ffdi.blending.oof import canonical, read_team
+from ffdi.config.recipe import Blend
+from ffdi.core.keys import rng
+from ffdi.metrics.auc import auc
+from ffdi.metrics.delong import gain_interval, placements
+from tests.fixtures.contest import Contest, make_recipe
+from tests.fixtures.teams import few
+
+TARGET = (np.arange(2000) % 2).astype(np.int8)
+
+
+def placed(**scores: np.ndarray) -> dict:
+    return {name: placements(TARGET, score) for name, score in scores.items()}
+
+
+def test_recipes_know_every_method_and_auto() -> None:
+    assert list(get_args(Blend.model_fields["method"].annotation)) == [AUTO, *METHODS]
+
+
+def test_the_simplest_within_one_standard_error_of_the_best() -> None:
+    """By its definition, on many draws; ties go to the simpler one."""
+    taken = set()
+    for seed in range(40):
+        draw = rng("choose", seed)
+        good = TARGET + draw.normal(size=2000)
+        noise = {
+            name: scale * draw.normal(size=2000)
+            for name, scale in zip(CANDIDATES, [0.5, 0.2, 0.1, 0.1, 0], strict=False)
+        }
+        found = placed(**{name: good + mine for name, mine in noise.items()})
+        best = max(found.values(), key=lambda one: one.value)
+        close = [name for name, one in found.items() if best.value - one.value <= (best - one).se()]
+        assert choose(found) == close[0]
+        taken.add(close[0])
+    assert len(taken) > 2
+    assert choose(placed(rank_mean=good, hill_climb=good)) == "rank_mean"
+
+
+def test_a_noisy_method_below_the_best_is_not_close_to_it() -> None:
+    """The old rule took what merely beat rank_mean: on the sample logit_mean, far below the best."""
+    draw = rng("choose", "noisy")
+    plain = 0.5 * TARGET + draw.normal(size=2000)
+    found = placed(rank_mean=plain, logit_mean=0.6 * TARGET + draw.normal(size=2000), hill_climb=plain + 0.5 * TARGET)
+    short = found["hill_climb"] - found["logit_mean"]
+    assert short.value > short.se()
+    assert choose(found) == "hill_climb"
+
+
+def test_methods_that_are_no_candidates_are_never_taken() -> None:
+    draw = rng("choose", "candidates")
+    score = TARGET + draw.normal(size=2000)
+    assert choose(placed(rank_mean=score, greedy=score + TARGET)) == "rank_mean"
+
+
+def test_never_one_that_the_best_single_member_beats_beyond_noise() -> None:
+    """The best method is so noisy that rank_mean is within one standard error of it, and yet clearly below a member."""
+    draw = rng("choose", "single")
+    plain = 0.5 * TARGET + draw.normal(size=2000)
+    found = placed(rank_mean=plain, best_single=plain + 0.01 * TARGET, stack=0.51 * TARGET + draw.normal(size=2000))
+    assert (found["stack"] - found["rank_mean"]).value < (found["stack"] - found["rank_mean"]).se()
+    assert gain_interval(found["best_single"] - found["rank_mean"]).low > 0
+    assert choose(found) == "stack"
+
+
+def test_left_to_itself_it_keeps_equal_weights_among_equals() -> None:
+    choice = decide(Blend(), few(1.0, 1.0))
+    assert choice.method.fits == "nothing"
+    assert choice.why.startswith(f"auto: {choice.method.name} is taken")
+
+
+def test_left_to_itself_it_drops_what_lowers_the_blend_and_says_how_near_the_best_is() -> None:
+    choice = decide(Blend(), team := few(2.0, 0.0, 2.0, rows=1000))
+    assert choice.method.fits == "members"
+    assert apply(team, choice.method).weights == {"m000": 0.5, "m001": 0, "m002": 0.5}
+    assert "within one standard error of the best" in choice.why or "is the highest" in choice.why
+    assert choice.row == AUTO
+
+
+def test_a_named_method_is_taken_and_the_other_named() -> None:
+    choice = decide(Blend(method="greedy"), few(1.0, 1.0))
+    assert (choice.method.name, choice.row) == ("greedy", "greedy")
+    assert "The recipe names greedy; auto says:" in choice.why
+
+
+def test_given_weights_win_and_are_scored_too() -> None:
+    team = few(1.0, 1.0)
+    choice = decide(Blend(weights={"m001": 2.0}), team)
+    assert choice.row == GIVEN
+    assert choice.found is not None
+    estimate = choice.found.estimates[GIVEN]
+    expected = auc(team.oof["target"], team.members[1].oof_N)
+    assert estimate.nested.value == pytest.approx(expected, abs=0.01)  # ranks inside folds move it a little
+    assert estimate.optimism == 0
+
+
+@pytest.mark.parametrize("weights", [{}, {"m000": 1.0}])
+def test_one_member_has_nothing_to_weigh(weights: dict[str, float]) -> None:
+    choice = decide(Blend(weights=weights), few(1.0))
+    assert choice.found is None
+    assert choice.nested_N is None
+    assert "nothing to weigh" in choice.why
+
+
+def test_without_held_out_rows_it_says_so() -> None:
+    team = few(1.0, 1.0)
+    refit = tuple(replace(member, oof_N=None) for member in team.members)
+    choice = decide(Blend(method="stack"), replace(team, members=refit))
+    assert choice.found is None
+    assert "trained on all rows" in choice.why
+
+
+def test_folds_without_a_class_are_named() -> None:
+    team = few(1.0, 1.0, rows=20)
+    team.oof["target"] = np.int8(team.oof["fold"] == 2)
+    assert "the rows outside part 2 lack a class" in decide(Blend(), team).why
+
+
+def test_weights_for_members_that_held_nothing_out_cannot_be_scored() -> None:
+    team = few(1.0, 1.0)
+    refit = replace(team.members[0], name="refit", oof_N=None)
+    choice = decide(Blend(weights={"refit": 1.0}), replace(team, members=(*team.members, refit)))
+    assert choice.found is not None
+    assert choice.nested_N is None
+
+
+def test_the_blend_reports_nested_scores_of_what_it_sends(contest: Contest) -> None:
+    """Out-of-fold scores of the card and the page come from weights that were not fitted to these rows."""
+    contest.recipe = make_recipe(method="best_single")
+    result = contest.blend()
+    found = result.choice.found
+    assert found is not None
+    assert result.card["method"] == "best_single"
+    assert result.card["blend"]["auc"]["value"] == found.estimates["best_single"].nested.value
+    assert [row["method"] for row in result.card["honest"]] == [*METHODS, AUTO]
+    assert result.card["why"] == result.choice.why
+    assert result.blended.oof["id"].tolist() == canonical(read_team(contest.jobs())).oof["id"].tolist()
