@@ -1,7 +1,7 @@
 import pytest
 
 pytest_plugins = [
-    "tests.training.fixtures",
+    "tests.fixtures.training",
     "tests.fixtures.kaggle.fixture",
     "tests.fixtures.sending",
     "tests.fixtures.pushing",

@@ -27,8 +27,8 @@ from timm.data import ImageDataset, create_loader
 from torch.utils.data import DataLoader, Dataset
 
 from ffdi.config.augment import Augment
-from ffdi.data.cache import Pixels, prepare
-from ffdi.data.dataset import loader, normalise
+from ffdi.data.batches import batches as loader
+from ffdi.data.batches import normalise
 from ffdi.data.images import TrainImages
 from ffdi.data.order import Order
 from tests.bench import ratio, timing
@@ -68,21 +68,17 @@ class Folder:
         self.rows = pd.DataFrame(rows, columns=["id", "relpath", "target", "width", "height", "sha256"])
         self.bytes = sum(path.stat().st_size for path in place.rglob("*.jpg")) / COUNT
 
-    def kit(self, policy: Augment, workers: int = 0, cached: bool = False) -> Iterator[torch.Tensor]:
-        source = None
-        if cached:
-            prepare(self.rows, self.place, self.place / "cache")
-            source = Pixels(self.place / "cache", self.rows, self.place)
-        images = TrainImages(self.rows, self.place, policy, SIZE, 0, source)
+    def kit(self, policy: Augment, workers: int = 0) -> Iterator[torch.Tensor]:
+        images = TrainImages(self.rows, self.place, policy, SIZE, 0)
         order = Order(self.rows.target.to_numpy(), BATCH, seed=0)
         items = ([(row, epoch) for row in rows.tolist()] for epoch, rows in order.batches(0, 10**6))
         for batch in loader(images, items, workers):
             yield batch.images_BHWC
 
-    def kit_float(self, policy: Augment, workers: int = 0, cached: bool = False) -> Iterator[torch.Tensor]:
+    def kit_float(self, policy: Augment, workers: int = 0) -> Iterator[torch.Tensor]:
         out = None
-        for images_BHWC in self.kit(policy, workers, cached):
-            out = normalise(images_BHWC, MEAN, STD, "cpu", channels_last=True, out=out)
+        for images_BHWC in self.kit(policy, workers):
+            out = normalise(images_BHWC, MEAN, STD, out=out)
             yield out
 
     def usual(self, strong: bool, workers: int = 0) -> Iterator[torch.Tensor]:
@@ -158,7 +154,6 @@ def per_core(folder: Folder, rounds: int) -> dict[str, list[timing.Ratio]]:
         "Pillow + albumentations + collate: float": folder.usual(strong=True),
         "kit: float": folder.kit_float(STRONG),
         "kit: bytes": folder.kit(STRONG),
-        "kit, decoded cache: bytes": folder.kit(STRONG, cached=True),
     }
     light = {
         "Pillow + albumentations + collate: float": folder.usual(strong=False),

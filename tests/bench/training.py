@@ -14,17 +14,19 @@ import torch
 
 from ffdi.config.recipe import Data, Member
 from ffdi.core.layout import Workspace
-from ffdi.data.dataset import loader, normalise
+from ffdi.data.batches import batches as loader
+from ffdi.data.batches import normalise
 from ffdi.data.images import TestImages
 from ffdi.data.order import in_sequence
 from ffdi.infer.engine import predict
 from ffdi.infer.nets import Net
 from ffdi.model import precision
 from ffdi.model.build import build, data_config
+from ffdi.training import fit as fits
 from ffdi.training import loss, optim
+from ffdi.training import state as states
+from ffdi.training.checks import Checks
 from ffdi.training.job import FoldJob
-from ffdi.training.run import Run
-from ffdi.training.step import update
 from ffdi.training.world import World
 from tests.bench.ratio import Ratio, interleave
 
@@ -44,18 +46,24 @@ def main(rounds: int = ROUNDS) -> None:
 
 
 def _training(job: FoldJob, rounds: int) -> Ratio:
-    run = Run(job, World(CPU))
-    stream = run.batches(0)
+    world, member = World(CPU), job.member
+    state = states.begin(build(member), member, world)
+    schedule = optim.schedule(state.optimizer, member, 10_000)
+    late = Checks(job.train.id.to_numpy(), world, 0, gradients=True)
+    mean, std, _ = data_config(state.unwrapped)
+    state.model.train()
+    stream, out = enumerate(fits._batches(job, world, fits._order(job, world), 0, 10_000)), [None]
 
     def kit() -> int:
         for _ in range(STEPS):
-            step, batch = next(stream)
-            run.schedule.step_update(step)
-            value = update(run.trainee, batch, run.ids(batch), job.member, step, run.world)
-            assert run.ema is not None
-            run.ema.update(run.trainee.bare, step=step + 1)
-            run.log(step + 1, value)
-        return STEPS * job.member.batch_size
+            number, batch = next(stream)
+            schedule.step_update(number)
+            out[0] = normalise(batch.images_BHWC, mean, std, out=out[0])
+            losses_B, norm = fits.step(state, out[0], batch.targets_B, number, world, member=member)
+            state.ema.update(state.unwrapped, step=number + 1)
+            late.add(number, 0.0, batch.rows_B.numpy(), losses_B, norm, False, False)
+            late.read()
+        return STEPS * member.batch_size
 
     bare = _bare_training(job)
     return interleave("training, kit / bare loop in memory", kit, bare, rounds)
@@ -105,7 +113,7 @@ def _in_memory(job: FoldJob, model: torch.nn.Module) -> Iterator[tuple[torch.Ten
     images = TestImages(job.train, job.images, job.member.image_size)
     size = job.member.batch_size
     for batch in loader(images, list(in_sequence(len(images), size))[: len(images) // size]):
-        yield normalise(batch.images_BHWC, mean, std, CPU, True), batch.targets_B.clone()
+        yield normalise(batch.images_BHWC, mean, std), batch.targets_B.clone()
 
 
 def _job(folder: Path) -> FoldJob:
@@ -124,7 +132,6 @@ def _job(folder: Path) -> FoldJob:
         "0" * 64,
         Data(workers=1),
         sample,
-        None,
         places.fold("bench", "0", 0),
         rows.assign(fold=-1),
         none,

@@ -15,7 +15,7 @@ from ffdi.cli import main as command
 from ffdi.core import checksum, keys
 from ffdi.core.errors import CorruptError
 from ffdi.data.degraded import DAMAGES
-from tests.training.fixtures import write_images
+from tests.fixtures.training import write_images
 
 RECIPE = """
 name = "tiny"

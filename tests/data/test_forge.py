@@ -12,7 +12,7 @@ from ffdi.config.augment import Augment
 from ffdi.config.forge import FAMILIES, Family, Forge
 from ffdi.core import keys
 from ffdi.data import face, forge
-from ffdi.data.dataset import loader
+from ffdi.data.batches import batches as loader
 from ffdi.data.images import TrainImages
 from tests.data.photographs import photograph
 

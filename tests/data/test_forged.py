@@ -23,7 +23,7 @@ from ffdi.report.page import render
 from ffdi.report.shortcuts import chance
 from tests.data.photographs import photograph
 from tests.data.pictures import CONTEST, contest_folder, saved
-from tests.fault.kills import run_killed
+from tests.fixtures.kills import run_killed
 
 COUNT = 28  # half of them originals
 WISH = ForgedSet(images=30, seed=5)

@@ -109,11 +109,6 @@ def test_the_batches_of_an_epoch_are_its_order_cut_up(
         assert len(rows) == min(len(targets), steps * batch)
 
 
-def test_processes_share_a_batch() -> None:
-    rows, order = np.arange(8), Order(np.array([0, 1] * 8), 8, 0)
-    assert [order.share(rows, part, 2).tolist() for part in (0, 1)] == [[0, 2, 4, 6], [1, 3, 5, 7]]
-
-
 def test_in_sequence_is_every_row_once() -> None:
     assert list(in_sequence(5, 2)) == [[(0, 0), (1, 0)], [(2, 0), (3, 0)], [(4, 0)]]
     assert list(in_sequence(0, 2)) == []

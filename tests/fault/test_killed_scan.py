@@ -10,7 +10,7 @@ from ffdi.core import atomic
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest, measurement, scan
 from tests.data.pictures import CONTEST, contest_folder, jpeg
-from tests.fault.kills import run_killed
+from tests.fixtures.kills import run_killed
 
 IMAGES = 150
 

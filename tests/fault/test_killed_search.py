@@ -20,7 +20,7 @@ from ffdi.search import storage, workers
 from ffdi.search import study as studies
 from ffdi.search.study import StudyOptions
 from ffdi.search.worker import Objective
-from tests.fault.kills import run_killed
+from tests.fixtures.kills import run_killed
 from tests.fixtures.search import by_draw, cheap_objective, found, options, search
 
 

@@ -21,8 +21,8 @@ from ffdi.data.scan import scan
 from ffdi.training import state
 from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob, plan
-from tests.fault.kills import run_killed, run_once
-from tests.training.test_fit import CPU, artefacts
+from tests.fixtures.kills import run_killed, run_once
+from tests.fixtures.training import CPU, artefacts
 
 ROOT = Path(__file__).parents[2]
 MakeJob = Callable[..., FoldJob]

@@ -18,7 +18,7 @@ from ffdi.search.context import SearchContext
 from ffdi.training import fit as loop
 from ffdi.training import outcome
 from ffdi.training.world import World
-from tests.fault.kills import run_killed
+from tests.fixtures.kills import run_killed
 from tests.fixtures.search import Contest, by_draw, context, found
 
 

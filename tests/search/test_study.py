@@ -14,7 +14,7 @@ from ffdi.core.errors import FfdiError, Paused, SpaceError, UserError
 from ffdi.core.stop import Stop
 from ffdi.search import storage, workers
 from ffdi.search import study as studies
-from tests.fault.kills import run_once
+from tests.fixtures.kills import run_once
 from tests.fixtures.search import by_draw, cheap_objective, found, options, search
 
 

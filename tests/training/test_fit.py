@@ -2,7 +2,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,33 +12,16 @@ from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, LockedError, Paused, UserError
 from ffdi.core.lock import exclusive
 from ffdi.core.stop import Stop
-from ffdi.training import journal, outcome, predictions, run
+from ffdi.data.batches import normalise
+from ffdi.model.build import prepare
+from ffdi.training import finish, log, loss, predictions
+from ffdi.training import fit as fits
+from ffdi.training import state as states
 from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
-from ffdi.training.step import update
-from ffdi.training.world import World
+from tests.fixtures.training import CPU, StopAt, artefacts
 
-CPU = World(torch.device("cpu"))
-ARTEFACTS = ("weights.safetensors", "oof.parquet", "val.parquet", "test.parquet", "done.json")
 MakeJob = Callable[..., FoldJob]
-
-
-def artefacts(job: FoldJob) -> dict[str, bytes]:
-    return {name: (job.folder / name).read_bytes() for name in ARTEFACTS}
-
-
-class StopAt(Stop):
-    """Asks to stop at the n-th question."""
-
-    def __init__(self, question: int) -> None:
-        super().__init__()
-        self.questions, self.question = 0, question
-
-    @property
-    def requested(self) -> bool:
-        self.questions += 1
-        self.reason = "test" if self.questions >= self.question else ""
-        return bool(self.reason)
 
 
 def test_a_fold_learns_and_leaves_what_the_plan_says(make_job: MakeJob) -> None:
@@ -53,8 +36,9 @@ def test_a_fold_learns_and_leaves_what_the_plan_says(make_job: MakeJob) -> None:
     assert oof.logit.dtype == np.float32
     assert not oof.imputed.any()
     assert list((job.folder / "state").glob("*")) == []
-    curve = run.Journal(job.folder / "log.jsonl").path.read_text()
-    assert curve.count('"oof"') == job.member.epochs - 1
+    curve = log.frame(job.folder / "log.jsonl")
+    assert (curve["split"] == "oof").sum() == job.member.epochs - 1
+    assert curve.loc[curve["split"] == "train", "step"].max() == 6 * 3
 
 
 def test_a_finished_fold_run_again_does_nothing(make_job: MakeJob) -> None:
@@ -101,14 +85,14 @@ def test_workers_change_nothing(make_job: MakeJob, workers: int) -> None:
 
 def test_a_real_signal_saves_and_pauses(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make_job()
-    log = run.Run.log
+    step = fits.step
 
-    def log_and_signal(self: run.Run, step: int, loss: float) -> None:
-        log(self, step, loss)
-        if step == 4:
+    def step_and_signal(*given: Any, **named: Any) -> Any:
+        if given[3] == 3:
             os.kill(os.getpid(), signal.SIGTERM)
+        return step(*given, **named)
 
-    monkeypatch.setattr(run.Run, "log", log_and_signal)
+    monkeypatch.setattr(fits, "step", step_and_signal)
     with Stop() as stop, pytest.raises(Paused, match="after step 4 of 9") as paused:
         fit(job, CPU, stop)
     assert paused.value.exit_code == 75
@@ -119,9 +103,9 @@ def test_other_views_are_predicted_without_training(make_job: MakeJob, monkeypat
     job = make_job()
     fit(job, CPU, Stop())
     weights = (job.folder / "weights.safetensors").read_bytes()
-    monkeypatch.setattr(run, "prepare", None)  # training would need it
+    monkeypatch.setattr(fits, "prepare", None)  # training would need it
     more = replace(job, member=job.member.model_copy(update={"tta": ("identity", "vflip")}))
-    assert not outcome.is_done(more)
+    assert not finish.is_done(more)
     fit(more, CPU, Stop())
     assert set(checksum.read_table(job.folder / "oof.parquet")["view"]) == {"identity", "vflip"}
     assert (job.folder / "weights.safetensors").read_bytes() == weights
@@ -185,7 +169,6 @@ def test_two_processes_do_not_share_a_fold(make_job: MakeJob) -> None:
 def test_a_non_finite_step_names_the_images_and_moves_nothing(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    from ffdi.training import loss
 
     job = make_job()
     calm = loss.cross_entropy
@@ -231,23 +214,9 @@ def test_sibling_folds_start_from_the_same_weights(make_job: MakeJob) -> None:
         fit(other, CPU, Stop())
 
 
-def test_tensorboard_gets_the_same_lines_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[tuple[str, float, int]] = []
-
-    class Writer:
-        def add_scalar(self, *line: object) -> None:
-            shown.append(line)  # type: ignore[arg-type]
-
-        def flush(self) -> None: ...
-
-    monkeypatch.setattr(journal, "_board", lambda _: Writer())
-    journal.Journal(tmp_path / "log.jsonl").add(step=3, split="oof", auc=0.5)
-    assert shown == [("oof/auc", 0.5, 3)]
-
-
 def test_a_fold_meets_the_fakes_that_its_recipe_forges(make_job: MakeJob) -> None:
     job = make_job(forge={"share": 0.5, "families": {"erasure": 1}}, epochs=4)
-    batches = [batch for _, batch in run.Run(job, CPU).batches(0)]
+    batches = list(fits._batches(job, CPU, fits._order(job, CPU), 0, 12))
     labels = np.concatenate([batch.targets_B.numpy() for batch in batches])
     known = np.concatenate([job.train.target.to_numpy()[batch.rows_B.numpy()] for batch in batches])
     assert (labels[known == 1] == 1).all()
@@ -257,12 +226,15 @@ def test_a_fold_meets_the_fakes_that_its_recipe_forges(make_job: MakeJob) -> Non
 @pytest.mark.parametrize("wish", [{"class_balanced": True}, {"supcon": 0.5}, {"consistency": 0.5}])
 def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, wish: dict[str, object]) -> None:
     found = {}
-    for name, loss in {"plain": {}, "with": wish}.items():
-        one = run.Run(make_job(at=name, loss=loss, batch_size=6, ema_decay=0.0), CPU)
-        _, batch = next(one.batches(0))
-        one.schedule.step_update(5)
-        found[name] = update(one.trainee, batch, one.ids(batch), one.job.member, 0, CPU)
-        found[f"{name} weights"] = one.trainee.bare.state_dict()["conv1.0.weight"].clone()
+    for name, options in {"plain": {}, "with": wish}.items():
+        job = make_job(at=name, loss=options, batch_size=6, ema_decay=0.0)
+        state = states.begin(prepare(job.member).model, job.member, CPU)
+        (batch,) = fits._batches(job, CPU, fits._order(job, CPU), 0, 1)
+        images_BCHW = normalise(batch.images_BHWC, (0.5,) * 3, (0.5,) * 3)
+        torch.manual_seed(0)
+        losses_B, _ = fits.step(state, images_BCHW, batch.targets_B, 0, CPU, member=job.member)
+        found[name] = losses_B.mean()
+        found[f"{name} weights"] = state.unwrapped.state_dict()["conv1.0.weight"].clone()
     assert not torch.equal(found["plain weights"], found["with weights"])
-    if "class_balanced" not in wish:
+    if "supcon" in wish:
         assert found["with"] > found["plain"]

@@ -17,7 +17,7 @@ from ffdi.core.stop import Stop
 from ffdi.training import launch
 from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
-from tests.training.test_fit import CPU, artefacts
+from tests.fixtures.training import CPU, artefacts
 
 MakeJob = Callable[..., FoldJob]
 ROOT = Path(__file__).parents[2]

@@ -65,7 +65,7 @@ def test_the_rate_warms_up_and_falls_as_a_function_of_the_step() -> None:
 def test_lower_layers_learn_more_slowly_and_norms_do_not_decay() -> None:
     model = timm.create_model("test_vit", num_classes=1)
     optimizer = optim.optimizer(model, _member(layer_decay=0.5, weight_decay=0.1))
-    names = optim.names_by_parameter(model)
+    names = {id(value): name for name, value in model.named_parameters()}
     scale = {names[id(p)]: group["lr_scale"] for group in optimizer.param_groups for p in group["params"]}
     decay = {names[id(p)]: group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     assert set(scale) == set(names.values())
@@ -77,12 +77,12 @@ def test_lower_layers_learn_more_slowly_and_norms_do_not_decay() -> None:
 
 def test_classes_apart_count_alike_whatever_their_number() -> None:
     targets_B = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.7])
-    weights_B = loss.class_balanced(targets_B)
+    weights_B = loss.class_weights(targets_B)
     assert float(weights_B.mean()) == pytest.approx(1)
     pulled = (weights_B * targets_B).sum(), (weights_B * (1 - targets_B)).sum()
-    assert loss.class_balanced(torch.tensor([1.0, 1.0, 1.0, 0.0])).tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
+    assert loss.class_weights(torch.tensor([1.0, 1.0, 1.0, 0.0])).tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
     assert float(pulled[1]) > 1
-    assert loss.class_balanced(torch.ones(3)).tolist() == [1, 1, 1]
+    assert loss.class_weights(torch.ones(3)).tolist() == [1, 1, 1]
 
 
 def test_contrast_is_the_plain_sum_of_its_paper() -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ffdi.cli.desk import Desk
 from ffdi.core import checksum, console
-from ffdi.data import cache, folds, manifest
+from ffdi.data import folds, manifest
 from ffdi.report.page import Page, write_safely
 
 CORES = os.cpu_count() or 1
@@ -18,10 +18,7 @@ def run(desk: Desk) -> None:
     spec, fit = desk.recipe.folds, desk.recipe.data.train_splits
     made = folds.make(desk.places, spec, rows, fit, _embeddings(desk, rows))
     console.table(f"folds, scheme {spec.scheme}", ["fold", "images", "fake", "groups"], _counts(made, rows))
-    usable = manifest.select(rows, fit)
     write_safely(desk.places.report("folds"), lambda: _page(desk, rows, made))
-    if desk.recipe.data.cache == "decoded":
-        cache.prepare(usable, desk.images, desk.places.cache, CORES)
 
 
 def _page(desk: Desk, rows: pd.DataFrame, made: pd.DataFrame) -> Page:

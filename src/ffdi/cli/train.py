@@ -9,7 +9,7 @@ from ffdi.core import checksum, console
 from ffdi.core.deadline import parse_until
 from ffdi.core.errors import UserError
 from ffdi.report.page import Page, write_safely
-from ffdi.training import launch, outcome, world
+from ffdi.training import finish, launch, world
 from ffdi.training.job import FoldJob, plan
 
 
@@ -28,7 +28,7 @@ def run(recipe: Path, data: Path | None, work: Path, submissions: Path, until: s
 def predict(desk: Desk) -> None:
     """Predict with the weights that stand. Raises UserError if a fold was never trained."""
     jobs = plan_jobs(desk)
-    missing = [job.label for job in jobs if not outcome.is_trained(job)]
+    missing = [job.label for job in jobs if not finish.is_trained(job)]
     if missing:
         raise UserError(f"Not trained yet: {', '.join(missing[:5])}; run ffdi train (make train) first.")
     launch.train(jobs, launch.devices(), None)
@@ -56,7 +56,7 @@ def _check_weights(jobs: list[FoldJob]) -> None:
     """Before hours of training: every member's first weights are there."""
     from ffdi.model.sources import resolve
 
-    for member in {job.member.name: job.member for job in jobs if not outcome.is_trained(job)}.values():
+    for member in {job.member.name: job.member for job in jobs if not finish.is_trained(job)}.values():
         resolve(member, Path("weights"))
 
 

@@ -16,13 +16,13 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Data(Frozen):
-    """What is read. `cache` and `workers` change the speed, never the result."""
+    """What is read. `workers` and `folds_per_device` change the speed, never the result."""
 
     folder: str = ""  # empty: the sample inside the package
     train_splits: tuple[Literal["train", "val"], ...] = ("train",)  # splits that are folded and trained on
     extra: tuple[str, ...] = ()  # folders of `ffdi forge`: fakes that are trained on and never judged
-    cache: Literal["none", "decoded"] = "none"
     workers: int | None = Field(default=None, ge=0, le=64)  # loader processes a fold; None: what the cores allow
+    folds_per_device: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"  # side by side on one GPU
 
 
 class Folds(Frozen):
@@ -95,7 +95,7 @@ class Member(Frozen):
 
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
     channels_last: bool | None = None  # None: where it pays (convolutions)
-    compile: bool = False
+    compile: bool | Literal["auto"] = "auto"  # "auto": on a GPU, where the minute it takes pays
 
     tta: tuple[str, ...] = ("identity",)
     augment: Augment = Augment()

@@ -33,10 +33,6 @@ class Workspace:
     def runs(self) -> Path:
         return self.work / "runs"
 
-    @property
-    def cache(self) -> Path:
-        return self.work / "cache"
-
     def folds(self, scheme: str) -> Path:
         return self.work / "folds" / f"{scheme}.parquet"
 

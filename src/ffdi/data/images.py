@@ -1,7 +1,7 @@
 """Rows of a table as images: in training forged and augmented, in prediction as they are.
 
-The pixels of an item, (row index, epoch), depend on that, the seed, the id and the rows it stands among (other
-originals); never on what came before.
+The pixels of an item, (row index, epoch), depend on that, the seed, the id and the originals it stands among; never on
+what came before.
 """
 
 from collections.abc import Sequence
@@ -17,37 +17,36 @@ from ffdi.core.keys import Draws
 from ffdi.data import augment, operations
 from ffdi.data import forge as forgery
 from ffdi.data.order import Item
-from ffdi.data.source import Files, Source, packed
+from ffdi.data.source import Files
 
 
 class Images:
-    """Rows (id, relpath, and target where known) as images of one size. `source` may stand in for the files."""
+    """Rows (id, relpath, and target where known) as images of one size."""
 
     strict = False  # one unreadable image ends the stream
 
-    def __init__(self, rows: pd.DataFrame, folder: Path, size: int, source: Source | None = None) -> None:
+    def __init__(self, rows: pd.DataFrame, folder: Path, size: int) -> None:
         self.size = size
         self.targets = rows.target.to_numpy(np.float32) if "target" in rows else np.full(len(rows), -1, np.float32)
-        self._ids = packed(rows.id)
-        self._source = Files(rows, folder) if source is None else source
+        self.files = Files(rows, folder)
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self.targets)
 
     def id(self, row: int) -> str:
-        return self._ids[row].decode()
+        return self.files.id(row)
 
     def image(self, row: int, epoch: int) -> np.ndarray:
-        """uint8 [size, size, 3]. Raises Defect or OSError."""
+        """Return uint8 [size, size, 3]. Raise Defect or OSError."""
         raise NotImplementedError
 
     def labels(self, items: Sequence[Item]) -> np.ndarray:
-        """float32 targets of these items."""
+        """Return the float32 targets of these items."""
         return self.targets[[row for row, _ in items]]
 
 
 class TrainImages(Images):
-    """Augmented by the policy, under the key (seed, epoch, id). Before that some originals are made fakes."""
+    """Augmented by the policy, under the key (seed, epoch, id); before that some originals are made fakes."""
 
     strict = True
 
@@ -58,17 +57,16 @@ class TrainImages(Images):
         policy: Augment,
         size: int,
         seed: int,
-        source: Source | None = None,
         forge: Forge = NO_FORGERIES,
     ) -> None:
-        super().__init__(rows, folder, size, source)
+        super().__init__(rows, folder, size)
         self.seed = seed
         self.augmentation = augment.compile(policy, size)
         self.forge = forge
         self._originals = np.flatnonzero(self.targets == 0)
 
     def image(self, row: int, epoch: int) -> np.ndarray:
-        image, label = self._source.read(row), int(self.targets[row])
+        image, label = self.files.read(row), int(self.targets[row])
         if self._is_forged(row, epoch):
             image, label = self._forged(image, self._forge_key(row, epoch)), 1
         return self.augmentation(image, label, keys.key(self.seed, "augment", epoch, self.id(row)))
@@ -86,8 +84,7 @@ class TrainImages(Images):
         family = forgery.family(self.forge, key)
         draw, last = Draws(key, "others"), len(self._originals) - 1
         rows = [int(self._originals[draw.integer(0, last)]) for _ in range(forgery.CANDIDATES.get(family, 0))]
-        others = [self._source.read(row) for row in rows]
-        return forgery.forge(image, others, family, key)
+        return forgery.forge(image, [self.files.read(row) for row in rows], family, key)
 
     def _forge_key(self, row: int, epoch: int) -> int:
         return keys.key(self.seed, "forge", epoch, self.id(row))
@@ -99,4 +96,4 @@ class TestImages(Images):
     __test__ = False  # not a test case
 
     def image(self, row: int, epoch: int = 0) -> np.ndarray:
-        return operations.fit(self._source.read(row), self.size)
+        return operations.fit(self.files.read(row), self.size)

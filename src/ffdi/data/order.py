@@ -61,15 +61,8 @@ class Order:
         for step in range(first, last):
             epoch, place = divmod(step, steps)
             if epoch != ordered:
-                order_N, ordered = self._order(epoch), epoch
+                order_N, ordered = epoch_order(self.targets, self.seed, epoch, self.balance), epoch
             yield epoch, order_N[place * self.batch_size : (place + 1) * self.batch_size]
-
-    def share(self, rows: np.ndarray, part: int, parts: int) -> np.ndarray:
-        """One process's share of a batch."""
-        return rows[part::parts]
-
-    def _order(self, epoch: int) -> np.ndarray:
-        return epoch_order(self.targets, self.seed, epoch, self.balance)
 
 
 def in_sequence(images: int, batch_size: int) -> Iterator[list[Item]]:

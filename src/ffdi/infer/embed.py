@@ -22,7 +22,7 @@ from ffdi.core import console
 from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 from ffdi.data import folds, manifest
-from ffdi.data.dataset import normalise
+from ffdi.data.batches import normalise
 from ffdi.data.images import TestImages
 from ffdi.infer import engine
 from ffdi.model import precision
@@ -53,7 +53,7 @@ def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int) -> np.ndar
     mean, std, _ = data_config(net)
 
     def forward(_: int, pixels_BHWC: Tensor) -> Iterator[tuple[str, Tensor]]:
-        images_BCHW = normalise(pixels_BHWC, mean, std, device, channels_last)
+        images_BCHW = normalise(pixels_BHWC, mean, std, channels_last)
         stages = net.forward_intermediates(images_BCHW, indices=[LEVEL], intermediates_only=True, stop_early=True)
         yield "features", adaptive_avg_pool2d(stages[0], GRID).flatten(1).float()
 

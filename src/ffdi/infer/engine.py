@@ -24,7 +24,7 @@ from torch import Tensor
 from ffdi.core import console
 from ffdi.core.errors import Paused, UserError
 from ffdi.core.stop import Stop
-from ffdi.data.dataset import Batch, loader
+from ffdi.data.batches import Batch, batches
 from ffdi.data.images import Images, TestImages
 from ffdi.data.order import in_sequence
 from ffdi.infer.nets import DeviceNets, Net, common_batch, flops, groups, memory_for_weights, weight_cache
@@ -163,9 +163,9 @@ def run(
             devices take turns, since a GPU queues about a thousand operations and then makes this process wait.
     """
     waiting: deque[_Queued[Key]] = deque()
-    batches = loader(images, in_sequence(len(images), batch_size), workers, pin=devices[0].type == "cuda")
-    while some := list(islice(batches, len(devices))):
-        made = [forward(number, _moved(batch, devices[number])) for number, batch in enumerate(some)]
+    stream = batches(images, in_sequence(len(images), batch_size), workers, devices)
+    while some := list(islice(stream, len(devices))):
+        made = [forward(number, batch.images_BHWC) for number, batch in enumerate(some)]
         turns = list(zip(*made, strict=True))
         waiting += [_Queued(batch, [turn[number] for turn in turns]) for number, batch in enumerate(some)]
         while len(waiting) > (IN_FLIGHT * len(devices) if devices[0].type == "cuda" else 0):
@@ -175,7 +175,7 @@ def run(
 
 
 class _Queued(Generic[Key]):
-    """A batch on its way through a device. It is kept until its bytes have been copied."""
+    """A batch on its way through a device."""
 
     def __init__(self, batch: Batch, made: Sequence[tuple[Key, Tensor]]) -> None:
         self._batch = batch
@@ -188,10 +188,6 @@ class _Queued(Generic[Key]):
         if self._copied is not None:
             self._copied.synchronize()
         return self._batch, dict(zip(self._keys, self._values.numpy(), strict=True))
-
-
-def _moved(batch: Batch, device: torch.device) -> Tensor:
-    return batch.images_BHWC.to(device, non_blocking=True)
 
 
 def _predict_group(
@@ -215,10 +211,10 @@ def _predict_group(
         stack.enter_context(evaluating([model for one in loaded for model in one.models]))
         stack.enter_context(weight_cache(devices[0]))
         meter = stack.enter_context(console.progress(label, len(images)))
-        batches = run(
+        results = run(
             images, common_batch(nets), workers, devices, lambda n, pixels: loaded[n].logits(pixels, plan.kept)
         )
-        for batch, logits_by_pass in batches:
+        for batch, logits_by_pass in results:
             table.enter(batch, logits_by_pass)
             meter.advance(len(batch.rows_B))
             if (stop is not None and stop.requested) or not any(one in plan.kept for one in passes):

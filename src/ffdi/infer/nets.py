@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ffdi.config.recipe import Member
 from ffdi.config.views import side
 from ffdi.core.errors import FfdiError
-from ffdi.data.dataset import normalise
+from ffdi.data.batches import normalise
 from ffdi.infer import tta
 from ffdi.infer.plan import Pass
 from ffdi.model import precision, size, stem
@@ -94,7 +94,7 @@ class DeviceNets:
             for view in one.net.member.tta:
                 if kept is None or one.net.under(view) in kept:
                     if key not in fresh:
-                        fresh[key] = normalise(pixels_BHWC, *one.mean_std, pixels_BHWC.device, one.channels_last,
+                        fresh[key] = normalise(pixels_BHWC, *one.mean_std, one.channels_last,
                                                self._buffers.get(key))  # fmt: skip
                         self._buffers.setdefault(key, fresh[key])
                     yield one.net.under(view), one.logits(fresh[key], view)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ffdi.core.errors import UserError
 from ffdi.data import operations
-from ffdi.data.dataset import normalise
+from ffdi.data.batches import normalise
 from ffdi.infer.nets import LoadedNet, Net, logits
 
 PLAIN = "identity"  # the view that is explained
@@ -45,7 +45,7 @@ class GradCAM:
         """Explain uint8 RGB pixels of any size."""
         loaded = self._loaded
         pixels_1HWC = torch.from_numpy(operations.fit(image_HWC, loaded.net.size).copy())[None]
-        images_1CHW = normalise(pixels_1HWC, *loaded.mean_std, CPU, loaded.channels_last)
+        images_1CHW = normalise(pixels_1HWC, *loaded.mean_std, loaded.channels_last)
         return gradcam(loaded.by_view[PLAIN], images_1CHW)
 
 

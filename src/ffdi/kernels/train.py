@@ -24,7 +24,7 @@ from ffdi.kernels import blend, mounts, team
 from ffdi.kernels.outputs import copy, gather, workspace_of
 from ffdi.kernels.team import TeamPack
 from ffdi.model.sources import SUFFIXES, WORDS, resolve
-from ffdi.training import launch, outcome
+from ffdi.training import finish, launch
 from ffdi.training.job import FoldJob, plan
 
 
@@ -77,13 +77,13 @@ def _planned(
 
 
 def _train(jobs: list[FoldJob], deadline: float | None) -> None:
-    for member in {job.member.name: job.member for job in jobs if not outcome.is_trained(job)}.values():
+    for member in {job.member.name: job.member for job in jobs if not finish.is_trained(job)}.values():
         resolve(member)  # raises now, not after hours, if the first weights of a member are missing
     launch.train(jobs, launch.devices(), deadline)
 
 
 def _left(jobs: Sequence[FoldJob]) -> list[str]:
-    return [job.label for job in jobs if not outcome.is_done(job)]
+    return [job.label for job in jobs if not finish.is_done(job)]
 
 
 def _check_names(members: Sequence[str], recipe: Recipe) -> None:

@@ -56,7 +56,7 @@ def of_jobs(jobs: Sequence[FoldJob], folder: Path) -> Page:
 
 def _read(jobs: Sequence[FoldJob]) -> Trained:
     """Read the logs and OOF tables of the folds of one member."""
-    from ffdi.training import journal  # imports torch
+    from ffdi.training import log as logged  # imports torch
 
     logs, tables = {}, []
     for job in jobs:
@@ -66,7 +66,7 @@ def _read(jobs: Sequence[FoldJob]) -> Trained:
         # The log's points are of the plain view, so the last point is too, and not the mean of all views.
         plain = known.merge(oof[(oof["view"] == "identity") & ~oof["imputed"]], on="id")
         last = {"epoch": float(job.member.epochs), "split": "oof", "auc": _auc(plain)}
-        log = journal.frame(job.folder / "log.jsonl")
+        log = logged.frame(job.folder / "log.jsonl")
         logs[int(job.fold)] = pd.concat([log, pd.DataFrame([last])], ignore_index=True)
     return Trained(jobs[0].member.name, logs, pd.concat(tables, ignore_index=True))
 

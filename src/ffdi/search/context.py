@@ -33,7 +33,6 @@ class SearchContext:
     manifest: pd.DataFrame
     folds: pd.DataFrame
     images: Path
-    cache: Path | None
     folder: Path
 
     @property
@@ -50,7 +49,7 @@ class SearchContext:
         recipe = self.recipe.model_copy(update={"member": (member,)})
         workspace = Workspace(self.folder, self.folder)
         planned = plan(recipe, self.competition, self.manifest, self.folds, self.images, workspace)
-        by_fold = {job.fold: replace(job, cache=self.cache) for job in planned}
+        by_fold = {job.fold: job for job in planned}
         return [by_fold[fold] for fold in self.held_out]
 
     def options(self, storage: str = "") -> StudyOptions:
@@ -106,8 +105,7 @@ def make_context(
         "folds": digest_of(kept),
     }
     folder = workspace.work / "search" / f"{recipe.name}-{digest.of_json(identity)[:8]}"
-    cache = workspace.cache if recipe.data.cache == "decoded" else None
-    return SearchContext(recipe, search, competition, rows, kept, images, cache, folder)
+    return SearchContext(recipe, search, competition, rows, kept, images, folder)
 
 
 def share_of_groups(table: pd.DataFrame, share: float, seed: int) -> np.ndarray:

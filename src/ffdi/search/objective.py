@@ -21,7 +21,7 @@ from ffdi.data import degraded
 from ffdi.search import pruning, space
 from ffdi.search.context import SearchContext
 from ffdi.search.study import FOLDS, SPEC
-from ffdi.training import journal, launch, outcome, state
+from ffdi.training import finish, launch, log, state
 from ffdi.training.degraded import aucs
 from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
@@ -57,7 +57,7 @@ class TrainAndScore:
         if not path.exists():
             _fit(job, self.world, stop, watch)
             checksum.write_json(path, {"spec": job.spec, "scores": self._measure(job, stop)})
-        (job.folder / outcome.WEIGHTS).unlink(missing_ok=True)  # a hundred trials would fill a disk
+        (job.folder / finish.WEIGHTS).unlink(missing_ok=True)  # a hundred trials would fill a disk
         return checksum.read_json(path)["scores"]
 
     def _fold(self, trial: optuna.Trial, job: FoldJob, place: int, before: list[float], stop: Stop) -> dict[str, float]:
@@ -131,7 +131,7 @@ def prepare(context: SearchContext) -> None:
 def curve(job: FoldJob) -> list[tuple[int, float]]:
     """Return (epoch, held-out AUC) of the epochs in a fold's log; the last epoch is in its scores instead."""
     path = job.folder / "log.jsonl"
-    logged = journal.lines(path) if path.exists() else []
+    logged = log.lines(path) if path.exists() else []
     return [(round(line["epoch"]), float(line["auc"])) for line in logged if line["split"] == "oof" and "auc" in line]
 
 

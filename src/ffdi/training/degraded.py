@@ -20,8 +20,8 @@ from ffdi.infer.nets import Net
 from ffdi.metrics.auc import auc
 from ffdi.model.weights import load_net
 from ffdi.training import launch
+from ffdi.training.finish import WEIGHTS
 from ffdi.training.job import FoldJob
-from ffdi.training.outcome import WEIGHTS
 from ffdi.training.world import World
 
 COPIES = "copies"  # below the folder of the tables, for as long as they are predicted

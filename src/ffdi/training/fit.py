@@ -1,78 +1,295 @@
-"""One fold from start to done. It may be killed at any instant; run again, it ends with the same bytes."""
+"""Train one fold: set-up, the loop, and the step written out.
 
+B images of a batch, P of a part of it, C logits.
+"""
+
+import math
+import shutil
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, NamedTuple
 
-from ffdi.core import atomic, console, lock
-from ffdi.core.errors import Paused
+import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from ffdi.config.recipe import Member
+from ffdi.core import atomic, console, keys, lock
+from ffdi.core.errors import Paused, UserError
 from ffdi.core.stop import Stop
-from ffdi.training import outcome, state
+from ffdi.data.batches import Batch, batches, normalise
+from ffdi.data.images import TrainImages
+from ffdi.data.order import Order, epoch_length
+from ffdi.model import precision
+from ffdi.model.build import data_config, prepare
+from ffdi.model.weights import save_weights
+from ffdi.training import checks, finish, graph, loss, memory, optim
+from ffdi.training import state as states
+from ffdi.training.checks import LAG, Checks
 from ffdi.training.job import FoldJob
-from ffdi.training.run import Run
-from ffdi.training.step import update
+from ffdi.training.log import Log
+from ffdi.training.mix import mix
+from ffdi.training.state import TrainState
 from ffdi.training.world import World
 
-SAVE_SECONDS = 120.0  # between two saves; a stop saves at once
+SAVE_SECONDS = 300.0  # between two saves within an epoch
+SAVE_SHARE = 0.05  # of the time that saves at the end of an epoch may take
+COMPILE_PIXELS = 5e10  # pixels of a training after which the minute of torch.compile pays (on an H200, tests.bench gpu)
+
+
+class Hooks(NamedTuple):
+    """What a caller wants done at two instants of a training; see `fit`."""
+
+    watch: Callable[[], None]
+    started: Callable[[], None]
+
+
+class Saves:
+    """When the state is saved: by time or steps, and at the end of an epoch where that costs little."""
+
+    def __init__(self, seconds: float, steps: int | None) -> None:
+        self._seconds, self._steps = seconds, steps
+        self._last, self._cost = time.monotonic(), 0.0
+
+    def is_due(self, done: int) -> bool:
+        if self._steps:
+            return done % self._steps == 0
+        return time.monotonic() - self._last >= self._seconds
+
+    def is_cheap(self) -> bool:
+        return self._cost <= SAVE_SHARE * (time.monotonic() - self._last)
+
+    def note(self, cost: float) -> None:
+        """Remember that a save ended now and took `cost` seconds."""
+        self._last, self._cost = time.monotonic(), cost
 
 
 def fit(
     job: FoldJob,
     world: World,
     stop: Stop,
+    *,
     save_seconds: float = SAVE_SECONDS,
     save_steps: int | None = None,
     watch: Callable[[], None] | None = None,
+    started: Callable[[], None] | None = None,
 ) -> None:
-    """Train, predict and seal `job.folder`; does nothing if that is done.
+    """Train and predict one fold, and write `done.json`; do nothing if that is done.
 
-    Saves every `save_seconds`, or every `save_steps` if given. `watch` is called when the held-out AUC of an epoch
-    stands in the log; what it raises ends the fold, with all saved. Raises Paused after a stop, LockedError if another
-    process has the fold, UserError for non-finite losses, missing weights and damaged artefacts.
+    Args:
+        job: The fold, as a value.
+        world: The device, and the processes that train this fold together.
+        stop: Asked after each step; the state is saved before this function leaves.
+        save_seconds: Time between two saves.
+        save_steps: Steps between two saves, instead of `save_seconds`.
+        watch: Called when the held-out AUC of an epoch stands in the log; what it raises ends the fold.
+        started: Called after the first step, when the fold has taken its memory.
+
+    Raises:
+        Paused: After a stop; the same call goes on, and ends with the same bytes on the same kind of device.
+        LockedError: Another process trains this fold.
+        UserError: A loss is not finite, weights are missing, an artefact is damaged, memory does not suffice.
     """
     with lock.exclusive(job.folder) if world.writes else nullcontext():
-        if outcome.is_done(job):
+        if finish.is_done(job):
             return
         if world.writes:
             atomic.sweep(job.folder)
-        if not outcome.is_trained(job):
-            _train(job, world, stop, save_seconds, save_steps, watch)
+        micro_batches, hooks = job.member.micro_batches, Hooks(watch or _nothing, started or _nothing)
+        while not finish.is_trained(job):
+            try:
+                _train(job, world, stop, Saves(save_seconds, save_steps), hooks, micro_batches)
+            except RuntimeError as error:
+                if not memory.is_out_of_memory(error):
+                    raise
+                failed = str(error)  # not the exception: its frames hold the tensors (pytorch #18853)
+            else:
+                continue
+            del failed
+            torch.cuda.empty_cache()
+            micro_batches = memory.more_micro_batches(job.label, micro_batches, job.member.batch_size, world.size == 1)
         if world.writes:
-            state.drop(job.folder / "state")
-        outcome.finish(job, world, stop)
+            states.drop(job.folder / "state")
+        finish.finish(job, world, stop)
 
 
-def _train(
-    job: FoldJob,
-    world: World,
-    stop: Stop,
-    save_seconds: float,
-    save_steps: int | None,
-    watch: Callable[[], None] | None,
-) -> None:
-    run = Run(job, world)
-    begin = run.resume()
-    if world.any(world.writes and run.lacks_score(begin)):
-        run.evaluate(begin, stop, watch)
-    saved = time.monotonic()
-    with console.progress(job.label, run.steps * run.batch_size) as meter:
-        meter.skip(begin * run.batch_size)
-        for step, batch in run.batches(begin):
-            # ---- one step ---------------------------------------------------------------------------------
-            run.schedule.step_update(step)
-            loss = update(run.trainee, batch, run.ids(batch), job.member, step, world)
-            if run.ema is not None:
-                run.ema.update(run.trainee.bare, step=step + 1)
-            # -----------------------------------------------------------------------------------------------
-            done = step + 1
-            meter.advance(run.batch_size)
-            run.log(done, loss)
-            stopping = world.any(stop.requested)
-            due = done % save_steps == 0 if save_steps else time.monotonic() - saved >= save_seconds
-            if world.any(due) or stopping or run.ends_epoch(done):
-                saved = run.save(done, stop)
-            if stopping and done < run.steps:
-                raise Paused(f"{job.label} stopped ({stop.reason}) after step {done} of {run.steps}; all is saved.")
-            if run.ends_epoch(done) and done < run.steps:
-                run.evaluate(done, stop, watch)
-    run.close()
+def _train(job: FoldJob, world: World, stop: Stop, saves: Saves, hooks: Hooks, micro_batches: int) -> None:
+    """Train from the newest save to the last step, then write the weights."""
+    member, (state, order, begin, start) = job.member, _set_up(job, world, micro_batches)
+    steps = member.epochs * order.steps_per_epoch
+    schedule = optim.schedule(state.optimizer, member, steps)
+    log = Log(job.folder / "log.jsonl", order.steps_per_epoch, order.batch_size, world.writes)
+    log.rewind(begin)
+    late = Checks(job.train.id.to_numpy(), world, LAG if state.late else 0, not state.scaler.is_enabled())
+    update: graph.Step = partial(step, member=member)
+    mean, std, _ = data_config(state.unwrapped)
+    channels_last = precision.wants_channels_last(state.unwrapped, member.channels_last)
+    if world.any(world.writes and log.lacks_score(begin, steps)):
+        _evaluate(job, state, world, stop, log, begin, hooks)
+    state.model.train()
+    images_BCHW = None
+    with console.progress(job.label, steps * order.batch_size) as meter:
+        meter.skip(begin * order.batch_size)
+        for number, batch in enumerate(_batches(job, world, order, begin, steps), begin):
+            # ---- one step -------------------------------------------------------------------------------------------
+            schedule.step_update(number)
+            images_BCHW = normalise(batch.images_BHWC, mean, std, channels_last, out=images_BCHW)
+            targets_B = loss.smooth(batch.targets_B, member.label_smoothing)
+            mix_key = keys.key(member.seed, "mix", number, world.rank)
+            mixed_BCHW, targets_B = mix(images_BCHW, targets_B, member.mixup, member.cutmix, mix_key)
+            if number == begin and graph.is_possible(state, world):
+                update = graph.captured(update, state, mixed_BCHW, targets_B, world, job.label)
+            torch.manual_seed(_seed(member, number, world, part=0))
+            losses_B, norm = update(state, mixed_BCHW, targets_B, number, world)
+            if state.ema is not None:
+                state.ema.update(state.unwrapped, step=number + 1)
+            # ---------------------------------------------------------------------------------------------------------
+            done, ends_epoch = number + 1, (number + 1) % order.steps_per_epoch == 0
+            stopping, due = stop.requested, saves.is_due(done)
+            late.add(
+                number, schedule.optimizer.param_groups[-1]["lr"], batch.rows_B.numpy(), losses_B, norm, stopping, due
+            )
+            meter.advance(order.batch_size)
+            checked = late.read(all_of_them=ends_epoch or (world.size == 1 and (stopping or due)))
+            log.train(checked)
+            if world.size > 1:  # all processes leave the loop at the same step
+                stopping, due = any(one.stop for one in checked), any(one.save for one in checked)
+            if due or stopping or (ends_epoch and world.any(saves.is_cheap())):
+                log.train(late.read(all_of_them=True))
+                saves.note(_save(job, state, world, stop, done))
+            if stopping and done < steps:
+                raise Paused(f"{job.label} stopped ({stop.reason}) after step {done} of {steps}; all is saved.")
+            if ends_epoch and done < steps:
+                _evaluate(job, state, world, stop, log, done, hooks)
+                state.model.train()
+            if number == begin:
+                hooks.started()
+    if world.writes:
+        save_weights(job.folder / finish.WEIGHTS, state.predictor, member, {**job.identity, "start": start})
+    world.barrier()
+
+
+def step(
+    state: TrainState, images_BCHW: Tensor, targets_B: Tensor, number: int, world: World, *, member: Member
+) -> tuple[Tensor, Tensor]:
+    """Forward, backward, clip, check, update. Nothing here reads a tensor on the host where `state.late`.
+
+    Args:
+        state: Model and optimizer, changed in place; a step that is not finite moves no weight.
+        images_BCHW: float32, normalised and mixed.
+        targets_B: float32, P(fake).
+        number: Of the step, from 0; the key of dropout in micro-batches after the first.
+        world: Processes that train together.
+        member: The recipe.
+
+    Returns:
+        The loss of each image [B] and the norm of the gradient [], on the device.
+    """
+    losses_B = torch.empty_like(targets_B)
+    parts = micro_batches(len(targets_B), state.micro_batches)
+    for part, rows in enumerate(parts):
+        if part:  # dropout and drop-path draw from torch's global generator: it is set, never continued
+            torch.manual_seed(_seed(member, number, world, part))
+        with _gradients_exchanged(state.model, part == len(parts) - 1):
+            losses_P = loss.of_recipe(state, images_BCHW[rows], targets_B[rows], member, world.device)
+            state.scaler.scale(losses_P.sum() / len(targets_B)).backward()
+        losses_B[rows] = losses_P.detach().to(losses_B.dtype)
+    if state.scaler.is_enabled():
+        state.scaler.unscale_(state.optimizer)
+    norm = torch.nn.utils.clip_grad_norm_(state.unwrapped.parameters(), member.clip_grad or math.inf)
+    if checks.may_move(state, losses_B, norm):
+        state.optimizer.step()
+    if state.scaler.is_enabled():
+        state.scaler.update()
+    state.optimizer.zero_grad(set_to_none=True)
+    return losses_B, norm
+
+
+def _set_up(job: FoldJob, world: World, micro_batches: int) -> tuple[TrainState, Order, int, dict[str, Any]]:
+    """Return model and optimizer as the newest save left them, the order, the updates done, and where it started."""
+    member = job.member
+    built = prepare(member)
+    start = {"from": built.source.kind, "sha256": built.source.sha256(), "adapted": list(built.adapted)}
+    finish.agree_on_start(job, start, world)
+    state = states.begin(built.model, member, world)
+    state.micro_batches = micro_batches
+    order = _order(job, world)
+    saved = states.newest(job.folder / "state", job.identity)
+    if saved is not None:
+        states.unpack(saved, state)
+    if wants_compile(member, member.epochs * order.steps_per_epoch, world.device):
+        state.model.compile()  # in place: the state dict keeps its names
+    return state, order, 0 if saved is None else saved.step, start
+
+
+def micro_batches(images: int, parts: int) -> list[slice]:
+    """Return which rows of a batch go through the model together, in up to `parts` parts."""
+    size = math.ceil(images / parts)
+    return [slice(start, start + size) for start in range(0, images, size)]
+
+
+def wants_compile(member: Member, steps: int, device: torch.device) -> bool:
+    """Return whether to use torch.compile: as the recipe says, or ("auto") on a GPU where its minute pays."""
+    if member.compile != "auto":
+        return bool(member.compile)
+    modern = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    compiler = any(shutil.which(name) for name in ("cc", "gcc", "clang")) and find_spec("triton") is not None
+    return modern and compiler and steps * member.batch_size * member.image_size**2 >= COMPILE_PIXELS
+
+
+def _order(job: FoldJob, world: World) -> Order:
+    """Return the order of the fold's images. Raise UserError for a batch that its processes cannot share."""
+    targets = job.train.target.to_numpy()
+    size = min(job.member.batch_size, epoch_length(targets, job.member.balance))
+    if size % world.size:
+        raise UserError(
+            f"{job.label}: a batch of {size} cannot be shared evenly by {world.size} processes; "
+            f"choose batch_size as a multiple of {world.size}."
+        )
+    return Order(targets, size, job.member.seed, job.member.balance)
+
+
+def _batches(job: FoldJob, world: World, order: Order, begin: int, end: int) -> Iterator[Batch]:
+    """Yield this process's share of the batches from step `begin` to the last."""
+    member = job.member
+    images = TrainImages(job.train, job.images, member.augment, member.image_size, member.seed, member.forge)
+    shares = (
+        [(row, epoch) for row in rows[world.rank :: world.size].tolist()] for epoch, rows in order.batches(begin, end)
+    )
+    return batches(images, shares, job.data.workers or 0, [world.device])
+
+
+def _save(job: FoldJob, state: TrainState, world: World, stop: Stop, done: int) -> float:
+    """Write the state after `done` updates; return the seconds it took, which are kept free before the deadline."""
+    begun = time.monotonic()
+    if world.writes:
+        states.save(job.folder / "state", states.pack(state, done, dict(job.identity)))
+    world.barrier()
+    cost = time.monotonic() - begun
+    stop.reserve = max(stop.reserve, 2 * cost)
+    return cost
+
+
+def _evaluate(job: FoldJob, state: TrainState, world: World, stop: Stop, log: Log, done: int, hooks: Hooks) -> None:
+    """Log the held-out AUC, for the curve; the last epoch is measured by the OOF table itself."""
+    if len(job.oof):
+        log.held_out(done, finish.held_out(job, state.predictor, world, stop))
+        hooks.watch()
+
+
+def _nothing() -> None:
+    return None
+
+
+def _seed(member: Member, number: int, world: World, part: int) -> int:
+    return keys.key(member.seed, "step", number, world.rank, part)
+
+
+def _gradients_exchanged(model: torch.nn.Module, last: bool) -> AbstractContextManager[object]:
+    """DDP exchanges gradients once a batch, with its last part."""
+    if last or not isinstance(model, DistributedDataParallel):
+        return nullcontext()
+    return model.no_sync()

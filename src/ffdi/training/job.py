@@ -29,7 +29,6 @@ class FoldJob:
     folds: str  # digest
     data: Data
     images: Path  # the competition folder
-    cache: Path | None  # where decoded pixels lie, if the recipe wants them
     folder: Path  # of this fold
     fit: pd.DataFrame  # with a column fold
     val: pd.DataFrame
@@ -107,7 +106,6 @@ def plan(
                     folds=folds_digest,
                     data=recipe.data,
                     images=images,
-                    cache=places.cache if recipe.data.cache == "decoded" else None,
                     folder=places.fold(member.name, spec[:8], fold),
                     fit=fit,
                     val=val,

@@ -1,7 +1,7 @@
-"""All folds of a recipe: one after another, or in parallel with one process a GPU.
+"""All folds of a recipe: one after another, or in parallel, with one process a device or several on a GPU.
 
 Every process walks the same list and takes the next fold that nobody holds (a kernel lock) and that is not done. So
-there is no queue to lose, a process that dies gives its fold back at once, and several machines can share one disk.
+there is no queue to lose, and a process that dies gives its fold back at once.
 """
 
 import os
@@ -13,20 +13,25 @@ from dataclasses import replace
 import joblib
 import psutil
 import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from ffdi.core import console
 from ffdi.core.errors import FfdiError, LockedError, Paused
 from ffdi.core.stop import ORPHANED, Stop
-from ffdi.training import outcome, world
+from ffdi.data.workers import shared_pool
+from ffdi.training import finish, world
 from ffdi.training.fit import fit
+from ffdi.training.gate import Gate
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 
-MOST_WORKERS = 8  # more feed no GPU faster with 200-500 us of CPU an image
+MAX_WORKERS = 16  # loader processes of one fold
+MAX_FOLDS = 8  # on one GPU
+SMALL_STEP = 1_500_000  # pixels of a batch; up to this many leave a GPU idle most of the time
 
 
 def devices() -> list[str]:
-    """One name a GPU, or one a CPU core: folds side by side with one thread each.
+    """Return one name a GPU, or one a CPU core: folds side by side with one thread each.
 
     Threads that wait for each other at every layer fall to a tenth of their speed when something else runs on the
     machine (measured on two shared cores: 7.5 images/s with one thread, 1.6 with two); processes do not wait.
@@ -36,74 +41,68 @@ def devices() -> list[str]:
 
 
 def train(jobs: list[FoldJob], on: list[str], deadline: float | None) -> None:
-    """Finish every job. Raises Paused when a deadline or signal came first (all is saved), LockedError if another
-    process still works on one of them."""
+    """Finish every job.
+
+    Raises:
+        Paused: A deadline or a signal came first; all is saved.
+        LockedError: Another process still works on one of the jobs.
+    """
     if world.launched_by_torchrun():
-        with world.joined() as together, Stop(deadline) as stop:
-            prepare(together.device)
-            for job in jobs:
-                fit(job, together, stop)
+        _train_together(with_loaders(jobs, 1), deadline)
         return
-    left = [job for job in with_loaders(jobs, on) if not outcome.is_done(job)]
-    if min(len(on), len(left)) > 1:
-        _train_in_parallel(longest_first(left), on[: len(left)], deadline)
+    left = [job for job in jobs if not finish.is_done(job)]
+    places = [device for device in on for _ in range(folds_per_device(left, device))][: max(len(left), 1)]
+    left = with_loaders(left, len(places))
+    if len(places) > 1:
+        _train_in_parallel(longest_first(left), places, deadline)
     else:
         with Stop(deadline) as stop:
-            _walk(left, on[0], stop)
-    held = [job.label for job in left if not outcome.is_done(job)]
+            _walk(left, places[0], stop)
+    held = [job.label for job in left if not finish.is_done(job)]
     if held:
         raise LockedError(f"Another process is at work on {', '.join(held)}; wait for it and run this again.")
 
 
 def longest_first(jobs: Sequence[FoldJob]) -> list[FoldJob]:
-    """So that no device waits long for the last fold: by pixels seen in training, equal ones in their order."""
+    """Return the jobs by pixels seen in training, so that no device waits long for the last; equal ones stay."""
     return sorted(jobs, key=lambda job: len(job.train) * job.member.epochs * job.member.image_size**2, reverse=True)
 
 
-def with_loaders(jobs: list[FoldJob], on: Sequence[str]) -> list[FoldJob]:
-    """Loader processes where the recipe leaves their number open: what the cores allow. They change no result."""
-    cores = len(os.sched_getaffinity(0)) // len(on)
-    fair = min(cores, MOST_WORKERS) if on[0] != "cpu" else max(min(cores - 1, MOST_WORKERS), 0)
-    wish = [job.data if job.data.workers is not None else job.data.model_copy(update={"workers": fair}) for job in jobs]
-    return [replace(job, data=data) for job, data in zip(jobs, wish, strict=True)]
+def folds_per_device(jobs: Sequence[FoldJob], device: str) -> int:
+    """Return how many folds run side by side on a device: as the recipe says, or by the size of their steps.
+
+    Memory decides later: a fold begins only when the free memory suffices by what the one before it has taken.
+    """
+    if device == "cpu" or not jobs:
+        return 1
+    asked = jobs[0].data.folds_per_device
+    if asked != "auto":
+        return asked
+    small = all(job.member.batch_size * job.member.image_size**2 <= SMALL_STEP for job in jobs)
+    return max(1, min(MAX_FOLDS, len(os.sched_getaffinity(0)) // 2)) if small else 1
 
 
-def _train_in_parallel(jobs: list[FoldJob], on: list[str], deadline: float | None) -> None:
-    with Stop(deadline, on_signal=_pass_on):
-        parallel = joblib.Parallel(n_jobs=len(on), backend="loky")
-        results = parallel(joblib.delayed(_worker)(jobs, device, deadline) for device in on)
-    for error in results:
-        if error is not None:
-            raise error
+def with_loaders(jobs: list[FoldJob], places: int) -> list[FoldJob]:
+    """Return the jobs with the loader processes that the cores allow, where the recipe leaves their number open.
+
+    They change no result. On a CPU the process that trains needs a core itself.
+    """
+    cores = len(os.sched_getaffinity(0)) // max(places, 1)
+    fair = min(cores, MAX_WORKERS) if torch.cuda.is_available() else max(min(cores - 1, MAX_WORKERS), 0)
+    return [
+        job if job.data.workers is not None else replace(job, data=job.data.model_copy(update={"workers": fair}))
+        for job in jobs
+    ]
 
 
-def _worker(jobs: list[FoldJob], device: str, deadline: float | None) -> FfdiError | None:
-    """In its own process. Returns the error, so that the other devices' folds are not torn down by it."""
-    console.one_of_several()
-    stop = Stop(deadline, with_parent=True)
-    try:
-        with stop:
-            _walk(jobs, device, stop)
-    except FfdiError as error:
-        if stop.reason == ORPHANED:
-            os._exit(error.exit_code)  # loky would keep this process, and its GPU memory, for ever
-        return error
-    return None
+def prepare(device: torch.device, workers: int = 0) -> None:
+    """Make this process ready to compute.
 
-
-def _walk(jobs: list[FoldJob], device: str, stop: Stop) -> None:
-    """Every job that nobody else holds."""
-    here = World(torch.device(device))
-    prepare(here.device)
-    for job in jobs:
-        if stop.requested:
-            raise Paused(f"Stopped ({stop.reason}) before {job.label}; all is saved, run the same command to go on.")
-        with suppress(LockedError):
-            fit(job, here, stop)
-
-
-def prepare(device: torch.device) -> None:
-    """A resumed run must repeat the uninterrupted one: so nothing here depends on how many folds are left."""
+    Loaders are forked before CUDA is touched. A resumed run must repeat the uninterrupted one, so nothing here depends
+    on how many folds are left.
+    """
+    if workers:
+        shared_pool(workers)
     if device.type == "cuda":
         torch.cuda.set_device(device)
         torch.backends.cudnn.deterministic = True
@@ -111,8 +110,68 @@ def prepare(device: torch.device) -> None:
         torch.set_num_threads(1)  # sums of two threads are not those of one
 
 
+def _train_together(jobs: list[FoldJob], deadline: float | None) -> None:
+    """Train each fold on all processes that torchrun started."""
+    with world.joined() as together, Stop(deadline) as stop:
+        prepare(together.device)
+        for job in jobs:
+            fit(job, together, stop)
+
+
+def _train_in_parallel(jobs: list[FoldJob], places: list[str], deadline: float | None) -> None:
+    with Stop(deadline, on_signal=_pass_on) as stop:
+        parallel = joblib.Parallel(n_jobs=len(places), backend="loky")
+        shared = len(set(places)) < len(places)
+        try:
+            results = parallel(joblib.delayed(_worker)(jobs, place, deadline, shared) for place in places)
+        except TerminatedWorkerError as error:
+            if stop.requested:
+                raise Paused(f"Stopped ({stop.reason}); all is saved, run the same command to go on.") from error
+            raise FfdiError(
+                "A training process was killed, often for want of memory; what it saved is kept: run the same command "
+                "again, with a lower data.folds_per_device or batch_size if it happens again."
+            ) from error
+    for error in results:
+        if error is not None:
+            raise error
+
+
+def _worker(jobs: list[FoldJob], device: str, deadline: float | None, shared: bool) -> FfdiError | None:
+    """Train in a process of its own. Return the error, so that the other devices' folds are not torn down by it."""
+    console.one_of_several()
+    stop = Stop(deadline, with_parent=True)
+    try:
+        with stop:
+            _walk(jobs, device, stop, Gate(device) if shared and device != "cpu" else None)
+    except FfdiError as error:
+        if stop.reason == ORPHANED:
+            os._exit(error.exit_code)  # loky would keep this process, and its GPU memory, for ever
+        return error
+    return None
+
+
+def _walk(jobs: list[FoldJob], device: str, stop: Stop, gate: Gate | None = None) -> None:
+    """Train every job that nobody else holds."""
+    here = World(torch.device(device))
+    if jobs:
+        prepare(here.device, jobs[0].data.workers or 0)
+    for job in jobs:
+        if stop.requested:
+            raise Paused(f"Stopped ({stop.reason}) before {job.label}; all is saved, run the same command to go on.")
+        with suppress(LockedError):
+            if gate is None:
+                fit(job, here, stop)
+            elif not finish.is_done(job):
+                if not gate.enter(stop):
+                    return
+                try:
+                    fit(job, here, stop, started=gate.leave)
+                finally:
+                    gate.leave()
+
+
 def _pass_on(number: int) -> None:
-    """Loky's children do not get the signals of their parent; their own children, the loaders, must not get them."""
+    """Send SIGTERM on: loky's children do not get the signals of their parent; loaders ignore it."""
     if number == signal.SIGTERM:
         for child in psutil.Process().children():
             child.send_signal(signal.SIGTERM)

@@ -5,13 +5,39 @@ B images, C = 1 or 2 logits, D features.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ffdi.config.recipe import Member
 from ffdi.core.errors import UserError
+from ffdi.model import precision
+from ffdi.model.build import data_config
+from ffdi.training.state import TrainState
+
+
+def of_recipe(
+    state: TrainState, images_BCHW: Tensor, targets_B: Tensor, member: Member, device: torch.device
+) -> Tensor:
+    """Return the recipe's loss of each image [B]. A part of a batch stands for itself: it knows no other's classes."""
+    options, dtype = member.loss, precision.amp_dtype(member.amp, device)
+    with features(state.unwrapped, options.supcon > 0) as seen, precision.autocast(dtype, device):
+        if options.consistency > 0:  # one pass for both: DDP allows no second before the gradients are exchanged
+            both = torch.cat([images_BCHW, _noisy(images_BCHW, state, options.noise)])
+            logits_BC, noisy_BC = state.model(both).chunk(2)
+        else:
+            logits_BC = state.model(images_BCHW)
+    losses_B = cross_entropy(logits_BC, targets_B)
+    if options.class_balanced:
+        losses_B = losses_B * class_weights(targets_B)
+    if options.supcon > 0:
+        losses_B = losses_B + options.supcon * supcon(seen[0][: len(targets_B)], targets_B, options.temperature)
+    if options.consistency > 0:
+        losses_B = losses_B + options.consistency * consistency(logits_BC, noisy_BC)
+    return losses_B
 
 
 def smooth(targets_B: Tensor, smoothing: float) -> Tensor:
@@ -28,36 +54,32 @@ def cross_entropy(logits_BC: Tensor, targets_B: Tensor) -> Tensor:
     return functional.cross_entropy(logits_BC, targets_BC, reduction="none")
 
 
-def class_balanced(targets_B: Tensor) -> Tensor:
-    """Weights of mean 1 with which originals and fakes count alike, however many there are of each.
+def class_weights(targets_B: Tensor) -> Tensor:
+    """Return weights of mean 1 with which originals and fakes count alike, however many there are of each.
 
     A mixed target belongs to both classes by its share. A batch of one class is weighted evenly.
     """
     fakes, reals = targets_B.sum(), (1 - targets_B).sum()
-    if not (fakes > 0 and reals > 0):
-        return torch.ones_like(targets_B)
-    return len(targets_B) / 2 * (targets_B / fakes + (1 - targets_B) / reals)
+    balanced_B = len(targets_B) / 2 * (targets_B / fakes + (1 - targets_B) / reals)
+    return torch.where((fakes > 0) & (reals > 0), balanced_B, torch.ones_like(targets_B))
 
 
 def supcon(features_BD: Tensor, targets_B: Tensor, temperature: float) -> Tensor:
-    """Supervised InfoNCE per image: each original is pulled to the other originals and away from all fakes.
+    """Return the supervised InfoNCE of each image: an original is pulled to the others and away from all fakes.
 
-    Fakes pull nobody: they have nothing in common but not being real. So theirs is 0, and all are 0 without two
-    originals and a fake. After Oord et al. 2018, with labels as Khosla et al. 2020; JTGroup, first of multi-ffdi, says
-    that it pulled originals together and pushed fakes off.
+    Fakes have nothing in common but not being real, so theirs is 0; all are 0 without two originals and a fake. After
+    Oord et al. 2018, with labels as Khosla et al. 2020; JTGroup, first of multi-ffdi, says that it pulled originals
+    together and pushed fakes off. Written with masks: a selection of rows would make the host wait for the card.
     """
     fake_B = targets_B >= 0.5
-    losses_B = torch.zeros_like(targets_B, dtype=torch.float32)
-    if fake_B.sum() < 1 or (~fake_B).sum() < 2:
-        return losses_B
     units_BD = functional.normalize(features_BD.float(), dim=1)
-    reals_RD = units_BD[~fake_B]
-    pull_RR = reals_RD @ reals_RD.T / temperature
-    push_R = torch.logsumexp(reals_RD @ units_BD[fake_B].T / temperature, dim=1)
-    each_RR = torch.logaddexp(pull_RR, push_R[:, None]) - pull_RR  # -log(e^pull / (e^pull + sum of e^push))
-    others = ~torch.eye(len(reals_RD), dtype=torch.bool, device=each_RR.device)
-    mean_R = (each_RR * others).sum(dim=1) / (len(reals_RD) - 1)
-    return losses_B.masked_scatter(~fake_B, mean_R)
+    pull_BB = units_BD @ units_BD.T / temperature
+    push_B = torch.logsumexp(pull_BB.masked_fill(~fake_B, -torch.inf), dim=1)
+    each_BB = torch.logaddexp(pull_BB, push_B[:, None]) - pull_BB  # -log(e^pull / (e^pull + sum of e^push))
+    others_BB = (~fake_B[:, None] & ~fake_B) & ~torch.eye(len(fake_B), dtype=torch.bool, device=fake_B.device)
+    reals = (~fake_B).sum()
+    mean_B = each_BB.masked_fill(~others_BB, 0.0).sum(dim=1) / (reals - 1).clamp(min=1)
+    return torch.where((reals >= 2) & fake_B.any(), mean_B, torch.zeros_like(mean_B))
 
 
 def consistency(logits_BC: Tensor, noisy_BC: Tensor) -> Tensor:
@@ -95,3 +117,14 @@ def _log_shares(logits_BC: Tensor) -> Tensor:
     if logits_BC.shape[1] == 2:
         return functional.log_softmax(logits_BC, dim=1)
     return torch.cat([functional.logsigmoid(-logits_BC), functional.logsigmoid(logits_BC)], dim=1)
+
+
+def _noisy(images_BCHW: Tensor, state: TrainState, sigma: float) -> Tensor:
+    """Return a copy with Gaussian noise, drawn from the generator that the step has just set."""
+    std_C11 = _std(data_config(state.unwrapped).std, images_BCHW.device)
+    return images_BCHW + torch.randn_like(images_BCHW) * (sigma / 255) / std_C11
+
+
+@lru_cache(maxsize=8)
+def _std(std: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(std, device=device).view(-1, 1, 1)

@@ -9,8 +9,11 @@ from timm.scheduler import CosineLRScheduler
 from ffdi.config.recipe import Member
 
 
-def optimizer(model: torch.nn.Module, member: Member) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019); no weight decay on norms and biases; lr falls by `layer_decay` per layer."""
+def optimizer(model: torch.nn.Module, member: Member, fused: bool = False) -> torch.optim.AdamW:
+    """Return AdamW (Loshchilov & Hutter 2019): no weight decay on norms and biases, lr times `layer_decay` per layer.
+
+    `fused`: one kernel that moves nothing where `found_inf` is 1 and whose step can be part of a CUDA graph.
+    """
     names: Any = getattr(model, "no_weight_decay", set)  # a method of timm's transformers
     spared = set(names())
     if member.layer_decay < 1:
@@ -19,12 +22,12 @@ def optimizer(model: torch.nn.Module, member: Member) -> torch.optim.AdamW:
         )
     else:
         groups = param_groups_weight_decay(model, member.weight_decay, no_weight_decay_list=spared)
-    cuda = next(model.parameters()).is_cuda
-    return torch.optim.AdamW(groups, lr=member.lr, fused=cuda)
+    capturable = fused and next(model.parameters()).is_cuda
+    return torch.optim.AdamW(groups, lr=member.lr, fused=fused, capturable=capturable)
 
 
 def schedule(optimizer: torch.optim.Optimizer, member: Member, steps: int) -> CosineLRScheduler:
-    """Linear warm-up, then a cosine down to `min_lr * lr`; `step_update(n)` sets the rates of step n, no state kept."""
+    """Return warm-up, then a cosine down to `min_lr * lr`; `step_update(n)` sets the rates of step n, without state."""
     warmup = min(round(steps * member.warmup), steps - 1)
     return CosineLRScheduler(
         optimizer,
@@ -35,8 +38,3 @@ def schedule(optimizer: torch.optim.Optimizer, member: Member, steps: int) -> Co
         warmup_prefix=True,
         t_in_epochs=False,
     )
-
-
-def names_by_parameter(model: torch.nn.Module) -> dict[int, str]:
-    """Parameter names by the parameter's id(): the optimizer's state is stored under names, not positions."""
-    return {id(parameter): name for name, parameter in model.named_parameters()}

@@ -1,4 +1,4 @@
-"""One real step of a member on this machine, with made-up pixels: does it run, how fast, in how much memory.
+"""Some real steps of a member on this machine, with made-up pixels: does it run, how fast, in how much memory.
 
 It needs neither data nor weights, so a recipe can be judged before anything is downloaded.
 """
@@ -6,80 +6,103 @@ It needs neither data nor weights, so a recipe can be judged before anything is 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
 import psutil
 import torch
 
 from ffdi.config.recipe import Member
 from ffdi.core import keys
-from ffdi.data.dataset import Batch, normalise
+from ffdi.data.batches import normalise
 from ffdi.model import precision, size
 from ffdi.model.build import build, data_config
-from ffdi.training import optim
-from ffdi.training.step import Trainee, update
+from ffdi.training import fit, graph, memory
+from ffdi.training import state as states
 from ffdi.training.world import World
 
 CPU_BATCH = 2  # a CPU is asked whether it runs; a GPU whether the batch of the recipe fits
+ROUNDS = 5  # timed on a GPU, where one step is too short
 
 
 @dataclass(frozen=True)
 class Probe:
     member: str
     params: int
-    train_seconds: float  # per image
+    train_seconds: float  # per image, without reading it
     predict_seconds: float  # per image and view
     memory: int  # bytes at the peak, of the GPU or of this process
     micro_batches: int  # parts the batch had to be split into
 
 
 def probe(member: Member, device: torch.device) -> Probe:
-    """Two updates (the second is timed) and one prediction. Raises UserError as training would."""
+    """Return what steps by the code that trains, and predictions, cost. Raise UserError as training would."""
     cuda = device.type == "cuda"
-    count = member.batch_size if cuda else min(member.batch_size, CPU_BATCH)
-    world = World(device)
-    bare = build(member, pretrained=False)
-    bare = precision.place(bare, device, precision.wants_channels_last(bare, member.channels_last))
-    fp16 = precision.amp_dtype(member.amp, device) is torch.float16
-    scaler = torch.amp.GradScaler(device.type, enabled=fp16)
-    optimizer = optim.optimizer(bare, member)
-    trainee = Trainee(bare, bare, optimizer, scaler, min(member.micro_batches, count))
-    batch = _batch(count, member.image_size)
-    ids = [f"made-up {index}" for index in range(count)]
-    bare.train()
-    update(trainee, batch, ids, member, 0, world)
-    train_seconds = _timed(lambda: update(trainee, batch, ids, member, 1, world), device) / count
-    predict_seconds = _prediction_seconds(member, bare, device)
-    memory = torch.cuda.max_memory_allocated(device) if cuda else psutil.Process().memory_info().rss
-    params = sum(parameter.numel() for parameter in bare.parameters())
-    return Probe(member.name, params, train_seconds, predict_seconds, memory, trainee.micro_batches)
+    count = member.batch_size if cuda else min(member.batch_size, max(CPU_BATCH, member.micro_batches))
+    model, micro_batches = build(member, pretrained=False), member.micro_batches
+    while True:
+        try:
+            train_seconds = _train_seconds(member, model, World(device), count, micro_batches)
+            break
+        except RuntimeError as error:
+            if not memory.is_out_of_memory(error):
+                raise
+        torch.cuda.empty_cache()
+        micro_batches = memory.more_micro_batches(member.name, micro_batches, count)
+    predict_seconds = _predict_seconds(member, model, device)
+    peak = torch.cuda.max_memory_allocated(device) if cuda else psutil.Process().memory_info().rss
+    params = sum(parameter.numel() for parameter in model.parameters())
+    return Probe(member.name, params, train_seconds, predict_seconds, peak, micro_batches)
 
 
-def _batch(size: int, side: int) -> Batch:
-    rng = keys.rng("probe", size, side)
-    images_BHWC = torch.from_numpy(rng.integers(0, 256, (size, side, side, 3), np.uint8))
-    targets_B = torch.arange(size).remainder(2).float()
-    return Batch(images_BHWC, targets_B, torch.arange(size))
+def _train_seconds(member: Member, model: torch.nn.Module, world: World, count: int, micro_batches: int) -> float:
+    """Return seconds per image of a step, after one that is not timed."""
+    state = states.begin(model, member, world)
+    state.micro_batches = micro_batches
+    state.model.train()
+    images_BCHW = _pixels(member, state.unwrapped, count, member.image_size, world.device)
+    targets_B = torch.arange(count, device=world.device).remainder(2).float()
+    update: graph.Step = partial(fit.step, member=member)
+    if graph.is_possible(state, world):
+        update = graph.captured(update, state, images_BCHW, targets_B, world, member.name)
+
+    def step() -> None:
+        update(state, images_BCHW, targets_B, 0, world)
+        if state.ema is not None:
+            state.ema.update(state.unwrapped, step=1)
+
+    step()
+    return _seconds(step, world.device) / count
 
 
-def _prediction_seconds(member: Member, trained: torch.nn.Module, device: torch.device) -> float:
-    side = member.test_size or member.image_size
+def _predict_seconds(member: Member, trained: torch.nn.Module, device: torch.device) -> float:
+    """Return seconds per image of a forward pass."""
+    side, count = member.test_size or member.image_size, member.batch_size if device.type == "cuda" else CPU_BATCH
     model = size.at_size(trained, side).eval()
-    mean, std, _ = data_config(model)
-    channels_last = precision.wants_channels_last(model, member.channels_last)
-    images_BCHW = normalise(_batch(2, side).images_BHWC, mean, std, device, channels_last)
+    images_BCHW = _pixels(member, model, count, side, device)
 
     def forward() -> None:
         with torch.inference_mode(), precision.autocast(precision.amp_dtype(member.amp, device), device):
             model(images_BCHW)
 
     forward()
-    return _timed(forward, device) / 2
+    return _seconds(forward, device) / count
 
 
-def _timed(work: Callable[[], object], device: torch.device) -> float:
-    begun = time.perf_counter()
-    work()
-    if device.type == "cuda":
+def _pixels(member: Member, model: torch.nn.Module, count: int, side: int, device: torch.device) -> torch.Tensor:
+    rng = keys.rng("probe", count, side)
+    images_BHWC = torch.from_numpy(rng.integers(0, 256, (count, side, side, 3), "uint8")).to(device)
+    mean, std, _ = data_config(model)
+    return normalise(images_BHWC, mean, std, precision.wants_channels_last(model, member.channels_last))
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds of one call; on a GPU the mean of some."""
+    rounds = ROUNDS if device.type == "cuda" else 1
+    if rounds > 1:
         torch.cuda.synchronize(device)
-    return time.perf_counter() - begun
+    begun = time.perf_counter()
+    for _ in range(rounds):
+        work()
+    if rounds > 1:
+        torch.cuda.synchronize(device)
+    return (time.perf_counter() - begun) / rounds

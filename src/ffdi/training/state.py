@@ -1,4 +1,4 @@
-"""The whole training state as one value in one sealed file, without pickle.
+"""What training changes, and how it is written: one value in one checksummed file, without pickle.
 
 It holds no generator, sampler or worker state, since randomness is a function of (seed, epoch, step, id). What is
 left: weights with BatchNorm statistics, their EMA, the optimizer's moments, the scaler, and the number of steps done.
@@ -10,71 +10,114 @@ from typing import Any
 
 import numpy as np
 import torch
+from timm.utils import ModelEmaV3
 
+from ffdi.config.recipe import Member
 from ffdi.core import checksum
 from ffdi.core.errors import CorruptError
-from ffdi.training.optim import names_by_parameter
-from ffdi.training.step import Trainee
+from ffdi.model import precision
+from ffdi.training import optim
+from ffdi.training.world import World
 
-KEPT = 2  # the newest states; the one before stays until the next is safely written
+KEPT = 2  # newest files; the one before stays until the next is safely written
+
+
+@dataclass
+class TrainState:
+    """A model in training.
+
+    `unwrapped` is the model without DDP: EMA and files know it by the names of its own parameters. `late`: the host
+    does not wait for the card; a step that is not finite moves nothing by `found_inf` and is reported some steps later.
+    """
+
+    unwrapped: torch.nn.Module
+    model: torch.nn.Module
+    ema: ModelEmaV3 | None
+    optimizer: torch.optim.AdamW
+    scaler: torch.amp.GradScaler
+    micro_batches: int
+    late: bool
+    found_inf: torch.Tensor  # 0, or 1 from the first step that was not finite on
+
+    @property
+    def predictor(self) -> torch.nn.Module:
+        """The weights that predict: the EMA where there is one."""
+        return self.unwrapped if self.ema is None else self.ema.module
 
 
 @dataclass(frozen=True)
-class State:
+class Saved:
     step: int  # updates done
     tensors: dict[str, np.ndarray]
     facts: dict[str, Any]
 
 
-def pack(trainee: Trainee, ema: torch.nn.Module | None, step: int, facts: dict[str, Any]) -> State:
-    """Everything under names such as `model/…`, `ema/…`, `exp_avg/…`; on a CPU not copied, so save it at once."""
-    tensors = {f"model/{name}": value for name, value in trainee.bare.state_dict().items()}
-    if ema is not None:
-        tensors |= {f"ema/{name}": value for name, value in ema.state_dict().items()}
-    names = names_by_parameter(trainee.bare)
-    for parameter, moments in trainee.optimizer.state.items():
+def begin(model: torch.nn.Module, member: Member, world: World, late: bool | None = None) -> TrainState:
+    """Return the state before the first step; `model` is moved to the device of `world` in place."""
+    device = world.device
+    late = device.type == "cuda" if late is None else late
+    model = precision.place(model, device, precision.wants_channels_last(model, member.channels_last))
+    ema = ModelEmaV3(model, decay=member.ema_decay, use_warmup=True) if member.ema_decay else None
+    fp16 = precision.amp_dtype(member.amp, device) is torch.float16
+    wrapped: torch.nn.Module = model
+    if world.size > 1:
+        ids = [device] if device.type == "cuda" else None
+        wrapped = torch.nn.parallel.DistributedDataParallel(model, ids)
+    return TrainState(
+        unwrapped=model,
+        model=wrapped,
+        ema=ema,
+        optimizer=optim.optimizer(model, member, fused=late),
+        scaler=torch.amp.GradScaler(device.type, enabled=fp16),
+        micro_batches=member.micro_batches,
+        late=late,
+        found_inf=torch.zeros((), device=device),
+    )
+
+
+def pack(state: TrainState, step: int, facts: dict[str, Any]) -> Saved:
+    """Return everything under names such as `model/…`, `ema/…`, `exp_avg/…`; on a CPU not copied: save it at once."""
+    tensors = {f"model/{name}": value for name, value in state.unwrapped.state_dict().items()}
+    if state.ema is not None:
+        tensors |= {f"ema/{name}": value for name, value in state.ema.module.state_dict().items()}
+    names = {id(parameter): name for name, parameter in state.unwrapped.named_parameters()}
+    for parameter, moments in state.optimizer.state.items():
         tensors |= {f"{kind}/{names[id(parameter)]}": value for kind, value in moments.items()}
     arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
-    scaler = trainee.scaler.state_dict()
-    return State(step, arrays, {**facts, "scaler": scaler, "micro_batches": trainee.micro_batches})
+    return Saved(step, arrays, {**facts, "scaler": state.scaler.state_dict(), "micro_batches": state.micro_batches})
 
 
-def unpack(state: State, trainee: Trainee, ema: torch.nn.Module | None) -> None:
+def unpack(saved: Saved, state: TrainState) -> None:
     """Put a packed state back; every name and shape must fit (RuntimeError of torch names the first that does not)."""
-    tensors = {name: torch.from_numpy(array) for name, array in state.tensors.items()}
-    trainee.bare.load_state_dict(_under("model/", tensors))
-    if ema is not None:
-        ema.load_state_dict(_under("ema/", tensors))
-    for name, parameter in trainee.bare.named_parameters():
-        kinds = ("step", "exp_avg", "exp_avg_sq")
-        moments = {kind: tensors[f"{kind}/{name}"] for kind in kinds if f"{kind}/{name}" in tensors}
-        # The step counter stays where AdamW wants it: on the CPU unless fused.
-        trainee.optimizer.state[parameter] = {
-            kind: value if kind == "step" and not parameter.is_cuda else _like(value, parameter)
-            for kind, value in moments.items()
-        }
-    if state.facts["scaler"]:
-        trainee.scaler.load_state_dict(state.facts["scaler"])
-    trainee.micro_batches = max(trainee.micro_batches, int(state.facts["micro_batches"]))
+    tensors = {name: torch.from_numpy(array) for name, array in saved.tensors.items()}
+    state.unwrapped.load_state_dict(_under("model/", tensors))
+    if state.ema is not None:
+        state.ema.module.load_state_dict(_under("ema/", tensors))
+    for name, parameter in state.unwrapped.named_parameters():
+        kinds = [kind for kind in ("step", "exp_avg", "exp_avg_sq") if f"{kind}/{name}" in tensors]
+        state.optimizer.state[parameter] = {kind: _like(tensors[f"{kind}/{name}"], parameter) for kind in kinds}
+    if saved.facts["scaler"]:
+        state.scaler.load_state_dict(saved.facts["scaler"])
+    state.micro_batches = max(state.micro_batches, int(saved.facts["micro_batches"]))
 
 
-def save(folder: Path, state: State) -> Path:
+def save(folder: Path, saved: Saved) -> Path:
     """Write `folder/step-00001200.safetensors`, then drop all but the newest two."""
-    path = folder / f"step-{state.step:08d}.safetensors"
-    checksum.write_tensors(path, state.tensors, {**state.facts, "step": state.step})
+    path = folder / f"step-{saved.step:08d}.safetensors"
+    checksum.write_tensors(path, saved.tensors, {**saved.facts, "step": saved.step})
     for old in sorted(folder.glob("step-*.safetensors"))[:-KEPT]:
         old.unlink()
     return path
 
 
 def drop(folder: Path) -> None:
-    """A trained fold needs no state: it is four times the size of the weights."""
+    """Delete all saved states: a trained fold needs none, and one is four times the size of the weights."""
     for path in folder.glob("step-*.safetensors"):
         path.unlink()
 
 
-def newest(folder: Path, identity: dict[str, str]) -> State | None:
-    """The newest saved state, or None. Raises CorruptError if it is damaged or belongs to another run."""
+def newest(folder: Path, identity: dict[str, str]) -> Saved | None:
+    """Return the newest saved state, or None. Raise CorruptError if it is damaged or belongs to another run."""
     paths = sorted(folder.glob("step-*.safetensors"))
     if not paths:
         return None
@@ -85,7 +128,7 @@ def newest(folder: Path, identity: dict[str, str]) -> State | None:
                 f"{paths[-1]} was made with {name} {facts.get(name)}, this run has {name} {wanted}; "
                 "delete that folder or restore what it was made with."
             )
-    return State(facts["step"], tensors, facts)
+    return Saved(facts["step"], tensors, facts)
 
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -93,10 +136,9 @@ def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Ten
 
 
 def _like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
-    # The layout too: channels_last moments beside channels_last weights keep the fast path.
+    """Return a moment on the parameter's device, in its layout: channels_last moments keep the fast path."""
     if value.dim() != 4:
         return value.to(parameter.device)
-    layout = (
-        torch.channels_last if parameter.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
-    )
+    last = parameter.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if last else torch.contiguous_format
     return value.to(parameter.device).contiguous(memory_format=layout)

@@ -33,6 +33,12 @@ class World:
         dist.all_reduce(votes, op=dist.ReduceOp.MAX)
         return bool(votes.item())
 
+    def max(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the element-wise maximum over the processes; on a GPU the host does not wait for it."""
+        if self.size > 1:
+            dist.all_reduce(values, op=dist.ReduceOp.MAX)
+        return values
+
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """Element-wise sum over the processes; each brings zeros where another has the value."""
         if self.size > 1:

@@ -11,8 +11,9 @@ import torch
 
 from ffdi.config.augment import Augment
 from ffdi.core.errors import FfdiError, UserError
-from ffdi.data import dataset
-from ffdi.data.dataset import Batch, loader, normalise
+from ffdi.data import workers as pools
+from ffdi.data.batches import Batch, normalise
+from ffdi.data.batches import batches as loader
 from ffdi.data.decode import decode
 from ffdi.data.images import TestImages, TrainImages
 from ffdi.data.operations import fit
@@ -156,7 +157,7 @@ def test_an_unreadable_training_image_is_one_sentence(
     if content is not None:
         (folder / "images" / name).write_bytes(content)
     bad = rows.assign(relpath=rows.relpath.where(rows.index != 4, f"images/{name}"))
-    with pytest.raises(UserError, match=rf"{rows.id[4]} cannot be read \(.*{reason}.*run `ffdi scan` again") as caught:
+    with pytest.raises(UserError, match=rf"{rows.id[4]} cannot be read \(.*{reason}.*run `ffdi folds` again") as caught:
         list(loader(train(bad, folder), steps(rows, 0, 4), workers))
     assert "\n" not in str(caught.value)
 
@@ -184,57 +185,92 @@ def test_a_bug_is_not_taken_for_a_bad_file(rows: pd.DataFrame, folder: Path) -> 
         list(loader(_Buggy(rows, folder, Augment(), SIZE, 0), [[(0, 0)]]))
 
 
-def test_workers_end_with_the_stream(rows: pd.DataFrame, folder: Path) -> None:
-    before = _children()
-    stream = loader(train(rows, folder), steps(rows, 0, 50), 2)
-    next(stream)
-    assert len(_children() - before) == 2
-    stream.close()  # type: ignore[attr-defined]
-    assert _children() <= before
+def test_streams_share_the_workers_of_this_process(rows: pd.DataFrame, folder: Path) -> None:
+    """A held-out evaluation reads while the training stream is under way, and neither disturbs the other."""
+    expected = list(loader(train(rows, folder), steps(rows, 0, 9)))
+    stream = loader(train(rows, folder), steps(rows, 0, 9), 2)
+    first = [next(stream), next(stream)]
+    pids = pools.shared_pool(2).pids
+    for size in (16, 64):
+        images = TestImages(rows, folder, size)
+        alone = list(loader(images, in_sequence(len(rows), 5)))
+        assert equal(alone, list(loader(images, in_sequence(len(rows), 5), 2)))
+    assert equal(expected, first + list(stream))
+    assert pools.shared_pool(2).pids == pids
 
 
-def test_a_signal_to_the_group_leaves_the_workers_alone(rows: pd.DataFrame, folder: Path) -> None:
-    """Ctrl-C reaches every process of the group; the main one must still get its batches to stop in good order."""
-    before = _children()
+def test_a_stream_that_is_left_gives_its_memory_back(rows: pd.DataFrame, folder: Path) -> None:
+    for _ in range(3):
+        stream = loader(train(rows, folder), steps(rows, 0, 50), 2)
+        next(stream)
+        used = pools.shared_pool(2)._used
+        stream.close()  # type: ignore[attr-defined]
+        assert pools.shared_pool(2)._streams == {}
+    assert pools.shared_pool(2)._used == used
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_are_for_the_main_process(rows: pd.DataFrame, folder: Path, number: int) -> None:
+    """Ctrl-C and SIGTERM reach every process of a group or a job; the main one still gets its batches to stop."""
     stream = loader(train(rows, folder), steps(rows, 0, 12), 2)
     next(stream)
-    next(stream)  # one of each worker, so that both have begun
-    assert all(os.getpgid(worker) == worker for worker in _children() - before)
-    assert len(list(stream)) == 10
+    for worker in pools.shared_pool(2).pids:
+        assert os.getpgid(worker) == worker
+        os.kill(worker, number)
+    assert len(list(stream)) == 11
 
 
-def test_a_process_that_must_not_fork_starts_workers_afresh(
-    rows: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = list(loader(train(rows, folder), steps(rows, 0, 3)))
-    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    assert equal(expected, list(loader(train(rows, folder), steps(rows, 0, 3), 1)))
+def test_workers_end_when_the_main_process_is_killed(rows: pd.DataFrame, folder: Path) -> None:
+    """Whoever waits for the end of the pipe that they inherited sees it close."""
+    read, write = os.pipe()
+    main = os.fork()
+    if main == 0:
+        os.close(read)
+        next(loader(train(rows, folder), steps(rows, 0, 50), 3))
+        os.write(write, b"begun")
+        signal.pause()
+    os.close(write)
+    assert os.read(read, 5) == b"begun"
+    os.kill(main, signal.SIGKILL)
+    os.waitpid(main, 0)
+    assert os.read(read, 1) == b""
+    os.close(read)
+
+
+def test_after_a_death_the_next_stream_has_new_workers(rows: pd.DataFrame, folder: Path) -> None:
+    stream = loader(train(rows, folder), steps(rows, 0, 50), 2)
+    next(stream)
+    for worker in pools.shared_pool(2).pids:
+        os.kill(worker, signal.SIGKILL)
+    with pytest.raises(FfdiError, match="loader process died"):
+        list(stream)
+    assert len(list(loader(train(rows, folder), steps(rows, 0, 4), 2))) == 4
 
 
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_normalise_is_the_formula_in_the_wanted_layout(channels_last: bool) -> None:
     images = torch.randint(0, 256, (5, 6, 7, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    result = normalise(images, mean, std, "cpu", channels_last)
+    result = normalise(images, mean, std, channels_last)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     assert result.is_contiguous(memory_format=layout)
     expected = (images.permute(0, 3, 1, 2).double() / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(
         3, 1, 1
     )
     torch.testing.assert_close(result, expected.float())
-    assert torch.equal(result, normalise(images, mean, std, "cpu", not channels_last))
+    assert torch.equal(result, normalise(images, mean, std, not channels_last))
 
 
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_normalise_uses_old_memory_again_where_it_fits(channels_last: bool) -> None:
     images = torch.full((4, 6, 6, 3), 255, dtype=torch.uint8)
-    first = normalise(images, (0.0,) * 3, (1.0,) * 3, "cpu", channels_last)
-    again = normalise(images[:2] // 255, (0.0,) * 3, (1.0,) * 3, "cpu", channels_last, out=first)
+    first = normalise(images, (0.0,) * 3, (1.0,) * 3, channels_last)
+    again = normalise(images[:2] // 255, (0.0,) * 3, (1.0,) * 3, channels_last, out=first)
     assert again.data_ptr() == first.data_ptr()
     assert again.shape == (2, 3, 6, 6)
     assert again.max() == pytest.approx(1 / 255)
     for other in (first.double(), first[:1], first[..., :5], torch.empty(2, 3, 7, 7)):
-        fresh = normalise(images[:2], (0.0,) * 3, (1.0,) * 3, "cpu", channels_last, out=other)
+        fresh = normalise(images[:2], (0.0,) * 3, (1.0,) * 3, channels_last, out=other)
         assert fresh.data_ptr() != other.data_ptr()
         assert (fresh == 1).all()
 
@@ -244,10 +280,3 @@ def test_ids_need_no_python_string_each(rows: pd.DataFrame, folder: Path) -> Non
     images = TestImages(named, folder, SIZE)
     assert images.id(11) == "Müller 11.jpg"
     assert len(images) == len(rows)
-    assert dataset.PREFETCH + dataset.HELD >= 4
-
-
-def _children() -> set[int]:
-    import psutil
-
-    return {child.pid for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE}

@@ -1,0 +1,121 @@
+"""Items -> batches of bytes: the stream that training and prediction read.
+
+An item is (row index, epoch); its pixels depend on that, the seed and the id alone. So a stream can begin at any step,
+and the number of workers changes nothing. No float image is made before the batch is on the device.
+
+B images of a batch, H = W the size in pixels, C = 3 channels RGB.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ffdi.core.errors import UserError
+from ffdi.data import slots
+from ffdi.data.decode import Defect
+from ffdi.data.images import Images
+from ffdi.data.order import Item
+from ffdi.data.slots import Shape, Slots
+from ffdi.data.workers import Stream, shared_pool
+
+AHEAD = 3  # batches that are made before they are asked for
+IMAGES_AHEAD = 4  # or this many images a worker, where batches are small
+HELD = 3  # batches that the consumer may keep; of more it gets copies
+
+
+class Bytes(NamedTuple):
+    """A batch in memory. `rows_B` are positions in the table of the images; `unreadable` rows are black."""
+
+    images_BHWC: np.ndarray  # uint8
+    targets_B: np.ndarray  # float32; -1 where unknown
+    rows_B: np.ndarray  # int64
+    unreadable: tuple[int, ...] = ()
+
+
+class Loader:
+    """Iterate over the batches of these items, in order, made by `workers` processes (0: by this one).
+
+    Args:
+        images: What gives the pixels and the label of an item.
+        batches: Sequences of items; the first one is the largest or larger ones are split off the shared memory.
+        workers: Processes that read images. They are shared by all loaders of this process.
+
+    Raises:
+        UserError: A strict set of images holds one that cannot be read; the message names it.
+        FfdiError: A worker died; the message names what it read.
+    """
+
+    def __init__(self, images: Images, batches: Iterable[Sequence[Item]], workers: int = 0) -> None:
+        self._images = images
+        self._batches = iter(batches)
+        first = next(self._batches, None)
+        self._batches = self._batches if first is None else chain([first], self._batches)
+        self._waiting: deque[tuple[int | None, Sequence[Item]]] = deque()
+        self._pool = shared_pool(workers) if workers and first is not None else None
+        batch = max(len(first or ()), 1)
+        self._ahead = max(AHEAD, -(-IMAGES_AHEAD * workers // batch)) if workers else 1
+        shape = Shape(self._ahead + HELD, batch, images.size)
+        self._stream: Stream | None = self._pool.open(images, shape) if self._pool else None
+        self.slots: Slots = self._stream.slots if self._stream else slots.private(shape)
+        cv2.setNumThreads(0)  # threads cost more than they give on small images
+
+    def __iter__(self) -> Iterator[Bytes]:
+        try:
+            while self._post() or self._waiting:
+                yield self._made(*self._waiting.popleft())
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the stream; the workers stay for the next one."""
+        if self._pool is not None and self._stream is not None:
+            self._pool.close(self._stream)
+            self._pool = None
+
+    def _post(self) -> bool:
+        """Hand out work while there are batches and free slots; return whether any was handed out."""
+        posted = False
+        while len(self._waiting) < self._ahead and (items := next(self._batches, None)) is not None:
+            slot = self.slots.take() if len(items) <= self.slots.shape.batch else None
+            if slot is not None:
+                self.slots.items[slot, : len(items)] = items
+                if self._pool is not None and self._stream is not None:
+                    self._pool.post(self._stream, slot, len(items))
+            self._waiting.append((slot, items))
+            posted = True
+        return posted
+
+    def _made(self, slot: int | None, items: Sequence[Item]) -> Bytes:
+        """Return the batch in `slot`; without a slot it is made here, in memory of its own."""
+        count = len(items)
+        place = self.slots if slot is not None else slots.private(Shape(1, count, self._images.size))
+        if self._pool is not None and self._stream is not None and slot is not None:
+            self._pool.wait(self._stream, slot)
+        else:
+            place.items[slot or 0, :count] = items
+            place.fill(self._images, slot or 0, 0, count)
+        failed = [index for index in range(count) if place.failed[slot or 0, index]]
+        unreadable = tuple(items[index][0] for index in failed if not self._read_again(place, slot or 0, index))
+        pixels_BHWC, targets_B = place.window(slot or 0, count)
+        targets_B[:] = self._images.labels(items)
+        return Bytes(pixels_BHWC, targets_B, np.array([row for row, _ in items], np.int64), unreadable)
+
+    def _read_again(self, place: Slots, slot: int, index: int) -> bool:
+        """Read an image that a worker could not, to see why; return whether it can be read now."""
+        row, epoch = place.items[slot, index].tolist()
+        try:
+            place.pixels(slot)[index] = self._images.image(row, epoch)
+        except UserError:
+            raise
+        except (OSError, Defect) as error:
+            if self._images.strict:
+                name = self._images.id(row)
+                raise UserError(
+                    f"{name} cannot be read ({error}); run `ffdi folds` again, which sets it aside."
+                ) from error
+            return False
+        return True

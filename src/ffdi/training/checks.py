@@ -1,0 +1,104 @@
+"""Is a step finite? Asked on the device, and read some steps later, so that the host never waits for the card."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ffdi.core.errors import UserError
+from ffdi.training.state import TrainState
+from ffdi.training.world import World
+
+LAG = 4  # steps that the host may be ahead of the card
+NAMED = 8  # ids spelled out in a message
+
+
+def may_move(state: TrainState, losses_B: torch.Tensor, norm: torch.Tensor) -> bool:
+    """Return whether the optimizer may step now; where the host must not wait, tell the optimizer on the device."""
+    finite = torch.isfinite(losses_B).all() & torch.isfinite(norm)
+    if not state.late:
+        return bool(finite)
+    torch.maximum(state.found_inf, 1 - finite.float(), out=state.found_inf)
+    state.optimizer.found_inf = state.found_inf  # type: ignore[attr-defined]  # read by the fused AdamW
+    return True
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A finished step: its learning rate and mean loss, and whether a process asked to stop or to save in it."""
+
+    step: int
+    rate: float
+    loss: float
+    stop: bool
+    save: bool
+
+
+@dataclass(frozen=True)
+class _Pending:
+    step: int
+    rate: float
+    rows_B: np.ndarray
+    values: torch.Tensor  # losses of the batch, gradient norm, then the votes: bad loss, bad gradient, stop, save
+    ready: torch.cuda.Event | None
+
+
+class Checks:
+    """Collects what steps computed and gives it out in order.
+
+    Args:
+        ids: Of all rows, to name the images of a step that is not finite.
+        world: Processes that train together agree on what they do, by one reduction on the device.
+        lag: Steps that may be read late; 0 on a CPU.
+        gradients: Whether a gradient that is not finite is an error; with fp16 the scaler skips such a step.
+    """
+
+    def __init__(self, ids: np.ndarray, world: World, lag: int, gradients: bool) -> None:
+        self._ids, self._world, self._lag, self._gradients = ids, world, lag, gradients
+        self._pending: deque[_Pending] = deque()
+
+    def add(
+        self,
+        step: int,
+        rate: float,
+        rows_B: np.ndarray,
+        losses_B: torch.Tensor,
+        norm: torch.Tensor,
+        stop: bool,
+        save: bool,
+    ) -> None:
+        """Note one step; nothing is read here."""
+        bad_norm = ~torch.isfinite(norm) if self._gradients else torch.zeros_like(norm, dtype=torch.bool)
+        bad = torch.stack([(~torch.isfinite(losses_B)).any(), bad_norm]).float()
+        asked = torch.tensor([float(stop), float(save)])
+        votes = torch.cat([bad, asked.to(losses_B.device, non_blocking=True)])
+        values = torch.cat([losses_B.float(), norm.float().reshape(1), self._world.max(votes)])
+        ready = None
+        if values.is_cuda:
+            host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            host.copy_(values, non_blocking=True)
+            values, ready = host, torch.cuda.current_stream().record_event()
+        self._pending.append(_Pending(step, rate, rows_B, values, ready))
+
+    def read(self, all_of_them: bool = False) -> list[Checked]:
+        """Return the steps that are at least `lag` behind, or all. Raise UserError for one that is not finite."""
+        found = []
+        while len(self._pending) > (0 if all_of_them else self._lag):
+            pending = self._pending.popleft()
+            if pending.ready is not None:
+                pending.ready.synchronize()
+            found.append(self._check(pending))
+        return found
+
+    def _check(self, pending: _Pending) -> Checked:
+        losses_B, (bad_loss, bad_gradient, stop, save) = pending.values[:-5], pending.values[-4:].tolist()
+        if bad_loss or bad_gradient:
+            bad_B = ~torch.isfinite(losses_B).numpy() if bad_loss else np.ones(len(losses_B), bool)
+            names = [str(name) for name in self._ids[pending.rows_B[bad_B]]]
+            raise UserError(
+                f"Non-finite {'loss' if bad_loss else 'gradient'} at step {pending.step} "
+                f"(images {', '.join(names[:NAMED]) or 'of another process'}); nothing was "
+                'updated. Lower lr or set amp = "off", or look at these images.'
+            )
+        return Checked(pending.step, pending.rate, float(losses_B.mean()), bool(stop), bool(save))

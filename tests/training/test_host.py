@@ -1,0 +1,104 @@
+"""On a GPU the host must not wait for the card inside a step. Held here without one: no operator reads a tensor."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ffdi.core.errors import UserError
+from ffdi.data.batches import normalise
+from ffdi.model.build import prepare
+from ffdi.training import fit as fits
+from ffdi.training import loss
+from ffdi.training import state as states
+from ffdi.training.checks import Checks
+from ffdi.training.job import FoldJob
+from ffdi.training.mix import mix
+from tests.fixtures.training import CPU
+
+MakeJob = Callable[..., FoldJob]
+# What makes a result's size or a Python number depend on values.
+READS = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique", "_unique2", "bincount"}
+
+
+class NoReads(TorchDispatchMode):
+    """Fails on operators for which the host would wait."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.name().split("::")[1].split(".")[0]
+        by_mask = name.startswith("index") and any(
+            isinstance(one, torch.Tensor) and one.dtype == torch.bool
+            for one in (args[1] if len(args) > 1 and isinstance(args[1], list | tuple) else ())
+        )
+        waits = name in READS or by_mask
+        assert not waits, f"{func} makes the host wait for the card"
+        return func(*args, **(kwargs or {}))
+
+
+OPTIONS = {
+    "plain": {},
+    "loss": {"loss": {"class_balanced": True, "supcon": 0.2, "consistency": 0.2}, "drop_rate": 0.2},
+    "mixed": {"mixup": 0.4, "cutmix": 0.5, "label_smoothing": 0.1, "num_classes": 2},
+    "vit in parts": {"model": "test_vit", "micro_batches": 2, "layer_decay": 0.7, "drop_path": 0.2},
+    "srm": {"stem": "srm"},
+    "dct": {"stem": "dct"},
+    "npr": {"stem": "npr"},
+    "no clip, no EMA": {"clip_grad": 0.0, "ema_decay": 0.0},
+}
+
+
+def _late(job: FoldJob) -> states.TrainState:
+    """Return a state as on a GPU: a fused optimizer, nothing read in the step."""
+    state = states.begin(prepare(job.member).model, job.member, CPU, late=True)
+    state.model.train()
+    return state
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_no_operator_of_a_step_reads_a_tensor(make_job: MakeJob, options: dict[str, Any]) -> None:
+    job = make_job(**options)
+    state, member = _late(job), job.member
+    checks = Checks(job.train.id.to_numpy(), CPU, 4, gradients=True)
+    out = None
+    batches = list(fits._batches(job, CPU, fits._order(job, CPU), 0, 3))
+    for number, batch in enumerate(batches):
+        with NoReads():
+            out = normalise(batch.images_BHWC, (0.5,) * 3, (0.5,) * 3, out=out)
+            targets_B = loss.smooth(batch.targets_B, member.label_smoothing)
+            mixed_BCHW, targets_B = mix(out, targets_B, member.mixup, member.cutmix, number)
+            torch.manual_seed(number)
+            losses_B, norm = fits.step(state, mixed_BCHW, targets_B, number, CPU, member=member)
+            if state.ema is not None:
+                state.ema.update(state.unwrapped, step=number + 1)
+            checks.add(number, 0.0, batch.rows_B.numpy(), losses_B, norm, False, False)
+            assert checks.read() == []
+    assert [one.step for one in checks.read(all_of_them=True)] == [0, 1, 2]
+
+
+def test_the_test_sees_a_read() -> None:
+    with NoReads(), pytest.raises(AssertionError, match="makes the host wait"):
+        float(torch.ones(3).sum())
+    with NoReads(), pytest.raises(AssertionError, match="makes the host wait"):
+        torch.ones(3)[torch.tensor([True, False, True])]
+
+
+def test_a_step_that_is_not_finite_moves_nothing_and_is_named_late(make_job: MakeJob) -> None:
+    job = make_job()
+    state = _late(job)
+    checks = Checks(job.train.id.to_numpy(), CPU, 2, gradients=True)
+    before = {name: value.clone() for name, value in state.unwrapped.named_parameters()}
+    batches = list(fits._batches(job, CPU, fits._order(job, CPU), 0, 3))
+    for number, batch in enumerate(batches):
+        images_BCHW = normalise(batch.images_BHWC, (0.5,) * 3, (0.5,) * 3).clone()
+        if number == 0:
+            images_BCHW[1] = torch.nan
+        losses_B, norm = fits.step(state, images_BCHW, batch.targets_B, number, CPU, member=job.member)
+        checks.add(number, 0.0, batch.rows_B.numpy(), losses_B, norm, False, False)
+    for name, value in state.unwrapped.named_parameters():
+        assert torch.equal(value, before[name]), name
+    assert all(float(moments["step"]) == 0 for moments in state.optimizer.state.values())
+    first = job.train.id[int(batches[0].rows_B[1])]
+    with pytest.raises(UserError, match=rf"Non-finite loss at step 0 .*{first}.*nothing was updated"):
+        checks.read()
