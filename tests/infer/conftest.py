@@ -12,6 +12,7 @@ from ffdi.core.keys import rng
 from ffdi.infer.nets import Net
 from ffdi.model.build import build
 from ffdi.model.weights import save_weights
+from tests.fixtures.members import member
 
 SIDE = 64
 
@@ -39,8 +40,7 @@ def make_member() -> Callable[..., Member]:
     """`make_member("name", **fields)`: a member of 64 px and batches of four."""
 
     def make(name: str = "m", model: str = "test_resnet", **fields: object) -> Member:
-        base = {"name": name, "model": model, "weights": "none", "image_size": SIDE, "batch_size": 4}
-        return Member.model_validate({**base, **fields})
+        return member(model, **{"name": name, "batch_size": 4, **fields})
 
     return make
 
@@ -51,10 +51,10 @@ def make_net(make_member: Callable[..., Member], tmp_path_factory: pytest.TempPa
     folder = tmp_path_factory.mktemp("nets")
 
     def make(name: str, fold: int, **fields: object) -> Net:
-        member = make_member(name, **fields)
+        made = make_member(name, **fields)
         path = folder / f"{len(list(folder.iterdir()))}.safetensors"
-        save_weights(path, build(member.model_copy(update={"seed": fold})).eval(), member, {})
-        return Net(member, fold, path)
+        save_weights(path, build(made.model_copy(update={"seed": fold})).eval(), made, {})
+        return Net(made, fold, path)
 
     return make
 

@@ -4,8 +4,6 @@ from typing import Any
 import pytest
 import torch
 
-from ffdi.config.recipe import Member
-
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Any:
@@ -27,7 +25,3 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     return attempts
-
-
-def member(model: str = "test_resnet", **fields: Any) -> Member:
-    return Member(**{"name": "m", "model": model, "weights": "none", "image_size": 64, **fields})

@@ -4,7 +4,7 @@ import torch
 
 from ffdi.core.errors import UserError
 from ffdi.model import build, size
-from tests.model.conftest import member
+from tests.fixtures.members import member
 
 SMALL = ("test_resnet", "test_vit", "test_efficientnet", "test_convnext")
 

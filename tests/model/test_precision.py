@@ -3,7 +3,7 @@ import torch
 
 from ffdi.model import precision
 from ffdi.model.build import build
-from tests.model.conftest import member
+from tests.fixtures.members import member
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

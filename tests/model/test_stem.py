@@ -3,7 +3,6 @@ import copy
 import pytest
 import torch
 
-from ffdi.config.recipe import Member
 from ffdi.core.errors import UserError
 from ffdi.infer.nets import logits
 from ffdi.model import stem
@@ -11,14 +10,9 @@ from ffdi.model.build import build, count_params, data_config
 from ffdi.model.precision import evaluating
 from ffdi.model.weights import load_weights, save_weights
 from ffdi.training import optim
+from tests.fixtures.members import member
 
 KINDS = ("srm", "npr", "dct")
-
-
-def member(kind: str, model: str = "test_resnet", **wishes: object) -> Member:
-    return Member.model_validate(
-        {"name": "a", "model": model, "weights": "none", "image_size": 64, "stem": kind, **wishes}
-    )
 
 
 def levels(size: int = 40) -> torch.Tensor:
@@ -28,7 +22,7 @@ def levels(size: int = 40) -> torch.Tensor:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_convnext"])
 def test_it_starts_as_the_plain_network_and_then_learns(kind: str, name: str) -> None:
-    plain, seeing = build(member("rgb", name)), build(member(kind, name))
+    plain, seeing = build(member(name, stem="rgb")), build(member(name, stem=kind))
     images_BCHW = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with evaluating([plain, seeing]):
         torch.testing.assert_close(seeing(images_BCHW), plain(images_BCHW))
@@ -63,7 +57,7 @@ def test_the_maps_are_what_their_papers_say() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_half_precision_prediction_sees_through_the_stem_too(kind: str) -> None:
     """There the body and the head are called one by one."""
-    model = build(member(kind))
+    model = build(member(stem=kind))
     with torch.no_grad():
         model.stem_adapter.mix.weight += 0.3  # type: ignore[union-attr, operator]
     images_BCHW = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -73,23 +67,23 @@ def test_half_precision_prediction_sees_through_the_stem_too(kind: str) -> None:
 
 
 def test_copies_weights_groups_and_counts_know_the_stem(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    model = build(member("srm", "test_vit"))
+    model = build(member("test_vit", stem="srm"))
     with torch.no_grad():
         model.stem_adapter.mix.weight += 0.1  # type: ignore[union-attr, operator]
     images_BCHW = torch.randn(2, 3, 64, 64)
-    twin = copy.deepcopy(model)
-    save_weights(tmp_path / "w.safetensors", model, member("srm", "test_vit"), {})
-    again = build(member("srm", "test_vit"), pretrained=False)
+    double = copy.deepcopy(model)
+    save_weights(tmp_path / "w.safetensors", model, member("test_vit", stem="srm"), {})
+    again = build(member("test_vit", stem="srm"), pretrained=False)
     load_weights(tmp_path / "w.safetensors", again)
-    with evaluating([model, twin, again]):
+    with evaluating([model, double, again]):
         wanted = model(images_BCHW)
-        assert torch.equal(twin(images_BCHW), wanted)
+        assert torch.equal(double(images_BCHW), wanted)
         assert torch.equal(again(images_BCHW), wanted)
     counted = sum(parameter.numel() for parameter in model.parameters())
     assert count_params("test_vit", 1, 64, "srm") == counted == count_params("test_vit", 1, 64) + 21
-    groups = optim.optimizer(model, member("srm", "test_vit", layer_decay=0.5)).param_groups
+    groups = optim.optimizer(model, member("test_vit", stem="srm", layer_decay=0.5)).param_groups
     scale = next(g["lr_scale"] for g in groups for p in g["params"] if p is model.stem_adapter.mix.weight)  # type: ignore[union-attr]
     assert scale == 1  # new, like the head
     with pytest.raises(UserError, match=r"stem_adapter.mix.weight is unknown"):
-        load_weights(tmp_path / "w.safetensors", build(member("rgb", "test_vit")))
+        load_weights(tmp_path / "w.safetensors", build(member("test_vit", stem="rgb")))
     assert data_config(model).mean is not None

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, FfdiError, UserError
 from ffdi.model import build, golden, sources, weights
-from tests.model.conftest import member
+from tests.fixtures.members import member
 
 FILES = [".safetensors", ".pth", ".bin", ".pt"]
 
@@ -89,9 +89,9 @@ class TestWhereFrom:
 
 
 class TestWithoutNetwork:
-    @pytest.mark.parametrize("wish", ["auto", "none"])
-    def test_nothing_is_looked_up(self, tmp_path: Path, no_network: list[Any], wish: str) -> None:
-        build.prepare(member("tf_efficientnet_lite0", weights=wish), folder=tmp_path)
+    @pytest.mark.parametrize("source", ["auto", "none"])
+    def test_nothing_is_looked_up(self, tmp_path: Path, no_network: list[Any], source: str) -> None:
+        build.prepare(member("tf_efficientnet_lite0", weights=source), folder=tmp_path)
         build.build(member("test_vit", weights="hub"), pretrained=False)
         build.count_params("resnet50", 2)
         with pytest.raises(UserError):
@@ -120,8 +120,8 @@ class TestIntoAnyHead:
     def test_all_but_the_head_is_the_files(self, tmp_path: Path, model: str, classes: int) -> None:
         tensors = imagenet_like(model, img_size=64) if model == "test_vit" else imagenet_like(model)
         write(tmp_path / f"{model}.safetensors", tensors)
-        wish = member(model, weights="auto", num_classes=classes)
-        built = build.prepare(wish, folder=tmp_path)
+        asked = member(model, weights="auto", num_classes=classes)
+        built = build.prepare(asked, folder=tmp_path)
         made = built.model.state_dict()
         head = [name for name in made if made[name].shape != tensors[name].shape]
         assert {made[name].shape[0] for name in head} == {classes}
@@ -209,11 +209,11 @@ class TestWrongFile:
 
     def test_a_file_of_the_package_may_stand_in_the_folder(self, tmp_path: Path) -> None:
         """As on a machine where the package cannot be installed but its file can be copied."""
-        wish = member("tf_efficientnet_lite0", weights="auto")
-        packed = build.prepare(wish, folder=tmp_path)
+        asked = member("tf_efficientnet_lite0", weights="auto")
+        packed = build.prepare(asked, folder=tmp_path)
         assert packed.source.path is not None
         shutil.copy(packed.source.path, tmp_path / "tf_efficientnet_lite0.pth")
-        copied = build.prepare(wish, folder=tmp_path)
+        copied = build.prepare(asked, folder=tmp_path)
         wanted = packed.model.state_dict()
         assert copied.source.kind == "file"
         assert all(torch.equal(tensor, wanted[name]) for name, tensor in copied.model.state_dict().items())
