@@ -74,21 +74,16 @@ def nested_cv(card: Mapping[str, Any]) -> Section:
         "Nested CV: the weights for each fold are fitted on the other folds. In-sample AUC, from weights fitted on the "
         f"same rows, is too high; most for {worst['method']}, by {worst['optimism']:.4f}."
     )
-    return Section(title, (Text(f"{card['why']} {text}"), *_methods(frame), _method_table(frame, card["method"])))
+    return Section(title, (Text(f"{card['why']} {text}"), _methods(frame), _method_table(frame, card["method"])))
 
 
-def _methods(frame: pd.DataFrame) -> tuple[Picture, Picture]:
+def _methods(frame: pd.DataFrame) -> Picture:
     names = frame["method"].tolist()
     series = [
         plots.Dots(frame, "in_sample", label="in-sample", colour=style.ORANGE, size=8, hollow=True),
         plots.Dots(frame, "nested", "low", "high", "nested, 95% interval"),
     ]
-    gains = plots.Dots(frame, "gain", "gain_low", "gain_high")
-    figure = plots.dots(names, [gains], "difference of AUC (bars: 95% interval)", line=0)
-    return (
-        embed(plots.dots(names, series, "AUC"), "In-sample and nested AUC"),
-        embed(figure, f"Nested gain over {BASELINE}", "A bar that crosses 0 may be noise."),
-    )
+    return embed(plots.dots(names, series, "AUC"), "In-sample and nested AUC")
 
 
 def _method_table(frame: pd.DataFrame, chosen: str) -> Table:

@@ -15,7 +15,7 @@ import pandas as pd
 from ffdi.data import checks, traces
 from ffdi.data.checks import Measures, Originals, Regions
 from ffdi.report import panels
-from ffdi.report.page import Fact, Page, Section, Text
+from ffdi.report.page import Page, Section, Text
 from ffdi.report.style import shorten
 from ffdi.report.table import Table, counted, percent, table
 
@@ -94,7 +94,6 @@ def page(
     return Page(
         title=title,
         headline=headline(images),
-        facts=_facts(images, originals),
         sections=(Section("How to read this page", texts), *sections),
         provenance=made_from,
     )
@@ -110,17 +109,6 @@ def headline(images: Sequence[Explained]) -> str:
         said += f"; it is wrong on {wrong} of the {len(known)} with a known label"
     outside = sum(image.outside > 0.5 for image in images)
     return f"{said}. In {outside} of them, most of the Grad-CAM map is outside the face."
-
-
-def _facts(images: Sequence[Explained], originals: Originals) -> tuple[Fact, ...]:
-    shares = [image.outside for image in images if not math.isnan(image.outside)]
-    area = percent(float(np.mean([image.where.back_HW.mean() for image in images])), 0)
-    outside = percent(float(np.mean(shares)) if shares else math.nan, 0)
-    return (
-        Fact("images", f"{len(images)}"),
-        Fact("Grad-CAM outside the face", outside, f"mean; {area} of the area"),
-        Fact("originals compared with", f"{len(originals)}"),
-    )
 
 
 def _compared(originals: Originals) -> str:

@@ -1,6 +1,5 @@
 """The page of the ledger: do the leaderboard scores agree with nested CV and with the forecasts?"""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -10,14 +9,17 @@ from matplotlib.ticker import MaxNLocator
 from ffdi.report import style
 from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Section, Text
-from ffdi.report.table import Table, counted, interval, table
-from ffdi.submission.inversions import Inversion, comparable_pairs, forecast_misses, inversions, sentences
-from ffdi.submission.ledger import MEANING, STATUSES, Row
+from ffdi.report.table import Table, counted, intervals, table
+from ffdi.submission.inversions import comparable_pairs, forecast_misses, inversions, sentences
+from ffdi.submission.ledger import MEANING, Row
 
 NAMED = 20  # submissions up to which each dot has its number; with more, only those with a warning
 BY_CHANCE = 0.025  # share of pairs that noise inverts at most (two-sided 95%)
 MISSED_BY_CHANCE = 0.1  # share of scores outside a 90% forecast
 OPEN = ("pending", "lost", "sent")
+NUMBERS = ("oof", "nested", "forecast_low", "forecast_high", "public", "private", "expected")
+SHOWN = ["submission", "sent", "competition", "method", "oof", "nested", "forecast", "public", "private", "status",
+         "error", "content", "tag"]  # fmt: skip
 
 
 def page(rows: Sequence[Row], made_from: Mapping[str, str]) -> Page:
@@ -51,23 +53,27 @@ def _headline(rows: Sequence[Row]) -> str:
 
 
 def _facts(rows: Sequence[Row]) -> tuple[Fact, ...]:
-    counts = {status: sum(row.status == status for row in rows) for status in STATUSES}
-    told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    facts = [Fact("submissions", f"{len(rows):,}", told)]
-    scored = [row for row in rows if row.public is not None]
-    if scored:
-        best = max(scored, key=_public)
-        facts.append(Fact("best public AUC", f"{best.public:.5f}", best.submission))
-    shifts = pd.Series([_public(row) - _nested(row) for row in scored if row.honest is not None], dtype=float)
+    frame = _frame(rows)
+    counts = ", ".join(f"{count} {status}" for status, count in frame["status"].value_counts().items())
+    facts = [Fact("submissions", f"{len(rows):,}", counts)]
+    if frame["public"].notna().any():
+        best = frame.iloc[int(frame["public"].argmax())]
+        facts.append(Fact("best public AUC", f"{best['public']:.5f}", best["submission"]))
+    shifts = (frame["public"] - frame["expected"]).dropna()
     if len(shifts):
         spread = f"{shifts.min():+.4f} to {shifts.max():+.4f}"
         facts.append(Fact("public less nested, median", f"{shifts.median():+.4f}", spread))
-    pairs = comparable_pairs(rows)
+    pairs = len(comparable_pairs(rows))
     if pairs:
-        kept = sum((_nested(one) - _nested(two)) * (_public(one) - _public(two)) >= 0 for one, two in pairs)
-        told = f"{len(inversions(rows))} inverted beyond noise"
-        facts.append(Fact("pairs in the expected order", f"{kept:,} of {len(pairs):,}", told))
+        chance = f"chance alone inverts up to {BY_CHANCE * pairs:.1f}"
+        facts.append(Fact("pairs inverted beyond noise", f"{len(inversions(rows)):,} of {pairs:,}", chance))
     return tuple(facts)
+
+
+def _frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """Return the rows as a table; `expected` is the nested AUC, or the OOF AUC where there is none."""
+    frame = pd.DataFrame([vars(row) | {"expected": row.honest} for row in rows])
+    return frame.astype(dict.fromkeys(NUMBERS, float))
 
 
 def _competition(rows: Sequence[Row]) -> tuple[Block, ...]:
@@ -78,37 +84,31 @@ def _competition(rows: Sequence[Row]) -> tuple[Block, ...]:
             "Bars: 90% forecast of the public score. Dashed: public equals nested. Orange: outside the forecast, or "
             "joined: in the wrong order beyond noise. One forecast in ten is missed by chance."
         )
-        blocks.append(embed(scatter(shown, inversions(rows)), "Nested and public AUC", caption))
-    pairs = len(comparable_pairs(rows))
-    if pairs:
-        blocks.append(
-            Text(f"{counted(pairs, 'pair')} compared at 95%: chance alone inverts up to {BY_CHANCE * pairs:.1f}.")
-        )
+        blocks.append(embed(_scatter(shown), "Nested and public AUC", caption))
     waiting = [row for row in rows if row.status in OPEN]
     blocks += [Text(f"{row.submission}, {row.date}: {row.status}, {MEANING[row.status]}.") for row in waiting]
     return tuple(blocks) or (Text("No score to compare yet."),)
 
 
-def scatter(rows: Sequence[Row], inverted: Sequence[Inversion]) -> Figure:
-    """Draw public against nested AUC, forecasts as bars. `rows` have both scores; `inverted` pairs are joined."""
+def _scatter(rows: Sequence[Row]) -> Figure:
+    """Draw public against expected AUC, forecasts as bars; inverted pairs are joined. `rows` have both scores."""
     figure, axes = style.panel(height=4.0)
-    missed = {one.row.tag for one in forecast_misses(rows)}
-    for row in rows:
-        if row.forecast_low is not None and row.forecast_high is not None:
-            axes.vlines(_nested(row), row.forecast_low, row.forecast_high, color=style.BLUE, linewidth=5, alpha=0.16)
-        colour = style.ORANGE if row.tag in missed else style.BLUE
-        axes.plot(_nested(row), _public(row), "o", color=colour, markersize=6, zorder=3)
+    frame, inverted = _frame(rows).set_index("tag"), inversions(rows)
+    x, y = frame["expected"], frame["public"]
+    axes.vlines(x, frame["forecast_low"], frame["forecast_high"], color=style.BLUE, linewidth=5, alpha=0.16)
     for pair in inverted:
-        ends = (pair.better, pair.worse)
-        axes.plot([_nested(row) for row in ends], [_public(row) for row in ends], color=style.ORANGE, linewidth=1.6)
-    low, high = min(map(_nested, rows)), max(map(_nested, rows))
-    pad = max(0.002, 0.06 * (high - low))
-    ends_2 = [low - pad, high + pad]
-    axes.plot(ends_2, ends_2, color=style.GREY, linewidth=1.2, linestyle=style.DASHED, zorder=1)
-    marked = missed | {row.tag for pair in inverted for row in (pair.better, pair.worse)}
+        ends = [pair.better.tag, pair.worse.tag]
+        axes.plot(x[ends], y[ends], color=style.ORANGE, linewidth=1.6)
+    missed = [one.row.tag for one in forecast_misses(rows)]
+    axes.plot(x, y, "o", color=style.BLUE, markersize=6, zorder=3)
+    axes.plot(x[missed], y[missed], "o", color=style.ORANGE, markersize=6, zorder=4)
+    pad = max(0.002, 0.06 * float(x.max() - x.min()))
+    diagonal = [x.min() - pad, x.max() + pad]
+    axes.plot(diagonal, diagonal, color=style.GREY, linewidth=1.2, linestyle=style.DASHED, zorder=1)
+    marked = {*missed, *(row.tag for pair in inverted for row in (pair.better, pair.worse))}
     for row in rows:
         if len(rows) <= NAMED or row.tag in marked:
-            axes.annotate(row.submission.partition("-")[0], (_nested(row), _public(row)), (5, 4), color=style.INK,
+            axes.annotate(row.submission.partition("-")[0], (x[row.tag], y[row.tag]), (5, 4), color=style.INK,
                           textcoords="offset points", fontsize=style.TEXT - 2)  # fmt: skip
     axes.margins(x=0.08)
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -117,29 +117,12 @@ def scatter(rows: Sequence[Row], inverted: Sequence[Inversion]) -> Figure:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    lines = [
-        {
-            "submission": row.submission, "sent": row.date.removesuffix("+00:00").replace("T", " "),
-            "competition": row.competition, "method": row.method, "OOF": row.oof, "nested": row.nested,
-            "forecast": interval(_number(row.forecast_low), _number(row.forecast_high)),
-            "public": row.public, "private": row.private, "status": row.status, "reason": row.error,
-            "content": f"{row.kernel} v{row.version}" if row.kernel else row.sha256[:12], "tag": row.tag,
-        }
-        for row in reversed(rows)
-    ]  # fmt: skip
-    frame = pd.DataFrame(lines).astype(dict.fromkeys(("OOF", "nested", "public", "private"), float))
-    formats = {"OOF": ".4f", "nested": ".4f", "public": ".5f", "private": ".5f"}
+    frame = _frame(rows)[::-1]
+    content = [f"{row.kernel} v{row.version}" if row.kernel else row.sha256[:12] for row in reversed(rows)]
+    frame = frame.assign(
+        sent=frame["date"].str.removesuffix("+00:00").str.replace("T", " "), content=content,
+        forecast=intervals(frame, "forecast_low", "forecast_high"),
+    )  # fmt: skip
+    formats = {"oof": ".4f", "nested": ".4f", "public": ".5f", "private": ".5f"}
     caption = "AUC. Dates in UTC. Forecast: 90% interval of the public score."
-    return table(frame, "Newest first", caption, formats, limit=500)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _nested(row: Row) -> float:
-    return _number(row.honest)
-
-
-def _public(row: Row) -> float:
-    return _number(row.public)
+    return table(frame[SHOWN], "Newest first", caption, formats, {"oof": "OOF", "error": "reason"}, limit=500)

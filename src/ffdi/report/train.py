@@ -168,10 +168,9 @@ def _summary(members: Sequence[Trained], intervals: Sequence[Interval]) -> Table
         rows.append({
             "member": member.name, "OOF AUC": found.value, "95% interval": interval(found.low, found.high),
             "folds": int(folds.size), "mean ± sd": spread(folds.mean(), folds.std()), **rates,
-            "images/s": _speed(member),
         })  # fmt: skip
-    caption = "OOF AUC: scores are ranked inside each fold, then pooled. Intervals: DeLong. Images/s: median, training."
-    formats = {"OOF AUC": ".4f", "images/s": ",.0f"} | dict.fromkeys(RATES, ".3f")
+    caption = "OOF AUC: scores are ranked inside each fold, then pooled. Intervals: DeLong."
+    formats = {"OOF AUC": ".4f"} | dict.fromkeys(RATES, ".3f")
     return table(pd.DataFrame(rows), "Members, best first", caption, formats)
 
 
@@ -217,8 +216,3 @@ def _auc(rows: pd.DataFrame) -> float:
 
 def _has(log: pd.DataFrame, column: str) -> bool:
     return column in log.columns and bool(log[column].notna().any())
-
-
-def _speed(member: Trained) -> float:
-    speeds = [log["images_per_second"].dropna() for log in member.logs.values() if _has(log, "images_per_second")]
-    return float(pd.concat(speeds).median()) if speeds else math.nan
