@@ -29,7 +29,7 @@ def context(tmp_path: Path) -> SearchContext:
     assert searched.search is not None
     folds = pd.DataFrame({"id": ["a"], "split": ["train"], "fold": [0]})
     competition = load_competition(searched.competition)
-    return SearchContext(searched, searched.search, competition, folds, folds, tmp_path, None, tmp_path / "tiny-1234")
+    return SearchContext(searched, searched.search, competition, folds, folds, tmp_path, tmp_path / "tiny-1234")
 
 
 def verdict(context: SearchContext, study: optuna.Study, gains: list[float]) -> Verdict:

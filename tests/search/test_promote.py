@@ -72,7 +72,7 @@ def context(path: Path) -> SearchContext:
     assert recipe.search is not None
     competition, nothing = load_competition(recipe.competition), pd.DataFrame()
     folder = path.parent / "tuned-1234abcd"
-    return SearchContext(recipe, recipe.search, competition, nothing, nothing, folder, None, folder)
+    return SearchContext(recipe, recipe.search, competition, nothing, nothing, folder, folder)
 
 
 def verdict(path: Path, gains: list[float] = GAINS) -> Verdict:
