@@ -108,7 +108,7 @@ def test_the_same_content_has_the_same_bytes(tmp_path: Path) -> None:
         assert checksum.digest(tmp_path / "a") == checksum.digest(tmp_path / "b")
 
 
-def test_other_tools_open_sealed_files(tmp_path: Path) -> None:
+def test_other_tools_open_the_files(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
     _json(tmp_path / "a.json")
@@ -119,8 +119,8 @@ def test_other_tools_open_sealed_files(tmp_path: Path) -> None:
     assert load_file(tmp_path / "a.safetensors")["w"].shape == (2, 3)
 
 
-def test_content_cannot_forge_a_seal(tmp_path: Path) -> None:
-    with pytest.raises(CorruptError, match="2 seals"):
+def test_content_cannot_forge_a_checksum(tmp_path: Path) -> None:
+    with pytest.raises(CorruptError, match="2 checksums"):
         checksum.write_json(tmp_path / "a", {"note": "ffdi-sha256:" + "0" * 64})
 
 

@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ffdi.core.errors import UserError
-from ffdi.core.layout import inside
+from ffdi.core.layout import FoldFolder, Workspace, inside
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", "a\0b", "link/x"])
@@ -24,3 +25,12 @@ def test_what_is_accepted_lies_inside(name: str) -> None:
     except UserError:
         return
     assert path.is_relative_to(root)
+
+
+def test_a_fold_folder_is_a_path_with_names() -> None:
+    folder = Workspace(Path("work"), Path("submissions")).fold("lite0", "0123abcd", 2)
+    assert folder == Path("work/runs/lite0-0123abcd/fold2")
+    assert (folder.weights, folder.table("oof")) == (folder / "weights.safetensors", folder / "oof.parquet")
+    copy = pickle.loads(pickle.dumps(folder))
+    assert isinstance(copy, FoldFolder)
+    assert copy.done == folder / "done.json"

@@ -1,4 +1,4 @@
-"""Writes that happen whole or not at all: temp file, fsync, rename, fsync of the folder.
+"""Write files whole or not at all: temp file, fsync, rename, fsync of the folder.
 
 A plain `open("wb")` left 31 torn files in 100 kills; this order left none (own measurement, 8 MiB file, SIGKILL).
 What a kill can leave is an orphan temp file, which `sweep` removes at the next start.
@@ -17,17 +17,17 @@ TEMP_PREFIX = ".ffdi-tmp-"
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Put `data` under `path`, replacing what was there in one step.
+    """Replace the file at `path` in one step.
 
-    Raises SpaceError when the disk is full, UserError when the place cannot be written; the old file stays intact.
+    Raise SpaceError when the disk is full, UserError when the place cannot be written; the old file stays intact.
     """
     write_chunks(path, (data,), len(data))
 
 
 def write_chunks(path: Path, chunks: Iterable[bytes | memoryview], size: int) -> None:
-    """As `write_bytes` for what does not fit into memory; `size` is what a message about space will name.
+    """Write as `write_bytes` does, from chunks of `size` bytes in all.
 
-    Whatever `chunks` raises, other than OSError, is passed on, and nothing is left behind.
+    An exception of `chunks`, other than OSError, is passed on; then the old file stays as it is.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,12 +43,12 @@ def write_chunks(path: Path, chunks: Iterable[bytes | memoryview], size: int) ->
 
 
 def write_text(path: Path, text: str) -> None:
-    """As `write_bytes`, UTF-8 with LF line ends."""
+    """Write UTF-8 with LF line ends."""
     write_bytes(path, text.encode())
 
 
 def sweep(folder: Path) -> int:
-    """Remove orphan temp files below `folder`; returns how many. Call it only where no writer is at work."""
+    """Remove orphan temp files below `folder`; return how many. Call it only where nothing is writing."""
     orphans = list(folder.rglob(TEMP_PREFIX + "*")) if folder.is_dir() else []
     for orphan in orphans:
         orphan.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Which code made an artefact: a digest of the package's own sources, so no git is needed to tell."""
+"""Tell which code made an artefact, without git."""
 
 from functools import cache
 from pathlib import Path
@@ -10,10 +10,6 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 @cache
 def code_digest() -> str:
-    """64 hex digits over every `.py` file of the package, by name and content."""
-    sources = {
-        str(path.relative_to(PACKAGE)): digest.of_file(path)
-        for path in sorted(PACKAGE.rglob("*.py"))
-        if "sample" not in path.relative_to(PACKAGE).parts
-    }
-    return digest.of_json(sources)
+    """Return 64 hex digits over the name and content of every `.py` file of the package."""
+    paths = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+    return digest.of_json({str(path): digest.of_file(PACKAGE / path) for path in paths if "sample" not in path.parts})

@@ -1,4 +1,4 @@
-"""Loops over arrays as machine code, kept on disk. Import it late: the compiler takes half a second."""
+"""Compile loops over arrays to machine code, kept on disk. Import it late: the compiler takes half a second."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +7,8 @@ from numba import njit
 
 
 def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
-    """`loop`, which may divide by zero as numpy does, and leaves other threads alone while it runs."""
+    """Return the loop compiled. It may divide by zero as numpy does, and other threads run meanwhile."""
     try:
         return njit(nogil=True, cache=True, error_model="numpy")(loop)
-    except RuntimeError:  # neither the package nor the home can be written: compile anew in every process
+    except RuntimeError:  # neither the package nor the home can be written: compile in every process
         return njit(nogil=True, error_model="numpy")(loop)

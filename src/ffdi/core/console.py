@@ -1,49 +1,44 @@
-"""What people see: lines, tables and progress. Rich on a terminal, plain lines elsewhere."""
+"""Print lines, tables and progress: with Rich on a terminal, as plain lines elsewhere."""
 
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 PLAIN_SECONDS = 5.0  # between two plain progress lines
-
-
 _state = {"several": False}
 
 
 def one_of_several() -> None:
-    """This process shares the terminal with others like it: plain lines, since two bars would overwrite each other."""
+    """Print plain lines from now on: other processes share the terminal, and bars would overwrite each other."""
     _state["several"] = True
 
 
-def _console(error: bool = False) -> Console:
-    # Made anew: tests and notebooks exchange sys.stdout under us.
-    stream = sys.stderr if error else sys.stdout
-    return Console(file=stream, highlight=False, soft_wrap=True, width=None if stream.isatty() else 140)
+def replace_what_cannot_be_encoded() -> None:
+    """Print "?" for a character that the encoding of the terminal lacks, in place of an exception."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
 
 
 def say(text: str) -> None:
+    """Print a line."""
     _console().print(text, markup=False)
 
 
 def warn(text: str) -> None:
+    """Print a warning to stderr."""
     _console(error=True).print(f"warning: {text}", markup=False, style="yellow")
 
 
 def fail(text: str) -> None:
+    """Print an error to stderr."""
     _console(error=True).print(f"error: {text}", markup=False, style="bold red")
 
 
@@ -58,72 +53,59 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 
 class Meter:
-    """Counts `n` of `total` and tells rate and time left."""
+    """Count what is done of `total`, and tell the rate and the time left; on a terminal as a bar."""
 
-    def __init__(self, label: str, total: int, unit: str) -> None:
+    def __init__(self, label: str, total: int, unit: str, bar: Progress | None = None) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done = self._skipped = 0
         self.started = self._told = time.monotonic()
+        self._bar = bar
+        self._task: Any = bar and bar.add_task(label, total=total, rate="")
 
     def advance(self, n: int = 1) -> None:
+        """Count `n` more."""
         self.done += n
-        if time.monotonic() - self._told >= PLAIN_SECONDS and self.done < self.total:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done, rate=f"{self._rate():,.1f} {self.unit}/s")
+        elif time.monotonic() - self._told >= PLAIN_SECONDS and self.done < self.total:
             self.tell()
 
     def skip(self, n: int) -> None:
-        """`n` were done by an earlier run: they count as done, not for the rate."""
+        """Count `n` that an earlier run did: they are done, and do not count for the rate."""
         self.done = self._skipped = n
+        if self._bar is not None:
+            self._bar.update(self._task, completed=n)
 
     def tell(self) -> None:
+        """Print a plain line."""
         self._told = time.monotonic()
-        elapsed = max(self._told - self.started, 1e-9)
-        rate = max(self.done - self._skipped, 1e-9) / elapsed
-        left = f", {(self.total - self.done) / rate:.0f} s left" if self._skipped < self.done < self.total else ""
+        left = (self.total - self.done) / self._rate()
+        ending = f", {left:.0f} s left" if self._skipped < self.done < self.total else ""
         say(
-            f"{self.label}: {self.done:,}/{self.total:,} {self.unit}, {rate:,.1f} {self.unit}/s, "
-            f"{elapsed:.0f} s so far{left}"
+            f"{self.label}: {self.done:,}/{self.total:,} {self.unit}, {self._rate():,.1f} {self.unit}/s, "
+            f"{self._told - self.started:.0f} s so far{ending}"
         )
 
-
-class _Bar(Meter):
-    def __init__(self, label: str, total: int, unit: str, progress: Progress) -> None:
-        super().__init__(label, total, unit)
-        self._progress = progress
-        self._task = progress.add_task(label, total=total)
-
-    def advance(self, n: int = 1) -> None:
-        self.done += n
-        self._progress.advance(self._task, n)
-
-    def skip(self, n: int) -> None:
-        super().skip(n)
-        self._progress.update(self._task, completed=n)
-
-
-class _Rate(ProgressColumn):
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self.unit = unit
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.1f} {self.unit}/s" if task.speed else f"- {self.unit}/s")
+    def _rate(self) -> float:
+        return max(self.done - self._skipped, 1e-9) / max(time.monotonic() - self.started, 1e-9)
 
 
 @contextmanager
 def progress(label: str, total: int, unit: str = "images") -> Iterator[Meter]:
-    """`with progress("decode", n) as meter: meter.advance(k)`; a last plain line states total and rate."""
+    """Yield a meter: `with progress("decode", n) as meter: meter.advance(k)`; a last plain line tells the rate."""
     if sys.stdout.isatty() and not _state["several"]:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _Rate(unit),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=_console()) as shown:
-            yield _Bar(label, total, unit, shown)
+        described, rate = TextColumn("{task.description}"), TextColumn("{task.fields[rate]}")
+        columns = (described, BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+        with Progress(*columns, console=_console()) as bar:
+            yield Meter(label, total, unit, bar)
         return
     meter = Meter(label, total, unit)
     yield meter
     if meter.done > meter._skipped:
         meter.tell()
+
+
+def _console(error: bool = False) -> Console:
+    # Made anew: tests and notebooks replace sys.stdout.
+    stream = sys.stderr if error else sys.stdout
+    return Console(file=stream, highlight=False, soft_wrap=True, width=None if stream.isatty() else 140)

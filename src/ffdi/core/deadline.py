@@ -1,4 +1,4 @@
-"""When to stop, as people write it."""
+"""Read a deadline as people write it."""
 
 import re
 from datetime import datetime, timedelta
@@ -7,7 +7,10 @@ from ffdi.core.errors import UserError
 
 
 def parse_until(text: str, now: float, option: str = "--until") -> float | None:
-    """Seconds since the epoch: "11h30m" from now, or a local time in ISO form. Raises UserError naming the option."""
+    """Return seconds since the epoch for "11h30m" from now, or for a local time in ISO form; None for "".
+
+    Raise UserError that names the option.
+    """
     if not text:
         return None
     lasting = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)

@@ -1,8 +1,8 @@
-"""The few exceptions of the kit: what went wrong, where, and what to do, in one sentence."""
+"""The exceptions of the kit. Each message is one sentence: what went wrong, where, and what to do."""
 
 
 class FfdiError(Exception):
-    """Anything the kit refuses or cannot do. `exit_code` is what the command line returns."""
+    """The kit refuses or cannot do something. The command line returns `exit_code`."""
 
     exit_code = 1
 

@@ -1,4 +1,4 @@
-"""Randomness without state: a number derived from names.
+"""Derive random numbers from names, without a state.
 
 Order, augmentation, dropout and mixup are functions of (seed, epoch, step, id). So a checkpoint holds no generator,
 a resumed run draws what the uninterrupted one would have drawn, and the number of workers changes nothing.
@@ -16,7 +16,7 @@ _WORDS = Struct("<8Q").unpack  # a blake2b digest as eight 64-bit words
 
 
 def key(*parts: int | str) -> int:
-    """A 63-bit integer that depends on every part and on their order; equal for equal parts on every machine."""
+    """Return a 63-bit integer that depends on every part and on their order; equal for equal parts on every machine."""
     for part in parts:
         if type(part) not in (int, str):  # numpy's 3 is written as Python's "3": another key, silently
             raise TypeError(f"a key is made of int and str, not {type(part).__name__}")
@@ -25,14 +25,14 @@ def key(*parts: int | str) -> int:
 
 
 def rng(*parts: int | str) -> np.random.Generator:
-    """A generator of its own for these parts: PCG64 seeded by their key."""
+    """Return a generator for these parts: PCG64 seeded by their key."""
     return np.random.Generator(np.random.PCG64(key(*parts)))
 
 
 class Draws:
-    """A handful of uniform numbers for (key, name), read from their hash word by word, without end.
+    """A stream of uniform numbers for (key, name), read from their hash word by word.
 
-    To begin costs 3 us where `rng` takes 16, which an image with ten possible operations would feel. For arrays: `rng`.
+    It starts in 3 us and `rng` in 16, which counts for an image with ten possible operations. For arrays use `rng`.
     """
 
     __slots__ = ("_source", "_words")
@@ -42,18 +42,20 @@ class Draws:
         self._words = list(_WORDS(blake2b(self._source).digest()))
 
     def unit(self) -> float:
-        """The next number in [0, 1)."""
+        """Return the next number in [0, 1)."""
         if not self._words:
             self._source += b"+"
             self._words = list(_WORDS(blake2b(self._source).digest()))
         return (self._words.pop() >> 11) * 2.0**-53
 
     def uniform(self, low: float, high: float) -> float:
+        """Return a number in [low, high)."""
         return low + (high - low) * self.unit()
 
     def integer(self, low: int, high: int) -> int:
-        """From low to high, both included."""
+        """Return a whole number from low to high, both included."""
         return low + int(self.unit() * (high - low + 1))
 
     def pick(self, options: Sequence[Option]) -> Option:
+        """Return one of the options."""
         return options[self.integer(0, len(options) - 1)]

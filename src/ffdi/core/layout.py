@@ -1,13 +1,21 @@
-"""Where artefacts live, and a join that cannot leave its root."""
+"""The names of all artefacts, and a join that cannot leave its root.
+
+`Workspace` knows the files of a competition folder, `RunFolder` those of a trained member, `FoldFolder` those of a
+fold.
+"""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 from ffdi.core.errors import UserError
 
+WEIGHTS, DONE, LOG = "weights.safetensors", "done.json", "log.jsonl"
+SUBMISSION_CSV, CARD, LEDGER = "submission.csv", "card.json", "ledger.csv"
+MANIFEST = "manifest.parquet"
+
 
 def inside(root: Path, relative: str) -> Path:
-    """`root / relative`, refused (UserError) when the result, links resolved, is not below `root`."""
+    """Return `root / relative`. Raise UserError if that, with links resolved, is not below `root`."""
     if "\0" in relative:
         raise UserError(f"The name {relative!r} holds a NUL byte; remove that row.")
     path = (root / relative).resolve()
@@ -18,6 +26,44 @@ def inside(root: Path, relative: str) -> Path:
     return path
 
 
+class Below:
+    """A file or folder with a fixed name in the folder that has it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, folder: "Path | Workspace", _: object = None) -> Path:
+        return Path(folder.work if isinstance(folder, Workspace) else folder, self._name)
+
+
+class FoldFolder(PosixPath):
+    """What one fold of a member leaves: a path with names for what lies below it."""
+
+    weights = Below(WEIGHTS)
+    done = Below(DONE)  # written last: it names the files that belong together
+    log = Below(LOG)
+    state = Below("state")  # saves of an unfinished training
+    parts = Below("parts")  # of an unfinished prediction
+    speed = Below("speed.json")
+    scores = Below("scores.json")  # what a search measured
+
+    def table(self, name: str) -> Path:
+        """Return the logits of "oof", "val" or "test"."""
+        return Path(self, f"{name}.parquet")
+
+
+class RunFolder(PosixPath):
+    """What the folds of a member share."""
+
+    spec = Below("spec.json")
+    environment = Below("env.json")
+    augmentation = Below("augment.json")
+    start = Below("start.json")  # where the first weights came from
+
+    def fold(self, fold: int | str) -> FoldFolder:
+        return FoldFolder(self, f"fold{fold}")
+
+
 @dataclass(frozen=True)
 class Workspace:
     """The artefacts of one competition folder (`work`) and the submissions beside them."""
@@ -25,32 +71,36 @@ class Workspace:
     work: Path
     submissions: Path
 
-    @property
-    def manifest(self) -> Path:
-        return self.work / "manifest.parquet"
-
-    @property
-    def runs(self) -> Path:
-        return self.work / "runs"
+    manifest = Below(MANIFEST)
+    scan = Below("scan")  # parts of an unfinished scan
+    runs = Below("runs")
+    forged = Below("forged")
+    degraded = Below("degraded")  # copies of held-out images, and their predictions
+    searches = Below("search")
+    kernels = Below("kernels")
 
     def folds(self, scheme: str) -> Path:
+        """Return the fold table of a scheme."""
         return self.work / "folds" / f"{scheme}.parquet"
 
-    def run(self, member: str, spec8: str) -> Path:
-        return self.runs / f"{member}-{spec8}"
+    def run(self, member: str, spec8: str) -> RunFolder:
+        """Return the folder of a member with these 8 digits of its identity."""
+        return RunFolder(self.runs, f"{member}-{spec8}")
 
-    def fold(self, member: str, spec8: str, fold: int | str) -> Path:
-        return self.run(member, spec8) / f"fold{fold}"
+    def fold(self, member: str, spec8: str, fold: int | str) -> FoldFolder:
+        """Return the folder of one fold of a member."""
+        return self.run(member, spec8).fold(fold)
 
     def blend(self, recipe: str) -> Path:
-        """Return the folder of a recipe's blend."""
+        """Return the folder of the blend that a recipe makes."""
         return self.work / "blends" / recipe
 
     def blend_table(self, recipe: str) -> Path:
         return self.blend(recipe) / "blend.parquet"
 
     def blend_card(self, recipe: str) -> Path:
-        return self.blend(recipe) / "card.json"
+        return self.blend(recipe) / CARD
 
     def report(self, verb: str) -> Path:
+        """Return the page of a verb."""
         return self.work / "reports" / f"{verb}.html"

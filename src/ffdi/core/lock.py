@@ -1,6 +1,7 @@
-"""One process a run folder: a kernel lock, so that a killed process holds nothing.
+"""Let one process work on a folder: a lock of the kernel, which ends with the process.
 
-Loaders that it forked share the lock; they notice its death and end within seconds."""
+Loaders that it forked share the lock; they notice its death and end within seconds.
+"""
 
 import fcntl
 import os
@@ -13,9 +14,9 @@ from ffdi.core.errors import LockedError, UserError
 
 @contextmanager
 def exclusive(folder: Path, name: str = ".lock") -> Iterator[None]:
-    """Hold `folder` alone, or what `name` stands for in it.
+    """Hold the lock `name` in `folder`.
 
-    Raises LockedError at once if a living process holds it, UserError if it is no folder that can be written to.
+    Raise LockedError at once if another process holds it, UserError if the folder cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A wish to stop, as a flag: SIGTERM, SIGINT or a deadline. Work asks for it at its safe points."""
+"""Turn SIGTERM, SIGINT and a deadline into a flag that work looks at where it can save."""
 
 import os
 import signal
@@ -11,10 +11,14 @@ ORPHANED = "the parent process is gone"
 
 
 class Stop:
-    """`with Stop(deadline) as stop: ... if stop.requested: save and leave`.
+    """Use as `with Stop(deadline) as stop: ... if stop.requested: save and leave`.
 
-    `deadline` is on `clock`'s scale (seconds); `reserve` (seconds, settable) is kept free before it, for the last save.
-    A second SIGINT raises KeyboardInterrupt at once: writes are atomic, so that is safe too.
+    A second SIGINT raises KeyboardInterrupt at once, which is safe, as writes are atomic.
+
+    Args:
+        deadline: Seconds on the scale of `clock`. `reserve` seconds before it are kept for the last save.
+        on_signal: Called with the number of a signal, for example to pass it on to other processes.
+        with_parent: Stop also when the parent process has ended.
     """
 
     def __init__(
@@ -27,13 +31,14 @@ class Stop:
         self.deadline = deadline
         self.clock = clock
         self.on_signal = on_signal
-        self.parent = os.getppid() if with_parent else None  # stop, too, when that process has died
+        self.parent = os.getppid() if with_parent else None
         self.reserve = 0.0
         self.reason = ""
         self._previous: dict[int, Any] = {}
 
     @property
     def requested(self) -> bool:
+        """Return whether to stop; `reason` says why."""
         if not self.reason and self.deadline is not None and self.clock() >= self.deadline - self.reserve:
             self.reason = "deadline"
         if not self.reason and self.parent not in (None, os.getppid()):
