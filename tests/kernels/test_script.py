@@ -127,9 +127,10 @@ def test_a_script_with_the_kit_inside(home: Home, kernel: Callable[..., Kernel])
 @pytest.mark.parametrize(("kind", "competitions"), [("infer", 1), ("train", 2), ("blend", 0)])
 def test_a_script_with_its_pack_can_be_pushed(home: Home, tmp_path: Path, kind: str, competitions: int) -> None:
     folder = script.lay_out(SCRIPTS / f"{kind}.py", [home.pack], tmp_path)
-    about = metadata.read_kernel(folder, id=f"me/tiny-{kind}")
+    about, text = metadata.read_kernel(folder, "me")
+    assert (about.id, text) == (f"me/tiny-{kind}", (SCRIPTS / f"{kind}.py").read_text())
     assert (about.enable_gpu, len(about.competition_sources)) == (kind != "blend", competitions)
-    assert about.kernel_sources == (["OWNER/tiny-train"] if kind == "blend" else [])
+    assert about.kernel_sources == (["me/tiny-train"] if kind == "blend" else [])
     assert script.lay_out(folder, [], Path("unused")) == folder
     with pytest.raises(UserError, match="name its folder with --pack"):
         script.lay_out(SCRIPTS / f"{kind}.py", [tmp_path], tmp_path)
@@ -137,10 +138,10 @@ def test_a_script_with_its_pack_can_be_pushed(home: Home, tmp_path: Path, kind: 
 
 def test_the_mains_import_only_what_the_image_has() -> None:
     foreign = _foreign(["kernels/run.py", *(f"kernels/{kind}.py" for kind in KINDS)])
-    known = set(image.ships()) | set(image.optional())
+    known = set(image.SHIPS) | set(image.OPTIONAL)
     assert {name: users for name, users in foreign.items() if name not in known} == {}
-    assert not set(image.ships()) & set(image.optional())
-    assert set(image.ships()) <= set(foreign) | {"torchvision"}  # which timm imports
+    assert not set(image.SHIPS) & set(image.OPTIONAL)
+    assert set(image.SHIPS) <= set(foreign) | {"torchvision"}  # which timm imports
 
 
 def _foreign(waiting: list[str]) -> dict[str, set[str]]:

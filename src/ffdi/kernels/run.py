@@ -65,7 +65,7 @@ def complete(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(f"SETTINGS: unknown key {name!r}; {hint}")
         wanted = int if known[name] is None else type(known[name])
         if type(value) is not wanted and (value is not None or known[name] is not None):
-            word = {str: "text", list: "a list"}.get(wanted, "a whole number")
+            word = "text" if wanted is str else "a list" if wanted is list else "a whole number"
             raise UserError(f"SETTINGS: {name} must be {word}, not {value!r}.")
     return {**known, **given}
 

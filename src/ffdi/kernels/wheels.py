@@ -22,7 +22,6 @@ OWN = re.compile(r"(torch.*|triton|nvidia-.*|cuda-.*)")  # the image's: many GB,
 PLATFORMS = (*(f"manylinux_2_{minor}_x86_64" for minor in range(35, 16, -1)), "manylinux2014_x86_64")
 UNREACHED = re.compile(r"NewConnectionError|Temporary failure|Connection (refused|reset|aborted)|timed out|ProxyError")
 RETRIES = 2
-DOWNLOAD_SECONDS, INSTALL_SECONDS = 900.0, 600.0
 
 
 def pins(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
@@ -62,7 +61,7 @@ def fetch(folder: Path, versions: dict[str, str], pythons: Sequence[str] = PYTHO
 
 def lacking(folder: Path) -> list[Path]:
     """Return the wheels in `folder` that Kaggle's image does not have in that version, sorted."""
-    ships = {normalised(entry["package"]): entry["version"] for entry in image.ships().values()}
+    ships = {normalised(entry["package"]): entry["version"] for entry in image.SHIPS.values()}
     found = sorted(folder.glob("*.whl"))
     if not found:
         raise UserError(f"{folder} holds no wheels; run `ffdi kernels wheels {folder}` first.")
@@ -84,7 +83,7 @@ def install(found: Sequence[Path]) -> list[str]:
     links = [text for folder in {path.parent for path in found} for text in ("--find-links", str(folder))]
     options = ["--no-index", "--no-deps", "--quiet", "--disable-pip-version-check", "--no-input", "--target", target]
     command = [sys.executable, "-m", "pip", "install", *options, *links, *wanted]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1][:200]
         tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
@@ -111,18 +110,14 @@ def _download(folder: Path, wanted: Sequence[str], python: str) -> None:
     target = ["--implementation", "cp", "--python-version", f"3.{python[3:]}", *tags, "--dest", str(folder)]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries", str(RETRIES), "--timeout", "15"]
     command = [sys.executable, "-m", "pip", "download", *quiet, *target, "--only-binary=:all:", "--no-deps", *wanted]
-    elsewhere = "run `ffdi kernels wheels` where there is a network and copy the folder here."
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise UserError(f"The wheels did not come within {DOWNLOAD_SECONDS:.0f} s; {elsewhere}") from error
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return
     if UNREACHED.search(done.stderr):
-        raise UserError(f"The package index cannot be reached; {elsewhere}")
+        raise UserError("The package index cannot be reached; run this where it can, and copy the folder.")
     absent = re.search(r"No matching distribution found for (\S+)", done.stderr)
     if absent:
-        raise UserError(f"The index has no wheel of {absent[1]} for {python} on Linux; pin another version.")
+        raise UserError(f"The index has no wheel of {absent[1]} for {python} on Linux; name another version.")
     raise UserError(
         f"pip could not download {', '.join(wanted)} for {python} (exit {done.returncode}); try it by hand."
     )
