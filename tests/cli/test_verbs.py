@@ -15,7 +15,7 @@ from ffdi.cli import main as command
 from ffdi.core import checksum, keys
 from ffdi.core.errors import CorruptError
 from ffdi.data.degraded import DAMAGES
-from tests.fixtures.training import write_images
+from tests.fixtures.contest_folder import contest_folder
 
 RECIPE = """
 name = "tiny"
@@ -63,24 +63,6 @@ class Desk:
     @property
     def work(self) -> Path:
         return self.folder / "work" / "multi-ffdi-phase2" / "contest"
-
-
-def contest_folder(folder: Path) -> None:
-    """24 + 8 + 8 images under the contest's names."""
-    tables = {
-        "train": ("phase1/trainset", "phase1/trainset_label.txt", 24),
-        "val": ("phase1/valset", "phase1/valset_label.txt", 8),
-        "test": ("phase2/testset1_seen", "phase2/testset1_seen_nolabel.txt", 8),
-    }
-    for split, (images, labels, count) in tables.items():
-        rows = write_images(folder, count, split)
-        (folder / images).parent.mkdir(exist_ok=True)
-        shutil.move(folder / split, folder / images)
-        table = rows.rename(columns={"id": "img_name"})[["img_name"] + ["target"] * (split != "test")]
-        table.to_csv(folder / labels, index=False)
-        rows.rename(columns={"id": "img_name"})[["img_name", "target"]].to_csv(
-            folder / f"{split}_truth.csv", index=False
-        )
 
 
 @pytest.fixture(scope="module")

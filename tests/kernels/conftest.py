@@ -25,7 +25,7 @@ from ffdi.kernels import pack, script, team
 from ffdi.kernels.team import TeamPack
 from ffdi.training import launch
 from ffdi.training.job import plan
-from tests.cli.test_verbs import contest_folder
+from tests.fixtures.contest_folder import contest_folder
 
 RECIPE = """\
 name = "tiny"
