@@ -14,7 +14,7 @@ def test_an_order_swapped_by_more_than_noise_is_found_largest_first() -> None:
     assert found[0].gap == pytest.approx(0.02 + 0.013)
     told = sentences(rows)
     assert len(told) == 2
-    assert "003-toy (honest 0.9600, public 0.9350) was expected above 002-toy (0.9400, 0.9480), 001-t" in told[0]
+    assert "003-toy (expected 0.9600, public 0.9350) was expected above 002-toy (0.9400, 0.9480), 001-t" in told[0]
     assert "noise explains 0.0100 of 0.0330" in told[0]
 
 

@@ -227,7 +227,7 @@ def test_a_sample_of_the_contest_is_not_sent(world: World) -> None:
     path = world.folder / "toy.toml"
     path.write_text(path.read_text() + "[board]\npublic_rows = 1000\nprivate_rows = 1000\nfake_share = 0.5\n")
     assert world.run("submit", "--yes") == 2
-    assert "8 images were predicted and the board of toy scores 1,000" in world.err
+    assert "8 images were predicted and the leaderboard of toy scores 1,000" in world.err
     assert world.server.seen == []
 
 
@@ -264,7 +264,7 @@ def test_a_rank_inversion_is_a_warning(world: World) -> None:
         world.server.state.outcomes.append(Outcome(public=score))
         assert world.run("submit", number, "--yes") == 0
     assert world.run("ledger") == 0
-    assert "Rank inversion: 002-toy (honest 0.9700, public 0.9300)" in world.err
+    assert "Rank inversion: 002-toy (expected 0.9700, public 0.9300)" in world.err
 
 
 def test_a_damaged_ledger_stops_a_send_before_it_begins(world: World) -> None:

@@ -53,7 +53,7 @@ def _show(rows: Sequence[Row]) -> None:
     columns = ["submission", "sent (UTC)", "OOF", "nested", "forecast", "public", "private", "status", "tag"]
     for slug in sorted({row.competition for row in rows}):
         lines = [_cells(row) for row in rows if row.competition == slug]
-        console.table(f"{slug}: {len(lines)} sends (AUCs; forecast of the public board at 90 %)", columns, lines)
+        console.table(f"{slug}: {len(lines)} sends (AUCs; forecast of the public leaderboard at 90 %)", columns, lines)
     for row in rows:
         if row.error or row.status in ("pending", "lost"):
             console.say(f"{row.tag}, {row.submission}, {row.status}: {row.error or MEANING[row.status]}")

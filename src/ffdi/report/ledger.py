@@ -72,12 +72,12 @@ def _facts(rows: Sequence[Row]) -> tuple[Fact, ...]:
 
 def _frame(rows: Sequence[Row]) -> pd.DataFrame:
     """Return the rows as a table; `expected` is the nested AUC, or the OOF AUC where there is none."""
-    frame = pd.DataFrame([vars(row) | {"expected": row.honest} for row in rows])
+    frame = pd.DataFrame([vars(row) | {"expected": row.expected} for row in rows])
     return frame.astype(dict.fromkeys(NUMBERS, float))
 
 
 def _competition(rows: Sequence[Row]) -> tuple[Block, ...]:
-    shown = [row for row in rows if row.honest is not None and row.public is not None]
+    shown = [row for row in rows if row.expected is not None and row.public is not None]
     blocks: list[Block] = [Text(sentence, warning=True) for sentence in sentences(rows)]
     if shown:
         caption = (

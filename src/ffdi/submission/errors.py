@@ -8,9 +8,7 @@ import errno
 import json
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException
-from time import time
 from typing import Any
 
 from ffdi.core.errors import FfdiError, SpaceError, UserError
@@ -165,13 +163,11 @@ def _one_line(reason: str) -> str:
 
 
 def _seconds(text: str | None) -> float | None:
-    """Return the seconds from now that a Retry-After header asks for: it holds a number or a date."""
-    for parse in (float, lambda text: parsedate_to_datetime(text).timestamp() - time()):
-        try:
-            return max(0.0, parse(text or ""))
-        except ValueError:
-            continue
-    return None
+    """Return the seconds that a Retry-After header asks for; one that holds a date counts as none."""
+    try:
+        return max(0.0, float(text or ""))
+    except ValueError:
+        return None
 
 
 def _never_connected(error: BaseException | None) -> bool:

@@ -35,7 +35,7 @@ class ForecastMiss:
 
 def comparable_pairs(rows: Iterable[Row]) -> list[tuple[Row, Row]]:
     """Return pairs of one competition and different contents that have estimates, public scores and a noise."""
-    scored = [row for row in rows if row.honest is not None and row.public is not None]
+    scored = [row for row in rows if row.expected is not None and row.public is not None]
     return [
         (one, two)
         for one, two in combinations(scored, 2)
@@ -47,10 +47,10 @@ def inversions(rows: Iterable[Row]) -> list[Inversion]:
     """Return the pairs that the leaderboard swaps by more than chance explains, the worst first."""
     found = []
     for one, two in comparable_pairs(rows):
-        honest, public = _value(one.honest) - _value(two.honest), _value(one.public) - _value(two.public)
-        if honest * public < 0:
-            better, worse = (one, two) if honest > 0 else (two, one)
-            found.append(Inversion(better, worse, abs(honest) + abs(public), _value(noise(one, two))))
+        expected, public = _value(one.expected) - _value(two.expected), _value(one.public) - _value(two.public)
+        if expected * public < 0:
+            better, worse = (one, two) if expected > 0 else (two, one)
+            found.append(Inversion(better, worse, abs(expected) + abs(public), _value(noise(one, two))))
     return sorted((one for one in found if one.gap > one.noise), key=lambda one: one.noise - one.gap)
 
 
@@ -88,13 +88,13 @@ def _inversion_sentence(group: Sequence[Inversion]) -> str:
     """Describe all inversions of one submission; the first is the worst."""
     better, first = group[0].better, group[0]
     names = [
-        f"{one.worse.submission} ({_value(one.worse.honest):.4f}, {_value(one.worse.public):.4f})" for one in group
+        f"{one.worse.submission} ({_value(one.worse.expected):.4f}, {_value(one.worse.public):.4f})" for one in group
     ]
     rest = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    scores = f"honest {_value(better.honest):.4f}, public {_value(better.public):.4f}"
+    scores = f"expected {_value(better.expected):.4f}, public {_value(better.public):.4f}"
     return (
         f"Rank inversion: {better.submission} ({scores}) was expected above {', '.join(names[:MAX_NAMED])}{rest}, "
-        f"and the public board says the opposite; noise explains {first.noise:.4f} of {first.gap:.4f}"
+        f"and the public leaderboard says the opposite; noise explains {first.noise:.4f} of {first.gap:.4f}"
         f"{' against the first' if len(names) > 1 else ''}."
     )
 
@@ -103,7 +103,7 @@ def _miss_sentence(miss: ForecastMiss) -> str:
     row, side = miss.row, "below" if miss.below else "above"
     why = "may hold forgeries of kinds that were not held out" if miss.below else "may be easier than what was held out"
     forecast = f"{_value(row.forecast_low):.4f} to {_value(row.forecast_high):.4f}"
-    return f"{row.submission}: public {row.public:.4f} lies {side} its forecast of {forecast}; the board {why}."
+    return f"{row.submission}: public {row.public:.4f} lies {side} its forecast of {forecast}; the leaderboard {why}."
 
 
 def _standard_error(row: Row) -> float | None:

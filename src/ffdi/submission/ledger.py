@@ -77,7 +77,7 @@ class Row:
     error: str = ""
 
     @property
-    def honest(self) -> float | None:
+    def expected(self) -> float | None:
         """The AUC that was expected: nested where weights were learned, else out of fold."""
         return self.oof if self.nested is None else self.nested
 

@@ -64,10 +64,10 @@ def submit(
     candidate = _candidate(None if submission is None else str(submission), kernel, version, file, root)
     name = str(candidate.card.get("competition") or competition)
     slug = _check(candidate, load_competition(name), slug, Path(work), yes)
-    kaggle = _client(yes)
     _show(candidate, slug, sent_before(root, slug, candidate))
+    kaggle = _client(yes)
     if kaggle is None:
-        return console.say(NOT_SENT)
+        return None
     session = SubmissionSession(kaggle, slug, root, CLOCK)
     with session.locked():
         row = _deliver(session, candidate, name, yes, again)
@@ -127,7 +127,7 @@ def _check(candidate: SubmissionCandidate, competition: Competition, slug: str, 
     check(path, competition, ids)
     if competition.board is None or 2 * len(ids) > competition.board.public_rows:
         return slug
-    told = f"{len(ids):,} images were predicted and the board of {slug} scores {competition.board.public_rows:,}"
+    told = f"{len(ids):,} images were predicted and the leaderboard of {slug} scores {competition.board.public_rows:,}"
     if yes:
         raise UserError(f"{told}: this is a sample of the contest; run the recipe with DATA=… on the whole of it.")
     console.warn(f"{told}: for a sample of the contest nothing can be sent.")
@@ -135,13 +135,14 @@ def _check(candidate: SubmissionCandidate, competition: Competition, slug: str, 
 
 
 def _client(needed: bool) -> KaggleClient | None:
-    """Return None without a credential, unless it is `needed`."""
+    """Return None, and say so, without a credential, unless it is `needed`."""
     try:
         return sign_in()
     except UserError as error:
         if needed:
             raise
         console.warn(f"{error} How many submissions are left today is not known.")
+        console.say(NOT_SENT)
         return None
 
 
@@ -159,7 +160,7 @@ def _show(candidate: SubmissionCandidate, slug: str, before: Sequence[Row]) -> N
     if row.nested is not None:
         lines.append(["nested AUC (95 %)", _interval(row.nested_low, row.nested_high, row.nested)])
     if row.forecast_low is not None:
-        lines.append(["public board, forecast (90 %)", _interval(row.forecast_low, row.forecast_high)])
+        lines.append(["public leaderboard, forecast (90 %)", _interval(row.forecast_low, row.forecast_high)])
     for sent in before:
         score = "" if sent.public is None else f", public {sent.public:.5f}"
         lines.append([f"sent {sent.date}", f"{sent.status}{score}{sent.error and ': '}{sent.error}"])
