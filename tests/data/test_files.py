@@ -5,7 +5,7 @@ import pytest
 
 from ffdi.config.competition import Split
 from ffdi.core.errors import UserError
-from ffdi.data.files import Listing, images_below, listing
+from ffdi.data.files import Listing, listing, names_below
 from tests.data.pictures import CONTEST, contest_folder
 
 
@@ -94,7 +94,7 @@ def test_hidden_files_are_no_images(folder: Path) -> None:
         (folder / "train" / name).parent.mkdir(exist_ok=True)
         (folder / "train" / name).write_bytes(b"\0\5\x16\7")
     assert listing(CONTEST, folder).unlisted["train"] == []
-    assert images_below(folder / "train") == ["a.jpg", "b.jpg", "c.jpg"]
+    assert names_below(folder / "train").tolist() == ["a.jpg", "b.jpg", "c.jpg"]
 
 
 def test_a_name_that_is_no_utf8_is_told_and_passed_over(folder: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import stat
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -59,42 +59,27 @@ def listing(competition: Competition, folder: Path) -> Listing:
 
 
 def files_below(images: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return the regular files below a folder, by name, and sentences about what was passed over.
+    """Return the regular files below a folder and sentences about what was passed over.
 
     Links are not followed. Hidden files are left out: `._a.jpg`, which macOS puts beside `a.jpg`, is no image.
 
     Returns:
         Columns name (relative, with /), bytes and mtime_ns; and sentences that name what cannot be read.
     """
-    found, passed, folders = [], list[str](), [""]
-    while folders:
-        prefix = folders.pop()
-        try:
-            with os.scandir(images / prefix) as entries:
-                inner = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda one: one.name)
-        except OSError as error:
-            if not prefix:
-                raise UserError(
-                    f"The folder {images} cannot be read ({error.strerror}); give yourself access."
-                ) from error
-            passed.append(f"the folder {prefix} cannot be read ({error.strerror}); give yourself access to it.")
-            continue
-        for entry in inner:
-            if not _is_utf8(entry.name):
-                shown = os.fsencode(prefix + entry.name).decode(errors="backslashreplace")
-                passed.append(f"the name {shown!r} is not UTF-8, so no table can name it; rename it if it is an image.")
-            elif entry.is_dir(follow_symlinks=False):
-                folders.append(f"{prefix}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False):
-                facts = entry.stat(follow_symlinks=False)
-                found.append((prefix + entry.name, facts.st_size, facts.st_mtime_ns))
-    files = pd.DataFrame(found, columns=["name", "bytes", "mtime_ns"])
+    passed: list[str] = []
+    facts = [(name, one.st_size, one.st_mtime_ns) for name, entry in _walk(images, passed) for one in [entry.stat()]]
+    files = pd.DataFrame(facts, columns=["name", "bytes", "mtime_ns"])
     return files.astype({"name": "str", "bytes": "int64", "mtime_ns": "int64"}), passed
 
 
-def images_below(images: Path) -> list[str]:
-    """Return the names of the image files below a folder, sorted: what a split without a table consists of."""
-    return sorted(name for name in files_below(images)[0]["name"] if name.lower().endswith(SUFFIXES))
+def names_below(images: Path) -> pd.Series:
+    """Return the names of the regular files below a folder, as `files_below` finds them, sorted."""
+    return pd.Series(sorted(name for name, _ in _walk(images, [])), dtype="str")
+
+
+def are_images(names: pd.Series) -> pd.Series:
+    """Return which names have the ending of an image."""
+    return names.str.lower().str.endswith(SUFFIXES)
 
 
 def locate(ids: pd.Series, names: pd.Series, suffix: str = "") -> np.ndarray:
@@ -112,6 +97,31 @@ def locate(ids: pd.Series, names: pd.Series, suffix: str = "") -> np.ndarray:
     for key_of in (_folded, lambda name: _folded(_stem(name))):
         place = _matched_by(key_of, place, wanted, names)
     return place
+
+
+def _walk(images: Path, passed: list[str]) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """Yield (name, entry) of the regular files below `images`; add a sentence to `passed` for what cannot be read."""
+    folders = [""]
+    while folders:
+        prefix = folders.pop()
+        try:
+            with os.scandir(images / prefix) as entries:
+                inner = [entry for entry in entries if not entry.name.startswith(".")]
+        except OSError as error:
+            if not prefix:
+                raise UserError(
+                    f"The folder {images} cannot be read ({error.strerror}); give yourself access."
+                ) from error
+            passed.append(f"the folder {prefix} cannot be read ({error.strerror}); give yourself access to it.")
+            continue
+        for entry in inner:
+            if not _is_utf8(entry.name):
+                shown = os.fsencode(prefix + entry.name).decode(errors="backslashreplace")
+                passed.append(f"the name {shown!r} is not UTF-8, so no table can name it; rename it if it is an image.")
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append(f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                yield prefix + entry.name, entry
 
 
 def _matched_by(key_of: Callable[[str], str], place: np.ndarray, ids: pd.Series, names: pd.Series) -> np.ndarray:
@@ -151,7 +161,7 @@ def _folder_of(folder: Path, name: str, split: Split) -> Path:
 
 def _from_folders(split: Split, names: pd.Series) -> tables.Labels:
     """Return a row for each image below the folders of the classes; below the whole folder without classes."""
-    images = names[names.str.lower().str.endswith(SUFFIXES)]
+    images = names[are_images(names)]
     frames = []
     for target, folders in ((0, split.real), (1, split.fake)) if split.has_target else ((-1, ("",)),):
         for folder in folders:

@@ -9,8 +9,7 @@ import pandas as pd
 
 from ffdi.config.competition import Competition
 from ffdi.core import keys
-from ffdi.core.errors import UserError
-from ffdi.data import tables
+from ffdi.kernels.rows import submission_rows
 from ffdi.kernels.team import TeamPack
 
 SAMPLE = "sample_submission.csv"  # of the opening day: in a hidden rerun it names images that are not there
@@ -87,22 +86,24 @@ def build(root: Path, mounts: Mounts, pack: TeamPack, data: Path, images: int, h
 
 def _rows(data: Path, competition: Competition, images: int, hidden: bool) -> pd.DataFrame:
     """Return id, relpath, and of the image in `data` its file (source) and id (old)."""
-    ids = tables.read_labels(data, competition, "test").frame["id"].tolist()
-    if not ids:
-        raise UserError(f"{data / competition.test.labels} names no image; there is nothing to rehearse with.")
-    old = list(itertools.islice(itertools.cycle(ids), images)) if hidden else ids[:images]
+    rows, folder = submission_rows(data, competition), PurePosixPath(competition.test.images)
+    places = list(itertools.islice(itertools.cycle(range(len(rows))), images)) if hidden else range(len(rows))[:images]
+    old, found = rows["id"].iloc[places].tolist(), rows["relpath"].iloc[places].tolist()
     new = [f"{keys.key('hidden rerun', n, name):032x}{Path(name).suffix}" for n, name in enumerate(old)]
-    names, folder = new if hidden else old, PurePosixPath(competition.test.images)
-    sources = [str(data / folder / name) for name in old]
-    return pd.DataFrame({"id": names, "relpath": [str(folder / n) for n in names], "source": sources, "old": old})
+    names = new if hidden else old
+    endings = [path.removeprefix(str(folder / name)) for path, name in zip(found, old, strict=True)]
+    relpaths = [f"{folder / name}{ending}" for name, ending in zip(names, endings, strict=True)]
+    sources = [str(data / path) for path in found]
+    return pd.DataFrame({"id": names, "relpath": relpaths if hidden else found, "source": sources, "old": old})
 
 
 def _write_tables(mock: MockInput, competition: Competition) -> None:
     table = mock.rows[["id"]].rename(columns={"id": competition.id_column})
     if competition.test.has_target:
         table[competition.target_column] = 0
-    path = mock.folder / competition.test.labels
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, lineterminator="\n")
+    if competition.test.labels:
+        path = mock.folder / competition.test.labels
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(path, index=False, lineterminator="\n")
     sample = pd.DataFrame({competition.id_column: mock.rows["old"].unique(), competition.prediction_column: 0.5})
     sample.to_csv(mock.sample, index=False, lineterminator="\n")

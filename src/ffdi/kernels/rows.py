@@ -4,19 +4,16 @@ In the hidden rerun of a code competition table and images are others. A table t
 none of its images is there, and others are. Then the images are the list.
 """
 
-import os
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 
 from ffdi.config.competition import Competition
 from ffdi.core import console
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
-from ffdi.data import tables
-
-PROBES = 1_000  # rows of the table, spread over it, whose images are looked for
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+from ffdi.data import files, tables
 
 
 def submission_rows(folder: Path, competition: Competition) -> pd.DataFrame:
@@ -24,24 +21,40 @@ def submission_rows(folder: Path, competition: Competition) -> pd.DataFrame:
 
     An image that is missing has its row all the same. Raises UserError for a bad table or a folder without images.
     """
+    test = competition.test
+    images = inside(folder, test.images)
+    names = files.names_below(images)
+    ids = _listed(folder, competition) if test.labels else pd.Series([], dtype="str")
+    place = files.locate(ids, names, test.suffix)
+    if (place < 0).all():
+        names = names[files.are_images(names)].reset_index(drop=True)
+        if names.empty:
+            raise UserError(f"There is no image in {images}; is the competition attached?")
+        if test.labels:
+            console.warn(
+                f"No image of {test.labels} is mounted; the {len(names):,} images in the folder are predicted."
+            )
+        ids, place = _ids_of(names, ids, test.suffix), np.arange(len(names))
+    prefix = str(PurePosixPath(test.images, "_"))[:-1]
+    found = names.reindex(place).to_numpy()
+    return pd.DataFrame({"id": ids, "relpath": prefix + np.where(place >= 0, found, ids + test.suffix)})
+
+
+def _listed(folder: Path, competition: Competition) -> pd.Series:
     labels = tables.read_labels(folder, competition, "test")
     for note in labels.notes:
         console.warn(note)
-    images = inside(folder, competition.test.images)
-    ids = labels.frame["id"]
-    if not any((images / name).is_file() for name in ids.iloc[:: max(1, len(ids) // PROBES)]):
-        ids = pd.Series(image_names(images))
-        if ids.empty:
-            raise UserError(f"There is no image in {images}; is the competition attached?")
-        console.warn(
-            f"No image of {competition.test.labels} is mounted; the {len(ids):,} images in the folder are predicted."
-        )
-    prefix = str(PurePosixPath(competition.test.images, "_"))[:-1]
-    return pd.DataFrame({"id": ids, "relpath": prefix + ids})
+    return labels.frame["id"]
+
+
+def _ids_of(names: pd.Series, listed: pd.Series, suffix: str) -> pd.Series:
+    """Return the ids of files, without their endings where the table's ids have none."""
+    if suffix or listed.empty or files.are_images(listed).any():
+        return names.str.removesuffix(suffix)
+    return names.str.replace(r"\.[^./]*$", "", regex=True)
 
 
 def image_names(folder: Path) -> list[str]:
-    """Return the names of the image files in `folder`, sorted; hidden files (`._x.jpg` of a Mac) are no images."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.is_file()]
-    return sorted(name for name in names if not name.startswith(".") and name.lower().endswith(SUFFIXES))
+    """Return the names of the image files below `folder`, sorted; hidden files (`._x.jpg` of a Mac) are no images."""
+    names = files.names_below(folder)
+    return names[files.are_images(names)].tolist()
