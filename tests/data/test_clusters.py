@@ -8,7 +8,7 @@ from ffdi.config.recipe import Folds
 from ffdi.core import keys
 from ffdi.core.errors import UserError
 from ffdi.data.clusters import cluster, deal_clusters
-from ffdi.data.folds import make_folds
+from ffdi.data.folds import fold_table
 from tests.data.test_folds import manifest_of
 
 SPEC = Folds(scheme="cluster", k=3, distance=4, confirm=32, embedding="test_resnet", clusters=6, cosine=1.0)
@@ -24,7 +24,7 @@ def hands(rows: pd.DataFrame, count: int) -> tuple[np.ndarray, np.ndarray]:
 def test_every_hand_is_left_out_by_one_fold() -> None:
     rows = manifest_of(300, 0)
     features, hand = hands(rows, 6)
-    made = make_folds(rows, SPEC, ["train"], features).merge(rows.assign(hand=hand)[["id", "target", "hand"]], on="id")
+    made = fold_table(rows, SPEC, ["train"], features).merge(rows.assign(hand=hand)[["id", "target", "hand"]], on="id")
     fakes = made[made["target"] == 1]
     assert (fakes.groupby("hand")["fold"].nunique() == 1).all()
     assert (fakes.groupby("cluster")["hand"].nunique() == 1).all()
@@ -35,7 +35,7 @@ def test_every_hand_is_left_out_by_one_fold() -> None:
 def test_an_original_goes_where_its_forgery_goes() -> None:
     rows = manifest_of(300, copies=80)
     features, _ = hands(rows, 6)
-    made = make_folds(rows, SPEC, ["train"], features)
+    made = fold_table(rows, SPEC, ["train"], features)
     assert (made.groupby("group")[["fold", "cluster"]].nunique() == 1).all(axis=None)
 
 
@@ -43,8 +43,8 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
     rows = manifest_of(200, copies=20)
     features, _ = hands(rows, 6)
     order = keys.rng("shuffle").permutation(len(rows))
-    shuffled = make_folds(rows.iloc[order].reset_index(drop=True), SPEC, ["train"], features[order])
-    pd.testing.assert_frame_equal(shuffled, make_folds(rows, SPEC, ["train"], features))
+    shuffled = fold_table(rows.iloc[order].reset_index(drop=True), SPEC, ["train"], features[order])
+    pd.testing.assert_frame_equal(shuffled, fold_table(rows, SPEC, ["train"], features))
 
 
 @given(st.integers(2, 5), st.integers(0, 2**32), st.integers(0, 60))
@@ -69,9 +69,9 @@ def test_too_few_clusters_or_no_features_are_refused() -> None:
     features, _ = hands(rows, 6)
     few = rows.assign(target=(np.arange(60) < 4).astype(np.int8))
     with pytest.raises(UserError, match="6 clusters need as many groups with fakes, there are 4"):
-        make_folds(few, SPEC, ["train"], features)
+        fold_table(few, SPEC, ["train"], features)
     with pytest.raises(UserError, match=r"name folds\.embedding"):
-        make_folds(rows, SPEC, ["train"])
+        fold_table(rows, SPEC, ["train"])
     with pytest.raises(UserError, match="3 folds need as many clusters of fakes, there are 1"):
         deal_clusters(np.array([1, 1, 0, 0]), np.arange(4), np.array([0, 0, -1, -1]), 3)
     with pytest.raises(ValueError, match=r"needs folds\.embedding"):

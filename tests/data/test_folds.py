@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import Workspace
 from ffdi.data import folds, hashes, manifest
-from ffdi.data.folds import check_folds, deal_groups, make_folds
+from ffdi.data.deal import check_folds, deal_groups, make_folds
+from ffdi.data.folds import fold_table
 from ffdi.training.job import digest_of, plan
 
 SPEC = Folds(k=5, distance=4, confirm=32)
@@ -63,7 +65,7 @@ def structures(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int, int]:
         target = (random.random(len(group)) < random.uniform(0.1, 0.9)).astype(np.int64)
     else:
         target = (np.concatenate([[-1], group[:-1]]) == group).astype(np.int64)
-    for value in (0, 1):  # as many images of a class as folds, as make_folds asks for
+    for value in (0, 1):  # as many images of a class as folds, as fold_table asks for
         missing = max(0, k - int((target == value).sum()))
         target = np.concatenate([target, np.full(missing, value)])
         group = np.concatenate([group, group.max(initial=-1) + 1 + np.arange(missing)])
@@ -95,7 +97,7 @@ def test_four_large_groups_of_one_class_each_get_a_fold_of_their_own() -> None:
 def test_the_order_of_the_rows_does_not_matter(seed: int, copies: int) -> None:
     rows = manifest_of(120, copies, seed=1)
     shuffled = rows.sample(frac=1, random_state=seed % 2**32).reset_index(drop=True)
-    pd.testing.assert_frame_equal(make_folds(shuffled, SPEC, ["train"]), make_folds(rows, SPEC, ["train"]))
+    pd.testing.assert_frame_equal(fold_table(shuffled, SPEC, ["train"]), fold_table(rows, SPEC, ["train"]))
 
 
 def test_large_data_is_dealt_evenly_and_at_once() -> None:
@@ -111,7 +113,7 @@ def test_large_data_is_dealt_evenly_and_at_once() -> None:
 
 def test_copies_stay_together_and_columns_are_as_agreed() -> None:
     rows = manifest_of(200, copies=60)
-    made = make_folds(rows, SPEC, ["train"])
+    made = fold_table(rows, SPEC, ["train"])
     assert {name: str(kind) for name, kind in made.dtypes.items()} | {"id": "str", "split": "str"} == {
         "id": "str",
         "split": "str",
@@ -128,14 +130,14 @@ def test_only_usable_rows_of_the_fit_splits_are_dealt() -> None:
     train, val = manifest_of(80, 0), manifest_of(60, 0, seed=1, split="val")
     train.loc[3, ["status", "defect"]] = ["quarantined", "truncated"]
     rows = pd.concat([val, train], ignore_index=True)
-    assert len(make_folds(rows, SPEC, ["train"])) == 79
-    both = make_folds(rows, SPEC, ["train", "val"])
+    assert len(fold_table(rows, SPEC, ["train"])) == 79
+    both = fold_table(rows, SPEC, ["train", "val"])
     assert both["split"].value_counts().to_dict() == {"train": 79, "val": 60}
 
 
 def test_another_seed_deals_other_folds() -> None:
     rows = manifest_of(100, 0)
-    one, two = (make_folds(rows, SPEC.model_copy(update={"seed": seed}), ["train"]) for seed in (0, 1))
+    one, two = (fold_table(rows, SPEC.model_copy(update={"seed": seed}), ["train"]) for seed in (0, 1))
     assert (one["fold"] != two["fold"]).sum() > 40
     assert one["group"].equals(two["group"])
 
@@ -144,7 +146,7 @@ def test_embeddings_join_rows() -> None:
     rows = manifest_of(60, 0)
     embeddings = np.eye(60)
     embeddings[7] = embeddings[8]
-    made = make_folds(rows, SPEC, ["train"], embeddings).set_index("id")
+    made = fold_table(rows, SPEC, ["train"], embeddings).set_index("id")
     assert made["group"][rows["id"][7]] == made["group"][rows["id"][8]]
     assert made["group"].nunique() == 59
 
@@ -181,12 +183,7 @@ def test_the_facts_tell_what_the_table_is(places: Workspace) -> None:
     folds.make(places, SPEC, rows, ["train"])
     grouped = checksum.read_facts(places.folds("group"))
     assert grouped["manifest"] == manifest.digest(rows)
-    assert (grouped["images"], grouped["groups"], grouped["images_in_groups"], grouped["largest_group"]) == (
-        100,
-        90,
-        20,
-        2,
-    )
+    assert grouped["images"] == 100
     assert np.array(grouped["counts"]).shape == (5, 2)
     assert np.sum(grouped["counts"], axis=0).tolist() == rows["target"].value_counts().sort_index().tolist()
 
@@ -207,12 +204,12 @@ def test_a_missing_or_damaged_table_is_named(places: Workspace) -> None:
 def test_too_few_images_or_groups_for_the_folds() -> None:
     rows = manifest_of(40, 0)
     with pytest.raises(UserError, match="5 folds need as many fake images, and 3 are usable"):
-        make_folds(rows.assign(target=np.arange(40) < 3), SPEC, ["train"])
+        fold_table(rows.assign(target=np.arange(40) < 3), SPEC, ["train"])
     alike = manifest_of(12, 0).assign(phash=np.repeat(np.array([0, 2**40 - 1, 2**64 - 1], np.uint64), 4))
-    with pytest.raises(UserError, match="5 folds need as many groups, and there are 3"):
-        make_folds(alike.assign(target=np.arange(12) % 2), SPEC, ["train"])
-    with pytest.raises(UserError, match="real images, and 0 are usable"):
-        make_folds(rows, SPEC, ["val"])
+    with pytest.raises(UserError, match="5 folds need as many groups, and there are 3; lower k to 3"):
+        fold_table(alike.assign(target=np.arange(12) % 2), SPEC, ["train"])
+    with pytest.raises(UserError, match="both classes, and 0 real images are usable"):
+        fold_table(rows, SPEC, ["val"])
 
 
 @pytest.mark.parametrize(
@@ -237,7 +234,7 @@ def test_groups_come_to_the_splitter_as_scikit_learn_shuffles_them() -> None:
     """By numbers of our own, since before 1.8 it gave shuffled groups the class counts of others; Kaggle has 1.6.1."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    from ffdi.data.folds import _shuffled, _state
+    from ffdi.data.deal import _shuffled, _state
 
     draw = np.random.default_rng(3)
     group, target = draw.integers(0, 60, 300), draw.integers(0, 2, 300)
@@ -259,7 +256,7 @@ def test_the_official_scheme_trains_on_train_and_holds_val_out(places: Workspace
     (job,) = plan(recipe, load_competition("multi-ffdi-phase2"), rows, made, Path(), places)
     assert (set(job.train["split"]), set(job.oof["split"])) == ({"train"}, {"val"})
     with pytest.raises(UserError, match=r"needs originals and fakes in val; say data\.train_splits"):
-        make_folds(rows, spec, ["train"])
+        fold_table(rows, spec, ["train"])
 
 
 def test_an_unused_setting_keeps_the_table(places: Workspace) -> None:
@@ -269,6 +266,93 @@ def test_an_unused_setting_keeps_the_table(places: Workspace) -> None:
 
 
 def test_a_tables_digest_is_of_what_it_says() -> None:
-    made = make_folds(manifest_of(60, 10), SPEC, ["train"])
+    made = fold_table(manifest_of(60, 10), SPEC, ["train"])
     assert digest_of(made.iloc[::-1]) == digest_of(made)
     assert digest_of(made.assign(fold=(made["fold"] + 1) % 5)) != digest_of(made)
+
+
+def videos(count: int, frames: int, targets: list[int], seed: int = 0) -> pd.DataFrame:
+    """Frames of a few videos, each a few bits from the next of its video; `video` names it."""
+    draw = np.random.default_rng(seed)
+    rows = manifest_of(count * frames, 0, seed)
+    first = draw.integers(0, 2**64, count, dtype=np.uint64)
+    steps = np.cumsum(draw.integers(0, 2, (count, frames), dtype=np.uint64), axis=1) % np.uint64(64)
+    short = first[:, None] ^ (np.uint64(1) << steps)
+    target = np.repeat(np.array(targets, np.int8), frames)
+    return rows.assign(phash=short.ravel(), target=target, video=np.repeat(np.arange(count), frames))
+
+
+@pytest.mark.parametrize("frames", [25, 100])
+@pytest.mark.parametrize(("count", "k"), [(6, 3), (6, 2), (4, 2)])
+def test_whole_videos_fit_as_long_as_one_is_no_larger_than_a_fold(count: int, k: int, frames: int) -> None:
+    rows = videos(count, frames, [0, 1] * (count // 2))
+    made = fold_table(rows.drop(columns="video"), SPEC.model_copy(update={"k": k}), ["train"])
+    joined = made.merge(rows[["id", "video"]], on="id")
+    assert (joined.groupby("video")["fold"].nunique() == 1).all()
+    assert (joined.groupby("fold")["video"].nunique() == count // k).all()
+
+
+@pytest.mark.parametrize(("count", "k"), [(2, 5), (3, 5), (4, 5)])
+def test_a_group_larger_than_a_fold_is_refused_with_a_remedy_that_parts_nothing(count: int, k: int) -> None:
+    """Followed to the end, the message never tears near-duplicates apart."""
+    rows = videos(count, 30, ([0, 1] * count)[:count])
+    seen = set()
+    while k not in seen:
+        seen.add(k)
+        try:
+            made = fold_table(rows.drop(columns="video"), SPEC.model_copy(update={"k": k}), ["train"])
+        except UserError as error:
+            assert not any(word in str(error) for word in ("confirm", "distance", "cosine"))
+            found = re.search(r"lower (?:folds\.)?k to (\d+)", str(error))
+            k = int(found[1]) if found else k
+        else:
+            assert (made.merge(rows[["id", "video"]], on="id").groupby("video")["fold"].nunique() == 1).all()
+    assert k < 5
+
+
+def test_a_group_that_no_folds_can_hold_is_shown_by_its_least_alike_pair() -> None:
+    rows = videos(1, 60, [1])
+    with pytest.raises(UserError, match=r"60 of 60 images .* add images of other scenes.* least alike .*\.jpg"):
+        fold_table(rows.drop(columns="video"), SPEC, ["train"])
+    with pytest.raises(UserError, match=r"the same file stands under 60 names, such as .*; remove the copies"):
+        fold_table(rows.drop(columns="video").assign(sha256="a" * 64), SPEC, ["train"])
+
+
+def labels_of(count: int, seed: int = 0) -> pd.DataFrame:
+    draw = np.random.default_rng(seed)
+    frame = pd.DataFrame({"id": [f"{number}.jpg" for number in draw.permutation(count)]})
+    return frame.assign(
+        label=draw.integers(0, 2, count), video=draw.integers(0, 40, count), person=draw.integers(0, 30, count)
+    )
+
+
+def test_folds_of_any_table_keep_every_kind_of_group_whole() -> None:
+    labels = labels_of(400)
+    labels["person"] = labels["video"] // 2  # two videos a person
+    fold = make_folds(labels, groups=["video", "person"], k=4)
+    for column in ("video", "person"):
+        assert (fold.groupby(labels[column]).nunique() == 1).all()
+    assert (labels["label"].groupby(fold).mean() - labels["label"].mean()).abs().max() < 0.1
+    assert make_folds(labels, k=4, seed=1).value_counts().tolist() == [100] * 4
+
+
+def test_folds_of_any_table_do_not_depend_on_the_order_of_its_rows() -> None:
+    labels = labels_of(200)
+    shuffled = labels.sample(frac=1, random_state=3)
+    pd.testing.assert_series_equal(
+        make_folds(shuffled, groups="video").sort_index(), make_folds(labels, groups="video").sort_index()
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"id": "same"}, "The id 'same' stands in several rows"),
+        ({"label": 2}, "2 is no label; write 0 for real"),
+        ({"label": 0}, "both classes, and 0 fake images"),
+        ({"video": 1}, "5 folds need as many groups, and there are 1; add images"),
+    ],
+)
+def test_a_table_that_cannot_be_folded_is_named(change: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make_folds(labels_of(60).assign(**change), groups="video")

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 import ffdi
 from ffdi.core import digest
-from ffdi.core.errors import UserError
 from ffdi.data import hashes
 from ffdi.data.decode import decode
 from ffdi.data.groups import components, groups, neighbours
@@ -107,32 +106,6 @@ def test_embeddings_that_are_not_finite_are_refused() -> None:
 
 def test_a_constant_embedding_joins_nobody() -> None:
     assert len(neighbours(np.ones((5, 4)), 0.9)) == 0
-
-
-def test_one_group_that_swallows_the_data_is_refused_with_the_value_that_ends_it() -> None:
-    ring = [(1 << (number % 64)) - 1 for number in range(60)]  # each one bit from the next
-    looks = [255 if number % 2 else 0 for number in range(60)]
-    with pytest.raises(UserError, match=r"More than 10% of 60 images .* set folds\.confirm = 4 "):
-        groups(rows_of(ring, looks), distance=1, confirm=64)
-    assert len(set(groups(rows_of(ring, looks), distance=1, confirm=4).tolist())) == 60
-
-
-def test_a_swallowing_group_of_equal_looks_asks_for_a_smaller_distance() -> None:
-    ring = [(1 << (number % 64)) - 1 for number in range(60)]
-    with pytest.raises(UserError, match=r"lower folds\.distance"):
-        groups(rows_of(ring), distance=1, confirm=64)
-
-
-def test_one_file_under_many_names_is_refused() -> None:
-    with pytest.raises(UserError, match="the same file stands under many names"):
-        groups(rows_of(far(60), sha=["a"] * 30 + [str(number) for number in range(30)]), 4, 64)
-
-
-def test_embeddings_that_chain_ask_for_a_higher_cosine() -> None:
-    angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    with pytest.raises(UserError, match=r"raise folds\.cosine"):
-        groups(rows_of(far(60)), 4, 64, circle, cosine=0.9)
 
 
 def test_no_rows_have_no_groups() -> None:

@@ -11,8 +11,6 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from ffdi.core import console
-from ffdi.core.errors import UserError
 from ffdi.data import hashes
 from ffdi.data.pairs import near_pairs
 from ffdi.metrics.auc import auc
@@ -131,12 +129,8 @@ def _near(usable: pd.DataFrame, distance: int, confirm: int) -> pd.DataFrame:
     """KIND, id and relpath of both sides, bits (of 256) apart; one row of each distinct file takes part."""
     rows = usable.drop_duplicates("sha256", ignore_index=True)
     looks = hashes.from_hex(rows["phash256"].tolist()) if len(rows) else np.empty((0, 4), np.uint64)
-    try:
-        pairs = near_pairs(rows["phash"].to_numpy(np.uint64), distance, looks, confirm)
-    except UserError as error:  # an audit reports; the folds, which need the pairs, will refuse
-        console.warn(f"The audit lists no near-duplicates: {error}")
-        pairs = np.empty((0, 2), np.int64)
-    bits = np.bitwise_count(looks[pairs[:, 0]] ^ looks[pairs[:, 1]]).sum(axis=1, dtype=np.int64)
+    pairs = near_pairs(rows["phash"].to_numpy(np.uint64), distance, looks, confirm)
+    bits = hashes.bits_apart(looks[pairs[:, 0]], looks[pairs[:, 1]])
     columns = ["split", "target", "id", "relpath"]
     sides = [rows[columns].iloc[pairs[:, side]].reset_index(drop=True).add_suffix(f"_{'ab'[side]}") for side in (0, 1)]
     joined = pd.concat(sides, axis=1).assign(bits=bits)

@@ -1,4 +1,4 @@
-"""All pairs of near hashes, exactly, without looking at all pairs: multi-index hashing.
+"""Find all pairs of near hashes, exactly, without comparing all pairs: multi-index hashing.
 
 A hash is cut into four bands of 16 bits. If two hashes differ in at most `distance` bits and the radii r of the bands
 satisfy sum(r + 1) > distance, then some band differs in at most its r bits (pigeonhole). So only rows whose band lies
@@ -11,43 +11,36 @@ Shapes: N rows, P pairs, W words of the long hash.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from ffdi.core.errors import UserError
-
-try:
-    from ffdi.data import hamming
-except ImportError:  # numba is late for new Pythons; the NumPy path is as exact, and some hundred times as slow
-    hamming = None  # type: ignore[assignment]
+from ffdi.data import hamming
 
 Task = Callable[[], np.ndarray]
-
 BANDS, WIDTH = 4, 16
 VALUES = 1 << WIDTH
-LIMIT = 20_000_000  # pairs; 320 MB. More means a distance that joins strangers
 PARTS = 64  # pieces of work, so that threads finish together
+LIMIT = 300_000  # pairs a piece, 5 MB; beyond it only those that join something new are kept
 
 
 def near_pairs(
-    hashes: np.ndarray,
-    distance: int,
-    looks: np.ndarray | None = None,
-    confirm: int = 256,
-    engine: str = "auto",
+    hashes: np.ndarray, distance: int, looks: np.ndarray | None = None, confirm: int = 256, engine: str = "auto"
 ) -> np.ndarray:
-    """Pairs of rows whose hashes, uint64 [N], differ in at most `distance` bits; int64 [P, 2], i < j, sorted.
+    """Return the pairs of rows that are near each other, int64 [P, 2], i < j, sorted.
 
-    With `looks`, uint64 [N, W], a pair must also differ in at most `confirm` bits of those. Rows that are equal in
-    both count once: each is paired with the first of its like, and only that one with others. So the pairs connect
-    what all pairs would connect, and n equal rows cost n pairs, not n squared.
+    Rows that are equal in both hashes count once: each is paired with the first of its like, and only that one with
+    others. So the pairs connect what all pairs would connect, and n equal rows cost n pairs, not n squared.
 
-    `engine` is "bands", "brute" (both exact, numba), "numpy" (exact, slow, needs no compiler) or "auto", the fastest
-    at hand. Raises UserError for more than LIMIT pairs.
+    Args:
+        hashes: uint64 [N].
+        distance: Bits of `hashes` that may differ.
+        looks: uint64 [N, W], longer hashes for a second look; None: there is none.
+        confirm: Bits of `looks` that may differ.
+        engine: "bands", "brute" or "auto", the one that compares less.
     """
     looks = np.empty((len(hashes), 0), np.uint64) if looks is None else looks
     first, place = _distinct(hashes, looks)
@@ -59,7 +52,7 @@ def near_pairs(
 
 
 def _distinct(hashes: np.ndarray, looks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(first row of each distinct value in row order [U], index into that of every row [N])."""
+    """Return the first row of each distinct value in row order [U], and the place among those of every row [N]."""
     words = np.column_stack([hashes, looks])
     order = np.lexsort(words.T)
     new = np.ones(len(words), bool)
@@ -74,25 +67,17 @@ def _distinct(hashes: np.ndarray, looks: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _search(hashes: np.ndarray, looks: np.ndarray, distance: int, confirm: int, engine: str) -> np.ndarray:
-    """Exact pairs [P, 2] among distinct rows, in no order."""
+    """Return exact pairs [P, 2] among distinct rows, in no order."""
     hashes, looks = np.ascontiguousarray(hashes, np.uint64), np.ascontiguousarray(looks, np.uint64)
-    if engine == "auto":
-        engine = _cheapest(hashes, distance)
-    if engine == "numpy":
-        return _joined(_numpy_parts(hashes, looks, distance, confirm))
+    engine = _cheapest(hashes, distance) if engine == "auto" else engine
     tasks = _brute_tasks if engine == "brute" else _band_tasks
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        waiting = [pool.submit(task) for task in tasks(hashes, looks, distance, confirm)]
-        try:
-            return _joined(future.result() for future in waiting)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        parts = list(pool.map(lambda task: task(), tasks(hashes, looks, distance, confirm)))
+    return np.concatenate([np.empty((0, 2), np.int64), *parts])
 
 
 def _cheapest(hashes: np.ndarray, distance: int) -> str:
-    """The engine that compares least; a comparison inside short buckets costs about twice one in a long row."""
-    if hamming is None:
-        return "numpy"
+    """Return the engine that compares less; a comparison inside short buckets costs about twice one in a long row."""
     everything = len(hashes) ** 2 // 2
     masks = [_masks(radius) for radius in _radii(distance)]
     probes = VALUES * sum(len(band) for band in masks)
@@ -102,7 +87,7 @@ def _cheapest(hashes: np.ndarray, distance: int) -> str:
 
 
 def _compared(hashes: np.ndarray, masks: list[np.ndarray]) -> int:
-    """How many comparisons the bands would make."""
+    """Return how many comparisons the bands would make."""
     values, total = np.arange(VALUES), 0
     for band, flips in enumerate(masks):
         sizes = np.bincount(_band(hashes, band), minlength=VALUES)
@@ -111,12 +96,12 @@ def _compared(hashes: np.ndarray, masks: list[np.ndarray]) -> int:
 
 
 def _radii(distance: int) -> np.ndarray:
-    """Smallest radii of the bands with sum(r + 1) = distance + 1; -1 for a band that need not be looked at."""
+    """Return the smallest radii with sum(r + 1) = distance + 1; -1 for a band that need not be looked at."""
     return np.array([(distance + 1 - band + BANDS - 1) // BANDS - 1 for band in range(BANDS)])
 
 
 def _masks(radius: int) -> np.ndarray:
-    """All 16-bit values with at most `radius` bits."""
+    """Return all 16-bit values with at most `radius` bits."""
     values = np.arange(VALUES)
     return values[np.bitwise_count(values) <= radius]
 
@@ -142,26 +127,3 @@ def _brute_tasks(hashes: np.ndarray, looks: np.ndarray, distance: int, confirm: 
     edges = (len(hashes) * (1 - np.sqrt(1 - np.arange(PARTS + 1) / PARTS))).astype(int)
     for start, stop in pairwise(edges):
         yield partial(hamming.brute, hashes, looks, start, stop, distance, confirm, LIMIT)
-
-
-def _numpy_parts(hashes: np.ndarray, looks: np.ndarray, distance: int, confirm: int) -> Iterator[np.ndarray]:
-    rows = max(1, 4_000_000 // max(1, len(hashes)))
-    for start in range(0, len(hashes), rows):
-        near = np.bitwise_count(hashes[start : start + rows, None] ^ hashes[start:]) <= distance
-        i, j = np.nonzero(np.triu(near, 1))
-        agree = np.bitwise_count(looks[start + i] ^ looks[start + j]).sum(axis=1) <= confirm
-        yield start + np.stack([i, j], axis=1)[agree]
-
-
-def _joined(parts: Iterable[np.ndarray]) -> np.ndarray:
-    """Raises UserError as soon as there are more than LIMIT pairs."""
-    kept, count = [np.empty((0, 2), np.int64)], 0
-    for part in parts:
-        kept.append(part)
-        count += len(part)
-        if count > LIMIT:
-            raise UserError(
-                f"More than {LIMIT:,} pairs of images count as near-duplicates; "
-                "lower folds.distance or folds.confirm in the recipe."
-            )
-    return np.concatenate(kept)
