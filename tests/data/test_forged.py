@@ -161,7 +161,7 @@ def test_what_cannot_be_forged_of_is_one_sentence(contest: tuple[Path, pd.DataFr
         make(contest, tmp_path / "mine")
     with pytest.raises(UserError, match="fewer than two"):
         make((folder, sources.head(1)), tmp_path / "one")
-    with pytest.raises(UserError, match=r"is not the file that was scanned; run `ffdi scan` again"):
+    with pytest.raises(UserError, match=r"is not the file that was scanned; run `ffdi folds` again"):
         make((folder, sources.assign(sha256="0" * 64)), tmp_path / "changed")
 
 

@@ -1,4 +1,4 @@
-"""`ffdi folds`: groups of near-duplicates, dealt into folds."""
+"""`ffdi folds`: every row and every file accounted for, near-duplicates grouped, the groups dealt into folds."""
 
 import os
 
@@ -7,21 +7,43 @@ import pandas as pd
 
 from ffdi.cli.desk import Desk
 from ffdi.core import checksum, console
+from ffdi.core.stop import Stop
 from ffdi.data import folds, manifest
+from ffdi.data.audit import audit
+from ffdi.data.scan import scan
 from ffdi.report.page import Page, write_safely
 
 CORES = os.cpu_count() or 1
 
 
 def run(desk: Desk) -> None:
-    rows = manifest.read(desk.places)
-    spec, fit = desk.recipe.folds, desk.recipe.data.train_splits
-    made = folds.make(desk.places, spec, rows, fit, _embeddings(desk, rows))
-    console.table(f"folds, scheme {spec.scheme}", ["fold", "images", "fake", "groups"], _counts(made, rows))
-    write_safely(desk.places.report("folds"), lambda: _page(desk, rows, made))
+    """Scan the folder, then make the fold table; both go on where they were stopped."""
+    rows = _scanned(desk)
+    spec, splits = desk.recipe.folds, desk.recipe.data.train_splits
+    made = folds.make(desk.places, spec, rows, splits, _embeddings(desk, rows))
+    console.table(f"folds, scheme {spec.scheme}", ["fold", "images", "fake", "groups"], _fold_lines(made, rows))
+    write_safely(desk.places.report("folds"), lambda: _folds_page(desk, rows, made))
 
 
-def _page(desk: Desk, rows: pd.DataFrame, made: pd.DataFrame) -> Page:
+def _scanned(desk: Desk) -> pd.DataFrame:
+    with Stop() as stop:
+        rows = scan(desk.competition, desk.images, desk.places, CORES, stop)
+    console.table("manifest", ["split", "images", "fake", *manifest.STATUSES], _split_lines(rows))
+    path, digest = desk.places.report("scan"), checksum.digest(desk.places.manifest)
+    if not path.exists() or digest not in path.read_text():
+        write_safely(path, lambda: _scan_page(desk, rows, digest))
+    return rows
+
+
+def _scan_page(desk: Desk, rows: pd.DataFrame, digest: str) -> Page:
+    from ffdi.report import scan as report
+    from ffdi.report.provenance import provenance
+
+    found = audit(rows, desk.recipe.folds.distance, desk.recipe.folds.confirm)
+    return report.page(rows, found, desk.images, provenance("ffdi folds", {"manifest": digest}))
+
+
+def _folds_page(desk: Desk, rows: pd.DataFrame, made: pd.DataFrame) -> Page:
     from ffdi.report import folds as report
     from ffdi.report.provenance import provenance
 
@@ -32,10 +54,20 @@ def _page(desk: Desk, rows: pd.DataFrame, made: pd.DataFrame) -> Page:
     return report.page(rows, made, desk.images, provenance("ffdi folds", inputs))
 
 
-def _counts(made: pd.DataFrame, rows: pd.DataFrame) -> list[list[object]]:
+def _split_lines(rows: pd.DataFrame) -> list[list[object]]:
+    lines: list[list[object]] = []
+    for split, part in rows.groupby("split", sort=False):
+        counts = part["status"].value_counts()
+        fakes = f"{(part['target'] == 1).mean():.1%}" if (part["target"] >= 0).any() else "-"
+        lines.append([split, len(part), fakes, *(counts.get(name, 0) for name in manifest.STATUSES)])
+    return lines
+
+
+def _fold_lines(made: pd.DataFrame, rows: pd.DataFrame) -> list[list[object]]:
     joined = made.merge(rows[["id", "split", "target"]], on=["id", "split"])
     return [
-        [fold, len(part), f"{part.target.mean():.1%}", part.group.nunique()] for fold, part in joined.groupby("fold")
+        [fold, len(part), f"{part['target'].mean():.1%}", part["group"].nunique()]
+        for fold, part in joined.groupby("fold")
     ]
 
 

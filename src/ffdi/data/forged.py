@@ -199,16 +199,16 @@ def _decoded(images: Path, row: Any) -> np.ndarray:
     try:
         return decode(_bytes(images, row)).image_HWC
     except Defect as defect:
-        raise UserError(f"{row.id} cannot be read ({defect}); run `ffdi scan` again, which sets it aside.") from defect
+        raise UserError(f"{row.id} cannot be read ({defect}); run `ffdi folds` again, which sets it aside.") from defect
 
 
 def _bytes(images: Path, row: Any) -> bytes:
     try:
         data = inside(images, row.relpath).read_bytes()
     except OSError as error:
-        raise UserError(f"{row.id} cannot be read ({error.strerror}); run `ffdi scan` again.") from error
+        raise UserError(f"{row.id} cannot be read ({error.strerror}); run `ffdi folds` again.") from error
     if digest.of_bytes(data) != row.sha256:
-        raise UserError(f"{row.id} is not the file that was scanned; run `ffdi scan` again.")
+        raise UserError(f"{row.id} is not the file that was scanned; run `ffdi folds` again.")
     return data
 
 

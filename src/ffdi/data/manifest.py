@@ -46,10 +46,10 @@ def write(places: Workspace, manifest: pd.DataFrame, facts: Mapping[str, Any]) -
 def read(places: Workspace) -> pd.DataFrame:
     """Raises UserError if there is none or if it is of another version, CorruptError if it is damaged."""
     if not places.manifest.exists():
-        raise UserError(f"{places.manifest} does not exist; run `ffdi scan` first.")
+        raise UserError(f"{places.manifest} does not exist; run `ffdi folds` first.")
     manifest = checksum.read_table(places.manifest)
     if list(manifest.columns) != list(COLUMNS):
-        raise UserError(f"{places.manifest} was written by another version of the kit; run `ffdi scan` again.")
+        raise UserError(f"{places.manifest} was written by another version of the kit; run `ffdi folds` again.")
     return manifest
 
 
