@@ -10,7 +10,7 @@ PLACES = $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") $(i
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data scan folds forge train predict search blend submit ledger kernels doctor test coverage test-slow bench
+.PHONY: help setup data folds forge train predict search blend submit ledger kernels doctor test coverage test-slow bench
 
 help:           ## this help
 	@sed -n 's/^#   /  /p' $(firstword $(MAKEFILE_LIST)); echo
@@ -28,13 +28,10 @@ data: $(READY)  ## download the competition's files from Kaggle into DATA (defau
 	$(FFDI) download $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") \
 	    $(if $(COMPETITION),--competition "$(COMPETITION)")
 
-scan: $(READY)  ## read every table and image: manifest, audit
-	$(FFDI) scan $(PLACES)
-
-folds: scan     ## leak-safe folds
+folds: $(READY) ## read every table and image (manifest, audit), deal leak-safe folds
 	$(FFDI) folds $(PLACES)
 
-forge: scan     ## make fakes of the originals, as [forge] of the recipe says, in OUT (default: below work)
+forge: folds    ## make fakes of the originals, as [forge] of the recipe says, in OUT (default: below work)
 	$(FFDI) forge $(PLACES) $(if $(OUT),--out "$(OUT)")
 
 train: folds    ## fine-tune every member on every fold, predict OOF, val and test

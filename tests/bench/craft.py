@@ -18,7 +18,6 @@ from typing import Any
 import pandas as pd
 
 from ffdi.cli import folds as fold_verb
-from ffdi.cli import scan as scan_verb
 from ffdi.cli.desk import Desk, open_desk
 from ffdi.config.recipe import Member
 from ffdi.core import checksum
@@ -91,7 +90,6 @@ def prepared(folder: Path, scheme: str = "group") -> Desk:
     if scheme == "official":
         changes["data"] = desk.recipe.data.model_copy(update={"train_splits": ("train", "val")})
     desk = replace(desk, recipe=desk.recipe.model_copy(update=changes))
-    scan_verb.run(desk)
     fold_verb.run(desk)
     return desk
 

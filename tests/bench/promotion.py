@@ -37,7 +37,7 @@ SEEDS = 3  # of the graded models; neither the recipe's nor those of the re-runs
 
 def main(folder: Path, minutes: float, objective: str) -> None:
     desk = _desk(folder, minutes, objective)
-    for verb in (["scan"], ["folds"], ["search"], ["search", "--promote"]):
+    for verb in (["folds"], ["search"], ["search", "--promote"]):
         _run(desk, verb)
     context = context_of(desk)
     verdict = verdict_of(desk, context, context.options())

@@ -12,9 +12,12 @@ import pandas as pd
 import pytest
 
 from ffdi.cli import main as command
+from ffdi.config.load import load_competition
 from ffdi.core import checksum, keys
 from ffdi.core.errors import CorruptError
+from ffdi.core.layout import Workspace
 from ffdi.data.degraded import DAMAGES
+from ffdi.data.scan import scan
 from tests.fixtures.contest_folder import contest_folder
 
 RECIPE = """
@@ -90,9 +93,10 @@ def other(tmp_path: Path, desk: Desk) -> Desk:
 
 
 def test_the_whole_road_and_again(desk: Desk) -> None:
-    for verb in ("scan", "folds", "train", "blend"):
+    for verb in ("folds", "train", "blend"):
         assert desk.run(verb) == 0, desk.err
         assert (desk.work / "reports" / f"{verb}.html").stat().st_size > 5_000
+    assert (desk.work / "reports" / "scan.html").stat().st_size > 5_000
     submission = desk.folder / "submissions" / "001-tiny" / "submission.csv"
     assert str(submission) in desk.out
     names = pd.read_csv(desk.images / "phase2/testset1_seen_nolabel.txt").img_name
@@ -112,7 +116,7 @@ def test_the_whole_road_and_again(desk: Desk) -> None:
         assert ("one fold 0 patch" in desk.out) == predicted
     assert 'id="degradation"' in (desk.work / "reports" / "evaluate.html").read_text()
     before = {path: path.read_bytes() for path in desk.work.rglob("*") if path.is_file()}
-    for verb in ("scan", "folds", "train", "predict", "blend"):
+    for verb in ("folds", "train", "predict", "blend"):
         assert desk.run(verb) == 0, desk.err
     assert {path: path.read_bytes() for path in desk.work.rglob("*") if path.is_file()} == before
     assert [path.name for path in submission.parent.parent.iterdir() if path.is_dir()] == ["001-tiny"]
@@ -142,7 +146,7 @@ FORGING = RECIPE.replace("workers = 0", 'workers = 0\nextra = ["fakes"]') + "[fo
 
 def test_fakes_are_forged_once(other: Desk) -> None:
     other.recipe.write_text(FORGING)
-    assert other.run("scan") == 0, other.err
+    assert other.run("folds") == 0, other.err
     assert other.run("forge", "--out", "fakes") == 0, other.err
     assert "extra = ['fakes'] in [data] of the recipe" in other.out
     assert (other.work / "reports" / "forge.html").stat().st_size > 5_000
@@ -155,7 +159,7 @@ def test_fakes_are_forged_once(other: Desk) -> None:
 @pytest.mark.slow
 def test_a_recipe_trains_on_forged_fakes_and_is_not_judged_by_them(other: Desk) -> None:
     other.recipe.write_text(FORGING)
-    for verb in (("scan",), ("folds",), ("forge", "--out", "fakes"), ("train",), ("blend",)):
+    for verb in (("folds",), ("forge", "--out", "fakes"), ("train",), ("blend",)):
         assert other.run(*verb) == 0, other.err
     held = checksum.read_table(next(other.work.glob("runs/one-*/fold0/oof.parquet")))
     assert not held["id"].isin(checksum.read_table(Path("fakes/forged.parquet"))["id"]).any()
@@ -220,7 +224,7 @@ def _stale_folds(desk: Desk) -> None:
     path = desk.images / "phase1/trainset_label.txt"
     text = path.read_text()
     path.write_text(text.replace(",1", ",x", 1).replace(",0", ",1", 1).replace(",x", ",0", 1))
-    assert desk.run("scan") == 0
+    scan(load_competition("multi-ffdi-phase2"), desk.images, Workspace(desk.work, desk.folder), 0)
 
 
 def _bad_recipe(desk: Desk) -> None:
@@ -266,13 +270,12 @@ def _untrained(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("spoil", "verb", "named"),
     [
-        (_no_table, "scan", "trainset_label.txt"),
-        (_twin_rows, "scan", "row"),
-        (_no_manifest, "folds", "manifest.parquet"),
+        (_no_table, "folds", "trainset_label.txt"),
+        (_twin_rows, "folds", "row"),
         (_no_manifest, "train", "manifest.parquet"),
         (_stale_folds, "train", "ffdi folds"),
         (_damaged_folds, "train", "group.parquet"),
-        (_bad_recipe, "scan", "did you mean 'epochs'"),
+        (_bad_recipe, "folds", "did you mean 'epochs'"),
         (_too_big, "train", "over the limit of 1,000"),
         (_too_big, "doctor", "over the limit of 1,000"),
         (_no_weights, "train", "weights/test_resnet"),
@@ -300,7 +303,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     [
         (["train", "--until", "soon"], "--until 'soon' is no time"),
         (["train", "--until", "2001-01-01T00:00"], "is over already"),
-        (["scan", "--data", "nowhere"], "nowhere"),
+        (["folds", "--data", "nowhere"], "nowhere"),
         (["evaluate", "nowhere.csv"], "nowhere.csv"),
     ],
 )

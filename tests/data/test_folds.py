@@ -322,9 +322,7 @@ def test_a_group_that_no_folds_can_hold_is_shown_by_its_least_alike_pair() -> No
 def labels_of(count: int, seed: int = 0) -> pd.DataFrame:
     draw = np.random.default_rng(seed)
     frame = pd.DataFrame({"id": [f"{number}.jpg" for number in draw.permutation(count)]})
-    return frame.assign(
-        label=draw.integers(0, 2, count), video=draw.integers(0, 40, count)
-    )
+    return frame.assign(label=draw.integers(0, 2, count), video=draw.integers(0, 40, count))
 
 
 def test_folds_of_any_table_keep_every_kind_of_group_whole() -> None:

@@ -35,26 +35,13 @@ def download(
 
 
 @app.command()
-def scan(
-    recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
-) -> None:
-    """Read every table and decode every image: the manifest and its audit."""
-    from ffdi.cli import scan as verb
-
-    verb.run(open_desk(recipe, data, work, submissions))
-
-
-@app.command()
 def folds(
     recipe: RecipeOption = RECIPE,
     data: DataOption = None,
     work: WorkOption = WORK,
     submissions: SubmissionsOption = SUBMISSIONS,
 ) -> None:
-    """Group near-duplicates and deal the groups into folds."""
+    """Read every table and decode every image; group near-duplicates and deal the groups into folds."""
     from ffdi.cli import folds as verb
 
     verb.run(open_desk(recipe, data, work, submissions))
