@@ -8,8 +8,6 @@ from scipy.sparse.csgraph import connected_components
 from ffdi.data import pairs
 from ffdi.data.pairs import near_pairs
 
-ENGINES = ("bands", "brute")
-
 
 def all_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
     """By the definition."""
@@ -35,19 +33,17 @@ def connected(links: np.ndarray, count: int) -> np.ndarray:
     return np.unique(labels, return_index=True)[1][labels]  # named by the first row
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("distance", [0, 1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 16])
-def test_every_engine_finds_exactly_the_near_pairs(engine: str, distance: int) -> None:
+def test_exactly_the_near_pairs_are_found(distance: int) -> None:
     hashes = hashes_with_copies(600, seed=distance)
-    np.testing.assert_array_equal(near_pairs(hashes, distance, engine=engine), all_pairs(hashes, distance))
+    np.testing.assert_array_equal(near_pairs(hashes, distance), all_pairs(hashes, distance))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_crowded_buckets_change_nothing(engine: str) -> None:
+def test_crowded_buckets_change_nothing() -> None:
     draw = np.random.default_rng(0)
     same_band = np.uint64(0xABCD) | draw.integers(0, 2**12, 1500, dtype=np.uint64) << np.uint64(20)
     hashes = np.unique(same_band)
-    np.testing.assert_array_equal(near_pairs(hashes, 4, engine=engine), all_pairs(hashes, 4))
+    np.testing.assert_array_equal(near_pairs(hashes, 4), all_pairs(hashes, 4))
 
 
 @given(
@@ -60,14 +56,12 @@ def test_the_pairs_connect_what_all_pairs_connect(values: list[int], masks: list
     near = [value ^ mask for value, mask in zip(values, masks, strict=False)]
     hashes = np.array(values + near, np.uint64)
     expected = connected(all_pairs(hashes, distance), len(hashes))
-    for engine in ENGINES:
-        found = near_pairs(hashes, distance, engine=engine)
-        assert (found[:, 0] < found[:, 1]).all()
-        np.testing.assert_array_equal(connected(found, len(hashes)), expected)
+    found = near_pairs(hashes, distance)
+    assert (found[:, 0] < found[:, 1]).all()
+    np.testing.assert_array_equal(connected(found, len(hashes)), expected)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_the_second_look_must_agree(engine: str) -> None:
+def test_the_second_look_must_agree() -> None:
     hashes = hashes_with_copies(400, seed=5, flips=4)
     looks = np.random.default_rng(1).integers(0, 2**64, (len(hashes), 4), dtype=np.uint64)
     every = all_pairs(hashes, 4)
@@ -75,7 +69,7 @@ def test_the_second_look_must_agree(engine: str) -> None:
     middle = int(np.median(bits))
     expected = every[bits <= middle]
     assert 0 < len(expected) < len(every)
-    np.testing.assert_array_equal(near_pairs(hashes, 4, looks, middle, engine=engine), expected)
+    np.testing.assert_array_equal(near_pairs(hashes, 4, looks, middle), expected)
 
 
 def test_equal_hashes_with_other_looks_are_no_copies() -> None:
@@ -91,28 +85,19 @@ def test_equal_rows_form_a_chain_not_a_square() -> None:
     assert connected(found, len(hashes)).max() < 1000
 
 
-def test_hashes_in_one_crowd_fall_back_to_brute_force() -> None:
-    crowd = np.random.default_rng(0).integers(0, 2**16, 3000, dtype=np.uint64) << np.uint64(24)
-    assert pairs._cheapest(np.unique(crowd), 4) == "brute"
-    spread = np.random.default_rng(0).integers(0, 2**64, 30_000, dtype=np.uint64)
-    assert pairs._cheapest(spread, 4) == "bands"
-
-
 def test_thousands_of_planted_copies_are_all_found() -> None:
     hashes = hashes_with_copies(30_000, seed=1, flips=3)
     found = near_pairs(hashes, 3)
     apart = np.bitwise_count(hashes[found[:, 0]] ^ hashes[found[:, 1]])
     assert apart.max() <= 3
     assert len(found) > 14_000
-    np.testing.assert_array_equal(found, near_pairs(hashes, 3, engine="brute"))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_beyond_the_limit_the_pairs_still_connect_what_all_would(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_limit_the_pairs_still_connect_what_all_would(monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = np.arange(4096, dtype=np.uint64)
-    whole = near_pairs(hashes, 4, engine=engine)
+    whole = near_pairs(hashes, 4)
     monkeypatch.setattr(pairs, "LIMIT", 100)
-    found = near_pairs(hashes, 4, engine=engine)
+    found = near_pairs(hashes, 4)
     assert len(found) < len(whole) / 4
     np.testing.assert_array_equal(connected(found, len(hashes)), connected(whole, len(hashes)))
 

@@ -1,8 +1,7 @@
-"""The two compiled loops over pairs of hashes. They release the GIL, so plain threads share the work.
+"""The compiled loop over pairs of hashes. It releases the GIL, so plain threads share the work.
 
-Both take a first distance (64 bits) and a second one (`looks`, W words; none: W = 0). Once they hold `limit` pairs they
-keep only those that join rows nothing joined before, so the pairs connect what all pairs would connect. The inner loop
-only notes positions, without a branch; writing pairs there made it 3.4 times as slow.
+The inner loop only notes positions, without a branch; writing pairs there, into a buffer that may have to grow, made it
+3.4 times as slow. Import it late: the compiler takes half a second.
 """
 
 from typing import Any
@@ -62,39 +61,6 @@ def _root(parent: np.ndarray, row: int) -> int:
 
 
 @compiled
-def _keep(found: np.ndarray, count: int, i: int, j: int, parent: np.ndarray, limit: int) -> tuple[np.ndarray, int]:
-    """Add the pair, unless there are `limit` pairs and it joins what is joined already."""
-    one, other = _root(parent, i), _root(parent, j)
-    parent[max(one, other)] = min(one, other)
-    if one == other and count >= limit:
-        return found, count
-    found = _grown(found) if count == len(found) else found
-    found[count, 0], found[count, 1] = i, j
-    return found, count + 1
-
-
-@compiled
-def _grown(found: np.ndarray) -> np.ndarray:
-    larger = np.empty((2 * len(found), 2), np.int64)
-    larger[: len(found)] = found
-    return larger
-
-
-@compiled
-def brute(
-    hashes: np.ndarray, looks_NW: np.ndarray, start: int, stop: int, distance: int, confirm: int, limit: int
-) -> np.ndarray:
-    """Return the pairs of a row in start..stop with any later row."""
-    found, count = np.empty((1024, 2), np.int64), 0
-    noted, parent = np.empty(len(hashes), np.int64), np.arange(len(hashes))
-    for i in range(start, stop):
-        for j in noted[: _note(hashes, hashes[i], i + 1, len(hashes), distance, noted)]:
-            if _agree(looks_NW, i, j, confirm):
-                found, count = _keep(found, count, i, j, parent, limit)
-    return found[:count]
-
-
-@compiled
 def bands(
     hashes: np.ndarray,
     looks_NW: np.ndarray,
@@ -109,20 +75,31 @@ def bands(
     confirm: int,
     limit: int,
 ) -> np.ndarray:
-    """Return the pairs found by one band: bucket `value` (start..stop) with each bucket `value ^ mask` not below it.
+    """Return the pairs [P, 2] found by one band: each bucket start..stop with the buckets within its radius.
 
     Rows stand sorted by bucket: bucket `value` is starts[value]..starts[value + 1], and `order` has their row numbers.
+    Bucket `value ^ mask` is looked at if it is not below `value`. Beyond `limit` pairs only those are kept that join
+    rows which nothing has joined, so the pairs connect what all pairs would connect.
     """
     found, count = np.empty((1024, 2), np.int64), 0
     noted, parent = np.empty(len(hashes), np.int64), np.arange(len(hashes))
     for value in range(start, stop):
+        if starts[value] == starts[value + 1]:
+            continue
         for mask in masks:
             other = value ^ mask
-            if other < value:
+            if other < value or starts[other] == starts[other + 1]:
                 continue
             for i in range(starts[value], starts[value + 1]):
                 first = i + 1 if mask == 0 else starts[other]
                 for j in noted[: _note(hashes, hashes[i], first, starts[other + 1], distance, noted)]:
-                    if not _seen(hashes[i] ^ hashes[j], radii, band) and _agree(looks_NW, i, j, confirm):
-                        found, count = _keep(found, count, order[i], order[j], parent, limit)
+                    if _seen(hashes[i] ^ hashes[j], radii, band) or not _agree(looks_NW, i, j, confirm):
+                        continue
+                    one, two = _root(parent, i), _root(parent, j)
+                    parent[two] = one
+                    if one != two or count < limit:
+                        if count == len(found):
+                            found = np.concatenate((found, np.empty_like(found)))
+                        found[count, 0], found[count, 1] = order[i], order[j]
+                        count += 1
     return found[:count]
