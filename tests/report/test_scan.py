@@ -23,7 +23,7 @@ def without(audited: Audit, *tables: str) -> Audit:
 
 
 def test_the_page_of_the_sample_is_whole(manifest: pd.DataFrame, audited: Audit, folder: Path) -> None:
-    page = scan.page(manifest, audited, folder, {"command": "ffdi scan"})
+    page = scan.page(manifest, audited, folder, {"command": "ffdi folds"})
     assert [section.title for section in page.shown] == [
         "Images", "Shortcuts", "Properties by label", "Shifts between splits", "Duplicates",
     ]  # fmt: skip
@@ -33,7 +33,7 @@ def test_the_page_of_the_sample_is_whole(manifest: pd.DataFrame, audited: Audit,
     html = render(page)
     assert len(html) < MAX_BYTES
     assert html.count("<img") > 30
-    assert html == render(scan.page(manifest, audited, folder, {"command": "ffdi scan"}))
+    assert html == render(scan.page(manifest, audited, folder, {"command": "ffdi folds"}))
 
 
 def test_clean_data_has_a_calm_page(manifest: pd.DataFrame, audited: Audit) -> None:
