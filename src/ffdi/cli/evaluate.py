@@ -115,7 +115,7 @@ def _copies(desk: Desk, blend: saved.SavedBlend) -> pd.DataFrame:
     names = members_with_weight(team, blend.weights)
     device = launch.devices()[0]
     launch.prepare(torch.device(device))
-    mine = launch.with_loaders([job for job in jobs if job.member.name in names], [device])
+    mine = launch.with_loaders([job for job in jobs if job.member.name in names], 1)
     tables = degraded.tables(mine, DAMAGES, desk.places.work / "degraded")
     with Stop() as stop:
         degraded.predict(tables, desk.places.work / "degraded", World(torch.device(device)), stop)

@@ -83,7 +83,7 @@ def run(full: SearchContext, planned: Sequence[Rerun], devices: Sequence[str], d
     scorer = objective.TrainAndScore(full, World(torch.device(devices[0])), 0)
     launch.prepare(scorer.world.device)
     with Stop(deadline) as stop:
-        for job in launch.with_loaders(left, devices[:1]):
+        for job in launch.with_loaders(left, 1):
             scorer.scores(job, stop)
 
 
