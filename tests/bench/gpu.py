@@ -4,10 +4,13 @@ A bare loop has its batches on the card and does the same arithmetic: same model
 fused AdamW, EMA. Each row is printed as soon as it is known; ratios are medians of rounds in turn.
 """
 
+import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -21,16 +24,19 @@ import torch
 from timm.utils import ModelEmaV3
 
 from ffdi.config.recipe import Data, Member
+from ffdi.core.errors import Paused
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
 from ffdi.data.batches import batches
 from ffdi.data.images import TrainImages
 from ffdi.data.order import Order
+from ffdi.data.workers import shared_pool
 from ffdi.training import fit as fits
 from ffdi.training import graph, launch, optim
 from ffdi.training import state as states
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
+from tests.bench import gpu_prediction, gpu_resume, gpu_small
 
 CARD = torch.device("cuda:0")
 NETS = {
@@ -137,11 +143,11 @@ def photographs(folder: Path, count: int, side: int = 512) -> pd.DataFrame:
     """Write JPEGs of the sample's portraits, enlarged with grain."""
     sample = sorted((Path(str(files("ffdi"))) / "sample").rglob("*.jpg"))
     rng = np.random.default_rng(0)
-    noise = rng.normal(0, 6, (side, side, 3))
+    noise = rng.normal(0, 2, (side, side, 3))
     for number in range(count):
         image = cv2.imread(str(sample[number % min(len(sample), 100)]))
         image = np.clip(cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC) + noise, 0, 255)
-        cv2.imwrite(str(folder / f"{number:05d}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        cv2.imwrite(str(folder / f"{number:05d}.jpg"), image.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])
     names = [f"{number:05d}.jpg" for number in range(count)]
     return pd.DataFrame({"id": names, "relpath": names, "target": np.arange(count) % 2, "status": "ok"})
 
@@ -159,54 +165,120 @@ def loader_rate(rows: pd.DataFrame, folder: Path, one: Member, workers: int) -> 
     return found
 
 
-def fold(rows: pd.DataFrame, images: Path, work: Path, one: Member, workers: int) -> FoldJob:
-    none = rows.iloc[:0]
+def fold(rows: pd.DataFrame, images: Path, work: Path, one: Member, workers: int, held: int = 0) -> FoldJob:
+    """Return a fold that trains on all rows but the first `held`, which it holds out and predicts."""
+    none, oof = rows.iloc[:0], rows.iloc[:held]
+    place = Workspace(work, work).fold("bench", "0", 0)
     return FoldJob(
         member=one, fold=0, spec="0" * 64, manifest="0" * 64, folds="0" * 64, data=Data(workers=workers),
-        images=images, folder=Workspace(work, work).fold("bench", "0", 0), fit=rows.assign(fold=-1), val=none,
-        test=none, rows={},
+        images=images, folder=place, fit=rows.assign(fold=np.where(np.arange(len(rows)) < held, 0, 1)), val=none,
+        test=oof, rows={"oof": "0" * 64, "test": "0" * 64} if held else {},
     )  # fmt: skip
 
 
-class After(Stop):
-    """Measures the rate between two instants of a training, then stops it."""
+class Windows(Stop):
+    """Measures steps per second in windows of a training, after a warm-up, then stops it."""
 
-    def __init__(self, warm_up: int, seconds: float) -> None:
+    def __init__(self, warm_up: int, seconds: float, rounds: int = ROUNDS) -> None:
         super().__init__()
-        self.warm_up, self.seconds, self.asked, self.rate, self.begun = warm_up, seconds, 0, 0.0, 0.0
+        self.warm_up, self.seconds, self.rounds = warm_up, seconds, rounds
+        self.asked, self.counted, self.begun = 0, 0, 0.0
+        self.rates: list[float] = []
 
     @property
     def requested(self) -> bool:
         self.asked += 1
-        if self.asked == self.warm_up:
+        now = time.perf_counter()
+        if self.asked == self.warm_up or (self.asked > self.warm_up and now - self.begun > self.seconds):
             torch.cuda.synchronize()
-            self.begun = time.perf_counter()
-        elapsed = time.perf_counter() - self.begun
-        if self.asked > self.warm_up and elapsed > self.seconds:
-            torch.cuda.synchronize()
-            self.rate = (self.asked - self.warm_up) / (time.perf_counter() - self.begun)
-            self.reason = "measured"
+            now = time.perf_counter()
+            if self.counted:
+                self.rates.append((self.asked - self.counted) / (now - self.begun))
+            self.counted, self.begun = self.asked, now
+            self.reason = "measured" if len(self.rates) == self.rounds else ""
         return bool(self.reason)
 
 
-def whole(rows: pd.DataFrame, images: Path, one: Member, workers: int, seconds: float = 4.0) -> float:
-    """Return images/s of a whole training from JPEGs."""
+def whole(rows: pd.DataFrame, images: Path, one: Member, workers: int, seconds: float = 2.0) -> list[float]:
+    """Return images/s of a whole training from JPEGs, in rounds."""
     with TemporaryDirectory() as work:
-        stop = After(30, seconds)
-        try:
+        stop = Windows(40, seconds)
+        with suppress(Paused):
             fits.fit(fold(rows, images, Path(work), one, workers), World(CARD), stop)
-        except Exception as error:
-            if stop.reason != "measured":
-                raise
-            del error
-    return stop.rate * one.batch_size
+    return [rate * one.batch_size for rate in stop.rates]
 
 
-def main() -> None:
-    workers = launch.with_loaders([fold(pd.DataFrame({"fold": []}), Path(), Path(), member("resnet18"), 0)], 1)
-    del workers
-    print(torch.cuda.get_device_name(), torch.__version__, cv2.__version__, sys.version.split()[0], flush=True)
+def row_steps_and_training(rows: pd.DataFrame, folder: Path, workers: int) -> None:
+    """The step with its batch on the card, then whole trainings, against bare loops, for each net."""
+    for model in NETS:
+        one = member(model)
+        torch.backends.cudnn.deterministic = False
+        steps = {"bare eager": bare(one), "bare compiled": bare(one, compiled=True)}
+        torch.backends.cudnn.deterministic = True
+        steps["kit, long training"] = kit(one.model_copy(update={"compile": True}))
+        steps["kit, short training"] = kit(one)
+        found = in_turn(steps)
+        best = max(("bare eager", "bare compiled"), key=lambda name: statistics.median(found[name]))
+        show(f"step, {model}", found, best)
+        steps.clear()
+        torch.cuda.empty_cache()
+        trained = whole(rows, folder, one, workers)
+        show(f"training from JPEG, {model}", {"whole": trained, best: found[best]}, best)
+        torch.cuda.empty_cache()
+
+
+def row_prediction(rows: pd.DataFrame, folder: Path, workers: int) -> None:
+    for model, (size, batch) in NETS.items():
+        print(gpu_prediction.row(model, size, batch, rows, folder, workers), flush=True)
+        torch.cuda.empty_cache()
+
+
+def row_determinism() -> None:
+    """What kernels that repeat bit by bit cost."""
+    for model in NETS:
+        one, rates = member(model), {}
+        for repeats in (False, True):
+            torch.backends.cudnn.deterministic = repeats
+            rates[repeats] = [rate(kit(one)) for _ in range(ROUNDS)]
+        ratio = statistics.median(rates[True]) / statistics.median(rates[False])
+        print(f"deterministic / free kernels, {model}: {ratio:.3f} (n = {ROUNDS})", flush=True)
+        torch.cuda.empty_cache()
+
+
+def warm_compilers() -> list[subprocess.Popen[bytes]]:
+    """Compile the bare loops in processes beside this one; the cache on disk is for all."""
+    code = "from tests.bench import gpu; import sys; gpu.kit(gpu.member(sys.argv[1], compile=True), captured=False)"
+    code += "; gpu.bare(gpu.member(sys.argv[1]), compiled=True)"
+    return [subprocess.Popen([sys.executable, "-c", code, model], stderr=subprocess.DEVNULL) for model in NETS]
+
+
+def main(names: list[str] | None = None) -> None:
+    """Print the rows named in `names` (all): resume, speed, prediction, small, determinism."""
+    names = names or ["resume", "speed", "prediction", "small", "determinism"]
+    print(f"Python {sys.version.split()[0]}, torch {torch.__version__}, OpenCV {cv2.__version__}", flush=True)
+    warm = warm_compilers() if "speed" in names or "prediction" in names else []
+    if "resume" in names:  # forks: this process must not have touched CUDA yet
+        gpu_resume.main()
+    workers = min(len(os.sched_getaffinity(0)), launch.MAX_WORKERS)
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        rows = photographs(folder, 1000)
+        rows = pd.concat([rows.assign(id=[f"{turn}-{name}" for name in rows.id]) for turn in range(100)],
+                         ignore_index=True)  # fmt: skip
+        shared_pool(workers)
+        for process in warm:
+            process.wait()
+        print(f"{torch.cuda.get_device_name()}, {workers} loader processes", flush=True)
+        launch.prepare(CARD, workers)
+        if "speed" in names:
+            row_steps_and_training(rows, folder, workers)
+        if "prediction" in names:
+            row_prediction(rows.iloc[:1000], folder, workers)
+        if "small" in names:
+            gpu_small.main()
+        if "determinism" in names:
+            row_determinism()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
