@@ -57,24 +57,24 @@ def main() -> None:
             "deadline": None,
         }.items():
             paused = job(name.replace(" ", "-"))
-            code = _stopped(paused, stopped, lasted)
+            code = _stopped(paused, stopped)
             same = run_once(lambda paused=paused: _train(paused)) == 0 and _bytes(paused) == expected
             print(f"{name}: exit {code}, resumed {'bit-equal' if same else 'DIFFERENT'}", flush=True)
 
 
-def _train(job: FoldJob, deadline: float | None = None) -> None:
+def _train(job: FoldJob, stop: Stop | None = None) -> None:
     launch.prepare(CARD, 2)
-    with Stop(deadline) as stop:
-        fit(job, World(CARD), stop, save_steps=5)
+    with stop or Stop() as asked:
+        fit(job, World(CARD), asked, save_steps=5)
 
 
-def _stopped(job: FoldJob, number: int | None, lasted: float) -> int:
+def _stopped(job: FoldJob, number: int | None) -> int:
     """Return the exit code of a training that is stopped after its first save."""
 
     def work() -> None:
         os.setpgrp()
         try:
-            _train(job, None if number else time.time() + 0.7 * lasted)
+            _train(job, None if number else _Deadline(job))
         except Paused as pause:
             os._exit(pause.exit_code)
 
@@ -84,6 +84,13 @@ def _stopped(job: FoldJob, number: int | None, lasted: float) -> int:
     if number:
         os.killpg(child, number)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+class _Deadline(Stop):
+    """A deadline that comes when the first save is there."""
+
+    def __init__(self, job: FoldJob) -> None:
+        super().__init__(1.0, clock=lambda: 2.0 if list((job.folder / "state").glob("*")) else 0.0)
 
 
 def _forked(work: Callable[[], None]) -> int:

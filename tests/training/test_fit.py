@@ -238,3 +238,13 @@ def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, wish: dict[st
     assert not torch.equal(found["plain weights"], found["with weights"])
     if "supcon" in wish:
         assert found["with"] > found["plain"]
+
+
+@pytest.mark.parametrize(
+    ("batch", "device", "expected"), [(8, "cpu", 8), (8, "cuda", 64), (24, "cuda", 72), (128, "cuda", 128)]
+)
+def test_a_gpu_predicts_in_whole_batches_that_fill_it(
+    make_job: MakeJob, batch: int, device: str, expected: int
+) -> None:
+    member = make_job(batch_size=batch).member
+    assert predictions.prediction_batch(member, torch.device(device)) == expected

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ffdi.config.recipe import Member
 from ffdi.core import checksum
 from ffdi.core.stop import Stop
 from ffdi.infer.engine import predict
@@ -17,6 +18,7 @@ from ffdi.training.job import FoldJob
 from ffdi.training.pace import Pace
 from ffdi.training.world import World
 
+MIN_GPU_BATCH = 64
 PART_BATCHES = 500  # whole batches, so that parts are bit-equal to the whole
 
 
@@ -26,7 +28,7 @@ def table(job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: S
     Longer tables are sealed part by part in `parts/`. `pace` counts what is predicted. Raises Paused on a stop.
     """
     rows: pd.DataFrame = getattr(job, name)
-    size = PART_BATCHES * job.member.batch_size * world.size
+    size = PART_BATCHES * prediction_batch(job.member, world.device) * world.size
     label = f"{job.label} {name}"
     if len(rows) <= size:
         with pace.over(len(rows)):
@@ -44,6 +46,13 @@ def table(job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: S
             world.barrier()
         parts.append(checksum.read_table(path))
     return pd.concat(parts, ignore_index=True)
+
+
+def prediction_batch(member: Member, device: torch.device) -> int:
+    """Return the images of a batch: on a GPU whole batches of the member up to MIN_GPU_BATCH, as small ones idle it."""
+    if device.type != "cuda":
+        return member.batch_size
+    return member.batch_size * -(-MIN_GPU_BATCH // member.batch_size)
 
 
 def parts_folder(job: FoldJob) -> Path:
@@ -65,7 +74,8 @@ def logits(
     Every row is tried, whatever the scan said of it: what decodes is predicted, what does not is imputed.
     """
     mine = rows.iloc[world.rank :: world.size].reset_index(drop=True)
-    member = job.member.model_copy(update={"tta": views, "test_size": size})
+    batch = prediction_batch(job.member, world.device)
+    member = job.member.model_copy(update={"tta": views, "test_size": size, "batch_size": batch})
     frame = predict(
         Net(member, job.fold, model),
         mine,
