@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,3 +45,17 @@ def test_weights_given_to_refit_members_alone_leave_no_estimate(contest: Contest
     assert blended.weights == {"one": 0.0, "two": 0.0, "whole": 1.0}
     assert BLEND not in blended.oof
     assert blended.test[BLEND].nunique() > 10
+
+
+@pytest.mark.parametrize("method", ["best_single", "pruned_rank_mean", "weighted_rank_mean", "rank_mean"])
+def test_a_refit_member_is_weighed_by_the_score_of_its_own_fold_models(contest: Contest, method: str) -> None:
+    """`whole` has the settings of `two`, but for name and seed; a refit of other settings has the mean weight."""
+    team = read_team(contest.jobs())
+    assert [member.kfold for member in team.members] == [None, None, "two"]
+    weights = apply(team, METHODS[method]).weights
+    assert weights["whole"] == weights["two"]
+    alone = apply(replace(team, members=team.members[:2]), METHODS[method]).weights
+    assert weights["two"] / weights["one"] == pytest.approx(alone["two"] / alone["one"]) if weights["one"] else True
+    stranger = replace(team.members[2], kfold=None)
+    mixed = apply(replace(team, members=(*team.members[:2], stranger)), METHODS[method]).weights
+    assert mixed["whole"] == pytest.approx(1 / 3)

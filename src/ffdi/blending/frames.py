@@ -19,13 +19,14 @@ NO_PREDICTIONS = ("target", "fold", "group")  # other columns that an OOF may ha
 
 
 def joined(given: Frames, what: str) -> pd.DataFrame:
-    """Return one frame by id. Columns that several frames have are numbered in their order."""
+    """Return one frame by id as text; `attrs["ids"]` has the ids as given. Columns of one name are numbered."""
     several = [given] if isinstance(given, pd.DataFrame | str | Path) else list(given)
     if not several:
         raise UserError(f"No {what} predictions are given; name at least one frame or CSV.")
     frames = [_by_id(one, what) for one in several]
     columns = [name for _, frame in frames for name in frame.columns if name not in NO_PREDICTIONS]
     joined = pd.DataFrame(index=frames[0][1].index)
+    joined.attrs["ids"] = frames[0][1].attrs["ids"]
     for number, (where, frame) in enumerate(frames, 1):
         missing = joined.index.difference(frame.index).union(frame.index.difference(joined.index))
         if len(missing):
@@ -50,12 +51,14 @@ def _by_id(given: pd.DataFrame | str | Path, what: str) -> tuple[str, pd.DataFra
     if not isinstance(given, pd.DataFrame):
         where = str(given)
         try:
-            frame = pd.read_csv(given)
-        except (OSError, ValueError) as error:
+            names = pd.read_csv(given, nrows=0).columns
+            frame = pd.read_csv(given, dtype={"id" if "id" in names else names[0]: str})  # an id may begin with zeros
+        except (OSError, ValueError, IndexError) as error:
             raise UserError(f"{where} is not a CSV that can be read: {error}.") from error
     assert isinstance(frame, pd.DataFrame)
-    if frame.index.name is None:
-        frame = frame.set_index("id" if "id" in frame else frame.columns[0])
+    frame = frame.copy() if frame.index.name else frame.set_index("id" if "id" in frame else frame.columns[0])
+    frame.attrs["ids"] = frame.index
+    frame.index = frame.index.astype(str)
     twice = frame.index[frame.index.duplicated()]
     if len(twice):
         raise UserError(f"{where}: the id {twice[0]} is there more than once ({len(twice)} such rows).")
@@ -82,10 +85,10 @@ def matched(oof: pd.DataFrame, test: pd.DataFrame) -> list[str]:
 
 
 def team_of(oof: pd.DataFrame, test: pd.DataFrame, names: list[str]) -> Team:
-    rows = oof[[name for name in NO_PREDICTIONS if name in oof]].assign(id=oof.index.astype(str))
+    rows = oof[[name for name in NO_PREDICTIONS if name in oof]].assign(id=oof.index)
     rows = rows.assign(fold=rows.get("fold", 0), split="oof", relpath="").reset_index(drop=True)
     nothing = pd.DataFrame({"id": pd.Series([], dtype="str"), "relpath": "", "target": -1, "imputed": False})
-    asked = pd.DataFrame({"id": test.index.astype(str), "relpath": "", "target": -1, "imputed": False})
+    asked = pd.DataFrame({"id": test.index, "relpath": "", "target": -1, "imputed": False})
 
     def member(name: str) -> MemberLogits:
         oof_N, test_T = oof[name].to_numpy(np.float64), test[name].to_numpy(np.float64)

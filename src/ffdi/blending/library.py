@@ -84,5 +84,5 @@ def blend(oof: Frames, test: Frames, method: str = "auto", weights: dict[str, fl
     blended = apply(team, choice.method, config.weights)
     table = pd.DataFrame() if choice.found is None else honest_table(choice.found)
     score = blended.test.set_index("id")[BLEND]
-    frame = pd.DataFrame({ids.index.name: ids.index, "score": score.loc[ids.index.astype(str)].to_numpy()})
+    frame = pd.DataFrame({ids.index.name: ids.attrs["ids"], "score": score.loc[ids.index].to_numpy()})
     return BlendOfFrames(frame, blended.weights, table, choice.method.name, choice.why)
