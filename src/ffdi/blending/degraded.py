@@ -36,7 +36,7 @@ def scores(team: Team, method: Method, weights: Mapping[str, float], logits: Map
     ids = team.oof["id"]
     known_N = np.logical_and.reduce([ids.isin(logits[name].index) for name in names])
     rows = team.oof[known_N].reset_index(drop=True)
-    own_HN = np.array([member.oof_N[known_N] for member in team.members_with_oof if member.name in names])
+    own_HN = np.array([m.oof_N[known_N] for m in team.members_with_oof if m.name in names and m.oof_N is not None])
     others_HN = np.stack([logits[name].reindex(rows["id"]).to_numpy(np.float64) for name in names])
     total = sum(weights[name] for name in names)
     weight_H = np.array([weights[name] / total for name in names])  # as `apply` has them, to the bit: ranks tie

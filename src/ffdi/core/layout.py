@@ -43,7 +43,7 @@ class FoldFolder(PosixPath):
     done = Below(DONE)  # written last: it names the files that belong together
     log = Below(LOG)
     state = Below("state")  # saves of an unfinished training
-    parts = Below("parts")  # of an unfinished prediction
+    predicted_parts = Below("parts")  # of an unfinished prediction
     speed = Below("speed.json")
     scores = Below("scores.json")  # what a search measured
 

@@ -42,7 +42,8 @@ def batches(
         yield from _copied(loader, devices)
         return
     for made in loader:
-        yield Batch(*map(torch.from_numpy, made[:3]), made.unreadable)
+        images_BHWC, targets_B, rows_B = map(torch.from_numpy, made[:3])
+        yield Batch(images_BHWC, targets_B, rows_B, made.unreadable)
 
 
 def normalise(
@@ -97,7 +98,7 @@ def _copied(loader: Loader, devices: Sequence[torch.device]) -> Iterator[Batch]:
                 tensor.record_stream(current)
             while under_way and (len(under_way) >= HELD or under_way[0][0].query()):
                 under_way.popleft()[0].synchronize()
-            yield Batch(*tensors, torch.from_numpy(made.rows_B), made.unreadable)
+            yield Batch(tensors[0], tensors[1], torch.from_numpy(made.rows_B), made.unreadable)
 
 
 @lru_cache(maxsize=8)

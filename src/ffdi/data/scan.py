@@ -165,8 +165,8 @@ def _warnings(made: pd.DataFrame, listing: files.Listing) -> Iterator[str]:
     for split, names in listing.unlisted.items():
         if names:
             yield f"{split}: {len(names):,} files have no row in the table, such as {names[0]!r}."
-    for (split, defect), rows in made[made["defect"] != ""].groupby(["split", "defect"], sort=False):
-        yield f"{split}: {_told(rows, str(defect))}."
+    for (place, defect), rows in made[made["defect"] != ""].groupby(["split", "defect"], sort=False):
+        yield f"{place}: {_told(rows, str(defect))}."
 
 
 def _told(rows: pd.DataFrame, defect: str) -> str:

@@ -77,8 +77,8 @@ def for_folds(recipe: Recipe, rows: pd.DataFrame, folder: Path, places: Workspac
     if not wanted.embedding or folds.is_current(places, wanted, rows, splits):
         return None
     usable = manifest.select(rows, splits)
-    if len(usable) > folds.MOST_COMPARED:
-        console.warn(f"More than {folds.MOST_COMPARED:,} images: {len(usable):,} are grouped by hashes alone.")
+    if len(usable) > folds.MAX_COMPARED:
+        console.warn(f"More than {folds.MAX_COMPARED:,} images: {len(usable):,} are grouped by hashes alone.")
         if wanted.scheme != "cluster":
             return None
     return embed(wanted.embedding, usable, folder, workers)

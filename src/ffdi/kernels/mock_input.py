@@ -87,7 +87,9 @@ def build(root: Path, mounts: Mounts, pack: TeamPack, data: Path, images: int, h
 def _rows(data: Path, competition: Competition, images: int, hidden: bool) -> pd.DataFrame:
     """Return id, relpath, and of the image in `data` its file (source) and id (old)."""
     rows, folder = submission_rows(data, competition), PurePosixPath(competition.test.images)
-    places = list(itertools.islice(itertools.cycle(range(len(rows))), images)) if hidden else range(len(rows))[:images]
+    places = (
+        list(itertools.islice(itertools.cycle(range(len(rows))), images)) if hidden else list(range(len(rows)))[:images]
+    )
     old, found = rows["id"].iloc[places].tolist(), rows["relpath"].iloc[places].tolist()
     new = [f"{keys.key('hidden rerun', n, name):032x}{Path(name).suffix}" for n, name in enumerate(old)]
     names = new if hidden else old

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import cast
 from urllib.parse import unquote, unquote_plus
 
 import optuna
@@ -77,9 +78,9 @@ def ask(study: optuna.Study) -> optuna.Trial:
     return trial
 
 
-def heartbeat(study: optuna.Study, trial: optuna.Trial) -> AbstractContextManager[None]:
+def heartbeat(study: optuna.Study, trial: optuna.Trial) -> AbstractContextManager[object]:
     """Return a context in which a thread records heartbeats of the trial; it does nothing for a journal."""
-    return get_heartbeat_thread(trial._trial_id, study._storage)
+    return cast(AbstractContextManager[object], get_heartbeat_thread(trial._trial_id, study._storage))
 
 
 @contextmanager

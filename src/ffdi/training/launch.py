@@ -131,9 +131,9 @@ def _train_in_parallel(jobs: list[FoldJob], places: list[str], deadline: float |
                 "A training process was killed, often for want of memory; what it saved is kept: run the same command "
                 "again, with a lower data.folds_per_device or batch_size if it happens again."
             ) from error
-    for error in results:
-        if error is not None:
-            raise error
+    for failure in results:
+        if failure is not None:
+            raise failure
 
 
 def _worker(jobs: list[FoldJob], device: str, deadline: float | None, shared: bool) -> FfdiError | None:
