@@ -16,9 +16,7 @@ from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.stop import Stop
 from ffdi.metrics.auc import auc
-from ffdi.model import precision
-from ffdi.model.build import build
-from ffdi.model.weights import GOLDEN_TOLERANCE, check_golden, load_weights
+from ffdi.model.weights import load_net
 from ffdi.training import environment, loss, predictions
 from ffdi.training.job import FoldJob
 from ffdi.training.pace import Pace
@@ -66,10 +64,7 @@ def agree_on_start(job: FoldJob, start: dict[str, Any], world: World) -> None:
 
 def finish(job: FoldJob, world: World, stop: Stop) -> None:
     """Predict with the weights on disk, then write `done.json`. Raises Paused on a stop."""
-    model = build(job.member, pretrained=False)
-    load_weights(job.folder / WEIGHTS, model)
-    model = precision.place(model, world.device, precision.wants_channels_last(model, job.member.channels_last))
-    check_golden(model, job.folder / WEIGHTS, GOLDEN_TOLERANCE)
+    model = load_net(job.folder / WEIGHTS, job.member, world.device)
     if world.writes:
         (job.folder / "done.json").unlink(missing_ok=True)  # it must not vouch for tables that are being replaced
     world.barrier()
