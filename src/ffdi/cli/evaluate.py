@@ -113,12 +113,12 @@ def _copies(desk: Desk, blend: saved.SavedBlend) -> pd.DataFrame:
     jobs = plan(desk.recipe, desk.competition, rows, table, desk.images, desk.places)
     team = read_team(jobs)
     names = members_with_weight(team, blend.weights)
-    device = launch.devices()[0]
-    launch.prepare(torch.device(device))
     mine = launch.with_loaders([job for job in jobs if job.member.name in names], 1)
+    device = torch.device(launch.devices()[0])
+    launch.prepare(device, mine[0].data.workers or 0)  # forks the loaders before CUDA is touched
     tables = degraded.tables(mine, DAMAGES, desk.places.work / "degraded")
     with Stop() as stop:
-        degraded.predict(tables, desk.places.work / "degraded", World(torch.device(device)), stop)
+        degraded.predict(tables, desk.places.work / "degraded", World(device), stop)
     found = []
     for kind, damage in DAMAGES.items():
         logits = degraded.read([one for one in tables if one.kind == kind])

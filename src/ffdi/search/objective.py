@@ -101,7 +101,7 @@ class MakeObjective:
     def __call__(self, device: str) -> TrainAndScore:
         world = World(torch.device(device))
         launch.prepare(world.device)
-        job = launch.with_loaders(self.context.jobs(self.context.base)[:1], [device] * self.workers)[0]
+        job = launch.with_loaders(self.context.jobs(self.context.base)[:1], self.workers)[0]
         return TrainAndScore(self.context, world, job.data.workers or 0)
 
 
