@@ -68,5 +68,5 @@ def test_trials_see_the_rows_of_their_folds_alone_with_common_seeds(contest: Con
 
 
 def test_too_small_a_share_is_said(contest: Contest, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"share = 0\.01 leaves fold 0 with 0 real and 0 fake images"):
+    with pytest.raises(UserError, match=r"share = 0\.01 leaves fold 0 without images of both classes"):
         context(contest, tmp_path, proxy={"share": 0.01})

@@ -1,6 +1,7 @@
 """The same study in a database: SQLite, and a real PostgreSQL where it is installed."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -123,20 +124,14 @@ def test_a_worker_that_was_taken_for_dead_goes_on_without_its_trial(
     assert [trial.state for trial in found(wanted)] == [TrialState.FAIL, TrialState.COMPLETE]
 
 
-@pytest.mark.parametrize(
-    ("module", "url", "package"),
-    [
-        ("psycopg", "postgresql+psycopg://ffdi:secret@127.0.0.1/db", r"'psycopg\[binary\]'"),
-        ("pymysql", "mysql+pymysql://ffdi:secret@127.0.0.1/db", r"'PyMySQL\[rsa\]'"),
-    ],
-)
+@pytest.mark.parametrize(("module", "scheme"), [("psycopg", "postgresql+psycopg"), ("pymysql", "mysql+pymysql")])
 def test_a_missing_driver_is_one_sentence_with_its_remedy(
-    module: str, url: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: str, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     for act in (search, found):
-        with pytest.raises(UserError, match=f"run: pip install {package}") as error:
-            act(options(tmp_path, storage=url))
+        with pytest.raises(UserError, match=f"pip install .* for {re.escape(scheme)}") as error:
+            act(options(tmp_path, storage=f"{scheme}://ffdi:secret@127.0.0.1/db"))
         assert error.value.exit_code == 2
         assert "secret" not in str(error.value)
 
@@ -165,7 +160,7 @@ def test_a_bad_url_is_one_sentence_without_its_password(tmp_path: Path, url: str
 def test_what_a_driver_says_of_odd_options_is_one_sentence(
     error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise error("bogus of secret")
 
     monkeypatch.setattr(storage, "Database", refuse)

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 from ffdi.cli.desk import Desk
 from ffdi.core import console
@@ -38,7 +39,7 @@ def run(desk: Desk, count: int | None, until: str, storage: str, again: bool = T
     console.say(f"search {options.name}: {_budget(options)}, {len(devices)} at a time, in {context.folder}")
     objective.prepare(context)
     try:
-        workers.launch(options, objective.MakeObjective(context, len(devices)), devices, deadline)
+        workers.launch(options, partial(objective.make_objective, context, len(devices)), devices, deadline)
     except FfdiError:
         with suppress(UserError):  # the first error is what is told
             _show(options)

@@ -44,6 +44,11 @@ class SearchContext:
     def held_out(self) -> tuple[int, ...]:
         return self.search.proxy.folds or tuple(self.recipe.folds.held_out)
 
+    @property
+    def copies(self) -> Path:
+        """Where the degraded copies of held-out images lie."""
+        return self.folder / "degraded"
+
     def jobs(self, member: Member) -> list[FoldJob]:
         """Return the folds of one trial, in order. Trials with equal members share a run folder."""
         recipe = self.recipe.model_copy(update={"member": (member,)})
@@ -95,7 +100,11 @@ def make_context(
     rows = manifests.select(manifest, recipe.data.train_splits, usable=False)
     table = folds.merge(rows[["id", "split", "target"]], on=["id", "split"], validate="one_to_one")
     kept = table[share_of_groups(table, search.proxy.share, search.seed)]
-    _check_classes(kept, search, recipe.folds.held_out)
+    classes = kept.groupby("fold")["target"].nunique()
+    for fold in search.proxy.folds or recipe.folds.held_out:
+        if classes.get(fold, 0) < 2:
+            share = f"search.proxy.share = {search.proxy.share:g}"
+            raise UserError(f"{share} leaves fold {fold} without images of both classes; raise it.")
     kept = kept[list(folds.columns)].reset_index(drop=True)
     rows = rows.merge(kept[["id", "split"]], on=["id", "split"])
     identity = {
@@ -124,14 +133,3 @@ def share_of_groups(table: pd.DataFrame, share: float, seed: int) -> np.ndarray:
     # Every 1 / share-th of the sorted groups of a fold.
     kept = kinds.index[np.floor((place_G + 1) * share + 1e-9) > np.floor(place_G * share + 1e-9)]
     return table["group"].isin(kept).to_numpy()
-
-
-def _check_classes(table: pd.DataFrame, search: Search, folds: range) -> None:
-    counts = pd.crosstab(table["fold"], table["target"]).reindex(index=folds, columns=[0, 1], fill_value=0)
-    for fold in search.proxy.folds or folds:
-        real, fake = counts.loc[fold].to_numpy(np.int64).tolist()
-        if not real or not fake:
-            raise UserError(
-                f"search.proxy.share = {search.proxy.share:g} leaves fold {fold} with {real} real and {fake} fake "
-                "images; raise it."
-            )

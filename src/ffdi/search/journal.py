@@ -10,14 +10,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from ffdi.core import atomic
-
-BLOCK_BYTES = 1 << 16
 
 
 class RepairLock:
@@ -25,11 +22,11 @@ class RepairLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._descriptor = -1
 
     def acquire(self) -> bool:
         """Wait for the lock, then repair the file."""
-        self._descriptor = _lock(self.path.with_suffix(".lock"))
+        self._lock = locked(self.path.with_suffix(".lock"))
+        self._lock.__enter__()
         try:
             repair(self.path)
         except BaseException:
@@ -38,14 +35,16 @@ class RepairLock:
         return True
 
     def release(self) -> None:
-        os.close(self._descriptor)
+        self._lock.__exit__(None, None, None)
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the kernel lock of `path`; wait while another process has it."""
-    descriptor = _lock(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
@@ -53,11 +52,10 @@ def locked(path: Path) -> Iterator[None]:
 
 def open_journal(path: Path) -> JournalStorage:
     """Return the journal at `path` as a storage; make the file when there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = RepairLock(path)
     lock.acquire()
     lock.release()
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=cast(Any, lock)))  # only the two methods are called
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type]
 
 
 def read_journal(path: Path) -> JournalStorage:
@@ -65,34 +63,17 @@ def read_journal(path: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(path)))
 
 
-def repair(path: Path) -> bytes:
-    """Cut off what follows the last line end and return it; a copy stays beside the file. Call it under the lock."""
-    if not path.exists():
-        return b""
+def repair(path: Path) -> None:
+    """Cut off what follows the last line end; a copy stays beside the file. Call it under the lock."""
+    if not path.exists() or not path.stat().st_size:
+        return
     with path.open("r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        end = _last_line_end(file.fileno(), size)
-        if end == size:
-            return b""
-        torn = os.pread(file.fileno(), size - end, end)
-        atomic.write_bytes(path.with_name(f"{path.name}.torn-{end}"), torn)
+        file.seek(-1, os.SEEK_END)
+        if file.read() == b"\n":
+            return
+        file.seek(0)
+        data = file.read()
+        end = data.rfind(b"\n") + 1
+        atomic.write_bytes(path.with_name(f"{path.name}.torn-{end}"), data[end:])
         file.truncate(end)
         os.fsync(file.fileno())
-    return torn
-
-
-def _lock(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return descriptor
-
-
-def _last_line_end(descriptor: int, size: int) -> int:
-    while size > 0:
-        begin = max(0, size - BLOCK_BYTES)
-        found = os.pread(descriptor, size - begin, begin).rfind(b"\n")
-        if found >= 0:
-            return begin + found + 1
-        size = begin
-    return 0

@@ -6,7 +6,6 @@ A trial that was killed goes on where it was, and its curve is reported again fr
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import fmean
 
 import optuna
@@ -85,24 +84,18 @@ class TrainAndScore:
         if "auc" not in scores:
             raise FfdiError(f"{job.label} has no held-out image of one of the classes; raise search.proxy.share.")
         kinds = damages(self.context.search)
-        return {"auc": float(scores["auc"]), **aucs(job, kinds, copies(self.context), self.world, stop)}
+        return {"auc": float(scores["auc"]), **aucs(job, kinds, self.context.copies, self.world, stop)}
 
     def _with_loaders(self, job: FoldJob) -> FoldJob:
         return replace(job, data=job.data.model_copy(update={"workers": self.loaders}))
 
 
-@dataclass(frozen=True)
-class MakeObjective:
-    """Makes the objective of a worker, in the worker's process. `workers`: how many share this machine."""
-
-    context: SearchContext
-    workers: int
-
-    def __call__(self, device: str) -> TrainAndScore:
-        world = World(torch.device(device))
-        launch.prepare(world.device)
-        job = launch.with_loaders(self.context.jobs(self.context.base)[:1], self.workers)[0]
-        return TrainAndScore(self.context, world, job.data.workers or 0)
+def make_objective(context: SearchContext, workers: int, device: str) -> TrainAndScore:
+    """Return the objective of one of the `workers` that share this machine. Call it in the worker's process."""
+    world = World(torch.device(device))
+    launch.prepare(world.device)
+    job = launch.with_loaders(context.jobs(context.base)[:1], [device] * workers)[0]
+    return TrainAndScore(context, world, job.data.workers or 0)
 
 
 def score(search: Search, scores: Mapping[str, float]) -> float:
@@ -116,16 +109,12 @@ def damages(search: Search) -> tuple[str, ...]:
     return tuple(name for name, weight in search.objective.items() if weight > 0 and name != "clean")
 
 
-def copies(context: SearchContext) -> Path:
-    return context.folder / "degraded"
-
-
 def prepare(context: SearchContext) -> None:
     """Make the degraded copies that all trials read."""
     kinds = damages(context.search)
     if kinds:
         rows = pd.concat([degraded.sample(job.oof) for job in context.jobs(context.base)], ignore_index=True)
-        degraded.prepare(rows, context.images, copies(context), kinds)
+        degraded.prepare(rows, context.images, context.copies, kinds)
 
 
 def curve(job: FoldJob) -> list[tuple[int, float]]:

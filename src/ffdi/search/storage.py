@@ -7,16 +7,16 @@ import errno
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 import optuna
 import sqlalchemy
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.storages._heartbeat import BaseHeartbeat, get_heartbeat_thread
+from optuna.storages._heartbeat import BaseHeartbeat, BaseHeartbeatThread, get_heartbeat_thread
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -26,26 +26,13 @@ from ffdi.search import journal
 ERRORS = (SQLAlchemyError, StorageInternalError)
 HEARTBEAT_SECONDS, GRACE_SECONDS = 30, 180
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-DRIVERS = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "pymysql": "'PyMySQL[rsa]'",
-           "mysqldb": "mysqlclient"}  # fmt: skip
 
 
 class Database(RDBStorage):
     """Optuna's database with heartbeats: a trial without one for `GRACE_SECONDS` is failed and queued again."""
 
-    def __init__(self, url: str) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            super().__init__(
-                url,
-                engine_kwargs={"pool_pre_ping": True},
-                heartbeat_interval=HEARTBEAT_SECONDS,
-                grace_period=GRACE_SECONDS,
-                heartbeat_stale_trial_callback=retry,
-            )
-
     def record_heartbeat(self, trial_id: int) -> None:
-        """Record a heartbeat; one that is lost does not stop the trial, whose next report tells of a lasting fault."""
+        """Record a heartbeat; a lost one does not stop the trial, whose next report tells of a lasting fault."""
         with suppress(*ERRORS):
             super().record_heartbeat(trial_id)
 
@@ -53,23 +40,20 @@ class Database(RDBStorage):
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:
     """Queue an interrupted trial again with the values it had; do nothing when that is done already."""
     queued = [other.system_attrs.get("retry_history", [None])[-1] for other in study.get_trials(deepcopy=False)]
-    if trial.number in queued:
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+    if trial.number not in queued:
         trial.user_attrs = {}  # they describe the attempt that ended
-        RetryHeartbeatStaleTrialCallback()(study, trial)
+        with _stable():
+            RetryHeartbeatStaleTrialCallback()(study, trial)
 
 
 def fail_stale(study: optuna.Study) -> None:
-    """Fail the trials of a database whose heartbeat is gone, and queue each again."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+    """Fail the trials of a database whose heartbeats have ended, and queue each again."""
+    with _stable():
         optuna.storages.fail_stale_trials(study)
 
 
 def ask(study: optuna.Study) -> optuna.Trial:
-    """Return the next trial, with a first heartbeat before anybody can take its worker for dead."""
+    """Return the next trial, with a first heartbeat before another worker can take this one for dead."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # heartbeats outside `Study.optimize`: `heartbeat` makes them
         trial = study.ask()
@@ -78,9 +62,9 @@ def ask(study: optuna.Study) -> optuna.Trial:
     return trial
 
 
-def heartbeat(study: optuna.Study, trial: optuna.Trial) -> AbstractContextManager[object]:
+def heartbeat(study: optuna.Study, trial: optuna.Trial) -> BaseHeartbeatThread:
     """Return a context in which a thread records heartbeats of the trial; it does nothing for a journal."""
-    return cast(AbstractContextManager[object], get_heartbeat_thread(trial._trial_id, study._storage))
+    return get_heartbeat_thread(trial._trial_id, study._storage)
 
 
 @contextmanager
@@ -89,12 +73,8 @@ def opened(url: str, path: Path) -> Iterator[BaseStorage]:
     if not url:
         yield journal.open_journal(path)
         return
-    database = _database(url)
-    try:
+    with _connected(url) as database:
         yield database
-    finally:
-        database.remove_session()
-        database.engine.dispose()
 
 
 @contextmanager
@@ -102,11 +82,9 @@ def read(url: str, path: Path) -> Iterator[BaseStorage | None]:
     """As `opened`, but make and repair nothing; give None when there is no study yet."""
     if not url:
         yield journal.read_journal(path) if path.exists() else None
-    elif not _has_tables(url):
-        yield None
-    else:
-        with opened(url, path) as storage:
-            yield storage
+        return
+    with _connected(url, skip_table_creation=True, skip_compatibility_check=True) as database:
+        yield database if sqlalchemy.inspect(database.engine).has_table("studies") else None
 
 
 @contextmanager
@@ -134,38 +112,47 @@ def masked(text: str, url: str) -> str:
     return line
 
 
-def _database(url: str) -> Database:
-    _check_url(url)
+@contextmanager
+def _connected(url: str, **skip: bool) -> Iterator[Database]:
+    database = _database(url, skip)
     try:
-        return Database(url)
+        yield database
+    finally:
+        database.remove_session()
+        database.engine.dispose()
+
+
+def _database(url: str, skip: dict[str, Any]) -> Database:
+    try:
+        sqlalchemy.engine.make_url(url)
+    except (ArgumentError, ValueError):  # of a port that is no number
+        raise UserError("--storage is no URL such as postgresql+psycopg://user@host/database.") from None
+    try:
+        with _stable():
+            return Database(
+                url,
+                engine_kwargs={"pool_pre_ping": True},
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=GRACE_SECONDS,
+                heartbeat_stale_trial_callback=retry,
+                **skip,
+            )
+    except ImportError:
+        raise UserError(
+            "--storage needs a driver that is not installed: pip install 'psycopg[binary]' for postgresql+psycopg://, "
+            "'PyMySQL[rsa]' for mysql+pymysql://."
+        ) from None
     except RuntimeError:  # its message shows the URL
         raise UserError(
-            f"The tables in --storage are of another version of Optuna than {optuna.__version__}; upgrade them with "
-            "`optuna storage upgrade`, or take another database."
+            "The tables in --storage are of another version of Optuna: run `optuna storage upgrade`."
         ) from None
     except (TypeError, ValueError, AttributeError, OSError) as error:  # of drivers, for odd options
         raise UserError(f"--storage cannot be opened: {masked(str(error), url)}; look at what follows the ?.") from None
 
 
-def _check_url(url: str) -> None:
-    try:
-        parsed = sqlalchemy.engine.make_url(url)
-    except (ArgumentError, ValueError):  # of a port that is no number
-        raise UserError("--storage is no URL such as postgresql+psycopg://user@host/database.") from None
-    try:
-        parsed.get_dialect().import_dbapi()
-    except ImportError:  # also of psycopg without the library of PostgreSQL's clients
-        driver = parsed.get_driver_name()
-        raise UserError(
-            f"--storage {parsed.drivername}://... needs a package that is not installed; run: "
-            f"pip install {DRIVERS.get(driver, driver)}."
-        ) from None
-
-
-def _has_tables(url: str) -> bool:
-    _check_url(url)
-    engine = sqlalchemy.create_engine(url)
-    try:
-        return sqlalchemy.inspect(engine).has_table("studies")
-    finally:
-        engine.dispose()
+@contextmanager
+def _stable() -> Iterator[None]:
+    """Heartbeats and retries have been called experimental since Optuna 2; version 5 has them unchanged."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield
