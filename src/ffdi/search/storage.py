@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 import optuna
@@ -73,8 +72,19 @@ def opened(url: str, path: Path) -> Iterator[BaseStorage]:
     if not url:
         yield journal.open_journal(path)
         return
-    with _connected(url) as database:
+    with _explained(url), _stable():
+        database = Database(
+            url,
+            engine_kwargs={"pool_pre_ping": True},
+            heartbeat_interval=HEARTBEAT_SECONDS,
+            grace_period=GRACE_SECONDS,
+            heartbeat_stale_trial_callback=retry,
+        )
+    try:
         yield database
+    finally:
+        database.remove_session()
+        database.engine.dispose()
 
 
 @contextmanager
@@ -82,9 +92,11 @@ def read(url: str, path: Path) -> Iterator[BaseStorage | None]:
     """As `opened`, but make and repair nothing; give None when there is no study yet."""
     if not url:
         yield journal.read_journal(path) if path.exists() else None
-        return
-    with _connected(url, skip_table_creation=True, skip_compatibility_check=True) as database:
-        yield database if sqlalchemy.inspect(database.engine).has_table("studies") else None
+    elif not _has_tables(url):
+        yield None
+    else:
+        with opened(url, path) as storage:
+            yield storage
 
 
 @contextmanager
@@ -112,40 +124,31 @@ def masked(text: str, url: str) -> str:
     return line
 
 
+def _has_tables(url: str) -> bool:
+    with _explained(url):
+        engine = sqlalchemy.create_engine(url)
+        try:
+            return sqlalchemy.inspect(engine).has_table("studies")
+        finally:
+            engine.dispose()
+
+
 @contextmanager
-def _connected(url: str, **skip: bool) -> Iterator[Database]:
-    database = _database(url, skip)
-    try:
-        yield database
-    finally:
-        database.remove_session()
-        database.engine.dispose()
-
-
-def _database(url: str, skip: dict[str, Any]) -> Database:
+def _explained(url: str) -> Iterator[None]:
+    """Turn what is wrong with a URL into one sentence."""
     try:
         sqlalchemy.engine.make_url(url)
     except (ArgumentError, ValueError):  # of a port that is no number
         raise UserError("--storage is no URL such as postgresql+psycopg://user@host/database.") from None
     try:
-        with _stable():
-            return Database(
-                url,
-                engine_kwargs={"pool_pre_ping": True},
-                heartbeat_interval=HEARTBEAT_SECONDS,
-                grace_period=GRACE_SECONDS,
-                heartbeat_stale_trial_callback=retry,
-                **skip,
-            )
+        yield
     except ImportError:
         raise UserError(
             "--storage needs a driver that is not installed: pip install 'psycopg[binary]' for postgresql+psycopg://, "
             "'PyMySQL[rsa]' for mysql+pymysql://."
         ) from None
     except RuntimeError:  # its message shows the URL
-        raise UserError(
-            "The tables in --storage are of another version of Optuna: run `optuna storage upgrade`."
-        ) from None
+        raise UserError("--storage has tables of another version of Optuna: run `optuna storage upgrade`.") from None
     except (TypeError, ValueError, AttributeError, OSError) as error:  # of drivers, for odd options
         raise UserError(f"--storage cannot be opened: {masked(str(error), url)}; look at what follows the ?.") from None
 
