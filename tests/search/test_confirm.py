@@ -9,7 +9,6 @@ from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 from ffdi.search import confirm, objective, space, workers
 from ffdi.search.context import SearchContext
-from ffdi.search.objective import SCORES
 from ffdi.training.job import plan
 from ffdi.training.world import World
 from tests.fixtures.search import MEMBER, Contest, context, found, made_up_study
@@ -65,7 +64,7 @@ def test_scores_are_read_by_seed_and_fold_and_missing_ones_are_counted(contest: 
     cheap, full = prepared(contest, tmp_path, top_k=1, rerun_seeds=2)
     chosen = confirm.candidates(cheap, TRIALS)
     planned = confirm.plan(full, chosen)
-    paths = [one.job.folder / SCORES for one in planned]
+    paths = [one.job.folder.scores for one in planned]
     for number, path in enumerate(paths):
         with pytest.raises(UserError, match=f"{8 - number} of 8 re-runs are not done; run ffdi search"):
             confirm.scored(full, planned)

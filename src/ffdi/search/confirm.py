@@ -32,9 +32,7 @@ class Rerun:
     @property
     def scores(self) -> Mapping[str, float] | None:
         """AUCs by name; None if it is not done. Raises CorruptError if they are damaged."""
-        from ffdi.search.objective import SCORES
-
-        path = self.job.folder / SCORES
+        path = self.job.folder.scores
         return checksum.read_json(path)["scores"] if path.exists() else None
 
 
@@ -69,19 +67,15 @@ def run(full: SearchContext, planned: Sequence[Rerun], devices: Sequence[str], d
         Paused: The deadline or a signal came first; all is saved.
         LockedError: Another process has one of the folds.
     """
-    import torch
-
     from ffdi.search import objective
     from ffdi.training import launch
-    from ffdi.training.world import World
 
     left = [one.job for one in planned if one.scores is None]
     if not left:
         return
     objective.prepare(full)
     launch.train(left, list(devices), deadline)
-    scorer = objective.TrainAndScore(full, World(torch.device(devices[0])), 0)
-    launch.prepare(scorer.world.device)
+    scorer = objective.make_objective(full, 1, devices[0])
     with Stop(deadline) as stop:
         for job in launch.with_loaders(left, 1):
             scorer.scores(job, stop)

@@ -113,7 +113,7 @@ def make_context(
         "manifest": manifests.digest(rows),
         "folds": digest_of(kept),
     }
-    folder = workspace.work / "search" / f"{recipe.name}-{digest.of_json(identity)[:8]}"
+    folder = workspace.searches / f"{recipe.name}-{digest.of_json(identity)[:8]}"
     return SearchContext(recipe, search, competition, rows, kept, images, folder)
 
 

@@ -20,13 +20,12 @@ from ffdi.data import degraded
 from ffdi.search import pruning, space
 from ffdi.search.context import SearchContext
 from ffdi.search.study import FOLDS, SPEC
-from ffdi.training import finish, launch, log, state
+from ffdi.training import launch, log, state
 from ffdi.training.degraded import aucs
 from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 
-SCORES = "scores.json"  # of a scored fold, in its folder
 POLL_SECONDS = 0.2  # between two looks at a fold that another process has
 
 
@@ -52,11 +51,11 @@ class TrainAndScore:
 
     def scores(self, job: FoldJob, stop: Stop, watch: Callable[[], None] | None = None) -> dict[str, float]:
         """Return the AUCs of a fold by name, "auc" on its held-out images as they are; train it as far as needed."""
-        path = job.folder / SCORES
+        path = job.folder.scores
         if not path.exists():
             _fit(job, self.world, stop, watch)
             checksum.write_json(path, {"spec": job.spec, "scores": self._measure(job, stop)})
-        (job.folder / finish.WEIGHTS).unlink(missing_ok=True)  # a hundred trials would fill a disk
+        job.folder.weights.unlink(missing_ok=True)  # a hundred trials would fill a disk
         return checksum.read_json(path)["scores"]
 
     def _fold(self, trial: optuna.Trial, job: FoldJob, place: int, before: list[float], stop: Stop) -> dict[str, float]:
@@ -75,12 +74,12 @@ class TrainAndScore:
             last = place + 1 == len(self.context.held_out)
             pruning.report(trial, pruning.step(place, job.member.epochs, epochs), before, scores["auc"], last)
         except optuna.TrialPruned:
-            state.drop(job.folder / "state")  # nothing goes on with it
+            state.drop(job.folder.state)  # nothing goes on with it
             raise
         return scores
 
     def _measure(self, job: FoldJob, stop: Stop) -> dict[str, float]:
-        scores = checksum.read_json(job.folder / "done.json")["scores"]
+        scores = checksum.read_json(job.folder.done)["scores"]
         if "auc" not in scores:
             raise FfdiError(f"{job.label} has no held-out image of one of the classes; raise search.proxy.share.")
         kinds = damages(self.context.search)
@@ -92,10 +91,10 @@ class TrainAndScore:
 
 def make_objective(context: SearchContext, workers: int, device: str) -> TrainAndScore:
     """Return the objective of one of the `workers` that share this machine. Call it in the worker's process."""
-    world = World(torch.device(device))
-    launch.prepare(world.device)
-    job = launch.with_loaders(context.jobs(context.base)[:1], [device] * workers)[0]
-    return TrainAndScore(context, world, job.data.workers or 0)
+    job = launch.with_loaders(context.jobs(context.base)[:1], workers)[0]
+    world, loaders = World(torch.device(device)), job.data.workers or 0
+    launch.prepare(world.device, loaders)
+    return TrainAndScore(context, world, loaders)
 
 
 def score(search: Search, scores: Mapping[str, float]) -> float:
@@ -119,8 +118,7 @@ def prepare(context: SearchContext) -> None:
 
 def curve(job: FoldJob) -> list[tuple[int, float]]:
     """Return (epoch, held-out AUC) of the epochs in a fold's log; the last epoch is in its scores instead."""
-    path = job.folder / "log.jsonl"
-    logged = log.lines(path) if path.exists() else []
+    logged = log.lines(job.folder.log) if job.folder.log.exists() else []
     return [(round(line["epoch"]), float(line["auc"])) for line in logged if line["split"] == "oof" and "auc" in line]
 
 

@@ -41,14 +41,16 @@ def launch(options: StudyOptions, make: MakeObjective, devices: Sequence[str], d
         LockedError: Another call has the journal.
         FfdiError: All workers were killed; else as `Worker.run`.
     """
-    with nullcontext() if options.storage else owner.owned(options.folder / "owner"), studies.opened(options) as study:
-        if not options.storage:  # of a database other machines may be at work
-            _drop(options, study, None)
-        if len(devices) == 1:
-            with Stop(deadline) as stop:
-                Worker(study, options, _name(), make(devices[0]), stop).run()
-        else:
-            _launch(options, study, make, devices, deadline)
+    with nullcontext() if options.storage else owner.owned(options.folder / "owner"):
+        alone = make(devices[0]) if len(devices) == 1 else None  # first: it forks loaders, which need no connection
+        with studies.opened(options) as study:
+            if not options.storage:  # other machines may be at work on a database
+                _drop(options, study, None)
+            if alone is None:
+                _launch(options, study, make, devices, deadline)
+            else:
+                with Stop(deadline) as stop:
+                    Worker(study, options, _name(), alone, stop).run()
 
 
 def _launch(
@@ -86,8 +88,10 @@ def _work(
     console.one_of_several()
     stop = Stop(deadline, with_parent=True)
     try:
-        with stop, studies.opened(options) as study:
-            Worker(study, options, name, make(device), stop).run()
+        with stop:
+            objective = make(device)
+            with studies.opened(options) as study:
+                Worker(study, options, name, objective, stop).run()
     except FfdiError as error:
         if stop.reason != ORPHANED:
             end.send(error)
