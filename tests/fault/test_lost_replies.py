@@ -14,7 +14,8 @@ import pytest
 
 from ffdi.cli import main as command
 from ffdi.core import atomic
-from ffdi.submission import ledger, transfer
+from ffdi.core.layout import LEDGER, LEDGER_CSV
+from ffdi.submission import transfer
 from ffdi.submission.http import HttpClient
 from ffdi.submission.send import LOOKS
 from tests.fixtures.kaggle.api import Outcome, Run
@@ -126,13 +127,13 @@ def test_a_refresh_finds_a_lost_one_and_never_takes_a_score_back(world: World) -
 def test_another_machine_or_a_lost_ledger_does_not_send_twice(world: World) -> None:
     assert world.run("submit", "--yes") == 0
     (first,) = world.rows
-    shutil.rmtree(world.root / ledger.FOLDER)
-    (world.root / ledger.CSV).unlink()
+    shutil.rmtree(world.root / LEDGER)
+    (world.root / LEDGER_CSV).unlink()
     assert world.run("submit", "--yes") == 2
     assert "sent already" in world.err
     (found,) = world.rows
     assert (found.tag, found.ref, found.public, world.sent) == (first.tag, first.ref, first.public, 1)
-    assert first.tag in (world.root / ledger.CSV).read_text()
+    assert first.tag in (world.root / LEDGER_CSV).read_text()
     agree(world)
 
 

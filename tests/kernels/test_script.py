@@ -185,7 +185,7 @@ def test_run_json_says_which_run_it_was(home: Home, mounts: Mounts, monkeypatch:
 
     monkeypatch.setattr(infer, "main", lambda settings, pack: {"rows": 3, "seconds": {"predict": 1.0}})
     run.run("infer", {"run": "abc"}, home.pack, run.API)
-    told = json.loads((mounts.working / run.RECORD).read_text())
+    told = json.loads((mounts.working / run.RUN_RECORD).read_text())
     assert (told["kind"], told["run"], told["rows"], told["seconds"]["predict"]) == ("infer", "abc", 3, 1.0)
     assert told["packages"]["torch"] == image.version_of("torch")
     assert team.read(home.pack).wheel in os.listdir(home.pack)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ffdi.core.errors import CorruptError, Paused, UserError
+from ffdi.core.layout import PUSH_STATE
 from ffdi.submission.errors import Refused
-from ffdi.submission.kernel import STATE, Kernel
+from ffdi.submission.kernel import Kernel
 from ffdi.submission.output import await_output, log_lines
 from tests.fixtures.kaggle.server import Server, answer, cut, lose, refuse
 from tests.fixtures.pushing import CSV, SCRIPT, Follower, PushClock, results, with_checksum
@@ -59,11 +60,11 @@ def test_what_was_pushed_is_known_after_a_refusal_of_more(
     kaggle_server: Server, session: Follower, kernel: Kernel, other: bool
 ) -> None:
     session.follow(kernel)
-    before = (session.folder / STATE).read_bytes()
+    before = (session.folder / PUSH_STATE).read_bytes()
     kaggle_server.script("SaveKernel", answer({"error": "Maximum batch GPU session count of 2 reached."}))
     with pytest.raises(Refused, match="wait for a running GPU kernel"):
         session.push(changed(kernel) if other else kernel, again=not other)
-    assert (session.folder / STATE).read_bytes() == before
+    assert (session.folder / PUSH_STATE).read_bytes() == before
     assert session.follow(kernel)[0].version == 1
     assert kaggle_server.count("SaveKernel") == 2
 
@@ -133,7 +134,7 @@ def test_refusals_that_look_like_success(
     kaggle_server.script("SaveKernel", answer(reply))
     with pytest.raises(Refused, match=says):
         session.push(kernel)
-    assert not (session.folder / STATE).exists()
+    assert not (session.folder / PUSH_STATE).exists()
     assert kaggle_server.count("SaveKernel") == 1
     assert session.push(kernel).version == 1  # a person may try again
 
@@ -156,7 +157,7 @@ def test_the_run_id_is_found_a_place(kernel: Kernel, line: str) -> None:
 
 def test_a_state_of_another_version_of_the_kit(session: Follower, kernel: Kernel) -> None:
     session.folder.mkdir()
-    (session.folder / STATE).write_bytes(with_checksum({"wishes": 3}))
+    (session.folder / PUSH_STATE).write_bytes(with_checksum({"wishes": 3}))
     with pytest.raises(CorruptError, match="delete it"):
         session.known_push(kernel)
 

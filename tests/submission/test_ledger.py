@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ffdi.core import checksum
 from ffdi.core.errors import CorruptError
+from ffdi.core.layout import LEDGER, LEDGER_CSV
 from ffdi.submission import ledger
 from ffdi.submission.ledger import STATUSES, Row, attempt_of, load, one_line, record, tag_stem, tags_in
 from tests.fixtures.sending import row
@@ -51,13 +52,13 @@ def test_rows_come_back_as_they_were_by_date_and_the_csv_has_a_line_each(
     for one in given:
         record(root, one)
     assert load(root) == sorted(given, key=lambda one: (one.date, one.tag))
-    written = (root / ledger.CSV).read_bytes()
+    written = (root / LEDGER_CSV).read_bytes()
     lines = list(csv.DictReader(io.StringIO(written.decode())))
     assert [line["tag"] for line in lines] == [one.tag for one in load(root)]
     assert list(lines[0]) == list(asdict(given[0]))
-    (root / ledger.CSV).unlink()
+    (root / LEDGER_CSV).unlink()
     ledger.export(root)
-    assert (root / ledger.CSV).read_bytes() == written
+    assert (root / LEDGER_CSV).read_bytes() == written
 
 
 def test_a_row_takes_the_place_of_the_one_with_its_tag(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_nothing_sent_writes_nothing(tmp_path: Path) -> None:
 
 def test_a_damaged_row_is_named(tmp_path: Path) -> None:
     record(tmp_path, row())
-    (path,) = (tmp_path / ledger.FOLDER).iterdir()
+    (path,) = (tmp_path / LEDGER).iterdir()
     path.write_text(path.read_text().replace('"sent"', '"lost"'))
     with pytest.raises(CorruptError, match=path.name):
         load(tmp_path)

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from ffdi.submission import ledger
+from ffdi.core.layout import LEDGER, LEDGER_CSV
 from ffdi.submission.submit import submit
 from tests.fixtures.kaggle.api import Outcome, Run
 from tests.fixtures.kaggle.server import answer, refuse
@@ -42,7 +42,7 @@ def test_without_yes_all_is_shown_and_nothing_is_sent(world: World) -> None:
     for text in ("rank_mean", *intervals, "0 today, 2 left", "nothing was sent"):
         assert text in world.out
     assert (world.sent, world.rows) == (0, [])
-    assert not (world.root / ledger.CSV).exists()
+    assert not (world.root / LEDGER_CSV).exists()
 
 
 def test_without_a_credential_the_rest_is_shown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ def test_hostile_reasons_break_neither_ledger_nor_page(world: World) -> None:
     world.server.state.outcomes.append(Outcome("ERROR", public="", error=reason))
     assert world.run("submit", "--yes") == 2
     assert world.run("ledger") == 0
-    lines = list(csv.reader(io.StringIO((world.root / ledger.CSV).read_text())))
+    lines = list(csv.reader(io.StringIO((world.root / LEDGER_CSV).read_text())))
     assert [len(line) for line in lines] == [len(lines[0])] * 2
     assert not any(cell.startswith(("=", "+", "-", "@")) for line in lines for cell in line)
     assert "<script>alert" not in (world.folder / "work/reports/ledger.html").read_text()
@@ -246,7 +246,7 @@ def test_the_ledger_alone_opens_no_socket(world: World, monkeypatch: pytest.Monk
     assert world.run("ledger") == 0
     assert "Nothing was sent" in world.out
     assert world.run("submit", "--yes") == 0
-    (world.root / ledger.CSV).unlink()
+    (world.root / LEDGER_CSV).unlink()
 
     def forbidden(*_: object) -> None:
         raise AssertionError("a socket")
@@ -254,7 +254,7 @@ def test_the_ledger_alone_opens_no_socket(world: World, monkeypatch: pytest.Monk
     monkeypatch.setattr(socket.socket, "connect", forbidden)
     monkeypatch.setattr(socket, "getaddrinfo", forbidden)
     assert world.run("ledger") == 0
-    assert (world.root / ledger.CSV).exists()
+    assert (world.root / LEDGER_CSV).exists()
     assert "toy: 1 sends" in world.out
 
 
@@ -269,7 +269,7 @@ def test_a_rank_inversion_is_a_warning(world: World) -> None:
 
 def test_a_damaged_ledger_stops_a_send_before_it_begins(world: World) -> None:
     assert world.run("submit", "--yes", "--no-wait") == 0
-    (path,) = (world.root / ledger.FOLDER).iterdir()
+    (path,) = (world.root / LEDGER).iterdir()
     path.write_text("{}")
     assert world.run("submit", "--yes", "--again") == 2
     assert path.name in world.err

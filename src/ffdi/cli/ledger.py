@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ffdi.core import console
 from ffdi.core.errors import UserError
+from ffdi.core.layout import LEDGER_CSV
 from ffdi.report.page import Page, write_safely
 from ffdi.submission import ledger
 from ffdi.submission.inversions import sentences
@@ -28,7 +29,7 @@ def run(work: Path, submissions: Path, refresh: bool) -> None:
     _show(rows)
     for sentence in sentences(rows):
         console.warn(sentence)
-    console.say(f"ledger: {submissions / ledger.CSV}")
+    console.say(f"ledger: {submissions / LEDGER_CSV}")
     write_safely(work / PAGE, lambda: _page(rows))
 
 

@@ -9,13 +9,13 @@ from typing import Any
 from ffdi.core import console
 from ffdi.core.deadline import parse_until
 from ffdi.core.errors import Paused, UserError
+from ffdi.core.layout import SUBMISSION_CSV
 from ffdi.core.lock import exclusive
 from ffdi.kernels import script, team
 from ffdi.submission.answers import Quota
 from ffdi.submission.check import check
 from ffdi.submission.client import sign_in
 from ffdi.submission.dataset import DatasetFolder, publish, read_folder
-from ffdi.submission.folder import CSV
 from ffdi.submission.kernel import Kernel, KernelSession, Push
 from ffdi.submission.ledger import one_line
 from ffdi.submission.metadata import read_kernel
@@ -127,16 +127,19 @@ def _upload_and_run(
         console.say("it was run before, with the same weights; --again runs it again")
     folder = await_output(session, kernel, pushed)
     _tell(kernel, pushed, folder, facts_of(folder))
-    if not (folder / CSV).is_file():
+    if not (folder / SUBMISSION_CSV).is_file():
         return console.say(
-            f"there is no {CSV} in it; attach it to the next kernel with --kernel-source {kernel.about.id}"
+            f"there is no {SUBMISSION_CSV} in it; attach it to the next kernel with --kernel-source {kernel.about.id}"
         )
     for pack in packs:
         if team.FILE in pack.sums:
             competition = team.read(pack.folder).competition
-            ids = expected_ids(folder / CSV, competition, options.work)
-            check(folder / CSV, competition, ids)
-            console.say(f"{CSV} is checked" + ("" if ids else " without its ids: no manifest here knows these images"))
+            ids = expected_ids(folder / SUBMISSION_CSV, competition, options.work)
+            check(folder / SUBMISSION_CSV, competition, ids)
+            console.say(
+                f"{SUBMISSION_CSV} is checked"
+                + ("" if ids else " without its ids: no manifest here knows these images")
+            )
     competitions = kernel.about.competition_sources  # of several the first is the one submitted to
     slug = f" --competition {competitions[0]}" if competitions else ""
     console.say(f"submit it: ffdi submit --kernel {kernel.about.id} --version {pushed.version}{slug}")

@@ -10,7 +10,9 @@ from pathlib import Path, PosixPath
 from ffdi.core.errors import UserError
 
 WEIGHTS, DONE, LOG = "weights.safetensors", "done.json", "log.jsonl"
-SUBMISSION_CSV, CARD, LEDGER = "submission.csv", "card.json", "ledger.csv"
+SUBMISSION_CSV, CARD = "submission.csv", "card.json"
+LEDGER, LEDGER_CSV = "ledger", "ledger.csv"  # a folder with one file for each submission that was sent, and a copy
+PUSH_STATE, RUN_RECORD = "push.json", "run.json"  # of a kernel: what is known of its push, what its run says
 MANIFEST = "manifest.parquet"
 
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
+from ffdi.core.layout import RUN_RECORD
 from ffdi.kernels import mock_input, sandbox, script, team
 from ffdi.kernels.mock_input import MockInput, Mounts
-from ffdi.kernels.run import RECORD
 from ffdi.kernels.sandbox import Ended, Sandbox
 from ffdi.kernels.script import Script
 from ffdi.kernels.team import TeamPack
@@ -149,13 +149,13 @@ class Rehearsal:
         wanted, ids = self.pack.competition, mock.rows["id"].tolist()
         try:
             score_R = check(mock.working / CSV, wanted, ids, mock.sample).frame[wanted.prediction_column].to_numpy()
-            facts = checksum.read_json(mock.working / RECORD)
+            facts = checksum.read_json(mock.working / RUN_RECORD)
             kept = {(name, fold): tuple(views) for name, fold, views in facts["kept"]}
             faults = [*verdict.faults, *_faults_of_record(facts, mock, verdict.scenario)]
         except UserError as error:
             return replace(verdict, faults=(*verdict.faults, str(error)))
         except KeyError as error:
-            return replace(verdict, faults=(*verdict.faults, f"{RECORD} says nothing of {error}."))
+            return replace(verdict, faults=(*verdict.faults, f"{RUN_RECORD} says nothing of {error}."))
         begun = time.monotonic()
         expected_R = infer.predict(self.pack, mock.rows, mock.folder, workers=0, kept=kept).score_R
         if not verdict.scenario.short:
@@ -178,9 +178,9 @@ def _faults_of_process(ended: Ended) -> Iterator[str]:
 
 def _faults_of_record(facts: Mapping[str, Any], mock: MockInput, scenario: Scenario) -> Iterator[str]:
     if facts["run"] != mock.root.name:
-        yield f"{RECORD} names the run {facts['run']!r}, not {mock.root.name!r}."
+        yield f"{RUN_RECORD} names the run {facts['run']!r}, not {mock.root.name!r}."
     if facts["rows"] != len(mock.rows):
-        yield f"{RECORD} counts {facts['rows']} images, {len(mock.rows)} are mounted."
+        yield f"{RUN_RECORD} counts {facts['rows']} images, {len(mock.rows)} are mounted."
     if facts["unreached"]:
         yield f"{facts['unreached']} images were reached by no net before the deadline."
     if facts["degraded"] and not scenario.short:

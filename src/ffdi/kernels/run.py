@@ -15,10 +15,10 @@ from typing import Any
 from ffdi.core import checksum, console
 from ffdi.core.code import code_digest
 from ffdi.core.errors import FfdiError, UserError
+from ffdi.core.layout import RUN_RECORD
 from ffdi.kernels import image, mounts, team, wheels
 
 API = 1  # of the scripts; raise it when a script of before would not work any more
-RECORD = "run.json"
 IMAGE_FACTS = {"git_commit": Path("/etc/git_commit"), "build_date": Path("/etc/build_date")}
 SETTINGS: dict[str, dict[str, Any]] = {
     "infer": {"pack": "", "competition": "", "until": "8h30m", "workers": None, "run": ""},
@@ -96,4 +96,4 @@ def _record(kind: str, run: str, facts: Mapping[str, Any]) -> None:
         "image": {name: path.read_text().strip() for name, path in IMAGE_FACTS.items() if path.is_file()},
         "rerun": "KAGGLE_IS_COMPETITION_RERUN" in os.environ,
     }
-    checksum.write_json(mounts.working_root() / RECORD, {**about, **facts})
+    checksum.write_json(mounts.working_root() / RUN_RECORD, {**about, **facts})

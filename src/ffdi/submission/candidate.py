@@ -8,7 +8,8 @@ from typing import Any
 
 from ffdi.core import digest
 from ffdi.core.errors import CorruptError, UserError
-from ffdi.submission.folder import CARD, CSV, estimates, finished, keep, number_of
+from ffdi.core.layout import CARD, SUBMISSION_CSV
+from ffdi.submission.folder import estimates, finished, keep, number_of
 from ffdi.submission.ledger import Row, one_line, tag_stem
 
 
@@ -79,14 +80,14 @@ def candidate_of_file(given: str | None, root: Path) -> SubmissionCandidate:
     name = _find(given, root, known)
     if name is None:
         return _loose_file(Path(given or ""), root, known)
-    path, sha256 = root / name / CSV, known[name]["submission"]["sha256"]
+    path, sha256 = root / name / SUBMISSION_CSV, known[name]["submission"]["sha256"]
     if not sha256:
         raise UserError(f"{root / name} is the card of a kernel; name it with --kernel and --version.")
     if not path.is_file():
         raise UserError(f"{path} is not here: the big files are not in git; run `ffdi blend` to have it written again.")
     if digest.of_file(path) != sha256:
         raise CorruptError(f"{path} is not the file that its card names; delete it and run `ffdi blend` again.")
-    return SubmissionCandidate(root / name, name, known[name], CSV, path, sha256)
+    return SubmissionCandidate(root / name, name, known[name], SUBMISSION_CSV, path, sha256)
 
 
 def candidate_of_kernel(kernel: str, version: int, file: str, given: str | None, root: Path) -> SubmissionCandidate:
@@ -96,7 +97,7 @@ def candidate_of_kernel(kernel: str, version: int, file: str, given: str | None,
     if version < 1:
         raise UserError(f"--kernel {kernel} needs --version N, the number that its push gave.")
     if not file or file != one_line(file) or "/" in file:
-        raise UserError(f"--file {file!r} is not the name of an output file; write one such as {CSV}.")
+        raise UserError(f"--file {file!r} is not the name of an output file; write one such as {SUBMISSION_CSV}.")
     if given is not None:
         found = candidate_of_file(given, root)
         return replace(found, csv=None, sha256="", kernel=kernel, version=version, file=file)
@@ -117,7 +118,7 @@ def _find(given: str | None, root: Path, known: Mapping[str, Mapping[str, Any]])
             raise UserError(f"{len(found)} finished submissions in {root} have the number {given}; name the folder.")
         return found[0]
     path = root / given if given in known else Path(given)
-    folder = path.parent if path.name == CSV else path
+    folder = path.parent if path.name == SUBMISSION_CSV else path
     if folder.name in known and folder.resolve() == (root / folder.name).resolve():
         return folder.name
     if (folder / CARD).is_file():
@@ -125,7 +126,7 @@ def _find(given: str | None, root: Path, known: Mapping[str, Mapping[str, Any]])
     if path.is_dir():
         raise UserError(f"{path} has no {CARD}: it is no finished submission; run `ffdi blend` again.")
     if not path.is_file():
-        raise UserError(f"There is no submission {given!r}; give a folder of {root}, its number, or a CSV.")
+        raise UserError(f"There is no submission {given!r}; give a folder of {root}, its number, or a SUBMISSION_CSV.")
     return None
 
 
@@ -134,6 +135,6 @@ def _loose_file(path: Path, root: Path, known: Mapping[str, Mapping[str, Any]]) 
     sha256 = digest.of_file(path)
     for name, card in known.items():
         if card["submission"]["sha256"] == sha256:
-            return SubmissionCandidate(root / name, name, card, CSV, path, sha256)
+            return SubmissionCandidate(root / name, name, card, SUBMISSION_CSV, path, sha256)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-") or "file"
-    return SubmissionCandidate(None, name[:60], {"inputs": ""}, CSV, path, sha256)
+    return SubmissionCandidate(None, name[:60], {"inputs": ""}, SUBMISSION_CSV, path, sha256)

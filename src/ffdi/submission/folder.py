@@ -12,10 +12,10 @@ import pandas as pd
 from ffdi.config.competition import Competition
 from ffdi.core import atomic, checksum, digest
 from ffdi.core.errors import CorruptError, UserError
+from ffdi.core.layout import CARD, SUBMISSION_CSV
 from ffdi.submission.check import check_bytes, render
 from ffdi.submission.ledger import one_line
 
-CSV, CARD = "submission.csv", "card.json"
 NUMBERED = re.compile(r"(\d{3,})-.+")
 
 
@@ -29,7 +29,7 @@ class Published:
 
     @property
     def csv(self) -> Path:
-        return self.folder / CSV
+        return self.folder / SUBMISSION_CSV
 
 
 def publish(
@@ -57,8 +57,8 @@ def publish(
     """
     ids = frame[competition.id_column].tolist()
     data = render(frame, competition)
-    check_bytes(data, CSV, competition, ids, reference=reference)
-    return keep(data, CSV, card, inputs, root, name)
+    check_bytes(data, SUBMISSION_CSV, competition, ids, reference=reference)
+    return keep(data, SUBMISSION_CSV, card, inputs, root, name)
 
 
 def keep(data: bytes | None, file: str, card: Mapping[str, Any], inputs: str, root: Path, name: str) -> Published:
@@ -67,11 +67,11 @@ def keep(data: bytes | None, file: str, card: Mapping[str, Any], inputs: str, ro
     for folder, known in finished(root):
         if (known["inputs"], known["submission"]["sha256"]) == (inputs, sha256):
             if data is not None:
-                _restore(folder / CSV, data, sha256)
+                _restore(folder / SUBMISSION_CSV, data, sha256)
             return Published(folder, known, reused=True)
     folder = next_folder(root, name)
     if data is not None:
-        atomic.write_bytes(folder / CSV, data)
+        atomic.write_bytes(folder / SUBMISSION_CSV, data)
     rows = 0 if data is None else data.count(b"\n") - 1
     now = datetime.now(UTC).isoformat(timespec="seconds")
     full = {**card, "inputs": inputs, "submission": {"file": file, "sha256": sha256, "rows": rows}, "date": now}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ffdi.core import atomic, checksum, console, digest
 from ffdi.core.errors import CorruptError, Paused, UserError
+from ffdi.core.layout import PUSH_STATE
 from ffdi.submission.client import KaggleClient
 from ffdi.submission.dataset import LOOKS_AFTER_LOST_REPLY
 from ffdi.submission.errors import LostReply, Unreachable
@@ -20,7 +21,6 @@ from ffdi.submission.retry import Clock, poll
 
 # The setting of a script that gets the id of its run, such as `    "run": "",` or `RUN = ""`.
 RUN_SETTING = re.compile(r"""^(\s*["']?run["']?\s*[:=]\s*)(["'])[^"'\n]*\2""", re.MULTILINE | re.IGNORECASE)
-STATE = "push.json"
 
 
 @dataclass(frozen=True)
@@ -104,15 +104,15 @@ class KernelSession:
         return found or self._push_now(kernel)
 
     def save(self, push: Push) -> Push:
-        checksum.write_json(self.folder / STATE, asdict(push))
+        checksum.write_json(self.folder / PUSH_STATE, asdict(push))
         return push
 
     def forget(self) -> None:
         """Make the next command push anew."""
-        (self.folder / STATE).unlink(missing_ok=True)
+        (self.folder / PUSH_STATE).unlink(missing_ok=True)
 
     def _read_state(self) -> Push | None:
-        path = self.folder / STATE
+        path = self.folder / PUSH_STATE
         if not path.is_file():
             return None
         try:

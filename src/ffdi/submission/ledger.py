@@ -13,8 +13,8 @@ from typing import Literal, TypeVar, get_args
 
 from ffdi.core import atomic, checksum, digest
 from ffdi.core.errors import CorruptError
+from ffdi.core.layout import LEDGER, LEDGER_CSV
 
-FOLDER, CSV = "ledger", "ledger.csv"
 TAG = re.compile(r"(ffdi-[0-9a-f]{12})-([1-9][0-9]*)")
 MAX_TEXT = 300  # characters; reasons that Kaggle gives have no limit
 Sent = TypeVar("Sent")
@@ -94,12 +94,12 @@ class Row:
 
 def load(root: Path) -> list[Row]:
     """Return all rows below the submissions folder `root`, by date. Raise CorruptError naming a damaged file."""
-    return sorted(map(_read, (root / FOLDER).glob("*.json")), key=lambda row: (row.date, row.tag))
+    return sorted(map(_read, (root / LEDGER).glob("*.json")), key=lambda row: (row.date, row.tag))
 
 
 def record(root: Path, row: Row) -> None:
     """Write `row` in the place of the one with its tag, and the CSV."""
-    checksum.write_json(root / FOLDER / f"{row.tag}.json", asdict(row))
+    checksum.write_json(root / LEDGER / f"{row.tag}.json", asdict(row))
     export(root)
 
 
@@ -111,7 +111,7 @@ def export(root: Path) -> list[Row]:
     writer.writerow(field.name for field in fields(Row))
     writer.writerows(["" if value is None else value for value in asdict(row).values()] for row in rows)
     if rows:
-        atomic.write_bytes(root / CSV, text.getvalue().encode())
+        atomic.write_bytes(root / LEDGER_CSV, text.getvalue().encode())
     return rows
 
 

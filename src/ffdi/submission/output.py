@@ -15,14 +15,13 @@ from typing import Any
 
 from ffdi.core import atomic, checksum, console, digest
 from ffdi.core.errors import CorruptError, UserError
+from ffdi.core.layout import PUSH_STATE, RUN_RECORD, SUBMISSION_CSV
 from ffdi.submission.answers import UNKNOWN, KernelState
 from ffdi.submission.errors import Refused
-from ffdi.submission.folder import CSV
 from ffdi.submission.kernel import Kernel, KernelSession, Push
 from ffdi.submission.ledger import one_line
 from ffdi.submission.retry import poll
 
-FACTS = "run.json"
 LOOKS_AT_OTHER_RUN = 4  # at the output of another run before it is taken to be the newer one
 LOOKS_WHILE_MISSING = 3  # in which Kaggle may deny a version that was just made
 LOG, LOG_LINES = "log.txt", 25
@@ -58,7 +57,7 @@ def await_output(session: KernelSession, kernel: Kernel, push: Push) -> Path:
 def facts_of(folder: Path) -> dict[str, Any]:
     """Return what the script says of its run; nothing if it left no record, or a damaged one."""
     try:
-        return checksum.read_json(folder / FACTS)
+        return checksum.read_json(folder / RUN_RECORD)
     except (UserError, ValueError, LookupError, TypeError, RecursionError):
         return {}
 
@@ -110,12 +109,14 @@ def _check(folder: Path, facts: Mapping[str, Any], kernel: Kernel, push: Push) -
     """Raise unless the output is of our run and its submission, if it has one, came whole."""
     if "run" not in facts:
         raise UserError(
-            f"The output of {kernel.about.id} has no valid {FACTS}, so it cannot be told whose it is: {push.url}. To "
-            "push anew, delete push.json beside the folder of the output."
+            f"The output of {kernel.about.id} has no valid {RUN_RECORD}, so it cannot be told whose it is: {push.url}. "
+            f"To push anew, delete {PUSH_STATE} beside the folder of the output."
         )
-    wanted, path = facts.get("submission"), folder / CSV
+    wanted, path = facts.get("submission"), folder / SUBMISSION_CSV
     if wanted is not None and (not path.is_file() or digest.of_file(path) != wanted):
-        raise CorruptError(f"{CSV} of {kernel.about.id} is not what the kernel wrote; run the same command again.")
+        raise CorruptError(
+            f"{SUBMISSION_CSV} of {kernel.about.id} is not what the kernel wrote; run the same command again."
+        )
 
 
 def _count_other(session: KernelSession, kernel: Kernel, push: Push, run: str, others: list[str]) -> None:

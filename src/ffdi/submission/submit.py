@@ -9,11 +9,10 @@ from ffdi.config.load import load_competition
 from ffdi.core import console
 from ffdi.core.deadline import parse_until
 from ffdi.core.errors import UserError
-from ffdi.core.layout import Workspace
+from ffdi.core.layout import SUBMISSION_CSV, Workspace
 from ffdi.submission.candidate import SubmissionCandidate, candidate_of_file, candidate_of_kernel
 from ffdi.submission.check import check
 from ffdi.submission.client import KaggleClient, sign_in
-from ffdi.submission.folder import CSV
 from ffdi.submission.ledger import Row
 from ffdi.submission.retry import Clock
 from ffdi.submission.send import SubmissionSession, sent_before, unsettled
@@ -32,7 +31,7 @@ def submit(
     slug: str = "",
     kernel: str = "",
     version: int = 0,
-    file: str = CSV,
+    file: str = SUBMISSION_CSV,
     work: str | Path = "work",
     submissions: str | Path = "submissions",
 ) -> Row | None:
