@@ -43,7 +43,7 @@ def test_every_plain_way_to_write_a_target(tmp_path: Path) -> None:
 
 def test_the_message_names_file_row_and_remedy(tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match=r"train\.txt, row 4: '2' is no target; write 0 for real and 1 for fake, or name it"
+        UserError, match=r"train\.txt, row 4: '2' is no target; write 0 for real and 1 for fake, or name it among"
     ):
         read(tmp_path, "img_name,target\na,0\nb,1\nc,2\n")
 

@@ -55,7 +55,7 @@ HOSTILE: dict[str, tuple[str | bytes | Callable[[], str], str]] = {
     "target NaN": (LINES + "c.jpg,NaN\n", "row 4: 'NaN' is no target"),
     "no target": (LINES + "c.jpg,\n", "row 4: '' is no target"),
     "missing field": (LINES + "c.jpg\n", "row 4: 1 fields, not 2"),
-    "open quote": (HEAD + '"a.jpg,0\nb.jpg,1\n', "row 2: 1 fields, not 2"),
+    "open quote": (HEAD + '"a.jpg,0\nb.jpg,1\n', "row 2: unexpected end of data; close every quote"),
     "open quote in the header": ('"img_name,target\n' + GOOD, "row 1: unexpected end of data"),
     "missing column": ("img_name\na.jpg\nb.jpg\n", "no column 'target'"),
     "column twice": ("img_name,target,target\na.jpg,0,1\n", "2 columns named 'target'"),

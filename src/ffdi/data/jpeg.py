@@ -8,7 +8,6 @@ image has Pillow alone: so a defect is only what can be told without simplejpeg.
 import io
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,7 +21,8 @@ except ImportError:
 
 SIGNATURE = b"\xff\xd8\xff"
 _EOI = b"\xff\xd9"
-_SOS, _DQT, _APP0, _APP1, _APP14, _COM = 0xDA, 0xDB, 0xE0, 0xE1, 0xEE, 0xFE
+_NO_SCAN = b"\xff\xda\0\x02"  # lets Pillow read the header alone
+_SOS, _APP0, _APP1, _APP14, _COM = 0xDA, 0xE0, 0xE1, 0xEE, 0xFE
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0-15 without DHT, JPG and DAC
 _SEQUENTIAL = frozenset({0xC0, 0xC1})  # Huffman coded
 _FAST_FRAMES = _SEQUENTIAL | {0xC2}  # and progressive
@@ -110,8 +110,7 @@ def decode_slowly(data: bytes, header: Header) -> Image.Image:
         Exception: whatever Pillow raises for a damaged stream.
     """
     _, stop, is_ended = _scans(data, header.scan)
-    kept = [data[start:end] for marker, start, end in header.segments if _decides_pixels(marker, end - start)]
-    body = data[:2] + b"".join(kept) + data[header.scan : stop].rstrip(b"\xff")
+    body = _pure(data, header) + data[header.scan : stop].rstrip(b"\xff")
     picture = _loaded(body + _EOI)
     last = (
         picture.crop((header.width - 1, header.height - 1, header.width, header.height)).convert("L").getpixel((0, 0))
@@ -138,14 +137,19 @@ def recompress(image_HWC: np.ndarray, quality: int) -> np.ndarray:
 def quality(data: bytes) -> int:
     """Return the libjpeg quality (1-100) whose luminance table is nearest to the file's; -1 without JPEG or table."""
     header = read_header(data) if data.startswith(SIGNATURE) else None
-    table = _luminance(data, header) if header else b""
-    return _nearest_quality(table) if table else -1
+    return _nearest_quality(_luminance(_pure(data, header))) if header else -1
 
 
 def _header(data: bytes, segments: tuple[tuple[int, int, int], ...], scan: int, frame: tuple[int, int, int]) -> Header:
     marker, start, _ = frame
     precision, height, width = data[start + 4], *(data[at] << 8 | data[at + 1] for at in (start + 5, start + 7))
     return Header(segments, scan, marker, precision, width, height, data[start + 9])
+
+
+def _pure(data: bytes, header: Header) -> bytes:
+    """Return the header without metadata, up to the first scan."""
+    kept = [data[start:end] for marker, start, end in header.segments if _decides_pixels(marker, end - start)]
+    return data[:2] + b"".join(kept)
 
 
 def _decides_pixels(marker: int, size: int) -> bool:
@@ -201,27 +205,18 @@ def _loaded(stream: bytes) -> Image.Image:
     return picture
 
 
-def _luminance(data: bytes, header: Header) -> bytes:
-    """Return the quantisation table of the first component as stored, 64 values of one or two bytes in zigzag order."""
-    start = next(start for marker, start, end in reversed(header.segments) if marker == header.frame)
-    tables = dict(_tables(data, header))
-    return tables.get(data[start + 12], b"") if start + 12 < len(data) else b""
-
-
-def _tables(data: bytes, header: Header) -> Iterator[tuple[int, bytes]]:
-    for marker, start, end in header.segments:
-        position = start + 4
-        while marker == _DQT and position < end:
-            size = 128 if data[position] >> 4 else 64
-            if position + 1 + size <= end:
-                yield data[position] & 15, data[position + 1 : position + 1 + size]
-            position += 1 + size
+def _luminance(pure: bytes) -> tuple[int, ...]:
+    """Return the quantisation table of the first component; empty without one."""
+    try:
+        picture = JpegImagePlugin.JpegImageFile(io.BytesIO(pure + _NO_SCAN))
+        return tuple(picture.quantization[picture.layer[0][3]])
+    except (SyntaxError, KeyError, IndexError, OSError):
+        return ()
 
 
 @lru_cache(maxsize=1024)  # a data set has few distinct tables
-def _nearest_quality(table: bytes) -> int:
-    values = np.frombuffer(table, ">u2" if len(table) == 128 else np.uint8).astype(np.int64)
-    return int(np.abs(_references() - values).sum(axis=1).argmin()) + 1
+def _nearest_quality(table: tuple[int, ...]) -> int:
+    return int(np.abs(_references() - np.array(table)).sum(axis=1).argmin()) + 1 if table else -1
 
 
 @lru_cache(maxsize=1)
@@ -231,5 +226,5 @@ def _references() -> np.ndarray:
     for number in range(1, 101):
         buffer = io.BytesIO()
         Image.new("L", (8, 8)).save(buffer, "JPEG", quality=number)
-        tables.append(_luminance(buffer.getvalue(), read_header(buffer.getvalue())))  # type: ignore[arg-type]
-    return np.array([np.frombuffer(table, np.uint8) for table in tables], np.int64)
+        tables.append(_luminance(buffer.getvalue()))
+    return np.array(tables)

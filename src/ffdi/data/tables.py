@@ -8,6 +8,7 @@ Ids are text, so leading zeros stay, and they may name files in folders below th
 """
 
 import csv
+import io
 import re
 import unicodedata
 from collections.abc import Callable
@@ -46,23 +47,20 @@ def read_labels(folder: Path, competition: Competition, split: str) -> Labels:
     """
     described = competition.splits[split]
     path = inside(folder, described.labels)
-    data, notes = _utf8(path)
+    text, notes = _text(path)
     columns = [competition.id_column, *([competition.target_column] if described.has_target else [])]
-    header, separator, more = _header(data, columns, path)
+    header, separator = _header(text, columns, path, notes)
     extra = [name for name in header if name not in (competition.id_column, competition.target_column)]
     if extra:
-        more.append(f"{path.name}: extra columns ignored: {', '.join(map(repr, extra))}.")
-    table = _parse(data, header, separator, columns, path)
-    ids = table[competition.id_column]
+        notes.append(f"{path.name}: extra columns ignored: {', '.join(map(repr, extra))}.")
+    ids, *targets = _columns(text, header, separator, columns, path)
     _check_ids(ids, path)
-    targets = np.full(len(ids), -1, np.int8)
-    if described.has_target:
-        targets = _targets(table[competition.target_column], competition, path)
-    return Labels(pd.DataFrame({"id": ids, "target": targets}), (*notes, *more))
+    target = _targets(targets[0], competition, path) if targets else np.full(len(ids), -1, np.int8)
+    return Labels(pd.DataFrame({"id": ids, "target": target}), tuple(notes))
 
 
-def _utf8(path: Path) -> tuple[bytes, list[str]]:
-    """Return the file as UTF-8 with LF line ends, without byte order mark and blank lines at the end; and notes."""
+def _text(path: Path) -> tuple[str, list[str]]:
+    """Return the file with LF line ends, without byte order mark and blank lines at the end; and notes."""
     data, notes = _bytes_of(path), []
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = _recoded(data, path)
@@ -76,12 +74,10 @@ def _utf8(path: Path) -> tuple[bytes, list[str]]:
     if (at := data.find(b"\0")) >= 0:
         raise UserError(f"{path}, row {_row(data, at)}: a NUL byte; save the table as plain UTF-8 text.")
     try:
-        data.decode()
+        return data.decode(), notes
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}, row {_row(data, error.start)}: not UTF-8; save the table as plain UTF-8 text."
-        ) from error
-    return data, notes
+        row = _row(data, error.start)
+        raise UserError(f"{path}, row {row}: not UTF-8; save the table as plain UTF-8 text.") from error
 
 
 def _row(data: bytes, at: int) -> int:
@@ -95,9 +91,7 @@ def _bytes_of(path: Path) -> bytes:
             raise UserError(f"{path} has {size:,} bytes, more than {MAX_BYTES:,}; is it the right file?")
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"Cannot read the label table {path}: {error.strerror}; put the contest's file there."
-        ) from error
+        raise UserError(f"Cannot read the label table {path}: {error.strerror}; put it there.") from error
     if not data.strip():
         raise UserError(f"{path} is empty; put the contest's label table there.")
     if data.startswith(b"version https://git-lfs"):
@@ -112,58 +106,48 @@ def _recoded(data: bytes, path: Path) -> bytes:
         raise UserError(f"{path} starts as UTF-16 and is not; save the table as plain UTF-8 text.") from error
 
 
-def _header(data: bytes, columns: list[str], path: Path) -> tuple[list[str], str, list[str]]:
-    """Return the column names, the separator under which the wanted ones are found (else the comma), and notes."""
-    line = data[: data.index(b"\n")].decode()
+def _header(text: str, columns: list[str], path: Path, notes: list[str]) -> tuple[list[str], str]:
+    """Return the column names and the separator under which the wanted ones are found, else the comma."""
+    line = text[: text.index("\n")]
     try:
-        written = {
-            separator: next(csv.reader([line], delimiter=separator, strict=separator == ","))
-            for separator in SEPARATORS
-        }
+        written = {one: next(csv.reader([line], delimiter=one, strict=one == ",")) for one in SEPARATORS}
     except csv.Error as error:
         raise UserError(f"{path}, row 1: {error}; write the column names separated by commas.") from error
-    names = {separator: [name.strip() for name in found] for separator, found in written.items()}
+    names = {one: [name.strip() for name in found] for one, found in written.items()}
     separator = next((one for one in SEPARATORS if set(columns) <= set(names[one])), ",")
+    header = names[separator]
     for name in columns:
-        if (count := names[separator].count(name)) != 1:
+        if (count := header.count(name)) != 1:
             fault = f"{count} columns named" if count else "no column"
-            shown = ", ".join(map(repr, names[separator][:6]))
+            shown = ", ".join(map(repr, header[:6]))
             raise UserError(f"{path}, row 1: {fault} {name!r} (found: {shown}); name it once in the first line.")
-    notes = [] if separator == "," else [f"{path.name}: the columns are separated by {SEPARATORS[separator]}."]
-    if names[separator] != written[separator]:
+    if separator != ",":
+        notes.append(f"{path.name}: the columns are separated by {SEPARATORS[separator]}.")
+    if header != written[separator]:
         notes.append(f"{path.name}: spaces around column names ignored.")
-    return names[separator], separator, notes
+    return header, separator
 
 
-def _parse(data: bytes, header: list[str], separator: str, columns: list[str], path: Path) -> pd.DataFrame:
-    """Return the id column as text and the target column as categories of text; missing fields are refused."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow
-
-    bad: list[str] = []
-
-    def refuse(row: "arrow.InvalidRow") -> str:
-        bad.append(f"row {row.number}: {row.actual_columns} fields, not {row.expected_columns}")
-        return "error"
-
-    numbered = [str(position) for position in range(len(header))]  # other columns' names may repeat
-    wanted = [str(header.index(name)) for name in columns]
-    types = dict(zip(wanted, (pa.string(), pa.dictionary(pa.int32(), pa.string())), strict=False))
+def _columns(text: str, header: list[str], separator: str, columns: list[str], path: Path) -> list[pd.Series]:
+    """Return the wanted columns as text. Raises UserError for a row with more or fewer fields than the header."""
+    places = [header.index(name) for name in columns]
+    found: list[list[str]] = [[] for _ in columns]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    row = 0
     try:
-        table = arrow.read_csv(
-            pa.py_buffer(data),
-            arrow.ReadOptions(use_threads=False, skip_rows=1, column_names=numbered),
-            arrow.ParseOptions(
-                delimiter=separator, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=refuse
-            ),
-            arrow.ConvertOptions(column_types=types, include_columns=wanted, strings_can_be_null=False),
-        )
-    except pa.ArrowInvalid as error:
-        reason = bad[0] if bad else str(error)
-        raise UserError(f"{path}, {reason}; quote a field that holds one of the {SEPARATORS[separator]}.") from error
-    if table.num_rows == 0:
+        for row, fields in enumerate(reader, start=1):
+            if len(fields) != len(header):
+                raise UserError(
+                    f"{path}, row {row}: {len(fields)} fields, not {len(header)}; quote a field that holds one of the "
+                    f"{SEPARATORS[separator]}."
+                )
+            for column, place in zip(found, places, strict=True):
+                column.append(fields[place])
+    except csv.Error as error:
+        raise UserError(f"{path}, row {row + 1}: {error}; close every quote.") from error
+    if row < 2:
         raise UserError(f"{path} has a header and no rows; put the contest's label table there.")
-    return table.rename_columns(columns).to_pandas()
+    return [pd.Series(column[1:], dtype="str") for column in found]
 
 
 def _check_ids(ids: pd.Series, path: Path) -> None:
@@ -194,15 +178,13 @@ def _flaw_of_id(text: str) -> str:
 
 
 def _targets(written: pd.Series, competition: Competition, path: Path) -> np.ndarray:
-    """Return int8 targets of a categorical column, by its few distinct texts."""
-    words = {_plain(word): value for value, some in enumerate((competition.real_words, competition.fake_words))
-             for word in some}  # fmt: skip
-    values = [words.get(_plain(text), -1) for text in written.cat.categories]
+    """Return int8 targets, by the few distinct texts of the column."""
+    words = {_plain(word): 0 for word in competition.real_words} | {_plain(word): 1 for word in competition.fake_words}
+    codes, texts = pd.factorize(written)
+    targets = np.array([words.get(_plain(text), -1) for text in texts], np.int8)[codes]
     real, fake = competition.real_words[0], competition.fake_words[0]
-    flaw = f"is no target; write {real} for real and {fake} for fake, or name it in the competition's real_words or "
-    codes = written.cat.codes.to_numpy()
-    targets = np.array(values, np.int8)[codes]
-    _refuse(written[targets < 0], lambda _: f"{flaw}fake_words", path)
+    flaw = f"is no target; write {real} for real and {fake} for fake, or name it among the competition's "
+    _refuse(written[targets < 0], lambda _: f"{flaw}real_words or fake_words", path)
     return targets
 
 
