@@ -151,7 +151,7 @@ def test_fakes_are_forged_once(other: Desk) -> None:
     assert "extra = ['fakes'] in [data] of the recipe" in other.out
     assert (other.work / "reports" / "forge.html").stat().st_size > 5_000
     before = {path: path.read_bytes() for path in Path("fakes").rglob("*") if path.is_file()}
-    assert len(before) == 9 + len(("forged.parquet", "forged.txt", "wish.json", ".lock"))
+    assert len(before) == 9 + len(("forged.parquet", "forged.txt", "forged.json", ".lock"))
     assert other.run("forge", "--out", "fakes") == 0, other.err
     assert {path: path.read_bytes() for path in Path("fakes").rglob("*") if path.is_file()} == before
 

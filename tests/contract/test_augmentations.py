@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ffdi.config.augment import DEFAULTS, FROM_ZERO, KINDS, Augment
 from ffdi.core.errors import UserError
 from ffdi.data.augment import compile, describe
-from tests.data.test_operations import distance, picture
+from tests.fixtures.photographs import distance, picture
 
 SIZE = 48
 OFF: dict[str, Any] = {name: False for name in Augment.model_fields if name != "library"}

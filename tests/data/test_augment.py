@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ffdi.config.augment import Augment
 from ffdi.core import keys
 from ffdi.data.augment import compile, describe
-from tests.data.test_operations import picture
+from tests.fixtures.photographs import picture
 
 SIZE = 48
 NONE: dict[str, Any] = {name: False for name in Augment.model_fields if name != "library"}
@@ -21,25 +21,6 @@ BUSY = Augment(**{name: {"p": 0.5, "on": ON[name]} for name in OWN if name != "w
 
 def apply(policy: Augment, key: int, label: int = 1) -> np.ndarray:
     return compile(policy, SIZE)(picture(64), label, key)
-
-
-def test_the_same_key_gives_the_same_pixels_whatever_came_before() -> None:
-    policy = compile(BUSY, SIZE)
-    image = picture(64)
-    forwards = [policy(image, 1, key) for key in range(20)]
-    np.random.seed(5)
-    backwards = [policy(image, 1, key) for key in reversed(range(20))][::-1]
-    assert all(np.array_equal(one, two) for one, two in zip(forwards, backwards, strict=True))
-    assert len({result.tobytes() for result in forwards}) == 20
-
-
-def test_it_draws_from_no_global_state() -> None:
-    import random
-
-    before = (np.random.get_state()[1].tolist(), random.getstate())  # type: ignore[index]
-    for key in range(10):
-        apply(BUSY, key)
-    assert (np.random.get_state()[1].tolist(), random.getstate()) == before  # type: ignore[index]
 
 
 def test_a_copy_in_another_process_gives_the_same_pixels() -> None:
@@ -65,14 +46,6 @@ def test_an_operation_at_p_1_is_always_applied(name: str) -> None:
     policy, plain = Augment(**{**NONE, name: {"p": 1, "on": ON[name]}}), apply(Augment(**NONE), 0)
     changed = [not np.array_equal(apply(policy, key), plain) for key in range(10)]
     assert np.mean(changed) >= 0.9  # a crop, a gamma, a small turn can by chance be the whole
-
-
-def test_a_library_entry_at_p_0_changes_nothing() -> None:
-    entry = {"transform": "CLAHE", "p": 1.0}
-    one = Augment(library=[entry])
-    two = Augment(library=[entry, {"transform": "ISONoise", "p": 0}])
-    assert np.array_equal(apply(one, 3), apply(two, 3))
-    assert not np.array_equal(apply(one, 3), apply(Augment(), 3))
 
 
 def test_two_entries_of_one_transform_draw_apart() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ffdi.data import checks
-from tests.data.test_traces import texture
+from tests.fixtures.photographs import texture
 
 
 def test_the_template_s_parts_lie_in_the_face_and_off_the_border() -> None:

@@ -9,7 +9,7 @@ from ffdi.core import keys
 from ffdi.core.errors import UserError
 from ffdi.data.clusters import cluster, deal_clusters
 from ffdi.data.folds import fold_table
-from tests.data.test_folds import manifest_of
+from tests.fixtures.manifests import manifest_of
 
 SPEC = Folds(scheme="cluster", k=3, distance=4, confirm=32, embedding="test_resnet", clusters=6, cosine=1.0)
 

@@ -10,7 +10,7 @@ from ffdi.config.load import load_competition
 from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 from ffdi.data.scan import scan
-from tests.data.pictures import jpeg, portrait, saved
+from tests.fixtures.pictures import jpeg, portrait, saved
 
 HEAD = """
 name = "other"

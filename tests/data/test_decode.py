@@ -10,7 +10,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from ffdi.core import keys
 from ffdi.data.decode import Defect, decode
-from tests.data.pictures import portrait, saved
+from tests.fixtures.pictures import portrait, saved
 
 ENCODINGS = [
     {"quality": 90},

@@ -14,7 +14,7 @@ from PIL import Image
 from ffdi.core import keys
 from ffdi.data import jpeg
 from ffdi.data.decode import _UPRIGHT, Defect, decode
-from tests.data.pictures import portrait, saved
+from tests.fixtures.pictures import portrait, saved
 
 SIZES = [(64, 48), (33, 65), (48, 40)]
 XMP = b"http://ns.adobe.com/xap/1.0/\0"

@@ -12,7 +12,7 @@ from ffdi.core.keys import Draws
 from ffdi.core.stop import Stop
 from ffdi.data import degraded, operations
 from ffdi.data.decode import decode
-from tests.data.test_operations import picture
+from tests.fixtures.photographs import picture
 
 SIDE = 96
 

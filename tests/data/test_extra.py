@@ -13,8 +13,7 @@ from ffdi.data import extra, folds, forged, manifest
 from ffdi.data.images import TrainImages
 from ffdi.data.scan import scan
 from ffdi.training.job import FoldJob, plan
-from tests.data.pictures import CONTEST, contest_folder
-from tests.data.test_forged import contest_images
+from tests.fixtures.pictures import CONTEST, contest_folder, contest_images
 
 FOLDS = Folds(k=3)
 
@@ -42,7 +41,7 @@ def jobs(here: tuple[Path, pd.DataFrame, Path], *sets: Path, **member: object) -
         folds=FOLDS,
         member=tuple(Member.model_validate(one) for one in members),
     )
-    table = folds.make_folds(rows, FOLDS, ("train",))
+    table = folds.fold_table(rows, FOLDS, ("train",))
     return plan(recipe, CONTEST, rows, table, folder, Workspace(folder.parent / "w", folder))
 
 

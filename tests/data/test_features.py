@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from ffdi.data import features
-from tests.data.pictures import portrait
+from tests.fixtures.pictures import portrait
 
 
 def grey(side: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from ffdi.config.competition import Split
 from ffdi.core.errors import UserError
 from ffdi.data.files import Listing, listing, names_below
-from tests.data.pictures import CONTEST, contest_folder
+from tests.fixtures.pictures import CONTEST, contest_folder
 
 
 @pytest.fixture

@@ -12,37 +12,13 @@ from ffdi.config.recipe import Folds, Recipe
 from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import Workspace
-from ffdi.data import folds, hashes, manifest
+from ffdi.data import folds, manifest
 from ffdi.data.deal import check_folds, deal_groups, make_folds
 from ffdi.data.folds import fold_table
 from ffdi.training.job import digest_of, plan
+from tests.fixtures.manifests import manifest_of
 
 SPEC = Folds(k=5, distance=4, confirm=32)
-
-
-def manifest_of(count: int, copies: int, seed: int = 0, split: str = "train") -> pd.DataFrame:
-    """`count` rows, the last `copies` of them a bit away from the first ones and with the other label."""
-    draw = np.random.default_rng(seed)
-    short = draw.integers(0, 2**64, count, dtype=np.uint64)
-    target = (draw.random(count) < 0.6).astype(int)
-    if copies:
-        short[-copies:] = short[:copies] ^ np.uint64(1)
-        target[-copies:] = 1 - target[:copies]
-    names = [f"{number:032x}.jpg" for number in draw.permutation(count)]
-    frame = {
-        "id": names,
-        "split": split,
-        "relpath": names,
-        "target": target,
-        **dict.fromkeys(("width", "height", "bytes", "mtime_ns"), 64),
-        "sha256": [f"{number:064x}" for number in draw.integers(0, 2**62, count)],
-        "phash": short,
-        "phash256": hashes.to_hex(np.zeros((count, 4), np.uint64)),
-        "jpeg_q": 90,
-        **dict.fromkeys(("sharpness", "mean_grey", "colourfulness"), 1.0),
-        **{"mode": "RGB", "status": "ok", "defect": ""},
-    }
-    return pd.DataFrame(frame).astype(manifest.COLUMNS)
 
 
 @pytest.fixture

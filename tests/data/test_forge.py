@@ -14,7 +14,7 @@ from ffdi.core import keys
 from ffdi.data import face, forge
 from ffdi.data.batches import batches as loader
 from ffdi.data.images import TrainImages
-from tests.data.photographs import photograph
+from tests.fixtures.photographs import photograph
 
 
 def portraits(count: int, side: int = 96) -> list[np.ndarray]:

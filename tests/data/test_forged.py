@@ -14,41 +14,26 @@ from ffdi.config.forge import FAMILIES, ForgedSet
 from ffdi.core.errors import Paused, UserError
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
-from ffdi.data import encode, extra, forged, jpeg, processes
+from ffdi.data import extra, forged, jpeg, processes
 from ffdi.data.audit import shortcuts
 from ffdi.data.decode import decode
 from ffdi.data.scan import scan
 from ffdi.report import forge as report
 from ffdi.report.page import render
 from ffdi.report.shortcuts import chance
-from tests.data.photographs import photograph
-from tests.data.pictures import CONTEST, contest_folder, saved
 from tests.fixtures.kills import run_killed
+from tests.fixtures.photographs import photograph
+from tests.fixtures.pictures import CONTEST, contest_folder, contest_images, saved
 
 COUNT = 28  # half of them originals
 WISH = ForgedSet(images=30, seed=5)
-
-
-def contest_images(count: int = COUNT) -> dict[str, bytes]:
-    """Of several qualities and samplings, some without loss, and one grey original."""
-    images = {}
-    for number in range(count):
-        picture = Image.fromarray(photograph(40 + number % 5, 40 + number % 3, number))
-        if number == 6:
-            images["6.jpg"] = saved(picture.convert("L"), "JPEG", quality=90)
-        elif number % 4 == 0:
-            images[f"{number}.png"] = saved(picture, "PNG")
-        else:
-            options = {"quality": 60 + number, "subsampling": number % 3, "progressive": number % 8 < 4}
-            images[f"{number}.jpg"] = saved(picture, "JPEG", **options)
-    return images
 
 
 @pytest.fixture(scope="module")
 def contest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
     """The folder and what fakes are made of."""
     place = tmp_path_factory.mktemp("contest")
-    folder = contest_folder(place / "images", contest_images())
+    folder = contest_folder(place / "images", contest_images(COUNT))
     return folder, forged.originals(scan(CONTEST, folder, Workspace(place / "work", place), 0), ("train",))
 
 
@@ -108,7 +93,7 @@ def test_any_number_of_processes_writes_the_same_bytes(
     contest: tuple[Path, pd.DataFrame], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forged, "CHUNK", 8)
-    monkeypatch.setattr(forged, "WORTH", 1)
+    monkeypatch.setattr(forged, "MIN_IMAGES_PER_WORKER", 1)
     make(contest, tmp_path / "set", workers=2)
     assert contents(tmp_path / "set") == contents(whole)
 
@@ -193,16 +178,16 @@ def test_files_tell_nothing(contest: tuple[Path, pd.DataFrame], tmp_path: Path) 
 def test_a_file_is_written_as_its_donor_was(quality: int, subsampling: int, progressive: bool) -> None:
     picture = Image.fromarray(photograph(50, 60, 1))
     donor = saved(picture, "JPEG", quality=quality, subsampling=subsampling, progressive=progressive)
-    made = encode.like(photograph(40, 44, 2), donor)
+    made = forged.encode_like(photograph(40, 44, 2), donor)
     assert jpeg.quality(made) == jpeg.quality(donor) == quality
     assert _format(made) == _format(donor)
-    assert encode.like(decode(donor).image_HWC, donor)[:20] == donor[:20]
+    assert forged.encode_like(decode(donor).image_HWC, donor)[:20] == donor[:20]
 
 
 def test_what_has_no_quality_stays_without_loss() -> None:
     image = photograph(40, 44, 2)
     donor = cv2.imencode(".webp", image)[1].tobytes()
-    assert np.array_equal(decode(encode.like(image, donor)).image_HWC, image)
+    assert np.array_equal(decode(forged.encode_like(image, donor)).image_HWC, image)
 
 
 def _format(data: bytes) -> Iterable[object]:

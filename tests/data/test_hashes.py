@@ -9,7 +9,7 @@ from PIL import Image
 import ffdi
 from ffdi.data import hashes
 from ffdi.data.decode import decode
-from tests.data.pictures import saved
+from tests.fixtures.pictures import saved
 
 PORTRAITS = sorted((Path(ffdi.__file__).parent / "sample" / "phase1" / "trainset").iterdir())[:60]
 GREYS = np.random.default_rng(3)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from ffdi.data import jpeg
-from tests.data.pictures import portrait, saved
+from tests.fixtures.pictures import portrait, saved
 
 PICTURE = portrait((50, 40))
 

@@ -18,7 +18,7 @@ from ffdi.data.decode import decode
 from ffdi.data.images import TestImages, TrainImages
 from ffdi.data.operations import fit
 from ffdi.data.order import Item, Order, in_sequence
-from tests.data.photographs import folder_of
+from tests.fixtures.photographs import folder_of
 
 SIZE = 40
 EVERYTHING = Augment(

@@ -1,6 +1,5 @@
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +9,7 @@ from ffdi.config.augment import DEFAULTS, Augment
 from ffdi.core.keys import Draws
 from ffdi.data import operations
 from ffdi.data.operations import OPERATIONS, crop, fit
+from tests.fixtures.photographs import distance, picture
 
 SIZE = 64
 SPANS: dict[str, Any] = {name: DEFAULTS[name].range for name in OPERATIONS}
@@ -26,17 +26,6 @@ STRENGTHS: list[tuple[str, list[float]]] = [
     ("webp", [100, 80, 40, 5]),
     ("jpeg", [100, 80, 40, 5]),
 ]
-
-
-def picture(size: int = SIZE, seed: int = 3) -> np.ndarray:
-    """Soft shapes and some grain, as a photograph has."""
-    rng = np.random.default_rng(seed)
-    soft = cv2.resize(rng.integers(40, 216, (8, 8, 3), np.uint8), (size, size), interpolation=cv2.INTER_CUBIC)
-    return cv2.add(soft, rng.integers(0, 12, soft.shape, np.uint8))
-
-
-def distance(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.abs(one.astype(float) - other).mean())
 
 
 def test_every_operation_of_the_policy_is_covered() -> None:

@@ -15,7 +15,7 @@ from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
 from ffdi.data import hashes, manifest, measurement, processes, scan
 from ffdi.data.decode import decode
-from tests.data.pictures import CONTEST, contest_folder, jpeg, portrait, saved
+from tests.fixtures.pictures import CONTEST, contest_folder, jpeg, portrait, saved
 
 Scan = Callable[..., pd.DataFrame]
 IMAGES = {f"{number}.jpg": jpeg(number) for number in range(12)}
@@ -271,7 +271,7 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from ffdi.core.layout import Workspace
 from ffdi.data import files, hashes, measurement, scan
-from tests.data.pictures import CONTEST
+from tests.fixtures.pictures import CONTEST
 
 folder, rows = Path(sys.argv[1]), 524_429
 names = {"train": [f"{n:032x}.jpg" for n in range(rows)], "test": ["t.jpg"]}

@@ -4,7 +4,7 @@ import pytest
 
 from ffdi.core.errors import UserError
 from ffdi.data.tables import read_labels
-from tests.data.pictures import CONTEST
+from tests.fixtures.pictures import CONTEST
 
 
 def read(folder: Path, text: str | bytes, split: str = "train") -> list[list[object]]:

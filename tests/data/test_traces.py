@@ -1,4 +1,3 @@
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,14 +6,7 @@ from hypothesis import strategies as st
 from ffdi.core import keys
 from ffdi.data import traces
 from ffdi.data.jpeg import recompress
-
-
-def texture(side: int = 160, key: str = "texture") -> np.ndarray:
-    """Smooth colours with some noise, uint8 RGB."""
-    rng = keys.rng("traces", key)
-    coarse = rng.integers(40, 215, (8, 8, 3), np.uint8)
-    smooth = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float64)
-    return np.clip(smooth + rng.normal(0, 6, smooth.shape), 0, 255).astype(np.uint8)
+from tests.fixtures.photographs import texture
 
 
 @given(st.integers(16, 70), st.integers(16, 70))

@@ -15,7 +15,7 @@ from ffdi.core import keys
 from ffdi.core.layout import Workspace
 from ffdi.data.decode import Decoded, Defect, decode
 from ffdi.data.scan import scan
-from tests.data.pictures import CONTEST, contest_folder, jpeg, portrait, saved
+from tests.fixtures.pictures import CONTEST, contest_folder, jpeg, portrait, saved
 
 Made = Iterator[tuple[bytes, str]]  # bytes and what is expected: "status:defect"
 SIZES = [(160, 160), (96, 128), (61, 47), (200, 150), (33, 65), (64, 64), (120, 90), (80, 70), (50, 51), (177, 133)]

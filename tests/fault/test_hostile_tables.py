@@ -11,7 +11,7 @@ from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 from ffdi.data import tables
 from ffdi.data.scan import scan
-from tests.data.pictures import CONTEST, contest_folder, jpeg
+from tests.fixtures.pictures import CONTEST, contest_folder, jpeg
 
 HEAD = "img_name,target\n"
 GOOD = "a.jpg,0\nb.jpg,1\n"

@@ -9,8 +9,8 @@ import pytest
 from ffdi.core import atomic
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest, measurement, scan
-from tests.data.pictures import CONTEST, contest_folder, jpeg
 from tests.fixtures.kills import run_killed
+from tests.fixtures.pictures import CONTEST, contest_folder, jpeg
 
 IMAGES = 150
 

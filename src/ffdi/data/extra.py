@@ -14,11 +14,10 @@ from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
 
 MANIFEST, SPLIT = "forged.parquet", "forged"
-ROW = ["split", "id"]
 
 
 def read(folder: Path) -> pd.DataFrame:
-    """The manifest of a finished set. Raises UserError if it is not finished or lacks images."""
+    """Return the manifest of a finished set. Raises UserError if it is not finished or lacks images."""
     if not (folder / MANIFEST).exists():
         raise UserError(f"{folder} holds no finished set of fakes; run `ffdi forge --out {folder}` first.")
     made = checksum.read_table(folder / MANIFEST)
@@ -30,35 +29,32 @@ def read(folder: Path) -> pd.DataFrame:
 
 
 def extra(folders: Sequence[str], fit: pd.DataFrame) -> pd.DataFrame:
-    """Rows for a fold's job beside `fit` (id, split, group, fold): its columns, and `beside`, the fold of the partner.
+    """Return the fakes of some folders as rows beside `fit` (id, split, group, fold).
 
-    `relpath` is absolute. Fakes of images that are not in `fit` are left out. Raises UserError for a folder that holds
-    no finished set, or none of these images, and for one that is named twice.
+    Returns:
+        The columns of `fit`, with an absolute relpath, and `beside`, the fold of the partner. Fakes of images that are
+        not in `fit` are left out.
+
+    Raises:
+        UserError: a folder holds no finished set, or none of these images, or is named twice.
     """
-    frames = [_of(Path(folder).expanduser(), fit) for folder in folders]
-    found = pd.concat(frames, ignore_index=True)
-    twice = found["id"][found["id"].duplicated()]
-    if len(twice):
-        raise UserError(f"{twice.iloc[0]} stands in several folders of data.extra; name each set of fakes once.")
+    found = pd.concat([_of(Path(folder).expanduser(), fit) for folder in folders], ignore_index=True)
+    repeated = found["id"][found["id"].duplicated()]
+    if len(repeated):
+        raise UserError(f"{repeated.iloc[0]} stands in several folders of data.extra; name each set of fakes once.")
     return found
 
 
 def _of(folder: Path, fit: pd.DataFrame) -> pd.DataFrame:
-    made = read(folder)
-    places = fit.set_index(ROW)[["group", "fold"]]
-    source = places.reindex(pd.MultiIndex.from_frame(made[["source_split", "source"]]))
-    partner = places.reindex(pd.MultiIndex.from_frame(made[["partner_split", "partner"]]))
-    alone = (made["partner"] == "").to_numpy()
-    beside = partner["fold"].where(~alone, source["fold"].to_numpy())
-    known = source["fold"].notna().to_numpy() & beside.notna().to_numpy()
+    made, places = read(folder), fit.set_index(["split", "id"])[["group", "fold"]]
+    source = places.reindex(pd.MultiIndex.from_frame(made[["source_split", "source"]])).reset_index(drop=True)
+    partner = places.reindex(pd.MultiIndex.from_frame(made[["partner_split", "partner"]])).reset_index(drop=True)
+    beside = partner["fold"].where(made["partner"] != "", source["fold"])
+    known = source["fold"].notna() & beside.notna()
     if not known.any():
         raise UserError(
             f"The fakes in {folder} were made of other images than those of data.train_splits; forge them again."
         )
-    rows = made[["id", "split", "target", "status", "sha256", "phash"]].assign(
-        relpath=f"{folder.resolve()}/" + made["relpath"],
-        group=source["group"].to_numpy(),
-        fold=source["fold"].to_numpy(),
-        beside=beside.to_numpy(),
-    )
+    rows = made[["id", "split", "target", "status", "sha256", "phash"]].join(source)
+    rows = rows.assign(relpath=f"{folder.resolve()}/" + made["relpath"], beside=beside)
     return rows[known].astype({"group": "int64", "fold": "int16", "beside": "int16"})
