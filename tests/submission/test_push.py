@@ -101,7 +101,7 @@ def test_a_script_of_the_kit_can_be_pushed(
     competition = load_competition("multi-ffdi-phase2")
     pack = SimpleNamespace(recipe=SimpleNamespace(name="toy"), competition=competition)
     monkeypatch.setattr(verb.team, "read", lambda folder: pack)
-    make_pack(options.packs[0], {verb.team.FILE: b"of the pack", "a-fold0.safetensors": b"weights"})
+    make_pack(options.packs[0], {"team.json": b"of the pack", "a-fold0.safetensors": b"weights"})
     script = Path(__file__).parents[2] / "kernels" / f"{kind}.py"
     _, made = prepare(replace(options, kernel=script), "some-one")
     assert (made.about.id, made.about.enable_gpu) == (f"some-one/toy-{kind}", kind == "infer")
@@ -159,7 +159,7 @@ def test_a_kernel_goes_on_from_an_output_without_a_submission(
 def test_the_submission_is_checked_for_the_competition_of_the_pack(
     kaggle_server: Server, options: PushOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_pack(options.packs[0], {verb.team.FILE: b"of the pack", "a-fold0.safetensors": b"weights"})
+    make_pack(options.packs[0], {"team.json": b"of the pack", "a-fold0.safetensors": b"weights"})
     competition = load_competition("multi-ffdi-phase2")
     monkeypatch.setattr(verb.team, "read", lambda folder: SimpleNamespace(competition=competition))
     with pytest.raises(UserError, match="the header is 'id,y', not 'img_name,y_pred'"):

@@ -9,7 +9,7 @@ import numpy as np
 from ffdi.cli.desk import Desk
 from ffdi.core import checksum, console, keys
 from ffdi.core.errors import UserError
-from ffdi.core.layout import inside
+from ffdi.core.layout import WEIGHTS, inside
 from ffdi.data import checks
 from ffdi.data import manifest as manifests
 from ffdi.data.decode import Defect, decode
@@ -75,7 +75,6 @@ def _worst(desk: Desk, most: int) -> "Iterator[Explained]":
     from ffdi.blending.apply import BLEND
     from ffdi.infer.nets import Net
     from ffdi.infer.saliency import GradCAM
-    from ffdi.kernels.pack import WEIGHTS
     from ffdi.report.explain import Explained
     from ffdi.report.style import LABELS
     from ffdi.training.job import plan

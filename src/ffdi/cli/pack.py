@@ -34,7 +34,7 @@ def run(desk: Desk, train: bool, wheels: Path | None, single_file: Path | None) 
 
 def folder_of(desk: Desk, train: bool = False) -> Path:
     """Return where the dataset of a recipe is packed."""
-    return desk.places.work / "kernels" / f"{_slug(desk)}-{'recipe' if train else 'team'}"
+    return desk.places.kernels / f"{_slug(desk)}-{'recipe' if train else 'team'}"
 
 
 def _slug(desk: Desk) -> str:

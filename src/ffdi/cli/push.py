@@ -9,7 +9,7 @@ from typing import Any
 from ffdi.core import console
 from ffdi.core.deadline import parse_until
 from ffdi.core.errors import Paused, UserError
-from ffdi.core.layout import SUBMISSION_CSV
+from ffdi.core.layout import SUBMISSION_CSV, TEAM
 from ffdi.core.lock import exclusive
 from ffdi.kernels import script, team
 from ffdi.submission.answers import Quota
@@ -132,7 +132,7 @@ def _upload_and_run(
             f"there is no {SUBMISSION_CSV} in it; attach it to the next kernel with --kernel-source {kernel.about.id}"
         )
     for pack in packs:
-        if team.FILE in pack.sums:
+        if TEAM in pack.sums:
             competition = team.read(pack.folder).competition
             ids = expected_ids(folder / SUBMISSION_CSV, competition, options.work)
             check(folder / SUBMISSION_CSV, competition, ids)

@@ -14,6 +14,7 @@ SUBMISSION_CSV, CARD = "submission.csv", "card.json"
 LEDGER, LEDGER_CSV = "ledger", "ledger.csv"  # a folder with one file for each submission that was sent, and a copy
 PUSH_STATE, RUN_RECORD = "push.json", "run.json"  # of a kernel: what is known of its push, what its run says
 MANIFEST = "manifest.parquet"
+TEAM, SUMS = "team.json", "SHA256SUMS"  # of a packed dataset
 
 
 def inside(root: Path, relative: str) -> Path:

@@ -12,13 +12,11 @@ from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import atomic, checksum, console, digest
 from ffdi.core.errors import UserError
-from ffdi.core.layout import Workspace
+from ffdi.core.layout import CARD, SUBMISSION_CSV, Workspace
 from ffdi.kernels import mounts
 from ffdi.kernels.outputs import gather, link, workspace_of
 from ffdi.kernels.team import TeamPack
 from ffdi.submission.check import check_bytes, render
-
-CSV, CARD = "submission.csv", "card.json"
 
 
 def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
@@ -42,12 +40,12 @@ def submit(recipe: Recipe, competition: Competition, workspace: Workspace) -> di
         console.warn(warning)
     data = render(result.submission, competition)
     ids = result.submission[competition.id_column].tolist()
-    check_bytes(data, CSV, competition, ids, reference=result.reference)
-    atomic.write_bytes(mounts.working_root() / CSV, data)
-    sent = {"file": CSV, "sha256": digest.of_bytes(data), "rows": len(ids)}
+    check_bytes(data, SUBMISSION_CSV, competition, ids, reference=result.reference)
+    atomic.write_bytes(mounts.working_root() / SUBMISSION_CSV, data)
+    sent = {"file": SUBMISSION_CSV, "sha256": digest.of_bytes(data), "rows": len(ids)}
     card = {**result.card, "inputs": inputs(result.card), "submission": sent}
     checksum.write_json(mounts.working_root() / CARD, card)
     found = result.card["blend"]["auc"]
     console.say(f"{result.choice.why} OOF AUC {found['value']:.4f}." if found else result.choice.why)
-    console.say(f"{mounts.working_root() / CSV}: {len(ids):,} rows")
+    console.say(f"{mounts.working_root() / SUBMISSION_CSV}: {len(ids):,} rows")
     return {"recipe": recipe.name, "rows": len(ids), "submission": sent["sha256"]}

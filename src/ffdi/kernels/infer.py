@@ -20,6 +20,7 @@ from ffdi.blending.methods import METHODS
 from ffdi.core import atomic, console, digest
 from ffdi.core.deadline import parse_until
 from ffdi.core.errors import UserError
+from ffdi.core.layout import SUBMISSION_CSV
 from ffdi.core.stop import Stop
 from ffdi.infer.engine import TeamLogits, predict_team
 from ffdi.infer.nets import Net
@@ -29,7 +30,6 @@ from ffdi.kernels.team import TeamPack
 from ffdi.model.weights import load_net
 from ffdi.submission.check import check_bytes, render
 
-CSV = "submission.csv"
 RESERVE_SECONDS = 60.0  # kept before the deadline, to blend and to write
 MAX_WORKERS = 8
 Kept = Mapping[tuple[str, int | str], tuple[str, ...]]  # views by (member, fold)
@@ -58,7 +58,7 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
         found = predict(pack, rows, folder, settings["workers"], stop)
     predicted, logits = time.time(), found.logits
     doubt = _write(rows["id"], found, pack)
-    path = mounts.working_root() / CSV
+    path = mounts.working_root() / SUBMISSION_CSV
     console.say(f"{path}: {len(rows):,} rows, {logits.imputed_R.sum():,} of them with the prior")
     return {
         "pack": pack.digest,
@@ -155,10 +155,10 @@ def _write(ids: pd.Series, found: Prediction, pack: TeamPack) -> str:
     """Write the submission in any case; return the objection of the check, "" if there is none."""
     wanted = pack.competition
     data = render(pd.DataFrame({wanted.id_column: ids, wanted.prediction_column: found.score_R}), wanted)
-    atomic.write_bytes(mounts.working_root() / CSV, data)
+    atomic.write_bytes(mounts.working_root() / SUBMISSION_CSV, data)
     logits = [logits_RV.mean(axis=1, dtype=np.float64) for logits_RV in found.logits.logits.values()]
     try:
-        check_bytes(data, CSV, wanted, ids.tolist(), reference=pd.Series(np.mean(logits, axis=0), index=ids))
+        check_bytes(data, SUBMISSION_CSV, wanted, ids.tolist(), reference=pd.Series(np.mean(logits, axis=0), index=ids))
     except UserError as error:
         console.warn(f"The submission is written, but the check says: {error}")
         return str(error)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ffdi.config.competition import Competition, Split
 from ffdi.core.errors import UserError
+from ffdi.core.layout import MANIFEST
 
 RUNS = "work"  # the folder of a train kernel's output that holds its runs
 MAX_DEPTH = 6  # folders below the root that are searched
@@ -103,7 +104,7 @@ def _children(folder: Path) -> list[Path]:
 
 def _holds_runs(folder: Path) -> bool:
     """Also true for what a run left that stopped before its first fold."""
-    return any(any((folder / RUNS).glob(f"*/*/{name}")) for name in ("runs", "manifest.parquet", "scan"))
+    return any(any((folder / RUNS).glob(f"*/*/{name}")) for name in ("runs", MANIFEST, "scan"))
 
 
 def _has(folder: Path, *splits: Split) -> bool:

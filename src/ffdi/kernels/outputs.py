@@ -8,11 +8,11 @@ from pathlib import Path
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
 from ffdi.core.errors import UserError
-from ffdi.core.layout import Workspace
+from ffdi.core.layout import DONE, MANIFEST, WEIGHTS, Workspace
 from ffdi.kernels.mounts import RUNS
 
 SAMPLE = "sample"  # the folder of a recipe that names none
-SHARED = ("manifest.parquet", "scan/part-*.parquet", "folds/*", "runs/*/*.json")  # by all folds
+SHARED = (MANIFEST, "scan/part-*.parquet", "folds/*", "runs/*/*.json")  # by all folds
 Bring = Callable[[Path, Path], None]  # (a file or folder that is mounted, where it shall be)
 
 
@@ -68,4 +68,4 @@ def _bring_once(source: Path, target: Path, bring: Bring) -> None:
 def _progress(fold: Path) -> tuple[bool, bool, str]:
     """Return finished, trained, and the name of the last saved step."""
     steps = sorted(path.name for path in fold.glob("state/step-*"))
-    return (fold / "done.json").is_file(), (fold / "weights.safetensors").is_file(), steps[-1] if steps else ""
+    return (fold / DONE).is_file(), (fold / WEIGHTS).is_file(), steps[-1] if steps else ""

@@ -14,16 +14,14 @@ from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import atomic, checksum, digest
 from ffdi.core.errors import CorruptError, UserError
-from ffdi.core.layout import Workspace
+from ffdi.core.layout import DONE, SUMS, TEAM, WEIGHTS, Workspace
 from ffdi.data import manifest as manifests
 from ffdi.kernels import kit_wheel, team, wheels
 from ffdi.training.job import FoldJob, plan
 
 MAX_FILES = 50  # of a Kaggle dataset
 RESERVED = 4  # of them: team.json, SHA256SUMS, the kit's wheel, and a file that a push adds
-SUMS = "SHA256SUMS"
 WHEELS = "wheels"
-WEIGHTS = "weights.safetensors"  # of a finished fold
 
 
 def pack_team(
@@ -97,8 +95,8 @@ def _write(
         "recipe": _portable(recipe, competition),
         "competition": competition.model_dump(mode="json"),
     }
-    checksum.write_json(folder / team.FILE, {**about, **body})
-    sums[team.FILE] = digest.of_file(folder / team.FILE)
+    checksum.write_json(folder / TEAM, {**about, **body})
+    sums[TEAM] = digest.of_file(folder / TEAM)
     atomic.write_text(folder / SUMS, "".join(f"{sha}  {name}\n" for name, sha in sorted(sums.items())))
     return folder
 
@@ -116,7 +114,7 @@ def _file(job: FoldJob) -> str:
 
 def _verify(job: FoldJob) -> None:
     path = job.folder / WEIGHTS
-    if checksum.digest(path) != checksum.read_json(job.folder / "done.json")["files"].get(WEIGHTS):
+    if checksum.digest(path) != checksum.read_json(job.folder / DONE)["files"].get(WEIGHTS):
         raise CorruptError(f"{path} is not the file that its done.json names; delete {job.folder} and train again.")
 
 

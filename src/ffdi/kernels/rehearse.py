@@ -16,7 +16,7 @@ import numpy as np
 
 from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
-from ffdi.core.layout import RUN_RECORD
+from ffdi.core.layout import RUN_RECORD, SUBMISSION_CSV
 from ffdi.kernels import mock_input, sandbox, script, team
 from ffdi.kernels.mock_input import MockInput, Mounts
 from ffdi.kernels.sandbox import Ended, Sandbox
@@ -24,7 +24,6 @@ from ffdi.kernels.script import Script
 from ffdi.kernels.team import TeamPack
 from ffdi.submission.check import check
 
-CSV = "submission.csv"
 MIN_SECONDS = 10.0  # of predicting in a hidden rerun: of a shorter time a deadline could not take a share
 MIN_BATCHES = 12  # for the same reason
 MAX_IMAGES = 3_000
@@ -148,7 +147,7 @@ class Rehearsal:
 
         wanted, ids = self.pack.competition, mock.rows["id"].tolist()
         try:
-            score_R = check(mock.working / CSV, wanted, ids, mock.sample).frame[wanted.prediction_column].to_numpy()
+            frame = check(mock.working / SUBMISSION_CSV, wanted, ids, mock.sample).frame
             facts = checksum.read_json(mock.working / RUN_RECORD)
             kept = {(name, fold): tuple(views) for name, fold, views in facts["kept"]}
             faults = [*verdict.faults, *_faults_of_record(facts, mock, verdict.scenario)]
@@ -156,6 +155,7 @@ class Rehearsal:
             return replace(verdict, faults=(*verdict.faults, str(error)))
         except KeyError as error:
             return replace(verdict, faults=(*verdict.faults, f"{RUN_RECORD} says nothing of {error}."))
+        score_R = frame[wanted.prediction_column].to_numpy()
         begun = time.monotonic()
         expected_R = infer.predict(self.pack, mock.rows, mock.folder, workers=0, kept=kept).score_R
         if not verdict.scenario.short:

@@ -12,6 +12,7 @@ from typing import Any
 from ffdi.config.competition import Competition
 from ffdi.core import atomic
 from ffdi.core.errors import UserError
+from ffdi.core.layout import TEAM
 from ffdi.kernels import team
 from ffdi.kernels.team import TeamPack
 
@@ -74,7 +75,7 @@ def embed(script: Script, pack: TeamPack) -> str:
     """
     if script.kind == "infer":
         raise UserError("The weights of a team do not fit into a script; attach the packed folder as a dataset.")
-    names = [team.FILE, *(name for name in pack.files if name.endswith(".whl"))]
+    names = [TEAM, *(name for name in pack.files if name.endswith(".whl"))]
     parts = {Path(name).name: base64.b64encode(zlib.compress(pack.path(name).read_bytes(), 9)) for name in names}
     if FIND not in script.text:
         raise UserError(f"{script.path} has no line {FIND.strip()!r}; take the script of the kit again.")
@@ -90,7 +91,7 @@ def lay_out(path: Path, packs: Sequence[Path], folder: Path) -> Path:
     if path.is_dir():
         return path
     kernel = read(path)
-    packed = next((team.read(pack) for pack in packs if (pack / team.FILE).is_file()), None)
+    packed = next((team.read(pack) for pack in packs if (pack / TEAM).is_file()), None)
     if packed is None:
         raise UserError(f"{path} reads a packed dataset; name its folder with --pack.")
     slug = f"{packed.recipe.name.replace('_', '-')}-{kernel.kind}"

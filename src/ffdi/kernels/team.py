@@ -9,8 +9,8 @@ from ffdi.config.load import validate
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import checksum, digest
 from ffdi.core.errors import CorruptError, UserError
+from ffdi.core.layout import TEAM
 
-FILE = "team.json"
 FORMAT = 2
 
 
@@ -51,9 +51,9 @@ class TeamPack:
         for name, sha256 in self.files.items():
             path = self.path(name)
             if not path.is_file():
-                raise CorruptError(f"{path} is missing, though {FILE} lists it; upload the dataset again.")
+                raise CorruptError(f"{path} is missing, though {TEAM} lists it; upload the dataset again.")
             if digest.of_file(path) != sha256:
-                raise CorruptError(f"{path} is damaged: its sha256 is not that in {FILE}; upload the dataset again.")
+                raise CorruptError(f"{path} is damaged: its sha256 is not that in {TEAM}; upload the dataset again.")
         return len(self.files)
 
 
@@ -64,9 +64,9 @@ def read(folder: Path) -> TeamPack:
         UserError: there is no such file, or another version of the kit wrote it.
         CorruptError: its bytes changed after it was written.
     """
-    path = folder / FILE
+    path = folder / TEAM
     if not path.is_file():
-        raise UserError(f"{folder} has no {FILE}; run `ffdi kernels pack`, or name the packed folder with --pack.")
+        raise UserError(f"{folder} has no {TEAM}; run `ffdi kernels pack`, or name the packed folder with --pack.")
     value = checksum.read_json(path)
     if value.get("format") != FORMAT:
         raise UserError(f"{path} was written by another version of the kit; run `ffdi kernels pack` again.")

@@ -15,12 +15,12 @@ from ffdi.config.recipe import Recipe
 from ffdi.core import console, digest
 from ffdi.core.deadline import parse_until
 from ffdi.core.errors import CorruptError, Paused, UserError
-from ffdi.core.layout import Workspace
+from ffdi.core.layout import TEAM, Workspace
 from ffdi.core.stop import Stop
 from ffdi.data import folds
 from ffdi.data.scan import scan
 from ffdi.infer.embed import for_folds
-from ffdi.kernels import blend, mounts, team
+from ffdi.kernels import blend, mounts
 from ffdi.kernels.outputs import copy, gather, workspace_of
 from ffdi.kernels.team import TeamPack
 from ffdi.model.sources import SUFFIXES, WORDS, resolve
@@ -60,7 +60,7 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
 
 def _keep_kit(pack: TeamPack) -> None:
     """Put team.json and the wheels into the output, so that a blend kernel finds them there."""
-    for name in [team.FILE, *(name for name in pack.files if name.endswith(".whl"))]:
+    for name in [TEAM, *(name for name in pack.files if name.endswith(".whl"))]:
         copy(pack.path(name), mounts.working_root() / name)
 
 
@@ -120,5 +120,5 @@ def _pretrained(pack: TeamPack) -> dict[str, Path]:
     found = {name: path for name, paths in places.items() for path in reversed(paths) if path.is_file()}
     for name, path in found.items():
         if digest.of_file(path) != pack.files[name]:
-            raise CorruptError(f"{path} is not the file that was packed: its sha256 is not that in {team.FILE}.")
+            raise CorruptError(f"{path} is not the file that was packed: its sha256 is not that in {TEAM}.")
     return found

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ffdi.core import atomic, digest
 from ffdi.core.errors import UserError
+from ffdi.core.layout import SUMS
 from ffdi.kernels import image
 
 PACKAGES = ("simplejpeg",)  # what the image lacks and a kernel is better with
@@ -55,7 +56,7 @@ def fetch(folder: Path, versions: dict[str, str], pythons: Sequence[str] = PYTHO
                 atomic.write_bytes(folder / path.name, path.read_bytes())
                 sizes[path.name] = path.stat().st_size
     lines = [f"{digest.of_file(path)}  {path.name}\n" for path in sorted(folder.glob("*.whl"))]
-    atomic.write_text(folder / "SHA256SUMS", "".join(lines))
+    atomic.write_text(folder / SUMS, "".join(lines))
     return sizes
 
 

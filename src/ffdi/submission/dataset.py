@@ -9,13 +9,13 @@ from pathlib import Path
 
 from ffdi.core import atomic, console, digest
 from ffdi.core.errors import CorruptError, Paused, UserError
+from ffdi.core.layout import SUMS
 from ffdi.submission.answers import DatasetState
 from ffdi.submission.client import KaggleClient
 from ffdi.submission.errors import LostReply, Refused
 from ffdi.submission.metadata import slug_of
 from ffdi.submission.retry import Clock, poll
 
-SUMS = "SHA256SUMS"
 MAX_FILES, MAX_BYTES = 50, 200 * 10**9  # Kaggle's, for one dataset
 # Kaggle unpacks these, so that neither name nor size would be found again. Wheels stay as they are.
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
