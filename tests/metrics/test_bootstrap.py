@@ -12,9 +12,9 @@ from ffdi.metrics.delong import delong, delong_paired, gain_interval, placements
 from ffdi.metrics.sorting import finite
 
 
-def twins(rows: int, size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def in_groups(rows: int, size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(target, a, b, group): groups of `size` rows that share their luck with a; scores rounded, so some tie."""
-    draw = rng("twins", rows, size, seed)
+    draw = rng("in groups", rows, size, seed)
     group = np.arange(rows) // size
     target = (draw.random(rows) < 0.7).astype(np.int8)
     luck = draw.normal(size=rows)[group]
@@ -42,7 +42,7 @@ def weights(groups: int, draws: int, seed: int = 3) -> np.ndarray:
 @settings(deadline=None, max_examples=15)
 @given(st.integers(2, 40), st.integers(1, 4), st.integers(0, 999))
 def test_every_draw_is_the_weighted_auc_of_a_plain_loop(rows: int, size: int, seed: int) -> None:
-    target, a, b, group = twins(rows, size, seed)
+    target, a, b, group = in_groups(rows, size, seed)
     found = weighted_aucs(target == 1, [finite(a), finite(b)], group, 40, 3)
     drawn = weights(int(group.max()) + 1, 40)[group]
     for draw in range(40):
@@ -63,7 +63,7 @@ def test_weights_are_poisson_and_independent() -> None:
 
 
 def test_rows_that_stand_alone_have_delongs_interval() -> None:
-    target, a, b, _ = twins(800, 1)
+    target, a, b, _ = in_groups(800, 1)
     drawn, by_variance = bootstrap(target, a, b), delong_paired(target, a, b)
     assert drawn.value == by_variance.value
     for name in ("low", "high"):
@@ -71,7 +71,7 @@ def test_rows_that_stand_alone_have_delongs_interval() -> None:
 
 
 def test_groups_widen_it_as_drawing_groups_by_hand_does() -> None:
-    target, a, b, group = twins(480, 6)
+    target, a, b, group = in_groups(480, 6)
     draw, groups, gains = rng("by hand"), group.max() + 1, []
     for _ in range(300):
         weight = np.bincount(draw.integers(0, groups, groups), minlength=groups)[group]
@@ -84,7 +84,7 @@ def test_groups_widen_it_as_drawing_groups_by_hand_does() -> None:
 
 
 def test_the_order_of_rows_changes_nothing_where_groups_are_known() -> None:
-    target, a, b, group = twins(300, 3)
+    target, a, b, group = in_groups(300, 3)
     order = rng("order").permutation(300)
     there, back = bootstrap(target, a, b, group), bootstrap(target[order], a[order], b[order], group[order])
     assert there == back
@@ -92,7 +92,7 @@ def test_the_order_of_rows_changes_nothing_where_groups_are_known() -> None:
 
 
 def test_groups_of_one_row_are_no_groups() -> None:
-    target, a, _, _ = twins(200, 1)
+    target, a, _, _ = in_groups(200, 1)
     assert placements(target, a, np.arange(200)).se() == pytest.approx(delong(target, a).se, rel=1e-12)
     assert placements(target, a, np.arange(200) // 2).se(50, 50) == placements(target, a).se(50, 50)
 
