@@ -1,16 +1,20 @@
-# The way in. `make` alone prints this help.
-#   make folds train blend              the whole road on the embedded sample
+# `make` alone prints this help.
+#   make folds train blend              from the embedded sample to a submission
 #   make folds train blend DATA=folder  the same models on a folder as downloaded from the contest
 #   make … RECIPE=ensembles/x.toml      another recipe;  WORK=folder  SUBMISSIONS=folder  other places
+#   make … SET="member.lr=1e-3"         the recipe with changes
 PYTHON ?= python3
 VENV := .venv
 FFDI := $(VENV)/bin/ffdi
 PLACES = $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") $(if $(WORK),--work "$(WORK)") \
-         $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)")
+         $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") $(SET)
+# Show a command and run it. A stop by a deadline or Ctrl-C ends with 75; make itself can only end with 2.
+run = $(info $(1))@$(1) || { code=$$?; [ $$code -ne 75 ] || echo "Stopped with everything saved (exit code 75, no \
+error): run the same command again to go on." >&2; exit $$code; }
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data folds forge train predict search blend submit ledger kernels doctor test coverage test-slow bench
+.PHONY: help setup data folds forge train search blend evaluate submit ledger kernels doctor test coverage test-slow bench
 
 help:           ## this help
 	@sed -n 's/^#   /  /p' $(firstword $(MAKEFILE_LIST)); echo
@@ -25,37 +29,37 @@ $(READY): requirements.txt pyproject.toml
 	touch $(READY)
 
 data: $(READY)  ## download the competition's files from Kaggle into DATA (default data/<slug>)
-	$(FFDI) download $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") \
-	    $(if $(COMPETITION),--competition "$(COMPETITION)")
+	$(call run,$(FFDI) download $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") \
+	    $(if $(COMPETITION),--competition "$(COMPETITION)"))
 
-folds: $(READY) ## read every table and image (manifest, audit), deal leak-safe folds
-	$(FFDI) folds $(PLACES)
+folds: $(READY) ## read every table and image, then deal leak-safe folds
+	$(call run,$(FFDI) folds $(PLACES))
 
 forge: folds    ## make fakes of the originals, as [forge] of the recipe says, in OUT (default: below work)
-	$(FFDI) forge $(PLACES) $(if $(OUT),--out "$(OUT)")
+	$(call run,$(FFDI) forge $(PLACES) $(if $(OUT),--out "$(OUT)"))
 
 train: folds    ## fine-tune every member on every fold, predict OOF, val and test
-	$(FFDI) train $(PLACES) $(if $(UNTIL),--until "$(UNTIL)")
-
-predict: folds  ## predict again with trained weights (other views, a test set that came later)
-	$(FFDI) predict $(PLACES)
+	$(call run,$(FFDI) train $(PLACES) $(if $(UNTIL),--until "$(UNTIL)"))
 
 search: RECIPE ?= ensembles/search_sample.toml
 ifdef STORAGE # not as an argument: make shows those, and it may hold a password
 search: export FFDI_STORAGE := $(STORAGE)
 endif
 search: folds   ## search learning rates and augmentation as [search] of the recipe says; STATUS=1 PROMOTE=1
-	$(FFDI) search $(PLACES) $(if $(UNTIL),--until "$(UNTIL)") $(if $(WORKERS),--workers "$(WORKERS)") \
-	    $(if $(STATUS),--status) $(if $(PROMOTE),--promote)
+	$(call run,$(FFDI) search $(PLACES) $(if $(UNTIL),--until "$(UNTIL)") $(if $(WORKERS),--workers "$(WORKERS)") \
+	    $(if $(STATUS),--status) $(if $(PROMOTE),--promote))
 
-blend: train    ## blend the members, say what the blend is worth, write the submission
+blend: train    ## blend the members, estimate what the blend scores, write the submission
 	$(FFDI) blend $(PLACES)
 
+evaluate: blend ## show where the blend is weak; DEGRADED=1 also on damaged copies
+	$(call run,$(FFDI) evaluate $(PLACES) $(if $(DEGRADED),--degraded))
+
 submit: $(READY) ## check and show SUBMISSION (default the newest), send it with YES=1; AGAIN=1 KERNEL=owner/slug VERSION=n
-	$(FFDI) submit $(if $(SUBMISSION),"$(SUBMISSION)") $(if $(RECIPE),--recipe "$(RECIPE)") \
+	$(call run,$(FFDI) submit $(if $(SUBMISSION),"$(SUBMISSION)") $(if $(RECIPE),--recipe "$(RECIPE)") \
 	    $(if $(WORK),--work "$(WORK)") $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") $(if $(YES),--yes) $(if $(AGAIN),--again) \
 	    $(if $(KERNEL),--kernel "$(KERNEL)") $(if $(VERSION),--version "$(VERSION)") $(if $(WAIT),--wait "$(WAIT)") \
-	    $(if $(COMPETITION),--competition "$(COMPETITION)")
+	    $(if $(COMPETITION),--competition "$(COMPETITION)"))
 
 ledger: $(READY) ## every submission, what was expected of it and what it got; REFRESH=1 asks Kaggle
 	$(FFDI) ledger $(if $(WORK),--work "$(WORK)") $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") \
@@ -64,7 +68,7 @@ ledger: $(READY) ## every submission, what was expected of it and what it got; R
 kernels: $(READY) ## write the dataset that kernels/infer.py reads on Kaggle, and say what to do next
 	$(FFDI) kernels pack $(PLACES)
 
-doctor: $(READY) ## this machine, its weights, and what the recipe will cost on it
+doctor: $(READY) ## show this machine, weights and parameters, and what the recipe costs here
 	$(FFDI) doctor $(PLACES)
 
 test: $(READY)  ## lint, types and the quick tests

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from ffdi.cli import folds as fold_verb
-from ffdi.cli.desk import Desk, open_desk
+from ffdi.cli.project import Project, open_project
 from ffdi.config.recipe import Member
 from ffdi.core import checksum
 from ffdi.data import folds, manifest
@@ -73,9 +73,9 @@ class Run:
 
 
 def main(folder: Path, seeds: int, parts: Iterable[str]) -> None:
-    desk = prepared(folder)
+    project = prepared(folder)
     names = list(dict.fromkeys(["plain", *parts]))
-    jobs = {name: [job(desk, name, seed, PARTS[name]) for seed in range(seeds)] for name in names}
+    jobs = {name: [job(project, name, seed, PARTS[name]) for seed in range(seeds)] for name in names}
     launch.train([one for several in jobs.values() for one in several], launch.devices(), None)
     runs = {name: [graded(one) for one in several] for name, several in jobs.items()}
     print(f"{'part':24}{'fold AUC':>19}{'against plain':>19}{'unseen family':>19}{'against plain':>19}{'test':>19}")
@@ -83,27 +83,27 @@ def main(folder: Path, seeds: int, parts: Iterable[str]) -> None:
         print(f"{name:24}{_columns(runs[name], runs['plain'])}")
 
 
-def prepared(folder: Path, scheme: str = "group") -> Desk:
-    """A desk with a manifest and folds of this scheme in `folder`."""
-    desk = open_desk(RECIPE, None, folder / "work", folder / "submissions")
-    changes: Change = {"folds": desk.recipe.folds.model_copy(update={"scheme": scheme})}
+def prepared(folder: Path, scheme: str = "group") -> Project:
+    """A project with a manifest and folds of this scheme in `folder`."""
+    project = open_project(RECIPE, None, folder / "work", folder / "submissions")
+    changes: Change = {"folds": project.recipe.folds.model_copy(update={"scheme": scheme})}
     if scheme == "official":
-        changes["data"] = desk.recipe.data.model_copy(update={"train_splits": ("train", "val")})
-    desk = replace(desk, recipe=desk.recipe.model_copy(update=changes))
-    fold_verb.run(desk)
-    return desk
+        changes["data"] = project.recipe.data.model_copy(update={"train_splits": ("train", "val")})
+    project = replace(project, recipe=project.recipe.model_copy(update=changes))
+    fold_verb.run(project)
+    return project
 
 
-def job(desk: Desk, part: str, seed: int, change: Change) -> FoldJob:
+def job(project: Project, part: str, seed: int, change: Change) -> FoldJob:
     """The fold of number `seed` of the sample's first member, changed."""
     name = f"{part.replace(' ', '_').replace(',', '')}-{seed}"
-    base = desk.recipe.member[0].model_dump()
+    base = project.recipe.member[0].model_dump()
     changed = base | {"name": name, "seed": seed} | change
     changed["augment"] = base["augment"] | change.get("augment", {})
-    recipe = desk.recipe.model_copy(update={"member": (Member.model_validate(changed),)})
-    rows = manifest.read(desk.places)
-    table = folds.read(desk.places, recipe.folds, rows, recipe.data.train_splits)
-    planned = plan(recipe, desk.competition, rows, table, desk.images, desk.places)
+    recipe = project.recipe.model_copy(update={"member": (Member.model_validate(changed),)})
+    rows = manifest.read(project.places)
+    table = folds.read(project.places, recipe.folds, rows, recipe.data.train_splits)
+    planned = plan(recipe, project.competition, rows, table, project.images, project.places)
     return planned[seed % len(planned)]
 
 

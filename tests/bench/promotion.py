@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import tomlkit
 
-from ffdi.cli.desk import Desk, open_desk
+from ffdi.cli.project import Project, open_project
 from ffdi.cli.search import context_of, verdict_of
 from ffdi.config.recipe import Member
 from ffdi.core import checksum, keys
@@ -36,16 +36,16 @@ SEEDS = 3  # of the graded models; neither the recipe's nor those of the re-runs
 
 
 def main(folder: Path, minutes: float, objective: str) -> None:
-    desk = _desk(folder, minutes, objective)
+    project = _project(folder, minutes, objective)
     for verb in (["folds"], ["search"], ["search", "--promote"]):
-        _run(desk, verb)
-    context = context_of(desk)
-    verdict = verdict_of(desk, context, context.options())
+        _run(project, verb)
+    context = context_of(project)
+    verdict = verdict_of(project, context, context.options())
     row = verdict and verdict.best
     assert verdict is not None, "no trial was finished; raise MINUTES"
     assert row is not None
     pair = {"default": space.searched_member(context.recipe), row.candidate.name: row.candidate.member}
-    ranks = {name: _graded_ranks(desk, member) for name, member in pair.items()}
+    ranks = {name: _graded_ranks(project, member) for name, member in pair.items()}
     truth = pd.read_csv(SAMPLE / "truth" / "test_labels.csv", dtype={"img_name": str}).set_index("img_name")["target"]
     print(f"promoted: {'yes' if verdict.winner else 'no, nothing beat the default beyond noise'}")
     for name, frame in ranks.items():
@@ -57,7 +57,7 @@ def main(folder: Path, minutes: float, objective: str) -> None:
           f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f}, DeLong, 95%)")  # fmt: skip
 
 
-def _desk(folder: Path, minutes: float, objective: str) -> Desk:
+def _project(folder: Path, minutes: float, objective: str) -> Project:
     """On a copy of the recipe, with a budget of minutes in the place of trials."""
     path = folder / RECIPE.name
     if not path.exists():
@@ -70,14 +70,14 @@ def _desk(folder: Path, minutes: float, objective: str) -> Desk:
         if objective:
             search["objective"] = {"clean": 1.0, objective: 1.0}
         path.write_text(tomlkit.dumps(recipe))
-    return open_desk(path, None, folder / "work", folder / "submissions")
+    return open_project(path, None, folder / "work", folder / "submissions")
 
 
-def _run(desk: Desk, verb: list[str]) -> None:
-    root = desk.recipe_path.parent
+def _run(project: Project, verb: list[str]) -> None:
+    root = project.recipe_path.parent
     places = [
         "--recipe",
-        str(desk.recipe_path),
+        str(project.recipe_path),
         "--work",
         str(root / "work"),
         "--submissions",
@@ -86,22 +86,22 @@ def _run(desk: Desk, verb: list[str]) -> None:
     subprocess.run([sys.executable, "-m", "ffdi.cli.main", *verb, *places], check=True)
 
 
-def _graded_ranks(desk: Desk, member: Member) -> pd.DataFrame:
+def _graded_ranks(project: Project, member: Member) -> pd.DataFrame:
     """Mean rank over the folds of each test image (rows), by seed (columns)."""
     columns = {}
     for number in range(SEEDS):
         seed = keys.key("bench", "promotion", number) % 2**31
-        jobs = _jobs(desk, member.model_copy(update={"seed": seed}))
+        jobs = _jobs(project, member.model_copy(update={"seed": seed}))
         launch.train(jobs, launch.devices(), None)
         columns[number] = pd.concat([_ranks(job) for job in jobs], axis=1).mean(axis=1)
     return pd.DataFrame(columns)
 
 
-def _jobs(desk: Desk, member: Member) -> list[FoldJob]:
-    rows = manifest.read(desk.places)
-    table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.train_splits)
-    recipe = desk.recipe.model_copy(update={"member": (member,)})
-    return plan(recipe, desk.competition, rows, table, desk.images, desk.places)
+def _jobs(project: Project, member: Member) -> list[FoldJob]:
+    rows = manifest.read(project.places)
+    table = folds.read(project.places, project.recipe.folds, rows, project.recipe.data.train_splits)
+    recipe = project.recipe.model_copy(update={"member": (member,)})
+    return plan(recipe, project.competition, rows, table, project.images, project.places)
 
 
 def _ranks(job: FoldJob) -> pd.Series:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 
-from ffdi.cli.desk import Desk
+from ffdi.cli.project import Project
 from ffdi.training import launch
 from ffdi.training.degraded import aucs
 from ffdi.training.job import FoldJob
@@ -25,13 +25,13 @@ SCHEMES = ("group", "cluster", "official")
 def main(folder: Path, parts: Iterable[str]) -> None:
     print(f"{'part':24}{'scheme':12}{'it says':>19}{'graded test':>19}{'too high by':>19}")
     for scheme in SCHEMES:
-        desk = prepared(folder if scheme == "group" else folder / scheme, scheme)
+        project = prepared(folder if scheme == "group" else folder / scheme, scheme)
         for part in parts:
-            _judge(desk, scheme, part)
+            _judge(project, scheme, part)
 
 
-def _judge(desk: Desk, scheme: str, part: str) -> None:
-    jobs = [job(desk, part, seed, PARTS[part]) for seed in range(SEEDS)]
+def _judge(project: Project, scheme: str, part: str) -> None:
+    jobs = [job(project, part, seed, PARTS[part]) for seed in range(SEEDS)]
     launch.train(jobs, launch.devices(), None)
     runs = [graded(one) for one in jobs]
     tests = [run.test for run in runs]

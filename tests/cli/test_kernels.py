@@ -50,6 +50,6 @@ def test_what_cannot_be_packed_is_one_sentence(
     monkeypatch.chdir(tmp_path)
     Path("recipe.toml").write_text(RECIPE.format(competition="multi-ffdi-phase2"))
     assert run(monkeypatch, "pack") == 2
-    assert "card.json does not exist; run `ffdi blend` with this recipe first." in capsys.readouterr().err
+    assert "run `ffdi blend` with this recipe first" in capsys.readouterr().err
     assert run(monkeypatch, "pack", "--train", "--wheels", "nowhere") == 2
     assert "nowhere holds no wheels" in capsys.readouterr().err

@@ -1,24 +1,22 @@
-"""The verbs as a person uses them, on a small folder of the contest's shape; and what each says to bad input."""
+"""The verbs as a person uses them, and what each says to bad input."""
 
 import re
 import shutil
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from ffdi.cli import main as command
 from ffdi.config.load import load_competition
 from ffdi.core import checksum, keys
 from ffdi.core.errors import CorruptError
 from ffdi.core.layout import Workspace
 from ffdi.data.degraded import DAMAGES
 from ffdi.data.scan import scan
-from tests.fixtures.contest_folder import contest_folder
+from tests.fixtures.command_line import CommandLine, command_line
 
 RECIPE = """
 name = "tiny"
@@ -38,145 +36,126 @@ model = "test_resnet"
 name = "two"
 model = "test_vit"
 """
-
-
-@dataclass
-class Desk:
-    """`run(verb, …)` gives the exit code; `out` and `err` are what it printed."""
-
-    folder: Path
-    images: Path
-    recipe: Path
-    capsys: pytest.CaptureFixture[str]
-    monkeypatch: pytest.MonkeyPatch
-    out: str = ""
-    err: str = ""
-
-    def run(self, verb: str, *more: str, places: bool = True) -> int:
-        arguments = ["ffdi", verb, *more, "--recipe", str(self.recipe)]
-        if places:
-            arguments += ["--data", str(self.images), "--work", str(self.folder / "work")]
-            arguments += ["--submissions", str(self.folder / "submissions")]
-        self.monkeypatch.setattr(sys, "argv", arguments)
-        with pytest.raises(SystemExit) as ended:
-            command.main()
-        self.out, self.err = self.capsys.readouterr()
-        return int(ended.value.code or 0)
-
-    @property
-    def work(self) -> Path:
-        return self.folder / "work" / "multi-ffdi-phase2" / "contest"
+FORGING = RECIPE.replace("workers = 0", 'workers = 0\nextra = ["fakes"]') + "[forge]\nimages = 9\n"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the whole road was walked once."""
-    folder = tmp_path_factory.mktemp("desk")
-    contest_folder(folder / "contest")
-    (folder / "tiny.toml").write_text(RECIPE)
-    return folder
+def finished(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """A folder in which folds, train and blend were run once."""
+    line = command_line(tmp_path_factory.mktemp("finished"), RECIPE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(line.folder)
+        for verb in ("folds", "train", "blend"):
+            assert line.run(verb) == 0, line.err
+    return line
 
 
 @pytest.fixture
-def desk(finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.chdir(finished)
-    return Desk(finished, finished / "contest", finished / "tiny.toml", capsys, monkeypatch)
+def line(finished: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """A copy of the finished folder, which a test may change."""
+    shutil.copytree(finished.folder, tmp_path / "copy")
+    folder = tmp_path / "copy"
+    monkeypatch.chdir(folder)
+    return replace(finished, folder=folder, images=folder / "contest", recipe=folder / "tiny.toml")
 
 
-@pytest.fixture
-def other(tmp_path: Path, desk: Desk) -> Desk:
-    """A copy that a test may spoil."""
-    shutil.copytree(desk.folder, tmp_path / "copy", dirs_exist_ok=True)
-    desk.folder, desk.images, desk.recipe = (tmp_path / "copy" / name for name in (".", "contest", "tiny.toml"))
-    desk.monkeypatch.chdir(desk.folder)
-    return desk
+def files_of(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_whole_road_and_again(desk: Desk) -> None:
-    for verb in ("folds", "train", "blend"):
-        assert desk.run(verb) == 0, desk.err
-        assert (desk.work / "reports" / f"{verb}.html").stat().st_size > 5_000
-    assert (desk.work / "reports" / "scan.html").stat().st_size > 5_000
-    submission = desk.folder / "submissions" / "001-tiny" / "submission.csv"
-    assert str(submission) in desk.out
-    names = pd.read_csv(desk.images / "phase2/testset1_seen_nolabel.txt").img_name
+def test_the_whole_way_leaves_pages_and_a_submission(finished: CommandLine) -> None:
+    for page in ("scan", "folds", "train", "blend"):
+        assert (finished.work / "reports" / f"{page}.html").stat().st_size > 5_000
+    submission = finished.folder / "submissions" / "001-tiny" / "submission.csv"
+    assert str(submission) in finished.out
     written = pd.read_csv(submission)
-    assert written.img_name.tolist() == names.tolist()
+    assert (
+        written.img_name.tolist() == pd.read_csv(finished.images / "phase2/testset1_seen_nolabel.txt").img_name.tolist()
+    )
     assert list(written.columns) == ["img_name", "y_pred"]
     card = checksum.read_json(submission.parent / "card.json")
     assert {member["name"] for member in card["members"]} == {"one", "two"}
-    assert desk.run("evaluate") == 0, desk.err
-    assert "run `ffdi folds` with folds.scheme" in desk.out
-    assert (desk.work / "reports" / "evaluate.html").stat().st_size > 5_000
+    assert str(finished.folder) not in (submission.parent / "card.json").read_text()
+
+
+def test_a_finished_verb_does_nothing_again(finished: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished.folder)
+    before = files_of(finished.work)
+    for verb in ("folds", "train", "blend"):
+        assert finished.run(verb) == 0, finished.err
+    assert files_of(finished.work) == before
+    assert [path.name for path in (finished.folder / "submissions").iterdir() if path.is_dir()] == ["001-tiny"]
+
+
+def test_a_changed_recipe_trains_what_changed_and_nothing_else(line: CommandLine) -> None:
+    before = {path.name for path in (line.work / "runs").iterdir()}
+    assert line.run("train", "member.one.lr=1e-3", "member.two.tta=['hflip']") == 0, line.err
+    (new,) = {path.name for path in (line.work / "runs").iterdir()} - before
+    assert new.startswith("one-")
+    assert line.run("train", "member.one.lrr=1e-3") == 2
+    assert "did you mean 'lr'" in line.err
+
+
+def test_evaluate_shows_slices_degraded_copies_and_a_submission(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert line.run("evaluate") == 0, line.err
+    assert "run `ffdi folds` with folds.scheme" in line.out
     for kind in DAMAGES.keys() - {"jpeg_low", "patch"}:
-        desk.monkeypatch.delitem(DAMAGES, kind)
+        monkeypatch.delitem(DAMAGES, kind)
     for predicted in (True, False):
-        assert desk.run("evaluate", "--degraded") == 0, desk.err
-        assert "JPEG 10 to 30" in desk.out
-        assert ("one fold 0 patch" in desk.out) == predicted
-    assert 'id="degradation"' in (desk.work / "reports" / "evaluate.html").read_text()
-    before = {path: path.read_bytes() for path in desk.work.rglob("*") if path.is_file()}
-    for verb in ("folds", "train", "predict", "blend"):
-        assert desk.run(verb) == 0, desk.err
-    assert {path: path.read_bytes() for path in desk.work.rglob("*") if path.is_file()} == before
-    assert [path.name for path in submission.parent.parent.iterdir() if path.is_dir()] == ["001-tiny"]
-    assert (
-        desk.run("evaluate", str(submission.parent), "--labels", str(desk.images / "test_truth.csv"), places=False) == 0
-    )
-    assert "AUC" in desk.out
+        assert line.run("evaluate", "--degraded") == 0, line.err
+        assert "JPEG 10 to 30" in line.out
+        assert ("one fold 0 patch" in line.out) == predicted
+    assert 'id="degradation"' in (line.work / "reports" / "evaluate.html").read_text()
+    truth = str(line.images / "test_truth.csv")
+    assert line.run("evaluate", "submissions/001-tiny", "--labels", truth, places=False) == 0, line.err
+    assert "AUC" in line.out
 
 
 @pytest.mark.parametrize("verb", ["folds", "train", "blend"])
-def test_a_page_that_fails_does_not_change_the_exit_code(other: Desk, verb: str) -> None:
+def test_a_page_that_fails_does_not_change_the_exit_code(
+    line: CommandLine, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise ValueError("no such colour")
 
-    page = other.work / "reports" / f"{verb}.html"
+    page = line.work / "reports" / f"{verb}.html"
     page.unlink()
-    other.monkeypatch.setattr("ffdi.report.style.panel", fail)
-    assert other.run(verb) == 0, other.err
-    told = " ".join(other.err.split())
+    monkeypatch.setattr("ffdi.report.style.panel", fail)
+    assert line.run(verb) == 0, line.err
+    told = " ".join(line.err.split())
     assert f"The page {verb}.html was not written (ValueError: no such colour)" in told
     assert told.count("warning: The page") == 1
     assert not page.exists()
 
 
-FORGING = RECIPE.replace("workers = 0", 'workers = 0\nextra = ["fakes"]') + "[forge]\nimages = 9\n"
-
-
-def test_fakes_are_forged_once(other: Desk) -> None:
-    other.recipe.write_text(FORGING)
-    assert other.run("folds") == 0, other.err
-    assert other.run("forge", "--out", "fakes") == 0, other.err
-    assert "extra = ['fakes'] in [data] of the recipe" in other.out
-    assert (other.work / "reports" / "forge.html").stat().st_size > 5_000
-    before = {path: path.read_bytes() for path in Path("fakes").rglob("*") if path.is_file()}
+def test_fakes_are_forged_once(line: CommandLine) -> None:
+    line.recipe.write_text(FORGING)
+    assert line.run("forge", "--out", "fakes") == 0, line.err
+    assert "extra = ['fakes'] in [data] of the recipe" in line.out
+    assert (line.work / "reports" / "forge.html").stat().st_size > 5_000
+    before = files_of(Path("fakes"))
     assert len(before) == 9 + len(("forged.parquet", "forged.txt", "forged.json", ".lock"))
-    assert other.run("forge", "--out", "fakes") == 0, other.err
-    assert {path: path.read_bytes() for path in Path("fakes").rglob("*") if path.is_file()} == before
+    assert line.run("forge", "--out", "fakes") == 0, line.err
+    assert files_of(Path("fakes")) == before
 
 
 @pytest.mark.slow
-def test_a_recipe_trains_on_forged_fakes_and_is_not_judged_by_them(other: Desk) -> None:
-    other.recipe.write_text(FORGING)
-    for verb in (("folds",), ("forge", "--out", "fakes"), ("train",), ("blend",)):
-        assert other.run(*verb) == 0, other.err
-    held = checksum.read_table(next(other.work.glob("runs/one-*/fold0/oof.parquet")))
+def test_a_recipe_trains_on_forged_fakes_and_is_not_scored_on_them(line: CommandLine) -> None:
+    line.recipe.write_text(FORGING)
+    for verb in (("forge", "--out", "fakes"), ("folds",), ("train",), ("blend",)):
+        assert line.run(*verb) == 0, line.err
+    held = checksum.read_table(next(line.work.glob("runs/one-*/fold0/oof.parquet")))
     assert not held["id"].isin(checksum.read_table(Path("fakes/forged.parquet"))["id"]).any()
 
 
-def test_a_flipped_bit_in_any_artefact_is_refused_by_name(desk: Desk) -> None:
+def test_a_flipped_bit_in_any_artefact_is_refused_by_name(line: CommandLine) -> None:
     """Manifest, folds, spec, environment, weights, predictions, done, both cards: each file the verbs have written."""
-    kinds = (".parquet", ".json", ".safetensors")
-    sealed = [path for path in desk.folder.rglob("*") if path.suffix in kinds]
-    assert {path.name for path in sealed} >= {
-        "manifest.parquet",
-        "group.parquet",
-        "oof.parquet",
-        "card.json",
-        "done.json",
-    }
-    for path in sealed:
+    paths = [path for path in line.folder.rglob("*") if path.suffix in (".parquet", ".json", ".safetensors")]
+    names = {path.name for path in paths}
+    assert names >= {"manifest.parquet", "group.parquet", "oof.parquet", "blend.parquet", "card.json", "done.json"}
+    for path in paths:
         good, rng = path.read_bytes(), keys.rng("flip", path.name)
         for position in rng.integers(0, 8 * len(good), 10):
             bad = bytearray(good)
@@ -187,115 +166,92 @@ def test_a_flipped_bit_in_any_artefact_is_refused_by_name(desk: Desk) -> None:
         path.write_bytes(good[: len(good) // 2])
         with pytest.raises(CorruptError, match=re.escape(path.name)):
             checksum.read(path)
-        path.write_bytes(good)
 
 
-def test_no_absolute_path_in_what_is_shipped(desk: Desk) -> None:
-    for path in (desk.folder / "submissions").rglob("card.json"):
-        assert str(desk.folder) not in path.read_text()
-
-
-def test_doctor_measures_every_member_and_a_package_without_metadata_is_a_dash(desk: Desk) -> None:
+def test_doctor_measures_every_member_and_a_package_without_metadata_is_a_dash(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def version(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    desk.monkeypatch.setattr("ffdi.cli.doctor.version", version)
-    assert desk.run("doctor") == 0
+    monkeypatch.setattr("ffdi.cli.doctor.version", version)
+    assert line.run("doctor") == 0, line.err
     for text in ("a random start", "one step of two (test_vit, 32 px)", "train images/s", "2 x T4", "computing"):
-        assert text in desk.out
-    assert re.search(r"kaggle\W+-\s", desk.out)
+        assert text in line.out
+    assert re.search(r"kaggle\W+-\s", line.out)
 
 
-def _no_table(desk: Desk) -> None:
-    (desk.images / "phase1/trainset_label.txt").unlink()
+def _no_table(line: CommandLine) -> None:
+    (line.images / "phase1/trainset_label.txt").unlink()
 
 
-def _twin_rows(desk: Desk) -> None:
-    path = desk.images / "phase1/trainset_label.txt"
+def _doubled_row(line: CommandLine) -> None:
+    path = line.images / "phase1/trainset_label.txt"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines, lines[1]]))
 
 
-def _no_manifest(desk: Desk) -> None:
-    (desk.work / "manifest.parquet").unlink()
+def _no_manifest(line: CommandLine) -> None:
+    (line.work / "manifest.parquet").unlink()
 
 
-def _stale_folds(desk: Desk) -> None:
-    path = desk.images / "phase1/trainset_label.txt"
+def _stale_folds(line: CommandLine) -> None:
+    path = line.images / "phase1/trainset_label.txt"
     text = path.read_text()
     path.write_text(text.replace(",1", ",x", 1).replace(",0", ",1", 1).replace(",x", ",0", 1))
-    scan(load_competition("multi-ffdi-phase2"), desk.images, Workspace(desk.work, desk.folder), 0)
+    scan(load_competition("multi-ffdi-phase2"), line.images, Workspace(line.work, line.folder), 0)
 
 
-def _bad_recipe(desk: Desk) -> None:
-    desk.recipe.write_text(RECIPE.replace("epochs", "epoch"))
-
-
-def _too_big(desk: Desk) -> None:
-    desk.recipe.write_text(RECIPE.replace('name = "tiny"', 'name = "tiny"\nmax_params = 1000'))
-
-
-def _no_weights(desk: Desk) -> None:
-    desk.recipe.write_text(RECIPE.replace('weights = "none"', 'weights = "auto"'))
-
-
-def _unknown_model(desk: Desk) -> None:
-    desk.recipe.write_text(RECIPE.replace("test_resnet", "test_resnot"))
-
-
-def _unknown_view(desk: Desk) -> None:
-    desk.recipe.write_text(RECIPE.replace("epochs = 2", 'epochs = 2\ntta = ["sideways"]'))
-
-
-def _damaged_folds(desk: Desk) -> None:
-    path = desk.work / "folds/group.parquet"
+def _damaged_folds(line: CommandLine) -> None:
+    path = line.work / "folds/group.parquet"
     path.write_bytes(path.read_bytes()[:-3])
 
 
-def _unfinished(desk: Desk) -> None:
-    next(desk.work.glob("runs/one-*/fold1/done.json")).unlink()
+def _unfinished(line: CommandLine) -> None:
+    next(line.work.glob("runs/one-*/fold1/done.json")).unlink()
 
 
-def _damaged_oof(desk: Desk) -> None:
-    path = next(desk.work.glob("runs/two-*/fold0/oof.parquet"))
+def _damaged_oof(line: CommandLine) -> None:
+    path = next(line.work.glob("runs/two-*/fold0/oof.parquet"))
     content = bytearray(path.read_bytes())
     content[100] ^= 4
     path.write_bytes(bytes(content))
 
 
-def _untrained(desk: Desk) -> None:
-    shutil.rmtree(next(desk.work.glob("runs/one-*")))
+def _recipe(old: str, new: str, untrained: bool = False) -> Callable[[CommandLine], None]:
+    def change(line: CommandLine) -> None:
+        line.recipe.write_text(RECIPE.replace(old, new))
+        if untrained:
+            shutil.rmtree(line.work / "runs")
+
+    return change
 
 
-@pytest.mark.parametrize(
-    ("spoil", "verb", "named"),
-    [
-        (_no_table, "folds", "trainset_label.txt"),
-        (_twin_rows, "folds", "row"),
-        (_no_manifest, "train", "manifest.parquet"),
-        (_stale_folds, "train", "ffdi folds"),
-        (_damaged_folds, "train", "group.parquet"),
-        (_bad_recipe, "folds", "did you mean 'epochs'"),
-        (_too_big, "train", "over the limit of 1,000"),
-        (_too_big, "doctor", "over the limit of 1,000"),
-        (_no_weights, "train", "weights/test_resnet"),
-        (_no_weights, "doctor", "weights/test_resnet"),
-        (_unknown_model, "doctor", "test_resnet"),
-        (_unknown_view, "train", "sideways"),
-        (_untrained, "predict", "one fold 0"),
-        (_unfinished, "blend", "one"),
-        (_damaged_oof, "blend", "oof.parquet"),
-    ],
-)
-def test_bad_input_is_one_sentence_and_exit_code_2(
-    other: Desk, spoil: Callable[[Desk], None], verb: str, named: str
-) -> None:
-    spoil(other)
-    if spoil in (_no_weights, _unknown_view) and verb == "train":
-        shutil.rmtree(other.work / "runs")
-    assert other.run(verb) == 2
-    assert named in " ".join(other.err.split())
-    assert "Traceback" not in other.err + other.out
+BAD = {
+    "no table": (_no_table, "folds", "trainset_label.txt"),
+    "a row twice": (_doubled_row, "folds", "row"),
+    "no manifest": (_no_manifest, "train", "manifest.parquet"),
+    "stale folds": (_stale_folds, "train", "ffdi folds"),
+    "damaged folds": (_damaged_folds, "train", "group.parquet"),
+    "unknown key": (_recipe("epochs", "epoch"), "folds", "did you mean 'epochs'"),
+    "too large": (_recipe('name = "tiny"', 'name = "tiny"\nmax_params = 1000'), "train", "over the limit of 1,000"),
+    "too large to ask": (_recipe('name = "tiny"', 'name = "tiny"\nmax_params = 1000'), "doctor", "the limit of 1,000"),
+    "no weights": (_recipe('weights = "none"', 'weights = "auto"', True), "train", "weights/test_resnet"),
+    "no weights to ask": (_recipe('weights = "none"', 'weights = "auto"'), "doctor", "weights/test_resnet"),
+    "unknown model": (_recipe("test_resnet", "test_resnot"), "doctor", "test_resnet"),
+    "unknown view": (_recipe("epochs = 2", 'epochs = 2\ntta = ["sideways"]', True), "train", "sideways"),
+    "unfinished": (_unfinished, "blend", "one"),
+    "damaged OOF": (_damaged_oof, "blend", "oof.parquet"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_sentence_and_exit_code_2(line: CommandLine, name: str) -> None:
+    change, verb, named = BAD[name]
+    change(line)
+    assert line.run(verb) == 2
+    assert named in " ".join(line.err.split())
+    assert "Traceback" not in line.err + line.out
 
 
 @pytest.mark.parametrize(
@@ -303,10 +259,31 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     [
         (["train", "--until", "soon"], "--until 'soon' is no time"),
         (["train", "--until", "2001-01-01T00:00"], "is over already"),
-        (["folds", "--data", "nowhere"], "nowhere"),
+        (["folds", "nowhere"], "write key=value"),
         (["evaluate", "nowhere.csv"], "nowhere.csv"),
+        (["evaluate", "a.csv", "b.csv"], "Only one submission"),
+        (["score"], "Name image files"),
     ],
 )
-def test_bad_arguments_too(other: Desk, arguments: list[str], named: str) -> None:
-    assert other.run(*arguments, places=arguments[0] == "train") == 2
-    assert named in " ".join(other.err.split())
+def test_bad_arguments_too(line: CommandLine, arguments: list[str], named: str) -> None:
+    assert line.run(*arguments) == 2
+    assert named in " ".join(line.err.split())
+
+
+def test_a_folder_that_is_not_there_is_named(line: CommandLine) -> None:
+    assert line.run("folds", "--data", "nowhere", places=False) == 2
+    assert "nowhere" in line.err
+
+
+def test_a_defect_is_one_line_and_its_traceback_is_in_a_file(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("of nothing")
+
+    monkeypatch.setattr("ffdi.cli.folds.run", fail)
+    assert line.run("folds") == 1
+    path = line.folder / "work" / "error.txt"
+    assert " ".join(line.err.split()).startswith("error: ffdi folds failed (ZeroDivisionError: of nothing). This")
+    assert "Traceback" not in line.err
+    assert "ZeroDivisionError: of nothing" in path.read_text()

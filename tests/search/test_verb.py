@@ -7,7 +7,7 @@ import pytest
 from ffdi.config.load import load_competition, load_recipe
 from ffdi.core.layout import Workspace
 from ffdi.data import folds, scan
-from tests.cli.test_verbs import Desk, contest_folder
+from tests.fixtures.command_line import CommandLine, command_line
 
 RECIPE = """
 name = "tiny"
@@ -34,61 +34,59 @@ lr = {low = 1e-4, high = 1e-2, log = true}
 
 
 @pytest.fixture
-def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
-    contest_folder(tmp_path / "contest")
-    (tmp_path / "tiny.toml").write_text(RECIPE)
+def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.chdir(tmp_path)
-    return Desk(tmp_path, tmp_path / "contest", tmp_path / "tiny.toml", capsys, monkeypatch)
+    return command_line(tmp_path, RECIPE)
 
 
-def prepared(desk: Desk) -> None:
+def prepared(line: CommandLine) -> None:
     """As scan and folds leave it, without their pages."""
-    recipe, places = load_recipe(desk.recipe), Workspace(desk.work, desk.work)
-    rows = scan.scan(load_competition(recipe.competition), desk.images, places, 0)
+    recipe, places = load_recipe(line.recipe), Workspace(line.work, line.work)
+    rows = scan.scan(load_competition(recipe.competition), line.images, places, 0)
     folds.make(places, recipe.folds, rows, recipe.data.train_splits)
 
 
-def test_from_the_folds_to_the_table_of_trials(desk: Desk) -> None:
-    prepared(desk)
-    assert desk.run("search", "--status") == 2
-    assert "has not begun" in desk.err
-    assert desk.run("search", "--workers", "1", "--no-rerun") == 0, desk.err
+def test_from_the_folds_to_the_table_of_trials(line: CommandLine) -> None:
+    prepared(line)
+    assert line.run("search", "--status") == 2
+    assert "has not begun" in line.err
+    assert line.run("search", "--workers", "1", "--no-rerun") == 0, line.err
     for told in ("best trials of tiny-", "augment.strength", "2 complete; budget 2 trials"):
-        assert told in desk.out
-    runs = {path: path.stat().st_mtime_ns for path in desk.work.rglob("runs/**/*") if path.is_file()}
+        assert told in line.out
+    runs = {path: path.stat().st_mtime_ns for path in line.work.rglob("runs/**/*") if path.is_file()}
     assert [path.parent.name for path in runs if path.name == "oof.parquet"] == ["fold0", "fold0"]
-    desk.recipe.write_text(RECIPE.replace("trials = 2", "trials = 3"))
-    assert desk.run("search", "--workers", "1", "--no-rerun") == 0, desk.err
-    assert desk.run("search", "--status") == 0, desk.err
-    assert "3 complete; budget 3 trials" in desk.out
-    assert runs.items() <= {path: path.stat().st_mtime_ns for path in desk.work.rglob("runs/**/*")}.items()
+    line.recipe.write_text(RECIPE.replace("trials = 2", "trials = 3"))
+    assert line.run("search", "--workers", "1", "--no-rerun") == 0, line.err
+    assert line.run("search", "--status") == 0, line.err
+    assert "3 complete; budget 3 trials" in line.out
+    assert runs.items() <= {path: path.stat().st_mtime_ns for path in line.work.rglob("runs/**/*")}.items()
 
 
-def test_the_best_are_run_again_and_promoted_only_beyond_noise(desk: Desk) -> None:
+def test_the_best_are_run_again_and_promoted_only_beyond_noise(line: CommandLine) -> None:
     recipe = RECIPE.replace("trials = 2", "trials = 1\ntop_k = 1\nrerun_seeds = 1")
-    desk.recipe.write_text(recipe.replace("batch_size = 8", "batch_size = 8\nepochs = 2"))
-    prepared(desk)
-    assert desk.run("search", "--workers", "1", "--no-rerun") == 0, desk.err
-    assert desk.run("search", "--promote") == 2
-    assert "4 of 4 re-runs are not done; run ffdi search" in desk.err
-    assert desk.run("search", "--workers", "1") == 0, desk.err
+    line.recipe.write_text(recipe.replace("batch_size = 8", "batch_size = 8\nepochs = 2"))
+    prepared(line)
+    assert line.run("search", "--workers", "1", "--no-rerun") == 0, line.err
+    assert line.run("search", "--promote") == 2
+    assert "4 of 4 re-runs are not done; run ffdi search" in line.err
+    assert line.run("search", "--workers", "1") == 0, line.err
     for told in ("4 of 4 re-runs to do", "run again: 1 fresh seed x 2 folds", "beyond noise", "page:"):
-        assert told in desk.out
-    again = [path for path in desk.work.rglob("runs/one-*-seed*/fold*/*") if path.is_file()]
+        assert told in line.out
+    again = [path for path in line.work.rglob("runs/one-*-seed*/fold*/*") if path.is_file()]
     assert {path.parent.parent.name.rsplit("-", 1)[0] for path in again} == {
         "one-default-seed1",
         "one-t0-seed1",
     }
     assert not [path for path in again if path.name == "weights.safetensors"]
     before = {path: path.stat().st_mtime_ns for path in again}
-    html = (desk.work / "reports/search.html").read_text()
+    html = (line.work / "reports/search.html").read_text()
     for told in ("Run again", "The whole policy", "History", "Parallel coordinates", "Who ran when"):
         assert told in html
-    text = desk.recipe.read_text()
-    assert desk.run("search", "--promote") == 0, desk.err
-    assert ("stays as it is" in desk.out) == (desk.recipe.read_text() == text)
-    assert desk.run("search", "--workers", "1") == 0, desk.err
-    assert "re-runs to do" not in desk.out
+    text = line.recipe.read_text()
+    assert line.run("search", "--promote") == 0, line.err
+    assert ("stays as it is" in line.out) == (line.recipe.read_text() == text)
+    assert line.run("search", "--workers", "1") == 0, line.err
+    assert "re-runs to do" not in line.out
     assert {path: path.stat().st_mtime_ns for path in again} == before
 
 
@@ -101,17 +99,17 @@ def test_the_best_are_run_again_and_promoted_only_beyond_noise(desk: Desk) -> No
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(
-    desk: Desk, change: tuple[str, str], arguments: tuple[str, ...], told: str
+    line: CommandLine, change: tuple[str, str], arguments: tuple[str, ...], told: str
 ) -> None:
-    desk.recipe.write_text(RECIPE.replace(*change))
-    assert desk.run("search", *arguments, "--workers", "1") == 2
-    assert told in " ".join(desk.err.split())
-    assert "Traceback" not in desk.err + desk.out
+    line.recipe.write_text(RECIPE.replace(*change))
+    assert line.run("search", *arguments, "--workers", "1") == 2
+    assert told in " ".join(line.err.split())
+    assert "Traceback" not in line.err + line.out
 
 
 @pytest.mark.slow
-def test_two_workers_that_train(desk: Desk) -> None:
-    prepared(desk)
-    desk.recipe.write_text(RECIPE.replace("trials = 2", "trials = 4"))
-    assert desk.run("search", "--workers", "2", "--no-rerun") == 0, desk.err
-    assert "4 complete; budget 4 trials" in desk.out
+def test_two_workers_that_train(line: CommandLine) -> None:
+    prepared(line)
+    line.recipe.write_text(RECIPE.replace("trials = 2", "trials = 4"))
+    assert line.run("search", "--workers", "2", "--no-rerun") == 0, line.err
+    assert "4 complete; budget 4 trials" in line.out

@@ -10,35 +10,35 @@ from ffdi.blending.choose import Choice
 from ffdi.blending.forecast import Forecast, sentences
 from ffdi.blending.nested import honest_table
 from ffdi.blending.result import BlendResult, blend
-from ffdi.cli.desk import Desk
+from ffdi.cli.project import Project
 from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
 from ffdi.report.page import Page, write_safely
 from ffdi.submission.folder import Published, publish
 
 
-def run(desk: Desk) -> None:
+def run(project: Project) -> None:
     """Blend, show, write `blend.parquet` and `card.json`, then the submission and the page."""
-    result = blend(desk.recipe, desk.competition, desk.places)
+    result = blend(project.recipe, project.competition, project.places)
     for warning in result.warnings:
         console.warn(warning)
     _show_members(result.members, result.choice.method.name)
     _show_methods(result.choice)
     if result.forecast is not None:
         _show_forecast(result.forecast)
-    console.say(f"blend: {saved.save(result, desk.places)}")
-    made, name = inputs(result.card), desk.recipe.name
-    folder = desk.places.submissions
-    done = publish(result.submission, result.card, made, desk.competition, folder, name, result.reference)
-    if desk.own_data:
-        _keep_beside_recipe(desk, done)
+    console.say(f"blend: {saved.save(result, project.places)}")
+    made, name = inputs(result.card), project.recipe.name
+    folder = project.places.submissions
+    done = publish(result.submission, result.card, made, project.competition, folder, name, result.reference)
+    if project.own_data:
+        _keep_beside_recipe(project, done)
     console.say(f"submission: {done.csv}" + (" (there already: same inputs, same bytes)" if done.reused else ""))
-    write_safely(desk.places.report("blend"), lambda: _page(desk, result, done))
+    write_safely(project.places.report("blend"), lambda: _page(project, result, done))
 
 
-def _keep_beside_recipe(desk: Desk, done: Published) -> None:
+def _keep_beside_recipe(project: Project, done: Published) -> None:
     """Write the card beside the recipe; its folder may be read-only, as Kaggle's inputs are."""
-    path = desk.recipe_path.with_suffix(".card.json")
+    path = project.recipe_path.with_suffix(".card.json")
     try:
         checksum.write_json(path, done.card)
     except UserError as error:
@@ -105,7 +105,7 @@ def _number(value: float, form: str = ".4f") -> str:
     return "-" if value is None or math.isnan(value) else f"{value:{form}}"
 
 
-def _page(desk: Desk, result: BlendResult, done: Published) -> Page:
+def _page(project: Project, result: BlendResult, done: Published) -> Page:
     from ffdi.report import blend as report
 
-    return report.page(done.card, result.blended.oof, str(done.csv), desk.images)
+    return report.page(done.card, result.blended.oof, str(done.csv), project.images)

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import torch
 
-from ffdi.cli.desk import Desk, open_desk
-from ffdi.config.load import load_competition, load_recipe
+from ffdi.cli.project import Options, Project
+from ffdi.config.load import load_competition
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import console
 from ffdi.core.errors import UserError
@@ -37,19 +37,19 @@ PACKAGES = (
 READ = 64  # images that are timed
 
 
-def run(path: Path, data: Path | None, work: Path, submissions: Path) -> None:
+def run(options: Options) -> None:
     """Print the tables. Raise UserError for weights or disk space that are missing, and too many parameters."""
-    recipe = load_recipe(path)
+    recipe, work = options.load(), options.work
     competition = load_competition(recipe.competition)
     limit = recipe.max_params or competition.max_params
     _machine(work)
     missing = _members(recipe, limit)
-    desk = _desk(path, data, work, submissions)
-    rows = _rows(desk) if desk else {name: estimate.CONTEST[name] for name in competition.splits}
+    project = _project(options)
+    rows = _rows(project) if project else {name: estimate.CONTEST[name] for name in competition.splits}
     device = torch.device(launch.devices()[0])
     launch.prepare(device)
     probes = {member.name: _probe(member, device) for member in recipe.member}
-    reading = {member.name: _read_seconds(desk, member) for member in recipe.member}
+    reading = {member.name: _read_seconds(project, member) for member in recipe.member}
     needed = _cost(recipe, rows, probes, reading)
     _elsewhere(recipe, reading)
     refuse_over_limit(recipe, limit)
@@ -100,21 +100,21 @@ def _members(recipe: Recipe, limit: int | None) -> list[str]:
     return missing
 
 
-def _desk(path: Path, data: Path | None, work: Path, submissions: Path) -> Desk | None:
+def _project(options: Options) -> Project | None:
     try:
-        desk = open_desk(path, data, work, submissions)
-        for name in desk.competition.splits:
-            tables.read_labels(desk.images, desk.competition, name)
+        project = options.open()
+        for name in project.competition.splits:
+            tables.read_labels(project.images, project.competition, name)
     except UserError as error:
         console.warn(f"{error} The estimate uses the contest's own counts.")
         return None
-    return desk
+    return project
 
 
-def _rows(desk: Desk) -> dict[str, int]:
+def _rows(project: Project) -> dict[str, int]:
     """Count images by split, from the label tables."""
-    splits = desk.competition.splits
-    return {name: len(tables.read_labels(desk.images, desk.competition, name).frame) for name in splits}
+    splits = project.competition.splits
+    return {name: len(tables.read_labels(project.images, project.competition, name).frame) for name in splits}
 
 
 def _probe(member: Member, device: torch.device) -> Probe:
@@ -122,13 +122,13 @@ def _probe(member: Member, device: torch.device) -> Probe:
     return probe(member, device)
 
 
-def _read_seconds(desk: Desk | None, member: Member) -> float | None:
+def _read_seconds(project: Project | None, member: Member) -> float | None:
     """Time one core as it reads and augments some training images."""
-    if desk is None:
+    if project is None:
         return None
-    rows = tables.read_labels(desk.images, desk.competition, "train").frame.head(READ)
-    rows = rows.assign(relpath=desk.competition.train.images + "/" + rows["id"])
-    images = TrainImages(rows, desk.images, member.augment, member.image_size, member.seed)
+    rows = tables.read_labels(project.images, project.competition, "train").frame.head(READ)
+    rows = rows.assign(relpath=project.competition.train.images + "/" + rows["id"])
+    images = TrainImages(rows, project.images, member.augment, member.image_size, member.seed)
     begun, read = time.process_time(), 0
     for row in range(len(rows)):
         try:

@@ -3,17 +3,18 @@
 from functools import cache
 from pathlib import Path
 
-from ffdi.config.load import load_competition, load_recipe
+from ffdi.cli.project import Options
+from ffdi.config.load import load_competition
 from ffdi.core import console
 from ffdi.submission.client import KaggleClient, sign_in
 from ffdi.submission.download import checked_slug, download
 
 
-def run(recipe_path: Path, data: Path | None, competition: str) -> None:
-    recipe = load_recipe(recipe_path)
+def run(options: Options, competition: str) -> None:
+    recipe = options.load()
     given = [competition] if competition else load_competition(recipe.competition).slugs
     slugs = tuple(checked_slug(slug) for slug in given)
-    folder = data or Path(recipe.data.folder or f"data/{slugs[0]}").expanduser()
+    folder = options.data or Path(recipe.data.folder or f"data/{slugs[0]}").expanduser()
     once, rows = cache(_sign_in), []
     for slug in slugs:
         found = download(slug, folder, once, beside=slugs)

@@ -11,8 +11,9 @@ from ffdi.blending.apply import BLEND
 from ffdi.blending.degraded import members_with_weight, scores
 from ffdi.blending.methods import METHODS
 from ffdi.blending.oof import read_team
-from ffdi.cli.desk import Desk
-from ffdi.config.load import load_competition, load_recipe
+from ffdi.cli.project import Project
+from ffdi.config.load import load_competition
+from ffdi.config.recipe import Recipe
 from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
@@ -41,26 +42,26 @@ HEADINGS = {"kind": "kind", "name": "slice", "originals": "originals", "fakes": 
             "offset": "offset"}  # fmt: skip
 
 
-def run(desk: Desk, degraded: bool) -> None:
+def run(project: Project, degraded: bool) -> None:
     """Evaluate the blend on its held-out images: by slices, and with `degraded` on damaged copies of them."""
-    blend = saved.load(desk.recipe, desk.competition, desk.places)
-    rows = _rows(desk, blend)
+    blend = saved.load(project.recipe, project.competition, project.places)
+    rows = _rows(project, blend)
     whole, slices = pooled(rows), cut(rows, KINDS)
     _show("the blend by slices; offset: mean rank of the originals off the middle", slices)
-    copies = _copies(desk, blend) if degraded else pd.DataFrame(columns=COLUMNS)
+    copies = _copies(project, blend) if degraded else pd.DataFrame(columns=COLUMNS)
     if len(copies):
         _show(f"the blend on degraded copies, at most {MAX_COPIES:,} images a fold", copies)
     found = worst(pd.concat([slices, copies]) if len(copies) else slices)
     if found is not None:
         console.say(f"worst slice: {found['kind']} {found['name']}, AUC {found['auc']:.4f}; pooled {whole.value:.4f}")
-    write_safely(desk.places.report("evaluate"), lambda: _page(desk, slices, whole, copies))
+    write_safely(project.places.report("evaluate"), lambda: _page(project, slices, whole, copies))
 
 
-def run_submission(submission: Path, labels: Path | None, recipe: Path) -> None:
+def run_submission(submission: Path, labels: Path | None, recipe: Recipe) -> None:
     """Evaluate a submission (a CSV or its folder) against true labels; default: those of the embedded sample."""
     path = submission / "submission.csv" if submission.is_dir() else submission
     truth = labels or Path(str(files("ffdi"))) / "sample" / "truth" / "test_labels.csv"
-    rows = joined(path, truth, load_competition(load_recipe(recipe).competition))
+    rows = joined(path, truth, load_competition(recipe.competition))
     whole, fakes = pooled(rows), int(rows["target"].sum())
     first = ["all", len(rows) - fakes, fakes, _interval(whole.value, whole.low, whole.high)]
     families = cut(rows, {FAMILY: "fakes"}, least=1).to_dict("records")
@@ -71,12 +72,12 @@ def run_submission(submission: Path, labels: Path | None, recipe: Path) -> None:
     console.table("TPR", ["at FPR", "TPR"], tpr)
 
 
-def _rows(desk: Desk, blend: saved.SavedBlend) -> pd.DataFrame:
+def _rows(project: Project, blend: saved.SavedBlend) -> pd.DataFrame:
     """Return target, score, group and a column a kind, of every image that some fold held out."""
     oof = blend.oof.dropna(subset=[BLEND])
     if oof.empty:
         raise UserError("No member of this recipe held images out, so there is nothing to evaluate.")
-    facts = manifests.read(desk.places)[["id", "split", "jpeg_q", "width", "height", "sharpness"]]
+    facts = manifests.read(project.places)[["id", "split", "jpeg_q", "width", "height", "sharpness"]]
     rows = oof[["id", "split", "target", "group"]].assign(score=oof[BLEND])
     rows = rows.merge(facts, on=["id", "split"], validate="one_to_one")
     edges = np.unique([float(f"{edge:.3g}") for edge in np.quantile(rows["sharpness"], QUARTERS)])
@@ -86,14 +87,14 @@ def _rows(desk: Desk, blend: saved.SavedBlend) -> pd.DataFrame:
             "JPEG quality": binned(rows["jpeg_q"], QUALITIES),
             "image size": binned(rows[["width", "height"]].min(axis=1), SIDES, " px"),
             "sharpness": binned(rows["sharpness"], edges.tolist()),
-            "forgery cluster": _clusters(desk, rows),
+            "forgery cluster": _clusters(project, rows),
         }
     )
 
 
-def _clusters(desk: Desk, rows: pd.DataFrame) -> pd.Series:
+def _clusters(project: Project, rows: pd.DataFrame) -> pd.Series:
     """Return the clusters of the fold table with the scheme "cluster", whichever scheme the recipe trains with."""
-    path = desk.places.folds("cluster")
+    path = project.places.folds("cluster")
     if not path.exists():
         console.say('no forgery clusters: run `ffdi folds` with folds.scheme = "cluster" to have them')
         return pd.Series(None, rows.index, dtype=object)
@@ -102,23 +103,23 @@ def _clusters(desk: Desk, rows: pd.DataFrame) -> pd.Series:
     return cluster.where(cluster >= 0).map(lambda number: None if pd.isna(number) else f"{number:.0f}")
 
 
-def _copies(desk: Desk, blend: saved.SavedBlend) -> pd.DataFrame:
+def _copies(project: Project, blend: saved.SavedBlend) -> pd.DataFrame:
     """Predict degraded copies by the fold models that held their images out; return a row a kind of damage."""
     import torch
 
     from ffdi.training import degraded, launch
     from ffdi.training.world import World
 
-    rows, table = manifests.read(desk.places), checksum.read_table(desk.places.folds(desk.recipe.folds.scheme))
-    jobs = plan(desk.recipe, desk.competition, rows, table, desk.images, desk.places)
+    rows, table = manifests.read(project.places), checksum.read_table(project.places.folds(project.recipe.folds.scheme))
+    jobs = plan(project.recipe, project.competition, rows, table, project.images, project.places)
     team = read_team(jobs)
     names = members_with_weight(team, blend.weights)
     mine = launch.with_loaders([job for job in jobs if job.member.name in names], 1)
     device = torch.device(launch.devices()[0])
     launch.prepare(device, mine[0].data.workers or 0)  # forks the loaders before CUDA is touched
-    tables = degraded.tables(mine, DAMAGES, desk.places.work / "degraded")
+    tables = degraded.tables(mine, DAMAGES, project.places.work / "degraded")
     with Stop() as stop:
-        degraded.predict(tables, desk.places.work / "degraded", World(device), stop)
+        degraded.predict(tables, project.places.work / "degraded", World(device), stop)
     found = []
     for kind, damage in DAMAGES.items():
         logits = degraded.read([one for one in tables if one.kind == kind])
@@ -143,10 +144,10 @@ def _interval(value: float, low: float, high: float) -> str:
     return f"{value:.4f} ({low:.4f}-{high:.4f})"
 
 
-def _page(desk: Desk, slices: pd.DataFrame, whole: Interval, copies: pd.DataFrame) -> Page:
+def _page(project: Project, slices: pd.DataFrame, whole: Interval, copies: pd.DataFrame) -> Page:
     from ffdi.report import evaluate as report
     from ffdi.report.provenance import provenance
 
     command = "ffdi evaluate --degraded" if len(copies) else "ffdi evaluate"
-    made_from = provenance(command, {"manifest": checksum.digest(desk.places.manifest)})
+    made_from = provenance(command, {"manifest": checksum.digest(project.places.manifest)})
     return report.page(slices, {"value": whole.value, "low": whole.low, "high": whole.high}, copies, made_from)

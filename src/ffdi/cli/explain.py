@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ffdi.cli.desk import Desk
+from ffdi.cli.project import Project
 from ffdi.core import checksum, console, keys
 from ffdi.core.errors import UserError
 from ffdi.core.layout import WEIGHTS, inside
@@ -30,7 +30,7 @@ PACKED = (
 )
 
 
-def run(images: list[Path], worst: int, desk: Desk, pack: Path | None) -> None:
+def run(images: list[Path], worst: int, project: Project, pack: Path | None) -> None:
     """Explain `images` by a packed team, or the `worst` errors of the blend by the models that had not seen them."""
     if bool(images) == bool(worst):
         raise UserError("Name images, or ask for the worst errors with --worst N: one of the two.")
@@ -38,17 +38,17 @@ def run(images: list[Path], worst: int, desk: Desk, pack: Path | None) -> None:
         raise UserError(
             "--worst explains each image by the fold model that did not see it; leave --pack away, or name images."
         )
-    found = list(_worst(desk, worst) if worst else _given(images, pack or _packed(desk)))
+    found = list(_worst(project, worst) if worst else _given(images, pack or _packed(project)))
     rows = [[one.name, one.label, one.verdict, one.net, f"{one.outside:.0%}"] for one in found]
     console.table("explained", ["image", "label", "looks", "to", "map outside the face"], rows)
-    originals = checks.of_originals(_originals(desk))
-    write_safely(desk.places.report("explain"), lambda: _page(desk, found, originals, bool(worst)))
+    originals = checks.of_originals(_originals(project))
+    write_safely(project.places.report("explain"), lambda: _page(project, found, originals, bool(worst)))
 
 
-def _packed(desk: Desk) -> Path:
+def _packed(project: Project) -> Path:
     from ffdi.cli.pack import folder_of
 
-    return folder_of(desk)
+    return folder_of(project)
 
 
 def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":
@@ -69,7 +69,7 @@ def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":
             meter.advance(1)
 
 
-def _worst(desk: Desk, most: int) -> "Iterator[Explained]":
+def _worst(project: Project, most: int) -> "Iterator[Explained]":
     """Explain the held-out images whose blended score is farthest from their label."""
     from ffdi.blending import saved
     from ffdi.blending.apply import BLEND
@@ -79,35 +79,37 @@ def _worst(desk: Desk, most: int) -> "Iterator[Explained]":
     from ffdi.report.style import LABELS
     from ffdi.training.job import plan
 
-    blend = saved.load(desk.recipe, desk.competition, desk.places)
+    blend = saved.load(project.recipe, project.competition, project.places)
     oof, weights = blend.oof.dropna(subset=[BLEND]), blend.weights
     if oof.empty:
         raise UserError("No member of this recipe held images out, so there is no honest error; name images.")
     order = oof.assign(error=(oof["target"] - oof[BLEND]).abs()).sort_values(["error", "id"], ascending=[False, True])
     member = max((name for name in weights if oof[name].notna().all()), key=weights.__getitem__)
-    table = checksum.read_table(desk.places.folds(desk.recipe.folds.scheme))
-    jobs = plan(desk.recipe, desk.competition, manifests.read(desk.places), table, desk.images, desk.places)
+    table = checksum.read_table(project.places.folds(project.recipe.folds.scheme))
+    jobs = plan(
+        project.recipe, project.competition, manifests.read(project.places), table, project.images, project.places
+    )
     nets = {job.fold: Net(job.member, job.fold, job.folder / WEIGHTS) for job in jobs if job.member.name == member}
     rows = order.head(most)
     explain = {fold: GradCAM(nets[fold]) for fold in rows["fold"].unique()}
     with console.progress("explain", len(rows)) as meter:
         for row in rows.to_dict("records"):
-            image_HWC = _read(inside(desk.images, row["relpath"]))
+            image_HWC = _read(inside(project.images, row["relpath"]))
             saliency = explain[row["fold"]](image_HWC)
             score, name = f"The blend gives it {row[BLEND]:.3f} (0 original, 1 fake)", f"{member} fold {row['fold']}"
             yield Explained(row["id"], LABELS[row["target"]], score, name, image_HWC, saliency.cells_hw, saliency.logit)
             meter.advance(1)
 
 
-def _originals(desk: Desk) -> Iterator[np.ndarray]:
+def _originals(project: Project) -> Iterator[np.ndarray]:
     """Yield some originals of the manifest, the same on every call; none without a manifest."""
-    if not desk.places.manifest.exists():
+    if not project.places.manifest.exists():
         return
-    rows = manifests.read(desk.places).query("target == 0 and status == 'ok'").sort_values(["split", "id"])
+    rows = manifests.read(project.places).query("target == 0 and status == 'ok'").sort_values(["split", "id"])
     chosen = keys.rng("explain", SEED).permutation(len(rows))[:ORIGINALS]
     with console.progress("originals", len(chosen)) as meter:
         for relpath in rows["relpath"].iloc[np.sort(chosen)]:
-            yield _read(inside(desk.images, str(relpath)))
+            yield _read(inside(project.images, str(relpath)))
             meter.advance(1)
 
 
@@ -118,10 +120,10 @@ def _read(path: Path) -> np.ndarray:
         raise UserError(f"{path} cannot be explained: {getattr(error, 'strerror', None) or error}.") from error
 
 
-def _page(desk: Desk, found: "list[Explained]", originals: checks.Originals, worst: bool) -> Page:
+def _page(project: Project, found: "list[Explained]", originals: checks.Originals, worst: bool) -> Page:
     from ffdi.report import explain as report
     from ffdi.report.provenance import provenance
 
-    inputs = {"manifest": checksum.digest(desk.places.manifest)} if desk.places.manifest.exists() else {}
+    inputs = {"manifest": checksum.digest(project.places.manifest)} if project.places.manifest.exists() else {}
     title = "The blend's worst errors, explained" if worst else "Images explained"
     return report.page(found, originals, title, UNSEEN if worst else PACKED, provenance("ffdi explain", inputs))

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pandas as pd
 
-from ffdi.cli.desk import Desk
+from ffdi.cli.project import Project
 from ffdi.core import checksum, console
 from ffdi.core.stop import Stop
 from ffdi.data import folds, manifest
@@ -16,42 +16,42 @@ from ffdi.report.page import Page, write_safely
 CORES = os.cpu_count() or 1
 
 
-def run(desk: Desk) -> None:
+def run(project: Project) -> None:
     """Scan the folder, then make the fold table; both go on where they were stopped."""
-    rows = _scanned(desk)
-    spec, splits = desk.recipe.folds, desk.recipe.data.train_splits
-    made = folds.make(desk.places, spec, rows, splits, _embeddings(desk, rows))
+    rows = _scanned(project)
+    spec, splits = project.recipe.folds, project.recipe.data.train_splits
+    made = folds.make(project.places, spec, rows, splits, _embeddings(project, rows))
     console.table(f"folds, scheme {spec.scheme}", ["fold", "images", "fake", "groups"], _fold_lines(made, rows))
-    write_safely(desk.places.report("folds"), lambda: _folds_page(desk, rows, made))
+    write_safely(project.places.report("folds"), lambda: _folds_page(project, rows, made))
 
 
-def _scanned(desk: Desk) -> pd.DataFrame:
+def _scanned(project: Project) -> pd.DataFrame:
     with Stop() as stop:
-        rows = scan(desk.competition, desk.images, desk.places, CORES, stop)
+        rows = scan(project.competition, project.images, project.places, CORES, stop)
     console.table("manifest", ["split", "images", "fake", *manifest.STATUSES], _split_lines(rows))
-    path, digest = desk.places.report("scan"), checksum.digest(desk.places.manifest)
+    path, digest = project.places.report("scan"), checksum.digest(project.places.manifest)
     if not path.exists() or digest not in path.read_text():
-        write_safely(path, lambda: _scan_page(desk, rows, digest))
+        write_safely(path, lambda: _scan_page(project, rows, digest))
     return rows
 
 
-def _scan_page(desk: Desk, rows: pd.DataFrame, digest: str) -> Page:
+def _scan_page(project: Project, rows: pd.DataFrame, digest: str) -> Page:
     from ffdi.report import scan as report
     from ffdi.report.provenance import provenance
 
-    found = audit(rows, desk.recipe.folds.distance, desk.recipe.folds.confirm)
-    return report.page(rows, found, desk.images, provenance("ffdi folds", {"manifest": digest}))
+    found = audit(rows, project.recipe.folds.distance, project.recipe.folds.confirm)
+    return report.page(rows, found, project.images, provenance("ffdi folds", {"manifest": digest}))
 
 
-def _folds_page(desk: Desk, rows: pd.DataFrame, made: pd.DataFrame) -> Page:
+def _folds_page(project: Project, rows: pd.DataFrame, made: pd.DataFrame) -> Page:
     from ffdi.report import folds as report
     from ffdi.report.provenance import provenance
 
     inputs = {
-        "manifest": checksum.digest(desk.places.manifest),
-        "folds": checksum.digest(desk.places.folds(desk.recipe.folds.scheme)),
+        "manifest": checksum.digest(project.places.manifest),
+        "folds": checksum.digest(project.places.folds(project.recipe.folds.scheme)),
     }
-    return report.page(rows, made, desk.images, provenance("ffdi folds", inputs))
+    return report.page(rows, made, project.images, provenance("ffdi folds", inputs))
 
 
 def _split_lines(rows: pd.DataFrame) -> list[list[object]]:
@@ -71,9 +71,9 @@ def _fold_lines(made: pd.DataFrame, rows: pd.DataFrame) -> list[list[object]]:
     ]
 
 
-def _embeddings(desk: Desk, rows: pd.DataFrame) -> np.ndarray | None:
-    if not desk.recipe.folds.embedding:
+def _embeddings(project: Project, rows: pd.DataFrame) -> np.ndarray | None:
+    if not project.recipe.folds.embedding:
         return None
     from ffdi.infer.embed import for_folds
 
-    return for_folds(desk.recipe, rows, desk.images, desk.places, CORES - 1)
+    return for_folds(project.recipe, rows, project.images, project.places, CORES - 1)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from ffdi.cli.desk import RECIPE, SUBMISSIONS, WORK, DataOption, RecipeOption, SubmissionsOption, WorkOption
+from ffdi.cli.project import WORK, Options, WorkOption, verb
+from ffdi.core.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, help="Run the kit in a Kaggle notebook: pack, rehearse, push.")
 
@@ -15,12 +16,9 @@ def kernels() -> None:
     """Run the kit in a Kaggle notebook: pack, rehearse, push."""
 
 
-@app.command()
+@verb(app)
 def pack(
-    recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
+    options: Options,
     train: Annotated[
         bool, typer.Option("--train", help="For kernels/train.py, before there is a team: recipe, first weights, kit.")
     ] = False,
@@ -33,29 +31,25 @@ def pack(
     ] = None,
 ) -> None:
     """Write the dataset of a kernel: the kit's wheel, team.json, weights, checksums."""
-    from ffdi.cli import pack as verb
-    from ffdi.cli.desk import open_desk
+    from ffdi.cli import pack
 
-    verb.run(open_desk(recipe, data, work, submissions), train, wheels, single_file)
+    pack.run(options.open(), train, wheels, single_file)
 
 
-@app.command()
+@verb(app, "SCRIPT")
 def rehearse(
-    kernel: Annotated[Path, typer.Argument(help="The script: kernels/infer.py, or your edited copy.")],
+    options: Options,
     pack: Annotated[Path | None, typer.Option(help="Its dataset; default: what `pack` made of the recipe.")] = None,
     images: Annotated[int, typer.Option(help="Test images to try it with, at most.", min=4)] = 32,
-    recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
 ) -> None:
-    """Run the infer script as Kaggle would, offline and without the kit, and compare what it predicts."""
-    from ffdi.cli import rehearse as verb
-    from ffdi.cli.desk import open_desk
+    """Run SCRIPT (kernels/infer.py, or your edited copy) as Kaggle would, offline, and compare what it predicts."""
+    from ffdi.cli import rehearse
     from ffdi.cli.pack import folder_of
 
-    desk = open_desk(recipe, data, work, submissions)
-    verb.run(kernel, pack or folder_of(desk), desk.images, images)
+    if len(options.arguments) != 1:
+        raise UserError("Name one script, for example kernels/infer.py.")
+    project = options.open()
+    rehearse.run(Path(options.arguments[0]), pack or folder_of(project), project.images, images)
 
 
 @app.command()
@@ -75,9 +69,9 @@ def push(
     work: WorkOption = WORK,
 ) -> None:
     """Upload the weights, run the kernel on Kaggle, fetch its output; goes on where it was interrupted."""
-    from ffdi.cli import push as verb
+    from ffdi.cli import push
 
-    verb.run(verb.PushOptions(kernel, pack, owner, image, wait, yes, work, kernel_source, dataset_source, again))
+    push.run(push.PushOptions(kernel, pack, owner, image, wait, yes, work, kernel_source, dataset_source, again))
 
 
 @app.command()
@@ -87,6 +81,6 @@ def wheels(
     packages: Annotated[str, typer.Option(help="What to fetch, such as timm==1.0.26; default: simplejpeg.")] = "",
 ) -> None:
     """Fetch wheels of packages that Kaggle's image lacks."""
-    from ffdi.cli import wheels as verb
+    from ffdi.cli import wheels
 
-    verb.run(folder, packages, python)
+    wheels.run(folder, packages, python)

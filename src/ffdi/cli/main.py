@@ -1,15 +1,16 @@
 """The command line: verbs and places. What decides a result stands in the recipe."""
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ffdi.cli import kernels
-from ffdi.cli.desk import RECIPE, SUBMISSIONS, WORK, DataOption, RecipeOption, SubmissionsOption, WorkOption, open_desk
-from ffdi.core import console
-from ffdi.core.errors import FfdiError
+from ffdi.cli.project import SUBMISSIONS, WORK, Options, SubmissionsOption, UntilOption, WorkOption, verb
+from ffdi.core import atomic, console
+from ffdi.core.errors import FfdiError, UserError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,120 +18,102 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From a folder of face images to a scored Kaggle submission.",
 )
-app.add_typer(kernels.app, name="kernels")
+PackOption = Annotated[Path | None, typer.Option(help="A packed team; default: what `kernels pack` made.")]
 
 
-@app.command()
+@verb(app)
 def download(
-    recipe: RecipeOption = RECIPE,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Where they go; default: data/<slug>.", metavar="FOLDER")
-    ] = None,
+    options: Options,
     competition: Annotated[str, typer.Option(help="Kaggle's slug; default: the recipe's.", metavar="SLUG")] = "",
 ) -> None:
     """Download the competition's files from Kaggle and unpack them; goes on where it was stopped."""
-    from ffdi.cli import download as verb
+    from ffdi.cli import download
 
-    verb.run(recipe, data, competition)
-
-
-@app.command()
-def folds(
-    recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
-) -> None:
-    """Read every table and decode every image; group near-duplicates and deal the groups into folds."""
-    from ffdi.cli import folds as verb
-
-    verb.run(open_desk(recipe, data, work, submissions))
+    download.run(options, competition)
 
 
-@app.command()
+@verb(app)
+def folds(options: Options) -> None:
+    """Read every table, decode every image, group near-duplicates and deal the groups into folds."""
+    from ffdi.cli import folds
+
+    folds.run(options.open())
+
+
+@verb(app)
 def forge(
+    options: Options,
     out: Annotated[
-        Path | None, typer.Option("--out", help="A folder of its own; default: forged, below WORK.", metavar="FOLDER")
+        Path | None, typer.Option(help="A folder of its own; default: forged, below WORK.", metavar="FOLDER")
     ] = None,
-    recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
 ) -> None:
     """Make fakes of the originals, as the recipe says: a set that can be made again, and trained on."""
-    from ffdi.cli import forge as verb
+    from ffdi.cli import forge
 
-    verb.run(open_desk(recipe, data, work, submissions), out)
-
-
-@app.command()
-def train(
-    recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
-    until: Annotated[
-        str, typer.Option(help="Save and leave (exit 75) by then: 11h30m from now, or a time such as 2026-11-22T18:00.")
-    ] = "",
-) -> None:
-    """Train every member on every fold, and predict; goes on where it was stopped."""
-    from ffdi.cli import train as verb
-
-    verb.run(recipe, data, work, submissions, until)
+    forge.run(options.open(), out)
 
 
-@app.command()
-def predict(
-    recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
-) -> None:
-    """Predict again with trained weights: other views, or a test set that came later."""
-    from ffdi.cli import train as verb
+@verb(app)
+def train(options: Options, until: UntilOption = "") -> None:
+    """Train every member on every fold and predict; does what is missing and goes on where it was stopped."""
+    from ffdi.cli import train
 
-    verb.predict(open_desk(recipe, data, work, submissions))
+    train.run(options, until)
 
 
-@app.command()
-def blend(
-    recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
-) -> None:
-    """Blend the members, say what the blend is worth, write the submission."""
-    from ffdi.cli import blend as verb
+@verb(app)
+def blend(options: Options) -> None:
+    """Blend the members, estimate what the blend scores, write the submission."""
+    from ffdi.cli import blend
 
-    verb.run(open_desk(recipe, data, work, submissions))
+    blend.run(options.open())
 
 
-@app.command()
+@verb(app, "[SUBMISSION]")
 def evaluate(
-    submission: Annotated[
-        Path | None, typer.Argument(help="A submission.csv or its folder: score it against true labels instead.")
-    ] = None,
+    options: Options,
     labels: Annotated[Path | None, typer.Option(help="The true labels; default: the embedded sample's.")] = None,
-    degraded: Annotated[
-        bool, typer.Option("--degraded", help="Also predict degraded copies of the held-out images.")
-    ] = False,
-    recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
+    degraded: Annotated[bool, typer.Option("--degraded", help="Also predict degraded copies.")] = False,
 ) -> None:
-    """Show where the blend is weak: by forgery cluster, source, JPEG quality, size and sharpness."""
-    from ffdi.cli import evaluate as verb
+    """Show where the blend is weak; or score a SUBMISSION (a CSV or its folder) against true labels."""
+    from ffdi.cli import evaluate
 
-    if submission is None:
-        verb.run(open_desk(recipe, data, work, submissions), degraded)
+    if options.arguments:
+        evaluate.run_submission(Path(_only(options)), labels, options.load())
     else:
-        verb.run_submission(submission, labels, recipe)
+        evaluate.run(options.open(), degraded)
 
 
-@app.command()
+@verb(app)
+def search(
+    options: Options,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a GPU, or a core.")] = None,
+    until: UntilOption = "",
+    storage: Annotated[
+        str,
+        typer.Option(envvar="FFDI_STORAGE", help="A database by its URL; default: a journal file, for one machine."),
+    ] = "",
+    status: Annotated[bool, typer.Option("--status", help="Only show where the search stands.")] = False,
+    no_rerun: Annotated[bool, typer.Option("--no-rerun", help="Do not train the best again on fresh seeds.")] = False,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Write what beat the default on fresh seeds into the recipe.")
+    ] = False,
+) -> None:
+    """Search the fields and the augmentation that the recipe names; goes on where it was stopped."""
+    from ffdi.cli import search
+
+    project = options.open()
+    if status:
+        search.status(project, storage)
+    elif promote:
+        search.promote(project, storage)
+    else:
+        search.run(project, workers, until, storage, again=not no_rerun)
+
+
+@verb(app, "[SUBMISSION]")
 def submit(
-    submission: Annotated[str, typer.Argument(help="A folder, its number or a CSV; default: the newest.")] = "",
+    options: Options,
     yes: Annotated[bool, typer.Option("--yes", help="Send it; without this everything else is done.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Send it although it was sent before.")] = False,
     kernel: Annotated[str, typer.Option(help="Submit the output of a kernel, OWNER/SLUG.")] = "",
@@ -139,16 +122,13 @@ def submit(
     wait: Annotated[str, typer.Option(help="How long to wait for the score, such as 30m (then exit 75).")] = "30m",
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the score.")] = False,
     competition: Annotated[str, typer.Option(help="Kaggle's name for it; default: the competition's.")] = "",
-    recipe: RecipeOption = RECIPE,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
 ) -> None:
-    """Check a submission, say what it is worth, and with --yes send it to Kaggle and wait for its score."""
-    from ffdi.cli import submit as verb
+    """Check SUBMISSION (a folder, its number or a CSV; default: the newest); with --yes send it, wait for its score."""
+    from ffdi.submission.submit import submit
 
-    verb.run(
-        submission,
-        recipe,
+    submit(
+        _only(options) or None,
+        competition=options.load().competition,
         yes=yes,
         again=again,
         kernel=kernel,
@@ -156,8 +136,8 @@ def submit(
         file=file,
         wait="" if no_wait else wait,
         slug=competition,
-        work=work,
-        submissions=submissions,
+        work=options.work,
+        submissions=options.submissions,
     )
 
 
@@ -167,106 +147,62 @@ def ledger(
     work: WorkOption = WORK,
     submissions: SubmissionsOption = SUBMISSIONS,
 ) -> None:
-    """Every submission ever: what was expected of it, what it got, and where the two disagree."""
-    from ffdi.cli import ledger as verb
+    """Show every submission that was sent: what was expected of it, what it got, where the two disagree."""
+    from ffdi.cli import ledger
 
-    verb.run(work, submissions, refresh)
-
-
-@app.command()
-def search(
-    recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a GPU, or one a core.")] = None,
-    until: Annotated[
-        str, typer.Option(help="Save and leave (exit 75) by then: 11h30m from now, or a time such as 2026-11-22T18:00.")
-    ] = "",
-    storage: Annotated[
-        str,
-        typer.Option(envvar="FFDI_STORAGE", help="A database by its URL; default: a journal file, for one machine."),
-    ] = "",
-    status: Annotated[bool, typer.Option("--status", help="Only say where the search stands.")] = False,
-    no_rerun: Annotated[bool, typer.Option("--no-rerun", help="Do not run the best again on fresh seeds.")] = False,
-    promote: Annotated[
-        bool, typer.Option("--promote", help="Write what beat the default on fresh seeds into the recipe.")
-    ] = False,
-) -> None:
-    """Search the fields and the augmentation policy that the recipe names; goes on where it was stopped."""
-    from ffdi.cli import search as verb
-
-    desk = open_desk(recipe, data, work, submissions)
-    if status:
-        verb.status(desk, storage)
-    elif promote:
-        verb.promote(desk, storage)
-    else:
-        verb.run(desk, workers, until, storage, again=not no_rerun)
+    ledger.run(work, submissions, refresh)
 
 
-@app.command()
-def score(
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
-    pack: Annotated[Path | None, typer.Option(help="Packed weights; default: what `kernels pack` made.")] = None,
-    recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
-) -> None:
-    """P(fake) of single images, by the team whose weights were packed."""
-    from ffdi.cli import score as verb
+app.add_typer(kernels.app, name="kernels")
+
+
+@verb(app, "IMAGES...")
+def score(options: Options, pack: PackOption = None) -> None:
+    """Print P(fake) of IMAGES (files, or folders of them) by a packed team."""
+    from ffdi.cli import score
     from ffdi.cli.pack import folder_of
 
-    verb.run(images, pack or folder_of(open_desk(recipe, data, work, submissions)))
+    if not options.arguments:
+        raise UserError("Name image files, or folders of them.")
+    score.run([Path(name) for name in options.arguments], pack or folder_of(options.open()))
 
 
-@app.command()
+@verb(app, "[IMAGES]...")
 def explain(
-    images: Annotated[list[Path] | None, typer.Argument(help="Image files.")] = None,
+    options: Options,
     worst: Annotated[int, typer.Option(min=0, help="The N worst errors on held-out images instead.", metavar="N")] = 0,
-    pack: Annotated[Path | None, typer.Option(help="Packed weights; default: what `kernels pack` made.")] = None,
-    recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
+    pack: PackOption = None,
 ) -> None:
-    """A page of images: the traces in their pixels, where a net looked, and what a person would check."""
-    from ffdi.cli import explain as verb
+    """Write a page of images: traces in their pixels, where a network looked, what a person would check."""
+    from ffdi.cli import explain
 
-    verb.run(images or [], worst, open_desk(recipe, data, work, submissions), pack)
+    explain.run([Path(name) for name in options.arguments], worst, options.open(), pack)
 
 
 @app.command()
 def serve(
-    pack: Annotated[Path, typer.Option(help="Packed weights, as `kernels pack` makes them.", metavar="FOLDER")],
+    pack: Annotated[Path, typer.Option(help="A packed team, as `kernels pack` makes it.", metavar="FOLDER")],
     root: Annotated[Path, typer.Option(help="Only images below it may be asked for by path.", metavar="FOLDER")],
-    host: Annotated[
-        str, typer.Option(help="The address to listen on; the default is this machine alone.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="The address to listen on; the default is this machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
 ) -> None:
-    """P(fake) of images over HTTP: POST /score {"path": …}, POST /score/image with its bytes, GET /health."""
-    from ffdi.cli import serve as verb
+    """Score images over HTTP: POST /score {"path": …}, POST /score/image with its bytes, GET /health."""
+    from ffdi.cli import serve
 
-    verb.run(pack, root, host, port)
+    serve.run(pack, root, host, port)
 
 
-@app.command()
-def doctor(
-    recipe: RecipeOption = RECIPE,
-    data: DataOption = None,
-    work: WorkOption = WORK,
-    submissions: SubmissionsOption = SUBMISSIONS,
-) -> None:
+@verb(app)
+def doctor(options: Options) -> None:
     """Show this machine, each member's weights and parameters, one timed step of each, and what the recipe costs."""
-    from ffdi.cli import doctor as verb
+    from ffdi.cli import doctor
 
-    verb.run(recipe, data, work, submissions)
+    doctor.run(options)
 
 
 def main() -> None:
-    """Run a verb; a mistake of the user ends in one sentence and exit code 2, a pause in 75."""
+    """Run a verb. Exit with 2 after a mistake of the user, told in one sentence, and with 75 after a pause."""
+    console.replace_what_cannot_be_encoded()
     try:
         app()
     except FfdiError as error:
@@ -275,6 +211,33 @@ def main() -> None:
     except KeyboardInterrupt:
         console.fail("Interrupted; what was finished is saved, run the same command to go on.")
         sys.exit(130)
+    except Exception as error:
+        console.fail(_unexpected(error))
+        sys.exit(1)
+
+
+def _only(options: Options) -> str:
+    """Return the one argument that is no change of the recipe; "" without one."""
+    if len(options.arguments) > 1:
+        raise UserError(f"Only one submission may be named, not {len(options.arguments)}; remove the others.")
+    return next(iter(options.arguments), "")
+
+
+def _unexpected(error: Exception) -> str:
+    """Write the traceback to a file and return a sentence that names what was being done."""
+    done = " ".join(["ffdi", *(word for word in sys.argv[1:3] if not word.startswith("-"))])
+    path = Path(_given("--work") or WORK) / "error.txt"
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    try:
+        atomic.write_text(path, "".join(traceback.format_exception(error)))
+    except UserError as other:
+        return f"{done} failed ({reason}). {other}"
+    return f"{done} failed ({reason}). This is a defect of the kit; the traceback is in {path}."
+
+
+def _given(option: str) -> str:
+    following = dict(zip(sys.argv, sys.argv[1:], strict=False))
+    return following.get(option, "")
 
 
 if __name__ == "__main__":

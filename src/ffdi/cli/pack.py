@@ -2,25 +2,25 @@
 
 from pathlib import Path
 
-from ffdi.cli.desk import Desk
+from ffdi.cli.project import Project
 from ffdi.core import atomic, console
 from ffdi.kernels import script, team
 from ffdi.kernels.pack import pack_recipe, pack_team
 
 
-def run(desk: Desk, train: bool, wheels: Path | None, single_file: Path | None) -> None:
+def run(project: Project, train: bool, wheels: Path | None, single_file: Path | None) -> None:
     """Write the dataset and say what to do with it. Raises UserError."""
-    folder = folder_of(desk, train)
+    folder = folder_of(project, train)
     if train:
-        pack_recipe(desk.recipe, desk.competition, folder, wheels)
+        pack_recipe(project.recipe, project.competition, folder, wheels)
     else:
-        pack_team(desk.recipe, desk.competition, desk.places, folder, wheels)
+        pack_team(project.recipe, project.competition, project.places, folder, wheels)
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     console.say(f"{folder}: {len(files)} files, {size / 1e6:.1f} MB")
     if single_file:
         kernel = script.read(single_file)
-        path = folder.parent / f"{_slug(desk)}-{kernel.kind}.py"
+        path = folder.parent / f"{_slug(project)}-{kernel.kind}.py"
         packed = team.read(folder)
         atomic.write_text(path, script.embed(kernel, packed))
         weights = [name for name in packed.files if not name.endswith(".whl")]
@@ -32,10 +32,10 @@ def run(desk: Desk, train: bool, wheels: Path | None, single_file: Path | None) 
     console.say(f"next: {rehearse}upload the folder as a dataset, attach it, and paste {name}")
 
 
-def folder_of(desk: Desk, train: bool = False) -> Path:
+def folder_of(project: Project, train: bool = False) -> Path:
     """Return where the dataset of a recipe is packed."""
-    return desk.places.kernels / f"{_slug(desk)}-{'recipe' if train else 'team'}"
+    return project.places.kernels / f"{_slug(project)}-{'recipe' if train else 'team'}"
 
 
-def _slug(desk: Desk) -> str:
-    return desk.recipe.name.replace("_", "-")
+def _slug(project: Project) -> str:
+    return project.recipe.name.replace("_", "-")

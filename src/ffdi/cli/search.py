@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
-from ffdi.cli.desk import Desk
+from ffdi.cli.project import Project
 from ffdi.core import console
 from ffdi.core.deadline import parse_until
 from ffdi.core.errors import FfdiError, UserError
@@ -22,14 +22,14 @@ SHOWN = 10  # trials in a table
 SAME = "No finished trial differs from the default."
 
 
-def run(desk: Desk, count: int | None, until: str, storage: str, again: bool = True) -> None:
+def run(project: Project, count: int | None, until: str, storage: str, again: bool = True) -> None:
     """Search with `count` workers, by default one a GPU or core; then, with `again`, run the best again.
 
     Raises:
         Paused: The deadline or a signal came first.
     """
     deadline = parse_until(until, time.time())
-    context = context_of(desk)
+    context = context_of(project)
     from ffdi.search import objective  # imported here: --status needs no torch
     from ffdi.training import launch
 
@@ -45,34 +45,34 @@ def run(desk: Desk, count: int | None, until: str, storage: str, again: bool = T
             _show(options)
         raise
     _show(options)
-    _write_page(desk, context, options, None)
+    _write_page(project, context, options, None)
     if again:
-        verdict = verdict_of(desk, context, options, devices, deadline)
+        verdict = verdict_of(project, context, options, devices, deadline)
         if verdict is not None:
             _show_verdict(verdict)
-            _write_page(desk, context, options, verdict)
+            _write_page(project, context, options, verdict)
 
 
-def status(desk: Desk, storage: str) -> None:
+def status(project: Project, storage: str) -> None:
     """Show where the search stands; it may be running."""
-    _show(context_of(desk).options(storage))
+    _show(context_of(project).options(storage))
 
 
-def promote(desk: Desk, storage: str) -> None:
+def promote(project: Project, storage: str) -> None:
     """Write what beats the default on fresh seeds into the recipe. Raises UserError while re-runs are missing."""
-    context = context_of(desk)
-    verdict = verdict_of(desk, context, context.options(storage))
+    context = context_of(project)
+    verdict = verdict_of(project, context, context.options(storage))
     if verdict is not None:
-        console.say(promotion.promote(desk.recipe_path, context, verdict))
+        console.say(promotion.promote(project.recipe_path, context, verdict))
 
 
-def context_of(desk: Desk) -> SearchContext:
+def context_of(project: Project) -> SearchContext:
     """Return what the recipe's trials share. Raises UserError if it has no search, or folds are missing."""
-    return make_context(desk.recipe, desk.competition, *_tables(desk), desk.images, desk.places)
+    return make_context(project.recipe, project.competition, *_tables(project), project.images, project.places)
 
 
 def verdict_of(
-    desk: Desk,
+    project: Project,
     context: SearchContext,
     options: StudyOptions,
     devices: Sequence[str] = (),
@@ -82,9 +82,9 @@ def verdict_of(
     with studies.read(options) as study:
         chosen = confirm.candidates(context, studies.trials(study))
     if len(chosen) == 1:
-        console.say(f"{SAME} Nothing is run again, and {desk.recipe_path} stays as it is.")
+        console.say(f"{SAME} Nothing is run again, and {project.recipe_path} stays as it is.")
         return None
-    full = context.without_proxy(*_tables(desk))
+    full = context.without_proxy(*_tables(project))
     planned = confirm.plan(full, chosen)
     left = sum(one.scores is None for one in planned)
     if left and devices:
@@ -93,24 +93,24 @@ def verdict_of(
     return confirm.verdict(full, chosen, planned)
 
 
-def _tables(desk: Desk) -> tuple["manifest.pd.DataFrame", "manifest.pd.DataFrame"]:
-    rows = manifest.read(desk.places)
-    return rows, folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.train_splits)
+def _tables(project: Project) -> tuple["manifest.pd.DataFrame", "manifest.pd.DataFrame"]:
+    rows = manifest.read(project.places)
+    return rows, folds.read(project.places, project.recipe.folds, rows, project.recipe.data.train_splits)
 
 
-def _write_page(desk: Desk, context: SearchContext, options: StudyOptions, verdict: Verdict | None) -> None:
+def _write_page(project: Project, context: SearchContext, options: StudyOptions, verdict: Verdict | None) -> None:
     """Write the page of the search, once a trial is finished."""
     from ffdi.report.page import Page, write_safely
 
     def build() -> Page:
         from ffdi.report import search as report
 
-        rows = manifest.select(manifest.read(desk.places), context.recipe.data.train_splits)
-        return report.page(study, context, verdict, desk.recipe_path, rows, desk.images)
+        rows = manifest.select(manifest.read(project.places), context.recipe.data.train_splits)
+        return report.page(study, context, verdict, project.recipe_path, rows, project.images)
 
     with studies.read(options) as study:
         if studies.finished(studies.trials(study)):
-            write_safely(desk.places.report("search"), build)
+            write_safely(project.places.report("search"), build)
 
 
 def _show(options: StudyOptions) -> None:

@@ -1,55 +1,42 @@
-"""`ffdi train` and `ffdi predict`."""
+"""`ffdi train`: what is missing of weights and predictions."""
 
 import time
 from pathlib import Path
 
-from ffdi.cli.desk import Desk, open_desk
-from ffdi.config.load import load_recipe
+from ffdi.cli.project import Options, Project
 from ffdi.core import checksum, console
 from ffdi.core.deadline import parse_until
-from ffdi.core.errors import UserError
 from ffdi.report.page import Page, write_safely
 from ffdi.training import finish, launch, world
 from ffdi.training.job import FoldJob, plan
 
 
-def run(recipe: Path, data: Path | None, work: Path, submissions: Path, until: str) -> None:
+def run(options: Options, until: str) -> None:
     """Train what is not done."""
     deadline = parse_until(until, time.time())
-    _check_params(recipe)
-    desk = open_desk(recipe, data, work, submissions)
-    jobs = plan_jobs(desk)
+    project = options.open()
+    _check_params(project)
+    jobs = plan_jobs(project)
     _check_weights(jobs)
     launch.train(jobs, launch.devices(), deadline)
     if world.is_first():
-        _show(desk, jobs)
+        _show(project, jobs)
 
 
-def predict(desk: Desk) -> None:
-    """Predict with the weights that stand. Raises UserError if a fold was never trained."""
-    jobs = plan_jobs(desk)
-    missing = [job.label for job in jobs if not finish.is_trained(job)]
-    if missing:
-        raise UserError(f"Not trained yet: {', '.join(missing[:5])}; run ffdi train (make train) first.")
-    launch.train(jobs, launch.devices(), None)
-    _show(desk, jobs)
-
-
-def plan_jobs(desk: Desk) -> list[FoldJob]:
+def plan_jobs(project: Project) -> list[FoldJob]:
     """Every (member, fold), from the manifest and fold table on disk. Raises UserError if one is missing or stale."""
     from ffdi.data import folds, manifest
 
-    rows = manifest.read(desk.places)
-    table = folds.read(desk.places, desk.recipe.folds, rows, desk.recipe.data.train_splits)
-    return plan(desk.recipe, desk.competition, rows, table, desk.images, desk.places)
+    rows = manifest.read(project.places)
+    table = folds.read(project.places, project.recipe.folds, rows, project.recipe.data.train_splits)
+    return plan(project.recipe, project.competition, rows, table, project.images, project.places)
 
 
-def _check_params(path: Path) -> None:
-    from ffdi.config.load import load_competition
+def _check_params(project: Project) -> None:
     from ffdi.model.build import refuse_over_limit
 
-    recipe = load_recipe(path)
-    refuse_over_limit(recipe, recipe.max_params or load_competition(recipe.competition).max_params)
+    recipe = project.recipe
+    refuse_over_limit(recipe, recipe.max_params or project.competition.max_params)
 
 
 def _check_weights(jobs: list[FoldJob]) -> None:
@@ -60,17 +47,17 @@ def _check_weights(jobs: list[FoldJob]) -> None:
         resolve(member, Path("weights"))
 
 
-def _show(desk: Desk, jobs: list[FoldJob]) -> None:
+def _show(project: Project, jobs: list[FoldJob]) -> None:
     rows = []
     for job in jobs:
         scores = checksum.read_json(job.folder / "done.json")["scores"]
         rows.append([job.member.name, job.fold, len(job.train), len(job.oof), f"{scores.get('auc', float('nan')):.4f}"])
     console.table("trained", ["member", "fold", "train", "held out", "OOF AUC"], rows)
     if any(len(job.oof) for job in jobs):
-        write_safely(desk.places.report("train"), lambda: _page(desk, jobs))
+        write_safely(project.places.report("train"), lambda: _page(project, jobs))
 
 
-def _page(desk: Desk, jobs: list[FoldJob]) -> Page:
+def _page(project: Project, jobs: list[FoldJob]) -> Page:
     from ffdi.report import train
 
-    return train.of_jobs(jobs, desk.images)
+    return train.of_jobs(jobs, project.images)

@@ -1,0 +1,133 @@
+"""What every verb starts from: the options it shares with the others, and the project that they name."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from ffdi.config.competition import Competition
+from ffdi.config.load import load_competition, load_recipe
+from ffdi.config.recipe import Recipe
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
+
+RECIPE, WORK, SUBMISSIONS = Path("ensembles/sample.toml"), Path("work"), Path("submissions")
+RecipeOption = Annotated[Path, typer.Option("--recipe", help="The TOML that says everything.", metavar="FILE")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Competition folder; default: the recipe's.", metavar="FOLDER")
+]
+WorkOption = Annotated[Path, typer.Option("--work", help="Where artefacts go.", metavar="FOLDER")]
+SubmissionsOption = Annotated[Path, typer.Option("--submissions", help="Where submissions go.", metavar="FOLDER")]
+UntilOption = Annotated[
+    str, typer.Option(help="Save and leave (exit 75) by then: 11h30m from now, or a time such as 2026-11-22T18:00.")
+]
+
+CHANGES = "Changes of the recipe, for example member.lr=1e-3."
+
+
+@dataclass(frozen=True)
+class Project:
+    """A recipe, its competition, the folder of images, and where artefacts go."""
+
+    recipe_path: Path
+    recipe: Recipe
+    competition: Competition
+    images: Path  # the competition folder
+    places: Workspace
+    own_data: bool  # the folder is the recipe's, not one given instead
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a verb was given: places, changes of the recipe (`key=value`), and the other arguments."""
+
+    recipe: Path = RECIPE
+    data: Path | None = None
+    work: Path = WORK
+    submissions: Path = SUBMISSIONS
+    changes: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+
+    def load(self) -> Recipe:
+        """Return the recipe with its changes. Raise UserError."""
+        return load_recipe(self.recipe, self.changes)
+
+    def open(self) -> Project:
+        """Return the project, with everything that is named read and checked. Raise UserError."""
+        return open_project(self.recipe, self.data, self.work, self.submissions, self.changes)
+
+
+def open_project(
+    recipe_path: Path, data: Path | None, work: Path, submissions: Path, changes: tuple[str, ...] = ()
+) -> Project:
+    """Return what a recipe and places name.
+
+    Args:
+        recipe_path: A TOML file.
+        data: The competition folder; None: the recipe's.
+        work: The folder below which artefacts go.
+        submissions: The folder of submissions.
+        changes: "key=value" each, over what the recipe says.
+
+    Raises:
+        UserError: The recipe is not valid, or the competition folder does not exist.
+    """
+    recipe = load_recipe(recipe_path, changes)
+    competition = load_competition(recipe.competition)
+    images = data or _folder(recipe_path, recipe)
+    if not images.is_dir():
+        raise UserError(
+            f"The competition folder {images} does not exist; name it with --data FOLDER (DATA=… for make)."
+        )
+    places = Workspace(work / competition.name / (images.resolve().name or "root"), submissions)
+    return Project(recipe_path, recipe, competition, images, places, data is None)
+
+
+def verb(app: typer.Typer, arguments: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a verb that takes the shared options, as `Options`, and its own.
+
+    Args:
+        app: The command line.
+        arguments: What else than key=value may be given, as the help shows it; empty: nothing.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        _, *own = inspect.signature(function).parameters.values()
+        hints = get_type_hints(function, include_extras=True)
+        given_hint = Annotated[list[str], typer.Argument(metavar=f"{arguments} KEY=VALUE".strip(), help=CHANGES)]
+        shared = {"given": (given_hint, []), "recipe": (RecipeOption, RECIPE), "data": (DataOption, None),
+                  "work": (WorkOption, WORK), "submissions": (SubmissionsOption, SUBMISSIONS)}  # fmt: skip
+
+        def run(given: list[str], **values: Any) -> None:
+            changes = tuple(one for one in given if not arguments or _is_change(one))
+            rest = tuple(one for one in given if one not in changes)
+            places = {name: values.pop(name) for name in ("recipe", "data", "work", "submissions")}
+            function(Options(**places, changes=changes, arguments=rest), **values)
+
+        parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+                      for name, (hint, default) in shared.items()]  # fmt: skip
+        mine = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name]) for one in own]
+        run.__signature__ = inspect.Signature([*mine, *parameters])  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in [*mine, *parameters]}
+        run.__doc__ = function.__doc__
+        app.command(function.__name__)(run)
+        return function
+
+    return register
+
+
+def _is_change(text: str) -> bool:
+    return "=" in text and not Path(text).exists()
+
+
+def _folder(path: Path, recipe: Recipe) -> Path:
+    if recipe.data.folder:
+        return Path(recipe.data.folder).expanduser()
+    sample = Path(str(files("ffdi"))) / "sample"
+    if not sample.is_dir():
+        raise UserError(f"{path} names no data.folder and the embedded sample is not installed; use --data FOLDER.")
+    return sample
