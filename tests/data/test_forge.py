@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from ffdi.config.augment import Augment
 from ffdi.config.forge import FAMILIES, Family, Forge
@@ -88,28 +89,21 @@ def test_a_bad_wish_is_refused() -> None:
         Forge.model_validate({"families": {"selfblend": 1}})
 
 
-class Memory:
-    def __init__(self, images: list[np.ndarray]) -> None:
-        self._images = images
-
-    def read(self, row: int) -> np.ndarray:
-        return self._images[row]
-
-
 @pytest.mark.parametrize("workers", [0, 2])
-def test_labels_and_pixels_agree_and_need_no_state(workers: int) -> None:
-    rows = pd.DataFrame({"id": list("abcdef"), "relpath": "", "target": [0, 0, 0, 0, 1, 1]})
+def test_labels_and_pixels_agree_and_need_no_state(workers: int, tmp_path: Path) -> None:
+    names = [f"{name}.png" for name in "abcdef"]
+    rows = pd.DataFrame({"id": names, "relpath": names, "target": [0, 0, 0, 0, 1, 1]})
     plain = Augment.model_validate(dict.fromkeys(Augment.model_fields, False) | {"library": []})
     wish = Forge(share=0.5, families={"erasure": 1, "swap": 1})
-    source = Memory(portraits(6, 32))
-    images = TrainImages(rows, Path(), plain, 32, 7, source, wish)
+    sources = portraits(6, 32)
+    for name, image in zip(names, sources, strict=True):
+        Image.fromarray(image).save(tmp_path / name)
+    images = TrainImages(rows, tmp_path, plain, 32, 7, wish)
     items = [(row, epoch) for epoch in range(6) for row in range(6)]
     batches = list(loader(images, [items[start : start + 4] for start in range(0, 36, 4)], workers))
     pixels = np.concatenate([batch.images_BHWC.numpy().copy() for batch in batches])
     labels = np.concatenate([batch.targets_B.numpy() for batch in batches])
-    changed = np.array(
-        [not np.array_equal(made, source.read(row)) for made, (row, _) in zip(pixels, items, strict=True)]
-    )
+    changed = np.array([not np.array_equal(made, sources[row]) for made, (row, _) in zip(pixels, items, strict=True)])
     is_fake = np.array([row >= 4 for row, _ in items])
     assert np.array_equal(labels == 1, changed | is_fake)
     assert not changed[is_fake].any()  # forgeries are made of originals alone

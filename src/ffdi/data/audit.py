@@ -1,4 +1,4 @@
-"""What separates the classes, or the splits, that should not; and what stands in the data twice.
+"""Audit a manifest: what separates the classes or the splits and should not, and what stands in the data twice.
 
 A detector takes the easiest way. If the number of bytes alone tells fake from real in the training split, it learns
 that, and fails where it does not hold. So each such number is tried alone: its AUC is what a model would get for free.
@@ -34,7 +34,7 @@ class Audit:
 
 
 def audit(manifest: pd.DataFrame, distance: int = 12, confirm: int = 64) -> Audit:
-    """Near-duplicates differ in at most `distance` bits of the 64-bit hash and `confirm` bits of the 256-bit one."""
+    """Return the audit; near-duplicates differ in at most `distance` of 64 and `confirm` of 256 bits."""
     usable = _usable(manifest)
     near = _near(usable, distance, confirm)
     return Audit(
@@ -49,10 +49,10 @@ def audit(manifest: pd.DataFrame, distance: int = 12, confirm: int = 64) -> Audi
 
 
 def contrasts(low: pd.DataFrame, high: pd.DataFrame) -> Iterator[tuple[str, float, float, float]]:
-    """(feature, AUC of `high` above `low`, median of `low`, of `high`) for each of NUMBERS and for the mode.
+    """Yield (feature, AUC of `high` above `low`, median of `low`, of `high`) for each of NUMBERS and for the mode.
 
     The mode's AUC ranks the modes by their share of `high` in these very rows; with a handful of modes that flatters
-    little, and its medians are NaN. A model of all features together is left out on purpose: an original and its twin
+    little, and its medians are NaN. A model of all features together is left out on purpose: an original and its fakes
     share most of them, so without groups it learns persons (on paired data it came out at 0.42).
     """
     rows = pd.concat([low, high], ignore_index=True)
@@ -65,14 +65,14 @@ def contrasts(low: pd.DataFrame, high: pd.DataFrame) -> Iterator[tuple[str, floa
 
 
 def _usable(manifest: pd.DataFrame) -> pd.DataFrame:
-    """The rows with an image, and two numbers more."""
+    """Return the rows with an image, and two numbers more."""
     rows = manifest[manifest["status"] != "quarantined"]
     pixels = rows["width"].astype(np.int64) * rows["height"]
     return rows.assign(aspect=rows["width"] / rows["height"], bits_per_pixel=8 * rows["bytes"] / pixels)
 
 
 def shortcuts(manifest: pd.DataFrame) -> pd.DataFrame:
-    """Contrasts of fake above real in every split that has both: as `Audit.shortcuts`."""
+    """Return the contrasts of fake above real in every split that has both, as in `Audit.shortcuts`."""
     found = []
     for split, rows in _usable(manifest).groupby("split", sort=False):
         real, fake = rows[rows["target"] == 0], rows[rows["target"] == 1]
@@ -88,7 +88,7 @@ def _shifts(usable: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tally(manifest: pd.DataFrame) -> pd.DataFrame:
-    """Long form, so that one function draws them all."""
+    """Return the counts in long form, so that one function draws them all."""
     images = manifest[manifest["status"] != "quarantined"]
     size = images["width"].astype("str") + "x" + images["height"].astype("str")
     parts = {
@@ -106,7 +106,7 @@ def _tally(manifest: pd.DataFrame) -> pd.DataFrame:
 
 
 def _exact(manifest: pd.DataFrame) -> pd.DataFrame:
-    """Pairs counted from the sizes of the groups, without listing them."""
+    """Return the pairs of equal files, counted from the sizes of their groups."""
     known = manifest[manifest["sha256"] != ""]
     cells = known.groupby(["sha256", "split", "target"], sort=False).size().rename("images").reset_index()
     pairs = cells.merge(cells, on="sha256", suffixes=("_a", "_b"))
@@ -120,26 +120,23 @@ def _exact(manifest: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sides(pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """One sortable text a side of a pair, to count each unordered kind once."""
+    """Return one sortable text a side of a pair, to count each unordered kind once."""
     first = pairs["split_a"] + pairs["target_a"].astype("str")
     return first, pairs["split_b"] + pairs["target_b"].astype("str")
 
 
 def _near(usable: pd.DataFrame, distance: int, confirm: int) -> pd.DataFrame:
-    """KIND, id and relpath of both sides, bits (of 256) apart; one row of each distinct file takes part."""
+    """Return KIND, id and relpath of both sides and the bits (of 256) that differ; each distinct file counts once."""
     rows = usable.drop_duplicates("sha256", ignore_index=True)
     looks = hashes.from_hex(rows["phash256"].tolist()) if len(rows) else np.empty((0, 4), np.uint64)
     pairs = near_pairs(rows["phash"].to_numpy(np.uint64), distance, looks, confirm)
     bits = hashes.bits_apart(looks[pairs[:, 0]], looks[pairs[:, 1]])
     columns = ["split", "target", "id", "relpath"]
+    kind = (rows["split"] + rows["target"].astype("str")).to_numpy()
+    turned = kind[pairs[:, 0]] > kind[pairs[:, 1]]
+    pairs = np.where(turned[:, None], pairs[:, ::-1], pairs)
     sides = [rows[columns].iloc[pairs[:, side]].reset_index(drop=True).add_suffix(f"_{'ab'[side]}") for side in (0, 1)]
-    joined = pd.concat(sides, axis=1).assign(bits=bits)
-    first, second = _sides(joined)
-    turned = (first > second).to_numpy()
-    for name in columns:
-        a, b = joined[f"{name}_a"].copy(), joined[f"{name}_b"].copy()
-        joined[f"{name}_a"], joined[f"{name}_b"] = a.where(~turned, b), b.where(~turned, a)
-    return joined
+    return pd.concat(sides, axis=1).assign(bits=bits)
 
 
 def _conflicts(manifest: pd.DataFrame) -> pd.DataFrame:

@@ -65,7 +65,7 @@ def compile(policy: Augment, size: int) -> Augmentation:
 
 
 def describe(policy: Augment, size: int = 224) -> dict[str, dict[str, Any]]:
-    """What really runs, by operation in order: every parameter, albumentations' own resolved ones included."""
+    """Return what really runs, by operation in order: every parameter, albumentations' resolved ones included."""
     told = {name: one.model_dump(exclude_none=True) for name, one in _streams(policy) if one.p > 0}
     for step in compile(policy, size).steps:
         if isinstance(step.apply, Transform):

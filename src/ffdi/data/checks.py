@@ -1,4 +1,4 @@
-"""What a person would check in a portrait (detail, light, pixels, background), measured inside and outside the face.
+"""Measures of detail, light and pixels, inside and outside the face of a portrait.
 
 The face is the template of `face`: where a face is not aligned, the numbers that compare regions are of other regions.
 None of them proves a forgery; they are read against the same numbers of known originals.
@@ -19,12 +19,12 @@ HIGH = traces.NYQUIST / 2  # cycles a pixel: the upper half of what pixels can h
 PEAK_FROM = 0.1  # cycles a pixel, below which the face itself makes peaks
 AXIS = 0.02  # cycles a pixel from the axes: windows, hair and the border of the frame leave lines there
 NAMES = ("high", "peak", "ela", "noise", "detail", "light")  # what is compared with originals
-LEAST = 1e-3  # grey levels, so that a flat region divides nothing by zero
+MIN_LEVEL = 1e-3  # grey levels, so that a flat region divides nothing by zero
 
 
 @dataclass(frozen=True)
 class Measures:
-    """Of one image. Differences in grey levels; levels are means of the maps of `traces`."""
+    """Numbers of one image: differences in grey levels; levels are means of the maps of `traces`."""
 
     high: float  # share of the spectrum's power above HIGH
     peak: float  # how far the tallest peak stands above the mean of its frequency, in powers of ten
@@ -36,7 +36,7 @@ class Measures:
 
     @property
     def light(self) -> float:
-        """How far the light on the face is from that on the background, left against right."""
+        """Return how far the light on the face is from that on the background, left against right."""
         return abs(self.face_light - self.back_light)
 
 
@@ -58,7 +58,7 @@ class Regions:
 
 
 def regions(shape: tuple[int, ...]) -> Regions:
-    """The template's ellipses, undistorted."""
+    """Return the regions of the template for an image of this shape."""
     height, width = shape[:2]
     x_HW, y_HW = (np.arange(width)[None] + 0.5) / width, (np.arange(height)[:, None] + 0.5) / height  # they broadcast
     parts = [ellipse for ellipses in face.PARTS.values() for ellipse in ellipses]
@@ -68,7 +68,7 @@ def regions(shape: tuple[int, ...]) -> Regions:
 
 
 def measure(image_HWC: np.ndarray) -> Measures:
-    """Of uint8 RGB pixels."""
+    """Return the measures of uint8 RGB pixels."""
     where = regions(image_HWC.shape)
     error_HW, noise_HW = traces.ela(image_HWC), np.abs(traces.residual(image_HWC))
     luma_HW = cv2.cvtColor(image_HWC, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -96,13 +96,13 @@ class Originals:
         return len(self.azimuthal_NF)
 
     def below(self, name: str, value: float) -> float:
-        """The share of them whose `name` is smaller, equals counted half; NaN where there is none."""
+        """Return the share of them whose `name` is smaller, equals counted half; NaN where there is none."""
         known_N = self.values[name]
         return float(((known_N < value) + 0.5 * (known_N == value)).mean()) if len(known_N) else math.nan
 
 
 def of_originals(images: Iterable[np.ndarray]) -> Originals:
-    """Measured one after the other; there may be none."""
+    """Return the measures of known originals; there may be none."""
     found, means, sides = [], [], []
     for image_HWC in images:
         found.append(values(measure(image_HWC)))
@@ -113,12 +113,12 @@ def of_originals(images: Iterable[np.ndarray]) -> Originals:
 
 
 def values(measures: Measures) -> dict[str, float]:
-    """The numbers that are compared with those of originals, by NAMES."""
+    """Return the numbers that are compared with those of originals, by NAMES."""
     return {name: getattr(measures, name) for name in NAMES}
 
 
 def share(map_HW: np.ndarray, region_HW: np.ndarray) -> float:
-    """The part of a map's sum that lies in the region; NaN for a map of zeros."""
+    """Return the part of a map's sum that lies in the region; NaN for a map of zeros."""
     whole = float(map_HW.sum())
     return float(map_HW[region_HW].sum()) / whole if whole > 0 else math.nan
 
@@ -143,7 +143,7 @@ def _peak(spectrum_HW: np.ndarray) -> float:
 
 
 def _ratio(map_HW: np.ndarray, region_HW: np.ndarray, other_HW: np.ndarray) -> float:
-    return (float(map_HW[region_HW].mean()) + LEAST) / (float(map_HW[other_HW].mean()) + LEAST)
+    return (float(map_HW[region_HW].mean()) + MIN_LEVEL) / (float(map_HW[other_HW].mean()) + MIN_LEVEL)
 
 
 def _left_less_right(luma_HW: np.ndarray, region_HW: np.ndarray, left_HW: np.ndarray) -> float:

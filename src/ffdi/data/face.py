@@ -26,17 +26,17 @@ WOBBLE = 0.2
 
 
 def face(shape: tuple[int, ...], draw: Draws) -> np.ndarray:
-    """The whole face, hard-edged."""
+    """Return the mask of the whole face, hard-edged."""
     return _mask(shape, (FACE,), draw)
 
 
 def part(shape: tuple[int, ...], draw: Draws) -> np.ndarray:
-    """Eyes, nose or mouth, whichever is drawn."""
+    """Return the mask of eyes, nose or mouth, whichever is drawn."""
     return _mask(shape, PARTS[draw.pick(tuple(PARTS))], draw)
 
 
 def soft(mask_HW: np.ndarray, share: float) -> np.ndarray:
-    """The mask with an edge that fades over about `share` of the image's side, 1 inside."""
+    """Return the mask with an edge that fades over about `share` of the image's side, 1 inside."""
     sigma = max(0.5, share * min(mask_HW.shape) / 3)
     return cv2.GaussianBlur(mask_HW, (0, 0), sigma)
 

@@ -29,33 +29,38 @@ CANDIDATES: dict[Family, int] = {"swap": 3, "component": 1, "background": 1}  # 
 THUMB = 16  # pixels a side by which the candidate most like the image is found
 
 
-def is_forged(wish: Forge, key: int) -> bool:
-    """Whether the original of this key is turned into a fake."""
-    return wish.share > 0 and Draws(key, "forged").unit() < wish.share
+def is_forged(options: Forge, key: int) -> bool:
+    """Return whether the original of this key is turned into a fake."""
+    return options.share > 0 and Draws(key, "forged").unit() < options.share
 
 
-def family(wish: Families, key: int) -> Family:
-    """Drawn by the weights of the recipe, in the order of their names: how the recipe orders them does not matter."""
-    names = sorted(wish.families)
-    place = Draws(key, "family").unit() * sum(wish.families.values())
+def family(options: Families, key: int) -> Family:
+    """Return a family drawn by the weights of the recipe, whose order does not matter."""
+    names = sorted(options.families)
+    place = Draws(key, "family").unit() * sum(options.families.values())
     for name in names:
-        place -= wish.families[name]
+        place -= options.families[name]
         if place < 0:
             return name
     return names[-1]
 
 
 def forge(image: np.ndarray, others: Sequence[np.ndarray], name: Family, key: int) -> np.ndarray:
-    """A fake of this family, made with the one of `others` (originals of any size) that is most like the image.
+    """Return a fake of this family, uint8 RGB in the size of `image`.
 
-    `others` must hold something for the families of CANDIDATES; the rest look at the image alone.
+    Args:
+        image: An original, uint8 RGB [H, W, 3].
+        others: Other originals of any size, of which the one most like the image is taken; the families of CANDIDATES
+            need one, the rest look at the image alone.
+        name: The family.
+        key: The same key gives the same pixels.
     """
     other = _resized(others[most_like(image, others)], image.shape) if others else image
     return FAMILIES[name](image, other, Draws(key, name))
 
 
 def most_like(image: np.ndarray, others: Sequence[np.ndarray]) -> int:
-    """Place of the one of `others` whose thumbnail differs least; the first of equals."""
+    """Return the place of the one of `others` whose thumbnail differs least; the first of equals."""
     small = _thumb(image)
     return min(range(len(others)), key=lambda place: float(np.abs(_thumb(others[place]) - small).mean()))
 

@@ -35,7 +35,7 @@ class Transform:
         return self._transform(image=image)["image"]
 
     def describe(self) -> dict[str, Any]:
-        """The arguments it really runs with."""
+        """Return the arguments it really runs with."""
         return {key: value for key, value in self._transform.to_dict()["transform"].items() if key != "p"}
 
     def _probe(self, size: int) -> None:
@@ -75,7 +75,7 @@ def _construct(name: str, arguments: dict[str, Any]) -> Any:
 
 
 def _albumentations() -> Any:
-    """Imported on the first use: it takes 1-3 s and brings torch along. Its look for a newer version stays off."""
+    """Return the library, imported on the first use, which takes 1-3 s; its look for a newer version stays off."""
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     import albumentations
 

@@ -42,7 +42,7 @@ NOISE_OFFSETS = 1 << 16
 
 
 def fit(image: np.ndarray, size: int, interpolation: str = "linear") -> np.ndarray:
-    """The whole image as size x size. First reduced by the integer part of the factor, by areas, against aliasing."""
+    """Return the whole image as size x size, first reduced by the whole part of the factor, by areas."""
     factor = min(image.shape[:2]) // size
     if factor > 1:  # trimmed to whole blocks: 8 times as fast as areas of broken pixels
         height, width = (side // factor for side in image.shape[:2])
@@ -59,7 +59,7 @@ def parts(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
 
 
 def crop(image: np.ndarray, span: Span, draw: Draws, size: int) -> np.ndarray:
-    """A box of the drawn area and shape, cut to the image where it would stand out, as size x size."""
+    """Return a box of the drawn area and shape, cut to the image where it would stand out, as size x size."""
     height, width = image.shape[:2]
     area = height * width * draw.uniform(*span)
     ratio = math.exp(draw.uniform(math.log(RATIO[0]), math.log(RATIO[1])))
@@ -90,7 +90,7 @@ def rotate(image: np.ndarray, span: Span, draw: Draws, border: str = "reflect") 
 
 
 def colour(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
-    """One affine map of RGB: hue (a turn about the grey axis), saturation, contrast about mid-grey, brightness."""
+    """Apply one affine map of RGB: hue (a turn about the grey axis), saturation, contrast, brightness."""
     most = span[1]
     brightness = 1 + most * draw.uniform(-1, 1)
     contrast = 1 + most * draw.uniform(-1, 1)
@@ -126,7 +126,7 @@ def resize(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
 
 
 def noise(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
-    """One of 16 levels of the range, from a bank drawn once: saturated sums of bytes need no wider type."""
+    """Add one of 16 levels of the range, from a bank drawn once: saturated sums of bytes need no wider type."""
     level = draw.integer(0, NOISE_LEVELS - 1)
     start = draw.integer(0, NOISE_OFFSETS - 1)
     raised, lowered = _noise_bank(*span, image.size)[level, :, start : start + image.size]
@@ -164,7 +164,7 @@ def degrade(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
 
 
 def _turn_about_grey(angle: float) -> np.ndarray:
-    """Rodrigues' rotation by `angle` about (1, 1, 1): grey stays grey, hue turns."""
+    """Return Rodrigues' rotation by `angle` about (1, 1, 1): grey stays grey, hue turns."""
     cosine, sine = math.cos(angle), math.sin(angle) / math.sqrt(3)
     middle = (1 - cosine) / 3
     a, b, c = cosine + middle, middle - sine, middle + sine
@@ -173,7 +173,7 @@ def _turn_about_grey(angle: float) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _noise_bank(low: float, high: float, size: int) -> np.ndarray:
-    """[level, raised or lowered, place] uint8: what is added and what is taken, from one row of normal numbers."""
+    """Return what is added and what is taken, uint8 [level, 2, place], from one row of normal numbers."""
     normal = keys.rng("noise bank").standard_normal(size + NOISE_OFFSETS, dtype=np.float32)
     bank = np.empty((NOISE_LEVELS, 2, len(normal)), np.uint8)
     for level, sigma in enumerate(np.linspace(low, high, NOISE_LEVELS, dtype=np.float32)):

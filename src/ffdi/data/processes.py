@@ -1,4 +1,4 @@
-"""A task over many items in several processes, results as they come; and nobody left behind."""
+"""Run a task over many items in several processes; results as they come, and no process left behind."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 def unordered(task: Callable[[Item], Result], items: Iterator[Item], workers: int) -> Generator[Result, None, None]:
-    """`task(item)` of every item, in whatever order they are done; below 2 workers in this process, in order.
+    """Yield `task(item)` of every item, in whatever order they are done; below 2 workers in this process, in order.
 
     At most two items a worker wait in memory. Raises BrokenProcessPool when a worker was killed. Closing the
     generator ends the workers.
@@ -38,7 +38,7 @@ def unordered(task: Callable[[Item], Result], items: Iterator[Item], workers: in
 
 
 def _begin(parent: int) -> None:
-    """One core a worker; the keyboard belongs to the parent; and when the parent was killed, the worker leaves."""
+    """Initialise a worker: one thread, ignore SIGINT, exit when the parent dies."""
 
     def watch() -> None:
         while os.getppid() == parent:

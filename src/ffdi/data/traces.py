@@ -1,4 +1,4 @@
-"""What a person's eye misses: maps of one image in which a forgery may show, and what an ordinary image shows too.
+"""Maps of one image in which a forgery may show: error level, residual and spectrum.
 
 H x W pixels, C = 3 channels RGB uint8; maps are float32 of the image's size. F bins of frequency.
 """
@@ -15,7 +15,7 @@ FLOOR = 1e-6  # of the magnitude, under the logarithm: below a rounding error of
 
 
 def ela(image_HWC: np.ndarray) -> np.ndarray:
-    """Error level analysis (Krawetz 2007): grey levels that another JPEG trip changes each pixel by, mean of RGB.
+    """Return the error level (Krawetz 2007): by how much another JPEG trip changes each pixel, mean of RGB.
 
     A region that was saved otherwise than its surroundings changes more or less than they do. So do edges.
     """
@@ -24,7 +24,7 @@ def ela(image_HWC: np.ndarray) -> np.ndarray:
 
 
 def residual(image_HWC: np.ndarray) -> np.ndarray:
-    """The luma less its 3 x 3 median, in grey levels: noise and fine texture without the edges.
+    """Return the luma less its 3 x 3 median, in grey levels: noise and fine texture without the edges.
 
     A camera leaves some everywhere; smoothing and synthesis leave less, or a pattern (Kirchner and Fridrich 2010).
     """
@@ -33,7 +33,7 @@ def residual(image_HWC: np.ndarray) -> np.ndarray:
 
 
 def spectrum(image_HWC: np.ndarray) -> np.ndarray:
-    """log10 of the magnitude of the luma's Fourier transform, frequency 0 in the middle, ends faded by a Hann window.
+    """Return log10 of the magnitude of the luma's Fourier transform, frequency 0 in the middle, under a Hann window.
 
     Upsampling leaves peaks off the middle (Frank et al. 2020).
     """
@@ -44,13 +44,13 @@ def spectrum(image_HWC: np.ndarray) -> np.ndarray:
 
 
 def frequencies(shape: tuple[int, ...]) -> np.ndarray:
-    """Cycles a pixel of each place of a `spectrum`; up to 0.71 in the corners."""
+    """Return cycles a pixel of each place of a `spectrum`; up to 0.71 in the corners."""
     down, across = (np.fft.fftshift(np.fft.fftfreq(side)) for side in shape[:2])
     return np.hypot(down[:, None], across[None])
 
 
 def azimuthal_mean(spectrum_HW: np.ndarray) -> np.ndarray:
-    """The mean of a `spectrum` over all directions, by frequency: [F], NaN in a bin that no place falls into."""
+    """Return the mean of a `spectrum` over all directions, by frequency: [F], NaN in a bin that no place falls into."""
     bin_HW = (frequencies(spectrum_HW.shape) / NYQUIST * BINS).astype(np.int64)
     inside_HW = bin_HW < BINS
     count_F = np.bincount(bin_HW[inside_HW], minlength=BINS)
@@ -59,5 +59,5 @@ def azimuthal_mean(spectrum_HW: np.ndarray) -> np.ndarray:
 
 
 def bin_centres() -> np.ndarray:
-    """Cycles a pixel in the middle of each bin of `azimuthal_mean`: [F]."""
+    """Return cycles a pixel in the middle of each bin of `azimuthal_mean`: [F]."""
     return (np.arange(BINS) + 0.5) * NYQUIST / BINS
