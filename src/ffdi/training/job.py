@@ -11,7 +11,7 @@ from ffdi.config.identity import member_digest
 from ffdi.config.recipe import Data, Member, Recipe
 from ffdi.core import digest
 from ffdi.core.errors import UserError
-from ffdi.core.layout import Workspace
+from ffdi.core.layout import FoldFolder, Workspace
 from ffdi.data import manifest as manifests
 
 COLUMNS = ["id", "split", "relpath", "target", "status", "sha256"]  # of the manifest; frames travel to every process
@@ -29,7 +29,7 @@ class FoldJob:
     folds: str  # digest
     data: Data
     images: Path  # the competition folder
-    folder: Path  # of this fold
+    folder: FoldFolder
     fit: pd.DataFrame  # with a column fold
     val: pd.DataFrame
     test: pd.DataFrame
