@@ -14,7 +14,7 @@ from ffdi.metrics.sorting import finite
 
 def in_groups(rows: int, size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(target, a, b, group): groups of `size` rows that share their luck with a; scores rounded, so some tie."""
-    draw = rng("in groups", rows, size, seed)
+    draw = rng("twins", rows, size, seed)
     group = np.arange(rows) // size
     target = (draw.random(rows) < 0.7).astype(np.int8)
     luck = draw.normal(size=rows)[group]
