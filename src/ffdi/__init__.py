@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 _MODULES = {
     "auc": "ffdi.metrics.auc",
     "make_folds": "ffdi.data.deal",
@@ -11,6 +11,8 @@ _MODULES = {
     "read_test": "ffdi.blending.runs",
     "blend": "ffdi.blending.library",
     "load_team": "ffdi.kernels.scorer",
+    "transforms": "ffdi.data.augment",
+    "train": "ffdi.cli.train",
     "submit": "ffdi.submission.submit",
 }
 __all__ = ["__version__", *_MODULES]

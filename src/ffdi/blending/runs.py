@@ -45,6 +45,9 @@ def read_test(folder: str | Path) -> pd.DataFrame:
 
     Returns:
         A frame by id with one column a member: the mean logit over its fold models and views.
+
+    Example:
+        >>> ffdi.read_test("work/multi-ffdi-phase2/sample")  # doctest: +SKIP
     """
     return pd.DataFrame({name: frame["logit"] for name, frame in _runs(Path(folder), "test").items()})
 

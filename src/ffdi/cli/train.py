@@ -2,8 +2,11 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
-from ffdi.cli.project import Options, Project
+import pandas as pd
+
+from ffdi.cli.project import WORK, Options, Project
 from ffdi.core import checksum, console
 from ffdi.core.deadline import parse_until
 from ffdi.report.page import Page, write_safely
@@ -12,15 +15,47 @@ from ffdi.training.job import FoldJob, plan
 
 
 def run(options: Options, until: str) -> None:
-    """Train what is not done."""
+    """Train what is not done, and show and write what came of it."""
+    project, jobs = _trained(options, until)
+    if world.is_first():
+        _show(project, jobs)
+
+
+def train(
+    recipe: str | Path, *changes: str, data: str | Path | None = None, work: str | Path = WORK, until: str = ""
+) -> pd.DataFrame:
+    """Train every member of a recipe on every fold, and predict, as `ffdi train` does; run `ffdi folds` first.
+
+    Args:
+        recipe: A TOML file such as `ensembles/sample.toml`.
+        changes: Of the recipe, for example "member.lr=1e-3".
+        data: The competition's folder; None: the recipe's.
+        work: Where artefacts go.
+        until: Save and leave by then, for example "11h30m".
+
+    Returns:
+        A row a fold: member, fold, train and held_out (images), auc of the held-out images (NaN for a refit).
+
+    Raises:
+        Paused: The time was over; the same call goes on.
+        UserError: Something that was named is missing or does not fit; the message says what to do.
+
+    Example:
+        >>> ffdi.train("ensembles/sample.toml", "member.epochs=3")  # doctest: +SKIP
+    """
+    options = Options(Path(recipe), None if data is None else Path(data), Path(work), changes=changes)
+    _, jobs = _trained(options, until)
+    return pd.DataFrame(map(_result, jobs))
+
+
+def _trained(options: Options, until: str) -> tuple[Project, list[FoldJob]]:
     deadline = parse_until(until, time.time())
     project = options.open()
     _check_params(project)
     jobs = plan_jobs(project)
     _check_weights(jobs)
     launch.train(jobs, launch.devices(), deadline)
-    if world.is_first():
-        _show(project, jobs)
+    return project, jobs
 
 
 def plan_jobs(project: Project) -> list[FoldJob]:
@@ -47,11 +82,14 @@ def _check_weights(jobs: list[FoldJob]) -> None:
         resolve(member, Path("weights"))
 
 
+def _result(job: FoldJob) -> dict[str, Any]:
+    scores = checksum.read_json(job.folder.done)["scores"]
+    sizes = {"train": len(job.train), "held_out": len(job.oof)}
+    return {"member": job.member.name, "fold": job.fold, **sizes, "auc": scores.get("auc", float("nan"))}
+
+
 def _show(project: Project, jobs: list[FoldJob]) -> None:
-    rows = []
-    for job in jobs:
-        scores = checksum.read_json(job.folder / "done.json")["scores"]
-        rows.append([job.member.name, job.fold, len(job.train), len(job.oof), f"{scores.get('auc', float('nan')):.4f}"])
+    rows = [[*list(result.values())[:-1], f"{result['auc']:.4f}"] for result in map(_result, jobs)]
     console.table("trained", ["member", "fold", "train", "held out", "OOF AUC"], rows)
     if any(len(job.oof) for job in jobs):
         write_safely(project.places.report("train"), lambda: _page(project, jobs))

@@ -5,7 +5,7 @@ moves none of the others: trials of a search differ in what they search, and in 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ffdi.config.augment import Augment, Library, Operation
+from ffdi.config.load import validate
 from ffdi.core.keys import Draws
 from ffdi.data import operations
 from ffdi.data.library import Transform
@@ -54,6 +55,29 @@ class Augmentation:
         for step in self.steps:
             image = step(image, label, key)
         return image
+
+
+def transforms(augment: str | Mapping[str, Any] = "light", size: int = 224) -> Augmentation:
+    """Return the augmentation of a recipe as a function of (image, label, key).
+
+    Args:
+        augment: A preset ("none", "light", "medium", "heavy"), or a table as in a recipe.
+        size: Side of the result in pixels.
+
+    Returns:
+        A function of image (uint8 RGB [H, W, 3] of any size), label (0 real, 1 fake) and an integer key, which gives
+        uint8 [size, size, 3]; the same key gives the same pixels.
+
+    Raises:
+        UserError: `augment` is no preset, or a value in it is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> image = np.zeros((300, 200, 3), np.uint8)
+        >>> transforms("light", 64)(image, 1, 7).shape
+        (64, 64, 3)
+    """
+    return compile(validate(Augment, augment if isinstance(augment, str) else dict(augment), "augment"), size)
 
 
 def compile(policy: Augment, size: int) -> Augmentation:

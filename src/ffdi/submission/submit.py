@@ -58,6 +58,9 @@ def submit(
     Raises:
         UserError: if Kaggle would refuse the file, or refuses it; nothing was sent then.
         Paused: if there is no score by the end of `wait`; the same call goes on.
+
+    Example:
+        >>> ffdi.submit("submissions/001-sample", yes=True)  # doctest: +SKIP
     """
     until, root = parse_until(wait, CLOCK.now(), "--wait"), Path(submissions)
     candidate = _candidate(None if submission is None else str(submission), kernel, version, file, root)
