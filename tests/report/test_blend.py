@@ -44,7 +44,7 @@ def test_the_page_of_the_sample_is_whole(
 def test_the_headline_says_what_to_send_and_what_to_expect(page: Page, card: dict[str, Any], oof: pd.DataFrame) -> None:
     auc = card["blend"]["auc"]
     assert page.headline.startswith(
-        f"Send {FILE}, the blend of 2 models. Nested AUC on {len(oof)} images that its models had not seen: "
+        f"Send {FILE}, the blend of 2 members. Nested AUC on {len(oof)} images that its models had not seen: "
         f"{auc['value']:.4f} (95% interval {auc['low']:.4f} to {auc['high']:.4f}). "
     )
     assert page.headline.endswith("AUC on the official validation images: 0.9700.")
@@ -58,6 +58,7 @@ def test_the_headline_says_what_to_send_and_what_to_expect(page: Page, card: dic
         (3, -0.011, 0.001, "Noise cannot separate it from its best member a (-0.0050)."),
         (3, -0.009, -0.001, "It is worse than a alone by 0.0050, beyond noise: send a alone."),
         (1, 0.0, 0.0, "It has one member only."),
+        (2, 0.0, 0.0, "Its OOF scores are those of a, because no other member with a weight held images out."),
     ],
 )
 def test_a_gain_is_only_claimed_beyond_noise(count: int, low: float, high: float, said: str) -> None:

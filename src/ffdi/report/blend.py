@@ -62,12 +62,13 @@ def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) ->
 
 def _headline(members: pd.DataFrame, best: str, gain: Interval | None, file: str, rows: int) -> str:
     blend = members[members["name"] == BLEND].iloc[0]
-    start = f"Send {file}, the blend of {counted(len(members) - 1, 'model')}"
+    count = int((members["weight"] > 0).sum())
+    start = f"Send {file}, the blend of {counted(count, 'member')}"
     if gain is None:
         return f"{start}. It has no OOF score, because every member was trained on all rows."
     told = (
         f"{start}. Nested AUC on {rows:,} images that its models had not seen: {blend['auc']:.4f} (95% interval "
-        f"{interval(blend['low'], blend['high'])}). {comparison(best, len(members) - 1, gain)}"
+        f"{interval(blend['low'], blend['high'])}). {comparison(best, count, gain)}"
     )
     val = blend["val_auc"]
     return f"{told} AUC on the official validation images: {val:.4f}." if np.isfinite(val) else told
@@ -77,6 +78,8 @@ def comparison(best: str, count: int, gain: Interval) -> str:
     """Return a sentence that compares a blend of `count` members with its best one. `gain`: difference of the AUCs."""
     if count == 1:
         return "It has one member only."
+    if gain.low == gain.high:
+        return f"Its OOF scores are those of {best}, because no other member with a weight held images out."
     if gain.low > 0:
         return f"It is better than its best member {best} by {gain.value:.4f}, beyond noise."
     if gain.high < 0:
