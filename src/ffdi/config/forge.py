@@ -16,7 +16,7 @@ FAMILIES: tuple[Family, ...] = Family.__args__  # type: ignore[attr-defined]
 class Families(Frozen):
     """Which families, with their weights."""
 
-    families: dict[Family, Weight]
+    families: dict[Family, Weight]  # weights by name
 
     @field_validator("families")
     @classmethod
@@ -30,15 +30,15 @@ class Forge(Families):
     """`share` of the originals, anew in every epoch, becomes a fake of one of the `families` (weights by name)."""
 
     share: Annotated[float, Field(ge=0, lt=1)] = 0.0  # 0: off
-    families: dict[Family, Weight] = {"self_blend": 1.0}
+    families: dict[Family, Weight] = {"self_blend": 1.0}  # weights by name
 
 
 class ForgedSet(Families):
     """What `ffdi forge` writes: so many `images`, as evenly of all originals as it goes."""
 
-    images: int = Field(default=1000, ge=1, le=5_000_000)
-    seed: int = 0
-    families: dict[Family, Weight] = dict.fromkeys(FAMILIES, 1.0)
+    images: int = Field(default=1000, ge=1, le=5_000_000)  # how many
+    seed: int = 0  # another seed makes other fakes
+    families: dict[Family, Weight] = dict.fromkeys(FAMILIES, 1.0)  # weights by name; all nine
 
 
 NO_FORGERIES = Forge()

@@ -29,9 +29,9 @@ class Folds(Frozen):
     """`group`: near-duplicates together. `cluster`: besides, clusters of fakes left out whole, to imitate unseen ones.
     `official`: train on train, hold out val."""
 
-    scheme: Literal["group", "cluster", "official"] = "group"
-    k: int = Field(default=5, ge=2, le=50)
-    seed: int = 0
+    scheme: Literal["group", "cluster", "official"] = "group"  # see above
+    k: int = Field(default=5, ge=2, le=50)  # number of folds
+    seed: int = 0  # another seed deals other folds
     distance: int = Field(default=12, ge=0, le=16)  # bits of 64: a candidate pair of near-duplicates
     confirm: int = Field(default=64, ge=0, le=256)  # bits of 256: the second look that confirms it
     embedding: str = ""  # timm model whose features also find neighbours; empty: hashes alone
@@ -53,7 +53,7 @@ class Folds(Frozen):
 
 
 class Loss(Frozen):
-    """Shares of what is added to the cross-entropy; each is off at 0. See train/loss.py."""
+    """Shares of what is added to the cross-entropy; each is off at 0. See training/loss.py."""
 
     class_balanced: bool = False  # originals and fakes are averaged separately: neither class drowns the other
     supcon: float = Field(default=0.0, ge=0)  # supervised InfoNCE: originals pull each other, fakes are pushed off
@@ -66,40 +66,40 @@ class Member(Frozen):
     """One row of a blend: a model and how it is trained. All but `name` enters its identity."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=60)
-    model: str
+    model: str  # a timm architecture, with a tag if wanted
     weights: str = "auto"  # "auto" | "none" (random start) | "hub" | a file
-    num_classes: Literal[1, 2] = 1
+    num_classes: Literal[1, 2] = 1  # outputs: 1 (sigmoid) or 2 (softmax)
     stem: Literal["rgb", "srm", "npr", "dct"] = "rgb"  # what the network sees beside colour: see model/stem.py
-    image_size: int = Field(default=224, ge=16, le=2048)
+    image_size: int = Field(default=224, ge=16, le=2048)  # side in pixels
     test_size: int | None = Field(default=None, ge=16, le=2048)  # None: as image_size
     refit_full: bool = False  # one model trained on every row, without OOF, instead of one per fold
-    seed: int = 0
+    seed: int = 0  # of order, augmentation, dropout and a random start
 
-    epochs: int = Field(default=5, ge=1)
-    batch_size: int = Field(default=32, ge=1)
+    epochs: int = Field(default=5, ge=1)  # passes over the training images
+    batch_size: int = Field(default=32, ge=1)  # images of a step, of all processes together
     micro_batches: int = Field(default=1, ge=1)  # gradient accumulation: parts of one batch
-    lr: Positive = 3e-4
+    lr: Positive = 3e-4  # highest learning rate, after the warm-up
     min_lr: Share = 0.01  # of lr, at the end of the cosine
     warmup: Share = 0.1  # of all steps
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0  # lr factor from one layer to the one below it
-    weight_decay: float = Field(default=0.05, ge=0)
+    weight_decay: float = Field(default=0.05, ge=0)  # of AdamW; none on norms and biases
     clip_grad: float = Field(default=1.0, ge=0)  # norm; 0: off
     ema_decay: Share = 0.99  # 0: off
-    drop_rate: Share = 0.0
-    drop_path: Share = 0.0
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    drop_rate: Share = 0.0  # dropout before the head
+    drop_path: Share = 0.0  # stochastic depth
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0  # 0: off
     mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta; 0: off
-    cutmix: float = Field(default=0.0, ge=0)
+    cutmix: float = Field(default=0.0, ge=0)  # alpha of the Beta; 0: off
     balance: bool = False  # 1:1 classes in every epoch
-    loss: Loss = Loss()
+    loss: Loss = Loss()  # beside the cross-entropy
 
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
     channels_last: bool | None = None  # None: where it pays (convolutions)
     compile: bool | Literal["auto"] = "auto"  # "auto": on a GPU, where the minute it takes pays
 
-    tta: tuple[str, ...] = ("identity",)
-    augment: Augment = Augment()
-    forge: Forge = Forge()
+    tta: tuple[str, ...] = ("identity",)  # views that are predicted and averaged
+    augment: Augment = Augment()  # of training images
+    forge: Forge = Forge()  # fakes made of originals while training
 
     @field_validator("model")
     @classmethod
@@ -145,15 +145,17 @@ class Blend(Frozen):
 
 
 class Recipe(Frozen):
+    """Everything that decides a result."""
+
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)
-    competition: str = "multi-ffdi-phase2"
+    competition: str = "multi-ffdi-phase2"  # one that ships with the kit, or the path of a TOML
     max_params: int | None = Field(default=None, gt=0)  # None: the competition's limit
-    data: Data = Data()
-    folds: Folds = Folds()
+    data: Data = Data()  # what is read
+    folds: Folds = Folds()  # how images are held out
     member: tuple[Member, ...] = Field(min_length=1)
-    blend: Blend = Blend()
+    blend: Blend = Blend()  # how members are blended
     forge: ForgedSet = ForgedSet()  # for `ffdi forge`; what training makes itself is the member's
-    search: Search | None = None
+    search: Search | None = None  # what `ffdi search` varies; left out: nothing
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Recipe":

@@ -54,8 +54,8 @@ class Dimension(Frozen):
 class Proxy(Frozen):
     """What makes a trial cheaper than the member; re-runs of the best have none of it."""
 
-    epochs: int | None = Field(default=None, ge=1)
-    image_size: int | None = Field(default=None, ge=16, le=2048)
+    epochs: int | None = Field(default=None, ge=1)  # instead of the member's
+    image_size: int | None = Field(default=None, ge=16, le=2048)  # instead of the member's
     share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the groups of each fold
     folds: tuple[int, ...] = ()  # held out in turn; empty: all
 
@@ -63,13 +63,13 @@ class Proxy(Frozen):
 class Search(Frozen):
     """The budget is `trials`, or `minutes` of work of all workers together, whichever is used up first."""
 
-    member: str
-    space: dict[str, Dimension]
-    proxy: Proxy = Proxy()
-    trials: int | None = Field(default=None, ge=1)
-    minutes: float | None = Field(default=None, gt=0)
-    pruner: Literal["none", "median"] = "median"
-    seed: int = 0
+    member: str  # whose fields are searched
+    space: dict[str, Dimension]  # by field: low and high, or choices
+    proxy: Proxy = Proxy()  # what makes a trial cheaper
+    trials: int | None = Field(default=None, ge=1)  # how many at most
+    minutes: float | None = Field(default=None, gt=0)  # of work at most
+    pruner: Literal["none", "median"] = "median"  # ends bad trials early
+    seed: int = 0  # of the draws
     # Weights of the AUC on held-out images and on degraded copies of them; their mean is maximised.
     objective: dict[Literal["clean"] | Damage, Annotated[float, Field(ge=0)]] = {"clean": 1.0}
     top_k: int = Field(default=3, ge=1, le=50)  # trained again, without the proxy, beside the default
