@@ -54,7 +54,7 @@ def load_competition(name: str) -> Competition:
     return validate(Competition, _parse(Path(name)), name)
 
 
-def validate(kind: type[Model], value: dict[str, Any], source: str) -> Model:
+def validate(kind: type[Model], value: Any, source: str) -> Model:
     """Return `value` as a `kind`. Raises UserError that names `source` and says what is wrong in it."""
     try:
         return kind.model_validate(value)
