@@ -17,7 +17,7 @@ from ffdi.core.errors import UserError
 
 @dataclass(frozen=True)
 class BlendOfFrames:
-    """What `ffdi.blend` found.
+    """The result of `ffdi.blend`.
 
     Attributes:
         test: columns id and score, in the order of the test predictions; scores lie in (0, 1).

@@ -1,4 +1,4 @@
-"""What unseen forgeries cost: AUC on folds that leave clusters of fakes out whole, against ordinary folds.
+"""Measure the cost of unseen forgeries: AUC on folds that leave clusters of fakes out whole, against ordinary folds.
 
 Both kinds of folds score the same members, trained under each, on the same images.
 

@@ -1,4 +1,4 @@
-"""What every verb starts from: the options it shares with the others, and the project that they name."""
+"""Options that all verbs share, and the project that they name."""
 
 import inspect
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Options:
-    """What a verb was given: places, changes of the recipe (`key=value`), and the other arguments."""
+    """The arguments of a verb: places, changes of the recipe (`key=value`), and the other arguments."""
 
     recipe: Path = RECIPE
     data: Path | None = None

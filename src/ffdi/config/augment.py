@@ -19,7 +19,7 @@ Range = tuple[float, float]
 
 
 class Kind(NamedTuple):
-    """What an operation does when it is switched on, and the limits of its `range`.
+    """An operation: its effect when it is switched on, and the limits of its `range`.
 
     `neutral` is the value without effect, from which a search scales the range. `unit` says what the range is of.
     """

@@ -1,4 +1,4 @@
-"""What a competition's folder looks like. Another binary-image contest needs a new TOML and no code."""
+"""The layout of a competition's folder. Another binary-image contest needs a new TOML and no code."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -42,7 +42,7 @@ class Split(Frozen):
 
 
 class Board(Frozen):
-    """How many images the leaderboard scores, how many of them are fake, and of which sources they are."""
+    """The images that the leaderboard scores: their number, the share of fakes, and their sources."""
 
     public_rows: int = Field(gt=0)
     private_rows: int = Field(gt=0)
@@ -59,7 +59,7 @@ class Board(Frozen):
         return value
 
     def scaled(self, test_rows: int) -> "Board":
-        """For a folder with fewer test images, such as a sample of the contest: both boards shrink alike."""
+        """Return the board of a folder with fewer test images, such as a sample: both boards shrink alike."""
         whole = self.public_rows + (self.private_rows if self.private_in_test else 0)
         share = min(1.0, test_rows / whole)
         rows = {name: max(1, round(getattr(self, name) * share)) for name in ("public_rows", "private_rows")}

@@ -34,7 +34,7 @@ class Forge(Families):
 
 
 class ForgedSet(Families):
-    """What `ffdi forge` writes: so many `images`, as evenly of all originals as it goes."""
+    """The set that `ffdi forge` writes: `images` fakes, evenly of all originals."""
 
     images: int = Field(default=1000, ge=1, le=5_000_000)  # how many
     seed: int = 0  # another seed makes other fakes

@@ -16,7 +16,7 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Data(Frozen):
-    """What is read. `workers` and `folds_per_device` change the speed, never the result."""
+    """The images that are read. `workers` and `folds_per_device` change the speed, never the result."""
 
     folder: str = ""  # empty: the sample inside the package
     train_splits: tuple[Literal["train", "val"], ...] = ("train",)  # splits that are folded and trained on

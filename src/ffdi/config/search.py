@@ -52,7 +52,7 @@ class Dimension(Frozen):
 
 
 class Proxy(Frozen):
-    """What makes a trial cheaper than the member; re-runs of the best have none of it."""
+    """Savings of a trial against the member; re-runs of the best have none."""
 
     epochs: int | None = Field(default=None, ge=1)  # instead of the member's
     image_size: int | None = Field(default=None, ge=16, le=2048)  # instead of the member's

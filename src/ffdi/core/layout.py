@@ -40,7 +40,7 @@ class Below:
 
 
 class FoldFolder(PosixPath):
-    """What one fold of a member leaves: a path with names for what lies below it."""
+    """The folder of one fold of a member, with names for what lies in it."""
 
     weights = Below(WEIGHTS)
     done = Below(DONE)  # written last: it names the files that belong together
@@ -56,7 +56,7 @@ class FoldFolder(PosixPath):
 
 
 class RunFolder(PosixPath):
-    """What the folds of a member share."""
+    """The folder that the folds of a member share."""
 
     spec = Below("spec.json")
     environment = Below("env.json")

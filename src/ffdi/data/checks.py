@@ -42,7 +42,7 @@ class Measures:
 
 @dataclass(frozen=True)
 class Regions:
-    """Where the face is, its parts, and everything else."""
+    """Masks of the face, of its parts, and of everything else."""
 
     face_HW: np.ndarray
     parts_HW: np.ndarray
@@ -86,7 +86,7 @@ def measure(image_HWC: np.ndarray) -> Measures:
 
 @dataclass(frozen=True)
 class Originals:
-    """What images known to be original show: numbers by name, azimuthal means of the spectrum, pixels of the sides."""
+    """Figures of images known to be original: numbers by name, azimuthal means of the spectrum, pixels of the sides."""
 
     values: Mapping[str, np.ndarray]
     azimuthal_NF: np.ndarray

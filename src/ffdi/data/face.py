@@ -1,4 +1,4 @@
-"""Where the parts of a face lie: masks for forgeries, by a template for aligned faces.
+"""Masks of the parts of a face for forgeries, by a template for aligned faces.
 
 Faces of the contest, and of the sample, are aligned by their eyes, so a template serves: it was laid by eye over the
 mean of the sample's portraits. Every mask is drawn a little otherwise (shift, size, shape).

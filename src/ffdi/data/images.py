@@ -4,6 +4,7 @@ The pixels of an item, (row index, epoch), depend on that, the seed, the id and 
 what came before.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ffdi.data.order import Item
 from ffdi.data.source import Files
 
 
-class Images:
+class Images(ABC):
     """Rows (id, relpath, and target where known) as images of one size."""
 
     strict = False  # one unreadable image ends the stream
@@ -36,9 +37,9 @@ class Images:
     def id(self, row: int) -> str:
         return self.files.id(row)
 
+    @abstractmethod
     def image(self, row: int, epoch: int) -> np.ndarray:
         """Return uint8 [size, size, 3]. Raise Defect or OSError."""
-        raise NotImplementedError
 
     def labels(self, items: Sequence[Item]) -> np.ndarray:
         """Return the float32 targets of these items."""
@@ -91,7 +92,7 @@ class TrainImages(Images):
 
 
 class TestImages(Images):
-    """As they are, resized. What cannot be read is black and listed: a submission needs a row for it all the same."""
+    """Images as they are, resized. An unreadable one is black and listed: a submission needs a row for it too."""
 
     __test__ = False  # not a test case
 

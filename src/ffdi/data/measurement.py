@@ -1,4 +1,4 @@
-"""What the scan finds out about an image file: everything of a manifest row that its bytes decide."""
+"""Facts of an image file that the scan finds: everything of a manifest row that its bytes decide."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What each operation of the augmentation does to pixels: (image, span, draw) -> image, uint8 RGB in and out, HWC.
+"""Operations of the augmentation on pixels: (image, span, draw) -> image, uint8 RGB in and out, HWC.
 
 `span` is the range of the operation, low and high, in the unit of its entry in config.augment.KINDS.
 

@@ -1,4 +1,4 @@
-"""What Kaggle would mount for an infer kernel, laid out in a folder, in either known layout."""
+"""Lay out in a folder what Kaggle would mount for an infer kernel, in either known layout."""
 
 import itertools
 import shutil

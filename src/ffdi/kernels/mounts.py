@@ -1,4 +1,4 @@
-"""Where Kaggle mounted the inputs of a kernel. Two layouts are in use; then every folder is searched.
+"""Find the inputs that Kaggle mounted for a kernel. Two layouts are in use; then every folder is searched.
 
 source          newer form                              older form
 competition     input/competitions/SLUG                 input/SLUG

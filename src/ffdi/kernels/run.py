@@ -1,4 +1,4 @@
-"""What the scripts in `kernels/` call: check the script, install what the image lacks, then infer, train or blend.
+"""The function that the scripts in `kernels/` call: check the script, install packages, then infer, train or blend.
 
 Nothing here imports torch or timm: an attached wheel may bring another timm.
 """

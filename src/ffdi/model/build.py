@@ -21,7 +21,7 @@ FIELDS = {"drop_rate": "drop_rate", "drop_path_rate": "drop_path", "img_size": "
 
 
 class DataConfig(NamedTuple):
-    """What the pretrained weights expect: mean and std of each channel in 0..1, and how images were resized."""
+    """Input that the pretrained weights expect: mean and std of each channel in 0..1, and how images were resized."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]

@@ -1,4 +1,4 @@
-"""Where pretrained weights come from: a path in the recipe, a file in `weights/`, a package, or the hub.
+"""Find pretrained weights: a path in the recipe, a file in `weights/`, a package, or the hub.
 
 A random start needs `weights = "none"`; the network is used only for `weights = "hub"`.
 """
@@ -42,7 +42,7 @@ PACKAGES = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where a member's first weights come from; `path` is None for the hub and for a random start."""
+    """The source of a member's first weights; `path` is None for the hub and for a random start."""
 
     kind: Literal["file", "package", "hub", "none"]
     path: Path | None = None

@@ -1,4 +1,4 @@
-"""What a blend is worth: the advice, nested CV of each blending method, the leaderboard forecast."""
+"""Estimates of a blend: the advice, nested CV of each blending method, the leaderboard forecast."""
 
 import math
 from collections.abc import Mapping

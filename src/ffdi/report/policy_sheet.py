@@ -1,4 +1,4 @@
-"""What an augmentation policy does to a face: real images, and three draws of each operation.
+"""Show an augmentation on a face: real images, and three draws of each operation.
 
 Keys are fixed, so the sheet of one policy is always the same.
 """

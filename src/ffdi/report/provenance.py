@@ -1,4 +1,4 @@
-"""What a page was made from: the command, digests of its inputs, code and package versions."""
+"""The lines at the foot of a page: the command, digests of its inputs, code and package versions."""
 
 import platform
 from collections.abc import Mapping

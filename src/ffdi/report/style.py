@@ -1,4 +1,4 @@
-"""How every plot looks: one panel size, one palette, one word for each label.
+"""The style of every plot: one panel size, one palette, one word for each label.
 
 A panel is 4.6 inches wide, so its letters stay readable on a screen of 380 pixels. The page sets panels side by side.
 """

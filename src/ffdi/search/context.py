@@ -1,4 +1,4 @@
-"""What all trials of a search share: rows, folds and seeds, so that they differ only in what is searched.
+"""The context that all trials of a search share: rows, folds and seeds, so that they differ only in what is searched.
 
 N rows, G groups.
 """
@@ -37,7 +37,7 @@ class SearchContext:
 
     @property
     def base(self) -> Member:
-        """What trials change: the member with its proxy."""
+        """Return the member with its proxy, which trials change."""
         return space.with_proxy(self.search, space.searched_member(self.recipe))
 
     @property
@@ -46,7 +46,7 @@ class SearchContext:
 
     @property
     def copies(self) -> Path:
-        """Where the degraded copies of held-out images lie."""
+        """Return the folder of degraded copies of held-out images."""
         return self.folder / "degraded"
 
     def jobs(self, member: Member) -> list[FoldJob]:

@@ -123,7 +123,7 @@ def curve(job: FoldJob) -> list[tuple[int, float]]:
 
 
 def _fit(job: FoldJob, world: World, stop: Stop, watch: Callable[[], None] | None) -> None:
-    """As `fit`, but wait while another process, or the loader of a killed one, has the fold."""
+    """Train as `fit` does, but wait while another process, or the loader of a killed one, has the fold."""
     while True:
         try:
             fit(job, world, stop, watch=watch)

@@ -1,4 +1,4 @@
-"""Where a study is kept: a journal file for one machine, or a database by its URL for several.
+"""Storage of a study: a journal file for one machine, or a database by its URL for several.
 
 A URL may hold a password, which is neither printed nor kept.
 """
@@ -89,7 +89,7 @@ def opened(url: str, path: Path) -> Iterator[BaseStorage]:
 
 @contextmanager
 def read(url: str, path: Path) -> Iterator[BaseStorage | None]:
-    """As `opened`, but make and repair nothing; give None when there is no study yet."""
+    """Return the study as `opened` does, but make and repair nothing; None when there is none yet."""
     if not url:
         yield journal.read_journal(path) if path.exists() else None
     elif not _has_tables(url):

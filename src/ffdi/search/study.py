@@ -26,7 +26,7 @@ ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """What a study is. `storage`: a URL; empty: the journal file in `folder`."""
+    """Name and place of a study. `storage`: a URL; empty: the journal file in `folder`."""
 
     name: str
     folder: Path

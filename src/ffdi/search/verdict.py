@@ -70,7 +70,7 @@ class Verdict:
 
     @property
     def design(self) -> str:
-        """What the pairs are: '3 fresh seeds x 5 folds'."""
+        """Return what the pairs are: '3 fresh seeds x 5 folds'."""
         plural = lambda count, word: f"{count} {word}{'' if count == 1 else 's'}"  # noqa: E731
         return f"{plural(self.seeds, 'fresh seed')} x {plural(self.folds, 'fold')}"
 

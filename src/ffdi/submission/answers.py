@@ -1,4 +1,4 @@
-"""What Kaggle answers, as values.
+"""Kaggle's answers as values.
 
 A state that the kit does not know gets a prefix, and counts as one that may still change.
 Fields at their default are left out of Kaggle's JSON; what makes no sense counts as left out.

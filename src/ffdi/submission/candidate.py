@@ -1,4 +1,4 @@
-"""What is to be sent: the file of a submission, or a version of a kernel that writes one at Kaggle's."""
+"""The candidate to be sent: the file of a submission, or a version of a kernel that writes one at Kaggle's."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from ffdi.submission.ledger import Row, one_line, tag_stem
 
 @dataclass(frozen=True)
 class SubmissionCandidate:
-    """What is to be sent, and its card.
+    """A file or a kernel's version to be sent, and its card.
 
     Attributes:
         folder: the submission's; None for what has none yet (`with_folder` makes one).

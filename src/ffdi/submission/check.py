@@ -1,4 +1,4 @@
-"""What Kaggle asks of a submission file, checked before any file is called done or sent.
+"""Check what Kaggle asks of a submission file, before any file is called done or sent.
 
 Only the order of rows is repaired: Kaggle joins by id. Everything else is refused.
 """

@@ -18,7 +18,7 @@ _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 @dataclass(frozen=True)
 class Downloaded:
-    """What is in the folder now; `size` in bytes. `fetched`: False if all was there already."""
+    """The files in the folder now; `size` in bytes. `fetched`: False if all was there already."""
 
     files: int
     size: int

@@ -27,7 +27,7 @@ class Refused(UserError):
 
     @property
     def missing(self) -> bool:
-        """Whether there is no such thing, or none that this user may see: Kaggle answers alike."""
+        """Return whether there is no such thing, or none that this user may see: Kaggle answers alike."""
         return self.status in (403, 404)
 
 

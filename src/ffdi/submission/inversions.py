@@ -1,4 +1,4 @@
-"""Where the leaderboard contradicts the estimates: scores outside their forecast, pairs in the wrong order."""
+"""Find where the leaderboard contradicts the estimates: scores outside their forecast, pairs in the wrong order."""
 
 import math
 from collections.abc import Iterable, Sequence

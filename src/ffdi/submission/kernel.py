@@ -45,7 +45,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Push:
-    """What is known of a push.
+    """The known facts of a push.
 
     Attributes:
         kernel: digest of what was pushed.
@@ -66,7 +66,7 @@ class Push:
 
 @dataclass(frozen=True)
 class KernelSession:
-    """What a push works with: `folder` remembers it, `until` ends the waiting, `limit` is the seconds of a run."""
+    """Places and limits of a push: `folder` remembers it, `until` ends the waiting, `limit` is the seconds of a run."""
 
     kaggle: KaggleClient
     folder: Path

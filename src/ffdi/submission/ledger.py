@@ -83,12 +83,12 @@ class Row:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing more is awaited but the private score."""
+        """Return whether nothing more is awaited but the private score."""
         return self.status in ("refused", "failed", "scored")
 
     @property
     def content(self) -> str:
-        """What was sent: two rows with one content sent the same."""
+        """Return what was sent: two rows with one content sent the same."""
         return self.sha256 or f"{self.kernel}/{self.version}/{self.file}"
 
 

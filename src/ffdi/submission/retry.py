@@ -32,7 +32,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how long Kaggle is tried.
+    """Limits on how often and how long Kaggle is tried.
 
     Attributes:
         tries: of a call that changes nothing.

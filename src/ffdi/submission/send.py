@@ -1,4 +1,4 @@
-"""How a submission is sent so that no kill and no lost answer can send it twice or lose it.
+"""Send a submission so that no kill and no lost answer can send it twice or lose it.
 
 A row `pending` is written first, then the file is uploaded, then Kaggle's list is read back for our tag. Whatever
 happens in between, the next command finds that row and looks for its tag before it does anything else.

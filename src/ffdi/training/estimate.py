@@ -1,4 +1,4 @@
-"""What a recipe costs, in seconds and bytes: here from timed steps, on other machines from counted operations."""
+"""Estimate the cost of a recipe in seconds and bytes: here from timed steps, elsewhere from counted operations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a finished fold leaves: sealed weights, OOF, validation and test logits, and the file that says done.
+"""Finish a fold: weights, OOF, validation and test logits, and the file that says done.
 
 Training and predicting have separate identities: other views, or a test set that came later, are predicted with the
 weights that stand, without training again.
@@ -19,14 +19,14 @@ from ffdi.metrics.auc import auc
 from ffdi.model.weights import load_net
 from ffdi.training import environment, loss, predictions
 from ffdi.training.job import FoldJob
-from ffdi.training.pace import Pace
+from ffdi.training.throughput import Throughput
 from ffdi.training.world import World
 
 WEIGHTS = "weights.safetensors"
 
 
 def is_trained(job: FoldJob) -> bool:
-    """Whether the sealed weights stand. Raises CorruptError if they are damaged or of another run."""
+    """Return whether the weights stand. Raise CorruptError if they are damaged or of another run."""
     path = job.folder / WEIGHTS
     if not path.exists():
         return False
@@ -36,7 +36,7 @@ def is_trained(job: FoldJob) -> bool:
 
 
 def is_done(job: FoldJob) -> bool:
-    """Whether `done.json` stands, lists what the recipe asks for now, and its files are there (blend checks bytes)."""
+    """Return whether `done.json` lists what the recipe asks for now, and its files are there (blend checks bytes)."""
     path = job.folder / "done.json"
     if not path.exists():
         return False
@@ -68,11 +68,11 @@ def finish(job: FoldJob, world: World, stop: Stop) -> None:
     if world.writes:
         (job.folder / "done.json").unlink(missing_ok=True)  # it must not vouch for tables that are being replaced
     world.barrier()
-    pace = Pace()
+    throughput = Throughput()
     priors: dict[str, float] = {}
     scores: dict[str, float] = {}
     for name in job.asked:
-        frame = predictions.table(job, name, model, world, stop, pace)
+        frame = predictions.table(job, name, model, world, stop, throughput)
         if name == "oof" or not priors:
             priors = _medians(frame)
         if name == "oof":
@@ -81,7 +81,7 @@ def finish(job: FoldJob, world: World, stop: Stop) -> None:
             facts = {**job.identity, "member": job.member.name}
             checksum.write_table(job.folder / f"{name}.parquet", _impute(frame, priors), facts)
     if world.writes:
-        pace.write(job.folder, world.device)
+        throughput.write(job.folder, world.device)
         _write_done(job, scores)
     world.barrier()
 

@@ -41,14 +41,14 @@ COMPILE_PIXELS = 5e10  # pixels of a training after which the minute of torch.co
 
 
 class Hooks(NamedTuple):
-    """What a caller wants done at two instants of a training; see `fit`."""
+    """Calls at two instants of a training; see `fit`."""
 
     watch: Callable[[], None]
     started: Callable[[], None]
 
 
 class Saves:
-    """When the state is saved: by time or steps, and at the end of an epoch where that costs little."""
+    """Decide when the state is saved: by time or steps, and at the end of an epoch where that costs little."""
 
     def __init__(self, seconds: float, steps: int | None) -> None:
         self._seconds, self._steps = seconds, steps

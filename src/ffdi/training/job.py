@@ -66,7 +66,7 @@ class FoldJob:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What every artefact of this fold must agree with."""
+        """Return what every artefact of this fold must agree with."""
         return {"spec": self.spec, "manifest": self.manifest, "folds": self.folds, "fold": str(self.fold)}
 
 
@@ -118,7 +118,7 @@ def plan(
 
 
 def digest_of(folds: pd.DataFrame) -> str:
-    """Of a fold table's content: its file's bytes change with the version of pyarrow, and Kaggle's is another."""
+    """Return the digest of a fold table's content; the bytes of its file change with the version of pyarrow."""
     lines = sorted(folds["split"] + "\t" + folds["id"] + "\t" + folds["fold"].astype(str))
     return digest.of_bytes("\n".join(lines).encode())
 

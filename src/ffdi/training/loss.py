@@ -90,7 +90,7 @@ def consistency(logits_BC: Tensor, noisy_BC: Tensor) -> Tensor:
 
 @contextmanager
 def features(model: Any, wanted: bool) -> Iterator[list[Tensor]]:
-    """What the classifier of a timm model is given in forward passes inside this block, [B, D] each.
+    """Collect the input of a timm model's classifier in forward passes inside this block, [B, D] each.
 
     A hook rather than `forward_features`, so that DDP and stems see one ordinary forward pass. Raises UserError for a
     model with several heads.

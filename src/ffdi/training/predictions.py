@@ -15,23 +15,25 @@ from ffdi.core.stop import Stop
 from ffdi.infer.engine import predict
 from ffdi.infer.nets import Net
 from ffdi.training.job import FoldJob
-from ffdi.training.pace import Pace
+from ffdi.training.throughput import Throughput
 from ffdi.training.world import World
 
 MIN_GPU_BATCH = 64
 PART_BATCHES = 500  # whole batches, so that parts are bit-equal to the whole
 
 
-def table(job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: Stop, pace: Pace) -> pd.DataFrame:
-    """id, view, logit (NaN where the image is unreadable), imputed: of every row of `name` ("oof", "val", "test").
+def table(
+    job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: Stop, throughput: Throughput
+) -> pd.DataFrame:
+    """Return id, view, logit (NaN where the image is unreadable) and imputed of every row of "oof", "val" or "test".
 
-    Longer tables are sealed part by part in `parts/`. `pace` counts what is predicted. Raises Paused on a stop.
+    Longer tables are written part by part. `throughput` counts what is predicted. Raise Paused on a stop.
     """
     rows: pd.DataFrame = getattr(job, name)
     size = PART_BATCHES * prediction_batch(job.member, world.device) * world.size
     label = f"{job.label} {name}"
     if len(rows) <= size:
-        with pace.over(len(rows)):
+        with throughput.over(len(rows)):
             return logits(job, model, rows, job.size, job.member.tta, label, world, stop)
     facts = {**job.identity, **job.asked[name]}
     parts = []
@@ -39,7 +41,7 @@ def table(job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: S
         path = parts_folder(job) / f"{name}-{begin:07d}.parquet"
         if not path.exists() or checksum.read_facts(path) != facts:
             some = rows.iloc[begin : begin + size].reset_index(drop=True)
-            with pace.over(len(some)):
+            with throughput.over(len(some)):
                 frame = logits(job, model, some, job.size, job.member.tta, f"{label} from {begin:,}", world, stop)
             if world.writes:
                 checksum.write_table(path, frame, facts)
@@ -69,7 +71,7 @@ def logits(
     world: World,
     stop: Stop,
 ) -> pd.DataFrame:
-    """As `table`, for any rows, views and size. Several processes take every n-th row each and add up what they have.
+    """Predict as `table` does, for any rows, views and size. Several processes take every n-th row each.
 
     Every row is tried, whatever the scan said of it: what decodes is predicted, what does not is imputed.
     """

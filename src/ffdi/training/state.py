@@ -1,4 +1,4 @@
-"""What training changes, and how it is written: one value in one checksummed file, without pickle.
+"""The state that training changes, and its file: one value in one checksummed file, without pickle.
 
 It holds no generator, sampler or worker state, since randomness is a function of (seed, epoch, step, id). What is
 left: weights with BatchNorm statistics, their EMA, the optimizer's moments, the scaler, and the number of steps done.

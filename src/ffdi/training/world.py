@@ -1,4 +1,4 @@
-"""How many processes train one fold together (DDP by torchrun), and who of them writes."""
+"""The processes that train one fold together (DDP by torchrun), and which of them writes."""
 
 import os
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class World:
             dist.barrier()
 
     def any(self, flag: bool) -> bool:
-        """Whether one of the processes says so: all of them must leave a loop at the same step."""
+        """Return whether one of the processes says so: all of them must leave a loop at the same step."""
         if self.size == 1:
             return flag
         votes = torch.tensor([float(flag)], device=self.device)

@@ -1,4 +1,4 @@
-"""How fast a finished fold predicts here: the figure from which a blend counts minutes of kernel time.
+"""Measure how fast a finished fold predicts here: the figure from which a blend counts minutes of kernel time.
 
 It differs from run to run, so it stands beside `done.json`, which does not.
 """
@@ -13,11 +13,11 @@ import torch
 
 from ffdi.core import checksum
 
-PACE = "speed.json"
+SPEED = "speed.json"
 
 
 @dataclass
-class Pace:
+class Throughput:
     """Images predicted, each under all views, and the seconds it took, reading and decoding included."""
 
     images: int = 0
@@ -35,4 +35,4 @@ class Pace:
         if self.images:
             name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
             rate = self.images / max(self.seconds, 1e-9)
-            checksum.write_json(folder / PACE, {"images_per_second": rate, "images": self.images, "device": name})
+            checksum.write_json(folder / SPEED, {"images_per_second": rate, "images": self.images, "device": name})
