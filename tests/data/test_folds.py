@@ -12,7 +12,7 @@ from ffdi.config.recipe import Folds, Recipe
 from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import Workspace
-from ffdi.data import folds, manifest
+from ffdi.data import folds
 from ffdi.data.deal import check_folds, deal_groups, make_folds
 from ffdi.data.folds import fold_table
 from ffdi.training.job import digest_of, plan
@@ -87,21 +87,6 @@ def test_large_data_is_dealt_evenly_and_at_once() -> None:
     assert found["mean"].max() - found["mean"].min() < 1e-4
 
 
-def test_copies_stay_together_and_columns_are_as_agreed() -> None:
-    rows = manifest_of(200, copies=60)
-    made = fold_table(rows, SPEC, ["train"])
-    assert {name: str(kind) for name, kind in made.dtypes.items()} | {"id": "str", "split": "str"} == {
-        "id": "str",
-        "split": "str",
-        "group": "int64",
-        "fold": "int16",
-    }
-    fold = made.set_index("id")["fold"]
-    first, last = rows["id"].to_numpy()[:60], rows["id"].to_numpy()[-60:]
-    assert (fold[first].to_numpy() == fold[last].to_numpy()).all()
-    assert made["group"].nunique() == 140
-
-
 def test_only_usable_rows_of_the_fit_splits_are_dealt() -> None:
     train, val = manifest_of(80, 0), manifest_of(60, 0, seed=1, split="val")
     train.loc[3, ["status", "defect"]] = ["quarantined", "truncated"]
@@ -109,22 +94,6 @@ def test_only_usable_rows_of_the_fit_splits_are_dealt() -> None:
     assert len(fold_table(rows, SPEC, ["train"])) == 79
     both = fold_table(rows, SPEC, ["train", "val"])
     assert both["split"].value_counts().to_dict() == {"train": 79, "val": 60}
-
-
-def test_another_seed_deals_other_folds() -> None:
-    rows = manifest_of(100, 0)
-    one, two = (fold_table(rows, SPEC.model_copy(update={"seed": seed}), ["train"]) for seed in (0, 1))
-    assert (one["fold"] != two["fold"]).sum() > 40
-    assert one["group"].equals(two["group"])
-
-
-def test_embeddings_join_rows() -> None:
-    rows = manifest_of(60, 0)
-    embeddings = np.eye(60)
-    embeddings[7] = embeddings[8]
-    made = fold_table(rows, SPEC, ["train"], embeddings).set_index("id")
-    assert made["group"][rows["id"][7]] == made["group"][rows["id"][8]]
-    assert made["group"].nunique() == 59
 
 
 def test_a_finished_table_is_read_again_and_a_stale_one_made_anew(places: Workspace) -> None:
@@ -152,16 +121,6 @@ def test_the_same_wishes_give_the_same_bytes(places: Workspace, tmp_path: Path) 
     elsewhere = Workspace(tmp_path / "other", tmp_path)
     folds.make(elsewhere, SPEC, rows.iloc[::-1].reset_index(drop=True), ["train"])
     assert checksum.digest(places.folds("group")) == checksum.digest(elsewhere.folds("group"))
-
-
-def test_the_facts_tell_what_the_table_is(places: Workspace) -> None:
-    rows = manifest_of(100, 10)
-    folds.make(places, SPEC, rows, ["train"])
-    grouped = checksum.read_facts(places.folds("group"))
-    assert grouped["manifest"] == manifest.digest(rows)
-    assert grouped["images"] == 100
-    assert np.array(grouped["counts"]).shape == (5, 2)
-    assert np.sum(grouped["counts"], axis=0).tolist() == rows["target"].value_counts().sort_index().tolist()
 
 
 def test_a_missing_or_damaged_table_is_named(places: Workspace) -> None:

@@ -104,14 +104,6 @@ def test_embeddings_that_are_not_finite_are_refused() -> None:
         neighbours(np.array([[1.0, np.nan]]), 0.9)
 
 
-def test_a_constant_embedding_joins_nobody() -> None:
-    assert len(neighbours(np.ones((5, 4)), 0.9)) == 0
-
-
-def test_no_rows_have_no_groups() -> None:
-    assert groups(rows_of([]), 4, 64).shape == (0,)
-
-
 def test_originals_and_their_forgeries_in_the_sample() -> None:
     """The truth is known: 203 twins in the training set, none of them a copy in the strict sense."""
     truth = pd.read_csv(SAMPLE / "truth" / "pairs.csv")

@@ -57,24 +57,6 @@ def test_the_digest_moves_with_each_thing_training_depends_on(column: str) -> No
     assert manifest.digest(changed) != manifest.digest(rows())
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [("id", "4.jpg"), ("target", 2), ("status", "fine"), ("sha256", "abc"), ("jpeg_q", 101), ("bytes", -1)],
-)
-def test_a_broken_manifest_is_not_written(places: Workspace, column: str, value: object) -> None:
-    broken = rows()
-    broken.loc[2, column] = value
-    with pytest.raises(ValueError, match=f"not a manifest: .*{column}"):
-        manifest.write(places, broken, {})
-    assert not places.manifest.exists()
-
-
-def test_a_column_too_many_or_of_another_type_is_no_manifest(places: Workspace) -> None:
-    for broken in (rows().assign(more=1), rows().astype({"target": "int64"}), rows().drop(columns="mode")):
-        with pytest.raises(ValueError, match="not a manifest"):
-            manifest.write(places, broken, {})
-
-
 def test_another_versions_manifest_is_refused(places: Workspace) -> None:
     checksum.write_table(places.manifest, rows().drop(columns="sharpness"))
     with pytest.raises(UserError, match="another version of the kit"):

@@ -32,28 +32,6 @@ def test_every_operation_of_the_policy_is_covered() -> None:
     assert list(OPERATIONS) == [name for name in Augment.model_fields if name not in ("crop", "grid", "library")]
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.parametrize("size", [1, 2, 17, SIZE])
-def test_bytes_in_bytes_out(name: str, size: int) -> None:
-    image = picture(size)
-    before = image.copy()
-    image.flags.writeable = False
-    for key in range(8):
-        result = OPERATIONS[name](image, SPANS[name], Draws(key, name))
-        assert (result.dtype, result.shape) == (image.dtype, image.shape)
-        assert result.flags.c_contiguous
-    assert np.array_equal(image, before)
-
-
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_the_same_draws_give_the_same_pixels_and_others_do_not(name: str) -> None:
-    image = picture()
-    results = [OPERATIONS[name](image, SPANS[name], Draws(key, name)) for key in [*range(12), *range(12)]]
-    assert all(np.array_equal(one, two) for one, two in zip(results[:12], results[12:], strict=True))
-    kinds = len({result.tobytes() for result in results})
-    assert kinds == FIXED[name] if name in FIXED else kinds >= 6
-
-
 @pytest.mark.parametrize(("name", "values"), STRENGTHS)
 def test_more_strength_changes_more(name: str, values: list[float]) -> None:
     image = picture()

@@ -1,11 +1,8 @@
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -139,16 +136,6 @@ def test_only_what_changed_is_looked_at_again(scanned: Scan, folder: Path, exami
     assert manifest.digest(before) != manifest.digest(after)
 
 
-def test_a_touched_file_is_looked_at_and_the_digest_stays(scanned: Scan, folder: Path, examined: list[str]) -> None:
-    before = scanned()
-    examined.clear()
-    (folder / "train" / "2.jpg").touch()
-    after = scanned()
-    assert examined == ["train/2.jpg"]
-    assert manifest.digest(before) == manifest.digest(after)
-    assert not before.equals(after)
-
-
 def test_new_labels_need_no_new_look(scanned: Scan, folder: Path, examined: list[str]) -> None:
     scanned()
     examined.clear()
@@ -253,54 +240,3 @@ def test_processes_find_what_one_finds(
     monkeypatch.setattr(scan, "CHUNK", 3)
     together = scan.scan(CONTEST, folder, Workspace(tmp_path / "other", tmp_path), workers=2)
     pd.testing.assert_frame_equal(together, alone)
-
-
-def test_hashes_stay_exact_beyond_the_range_of_floats(scanned: Scan, places: Workspace) -> None:
-    made = scanned()
-    assert made["phash"].dtype == np.uint64
-    assert made["phash"].max() > 2**53
-    assert made["phash"].tolist() == [
-        hashes.hash_images([decode((places.work.parent / "contest" / relpath).read_bytes()).image_HWC])[0][0]
-        for relpath in made["relpath"]
-    ]
-
-
-HALF_A_MILLION = """
-import resource, sys
-from pathlib import Path
-import numpy as np, pandas as pd
-from ffdi.core.layout import Workspace
-from ffdi.data import files, hashes, measurement, scan
-from tests.fixtures.pictures import CONTEST
-
-folder, rows = Path(sys.argv[1]), 524_429
-names = {"train": [f"{n:032x}.jpg" for n in range(rows)], "test": ["t.jpg"]}
-(folder / "train.txt").write_text("img_name,target\\n" + "".join(f"{n},1\\n" for n in names["train"]))
-
-def listed(images):
-    there = np.arange(len(names[images.name]))
-    return pd.DataFrame({"name": names[images.name], "bytes": there, "mtime_ns": there}), []
-
-def measured(folder, chunk):
-    words = np.random.default_rng(0).integers(0, 2**64, (len(chunk), 8), dtype=np.uint64)
-    plain = {"width": 512, "height": 512, "jpeg_q": 90, "sharpness": 1.0, "mean_grey": 1.0, "colourfulness": 1.0}
-    text = {"mode": "RGB", "status": "ok", "defect": "", "sha256": hashes.to_hex(words[:, :4])}
-    frame = pd.DataFrame({**plain, **text, "phash": words[:, 0], "phash256": hashes.to_hex(words[:, 4:])})
-    return chunk.join(frame.set_index(chunk.index))
-
-files.files_below, measurement.measure = listed, measured
-for again in range(2):
-    made = scan.scan(CONTEST, folder, Workspace(folder / "work", folder), workers=0)
-    assert len(made) == rows + 1
-    del made
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000)
-"""
-
-
-@pytest.mark.slow
-def test_half_a_million_rows_stay_under_2_gb(tmp_path: Path) -> None:
-    """The first scan and the second, from the tables to the manifest; only decoding is left out (180 MB a worker)."""
-    folder = contest_folder(tmp_path / "contest", {})
-    command = [sys.executable, "-c", HALF_A_MILLION, str(folder)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert int(told.stdout.split()[-1]) < 1_600

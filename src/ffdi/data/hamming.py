@@ -44,15 +44,6 @@ def _agree(looks_NW: np.ndarray, i: int, j: int, confirm: int) -> bool:
 
 
 @compiled
-def _seen(difference: np.uint64, radii: np.ndarray, band: int) -> bool:
-    """Return whether an earlier band has found this pair already."""
-    for earlier in range(band):
-        if _bits((difference >> np.uint64(16 * earlier)) & np.uint64(0xFFFF)) <= radii[earlier]:
-            return True
-    return False
-
-
-@compiled
 def _root(parent: np.ndarray, row: int) -> int:
     while parent[row] != row:
         parent[row] = parent[parent[row]]
@@ -67,8 +58,6 @@ def bands(
     order: np.ndarray,
     starts: np.ndarray,
     masks: np.ndarray,
-    radii: np.ndarray,
-    band: int,
     start: int,
     stop: int,
     distance: int,
@@ -93,7 +82,7 @@ def bands(
             for i in range(starts[value], starts[value + 1]):
                 first = i + 1 if mask == 0 else starts[other]
                 for j in noted[: _note(hashes, hashes[i], first, starts[other + 1], distance, noted)]:
-                    if _seen(hashes[i] ^ hashes[j], radii, band) or not _agree(looks_NW, i, j, confirm):
+                    if not _agree(looks_NW, i, j, confirm):
                         continue
                     one, two = _root(parent, i), _root(parent, j)
                     parent[two] = one

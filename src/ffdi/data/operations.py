@@ -23,17 +23,10 @@ from ffdi.data import face
 from ffdi.data.jpeg import recompress
 
 Span = tuple[float, float]
-FLAGS = {
-    "nearest": cv2.INTER_NEAREST,
-    "linear": cv2.INTER_LINEAR,
-    "area": cv2.INTER_AREA,
-    "cubic": cv2.INTER_CUBIC,
-    "lanczos": cv2.INTER_LANCZOS4,
-}
 BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "black": cv2.BORDER_CONSTANT}
 RATIO, HOLES = (0.9, 1.11), (1, 3)  # width by height of a crop; boxes of a cutout
 HUE = 50.0  # degrees of hue that go with a change of colour by 1
-SHRINK = ("linear", "cubic")
+SHRINK = (cv2.INTER_LINEAR, cv2.INTER_CUBIC)
 # The hard damages of `degrade`, one of which is drawn.
 JPEG_HARD, RESIZE_HARD, NOISE_HARD = (10, 30), (0.25, 0.5), (8.0, 25.0)
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as JPEG and Pillow
@@ -41,7 +34,7 @@ NOISE_LEVELS = 16
 NOISE_OFFSETS = 1 << 16
 
 
-def fit(image: np.ndarray, size: int, interpolation: str = "linear") -> np.ndarray:
+def fit(image: np.ndarray, size: int) -> np.ndarray:
     """Return the whole image as size x size, first reduced by the whole part of the factor, by areas."""
     factor = min(image.shape[:2]) // size
     if factor > 1:  # trimmed to whole blocks: 8 times as fast as areas of broken pixels
@@ -50,7 +43,7 @@ def fit(image: np.ndarray, size: int, interpolation: str = "linear") -> np.ndarr
         image = cv2.resize(blocks, (width, height), interpolation=cv2.INTER_AREA)
     if image.shape[:2] == (size, size):
         return image
-    return cv2.resize(image, (size, size), interpolation=FLAGS[interpolation])
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def parts(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
@@ -121,8 +114,8 @@ def resize(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
     height, width = image.shape[:2]
     factor = draw.uniform(*span)
     small = (max(1, round(width * factor)), max(1, round(height * factor)))
-    reduced = cv2.resize(image, small, interpolation=FLAGS[draw.pick(SHRINK)])
-    return cv2.resize(reduced, (width, height), interpolation=FLAGS[draw.pick(SHRINK)])
+    reduced = cv2.resize(image, small, interpolation=draw.pick(SHRINK))
+    return cv2.resize(reduced, (width, height), interpolation=draw.pick(SHRINK))
 
 
 def noise(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:

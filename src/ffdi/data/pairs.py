@@ -41,7 +41,9 @@ def near_pairs(hashes: np.ndarray, distance: int, looks: np.ndarray | None = Non
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         parts = list(pool.map(lambda task: task(), _tasks(hashes[first], looks[first], distance, confirm)))
     pairs = np.concatenate([chain, *(np.sort(first[part], axis=1) for part in parts)])
-    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    again = (pairs[1:] == pairs[:-1]).all(axis=1)  # found by several bands
+    return pairs[np.append(True, ~again)[: len(pairs)]]
 
 
 def _distinct(hashes: np.ndarray, looks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,6 +74,6 @@ def _tasks(hashes: np.ndarray, looks: np.ndarray, distance: int, confirm: int) -
         starts = np.searchsorted(bucket[order], np.arange(VALUES + 1))
         masks = values[np.bitwise_count(values) <= radius]
         edges = np.searchsorted(starts, np.linspace(0, len(hashes), PIECES + 1))
-        shared = (hashes[order], looks[order], order, starts, masks, radii, band)
+        shared = (hashes[order], looks[order], order, starts, masks)
         for start, stop in pairwise(edges):
             yield partial(hamming.bands, *shared, start, min(stop, VALUES), distance, confirm, LIMIT)
