@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-HEAVY = {"torch", "timm", "sklearn", "albumentations", "torchvision", "cv2", "numba", "matplotlib", "pandera", "scipy"}
+HEAVY = {"torch", "timm", "sklearn", "albumentations", "torchvision", "cv2", "numba", "matplotlib", "scipy"}
 MODULES = [
     "ffdi.blending.result",
     "ffdi.blending.nested",
