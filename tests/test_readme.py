@@ -1,47 +1,75 @@
-"""Every command of the README is one that exists and is understood."""
+"""Every command of the README exists and is understood; every file that it names is there."""
 
-import itertools
 import re
 import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from ffdi.cli.main import app
-from ffdi.cli.train import parse_until
 from ffdi.config.load import load_recipe
+from ffdi.core.deadline import parse_until
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-COMMANDS = [line for block in re.findall(r"```\n(.*?)```", README, re.S) for line in block.splitlines() if line]
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.S | re.M)
+COMMANDS = [line for language, block in BLOCKS if not language for line in block.splitlines()]
 COMMANDS += re.findall(r"`(make [^`]+)`", README)
+MAKE = [line for line in COMMANDS if line.startswith("make")]
+DIRECT = [line for line in COMMANDS if not line.startswith("make")]
 
 
-def test_there_are_commands() -> None:
-    assert len(COMMANDS) >= 10
-
-
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make")])
-def test_make_knows_its_targets(command: str) -> None:
-    arguments = shlex.split(command)[1:]
-    subprocess.run(["make", "--dry-run", *arguments], cwd=ROOT, check=True, capture_output=True)
-
-
-@pytest.mark.parametrize("command", [line for line in COMMANDS if ".venv/" in line])
-def test_the_command_line_knows_its_verbs_and_options(command: str) -> None:
+def understand(command: str) -> None:
+    """Parse the arguments of a command as the command line would, without running it."""
     words = shlex.split(command)
-    arguments = words[words.index("ffdi.cli.main") + 1 :] if "torchrun" in words[0] else words[1:]
-    verb = arguments[:2] if arguments[0] == "kernels" else arguments[:1]
-    shown = CliRunner().invoke(app, [*verb, "--help"], terminal_width=200)
-    assert shown.exit_code == 0
-    for option in (word for word in arguments if word.startswith("--")):
-        assert option in shown.output
-    for path in (Path(word) for word in arguments if word.endswith(".toml")):
-        load_recipe(ROOT / path)
-    for word, value in itertools.pairwise(arguments):
-        assert word != "--until" or parse_until(value, 0.0)
+    if "torchrun" in words[0]:
+        words = words[words.index("ffdi.cli.main") :]
+    elif words[1:2] == ["-m"]:
+        assert (ROOT / f"{words[2].replace('.', '/')}.py").exists()
+        return
+    verb, context, arguments = get_command(app), None, words[1:]
+    while isinstance(verb, TyperGroup):
+        context = typer.Context(verb, parent=context, info_name=verb.name)
+        name, arguments = arguments[0], arguments[1:]
+        assert name in verb.commands
+        verb = verb.commands[name]
+    values = verb.make_context(verb.name, list(arguments), parent=context).params
+    if "recipe" in values and values["recipe"].exists():
+        load_recipe(ROOT / values["recipe"], [word for word in values["given"] if "=" in word])
+    if values.get("until"):
+        parse_until(values["until"], 0.0)
+
+
+def test_there_are_commands_of_both_kinds() -> None:
+    assert len(MAKE) >= 10
+    assert len(DIRECT) >= 10
+
+
+@pytest.mark.parametrize("command", MAKE)
+def test_make_calls_verbs_that_exist(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    shown = subprocess.run(["make", "--dry-run", *shlex.split(command)[1:]], check=True, capture_output=True, text=True)
+    recipes = shown.stdout.replace("\\\n", " ").splitlines()
+    for line in recipes:
+        if line.startswith(".venv/bin/ffdi"):
+            understand(line.split(" || ")[0])
+
+
+@pytest.mark.parametrize("command", DIRECT)
+def test_a_verb_understands_its_arguments(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    understand(command)
+
+
+def test_the_table_of_verbs_is_the_command_line() -> None:
+    table = README.split("## Verbs")[1].split("\n## ")[0]
+    verbs = get_command(app)
+    assert isinstance(verbs, TyperGroup)
+    assert set(re.findall(r"^\| `(\w+)`", table, re.M)) == set(verbs.commands)
 
 
 def test_every_package_and_file_it_names_is_there() -> None:
