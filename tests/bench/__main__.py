@@ -1,4 +1,7 @@
-"""`make bench`: every bench in turn, or those named as arguments; only the ratios mean something."""
+"""`make bench`: every bench in turn, or those named as arguments; only the ratios mean something.
+
+A bench that is not part of `make bench` takes the arguments after its name, as `python -m tests.bench recipes SET`.
+"""
 
 import importlib
 import os
@@ -10,6 +13,9 @@ BENCHES = ("input", "training", "team", "hashing", "folds", "blend", "search")
 
 
 def main(names: list[str]) -> None:
+    if names and names[0] not in BENCHES:
+        importlib.import_module(f"tests.bench.{names[0]}").main(names[1:])
+        return
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"{machine}; load {os.getloadavg()[0]:.1f}")
     for name in names or BENCHES:

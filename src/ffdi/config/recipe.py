@@ -75,6 +75,7 @@ class Member(Frozen):
     refit_full: bool = False  # one model trained on every row, without OOF, instead of one per fold
     seed: int = 0  # of order, augmentation, dropout and a random start
 
+    trainable: Literal["all", "norms", "head"] = "all"  # what learns; "norms": with the head
     epochs: int = Field(default=5, ge=1)  # passes over the training images
     batch_size: int = Field(default=32, ge=1)  # images of a step, of all processes together
     micro_batches: int = Field(default=1, ge=1)  # gradient accumulation: parts of one batch

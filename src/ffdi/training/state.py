@@ -16,6 +16,7 @@ from ffdi.config.recipe import Member
 from ffdi.core import checksum
 from ffdi.core.errors import CorruptError
 from ffdi.model import precision
+from ffdi.model.trainable import freeze
 from ffdi.training import optim
 from ffdi.training.world import World
 
@@ -56,6 +57,7 @@ def begin(model: torch.nn.Module, member: Member, world: World, late: bool | Non
     """Return the state before the first step; `model` is moved to the device of `world` in place."""
     device = world.device
     late = device.type == "cuda" if late is None else late
+    freeze(model, member.trainable)
     model = precision.place(model, device, precision.wants_channels_last(model, member.channels_last))
     ema = ModelEmaV3(model, decay=member.ema_decay, use_warmup=True) if member.ema_decay else None
     fp16 = precision.amp_dtype(member.amp, device) is torch.float16

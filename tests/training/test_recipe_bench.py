@@ -1,0 +1,60 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.bench import recipes
+from tests.bench.recipe_set import DAMAGES, PARTS, Case, case, read
+from tests.bench.recipe_table import RECIPES, table
+
+TINY = {"model": "test_resnet", "weights": "none", "image_size": 32, "epochs": 1, "batch_size": 16}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, rng, lines = tmp_path_factory.mktemp("set"), np.random.default_rng(0), []
+    for person in range(60):
+        for label, method in (("original", "none"), ("manipulated", f"swap{person % 3}")):
+            lines.append((f"{label}{person}.jpg", label, method, f"{person:03d}"))
+            light = rng.integers(0, 200, size=(1, 1, 3))
+            cv2.imwrite(str(folder / lines[-1][0]), (light + rng.integers(0, 50, (32, 32, 3))).astype(np.uint8))
+    pd.DataFrame(lines, columns=["path", "label", "method", "group"]).to_csv(folder / "labels.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(images: Path) -> Case:
+    return case(read(images), images, 1)
+
+
+def test_a_family_a_look_and_persons_are_left_out(images: Path, one: Case) -> None:
+    assert one.family == "swap1"
+    assert set(one.train.method) == {"none", "swap0", "swap2"}
+    assert not set(one.train.group) & set(one.test.group)
+    assert one.look not in set(one.train.look)
+    assert set(one.test.look[one.test.part == "source"]) == {one.look}
+    assert set(one.test.method[one.test.part == "unseen"]) == {"none", "swap1"}
+    assert set(one.test.part) == {"clean", "unseen", "source", *DAMAGES}
+    assert all((images / name).exists() for name in one.test.relpath)
+
+
+@pytest.mark.parametrize("name", ["plain", "light + self_blend, 3 folds"])
+def test_one_training_gives_four_aucs(images: Path, one: Case, name: str, tmp_path: Path) -> None:
+    place = recipes.Place(images, "cpu", 0, None)
+    line = recipes.result(name, 1, one, place, TINY)
+    assert line is not None
+    assert set(PARTS) <= set(line["auc"])
+    assert set(PARTS) <= set(line["tta"])
+    assert recipes.result(name, 1, one, recipes.Place(images, "cpu", 0, 0.0), TINY) is None  # the time is over
+    (tmp_path / "lines").write_text(json.dumps(line) + "\n")
+    assert f"| {name} | 1 | {line['auc']['clean']:.4f} |" in table([tmp_path / "lines"])
+
+
+def test_every_recipe_of_the_bench_is_one_that_the_kit_takes(images: Path, one: Case, tmp_path: Path) -> None:
+    place = recipes.Place(images, "cpu", 0, None)
+    counts = {name: len(list(recipes._jobs(name, 0, one, place, {}, tmp_path))) for name in RECIPES}
+    assert counts["plain"] == 1
+    assert counts["light + self_blend, 3 seeds"] == 3
