@@ -19,15 +19,14 @@ from ffdi.core.errors import FfdiError
 from ffdi.submission.client import KaggleClient, sign_in
 from ffdi.submission.download import download
 from ffdi.submission.errors import LostReply, Refused, Unreachable
-from ffdi.submission.metadata import read_kernel
 from ffdi.submission.retry import RetryPolicy
 from tests.fixtures.kaggle.api import Dataset, Run
 from tests.fixtures.kaggle.fixture import quick
 from tests.fixtures.kaggle.server import CANARY, Fault, Server, answer, cut, drip, hang, lose, refuse, slow, stop
-from tests.fixtures.pushing import make_kernel
+from tests.fixtures.pushing import ABOUT, SCRIPT
 
 Call = Callable[[KaggleClient, Path], object]
-OLD, KERNEL = "tester/old-weights", "tester/the-kernel"
+OLD, KERNEL = "tester/old-weights", ABOUT.id
 READS: dict[str, Call] = {
     "GetSubmissionLimits": lambda kaggle, folder: kaggle.limits("toy"),
     "ListSubmissions": lambda kaggle, folder: kaggle.submissions("toy"),
@@ -44,7 +43,7 @@ WRITES: dict[str, Call] = {
     "CreateCodeSubmission": lambda kaggle, folder: kaggle.submit_kernel("toy", KERNEL, 1, "submission.csv", "tag"),
     "CreateDataset": lambda kaggle, folder: kaggle.create_dataset("tester/new-weights", files_of(folder)),
     "CreateDatasetVersion": lambda kaggle, folder: kaggle.create_version(OLD, files_of(folder), "notes"),
-    "SaveKernel": lambda kaggle, folder: kaggle.push_kernel(*read_kernel(folder / "the-kernel", "tester"), 60),
+    "SaveKernel": lambda kaggle, folder: kaggle.push_kernel(ABOUT, SCRIPT, 60),
 }
 UPLOADS = {"CreateSubmission": "StartSubmissionUpload", "CreateDatasetVersion": "StartBlobUpload"}
 
@@ -57,7 +56,6 @@ def folder(kaggle_server: Server, tmp_path: Path) -> Path:
     (tmp_path / "s.csv").write_bytes(b"id,y\na,0.5\n")
     for name in ("a.bin", "b.bin"):
         (tmp_path / name).write_bytes(name.encode() * 200)
-    make_kernel(tmp_path / "the-kernel")
     return tmp_path
 
 
@@ -251,7 +249,7 @@ def test_an_output_that_breaks_off_is_fetched_to_its_end(kaggle_server: Server, 
     kaggle_server.script("GET", fault)
     sign_in().kernel_output(KERNEL, folder / "out", 1)
     assert (folder / "out" / "submission.csv").read_bytes() == b"id,y\n"
-    assert (folder / "out" / "the-kernel.log").read_text() == "log"
+    assert (folder / "out" / "toy-infer.log").read_text() == "log"
 
 
 def test_retries_wait_as_long_as_kaggle_asks_and_no_longer_than_we_do(kaggle_server: Server) -> None:

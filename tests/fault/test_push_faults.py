@@ -16,7 +16,7 @@ from ffdi.submission.dataset import publish, read_folder
 from ffdi.submission.errors import Unreachable
 from ffdi.submission.kernel import Kernel
 from tests.fixtures.kaggle.server import CANARY, Fault, Server, cut, drip, hang, lose, refuse
-from tests.fixtures.pushing import Follower, make_kernel, make_pack, results
+from tests.fixtures.pushing import SCRIPT, Follower, make_pack, results
 
 # The command itself, but for its sleep, which is a hundredth as long. A job in the background of a shell, as CI may be,
 # ignores SIGINT from its start.
@@ -24,6 +24,8 @@ MAIN = """
 import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from ffdi.cli import main, push
+from tests.fixtures.pushing import toy_team
+push.team.read = lambda folder: toy_team()
 push.CLOCK = push.Clock(sleep=lambda seconds: time.sleep(seconds / 100))
 main.main()
 """
@@ -37,10 +39,11 @@ KERNEL = "tester/toy-infer"
 def command(kaggle_server: Server, tmp_path: Path) -> list[str]:
     kaggle_server.state.run = results
     kaggle_server.state.ready_after = 0
-    folder = make_kernel(tmp_path / "toy-infer", dataset_sources=["OWNER/toy-weights"])
+    script = tmp_path / "infer.py"
+    script.write_text(SCRIPT)
     pack = make_pack(tmp_path / "toy-weights")
     options = ["--pack", str(pack), "--work", str(tmp_path / "work"), "--yes"]
-    return [sys.executable, "-c", MAIN, "kernels", "push", str(folder), *options]
+    return [sys.executable, "-c", MAIN, "kernels", "push", str(script), *options]
 
 
 def start(command: list[str]) -> "subprocess.Popen[str]":

@@ -124,7 +124,7 @@ class TestMockInput:
         assert ids == made.rows["id"].tolist()
         assert len(set(ids)) == 25
         assert not set(ids) & old
-        assert set(pd.read_csv(made.sample)["img_name"]) == old
+        assert set(pd.read_csv(made.folder / mock_input.SAMPLE)["img_name"]) == old
         with pytest.raises(decode.Defect):
             decode.decode((made.folder / TEST / ids[1]).read_bytes())
         assert decode.decode((made.folder / TEST / ids[0]).read_bytes())

@@ -16,7 +16,7 @@ import pytest
 from ffdi.core.code import PACKAGE
 from ffdi.core.errors import UserError
 from ffdi.kernels import image, run, script, team
-from ffdi.submission import metadata
+from ffdi.submission.kernel import Kernel as Pushed
 from tests.kernels.conftest import SCRIPTS, Home, Kernel, Mounts
 
 KINDS = ("infer", "train", "blend")
@@ -125,15 +125,13 @@ def test_a_script_with_the_kit_inside(home: Home, kernel: Callable[..., Kernel])
 
 
 @pytest.mark.parametrize(("kind", "competitions"), [("infer", 1), ("train", 2), ("blend", 0)])
-def test_a_script_with_its_pack_can_be_pushed(home: Home, tmp_path: Path, kind: str, competitions: int) -> None:
-    folder = script.lay_out(SCRIPTS / f"{kind}.py", [home.pack], tmp_path)
-    about, text = metadata.read_kernel(folder, "me")
-    assert (about.id, text) == (f"me/tiny-{kind}", (SCRIPTS / f"{kind}.py").read_text())
-    assert (about.enable_gpu, len(about.competition_sources)) == (kind != "blend", competitions)
-    assert about.kernel_sources == (["me/tiny-train"] if kind == "blend" else [])
-    assert script.lay_out(folder, [], Path("unused")) == folder
-    with pytest.raises(UserError, match="name its folder with --pack"):
-        script.lay_out(SCRIPTS / f"{kind}.py", [tmp_path], tmp_path)
+def test_what_kaggle_is_told_of_a_script(home: Home, kind: str, competitions: int) -> None:
+    kernel = script.read(SCRIPTS / f"{kind}.py")
+    about = script.metadata(kernel, home.team, "me", ["me/pack"], ["me/other/2"], "")
+    assert (about.id, about.gpu, about.dataset_sources) == (f"me/tiny-{kind}", kind != "blend", ["me/pack"])
+    assert len(about.competition_sources) == competitions
+    assert about.kernel_sources == (["me/tiny-train"] if kind == "blend" else []) + ["me/other/2"]
+    assert Pushed(kernel.text, about).with_run("an-id").count('    "run": "an-id",\n') == 1
 
 
 def test_the_mains_import_only_what_the_image_has() -> None:

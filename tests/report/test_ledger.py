@@ -19,7 +19,7 @@ CHANCE = [scored(number, 0.95 + number / 1000, 0.92 + number / 1000) for number 
         (
             [*CALM, scored(3, 0.97, 0.94)],
             "contradicts nested CV: 2 rank inversions beyond noise, 0 scores outside",
-            1,
+            2,
             1,
         ),
         (CHANCE, "1 score outside the forecast, no more than chance brings.", 1, 1),

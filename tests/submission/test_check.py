@@ -82,13 +82,6 @@ def test_a_reference_without_information_is_passed_over() -> None:
     check_bytes(data, "x", COMPETITION, ids, reference=pd.Series([1.0, 2.0], index=["other", "names"]))
 
 
-def test_another_sample_than_this_passes() -> None:
-    frame = frame_of(np.arange(20) / 20)
-    ids = frame["img_name"].tolist()
-    sample = render(frame_of(np.arange(20)[::-1] / 20), COMPETITION)
-    check_bytes(render(frame, COMPETITION), "x", COMPETITION, ids, sample=sample)
-
-
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         check(tmp_path / "none.csv", COMPETITION, ["a"])

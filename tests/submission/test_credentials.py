@@ -18,7 +18,7 @@ PAIR = {"KAGGLE_USERNAME": "someone", "KAGGLE_KEY": SECRET}
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home without any credential, and an environment without any."""
-    for name in [name for name in os.environ if name.startswith("KAGGLE_")] + ["XDG_CONFIG_HOME"]:
+    for name in [name for name in os.environ if name.startswith("KAGGLE_")]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".kaggle").mkdir()
@@ -44,11 +44,9 @@ def write_key(home: Path, mode: int = 0o600) -> Path:
         (None, {"KAGGLE_API_TOKEN": SECRET}, "token", "KAGGLE_API_TOKEN"),
         ("token", {"KAGGLE_API_TOKEN": "token"}, "token", "the file that KAGGLE_API_TOKEN names"),
         (".kaggle/access_token", {}, "token", "~/.kaggle/access_token"),
-        (".kaggle/access_token.txt", {}, "token", "~/.kaggle/access_token.txt"),
         (None, PAIR, "key", "KAGGLE_USERNAME and KAGGLE_KEY"),
         (".kaggle/kaggle.json", {}, "key", ".kaggle/kaggle.json"),
         ("elsewhere/kaggle.json", {"KAGGLE_CONFIG_DIR": "elsewhere"}, "key", "elsewhere/kaggle.json"),
-        (".config/kaggle/kaggle.json", {}, "key", ".config/kaggle/kaggle.json"),
     ],
 )
 def test_every_source_is_found_and_cleaned(
@@ -65,8 +63,6 @@ def test_every_source_is_found_and_cleaned(
     text = json.dumps({"username": "someone", "key": SECRET}) if kind == "key" else SECRET
     if file:
         write(home / file, before + text + after)
-    if file == ".config/kaggle/kaggle.json":
-        (home / ".kaggle").rmdir()
     given = {name: before + value + after if value == SECRET else value for name, value in environ.items()}
     found = find(given)
     assert (found.secret, found.kind, found.user) == (SECRET, kind, "someone" if kind == "key" else "")
@@ -74,18 +70,9 @@ def test_every_source_is_found_and_cleaned(
     assert SECRET not in repr(found)
 
 
-@pytest.mark.parametrize(
-    ("letter", "name"),
-    [
-        ("…", r"HORIZONTAL ELLIPSIS \(U\+2026\) at position 5"),
-        ("\u200b", "ZERO WIDTH SPACE"),
-        ("é", "LATIN SMALL LETTER E WITH ACUTE"),
-        (" ", "SPACE"),
-        ("\x00", "a control character"),
-    ],
-)
-def test_a_letter_that_cannot_be_sent_is_named(home: Path, letter: str, name: str) -> None:
-    with pytest.raises(UserError, match=f"KAGGLE_KEY holds a character that no credential has, {name}"):
+@pytest.mark.parametrize("letter", ["…", "\u200b", "é", " ", "\x00"])
+def test_a_letter_that_cannot_be_sent_is_refused(home: Path, letter: str) -> None:
+    with pytest.raises(UserError, match="KAGGLE_KEY is empty or holds a character that no credential has"):
         find(PAIR | {"KAGGLE_KEY": f"KGAT{letter}0123"})
 
 
@@ -104,43 +91,24 @@ def test_an_environment_that_is_refused(home: Path, environ: dict[str, str], say
         find(environ)
 
 
-def test_a_browser_sign_in_is_not_enough(home: Path) -> None:
-    write(home / ".kaggle" / "credentials.json", "{}")
-    with pytest.raises(UserError, match="Only a browser sign-in"):
-        find({})
-
-
-def _link(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path.rename(path.with_name("elsewhere.json"))
-    path.symlink_to(path.with_name("elsewhere.json"))
-
-
-def _folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _folder(path: Path) -> None:
     path.unlink()
-    path.mkdir()
+    path.mkdir(mode=0o700)
 
 
 @pytest.mark.parametrize(
     ("break_it", "says"),
     [
-        (lambda path, patch: path.chmod(0o644), "can be read by others; type: chmod 600"),
-        (lambda path, patch: path.chmod(0o640), "can be read by others; type: chmod 600"),
-        (lambda path, patch: path.chmod(0o660), "can be read by others; type: chmod 600"),
-        (lambda path, patch: patch.setattr(os, "getuid", lambda: 424242), "another user; type: sudo chown"),
-        (_link, "is a link; put the file itself there"),
-        (_folder, "is no file; remove it"),
-        (
-            lambda path, patch: write(path, '{"username": "someone", "key": "' + SECRET),
-            "download it again .* chmod 600",
-        ),
-        (lambda path, patch: write(path, SECRET.encode("utf-16")), "is not UTF-8; save the credential there again"),
+        (lambda path: path.chmod(0o644), "can be read by others; type: chmod 600"),
+        (lambda path: path.chmod(0o640), "can be read by others; type: chmod 600"),
+        (_folder, "cannot be read"),
+        (lambda path: write(path, '{"username": "someone", "key": "' + SECRET), "download it again .* chmod 600"),
+        (lambda path: write(path, SECRET.encode("utf-16")), "cannot be read; save the credential there again"),
     ],
-    ids=["0644", "0640", "0660", "foreign", "link", "folder", "broken", "UTF-16"],
+    ids=["0644", "0640", "folder", "broken", "UTF-16"],
 )
-def test_a_file_that_is_refused_says_how_to_repair_it(
-    home: Path, monkeypatch: pytest.MonkeyPatch, break_it: Callable[[Path, pytest.MonkeyPatch], None], says: str
-) -> None:
-    break_it(write_key(home), monkeypatch)
+def test_a_file_that_is_refused_says_how_to_repair_it(home: Path, break_it: Callable[[Path], None], says: str) -> None:
+    break_it(write_key(home))
     with pytest.raises(UserError, match=says) as refused:
         find({})
     assert SECRET not in "".join(traceback.format_exception(refused.value))
@@ -151,7 +119,6 @@ def test_a_secret_is_taken_out_of_texts_in_every_form(home: Path) -> None:
     find(PAIR)
     basic = base64.b64encode(f"someone:{SECRET}".encode()).decode()
     texts = [SECRET, quote(SECRET, safe=""), base64.b64encode(SECRET.encode()).decode(), basic]
-    texts += [base64.urlsafe_b64encode(b"x" * shift + SECRET.encode() + b"y").decode() for shift in range(3)]
     for text in texts:
         shown = redact(f"before {text} after")
         assert "[hidden]" in shown

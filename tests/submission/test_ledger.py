@@ -12,7 +12,7 @@ from ffdi.core import checksum
 from ffdi.core.errors import CorruptError
 from ffdi.core.layout import LEDGER, LEDGER_CSV
 from ffdi.submission import ledger
-from ffdi.submission.ledger import STATUSES, Row, attempt_of, load, one_line, record, tag_stem, tags_in
+from ffdi.submission.ledger import MEANING, Row, attempt_of, load, one_line, record, tag_stem, tags_in
 from tests.fixtures.sending import row
 
 HOSTILE = ["=cmd|' /C calc'!A0", "a,b", 'say "no"', "two\nlines", "\0", "é, \u202e", "-1+1", "@SUM(A1)", "\ud800"]
@@ -25,7 +25,7 @@ def rows(draw: st.DrawFn) -> list[Row]:
     return [
         row(
             number,
-            status=draw(st.sampled_from(STATUSES)),
+            status=draw(st.sampled_from(list(MEANING))),
             date=draw(st.sampled_from(["2026-11-22T18:00:00+00:00", "2025-01-01T00:00:01+00:00"])),
             method=one_line(draw(texts)), error=one_line(draw(texts)), ref=draw(st.integers(0, 10**9)),
             **{name: draw(scores) for name in ("oof", "nested", "forecast_low", "noise", "public", "private")},

@@ -14,7 +14,7 @@ from ffdi.core.lock import exclusive
 from ffdi.submission.client import KaggleClient
 from ffdi.submission.errors import Refused
 from tests.fixtures.kaggle.server import CANARY, Server, answer
-from tests.fixtures.pushing import PushClock, make_kernel, make_pack, results
+from tests.fixtures.pushing import SCRIPT, PushClock, make_pack, results, toy_team
 
 SPENT = {"gpuQuota": {"timeUsed": "108000s", "totalTimeAllowed": "108000s"}}
 
@@ -23,9 +23,11 @@ SPENT = {"gpuQuota": {"timeUsed": "108000s", "totalTimeAllowed": "108000s"}}
 def options(tmp_path: Path, kaggle_server: Server, clock: PushClock, monkeypatch: pytest.MonkeyPatch) -> PushOptions:
     monkeypatch.setattr(verb, "CLOCK", clock.clock())
     kaggle_server.state.run = results
-    folder = make_kernel(tmp_path / "toy-infer")
+    monkeypatch.setattr(verb.team, "read", lambda folder: toy_team())
+    script = tmp_path / "infer.py"
+    script.write_text(SCRIPT)
     pack = make_pack(tmp_path / "toy-weights")
-    return PushOptions(folder, [pack], owner="", image="", wait="2h", yes=True, work=tmp_path / "work")
+    return PushOptions(script, [pack], image="", wait="2h", yes=True, work=tmp_path / "work")
 
 
 def test_without_yes_it_is_only_shown(
@@ -34,7 +36,7 @@ def test_without_yes_it_is_only_shown(
     image = "sha256:" + "a" * 64
     run(replace(options, yes=False, image=image))
     shown = capsys.readouterr().out
-    for part in ("tester/toy-weights: 4 files", "tester/toy-infer: toy-infer.py", "NvidiaTeslaT4 (two of them)", image):
+    for part in ("tester/toy-weights: 4 files", "tester/toy-infer: ", "two T4", image):
         assert part in shown
     assert "28.0 of 30.0 hours left, the week ends 2026-11-28 00:00 UTC" in shown
     assert "nothing was uploaded; with --yes it is" in shown
@@ -79,7 +81,6 @@ def test_sources_and_image(options: PushOptions, tmp_path: Path) -> None:
     ("values", "says"),
     [
         ({"image": "latest"}, "docker_image"),
-        ({"owner": "not an owner"}, "id: "),
         ({"wait": "soon"}, "--wait 'soon' is no time"),
         ({"kernels": ["https://kaggle.com/code/me/toy-train"]}, 'kernel_sources.0: write "owner/slug"'),
         ({"datasets": ["toy-weights"]}, 'dataset_sources.0: write "owner/slug"'),
@@ -92,21 +93,6 @@ def test_mistakes_before_any_upload(
     with pytest.raises(UserError, match=says):
         run(replace(options, **values))  # type: ignore[arg-type]
     assert kaggle_server.seen == []
-
-
-@pytest.mark.parametrize(("kind", "sources"), [("infer", []), ("blend", ["some-one/toy-train"])])
-def test_a_script_of_the_kit_can_be_pushed(
-    options: PushOptions, monkeypatch: pytest.MonkeyPatch, kind: str, sources: list[str]
-) -> None:
-    competition = load_competition("multi-ffdi-phase2")
-    pack = SimpleNamespace(recipe=SimpleNamespace(name="toy"), competition=competition)
-    monkeypatch.setattr(verb.team, "read", lambda folder: pack)
-    make_pack(options.packs[0], {"team.json": b"of the pack", "a-fold0.safetensors": b"weights"})
-    script = Path(__file__).parents[2] / "kernels" / f"{kind}.py"
-    _, made = prepare(replace(options, kernel=script), "some-one")
-    assert (made.about.id, made.about.enable_gpu) == (f"some-one/toy-{kind}", kind == "infer")
-    assert (made.about.dataset_sources, made.about.kernel_sources) == (["some-one/toy-weights"], sources)
-    assert made.with_run("an-id") == script.read_text().replace('    "run": "",\n', '    "run": "an-id",\n', 1)
 
 
 def test_places_that_cannot_be_used(kaggle_server: Server, options: PushOptions, tmp_path: Path) -> None:
@@ -150,7 +136,7 @@ def test_a_kernel_goes_on_from_an_output_without_a_submission(
     kaggle_server.state.run = lambda request: {"run.json": results(request, submission=None)["run.json"]}
     run(options)
     assert "attach it to the next kernel with --kernel-source tester/toy-infer" in capsys.readouterr().out
-    run(replace(options, kernels=["OWNER/toy-infer/1"]))
+    run(replace(options, kernels=["tester/toy-infer/1"]))
     assert kaggle_server.bodies("SaveKernel")[1]["kernelDataSources"] == ["tester/toy-infer/1"]
     with pytest.raises(Refused, match="no such kernels: tester/toi-infer"):
         run(replace(options, kernels=["tester/toi-infer"]))
@@ -159,8 +145,8 @@ def test_a_kernel_goes_on_from_an_output_without_a_submission(
 def test_the_submission_is_checked_for_the_competition_of_the_pack(
     kaggle_server: Server, options: PushOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_pack(options.packs[0], {"team.json": b"of the pack", "a-fold0.safetensors": b"weights"})
-    competition = load_competition("multi-ffdi-phase2")
-    monkeypatch.setattr(verb.team, "read", lambda folder: SimpleNamespace(competition=competition))
+    other = SimpleNamespace(recipe=SimpleNamespace(name="toy"), competition=load_competition("multi-ffdi-phase2"))
+    monkeypatch.setattr(verb.team, "read", lambda folder: other)
+    kaggle_server.state.competitions["multi-ffdi-phase2"] = kaggle_server.state.competitions["toy"]
     with pytest.raises(UserError, match="the header is 'id,y', not 'img_name,y_pred'"):
         run(options)

@@ -14,8 +14,7 @@ from tests.fixtures.sending import World, row
 
 
 def listed(status: str = "complete", **changes: Any) -> Listed:
-    given = {"ref": 7, "date": datetime(2026, 11, 22, tzinfo=UTC), "public": None, "private": None, "error": "",
-             "message": f"{row().tag} 001-toy rank_mean"}  # fmt: skip
+    given = {"ref": 7, "date": datetime(2026, 11, 22, tzinfo=UTC), "message": f"{row().tag} 001-toy rank_mean"}
     return Listed(status=status, **given | changes)
 
 
@@ -25,7 +24,7 @@ def listed(status: str = "complete", **changes: Any) -> Listed:
     [
         (listed("pending"), "sent", None, ""),
         (listed("unknown: pondering"), "sent", None, ""),
-        (listed("complete", public=0.9, private=0.8), "scored", 0.9, ""),
+        (listed("complete", public_score=0.9, private_score=0.8), "scored", 0.9, ""),
         (listed("complete"), "scored", None, ""),
         (listed("error", error="=1\nbad"), "failed", None, "'=1 bad"),
     ],
@@ -40,8 +39,8 @@ def test_what_the_list_says_settles_a_row(known: Any, found: Listed, status: str
     [
         (listed("pending"), 0.9, None),
         (listed("complete"), 0.9, None),
-        (listed("complete", public=0.91), 0.91, None),  # a rescore
-        (listed("complete", public=0.9, private=0.8), 0.9, 0.8),  # the end of the contest
+        (listed("complete", public_score=0.91), 0.91, None),  # a rescore
+        (listed("complete", public_score=0.9, private_score=0.8), 0.9, 0.8),  # the end of the contest
     ],
 )
 def test_a_known_score_is_kept_until_there_is_another(found: Listed, public: float, private: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from ffdi.core.layout import LEDGER, LEDGER_CSV
 from ffdi.submission.submit import submit
 from tests.fixtures.kaggle.api import Outcome, Run
-from tests.fixtures.kaggle.server import answer, refuse
+from tests.fixtures.kaggle.server import refuse
 from tests.fixtures.sending import IDS, World
 
 KERNEL = ("submit", "--kernel", "tester/infer", "--version", "1")
@@ -103,15 +103,6 @@ def test_a_late_error_is_a_failed_row_with_kaggles_reason(world: World) -> None:
     assert world.statuses == ["failed", "scored"]
 
 
-def test_an_unknown_state_is_waited_on_and_told_once(world: World) -> None:
-    odd = [{"status": "PONDERING", "ref": 1002, "description": "renamed on the site"}]
-    world.server.state.outcomes.append(Outcome(after=0))
-    world.server.script("ListSubmissions", answer({}), *[answer({"submissions": odd})] * 3)
-    assert world.run("submit", "--yes") == 0
-    assert world.err.count("PONDERING") == 1
-    assert world.statuses == ["scored"]
-
-
 def test_a_deadline_pauses_and_the_same_command_goes_on(world: World) -> None:
     world.server.state.outcomes.append(Outcome(after=8))
     assert world.run("submit", "--yes", "--wait", "2m") == 75
@@ -196,7 +187,7 @@ def test_a_csv_from_elsewhere_is_checked_by_the_manifest_that_knows_it(world: Wo
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["7"], "0 finished submissions"),
+        (["7"], "no finished submission 7"),
         (["nowhere"], "no submission 'nowhere'"),
         (["--wait", "soon"], "--wait 'soon' is no time"),
         (["--version", "3"], "--version belongs to --kernel"),

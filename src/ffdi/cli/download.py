@@ -13,11 +13,11 @@ from ffdi.submission.download import checked_slug, download
 def run(options: Options, competition: str) -> None:
     recipe = options.load()
     given = [competition] if competition else load_competition(recipe.competition).slugs
-    slugs = tuple(checked_slug(slug) for slug in given)
+    slugs = [checked_slug(slug) for slug in given]
     folder = options.data or Path(recipe.data.folder or f"data/{slugs[0]}").expanduser()
     once, rows = cache(_sign_in), []
     for slug in slugs:
-        found = download(slug, folder, once, beside=slugs)
+        found = download(slug, folder, once)
         state = "downloaded" if found.fetched else "all there"
         rows.append([slug, state, f"{found.files:,}", f"{found.size / 1e6:,.1f}"])
     console.table(f"{folder}", ["competition", "state", "files", "MB"], rows)

@@ -56,7 +56,6 @@ def rehearse(
 def push(
     kernel: Annotated[Path, typer.Argument(help="The script, such as kernels/infer.py.")],
     pack: Annotated[list[Path], typer.Option(help="A packed folder, to be kept as a dataset; may be repeated.")] = [],  # noqa: B006 (typer makes its own)
-    owner: Annotated[str, typer.Option(help="Kaggle account; default: the one signed in.")] = "",
     image: Annotated[str, typer.Option(help="Pin the notebook image: its digest, sha256:…")] = "",
     wait: Annotated[str, typer.Option(help="How long to wait for the run, such as 12h (then exit 75).")] = "12h",
     kernel_source: Annotated[
@@ -71,7 +70,7 @@ def push(
     """Upload the weights, run the kernel on Kaggle, fetch its output; goes on where it was interrupted."""
     from ffdi.cli import push
 
-    push.run(push.PushOptions(kernel, pack, owner, image, wait, yes, work, kernel_source, dataset_source, again))
+    push.run(push.PushOptions(kernel, pack, image, wait, yes, work, kernel_source, dataset_source, again))
 
 
 @app.command()

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ffdi.core import console
@@ -18,7 +17,6 @@ from ffdi.submission.client import sign_in
 from ffdi.submission.dataset import DatasetFolder, publish, read_folder
 from ffdi.submission.kernel import Kernel, KernelSession, Push
 from ffdi.submission.ledger import one_line
-from ffdi.submission.metadata import read_kernel
 from ffdi.submission.output import await_output, facts_of
 from ffdi.submission.retry import Clock
 from ffdi.submission.submit import expected_ids
@@ -33,20 +31,18 @@ class PushOptions:
     """The command line.
 
     Attributes:
-        kernel: the script, or a folder with a kernel-metadata.json.
+        kernel: the script.
         packs: folders that become datasets.
-        owner: Kaggle account; "" for the one signed in.
         image: digest or reference of the notebook image; "" for the newest.
         wait: how long to wait for the run, such as "12h".
         yes: upload and run; without this everything is only shown.
         work: the folder that remembers the push and gets its output.
-        kernels, datasets: sources beside those of the metadata.
+        kernels, datasets: sources beside the packs.
         again: push a kernel that was run before.
     """
 
     kernel: Path
     packs: Sequence[Path]
-    owner: str
     image: str
     wait: str
     yes: bool
@@ -60,16 +56,15 @@ def run(options: PushOptions) -> None:
     """Raise UserError (exit code 2) with nothing pushed, or Paused (75) where the same command goes on."""
     until = parse_until(options.wait, CLOCK.now(), "--wait") or CLOCK.now()
     kaggle = sign_in()
-    packs, kernel = prepare(options, options.owner or kaggle.owner)
-    quota = kaggle.gpu_quota() if kernel.about.machine_shape else None
+    packs, kernel = prepare(options, kaggle.owner)
+    quota = kaggle.gpu_quota() if kernel.about.gpu else None
     _show(packs, kernel, quota, options.kernel)
     if not options.yes:
         return console.say("nothing was uploaded; with --yes it is")
-    session = KernelSession(kaggle, options.work / "kernels" / kernel.about.id.rpartition("/")[2], until, LIMIT, CLOCK)
+    session = KernelSession(kaggle, options.work / "kernels" / kernel.about.slug, until, LIMIT, CLOCK)
     try:
         with exclusive(session.folder):
-            # Zero hours allowed is what an unverified account has, or an answer without numbers.
-            if quota and 0 < quota.allowed <= quota.used and session.known_push(kernel, options.again) is None:
+            if quota and quota.spent and session.known_push(kernel, options.again) is None:
                 raise UserError(f"No GPU time is left ({_hours_left(quota)}); push again then.")
             _upload_and_run(session, packs, kernel, options)
     except KeyboardInterrupt:
@@ -82,15 +77,15 @@ def prepare(options: PushOptions, owner: str) -> tuple[list[DatasetFolder], Kern
     ids = [pack.id for pack in packs]
     if len(set(ids)) < len(ids):
         raise UserError("Two folders given with --pack have one name, and so would be one dataset; rename one.")
-    changes: dict[str, Any] = {"dataset_sources": [*options.datasets, *ids], "kernel_sources": list(options.kernels)}
-    with TemporaryDirectory() as scratch:
-        folder = script.lay_out(options.kernel, options.packs, Path(scratch))
-        about, text = read_kernel(folder, owner, **changes)
-        if options.image:
-            short = options.image.startswith("sha256:")
-            image = f"{IMAGES[about.enable_gpu]}@{options.image}" if short else options.image
-            about, text = read_kernel(folder, owner, docker_image=image, **changes)
-    return packs, Kernel(text, about, [pack.digest for pack in packs])
+    kernel = script.read(options.kernel)
+    packed = next((team.read(pack.folder) for pack in packs if TEAM in pack.sums), None)
+    if packed is None:
+        raise UserError(f"{options.kernel} reads a packed dataset; name its folder with --pack.")
+    image = options.image
+    if image.startswith("sha256:"):
+        image = f"{IMAGES[kernel.kind != 'blend']}@{image}"
+    about = script.metadata(kernel, packed, owner, [*options.datasets, *ids], options.kernels, image)
+    return packs, Kernel(kernel.text, about, [pack.digest for pack in packs])
 
 
 def _show(packs: Sequence[DatasetFolder], kernel: Kernel, quota: Quota | None, given: Path) -> None:
@@ -99,9 +94,9 @@ def _show(packs: Sequence[DatasetFolder], kernel: Kernel, quota: Quota | None, g
         ["dataset", f"{pack.id}: {len(pack.sizes)} files, {sum(pack.sizes.values()) / 1e6:,.1f} MB, private"]
         for pack in packs
     ]
-    rows.append(["kernel", f"{about.id}: {about.code_file}, {size / 1e3:,.0f} kB, private, internet off"])
-    rows.append(["machine", f"{about.machine_shape} (two of them)" if about.machine_shape else "CPU only"])
-    sources = [*about.competition_sources, *about.dataset_sources, *about.kernel_sources, *about.model_sources]
+    rows.append(["kernel", f"{about.id}: {size / 1e3:,.0f} kB, private, internet off"])
+    rows.append(["machine", "two T4" if about.gpu else "CPU only"])
+    sources = [*about.competition_sources, *about.dataset_sources, *about.kernel_sources]
     rows.append(["reads", ", ".join(sources) or "nothing"])
     rows.append(["image", about.docker_image or "Kaggle's newest"])
     if quota is not None:
@@ -110,8 +105,9 @@ def _show(packs: Sequence[DatasetFolder], kernel: Kernel, quota: Quota | None, g
 
 
 def _hours_left(quota: Quota) -> str:
-    until = f", the week ends {quota.refreshed:%Y-%m-%d %H:%M} UTC" if quota.refreshed else ""
-    return f"{max(0.0, quota.allowed - quota.used):.1f} of {quota.allowed:.1f} hours left{until}"
+    used, allowed, refreshed = quota.gpu_quota.time_used, quota.gpu_quota.total_time_allowed, quota.quota_refresh_time
+    until = f", the week ends {refreshed:%Y-%m-%d %H:%M} UTC" if refreshed else ""
+    return f"{max(0.0, allowed - used):.1f} of {allowed:.1f} hours left{until}"
 
 
 def _upload_and_run(

@@ -45,10 +45,6 @@ class MockInput:
         return self.root / "working"
 
     @property
-    def sample(self) -> Path:
-        return self.folder / SAMPLE
-
-    @property
     def broken(self) -> str:
         """Return the id of the image that a hidden rerun breaks."""
         return str(self.rows["id"].iloc[1])
@@ -108,4 +104,4 @@ def _write_tables(mock: MockInput, competition: Competition) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(path, index=False, lineterminator="\n")
     sample = pd.DataFrame({competition.id_column: mock.rows["old"].unique(), competition.prediction_column: 0.5})
-    sample.to_csv(mock.sample, index=False, lineterminator="\n")
+    sample.to_csv(mock.folder / SAMPLE, index=False, lineterminator="\n")

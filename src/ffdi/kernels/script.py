@@ -1,4 +1,4 @@
-"""The hand-written scripts in `kernels/`: their settings, their metadata, and a copy with the kit inside."""
+"""The hand-written scripts in `kernels/`: their settings, what Kaggle is told of them, a copy with the kit inside."""
 
 import base64
 import json
@@ -7,18 +7,14 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ffdi.config.competition import Competition
-from ffdi.core import atomic
+from ffdi.config.load import validate
 from ffdi.core.errors import UserError
 from ffdi.core.layout import TEAM
-from ffdi.kernels import team
 from ffdi.kernels.team import TeamPack
+from ffdi.submission.metadata import KernelMetadata
 
 KIND = re.compile(r'^KIND, API = "(infer|train|blend)", \d+$', re.MULTILINE)
-METADATA = "kernel-metadata.json"
-OWNER = "OWNER"  # stands for the Kaggle account until a push puts it in
 FIND = '    PACK = find_pack(SETTINGS["pack"])\n'
 UNPACK = """\
     import base64
@@ -83,37 +79,29 @@ def embed(script: Script, pack: TeamPack) -> str:
     return script.text.replace(FIND, f"    EMBEDDED = {{\n{lines}    }}\n{UNPACK}")
 
 
-def lay_out(path: Path, packs: Sequence[Path], folder: Path) -> Path:
-    """Write the script and its `kernel-metadata.json` into `folder`, as Kaggle's client wants them; return the folder.
+def metadata(
+    script: Script, pack: TeamPack, owner: str, datasets: Sequence[str], kernels: Sequence[str], image: str
+) -> KernelMetadata:
+    """Return what Kaggle is told of a script.
 
-    A `path` that is such a folder already is returned as it is. Raises UserError if no pack has a team.json.
+    Args:
+        script: its kind decides on machine and sources.
+        pack: its recipe gives the kernel its name.
+        owner: the Kaggle account.
+        datasets, kernels: "owner/slug" of what is attached; to a blend kernel also the train kernel of the recipe.
+        image: the notebook image by its digest; "" for the newest.
+
+    Raises:
+        UserError: for a source or an image that Kaggle would not take.
     """
-    if path.is_dir():
-        return path
-    kernel = read(path)
-    packed = next((team.read(pack) for pack in packs if (pack / TEAM).is_file()), None)
-    if packed is None:
-        raise UserError(f"{path} reads a packed dataset; name its folder with --pack.")
-    slug = f"{packed.recipe.name.replace('_', '-')}-{kernel.kind}"
-    atomic.write_text(folder / f"{slug}.py", kernel.text)
-    atomic.write_text(folder / METADATA, json.dumps(_metadata(kernel.kind, slug, packed.competition), indent=1) + "\n")
-    return folder
-
-
-def _metadata(kind: str, slug: str, competition: Competition) -> dict[str, Any]:
-    """Return every key that counts: Kaggle's default for the internet, for one, is on."""
-    gpu = kind != "blend"
-    return {
-        "id": f"{OWNER}/{slug}",
-        "title": slug,
-        "code_file": f"{slug}.py",
-        "language": "python",
-        "kernel_type": "script",
-        "is_private": True,
-        "enable_gpu": gpu,
-        "enable_internet": False,
-        "machine_shape": "NvidiaTeslaT4" if gpu else "",
-        "competition_sources": {"infer": [competition.slug], "train": competition.slugs, "blend": []}[kind],
-        "dataset_sources": [],
-        "kernel_sources": [f"{OWNER}/{slug.removesuffix(kind)}train"] if kind == "blend" else [],
+    name, competition = pack.recipe.name.replace("_", "-").lower(), pack.competition
+    trained = [f"{owner}/{name}-train"] if script.kind == "blend" else []
+    value = {
+        "id": f"{owner}/{name}-{script.kind}",
+        "gpu": script.kind != "blend",
+        "competition_sources": {"infer": [competition.slug], "train": competition.slugs, "blend": []}[script.kind],
+        "dataset_sources": [*datasets],
+        "kernel_sources": [*trained, *kernels],
+        "docker_image": image or None,
     }
+    return validate(KernelMetadata, value, str(script.path))

@@ -99,7 +99,7 @@ def _scatter(rows: Sequence[Row]) -> Figure:
     for pair in inverted:
         ends = [pair.better.tag, pair.worse.tag]
         axes.plot(x[ends], y[ends], color=style.ORANGE, linewidth=1.6)
-    missed = [one.row.tag for one in forecast_misses(rows)]
+    missed = [row.tag for row in forecast_misses(rows)]
     axes.plot(x, y, "o", color=style.BLUE, markersize=6, zorder=3)
     axes.plot(x[missed], y[missed], "o", color=style.ORANGE, markersize=6, zorder=4)
     pad = max(0.002, 0.06 * float(x.max() - x.min()))

@@ -1,112 +1,159 @@
-"""Kaggle's answers as values.
+"""Kaggle's answers as typed values.
 
-A state that the kit does not know gets a prefix, and counts as one that may still change.
-Fields at their default are left out of Kaggle's JSON; what makes no sense counts as left out.
+Kaggle leaves fields at their default out of its JSON. A field that makes no sense counts as left out, and a state that
+the kit does not know gets a prefix: it may still change.
 """
 
-import math
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    field_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticUseDefault
 
 Body = Mapping[str, Any]
 UNKNOWN = "unknown: "
-SUBMISSION_STATES = ("pending", "complete", "error")
 DATASET_BUSY = ("not_yet_persisted", "blobs_received", "blobs_decompressed", "blobs_copied_to_sds",
                 "individual_blobs_compressed", "reprocessing", UNKNOWN)  # fmt: skip
-DATASET_STATES = ("ready", "failed", "deleted", *DATASET_BUSY)
 KERNEL_BUSY = ("queued", "running", "new_script", "cancel_requested", UNKNOWN)
-KERNEL_STATES = ("complete", "error", "cancel_acknowledged", *KERNEL_BUSY)
 
 
-class Limits(NamedTuple):
+def _one_of(*known: str) -> Callable[[str], str]:
+    return lambda state: state.lower() if state.lower() in known else UNKNOWN + state
+
+
+def _utc(date: datetime) -> datetime:
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+
+
+def _hours(text: str) -> float:
+    return float(text.removesuffix("s")) / 3600
+
+
+Date = Annotated[datetime, AfterValidator(_utc)]  # Kaggle's are UTC, whether they say so or not
+Hours = Annotated[float, BeforeValidator(_hours)]  # written as "3600s"
+
+
+class Answer(BaseModel):
+    """An object of Kaggle's JSON."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _nonsense_counts_as_left_out(cls, value: Any, parse: Callable[[Any], Any]) -> Any:
+        try:
+            return parse(value)
+        except (ValueError, AttributeError):
+            raise PydanticUseDefault from None
+
+
+class Limits(Answer):
     """The team's submissions: of this UTC day, of all days, and how many more are allowed today."""
 
-    today: int
-    total: int
-    allowed_now: int
+    num_today: NonNegativeInt = 0
+    num_total: NonNegativeInt = 0
+    num_allowed_now: NonNegativeInt = 0
 
 
-class Listed(NamedTuple):
-    """A submission in Kaggle's list. `message` is what was sent with it; `date` is UTC."""
+class Listed(Answer):
+    """A submission in Kaggle's list. `message` is what was sent with it."""
 
-    ref: int
-    date: datetime | None
-    status: str
-    public: float | None
-    private: float | None
-    error: str
-    message: str
+    ref: NonNegativeInt = 0
+    date: Date | None = None
+    status: Annotated[str, AfterValidator(_one_of("pending", "complete", "error"))] = "pending"
+    public_score: FiniteFloat | None = None
+    private_score: FiniteFloat | None = None
+    error: str = Field("", validation_alias="errorDescription")
+    message: str = Field("", validation_alias="description")
 
 
-class DatasetState(NamedTuple):
-    """`state`: one of DATASET_STATES, or "missing". `version`: 0 where none is known."""
+class Versioned(Answer):
+    """`version`: the newest of a dataset or kernel, 0 where none is known."""
 
-    state: str
-    version: int
+    version: NonNegativeInt = Field(0, validation_alias="currentVersionNumber")
+
+
+class DatasetState(Versioned):
+    """How far Kaggle is with the newest version."""
+
+    status: Annotated[str, AfterValidator(_one_of("missing", "ready", "failed", "deleted", *DATASET_BUSY))] = (
+        "not_yet_persisted"
+    )
 
     @property
     def busy(self) -> bool:
-        return self.state.startswith(DATASET_BUSY)
+        return self.status.startswith(DATASET_BUSY)
 
 
-class KernelState(NamedTuple):
-    """`state`: one of KERNEL_STATES. `message`: why a run failed."""
+class DatasetFile(Answer):
+    name: str = ""
+    total_bytes: NonNegativeInt = 0
 
-    state: str
-    message: str
+
+class KernelState(Answer):
+    """`failure_message`: why a run failed."""
+
+    status: Annotated[str, AfterValidator(_one_of("complete", "error", "cancel_acknowledged", *KERNEL_BUSY))] = "queued"
+    failure_message: str = ""
 
     @property
     def running(self) -> bool:
-        return self.state.startswith(KERNEL_BUSY)
+        return self.status.startswith(KERNEL_BUSY)
 
 
-class Quota(NamedTuple):
-    """Hours of GPU of this week, and when the next week begins (UTC)."""
+class Pushed(Answer):
+    """What a push made; `version_number` is 0 where it made nothing."""
 
-    used: float
-    allowed: float
-    refreshed: datetime | None
+    version_number: NonNegativeInt = 0
+    url: str = ""
+    error: str = ""
+    invalid_tags: list[str] = []
+    invalid_dataset_sources: list[str] = []
+    invalid_competition_sources: list[str] = []
+    invalid_kernel_sources: list[str] = []
+    invalid_model_sources: list[str] = []
 
 
-def state_of(body: Body, known: tuple[str, ...], default: str) -> str:
-    """Return the field "status" in lower case."""
-    state = text_of(body, "status") or default
-    return state.lower() if state.lower() in known else UNKNOWN + state
+class OutputFile(Answer):
+    file_name: str = ""
+    url: str = ""
 
 
-def rows_of(body: Body, name: str) -> list[Body]:
+class Usage(Answer):
+    time_used: Hours = 0.0
+    total_time_allowed: Hours = 0.0
+
+
+class Quota(Answer):
+    """The hours of GPU of this week, and when the next week begins."""
+
+    gpu_quota: Usage = Usage()
+    quota_refresh_time: Date | None = None
+
+    @property
+    def spent(self) -> bool:
+        """Return whether no hour is left. Zero allowed is an unverified account's, or an answer without numbers."""
+        return 0 < self.gpu_quota.total_time_allowed <= self.gpu_quota.time_used
+
+
+def objects_of(body: Body, name: str) -> list[Body]:
     """Return the objects of a list."""
     value = body.get(name)
-    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def text_of(body: Body, name: str) -> str:
+    """Return a text, "" where there is none."""
     value = body.get(name)
     return value if isinstance(value, str) else ""
-
-
-def number_of(body: Body, name: str) -> int:
-    """Return a count. Kaggle writes large ones as text."""
-    text = str(body.get(name))
-    return int(text) if text.isdecimal() and len(text) < 20 else 0
-
-
-def score_of(body: Body, name: str) -> float | None:
-    """Return a score or another number that Kaggle writes as text, empty while there is none."""
-    try:
-        value = float(str(body.get(name)).removesuffix("s"))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def date_of(body: Body, name: str) -> datetime | None:
-    """Return a time in UTC, which Kaggle's are whether they say so or not; with up to nine digits of a second."""
-    text = re.sub(r"(\.\d{6})\d+", r"\1", text_of(body, name).removesuffix("Z"))
-    try:
-        date = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)

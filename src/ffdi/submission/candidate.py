@@ -58,8 +58,6 @@ class SubmissionCandidate:
         if self.folder is not None:
             return self
         data = None if self.csv is None else self.csv.read_bytes()
-        if data is not None and digest.of_bytes(data) != self.sha256:
-            raise UserError(f"{self.csv} changed while it was checked; run the same command again.")
         card = {"recipe": {"name": self.name}, "competition": competition}
         made = keep(data, self.file, card, str(self.card["inputs"]), root, self.name)
         return replace(self, folder=made.folder, csv=None if data is None else made.csv, card=made.card)
@@ -107,26 +105,20 @@ def candidate_of_kernel(kernel: str, version: int, file: str, given: str | None,
 
 def _find(given: str | None, root: Path, known: Mapping[str, Mapping[str, Any]]) -> str | None:
     """Return the name of a finished folder; None if `given` is a CSV that lies in none."""
-    if given is None:
-        files = [name for name, card in known.items() if card["submission"]["sha256"]]
-        if not files:
-            raise UserError(f"There is no finished submission in {root}; run `ffdi blend` (make blend) first.")
-        return max(files, key=number_of)
-    if given.isdecimal():
-        found = [name for name in known if number_of(name) == int(given)]
-        if len(found) != 1:
-            raise UserError(f"{len(found)} finished submissions in {root} have the number {given}; name the folder.")
-        return found[0]
+    if given is None or given.isdecimal():
+        files = [name for name, card in known.items() if given or card["submission"]["sha256"]]
+        found = [name for name in files if given is None or number_of(name) == int(given)]
+        if not found:
+            raise UserError(f"There is no finished submission {given or ''} in {root}; run `ffdi blend` first.")
+        return max(found, key=number_of)
     path = root / given if given in known else Path(given)
     folder = path.parent if path.name == SUBMISSION_CSV else path
     if folder.name in known and folder.resolve() == (root / folder.name).resolve():
         return folder.name
-    if (folder / CARD).is_file():
-        raise UserError(f"{folder} is a submission, but not one below {root}; name its place with --submissions.")
-    if path.is_dir():
-        raise UserError(f"{path} has no {CARD}: it is no finished submission; run `ffdi blend` again.")
     if not path.is_file():
-        raise UserError(f"There is no submission {given!r}; give a folder of {root}, its number, or a SUBMISSION_CSV.")
+        raise UserError(
+            f"There is no submission {given!r}; name a folder of {root} that has a {CARD}, its number, or a CSV."
+        )
     return None
 
 

@@ -3,7 +3,6 @@
 Only the order of rows is repaired: Kaggle joins by id. Everything else is refused.
 """
 
-import csv
 import io
 import re
 from collections.abc import Sequence
@@ -20,14 +19,6 @@ from ffdi.config.competition import Competition
 from ffdi.core.errors import UserError
 from ffdi.metrics.ranks import midrank
 
-# What other programs leave at the start of a file.
-SIGNATURES = {
-    b"\x1f\x8b": "is compressed (gzip); send the plain CSV",
-    b"PK": "is a zip archive; send the plain CSV in it",
-    b"\xef\xbb\xbf": "starts with a byte order mark; save it as UTF-8 without one",
-    b"\xff\xfe": "is UTF-16; save it as UTF-8",
-    b"\xfe\xff": "is UTF-16; save it as UTF-8",
-}
 NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 SPECIAL = re.compile('[",]')  # what a field must be quoted for
 
@@ -44,7 +35,6 @@ def check(
     path: Path,
     competition: Competition,
     ids: Sequence[str] | None,
-    sample: Path | None = None,
     reference: pd.Series | None = None,
 ) -> Checked:
     """Read a submission and check all that Kaggle would refuse, and what would score nothing.
@@ -53,7 +43,6 @@ def check(
         path: the submission.
         competition: names the columns.
         ids: all that the competition asks for, in its order; None to take those of the file.
-        sample: the competition's sample submission, which must not come back unchanged.
         reference: scores by id, high for fakes, that the predictions must not contradict.
 
     Raises:
@@ -63,7 +52,7 @@ def check(
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}; name a submission CSV.") from error
-    return check_bytes(data, str(path), competition, ids, None if sample is None else sample.read_bytes(), reference)
+    return check_bytes(data, str(path), competition, ids, reference)
 
 
 def check_bytes(
@@ -71,7 +60,6 @@ def check_bytes(
     name: str,
     competition: Competition,
     ids: Sequence[str] | None,
-    sample: bytes | None = None,
     reference: pd.Series | None = None,
 ) -> Checked:
     """Do as `check` for the bytes of a file that is called `name` in messages."""
@@ -80,8 +68,6 @@ def check_bytes(
     place_N = _places(table["id"], wanted, name)
     score = pd.Series(_numbers(table, name), index=table["id"])
     _check_levels(score, name)
-    if sample is not None:
-        _check_sample(score, sample, name)
     if reference is not None:
         _check_direction(score, reference, name)
     in_order_N = np.empty(len(score))
@@ -112,9 +98,6 @@ def _body(data: bytes, name: str, competition: Competition) -> bytes:
     """Return the rows below the header of a plain text with the right header."""
     if not data:
         raise UserError(f"{name} is empty (0 bytes); run `ffdi blend` again.")
-    for signature, fault in SIGNATURES.items():
-        if data.startswith(signature):
-            raise UserError(f"{name} {fault}.")
     for byte, fault in ((b"\0", "a NUL byte; it is no text"), (b"\r", "CR line ends; save it with LF")):
         if byte in data:
             raise UserError(f"{name} holds {fault}.")
@@ -190,14 +173,6 @@ def _check_levels(score: pd.Series, name: str) -> None:
         raise UserError(f"{name}: every prediction is {levels[0]!r}, an AUC of 0.5; nothing was predicted.")
     if len(levels) == 2 and len(score) > 2:
         raise UserError(f"{name}: only {levels[0]!r} and {levels[1]!r} are predicted; send scores, not classes.")
-
-
-def _check_sample(score: pd.Series, sample: bytes, name: str) -> None:
-    rows = dict(row[:2] for row in csv.reader(io.StringIO(sample.decode("utf-8-sig"))) if len(row) > 1)
-    theirs = [rows.get(str(one), "") for one in score.index]
-    theirs_N = pd.to_numeric(pd.Series(theirs), errors="coerce").to_numpy()
-    if np.array_equal(theirs_N, score.to_numpy()):
-        raise UserError(f"{name} is the competition's sample submission, unchanged; send your own predictions.")
 
 
 def _check_direction(score: pd.Series, reference: pd.Series, name: str) -> None:

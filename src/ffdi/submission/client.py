@@ -6,25 +6,30 @@ Every method raises Refused (Kaggle said no), Unreachable (nothing was changed) 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ffdi.core.errors import UserError
-from ffdi.submission import answers, credentials, transfer
-from ffdi.submission.answers import Body, DatasetState, KernelState, Limits, Listed, Quota, number_of, text_of
+from ffdi.core.layout import inside
+from ffdi.submission import credentials
+from ffdi.submission.answers import (
+    Body,
+    DatasetFile,
+    DatasetState,
+    KernelState,
+    Limits,
+    Listed,
+    OutputFile,
+    Pushed,
+    Quota,
+    Versioned,
+    objects_of,
+    text_of,
+)
 from ffdi.submission.errors import LostReply, Refused, refusal
-from ffdi.submission.http import HttpClient
+from ffdi.submission.http import Call, HttpClient
 from ffdi.submission.metadata import KernelMetadata
-from ffdi.submission.paths import check_collisions, safe_path
 from ffdi.submission.retry import RetryPolicy
 
 POLICY = RetryPolicy()  # of clients that are not given one
-INVALID = {
-    "invalidTags": "tags",
-    "invalidDatasetSources": "datasets",
-    "invalidCompetitionSources": "competitions",
-    "invalidKernelSources": "kernels",
-    "invalidModelSources": "models",
-}
 
 
 def sign_in(policy: RetryPolicy | None = None) -> "KaggleClient":
@@ -34,7 +39,7 @@ def sign_in(policy: RetryPolicy | None = None) -> "KaggleClient":
     credential = credentials.find()
     client = KaggleClient(credential, policy or POLICY)
     if credential.kind == "token":
-        body = client.read("sign in", "security", "IntrospectToken", {"token": credential.secret})
+        body = client.read(Call("sign in", "security", "IntrospectToken", {"token": credential.secret}))
         client.owner = text_of(body, "username")
         if body.get("active") is not True or not client.owner:
             raise refusal("sign in", 401, f"the token of {credential.source} is not valid any more")
@@ -51,42 +56,24 @@ class KaggleClient(HttpClient):
     def limits(self, slug: str) -> Limits:
         """Return how many submissions were made and are left; all zero while the user is in no team."""
         doing = f"say how many submissions to {slug} are left"
-        body = self.read(doing, "competitions", "GetSubmissionLimits", {"competitionName": slug}, slug)
-        return Limits(
-            number_of(body, "numToday"),
-            number_of(body, "numTotal"),
-            number_of(body, "numAllowedNow"),
-        )
+        return Limits.model_validate(self.read(_of_competition(doing, "GetSubmissionLimits", slug)))
 
     def submissions(self, slug: str) -> list[Listed]:
         """Return every submission of the team, the newest first."""
-        doing, fields = f"list the submissions to {slug}", {"competitionName": slug}
-        return [
-            Listed(
-                ref=number_of(row, "ref"),
-                date=answers.date_of(row, "date"),
-                status=answers.state_of(row, answers.SUBMISSION_STATES, "pending"),
-                public=answers.score_of(row, "publicScore"),
-                private=answers.score_of(row, "privateScore"),
-                error=text_of(row, "errorDescription"),
-                message=text_of(row, "description"),
-            )
-            for row in self.rows(doing, "competitions", "ListSubmissions", "submissions", fields, slug)
-        ]
+        call = _of_competition(f"list the submissions to {slug}", "ListSubmissions", slug)
+        return [Listed.model_validate(row) for row in self.rows(call, "submissions")]
 
     def submit_file(self, slug: str, path: Path, message: str) -> int:
         """Upload a file and submit it. Return Kaggle's number for it, or 0 if the answer names none."""
-        doing, where = f"submit {path.name} to {slug}", {"competitionName": slug}
-        named = {**where, "fileName": path.name}
-        token = self.upload(doing, path, "competitions", "StartSubmissionUpload", named, slug)
-        fields = {**where, "blobFileTokens": token, "submissionDescription": message}
-        return number_of(self.write(doing, "competitions", "CreateSubmission", fields, slug), "ref")
+        doing = f"submit {path.name} to {slug}"
+        token = self.upload(_of_competition(doing, "StartSubmissionUpload", slug, fileName=path.name), path)
+        fields = {"blobFileTokens": token, "submissionDescription": message}
+        return self._submit(_of_competition(doing, "CreateSubmission", slug, **fields))
 
     def submit_kernel(self, slug: str, kernel: str, version: int, file_name: str, message: str) -> int:
         """Submit the output `file_name` of a complete version of `kernel` ("owner/slug"). Return as `submit_file`."""
         owner, _, name = kernel.partition("/")
         fields = {
-            "competitionName": slug,
             "kernelOwner": owner,
             "kernelSlug": name,
             "kernelVersion": version,
@@ -94,39 +81,30 @@ class KaggleClient(HttpClient):
             "submissionDescription": message,
         }
         doing = f"submit version {version} of {kernel} to {slug}"
-        return number_of(self.write(doing, "competitions", "CreateCodeSubmission", fields, slug), "ref")
+        return self._submit(_of_competition(doing, "CreateCodeSubmission", slug, **fields))
 
     def fetch_archive(self, slug: str, path: Path) -> None:
         """Write all files of a competition to `path` as one zip, with progress; go on with an earlier run's part.
 
         What was sent may be something else than a zip, such as a web page.
         """
-        doing, fields = f"download the files of {slug}", {"competitionName": slug}
-        transfer.fetch(
-            lambda: self.open_stream(doing, "competitions", "DownloadDataFiles", fields, slug),
-            path,
-            self.policy,
-            f"download {slug}",
-        )
+        self.fetch(_of_competition(f"download the files of {slug}", "DownloadDataFiles", slug), path)
 
     def dataset_status(self, dataset: str) -> DatasetState:
-        """Return how far Kaggle is with the newest version of "owner/slug"."""
+        """Return how far Kaggle is with the newest version of "owner/slug"; "missing" where there is no dataset."""
         doing = f"show the dataset {dataset}"
-        body = self._unless_missing(doing, "datasets", "GetDatasetStatus", _dataset_fields(dataset))
-        if body is None:
-            return DatasetState("missing", 0)
+        status = self._unless_missing(_of_dataset(doing, "GetDatasetStatus", dataset))
+        if status is None:
+            return DatasetState.model_validate({"status": "missing"})
         # A new dataset is missing in this call for some seconds.
-        about = self._unless_missing(doing, "datasets", "GetDataset", _dataset_fields(dataset)) or {}
-        return DatasetState(
-            answers.state_of(body, answers.DATASET_STATES, "not_yet_persisted"),
-            number_of(about, "currentVersionNumber"),
-        )
+        about = self._unless_missing(_of_dataset(doing, "GetDataset", dataset)) or {}
+        return DatasetState.model_validate({**about, "status": status.get("status")})
 
     def dataset_files(self, dataset: str) -> dict[str, int]:
         """Return the files of the newest version: bytes by name."""
-        doing = f"list the files of the dataset {dataset}"
-        rows = self.rows(doing, "datasets", "ListDatasetFiles", "datasetFiles", _dataset_fields(dataset))
-        return {text_of(row, "name"): number_of(row, "totalBytes") for row in rows}
+        call = _of_dataset(f"list the files of the dataset {dataset}", "ListDatasetFiles", dataset)
+        files = [DatasetFile.model_validate(row) for row in self.rows(call, "datasetFiles")]
+        return {file.name: file.total_bytes for file in files}
 
     def create_dataset(self, dataset: str, files: Mapping[str, Path]) -> None:
         """Make a private dataset of files by name."""
@@ -139,42 +117,41 @@ class KaggleClient(HttpClient):
             "isPrivate": True,
             "files": self._upload_all(doing, files),
         }
-        _check_saved(self.write(doing, "datasets", "CreateDataset", fields), doing)
+        _check_saved(self.write(Call(doing, "datasets", "CreateDataset", fields)), doing)
 
     def create_version(self, dataset: str, files: Mapping[str, Path], notes: str) -> None:
         """Make a version of a dataset that holds these files and no other."""
         doing = f"make a version of the dataset {dataset}"
         body = {"versionNotes": notes, "files": self._upload_all(doing, files)}
-        fields = {**_dataset_fields(dataset), "body": body}
-        _check_saved(self.write(doing, "datasets", "CreateDatasetVersion", fields), doing)
+        _check_saved(self.write(_of_dataset(doing, "CreateDatasetVersion", dataset).with_fields(body=body)), doing)
 
     def push_kernel(self, about: KernelMetadata, text: str, limit: int) -> tuple[int, str]:
         """Make a version of a kernel that runs at once, for at most `limit` seconds. Return version and URL."""
         doing = f"push the kernel {about.id}"
         fields = {**about.request(), "text": text, "sessionTimeoutSeconds": limit}
-        return _pushed(self.write(doing, "kernels", "SaveKernel", fields), doing)
+        pushed = Pushed.model_validate(self.write(Call(doing, "kernels", "SaveKernel", fields)))
+        _check_pushed(pushed, doing)
+        return pushed.version_number, pushed.url
 
     def kernel_status(self, kernel: str, version: int) -> KernelState:
         """Return the state of a version of "owner/slug"."""
-        doing, place = f"show the kernel {kernel}", _kernel_fields(kernel, version)
-        body = self.read(doing, "kernels", "GetKernelSessionStatus", place)
-        return KernelState(answers.state_of(body, answers.KERNEL_STATES, "queued"), text_of(body, "failureMessage"))
+        call = _of_kernel(f"show the kernel {kernel}", "GetKernelSessionStatus", kernel, version)
+        return KernelState.model_validate(self.read(call))
 
     def newest_kernel(self, kernel: str) -> tuple[int, str]:
         """Return the newest version of "owner/slug", 0 if there is none, and its text."""
-        body = self._unless_missing(f"show the kernel {kernel}", "kernels", "GetKernel", _kernel_fields(kernel)) or {}
-        return number_of(body.get("metadata") or {}, "currentVersionNumber"), text_of(body.get("blob") or {}, "source")
+        body = self._unless_missing(_of_kernel(f"show the kernel {kernel}", "GetKernel", kernel)) or {}
+        version = Versioned.model_validate(body.get("metadata") or {}).version
+        return version, text_of(body.get("blob") or {}, "source")
 
     def kernel_output(self, kernel: str, folder: Path, version: int) -> None:
         """Fetch what a run left, and its log as `<slug>.log`, into `folder`, which is empty."""
-        doing, source = f"send the output of {kernel}", f"The output of {kernel}"
-        place = _kernel_fields(kernel, version)
-        bodies = list(self.pages(doing, "kernels", "ListKernelSessionOutput", "files", place))
-        rows = [row for body in bodies for row in answers.rows_of(body, "files")]
-        paths = [safe_path(text_of(row, "fileName"), source) for row in rows]
-        check_collisions(paths, source)
-        for path, row in zip(paths, rows, strict=True):
-            self.download(f"{doing} ({path.name})", text_of(row, "url"), folder / path)
+        call = _of_kernel(f"send the output of {kernel}", "ListKernelSessionOutput", kernel, version)
+        bodies = list(self.pages(call, "files"))
+        files = [OutputFile.model_validate(row) for body in bodies for row in objects_of(body, "files")]
+        places = [inside(folder, file.file_name) for file in files]  # all, before the first is written
+        for file, place in zip(files, places, strict=True):
+            self.fetch_url(f"{call.doing} ({place.name})", file.url, place)
         log = next((text for body in bodies if (text := text_of(body, "log"))), "")
         log_path = folder / f"{kernel.rpartition('/')[2]}.log"
         if log and not log_path.exists():
@@ -182,16 +159,15 @@ class KaggleClient(HttpClient):
 
     def gpu_quota(self) -> Quota:
         """Return the hours of GPU of this week."""
-        body = self.read("show the GPU quota", "kernels", "GetAcceleratorQuotaStatistics", {})
-        used, allowed = (
-            (answers.score_of(body.get("gpuQuota") or {}, name) or 0) / 3600
-            for name in ("timeUsed", "totalTimeAllowed")
-        )
-        return Quota(used, allowed, answers.date_of(body, "quotaRefreshTime"))
+        call = Call("show the GPU quota", "kernels", "GetAcceleratorQuotaStatistics", {})
+        return Quota.model_validate(self.read(call))
 
-    def _unless_missing(self, doing: str, service: str, method: str, fields: Mapping[str, Any]) -> Body | None:
+    def _submit(self, call: Call) -> int:
+        return Listed.model_validate(self.write(call)).ref
+
+    def _unless_missing(self, call: Call) -> Body | None:
         try:
-            return self.read(doing, service, method, fields)
+            return self.read(call)
         except Refused as error:
             if error.missing:
                 return None
@@ -199,19 +175,24 @@ class KaggleClient(HttpClient):
 
     def _upload_all(self, doing: str, files: Mapping[str, Path]) -> list[dict[str, str]]:
         return [
-            {"token": self.upload(doing, path, "blobs", "StartBlobUpload", {"type": "DATASET", "name": name})}
+            {"token": self.upload(Call(doing, "blobs", "StartBlobUpload", {"type": "DATASET", "name": name}), path)}
             for name, path in files.items()
         ]
 
 
-def _dataset_fields(dataset: str) -> dict[str, str]:
+def _of_competition(doing: str, method: str, slug: str, **fields: object) -> Call:
+    return Call(doing, "competitions", method, {"competitionName": slug, **fields}, slug)
+
+
+def _of_dataset(doing: str, method: str, dataset: str) -> Call:
     owner, slug = dataset.split("/")
-    return {"ownerSlug": owner, "datasetSlug": slug}
+    return Call(doing, "datasets", method, {"ownerSlug": owner, "datasetSlug": slug})
 
 
-def _kernel_fields(kernel: str, version: int = 0) -> dict[str, str]:
+def _of_kernel(doing: str, method: str, kernel: str, version: int = 0) -> Call:
     owner, slug = kernel.split("/")
-    return {"userName": owner, "kernelSlug": slug} | ({"versionLabel": f"v{version}"} if version else {})
+    place = {"userName": owner, "kernelSlug": slug}
+    return Call(doing, "kernels", method, place | ({"versionLabel": f"v{version}"} if version else {}))
 
 
 def _check_saved(body: Body, doing: str) -> None:
@@ -223,18 +204,16 @@ def _check_saved(body: Body, doing: str) -> None:
         raise LostReply(f"Kaggle's answer, asked to {doing}, says neither yes nor no; look there before trying again.")
 
 
-def _pushed(body: Body, doing: str) -> tuple[int, str]:
-    """Return version and URL of a push. Kaggle answers one that failed with HTTP 200 too."""
-    faults = [f"no such {kind}: {', '.join(map(str, body[name]))}" for name, kind in INVALID.items() if body.get(name)]
-    competitions = [str(one) for one in body.get("invalidCompetitionSources") or []]
+def _check_pushed(pushed: Pushed, doing: str) -> None:
+    """Raise Refused for a push that failed, which Kaggle answers with HTTP 200 too."""
+    faults = [pushed.error] if pushed.error else []
+    for kind in ("tags", "dataset_sources", "competition_sources", "kernel_sources", "model_sources"):
+        if names := getattr(pushed, f"invalid_{kind}"):
+            faults.append(f"no such {kind.replace('_sources', 's')}: {', '.join(names)}")
+    competitions = pushed.invalid_competition_sources
     if competitions:
         faults.append("to attach a competition, accept its rules")
-    if reason := text_of(body, "error"):
-        faults.insert(0, reason)
-    version = number_of(body, "versionNumber")
-    if faults and version:
-        faults.append(f"version {version} was made all the same; stop it on its page before you push again")
-    if faults or not version:
-        slug = competitions[0] if competitions else ""
-        raise refusal(doing, 200, "; ".join(faults) or "the answer names no version", slug)
-    return version, text_of(body, "url")
+    if faults and pushed.version_number:
+        faults.append(f"version {pushed.version_number} was made all the same; stop it before you push again")
+    if faults or not pushed.version_number:
+        raise refusal(doing, 200, "; ".join(faults) or "the answer names no version", "".join(competitions[:1]))

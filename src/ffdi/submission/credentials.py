@@ -5,8 +5,7 @@ import json
 import os
 import re
 import stat
-import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,6 +18,7 @@ SECRET_VARIABLES = ("KAGGLE_API_TOKEN", "KAGGLE_KEY", "KAGGLE_TOKEN", "KAGGLE_US
                     "KAGGLE_DATA_PROXY_TOKEN", "KAGGLE_IAP_TOKEN")  # fmt: skip
 MIN_SECRET_LENGTH = 6  # shorter ones are not looked for: they would hide parts of ordinary words
 HIDDEN = "[hidden]"
+SURROUNDING = "\ufeff \t\r\n"  # what editors leave around a credential
 _SIGNED_URL = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>]+")
 
 _seen: set[str] = set()  # the secrets that this process has read
@@ -48,11 +48,6 @@ def find(environ: Mapping[str, str] = os.environ) -> Credential:
         )
     if found:
         return found[0]
-    if (Path.home() / ".kaggle" / "credentials.json").exists():
-        raise UserError(
-            "Only a browser sign-in (~/.kaggle/credentials.json) was found, which the client renews too late. Make a "
-            f"token at {SETTINGS_PAGE} and save it in ~/.kaggle/access_token with mode 600."
-        )
     raise UserError(
         f"No Kaggle credential was found. Make a token at {SETTINGS_PAGE} and save it in ~/.kaggle/access_token with "
         "mode 600. These work too: the variable KAGGLE_API_TOKEN, the variables KAGGLE_USERNAME and KAGGLE_KEY, or the "
@@ -70,16 +65,12 @@ def redact(text: str) -> str:
 
 
 def _find_token(environ: Mapping[str, str]) -> Credential | None:
-    given = environ.get("KAGGLE_API_TOKEN")
+    given, saved = environ.get("KAGGLE_API_TOKEN"), Path.home() / ".kaggle" / "access_token"
     if given and _is_file(given.strip()):
         return _checked("the file that KAGGLE_API_TOKEN names", "token", "", _read(Path(given.strip())))
     if given:
         return _checked("KAGGLE_API_TOKEN", "token", "", given)
-    for name in ("access_token", "access_token.txt"):
-        path = Path.home() / ".kaggle" / name
-        if os.path.lexists(path):
-            return _checked(f"~/.kaggle/{name}", "token", "", _read(path))
-    return None
+    return _checked("~/.kaggle/access_token", "token", "", _read(saved)) if saved.exists() else None
 
 
 def _find_key(environ: Mapping[str, str]) -> Credential | None:
@@ -89,8 +80,8 @@ def _find_key(environ: Mapping[str, str]) -> Credential | None:
     if key or user:
         missing, there = ("KAGGLE_USERNAME", "KAGGLE_KEY") if key else ("KAGGLE_KEY", "KAGGLE_USERNAME")
         raise UserError(f"{missing} is not set although {there} is; set both, or unset both.")
-    path = _config_folder(environ) / "kaggle.json"
-    if not os.path.lexists(path):
+    path = Path(environ.get("KAGGLE_CONFIG_DIR") or Path.home() / ".kaggle") / "kaggle.json"
+    if not path.exists():
         return None
     text = _read(path)
     try:
@@ -107,16 +98,6 @@ def _find_key(environ: Mapping[str, str]) -> Credential | None:
     return _checked(str(path), "key", user, key)
 
 
-def _config_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder in which the official client looks for kaggle.json."""
-    if given := environ.get("KAGGLE_CONFIG_DIR"):
-        return Path(given)
-    usual = Path.home() / ".kaggle"
-    if usual.exists():
-        return usual
-    return Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kaggle"
-
-
 def _is_file(text: str) -> bool:
     try:
         return bool(text) and Path(text).exists()
@@ -126,62 +107,30 @@ def _is_file(text: str) -> bool:
 
 def _read(path: Path) -> str:
     """Return the text of a file that only its owner can read. Raise UserError with the command that repairs it."""
-    if path.is_symlink():
-        raise UserError(
-            f"{path} is a link; put the file itself there: cp --remove-destination $(readlink {path}) {path}"
-        )
-    if not path.is_file():
-        raise UserError(f"{path} is no file; remove it, put the credential there, and type: chmod 600 {path}")
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        with open(descriptor, encoding="utf-8-sig") as file:
-            facts = os.fstat(descriptor)
-            if facts.st_uid != os.getuid():
-                raise UserError(f"{path} belongs to another user; type: sudo chown $(id -u) {path}")
-            if stat.S_IMODE(facts.st_mode) & 0o077:
-                raise UserError(f"{path} can be read by others; type: chmod 600 {path}")
-            return file.read()
-    except UnicodeDecodeError:
-        fault = "is not UTF-8"
-    except OSError as error:
-        fault = f"cannot be read ({error.strerror})"
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise UserError(f"{path} can be read by others; type: chmod 600 {path}")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        pass
     # Raised outside of the handler: a decoding error holds the bytes.
-    raise UserError(f"{path} {fault}; save the credential there again as plain text and type: chmod 600 {path}")
+    raise UserError(f"{path} cannot be read; save the credential there again as plain text and type: chmod 600 {path}")
 
 
 def _checked(source: str, kind: Literal["token", "key"], user: str, secret: str) -> Credential:
-    user, secret = _clean(source, user) if kind == "key" else "", _clean(source, secret)
-    _seen.add(secret)
-    if kind == "key":
-        _seen.add(f"{user}:{secret}")  # the base64 of this is what HTTP sends
+    user, secret = user.strip(SURROUNDING), secret.strip(SURROUNDING)
+    if not secret or not all("!" <= letter <= "~" for letter in user + secret):
+        raise UserError(
+            f"{source} is empty or holds a character that no credential has; copy the credential again from "
+            f"{SETTINGS_PAGE}."
+        )
+    _seen.update({secret, f"{user}:{secret}"})  # HTTP sends the base64 of the second
     return Credential(source, kind, user, secret)
 
 
-def _clean(source: str, text: str) -> str:
-    """Return `text` without a byte order mark and spaces around it. Raise UserError for what HTTP cannot send."""
-    secret = text.removeprefix("\ufeff").strip()
-    if not secret:
-        raise UserError(f"{source} is empty; put the credential there, or remove it.")
-    for place, letter in enumerate(secret, 1):
-        if not "!" <= letter <= "~":
-            name = unicodedata.name(letter, "a control character")
-            raise UserError(
-                f"{source} holds a character that no credential has, {name} (U+{ord(letter):04X}) at position {place}; "
-                f"copy the credential again from {SETTINGS_PAGE}."
-            )
-    return secret
-
-
-def _encoded_forms(secret: str) -> Iterator[str]:
-    """Yield the secret as it is, URL-encoded, and in base64 at each of the three offsets."""
+def _encoded_forms(secret: str) -> list[str]:
+    """Return the secret as it is, URL-encoded, and in base64; without the end, which depends on what follows."""
     if len(secret) < MIN_SECRET_LENGTH:
-        return
-    yield secret
-    yield quote(secret, safe="")
-    data = secret.encode()
-    for shift in range(3):
-        # The first and last characters depend on what stands beside the secret, so they are left out.
-        start, end = -(-shift * 8 // 6), (shift + len(data)) * 8 // 6
-        inner = base64.b64encode(b"\0" * shift + data).decode()[start:end]
-        yield inner
-        yield inner.replace("+", "-").replace("/", "_")
+        return []
+    whole = len(secret.encode()) // 3 * 3
+    return [secret, quote(secret, safe=""), base64.b64encode(secret.encode()[:whole]).decode()]

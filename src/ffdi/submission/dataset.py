@@ -4,6 +4,7 @@ Kaggle lists names and sizes, no hashes. So one more file is uploaded, whose nam
 version with that name and the right sizes holds exactly these files.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,9 @@ from ffdi.core.layout import SUMS
 from ffdi.submission.answers import DatasetState
 from ffdi.submission.client import KaggleClient
 from ffdi.submission.errors import LostReply, Refused
-from ffdi.submission.metadata import slug_of
 from ffdi.submission.retry import Clock, poll
 
-MAX_FILES, MAX_BYTES = 50, 200 * 10**9  # Kaggle's, for one dataset
+MAX_FILES = 50  # of a Kaggle dataset
 # Kaggle unpacks these, so that neither name nor size would be found again. Wheels stay as they are.
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 # Looks at 0, 30, 75 and 142 s after a lost reply: a version that was made shows within seconds (kaggle-cli #890).
@@ -33,7 +33,7 @@ class DatasetFolder:
 
     @property
     def id(self) -> str:
-        return f"{self.owner}/{slug_of(self.folder.resolve().name)}"
+        return f"{self.owner}/{self.folder.resolve().name.lower().replace('_', '-')}"
 
     @property
     def digest(self) -> str:
@@ -71,11 +71,9 @@ def read_folder(folder: Path, owner: str) -> DatasetFolder:
         raise UserError(f"{folder} has two files of one name in different folders; a dataset is flat, rename one.")
     if len(paths) >= MAX_FILES:  # one more file holds the digest
         raise UserError(f"{folder} has {len(paths)} files; a dataset takes at most {MAX_FILES - 1}.")
-    if (size := sum(path.stat().st_size for path in paths)) > MAX_BYTES:
-        raise UserError(f"{folder} has {size / 1e9:.0f} GB; a dataset takes at most {MAX_BYTES / 1e9:.0f} GB.")
     made = DatasetFolder(folder, owner, _checked_sums(folder, {path.relative_to(folder).as_posix() for path in paths}))
-    if not 6 <= len(slug := made.id.partition("/")[2]) <= 50:
-        raise UserError(f"{folder}: the name becomes {slug!r}, and Kaggle takes 6 to 50 characters; rename the folder.")
+    if not re.fullmatch("[a-z0-9-]{6,50}", slug := made.id.partition("/")[2]):
+        raise UserError(f"{folder}: {slug!r} cannot be a dataset's name; use 6 to 50 letters, digits and dashes.")
     return made
 
 
@@ -93,22 +91,19 @@ def publish(kaggle: KaggleClient, folder: DatasetFolder, scratch: Path, until: f
         The version, and whether it was uploaded: it is not where Kaggle has exactly these files.
 
     Raises:
-        UserError: if Kaggle cannot process the files, or loses one twice.
+        UserError: if Kaggle cannot process the files, or lost one.
         Paused: if the time is up; calling again goes on.
     """
     state = _settled_state(kaggle, folder, until, clock)
-    if state.state == "ready" and not differences(kaggle, folder):
+    if state.status == "ready" and not differences(kaggle, folder):
         return state.version, False
     atomic.write_text(scratch / folder.marker, folder.digest + "\n")
-    for _ in range(2):
-        state = _upload(kaggle, folder, scratch, state, until, clock)
-        wrong = _lasting_differences(kaggle, folder, until, clock)
-        if not wrong:
-            return state.version, True
-        console.warn(f"version {state.version} of {folder.id} is not what was sent: {'; '.join(wrong[:3])}.")
-    raise UserError(
-        f"Kaggle lost a file of {folder.id} twice ({wrong[0]}); run the same command later to upload again."
-    )
+    state = _upload(kaggle, folder, scratch, state, until, clock)
+    if wrong := _lasting_differences(kaggle, folder, until, clock):
+        raise UserError(
+            f"Version {state.version} of {folder.id} is not what was sent ({wrong[0]}); run the same command again."
+        )
+    return state.version, True
 
 
 def differences(kaggle: KaggleClient, folder: DatasetFolder) -> list[str]:
@@ -158,7 +153,7 @@ def _settled_state(kaggle: KaggleClient, folder: DatasetFolder, until: float, cl
 
     def look(_number: int) -> DatasetState | None:
         now = kaggle.dataset_status(folder.id)
-        if now.state == "deleted":
+        if now.status == "deleted":
             raise UserError(f"{folder.id} was deleted, and Kaggle fails on a name used again; rename the folder.")
         return None if now.busy else now
 
@@ -174,7 +169,7 @@ def _upload(
     files = {**folder.files, folder.marker: scratch / folder.marker}
     lost = False
     try:
-        if before.state == "missing":
+        if before.status == "missing":
             kaggle.create_dataset(folder.id, files)
         else:
             kaggle.create_version(folder.id, files, f"pack {folder.digest[:16]}")
@@ -184,12 +179,12 @@ def _upload(
 
     def look(number: int) -> DatasetState | None:
         now = kaggle.dataset_status(folder.id)
-        arrived = now.version > before.version or now.state != before.state
-        if now.state == "failed" and arrived:
+        arrived = now.version > before.version or now.status != before.status
+        if now.status == "failed" and arrived:
             raise UserError(f"Kaggle could not process the upload to {folder.id}; see its page, then run again.")
         if lost and not arrived and number + 1 >= LOOKS_AFTER_LOST_REPLY:
             raise Paused(f"The upload to {folder.id} did not arrive; run the same command again to upload.")
-        return now if now.state == "ready" and now.version > before.version else None
+        return now if now.status == "ready" and now.version > before.version else None
 
     return poll(f"Kaggle is still processing the upload to {folder.id}", look, until, clock)
 

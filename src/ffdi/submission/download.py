@@ -1,18 +1,26 @@
-"""The files of a competition in a folder: fetched once, gone on with after a stop, unpacked, and known to be whole."""
+"""The files of a competition in a folder: fetched once, gone on with after a stop, unpacked, and known to be whole.
 
+Nothing is written outside the folder, and nothing that is there is overwritten.
+"""
+
+import os
 import re
-from collections.abc import Callable
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from ffdi.core import checksum
-from ffdi.core.errors import CorruptError, UserError
+from ffdi.core import checksum, console
+from ffdi.core.errors import CorruptError, SpaceError, UserError
+from ffdi.core.layout import inside
 from ffdi.core.lock import exclusive
 from ffdi.submission.client import KaggleClient
-from ffdi.submission.unzip import Member, unpack
 
-SCRATCH = ".download"  # below the folder: the archive until everything is unpacked, then only the lists of files
-LIST = ".files.json"
+SCRATCH = ".download"  # below the folder: the archive until everything is unpacked, then only the list of files
+MIN_FREE = 50_000_000  # bytes that stay free
+CHUNK = 1 << 20
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
@@ -34,56 +42,81 @@ def checked_slug(text: str) -> str:
     raise UserError(f"{text!r} is no competition's slug, which is the last part of its address{hint}")
 
 
-def download(slug: str, folder: Path, sign_in: Callable[[], KaggleClient], beside: tuple[str, ...] = ()) -> Downloaded:
+def download(slug: str, folder: Path, sign_in: Callable[[], KaggleClient]) -> Downloaded:
     """Bring the competition's files below `folder`; do nothing, not even sign in, if they are all there.
 
     Args:
         slug: the competition.
-        folder: where its files go.
+        folder: where its files go; those of another competition may be there too.
         sign_in: returns a client.
-        beside: competitions whose files may be in the folder too. Of two files of one name the first is kept.
 
     Raises:
         UserError: in one sentence; running again goes on where this stopped.
     """
     scratch = folder / SCRATCH
-    try:
-        scratch.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"Cannot make {scratch}: {error.strerror}; name another folder with --data.") from error
     with exclusive(scratch):
-        known = {path.name.removesuffix(LIST): _read_list(path) for path in sorted(scratch.glob(f"*{LIST}"))}
-        if strange := sorted(known.keys() - {slug, *beside}):
-            raise UserError(
-                f"{folder} holds the files of {strange[0]}, not of {slug}; name another folder with --data."
-            )
-        mine = known.pop(slug, [])
-        if mine and all(_is_there(one, folder) for one in mine):
-            return Downloaded(len(mine), sum(one.size for one in mine), fetched=False)
-        archive = scratch / f"{slug}.zip"
-        if not archive.exists():
-            sign_in().fetch_archive(slug, archive)
-        files = _unpack(archive, folder, [one for files in known.values() for one in files])
-        rows = [[str(one.path), one.size, one.crc] for one in files]
-        checksum.write_json(scratch / f"{slug}{LIST}", {"files": rows})
-        archive.unlink()
-    return Downloaded(len(files), sum(one.size for one in files), fetched=True)
+        listed = scratch / f"{slug}.files.json"
+        sizes = checksum.read_json(listed)["files"] if listed.is_file() else {}
+        fetched = not sizes or any(_size(folder / name) != size for name, size in sizes.items())
+        if fetched:
+            archive = scratch / f"{slug}.zip"
+            if not archive.exists():
+                sign_in().fetch_archive(slug, archive)
+            sizes = _unpack(archive, folder)
+            checksum.write_json(listed, {"files": sizes})
+            archive.unlink()
+    return Downloaded(len(sizes), sum(sizes.values()), fetched)
 
 
-def _read_list(path: Path) -> list[Member]:
-    return [Member(PurePosixPath(name), size, crc) for name, size, crc in checksum.read_json(path)["files"]]
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
 
 
-def _is_there(one: Member, folder: Path) -> bool:
-    path = folder / one.path
-    return path.is_file() and path.stat().st_size == one.size
-
-
-def _unpack(archive: Path, folder: Path, others: list[Member]) -> list[Member]:
+def _unpack(path: Path, folder: Path) -> dict[str, int]:
+    """Write the files that are missing below `folder`, each whole or not at all; return the bytes of all by name."""
     try:
-        return unpack(archive, folder, folder / SCRATCH, others)
-    except CorruptError as error:
-        archive.unlink()
-        raise CorruptError(f"{error} It was removed; run again to fetch it anew.") from error
-    finally:
-        (folder / SCRATCH / "unpacking").unlink(missing_ok=True)
+        with zipfile.ZipFile(path) as archive:
+            members = {inside(folder, info.filename): info for info in archive.infolist() if not info.is_dir()}
+            there = {file: info for file, info in members.items() if file.exists()}
+            _extract(archive, {file: info for file, info in members.items() if file not in there}, folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        path.unlink()
+        raise CorruptError(f"{path.name} is no whole zip ({error}); it was removed, run again to fetch it.") from error
+    except OSError as error:
+        raise UserError(f"Cannot unpack into {folder}: {error}; make the place writable and run again.") from error
+    _name_others(path, there)
+    os.sync()  # once, not a file: the archive is still there if the machine stops before
+    root = folder.resolve()
+    return {file.relative_to(root).as_posix(): file.stat().st_size for file in members}
+
+
+def _extract(archive: zipfile.ZipFile, missing: Mapping[Path, zipfile.ZipInfo], folder: Path) -> None:
+    needed, free = sum(info.file_size for info in missing.values()), shutil.disk_usage(folder).free
+    if needed + MIN_FREE > free:
+        raise SpaceError(f"Unpacking needs {needed:,} bytes in {folder}, {free:,} are free; free some and run again.")
+    unfinished = folder / SCRATCH / "unpacking"
+    with console.progress("unpack", len(missing), "files") as meter:
+        for file, info in missing.items():
+            with archive.open(info) as source, unfinished.open("wb") as target:
+                shutil.copyfileobj(source, target, CHUNK)  # no more than the size in the list, whatever is packed
+            file.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(unfinished, file)
+            meter.advance()
+
+
+def _name_others(archive: Path, there: Mapping[Path, zipfile.ZipInfo]) -> None:
+    """Warn of files that were there with another content: somebody's work, or another competition's."""
+    others = [file for file, info in there.items() if _size(file) != info.file_size or _crc(file) != info.CRC]
+    if others:
+        console.warn(
+            f"{len(others):,} files of {archive.name} were there already with another content, such as {others[0]}; "
+            "they are kept: delete them and run again for those of Kaggle."
+        )
+
+
+def _crc(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            crc = zlib.crc32(chunk, crc)
+    return crc

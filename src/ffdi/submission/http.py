@@ -7,6 +7,7 @@ given, it takes some refusals for success, and it hides the reason of others.
 import importlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from kagglesdk.kaggle_http_client import KaggleHttpClient
 from requests.adapters import HTTPAdapter
 
 from ffdi.submission import transfer
-from ffdi.submission.answers import Body, rows_of, text_of
+from ffdi.submission.answers import Body, objects_of, text_of
 from ffdi.submission.credentials import Credential
 from ffdi.submission.errors import Unreachable, error_in, explain
 from ffdi.submission.retry import RetryPolicy, retry, with_deadline
@@ -33,34 +34,45 @@ _SERVICES = {
 }
 
 
-class HttpClient:
-    """Calls Kaggle: reads are repeated, writes never, and every error is one of `ffdi.submission.errors`.
+@dataclass(frozen=True)
+class Call:
+    """One call, with method and fields as they are named on the wire.
 
-    In all methods `doing` completes "Kaggle refuses to …", and `slug` is the competition that the call is about.
-    Methods and fields have their names on the wire.
+    `doing` completes "Kaggle refuses to …", and `slug` is the competition that the call is about.
     """
+
+    doing: str
+    service: str
+    method: str
+    fields: Mapping[str, Any]
+    slug: str = ""
+
+    def with_fields(self, **fields: Any) -> "Call":
+        return replace(self, fields={**self.fields, **fields})
+
+
+class HttpClient:
+    """Calls Kaggle: reads are repeated, writes never, and every error is one of `ffdi.submission.errors`."""
 
     def __init__(self, credential: Credential, policy: RetryPolicy) -> None:
         self.policy = policy
         self._credential = credential
 
-    def read(self, doing: str, service: str, method: str, fields: Mapping[str, Any], slug: str = "") -> Body:
+    def read(self, call: Call) -> Body:
         """Return the answer of a call that changes nothing."""
-        return retry(lambda: self._once(doing, service, method, fields, slug), self.policy)
+        return retry(lambda: self._once(call), self.policy)
 
-    def write(self, doing: str, service: str, method: str, fields: Mapping[str, Any], slug: str = "") -> Body:
+    def write(self, call: Call) -> Body:
         """Return the answer of a call that changes something. Raise LostReply if the answer does not come."""
-        return self._once(doing, service, method, fields, slug, write=True)
+        return self._once(call, write=True)
 
-    def pages(
-        self, doing: str, service: str, method: str, rows: str, fields: Mapping[str, Any], slug: str = ""
-    ) -> Iterator[Body]:
+    def pages(self, call: Call, rows: str) -> Iterator[Body]:
         """Yield every page of a list: by the token of the next, or by number where full pages have no token."""
         turn: dict[str, Any] = {}
         before: list[Body] = []
         for number in range(1, MAX_PAGES):
-            body = self.read(doing, service, method, {**fields, "pageSize": PAGE, **turn}, slug)
-            found, token = rows_of(body, rows), text_of(body, "nextPageToken")
+            body = self.read(call.with_fields(pageSize=PAGE, **turn))
+            found, token = objects_of(body, rows), text_of(body, "nextPageToken")
             if found == before and number > 1:  # page numbers mean nothing to this list
                 return
             yield body
@@ -68,36 +80,36 @@ class HttpClient:
                 return
             turn, before = {"pageToken": token} if token else {"page": number + 1}, found
 
-    def rows(
-        self, doing: str, service: str, method: str, rows: str, fields: Mapping[str, Any], slug: str = ""
-    ) -> list[Body]:
+    def rows(self, call: Call, rows: str) -> list[Body]:
         """Return the rows of all pages of a list."""
-        return [row for body in self.pages(doing, service, method, rows, fields, slug) for row in rows_of(body, rows)]
+        return [row for body in self.pages(call, rows) for row in objects_of(body, rows)]
 
-    def upload(
-        self, doing: str, path: Path, service: str, method: str, fields: Mapping[str, Any], slug: str = ""
-    ) -> str:
+    def upload(self, call: Call, path: Path) -> str:
         """Put a file into Kaggle's storage and return its token.
 
         Repeated like a read: a stored file changes nothing before its token is used.
         """
         facts = path.stat()
-        size = {"contentLength": facts.st_size, "lastModifiedEpochSeconds": int(facts.st_mtime)}
+        sized = call.with_fields(contentLength=facts.st_size, lastModifiedEpochSeconds=int(facts.st_mtime))
 
         def once() -> str:
-            begun = self._once(doing, service, method, {**fields, **size}, slug)
+            begun = self._once(sized)
             token, url = text_of(begun, "token"), text_of(begun, "createUrl")
             if not token or not url.startswith(("http://", "https://")):
                 raise Unreachable(f"Kaggle's answer holds no URL to upload {path.name} to; run again.")
             limit = self.policy.transfer_timeout(facts.st_size)
             _, error = with_deadline(limit, lambda: transfer.put(url, path, self.policy.stall_timeout))
             if error is not None:
-                raise explain(error, f"take the upload of {path.name}", slug)
+                raise explain(error, f"take the upload of {path.name}", call.slug)
             return token
 
         return retry(once, self.policy)
 
-    def download(self, doing: str, url: str, path: Path) -> None:
+    def fetch(self, call: Call, path: Path) -> None:
+        """Write the file that a call leads to to `path`; go on from the part that an earlier run left."""
+        transfer.fetch(lambda: retry(lambda: self._once(call, stream=True), self.policy), path, self.policy)
+
+    def fetch_url(self, doing: str, url: str, path: Path) -> None:
         """Write what a signed URL leads to to `path`."""
 
         def once() -> requests.Response:
@@ -109,40 +121,25 @@ class HttpClient:
 
         transfer.fetch(lambda: retry(once, self.policy), path, self.policy)
 
-    def open_stream(
-        self, doing: str, service: str, method: str, fields: Mapping[str, Any], slug: str
-    ) -> requests.Response:
-        """Return the open response of a call that leads to a file."""
-        return retry(lambda: self._once(doing, service, method, fields, slug, stream=True), self.policy)
-
-    def _once(
-        self,
-        doing: str,
-        service: str,
-        method: str,
-        fields: Mapping[str, Any],
-        slug: str,
-        write: bool = False,
-        stream: bool = False,
-    ) -> Any:
-        answer, error = with_deadline(self.policy.call_timeout, lambda: self.post(service, method, fields, stream))
+    def _once(self, call: Call, write: bool = False, stream: bool = False) -> Any:
+        answer, error = with_deadline(self.policy.call_timeout, lambda: self.post(call, stream))
         if error is not None:
-            raise explain(error, doing, slug, write)
+            raise explain(error, call.doing, call.slug, write)
         return answer
 
-    def post(self, service: str, method: str, fields: Mapping[str, Any], stream: bool = False) -> Any:
-        """Do one call and return its answer as a dict, or the open response of a stream. Raise what the SDK raises.
+    def post(self, call: Call, stream: bool) -> Any:
+        """Return the answer as a dict, or the open response of a stream. Raise what the SDK raises.
 
         The session is a fresh one, so that a call that was given up shares nothing with the next.
         """
-        types, wire = _SERVICES[service]
-        prefix = "" if service == "security" else "Api"
-        request = getattr(importlib.import_module(f"kagglesdk.{types}"), f"{prefix}{method}Request").from_dict(fields)
+        types, wire = _SERVICES[call.service]
+        name = f"{'' if call.service == 'security' else 'Api'}{call.method}Request"
+        request = getattr(importlib.import_module(f"kagglesdk.{types}"), name).from_dict(call.fields)
         http = _Http(self._credential, (transfer.CONNECT_TIMEOUT, self.policy.stall_timeout))
         if stream:  # for this type the SDK leaves the body unread
-            return http.call(wire, method, request, HttpRedirect)
+            return http.call(wire, call.method, request, HttpRedirect)
         with http:
-            return http.call(wire, method, request, None)
+            return http.call(wire, call.method, request, None)
 
 
 class _Http(KaggleHttpClient):

@@ -19,8 +19,7 @@ from ffdi.submission.ledger import one_line
 from ffdi.submission.metadata import KernelMetadata
 from ffdi.submission.retry import Clock, poll
 
-# The setting of a script that gets the id of its run, such as `    "run": "",` or `RUN = ""`.
-RUN_SETTING = re.compile(r"""^(\s*["']?run["']?\s*[:=]\s*)(["'])[^"'\n]*\2""", re.MULTILINE | re.IGNORECASE)
+RUN_SETTING = '    "run": "",\n'  # of a script: the place for the id of its run
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,11 @@ class Kernel:
 
     def with_run(self, run: str) -> str:
         """Return the script with the id of its run. Raise UserError if it has no place for it."""
-        text, count = RUN_SETTING.subn(rf"\g<1>\g<2>{run}\g<2>", self.text)
-        if count != 1:
-            raise UserError(f'{self.about.code_file} has {count} settings "run", not one; write the kernel again.')
-        return text
+        if self.text.count(RUN_SETTING) != 1:
+            raise UserError(
+                f"{self.about.slug}.py needs one line {RUN_SETTING.strip()!r}; take the kit's script again."
+            )
+        return self.text.replace(RUN_SETTING, RUN_SETTING.replace('""', f'"{run}"'))
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class KernelSession:
         started = re.sub(r"[-:]|\+.*", "", self.clock.date())
         push = Push(kernel.digest, f"{started}-{kernel.digest[:12]}", before)
         text = kernel.with_run(push.run)
-        atomic.write_text(self.folder / "pushed" / about.code_file, text)  # for a person who wonders
+        atomic.write_text(self.folder / "pushed" / f"{about.slug}.py", text)  # for a person who wonders
         self.save(push)
         try:
             version, url = self.kaggle.push_kernel(about, text, self.limit)

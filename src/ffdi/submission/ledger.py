@@ -3,13 +3,13 @@
 A row is written before its submission is sent, and in one step. The CSV is only a copy: it is never read.
 """
 
-import csv
-import io
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, TypeVar, get_args
+from typing import Literal, TypeVar
+
+import pandas as pd
 
 from ffdi.core import atomic, checksum, digest
 from ffdi.core.errors import CorruptError
@@ -19,8 +19,7 @@ TAG = re.compile(r"(ffdi-[0-9a-f]{12})-([1-9][0-9]*)")
 MAX_TEXT = 300  # characters; reasons that Kaggle gives have no limit
 Sent = TypeVar("Sent")
 Status = Literal["pending", "lost", "sent", "refused", "failed", "scored"]
-STATUSES: tuple[Status, ...] = get_args(Status)
-MEANING = {
+MEANING: dict[Status, str] = {
     "pending": "about to be sent, or killed while it was",
     "lost": "no answer came and Kaggle's list does not show it",
     "sent": "Kaggle has it, the score is awaited",
@@ -40,7 +39,7 @@ class Row:
         competition: Kaggle's slug.
         submission: name of its folder.
         file: what Kaggle scores: a file of that name, or that output of a kernel.
-        status: one of STATUSES.
+        status: one of MEANING.
         sha256: of the file; "" for a kernel.
         inputs: digest of what made it.
         kernel, version: "owner/slug" and version; "" and 0 for a file.
@@ -106,12 +105,8 @@ def record(root: Path, row: Row) -> None:
 def export(root: Path) -> list[Row]:
     """Write the CSV of all rows, and return them."""
     rows = load(root)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(Row))
-    writer.writerows(["" if value is None else value for value in asdict(row).values()] for row in rows)
     if rows:
-        atomic.write_bytes(root / LEDGER_CSV, text.getvalue().encode())
+        atomic.write_text(root / LEDGER_CSV, pd.DataFrame(map(asdict, rows)).to_csv(index=False))
     return rows
 
 

@@ -7,16 +7,15 @@ gave it into run.json, and only an output with that id is taken.
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ffdi.core import atomic, checksum, console, digest
+from ffdi.core import checksum, console, digest
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import PUSH_STATE, RUN_RECORD, SUBMISSION_CSV
-from ffdi.submission.answers import UNKNOWN, KernelState
+from ffdi.submission.answers import KernelState
 from ffdi.submission.errors import Refused
 from ffdi.submission.kernel import Kernel, KernelSession, Push
 from ffdi.submission.ledger import one_line
@@ -24,7 +23,7 @@ from ffdi.submission.retry import poll
 
 LOOKS_AT_OTHER_RUN = 4  # at the output of another run before it is taken to be the newer one
 LOOKS_WHILE_MISSING = 3  # in which Kaggle may deny a version that was just made
-LOG, LOG_LINES = "log.txt", 25
+LOG_LINES = 25  # that are shown of a run that failed
 
 
 def await_output(session: KernelSession, kernel: Kernel, push: Push) -> Path:
@@ -46,9 +45,9 @@ def await_output(session: KernelSession, kernel: Kernel, push: Push) -> Path:
             if number >= LOOKS_WHILE_MISSING or not error.missing:
                 raise
             return None
-        if state.state not in told:
-            told.add(state.state)
-            _tell(kernel, state)
+        if state.status not in told:
+            told.add(state.status)
+            console.say(f"{kernel.about.id}: {one_line(state.status)}")
         return None if state.running else _take(session, kernel, push, state, others)
 
     return poll(f"{kernel.about.id} is still running", look, session.until, session.clock)
@@ -70,13 +69,6 @@ def log_lines(text: str) -> list[str]:
     return ["".join(letter if letter.isprintable() else " " for letter in line) for line in lines]
 
 
-def _tell(kernel: Kernel, state: KernelState) -> None:
-    if state.state.startswith(UNKNOWN):
-        console.warn(f"Kaggle calls the state of {kernel.about.id} {one_line(state.state)}; taken as still running.")
-    else:
-        console.say(f"{kernel.about.id}: {state.state}")
-
-
 def _take(session: KernelSession, kernel: Kernel, push: Push, state: KernelState, others: list[str]) -> Path | None:
     """Return the checked output of a run that has ended; None for that of another run, which may give way to ours."""
     fetched = Path(tempfile.mkdtemp(prefix="fetched-", dir=session.folder))
@@ -84,13 +76,14 @@ def _take(session: KernelSession, kernel: Kernel, push: Push, state: KernelState
         try:
             session.kaggle.kernel_output(kernel.about.id, fetched, push.version)
         except UserError:
-            if state.state == "complete":  # a run that failed may have left nothing
+            if state.status == "complete":  # a run that failed may have left nothing
                 raise
         facts = facts_of(fetched)
         if facts.get("run", push.run) != push.run:
-            _count_other(session, kernel, push, one_line(str(facts["run"])), others)
+            others.append(one_line(str(facts["run"])))
+            _count_others(session, kernel, push, others)
             return None
-        if state.state != "complete":
+        if state.status != "complete":
             raise _failure(session, kernel, state, _move(fetched, session.folder / f"failed-v{push.version}"))
         _check(fetched, facts, kernel, push)
         output = _move(fetched, session.folder / f"output-v{push.version}")
@@ -105,7 +98,7 @@ def _move(fetched: Path, folder: Path) -> Path:
     return fetched.rename(folder)
 
 
-def _check(folder: Path, facts: Mapping[str, Any], kernel: Kernel, push: Push) -> None:
+def _check(folder: Path, facts: dict[str, Any], kernel: Kernel, push: Push) -> None:
     """Raise unless the output is of our run and its submission, if it has one, came whole."""
     if "run" not in facts:
         raise UserError(
@@ -119,28 +112,26 @@ def _check(folder: Path, facts: Mapping[str, Any], kernel: Kernel, push: Push) -
         )
 
 
-def _count_other(session: KernelSession, kernel: Kernel, push: Push, run: str, others: list[str]) -> None:
+def _count_others(session: KernelSession, kernel: Kernel, push: Push, others: list[str]) -> None:
     """Raise UserError, and forget the push, when the output of another run does not give way to ours."""
-    others.append(run)
     if len(others) < LOOKS_AT_OTHER_RUN:
-        return console.warn(f"Kaggle still shows the output of another run ({run}); looking again.")
+        return console.warn(f"Kaggle still shows the output of another run ({others[-1]}); looking again.")
     session.forget()
     raise UserError(
-        f"Kaggle shows the output of run {run!r} of {kernel.about.id}, not of ours ({push.run!r}, version "
+        f"Kaggle shows the output of run {others[-1]!r} of {kernel.about.id}, not of ours ({push.run!r}, version "
         f"{push.version}): another version was run since; run one at a time, and push again."
     )
 
 
 def _failure(session: KernelSession, kernel: Kernel, state: KernelState, output: Path) -> UserError:
     """Show the end of the log, forget the push, and return the error that names the rest."""
-    log = output / f"{kernel.about.id.rpartition('/')[2]}.log"
+    log = output / f"{kernel.about.slug}.log"
     lines = log_lines(log.read_text(errors="replace")) if log.is_file() else []
-    atomic.write_text(output / LOG, "\n".join(lines) + "\n")
     session.forget()
     for line in lines[-LOG_LINES:]:
         console.say(f"  {line}")
-    reason = f" ({one_line(state.message)})" if state.message else ""
+    reason = f" ({one_line(state.failure_message)})" if state.failure_message else ""
     return UserError(
-        f"{kernel.about.id} ended as {state.state}{reason}; what it left is in {output}, the whole log in {LOG} there; "
+        f"{kernel.about.id} ended as {state.status}{reason}; what it left is in {output}, with its log; "
         "repair what it says and push again."
     )

@@ -4,10 +4,9 @@ A row `pending` is written first, then the file is uploaded, then Kaggle's list 
 happens in between, the next command finds that row and looks for its tag before it does anything else.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ffdi.core import console, digest
 from ffdi.core.errors import Paused, UserError
 from ffdi.core.lock import exclusive
 from ffdi.submission import ledger
-from ffdi.submission.answers import UNKNOWN, Listed
+from ffdi.submission.answers import Listed
 from ffdi.submission.candidate import SubmissionCandidate
 from ffdi.submission.client import KaggleClient
 from ffdi.submission.errors import LostReply, Refused, Unreachable
@@ -58,12 +57,7 @@ class SubmissionSession:
                 self._read_back(row)
         return listed
 
-    def adopt(
-        self,
-        listed: Sequence[Listed],
-        candidate: SubmissionCandidate,
-        with_folder: Callable[[SubmissionCandidate], SubmissionCandidate],
-    ) -> SubmissionCandidate:
+    def adopt(self, listed: Sequence[Listed], candidate: SubmissionCandidate, competition: str) -> SubmissionCandidate:
         """Enter sends of this candidate that Kaggle lists and the ledger lacks: of another machine, or lost here.
 
         Return the candidate, with a folder if there was one to enter.
@@ -72,9 +66,9 @@ class SubmissionSession:
         for tag, found in tags_in((one.message, one) for one in listed).items():
             if tag in known or tag != candidate.row(self.slug, attempt_of(tag), "").tag:
                 continue
-            candidate = with_folder(candidate)
-            utc = found.date and found.date.astimezone(UTC).isoformat(timespec="seconds")
-            row = candidate.row(self.slug, attempt_of(tag), utc or self.clock.date())
+            candidate = candidate.with_folder(competition, self.root)
+            date = found.date.isoformat(timespec="seconds") if found.date else self.clock.date()
+            row = candidate.row(self.slug, attempt_of(tag), date)
             ledger.record(self.root, settle(row, found))
         return candidate
 
@@ -111,15 +105,11 @@ class SubmissionSession:
 
     def await_score(self, row: Row, until: float) -> Row:
         """Return `row` with its score. Raise Paused if there is none by `until` on the clock."""
-        odd: set[str] = set()
 
         def look(_: int) -> Row | None:
             found = _find(self.kaggle.submissions(self.slug), row)
             if found is None:
                 return None
-            if found.status.startswith(UNKNOWN) and found.status not in odd:
-                odd.add(found.status)
-                console.warn(f"Kaggle reports {found.status!r}, a state that the kit does not know; it waits on.")
             scored = self._record(row, settle(row, found))
             return scored if scored.settled else None
 
@@ -192,9 +182,9 @@ def settle(row: Row, found: Listed) -> Row:
     """Return `row` with what Kaggle's list says of it. A state that may still change takes no known score back."""
     update: dict[str, Any] = {"ref": found.ref or row.ref}
     if found.status == "complete":
-        public, private = found.public, found.private
-        update |= {"status": "scored", "error": "", "public": row.public if public is None else public}
-        update |= {"private": row.private if private is None else private}
+        scores = {"public": found.public_score, "private": found.private_score}
+        update |= {"status": "scored", "error": ""}
+        update |= {name: score for name, score in scores.items() if score is not None}
     elif found.status == "error":
         update |= {"status": "failed", "error": one_line(found.error) or "Kaggle gave no reason"}
     elif row.status not in ("scored", "failed"):

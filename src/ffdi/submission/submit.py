@@ -174,16 +174,16 @@ def _deliver(
 ) -> Row | None:
     """Send it, or return the row of an earlier send whose score is awaited; None without `yes`."""
     listed = session.reconcile()
-    candidate = session.adopt(listed, candidate, lambda one: one.with_folder(competition, session.root))
+    candidate = session.adopt(listed, candidate, competition)
     known = unsettled(sent_before(session.root, session.slug, candidate), again)
     if known is not None:
         return known
     left = session.kaggle.limits(session.slug)
-    console.say(f"submissions to {session.slug}: {left.today} today, {left.allowed_now} left until 00:00 UTC")
+    console.say(f"submissions to {session.slug}: {left.num_today} today, {left.num_allowed_now} left until 00:00 UTC")
     if not yes:
         console.say(NOT_SENT)
         return None
-    if left.allowed_now < 1 and left.total:  # all zero: Kaggle knows no team of this user yet, and may take it
+    if left.num_allowed_now < 1 and left.num_total:  # all zero: Kaggle knows no team of this user yet, and may take it
         raise UserError(f"No submission to {session.slug} is left today; the next ones are given at 00:00 UTC.")
     if candidate.kernel:
         _check_kernel(session.kaggle, candidate)
@@ -192,10 +192,10 @@ def _deliver(
 
 def _check_kernel(kaggle: KaggleClient, candidate: SubmissionCandidate) -> None:
     found, name = kaggle.kernel_status(candidate.kernel, candidate.version), candidate.kernel
-    if found.state != "complete":
-        why = f": {found.message}" if found.message else ""
+    if found.status != "complete":
+        why = f": {found.failure_message}" if found.failure_message else ""
         remedy = "wait until it is complete" if found.running else "push it again"
-        raise UserError(f"{name} version {candidate.version} is {found.state}{why}; {remedy}, then submit it.")
+        raise UserError(f"{name} version {candidate.version} is {found.status}{why}; {remedy}, then submit it.")
 
 
 def _follow(session: SubmissionSession, row: Row | None, until: float | None) -> Row | None:

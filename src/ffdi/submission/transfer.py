@@ -1,18 +1,15 @@
 """Bytes to and from Kaggle's storage: signed URLs, to which no credential is ever sent."""
 
-import json
+import glob
 import os
-import shutil
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from ffdi.core import console
-from ffdi.core.errors import SpaceError
+from ffdi.core import console, digest
 from ffdi.submission.errors import Unreachable, explain
 from ffdi.submission.retry import RetryPolicy
 
@@ -47,85 +44,35 @@ def get(url: str, stall: float, start: int = 0, etag: str = "") -> requests.Resp
     return response
 
 
-def fetch(begin: Callable[[], requests.Response], path: Path, policy: RetryPolicy, label: str = "") -> None:
+def fetch(begin: Callable[[], requests.Response], path: Path, policy: RetryPolicy) -> None:
     """Write the content that `begin` opens to `path`, whole; go on from the part that an earlier run left.
 
     Args:
         begin: opens the response, and raises the errors of `ffdi.submission.errors`.
         path: where the file goes; the part lies beside it until it is whole.
         policy: how many tries in a row may bring no byte.
-        label: the name of a progress bar; without one there is none.
 
     Raises:
         Unreachable: if it could not be fetched; what came is kept.
     """
-    part, idle = _Part(path), 0
     path.parent.mkdir(parents=True, exist_ok=True)
+    idle = 0
     while True:
-        before, response = part.size, begin()
+        response = begin()
+        etag, size = _content_of(response)
+        part = _part(path, etag, size)
+        before = part.stat().st_size
         try:
-            _fetch_rest(response, part, policy, label)
-            break
+            _fetch_rest(response, part, etag, size, policy, path.name)
+            return os.replace(part, path)
         except Exception as raised:
             error = explain(raised, f"send {path.name}")
         finally:
             response.close()
-        idle = 0 if part.size > before else idle + 1
+        idle = 0 if part.stat().st_size > before else idle + 1
         if idle >= policy.tries or not isinstance(error, Unreachable):
             raise error
         policy.sleep(min(policy.max_backoff, policy.backoff * 2**idle))
-    part.finish(path)
-
-
-class _Part:
-    """The part of a file that is there already, and a note of the content [etag, size] that it belongs to."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path.with_name(path.name + ".part")
-        self._note = path.with_name(path.name + ".part.json")
-
-    @property
-    def size(self) -> int:
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    def belongs_to(self, etag: str, size: int | None) -> bool:
-        try:
-            return (
-                bool(etag) and json.loads(self._note.read_text()) == [etag, size] and self.size <= (size or self.size)
-            )
-        except (OSError, ValueError):
-            return False
-
-    def restart(self, etag: str, size: int | None) -> None:
-        self.path.write_bytes(b"")
-        self._note.write_text(json.dumps([etag, size]))
-
-    def finish(self, path: Path) -> None:
-        with self.path.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(self.path, path)
-        self._note.unlink(missing_ok=True)
-
-
-def _fetch_rest(response: requests.Response, part: _Part, policy: RetryPolicy, label: str) -> None:
-    """Bring the part to its full size; part and note agree at every moment."""
-    (etag, size), name = _content_of(response), part.path.stem
-    if not part.belongs_to(etag, size):
-        part.restart(etag, size)
-    if size is not None and part.size == size:
-        return
-    needed, free = (size or 0) - part.size, shutil.disk_usage(part.path.parent).free
-    if needed > free:
-        raise SpaceError(f"{name} needs {needed:,} more bytes, {free:,} are free; free some and run again.")
-    if part.size:
-        response.close()
-        response = get(response.url, policy.stall_timeout, part.size, etag)
-        if not response.headers.get("Content-Range", "").startswith(f"bytes {part.size}-"):
-            part.restart(etag, size)  # the server sends all of it: it takes no ranges, or the content has changed
-    with console.progress(label, -(-size // MEGA), "MB") if label and size else nullcontext() as meter:
-        _receive(response, part, time.monotonic() + policy.transfer_timeout(size or 10**12), meter)
-    if size is not None and part.size != size:
-        raise Unreachable(f"Only {part.size:,} of {size:,} bytes of {name} came; run again to go on.")
 
 
 def _content_of(response: requests.Response) -> tuple[str, int | None]:
@@ -139,19 +86,53 @@ def _content_of(response: requests.Response) -> tuple[str, int | None]:
     return etag if resumable else "", int(length) if length.isdigit() else None
 
 
-def _receive(response: requests.Response, part: _Part, until: float, meter: console.Meter | None) -> None:
-    there = part.size
-    if meter:
-        meter.skip(-(-there // MEGA))
-    with response, part.path.open("ab", buffering=0) as file:
+def _part(path: Path, etag: str, size: int | None) -> Path:
+    """Return the file that collects this content, named after it, and remove those of other contents."""
+    part = path.with_name(f"{path.name}.{digest.of_json([etag, size])[:12]}.part")
+    for other in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+        if other != part or not etag:
+            other.unlink()
+    part.touch()
+    return part
+
+
+def _fetch_rest(
+    response: requests.Response, part: Path, etag: str, size: int | None, policy: RetryPolicy, name: str
+) -> None:
+    """Bring the part to its full size."""
+    there = part.stat().st_size
+    if size is not None and there == size:
+        return
+    if there:
+        response.close()
+        response = get(response.url, policy.stall_timeout, there, etag)
+        if not response.headers.get("Content-Range", "").startswith(f"bytes {there}-"):
+            part.write_bytes(b"")  # the server sends all of it: it takes no ranges, or the content has changed
+    _receive(response, part, size, time.monotonic() + policy.transfer_timeout(size or 10**12), name)
+    if size is not None and (came := part.stat().st_size) != size:
+        raise Unreachable(f"Only {came:,} of {size:,} bytes of {name} came; run again to go on.")
+
+
+def _receive(response: requests.Response, part: Path, size: int | None, until: float, name: str) -> None:
+    there = part.stat().st_size
+    with (
+        response,
+        part.open("ab", buffering=0) as file,
+        console.progress(f"download {name}", _megabytes(size or 0), "MB") as meter,
+    ):
+        meter.skip(_megabytes(there))
         # read1, since read drops what came of a chunk when the connection ends.
         while chunk := response.raw.read1(CHUNK, decode_content=True):
             file.write(chunk)
             there += len(chunk)
-            if meter and (more := -(-there // MEGA) - meter.done) > 0:
-                meter.advance(more)
+            meter.advance(_megabytes(there) - meter.done)
             if time.monotonic() > until:  # a stalled read is noticed by the socket, a slow one only here
                 raise TimeoutError
+        os.fsync(file.fileno())
+
+
+def _megabytes(size: int) -> int:
+    return -(-size // MEGA)
 
 
 def _no_auth(request: Any) -> Any:
