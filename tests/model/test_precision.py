@@ -36,6 +36,19 @@ def test_channels_last_is_for_convolutions(model: str, wanted: bool) -> None:
     assert precision.wants_channels_last(net, False) is False
 
 
+@pytest.mark.parametrize(("model", "wanted"), [("test_efficientnet", False), ("test_resnet", True)])
+def test_small_steps_of_depthwise_convolutions_on_a_gpu_are_not_channels_last(model: str, wanted: bool) -> None:
+    net = build(member(model))
+    assert precision.wants_channels_last(net, small_on_gpu=True) is wanted
+    assert precision.wants_channels_last(net, True, small_on_gpu=True) is True
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+@pytest.mark.parametrize("model", ["test_efficientnet", "test_convnext", "test_resnet"])
+def test_the_layout_of_a_model_is_read_from_its_weights(model: str, channels_last: bool) -> None:
+    assert precision.is_channels_last(precision.place(build(member(model)), CPU, channels_last)) is channels_last
+
+
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_place_lays_out_the_weights_and_keeps_their_values(channels_last: bool) -> None:
     net = build(member("test_resnet"))

@@ -1,13 +1,16 @@
 """Several processes: DDP by torchrun on gloo, folds side by side by joblib, a deadline."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 
@@ -25,8 +28,6 @@ ROOT = Path(__file__).parents[2]
 
 def test_two_gloo_processes_train_as_one(make_job: MakeJob, tmp_path: Path) -> None:
     """LayerNorm only, so the gradients of two half batches are those of the batch."""
-    import joblib
-
     wishes = {"model": "test_vit", "epochs": 2}
     alone = make_job(at="alone", **wishes)
     fit(alone, CPU, Stop())
@@ -84,8 +85,6 @@ def test_a_deadline_pauses_before_it_and_running_again_finishes(make_job: MakeJo
 
 def test_sigterm_while_folds_run_side_by_side_saves_and_exits_75(make_job: MakeJob, tmp_path: Path) -> None:
     """With loaders at work, which must not see the signal; afterwards the folds end as if nothing had happened."""
-    import joblib
-
     wishes = {"epochs": 10, "workers": 1}
     jobs = [make_job(fold=fold, at="stopped", **wishes) for fold in range(2)]
     joblib.dump(jobs, tmp_path / "jobs")
@@ -111,3 +110,34 @@ def test_sigterm_while_folds_run_side_by_side_saves_and_exits_75(make_job: MakeJ
     whole = make_job(fold=0, at="whole", **wishes)
     fit(whole, CPU, Stop())
     assert artefacts(jobs[0]) == artefacts(whole)
+
+
+def test_calls_in_forked_processes_return_what_they_return() -> None:
+    found = launch._forked([joblib.delayed(_pid)([], "cuda:0", None, True) for _ in range(2)])
+    assert os.getpid() not in found
+
+
+def test_a_process_that_has_touched_cuda_does_not_fork() -> None:
+    code = """
+        import torch
+        from ffdi.training import launch
+        gpus = ["cuda:0", "cuda:0"]
+        print(launch.can_fork(gpus), launch.can_fork(["cpu", "cpu"]))
+        torch._C._cuda_getDeviceCount()
+        print(launch.can_fork(gpus))
+    """
+    told = subprocess.check_output([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, text=True)
+    assert told.split() == ["True", "False", "False"]
+
+
+def test_a_forked_process_that_is_killed_breaks_the_run() -> None:
+    with pytest.raises(BrokenProcessPool):
+        launch._forked([joblib.delayed(_kill)([], "cuda:0", None, True)] * 2)
+
+
+def _pid(*_: object) -> int:
+    return os.getpid()
+
+
+def _kill(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

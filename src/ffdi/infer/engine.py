@@ -60,6 +60,7 @@ def predict(
     device: torch.device,
     workers: int = 0,
     stop: Stop | None = None,
+    compiled: bool = False,
     label: str = "predict",
 ) -> pd.DataFrame:
     """Predict images by one net, under all views of its member.
@@ -71,6 +72,7 @@ def predict(
         device: Where the net computes.
         workers: Processes that read images; they change no result.
         stop: Asked after every batch.
+        compiled: Whether to compile the net first, which pays for hundreds of thousands of images on a GPU.
         label: What the progress line and messages call this.
 
     Returns:
@@ -82,7 +84,7 @@ def predict(
         FfdiError: A logit is not finite; the message names the ids.
     """
     table = _Table(rows, [net], Plan(_costs([net], timed=False), len(rows)))
-    _predict_group([net], table, folder, [device], workers, stop, label)
+    _predict_group([net], table, folder, [device], workers, stop, label, compiled)
     if table.plan.unfinished and stop is not None:
         raise Paused(f"{label}: stopped ({stop.reason}); run the same command again to go on.")
     found = table.result()
@@ -198,13 +200,14 @@ def _predict_group(
     workers: int,
     stop: Stop | None,
     label: str,
+    compiled: bool = False,
 ) -> None:
     """Fill the table by nets of one size."""
     plan = table.plan
     passes = [net.under(view) for net in nets for view in net.member.tta]
     if not any(one in plan.kept for one in passes) or (stop is not None and stop.requested):
         return
-    loaded = [DeviceNets([net for net in nets if table.keeps(net)], device) for device in devices]
+    loaded = [DeviceNets([net for net in nets if table.keeps(net)], device, compiled) for device in devices]
     images = TestImages(table.rows, folder, nets[0].size)
     plan.restart_clock()
     with ExitStack() as stack:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Container, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import psutil
@@ -22,7 +22,7 @@ from ffdi.core.errors import FfdiError
 from ffdi.data.batches import normalise
 from ffdi.infer import tta
 from ffdi.infer.plan import Pass
-from ffdi.model import precision, size, stem
+from ffdi.model import compiling, precision, size, stem
 from ffdi.model.build import count_params, data_config
 from ffdi.model.weights import load_net
 
@@ -54,16 +54,20 @@ class Net:
 class LoadedNet:
     """A net on a device, with a resampled copy for each view whose size the model must be told."""
 
-    def __init__(self, net: Net, device: torch.device) -> None:
+    def __init__(self, net: Net, device: torch.device, compiled: bool = False) -> None:
         """Raise what `load_net` raises, and UserError for a view whose size the model cannot take."""
         model = net.weights if isinstance(net.weights, nn.Module) else load_net(net.weights, net.member, device)
         sides = {view: side(net.size, view) for view in net.member.tta}
         by_side = {pixels: size.at_size(model, pixels) for pixels in set(sides.values())}
-        self.net = net
+        self.net, self._sides = net, sides
         self.by_view = {view: by_side[pixels] for view, pixels in sides.items()}
         self.mean_std = data_config(model)[:2]
         self.dtype = precision.amp_dtype(net.member.amp, device)
-        self.channels_last = precision.wants_channels_last(model, net.member.channels_last)
+        self.channels_last = precision.is_channels_last(model)
+        self._forward = {pixels: partial(logits, one, dtype=self.dtype) for pixels, one in by_side.items()}
+        self._whole_batch = {
+            pixels: compiling.compiled(call) if compiled else call for pixels, call in self._forward.items()
+        }
 
     def logits(self, images_BCHW: Tensor, view: str) -> Tensor:
         """Return logits_B of normalised images under `view`, in parts of the member's batch size.
@@ -74,15 +78,17 @@ class LoadedNet:
         found = []
         for part_BCHW in images_BCHW.split(self.net.member.batch_size):
             view_BCHW = tta.apply(part_BCHW, view).contiguous(memory_format=layout)
-            found.append(logits(self.by_view[view], view_BCHW, self.dtype))
+            is_whole = len(view_BCHW) == self.net.member.batch_size  # another size would be compiled anew
+            forward = self._whole_batch if is_whole else self._forward
+            found.append(forward[self._sides[view]](view_BCHW))
         return torch.cat(found)
 
 
 class DeviceNets:
     """Nets of one size on one device. Call `logits` inside `precision.evaluating(self.models)`."""
 
-    def __init__(self, nets: Sequence[Net], device: torch.device) -> None:
-        self.loaded = [LoadedNet(net, device) for net in nets]
+    def __init__(self, nets: Sequence[Net], device: torch.device, compiled: bool = False) -> None:
+        self.loaded = [LoadedNet(net, device, compiled) for net in nets]
         self.models = [model for one in self.loaded for model in one.by_view.values()]
         self._buffers: dict[tuple[object, bool], Tensor] = {}
 

@@ -11,6 +11,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import nn
 
+from ffdi.config.recipe import Member
+
+SMALL_STEP = 1_000_000  # pixels of a batch; up to this many leave a modern GPU idle most of the time
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -28,17 +31,39 @@ def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContext
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
-def wants_channels_last(model: nn.Module, option: bool | None = None) -> bool:
-    """Return the recipe's option, or for None: has the model a convolution with overlapping windows?"""
+def wants_channels_last(model: nn.Module, option: bool | None = None, small_on_gpu: bool = False) -> bool:
+    """Return the recipe's option, or for None: has the model a convolution with overlapping windows?
+
+    Args:
+        model: Any model.
+        option: The recipe's `channels_last`.
+        small_on_gpu: Whether steps of at most `SMALL_STEP` pixels run on a GPU. There cuDNN compiles each depthwise
+            convolution in channels_last anew in every process, 0.2 to 0.3 s each (on an H200, cuDNN 9: 12 s before the
+            first step of EfficientNet-Lite0); torch's own kernels, for the other layout, need none.
+    """
     if option is not None:
         return option
-    convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    if small_on_gpu and any(conv.groups == conv.in_channels > 1 for conv in convolutions):
+        return False
     return any(size > step for conv in convolutions for size, step in zip(conv.kernel_size, conv.stride, strict=True))
+
+
+def is_channels_last(model: nn.Module) -> bool:
+    """Return whether the weights of a model lie in channels_last, as `place` has laid them out."""
+    kernels = (weight for weight in model.parameters() if weight.ndim == 4 and not weight.is_contiguous())
+    return any(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
 
 
 def layout(channels_last: bool) -> torch.memory_format:
     """Return torch's name of the memory layout."""
     return torch.channels_last if channels_last else torch.contiguous_format
+
+
+def place_for(model: nn.Module, member: Member, device: torch.device) -> nn.Module:
+    """Move `model` (in place) to the device, in the layout in which steps of `member` are fast there."""
+    small = device.type == "cuda" and member.batch_size * member.image_size**2 <= SMALL_STEP
+    return place(model, device, wants_channels_last(model, member.channels_last, small))
 
 
 def place(model: nn.Module, device: torch.device, channels_last: bool) -> nn.Module:

@@ -49,7 +49,7 @@ def load_net(path: Path, member: Member, device: torch.device | str = "cpu") -> 
     """
     model = build(member, pretrained=False)
     load_weights(path, model)
-    model = precision.place(model, torch.device(device), precision.wants_channels_last(model, member.channels_last))
+    model = precision.place_for(model, member, torch.device(device))
     check_golden(model, path, GOLDEN_TOLERANCE)
     return model
 

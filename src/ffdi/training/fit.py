@@ -4,12 +4,10 @@ B images of a batch, P of a part of it, C logits.
 """
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import torch
@@ -23,7 +21,7 @@ from ffdi.core.stop import Stop
 from ffdi.data.batches import Batch, batches, normalise
 from ffdi.data.images import TrainImages
 from ffdi.data.order import Order, epoch_length
-from ffdi.model import precision
+from ffdi.model import compiling, precision
 from ffdi.model.build import data_config, prepare
 from ffdi.model.weights import save_weights
 from ffdi.training import checks, finish, graph, loss, memory, optim
@@ -37,7 +35,6 @@ from ffdi.training.world import World
 
 SAVE_SECONDS = 300.0  # between two saves within an epoch
 SAVE_SHARE = 0.05  # of the time that saves at the end of an epoch may take
-COMPILE_PIXELS = 5e10  # pixels of a training after which the minute of torch.compile pays (on an H200, tests.bench gpu)
 
 
 class Hooks(NamedTuple):
@@ -126,7 +123,7 @@ def _train(job: FoldJob, world: World, stop: Stop, saves: Saves, hooks: Hooks, m
     late = Checks(job.train.id.to_numpy(), world, LAG if state.late else 0, not state.scaler.is_enabled())
     update: graph.Step = partial(step, member=member)
     mean, std, _ = data_config(state.unwrapped)
-    channels_last = precision.wants_channels_last(state.unwrapped, member.channels_last)
+    channels_last = precision.is_channels_last(state.unwrapped)
     if world.any(world.writes and log.lacks_score(begin, steps)):
         _evaluate(job, state, world, stop, log, begin, hooks)
     state.model.train()
@@ -220,7 +217,9 @@ def _set_up(job: FoldJob, world: World, micro_batches: int) -> tuple[TrainState,
     saved = states.newest(job.folder / "state", job.identity)
     if saved is not None:
         states.unpack(saved, state)
-    if wants_compile(member, member.epochs * order.steps_per_epoch, world.device):
+    pixels = member.epochs * order.steps_per_epoch * member.batch_size * member.image_size**2
+    if compiling.wants_compile(member.compile, pixels, compiling.TRAINING_PIXELS, world.device):
+        compiling.choose_by_rule()
         state.model.compile()  # in place: the state dict keeps its names
     return state, order, 0 if saved is None else saved.step, start
 
@@ -229,15 +228,6 @@ def micro_batches(images: int, parts: int) -> list[slice]:
     """Return which rows of a batch go through the model together, in up to `parts` parts."""
     size = math.ceil(images / parts)
     return [slice(start, start + size) for start in range(0, images, size)]
-
-
-def wants_compile(member: Member, steps: int, device: torch.device) -> bool:
-    """Return whether to use torch.compile: as the recipe says, or ("auto") on a GPU where its minute pays."""
-    if member.compile != "auto":
-        return bool(member.compile)
-    modern = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-    compiler = any(shutil.which(name) for name in ("cc", "gcc", "clang")) and find_spec("triton") is not None
-    return modern and compiler and steps * member.batch_size * member.image_size**2 >= COMPILE_PIXELS
 
 
 def _order(job: FoldJob, world: World) -> Order:

@@ -4,21 +4,26 @@ Every process walks the same list and takes the next fold that nobody holds (a k
 there is no queue to lose, and a process that dies gives its fold back at once.
 """
 
+import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 import joblib
 import psutil
 import torch
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from ffdi.core import console
 from ffdi.core.errors import FfdiError, LockedError, Paused
 from ffdi.core.stop import ORPHANED, Stop
 from ffdi.data.workers import shared_pool
+from ffdi.model import precision
 from ffdi.training import finish, world
 from ffdi.training.fit import fit
 from ffdi.training.gate import Gate
@@ -27,7 +32,7 @@ from ffdi.training.world import World
 
 MAX_WORKERS = 16  # loader processes of one fold
 MAX_FOLDS = 8  # on one GPU
-SMALL_STEP = 1_500_000  # pixels of a batch; up to this many leave a GPU idle most of the time
+Call = tuple[Callable[..., FfdiError | None], tuple[Any, ...], dict[str, Any]]  # of joblib.delayed
 
 
 def devices() -> list[str]:
@@ -78,7 +83,7 @@ def folds_per_device(jobs: Sequence[FoldJob], device: str) -> int:
     asked = jobs[0].data.folds_per_device
     if asked != "auto":
         return asked
-    small = all(job.member.batch_size * job.member.image_size**2 <= SMALL_STEP for job in jobs)
+    small = all(job.member.batch_size * job.member.image_size**2 <= precision.SMALL_STEP for job in jobs)
     return max(1, min(MAX_FOLDS, len(os.sched_getaffinity(0)) // 2)) if small else 1
 
 
@@ -87,8 +92,8 @@ def with_loaders(jobs: list[FoldJob], places: int) -> list[FoldJob]:
 
     They change no result. On a CPU the process that trains needs a core itself.
     """
-    cores = len(os.sched_getaffinity(0)) // max(places, 1)
-    fair = min(cores, MAX_WORKERS) if torch.cuda.is_available() else max(min(cores - 1, MAX_WORKERS), 0)
+    cores, gpus = len(os.sched_getaffinity(0)) // max(places, 1), torch.cuda.device_count()
+    fair = min(cores, MAX_WORKERS) if gpus else max(min(cores - 1, MAX_WORKERS), 0)
     return [
         job if job.data.workers is not None else replace(job, data=job.data.model_copy(update={"workers": fair}))
         for job in jobs
@@ -119,12 +124,12 @@ def _train_together(jobs: list[FoldJob], deadline: float | None) -> None:
 
 
 def _train_in_parallel(jobs: list[FoldJob], places: list[str], deadline: float | None) -> None:
+    shared = len(set(places)) < len(places)
+    calls = [joblib.delayed(_worker)(jobs, place, deadline, shared) for place in places]
     with Stop(deadline, on_signal=_pass_on) as stop:
-        parallel = joblib.Parallel(n_jobs=len(places), backend="loky")
-        shared = len(set(places)) < len(places)
         try:
-            results = parallel(joblib.delayed(_worker)(jobs, place, deadline, shared) for place in places)
-        except TerminatedWorkerError as error:
+            results = _forked(calls) if can_fork(places) else joblib.Parallel(n_jobs=len(calls), backend="loky")(calls)
+        except BrokenProcessPool as error:
             if stop.requested:
                 raise Paused(f"Stopped ({stop.reason}); all is saved, run the same command to go on.") from error
             raise FfdiError(
@@ -134,6 +139,34 @@ def _train_in_parallel(jobs: list[FoldJob], places: list[str], deadline: float |
     for failure in results:
         if failure is not None:
             raise failure
+
+
+def can_fork(places: Sequence[str]) -> bool:
+    """Return whether processes for GPUs can be forked: they start at once, where new ones import for ten seconds.
+
+    CUDA must not have been touched here. Counting the GPUs touches it where the driver offers no other way; a forked
+    process knows.
+    """
+    if "cpu" in places:  # threads of this process, and their locks, would be missing there
+        return False
+    with _quiet_fork():
+        child = os.fork()
+    if child == 0:
+        os._exit(int(torch.cuda._is_in_bad_fork()))
+    return os.waitpid(child, 0)[1] == 0
+
+
+def _forked(calls: Sequence[Call]) -> list[FfdiError | None]:
+    """Return what each call returns, made in a process of its own. Raise BrokenProcessPool when one is killed."""
+    with _quiet_fork(), ProcessPoolExecutor(len(calls), multiprocessing.get_context("fork")) as pool:
+        return [future.result() for future in [pool.submit(call, *args) for call, args, _ in calls]]
+
+
+@contextmanager
+def _quiet_fork() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which stay behind
+        yield
 
 
 def _worker(jobs: list[FoldJob], device: str, deadline: float | None, shared: bool) -> FfdiError | None:
@@ -171,7 +204,7 @@ def _walk(jobs: list[FoldJob], device: str, stop: Stop, gate: Gate | None = None
 
 
 def _pass_on(number: int) -> None:
-    """Send SIGTERM on: loky's children do not get the signals of their parent; loaders ignore it."""
+    """Send SIGTERM on: it may have been sent to this process alone; loaders ignore it."""
     if number == signal.SIGTERM:
         for child in psutil.Process().children():
             child.send_signal(signal.SIGTERM)

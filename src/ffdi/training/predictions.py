@@ -14,6 +14,7 @@ from ffdi.core import checksum
 from ffdi.core.stop import Stop
 from ffdi.infer.engine import predict
 from ffdi.infer.nets import Net
+from ffdi.model import compiling
 from ffdi.training.job import FoldJob
 from ffdi.training.throughput import Throughput
 from ffdi.training.world import World
@@ -32,9 +33,11 @@ def table(
     rows: pd.DataFrame = getattr(job, name)
     size = PART_BATCHES * prediction_batch(job.member, world.device) * world.size
     label = f"{job.label} {name}"
+    pixels = len(rows) * len(job.member.tta) * job.size**2
+    compiled = compiling.wants_compile(job.member.compile, pixels, compiling.PREDICTION_PIXELS, world.device)
     if len(rows) <= size:
         with throughput.over(len(rows)):
-            return logits(job, model, rows, job.size, job.member.tta, label, world, stop)
+            return logits(job, model, rows, job.size, job.member.tta, label, world, stop, compiled)
     facts = {**job.identity, **job.asked[name]}
     parts = []
     for begin in range(0, len(rows), size):
@@ -42,7 +45,9 @@ def table(
         if not path.exists() or checksum.read_facts(path) != facts:
             some = rows.iloc[begin : begin + size].reset_index(drop=True)
             with throughput.over(len(some)):
-                frame = logits(job, model, some, job.size, job.member.tta, f"{label} from {begin:,}", world, stop)
+                frame = logits(
+                    job, model, some, job.size, job.member.tta, f"{label} from {begin:,}", world, stop, compiled
+                )
             if world.writes:
                 checksum.write_table(path, frame, facts)
             world.barrier()
@@ -70,6 +75,7 @@ def logits(
     label: str,
     world: World,
     stop: Stop,
+    compiled: bool = False,
 ) -> pd.DataFrame:
     """Predict as `table` does, for any rows, views and size. Several processes take every n-th row each.
 
@@ -85,6 +91,7 @@ def logits(
         device=world.device,
         workers=job.data.workers or 0,
         stop=stop if world.size == 1 else None,  # together they stop between tables, or some would wait for ever
+        compiled=compiled,
         label=label,
     )
     return frame if world.size == 1 else _gathered(frame, rows, views, world)

@@ -92,7 +92,7 @@ def _pixels(member: Member, model: torch.nn.Module, count: int, side: int, devic
     rng = keys.rng("probe", count, side)
     images_BHWC = torch.from_numpy(rng.integers(0, 256, (count, side, side, 3), "uint8")).to(device)
     mean, std, _ = data_config(model)
-    return normalise(images_BHWC, mean, std, precision.wants_channels_last(model, member.channels_last))
+    return normalise(images_BHWC, mean, std, precision.is_channels_last(model))
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:

@@ -58,7 +58,7 @@ def begin(model: torch.nn.Module, member: Member, world: World, late: bool | Non
     device = world.device
     late = device.type == "cuda" if late is None else late
     freeze(model, member.trainable)
-    model = precision.place(model, device, precision.wants_channels_last(model, member.channels_last))
+    model = precision.place_for(model, member, device)
     ema = ModelEmaV3(model, decay=member.ema_decay, use_warmup=True) if member.ema_decay else None
     fp16 = precision.amp_dtype(member.amp, device) is torch.float16
     wrapped: torch.nn.Module = model
