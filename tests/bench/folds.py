@@ -31,7 +31,7 @@ from ffdi.data.pairs import near_pairs
 
 SAMPLE = Path(ffdi.__file__).parent / "sample"
 ROWS = 524_429  # the contest's training set
-SPEC = Folds(distance=12, confirm=64)
+SPEC = Folds()
 PROTOTYPES, COMMON = 200, 0.3  # how many, and the share of the variance that comes from them
 _GRID = np.arange(32)
 _LOW = np.flatnonzero(((_GRID < 8)[:, None] & (_GRID < 8)).ravel())

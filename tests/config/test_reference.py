@@ -1,10 +1,46 @@
 from pathlib import Path
 
+import pytest
+from pydantic import BaseModel
+
+from ffdi.config.load import model_in, validate
+from ffdi.config.recipe import Recipe
 from ffdi.config.reference import reference
+from ffdi.core.errors import UserError
 
 PAGE = Path(__file__).parents[2] / "ensembles" / "README.md"
+MAX_KEYS = 90
+TINY = {"name": "x", "member": [{"name": "a", "model": "resnet18"}]}
+
+
+def keys(model: type[BaseModel]) -> set[tuple[str, str]]:
+    """Return (table, key) of every key below a model. A key that holds a table with fixed keys counts as those."""
+    found = {(model.__name__, name) for name in getattr(model, "ALSO", ())}
+    for name, field in model.model_fields.items():
+        below = model_in(field.annotation)
+        found |= keys(below) if below else set()
+        if below is None or below.__name__ in ("Operation", "Dimension"):  # tables under names of their own
+            found.add((model.__name__, name))
+    return found
 
 
 def test_the_page_of_all_keys_is_current() -> None:
     assert PAGE.read_text() == reference(), "run: python -m ffdi.config.reference > ensembles/README.md"
     assert "| `lr` | number | `0.0003` |" in reference()
+
+
+def test_there_are_no_more_keys_than_a_person_can_read() -> None:
+    assert 60 < len(keys(Recipe)) <= MAX_KEYS
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "told"),
+    [
+        ({"member": [{**TINY["member"][0], "min_lr": 0.1}]}, "min_lr", "did you mean 'lr'"),  # type: ignore[dict-item]
+        ({"folds": {"confirm": 60}}, "confirm", "known here: clusters, embedding, k, scheme, seed"),
+        ({"max_params": 5}, "max_params", "known here"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest_or_all(table: dict[str, object], key: str, told: str) -> None:
+    with pytest.raises(UserError, match=f"{key}', {told}"):
+        validate(Recipe, {**TINY, **table}, "r.toml")

@@ -50,7 +50,7 @@ def test_names_may_be_quoted_or_not(tmp_path: Path) -> None:
     [
         (("lr =", "lrr ="), "search.space: unknown key 'lrr', did you mean 'lr'"),
         (("augment.jpeg.p", "augment.jpg.p"), "did you mean 'augment.jpeg.p'"),
-        (("augment.jpeg.p", "augment.library.p"), "unknown key 'augment.library.p'"),
+        (("augment.jpeg.p", "augment.jpg.p"), "unknown key 'augment.jpg.p'"),
         (("lr =", "seed ="), "unknown key 'seed'"),
         (("high = 1}", "high = 2}"), "search.space.augment.jpeg.p: input should be less than or equal to 1, not 2"),
         (("augment.jpeg.p", "augment.jpeg.range"), "unknown key 'augment.jpeg.range'"),

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,11 +9,20 @@ from hypothesis import strategies as st
 from ffdi.config.recipe import Folds
 from ffdi.core import keys
 from ffdi.core.errors import UserError
+from ffdi.data import folds
 from ffdi.data.clusters import cluster, deal_clusters
 from ffdi.data.folds import fold_table
 from tests.fixtures.manifests import manifest_of
 
-SPEC = Folds(scheme="cluster", k=3, distance=4, confirm=32, embedding="test_resnet", clusters=6, cosine=1.0)
+SPEC = Folds(scheme="cluster", k=3, embedding="test_resnet", clusters=6)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def made_up_features_are_no_near_duplicates() -> Iterator[None]:
+    """Compare no embeddings when images are grouped: those of these tests are alike for all images of a hand."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folds, "MAX_COMPARED", 0)
+        yield
 
 
 def hands(rows: pd.DataFrame, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from ffdi.data.folds import fold_table
 from ffdi.training.job import digest_of, plan
 from tests.fixtures.manifests import manifest_of
 
-SPEC = Folds(k=5, distance=4, confirm=32)
+SPEC = Folds(k=5)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_finished_table_is_read_again_and_a_stale_one_made_anew(places: Worksp
     pd.testing.assert_frame_equal(folds.make(places, SPEC, rows, ["train"]), made)
     pd.testing.assert_frame_equal(folds.read(places, SPEC, rows, ["train"]), made)
     assert path.stat().st_mtime_ns == stamp
-    for change in ({"seed": 1}, {"k": 4}, {"distance": 2}, {"confirm": 20}):
+    for change in ({"seed": 1}, {"k": 4}):
         other = SPEC.model_copy(update=change)
         with pytest.raises(UserError, match="run `ffdi folds` again"):
             folds.read(places, other, rows, ["train"])

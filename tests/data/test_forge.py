@@ -93,7 +93,7 @@ def test_a_bad_wish_is_refused() -> None:
 def test_labels_and_pixels_agree_and_need_no_state(workers: int, tmp_path: Path) -> None:
     names = [f"{name}.png" for name in "abcdef"]
     rows = pd.DataFrame({"id": names, "relpath": names, "target": [0, 0, 0, 0, 1, 1]})
-    plain = Augment.model_validate(dict.fromkeys(Augment.model_fields, False) | {"library": []})
+    plain = Augment.model_validate(dict.fromkeys(Augment.model_fields, False))
     wish = Forge(share=0.5, families={"erasure": 1, "swap": 1})
     sources = portraits(6, 32)
     for name, image in zip(names, sources, strict=True):

@@ -32,15 +32,12 @@ def test_a_gpu_takes_bf16_where_it_is_native(monkeypatch: pytest.MonkeyPatch, na
 def test_channels_last_is_for_convolutions(model: str, wanted: bool) -> None:
     net = build(member(model))
     assert precision.wants_channels_last(net) is wanted
-    assert precision.wants_channels_last(net, True) is True
-    assert precision.wants_channels_last(net, False) is False
 
 
 @pytest.mark.parametrize(("model", "wanted"), [("test_efficientnet", False), ("test_resnet", True)])
 def test_small_steps_of_depthwise_convolutions_on_a_gpu_are_not_channels_last(model: str, wanted: bool) -> None:
     net = build(member(model))
     assert precision.wants_channels_last(net, small_on_gpu=True) is wanted
-    assert precision.wants_channels_last(net, True, small_on_gpu=True) is True
 
 
 @pytest.mark.parametrize("channels_last", [True, False])

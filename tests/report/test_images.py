@@ -12,10 +12,9 @@ from PIL import Image
 from ffdi.config.augment import Augment
 from ffdi.core import keys
 from ffdi.report import images
-from ffdi.report.policy_sheet import sheet
 
 Contest = tuple[Path, pd.DataFrame]
-OFF = {name: False for name in Augment.model_fields if name != "library"}
+OFF = dict.fromkeys(Augment.model_fields, False)
 
 
 def encoded(width: int, height: int, kind: str = "JPEG", mode: str = "RGB") -> bytes:
@@ -53,21 +52,3 @@ def test_sheets_show_placeholders_for_what_cannot_be_read(tmp_path: Path) -> Non
     assert [thumb.label for thumb in thumbs] == ["fake", "original", "fake", "original"]
     assert thumbs[1].alt == "original image cut, truncated"
     assert thumbs[0].caption == "fake, logit +1.00"
-
-
-def test_a_policy_is_shown_on_both_classes_and_by_each_operation(contest: Contest) -> None:
-    folder, rows = contest
-    policy = Augment.model_validate(OFF | {"jpeg": True, "cutout": True, "blur": {"p": 0}})
-    rows = rows[rows["split"] == "train"]
-    whole, alone = sheet(policy, rows, folder, 32)
-    assert [card.thumbs[0].label for card in whole.cards] == ["original", "fake", "original", "fake"]
-    assert [card.caption for card in alone.cards] == ["cutout", "jpeg"]
-    assert alone.cards[0].thumbs[0].label == "fake"  # the class it is for
-    assert len({thumb.source for thumb in whole.cards[0].thumbs}) == 4
-    assert sheet(policy, rows.sample(frac=1, random_state=1), folder, 32) == (whole, alone)
-
-
-def test_without_images_or_operations_there_is_no_policy_to_show(contest: Contest, tmp_path: Path) -> None:
-    folder, rows = contest
-    assert sheet(Augment.model_validate(OFF), rows, folder, 32) == ()
-    assert sheet(Augment(), rows, tmp_path, 32) == ()

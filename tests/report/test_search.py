@@ -48,19 +48,17 @@ def test_the_first_line_says_what_was_found_whether_to_trust_it_and_what_to_type
     assert "do not trust it yet. Next: ffdi search --recipe r.toml, which runs the best again" in open_
 
 
-def test_the_page_shows_every_part(context: SearchContext, manifest: pd.DataFrame, folder: Path) -> None:
+def test_the_page_shows_every_part(context: SearchContext) -> None:
     study = made_up_study(SPACE)
-    rows = manifest[(manifest["split"] == "train") & (manifest["status"] == "ok")]
-    html = page.render(report.page(study, context, verdict(context, study, WINS), Path("r.toml"), rows, folder))
-    for part in ("Run again", "beats the default", "within noise", "The whole policy", "Each operation alone",
-                 "History", "Best trials", "Importance", "their order is loose", "Parallel coordinates", STRENGTH,
+    html = page.render(report.page(study, context, verdict(context, study, WINS), Path("r.toml")))
+    for part in ("Run again", "beats the default", "within noise", "History",
+                 "Best trials", "Importance", "their order is loose", "Parallel coordinates", STRENGTH,
                  "Who ran when", "1 failed", "1 interrupted"):  # fmt: skip
         assert part in html, part
 
 
 def test_before_the_reruns_and_with_few_trials_it_says_so(context: SearchContext) -> None:
     study = made_up_study(SPACE, 3)
-    html = page.render(report.page(study, context, None, Path("r.toml"), pd.DataFrame(), None))
+    html = page.render(report.page(study, context, None, Path("r.toml")))
     assert "were not run again yet" in html
     assert "Importances need 8 finished trials" in html
-    assert "The best policy" not in html

@@ -11,7 +11,7 @@ from ffdi.core.errors import UserError
 from ffdi.search import space
 from ffdi.search.strength import scaled
 
-FULL = Augment.model_validate({name: True for name in Augment.model_fields if name != "library"})
+FULL = Augment.model_validate(dict.fromkeys(Augment.model_fields, True))
 BASE = Member(name="a", model="test_resnet", epochs=9, image_size=64, augment=FULL)
 
 

@@ -55,7 +55,7 @@ def test_a_finished_fold_run_again_does_nothing(make_job: MakeJob) -> None:
         {},
         {"model": "test_vit", "layer_decay": 0.7, "drop_rate": 0.2, "drop_path": 0.2, "mixup": 0.4, "cutmix": 0.5},
         {"num_classes": 2, "ema_decay": 0.0, "balance": True, "label_smoothing": 0.1, "micro_batches": 2},
-        {"model": "test_efficientnet", "channels_last": False, "clip_grad": 0.0},
+        {"model": "test_efficientnet", "clip_grad": 0.0},
     ],
     ids=["plain", "vit", "two-classes", "efficientnet"],
 )

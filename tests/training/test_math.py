@@ -45,7 +45,7 @@ def test_mixing_is_off_by_default_and_repeats_by_key() -> None:
 
 
 def test_the_rate_warms_up_and_falls_as_a_function_of_the_step() -> None:
-    member = _member(lr=1e-3, warmup=0.1, min_lr=0.01)
+    member = _member(lr=1e-3, warmup=0.1)
     optimizer = optim.optimizer(timm.create_model("test_vit"), member)
     schedule = optim.schedule(optimizer, member, 100)
 

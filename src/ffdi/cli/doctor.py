@@ -28,7 +28,6 @@ PACKAGES = (
     "torch",
     "torchvision",
     "timm",
-    "albumentations",
     "opencv-python-headless",
     "scikit-learn",
     "optuna",
@@ -41,9 +40,10 @@ def run(options: Options) -> None:
     """Print the tables. Raise UserError for weights or disk space that are missing, and too many parameters."""
     recipe, work = options.load(), options.work
     competition = load_competition(recipe.competition)
-    limit = recipe.max_params or competition.max_params
+    limit = competition.max_params
     _machine(work)
     missing = _members(recipe, limit)
+    refuse_over_limit(recipe, limit)
     project = _project(options)
     rows = _rows(project) if project else {name: estimate.CONTEST[name] for name in competition.splits}
     device = torch.device(launch.devices()[0])
@@ -52,7 +52,6 @@ def run(options: Options) -> None:
     reading = {member.name: _read_seconds(project, member) for member in recipe.member}
     needed = _cost(recipe, rows, probes, reading)
     _elsewhere(recipe, reading)
-    refuse_over_limit(recipe, limit)
     free = shutil.disk_usage(_existing(work)).free
     if needed > free:
         raise UserError(

@@ -39,7 +39,7 @@ def _scan_page(project: Project, rows: pd.DataFrame, digest: str) -> Page:
     from ffdi.report import scan as report
     from ffdi.report.provenance import provenance
 
-    found = audit(rows, project.recipe.folds.distance, project.recipe.folds.confirm)
+    found = audit(rows)
     return report.page(rows, found, project.images, provenance("ffdi folds", {"manifest": digest}))
 
 

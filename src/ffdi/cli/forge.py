@@ -37,7 +37,7 @@ def _page(project: Project, made: pd.DataFrame, sources: pd.DataFrame, folder: P
 
 def _show(made: pd.DataFrame) -> None:
     lines = [
-        [family, FAMILIES[str(family)].forgery, len(part), part["source"].nunique(), f"{part['bytes'].mean():,.0f}"]
+        [family, FAMILIES[str(family)], len(part), part["source"].nunique(), f"{part['bytes'].mean():,.0f}"]
         for family, part in made.groupby("family")
     ]
     console.table("fakes", ["family", "what the contest calls it", "images", "originals", "bytes each"], lines)

@@ -105,8 +105,7 @@ def _write_page(project: Project, context: SearchContext, options: StudyOptions,
     def build() -> Page:
         from ffdi.report import search as report
 
-        rows = manifest.select(manifest.read(project.places), context.recipe.data.train_splits)
-        return report.page(study, context, verdict, project.recipe_path, rows, project.images)
+        return report.page(study, context, verdict, project.recipe_path)
 
     with studies.read(options) as study:
         if studies.finished(studies.trials(study)):

@@ -70,8 +70,7 @@ def plan_jobs(project: Project) -> list[FoldJob]:
 def _check_params(project: Project) -> None:
     from ffdi.model.build import refuse_over_limit
 
-    recipe = project.recipe
-    refuse_over_limit(recipe, recipe.max_params or project.competition.max_params)
+    refuse_over_limit(project.recipe, project.competition.max_params)
 
 
 def _check_weights(jobs: list[FoldJob]) -> None:

@@ -32,10 +32,7 @@ class Folds(Frozen):
     scheme: Literal["group", "cluster", "official"] = "group"  # see above
     k: int = Field(default=5, ge=2, le=50)  # number of folds
     seed: int = 0  # another seed deals other folds
-    distance: int = Field(default=12, ge=0, le=16)  # bits of 64: a candidate pair of near-duplicates
-    confirm: int = Field(default=64, ge=0, le=256)  # bits of 256: the second look that confirms it
     embedding: str = ""  # timm model whose features also find neighbours; empty: hashes alone
-    cosine: Share = 0.8  # similarity from which two embeddings are neighbours
     clusters: int = Field(default=20, ge=2, le=1000)  # of the scheme "cluster", which needs an embedding
 
     @model_validator(mode="after")
@@ -57,9 +54,7 @@ class Loss(Frozen):
 
     class_balanced: bool = False  # originals and fakes are averaged separately: neither class drowns the other
     supcon: float = Field(default=0.0, ge=0)  # supervised InfoNCE: originals pull each other, fakes are pushed off
-    temperature: Positive = 0.1  # of supcon
     consistency: float = Field(default=0.0, ge=0)  # KL between an image and its noisy copy; doubles the work
-    noise: Annotated[float, Field(gt=0, le=100)] = 8.0  # of that copy: sigma in grey levels of 255
 
 
 class Member(Frozen):
@@ -80,7 +75,6 @@ class Member(Frozen):
     batch_size: int = Field(default=32, ge=1)  # images of a step, of all processes together
     micro_batches: int = Field(default=1, ge=1)  # gradient accumulation: parts of one batch
     lr: Positive = 3e-4  # highest learning rate, after the warm-up
-    min_lr: Share = 0.01  # of lr, at the end of the cosine
     warmup: Share = 0.1  # of all steps
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0  # lr factor from one layer to the one below it
     weight_decay: float = Field(default=0.05, ge=0)  # of AdamW; none on norms and biases
@@ -95,7 +89,6 @@ class Member(Frozen):
     loss: Loss = Loss()  # beside the cross-entropy
 
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
-    channels_last: bool | None = None  # None: where it pays (convolutions)
     compile: bool | Literal["auto"] = "auto"  # "auto": on a GPU, where the minute it takes pays
 
     tta: tuple[str, ...] = ("identity",)  # views that are predicted and averaged
@@ -150,7 +143,6 @@ class Recipe(Frozen):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)
     competition: str = "multi-ffdi-phase2"  # one that ships with the kit, or the path of a TOML
-    max_params: int | None = Field(default=None, gt=0)  # None: the competition's limit
     data: Data = Data()  # what is read
     folds: Folds = Folds()  # how images are held out
     member: tuple[Member, ...] = Field(min_length=1)

@@ -14,6 +14,7 @@ from ffdi.config.augment import KINDS, PRESETS
 from ffdi.config.forge import Forge, ForgedSet
 from ffdi.config.recipe import Blend, Data, Folds, Loss, Member, Recipe
 from ffdi.config.search import Proxy, Search
+from ffdi.config.semantics import FOR_FAKES
 
 TABLES: dict[str, type[BaseModel]] = {
     "At the top": Recipe,
@@ -36,7 +37,8 @@ This page is made from the types by `python -m ffdi.config.reference`.
 AUGMENT = """
 ## augment of a member
 
-A preset, or a table such as `{preset = "light", jpeg = {p = 0.5, range = [60, 95]}, hflip = false}`.
+A `preset`, or a table such as `{preset = "light", jpeg = {p = 0.5, range = [60, 95]}, hflip = false}`. `p` is the share
+of the images, `range` the strength from low to high.
 
 """
 
@@ -52,7 +54,8 @@ def reference() -> str:
     parts.append("\n| operation | p | range | for | what it does |\n|---|---|---|---|---|\n")
     for name, kind in KINDS.items():
         span = f"{kind.default[0]:g} to {kind.default[1]:g} ({kind.unit})" if kind.unit else ""
-        parts.append(f"| `{name}` | {kind.p:g} | {span} | {kind.on} | {kind.what} |\n")
+        only = "fake" if name in FOR_FAKES else "all"
+        parts.append(f"| `{name}` | {kind.p:g} | {span} | {only} | {kind.what} |\n")
     return "".join(parts)
 
 

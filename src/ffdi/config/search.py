@@ -113,7 +113,7 @@ def searchable(member: BaseModel) -> tuple[str, ...]:
     """Return the names under which fields of a member can be searched. Ranges are scaled by "augment.strength" only."""
     names = [name for name in type(member).model_fields if name not in FIXED]
     for name in KINDS:
-        names += [f"augment.{name}", f"augment.{name}.p", f"augment.{name}.on"]
+        names += [f"augment.{name}", f"augment.{name}.p"]
     return (*names, STRENGTH)
 
 

@@ -60,7 +60,6 @@ class RunFolder(PosixPath):
 
     spec = Below("spec.json")
     environment = Below("env.json")
-    augmentation = Below("augment.json")
     start = Below("start.json")  # where the first weights came from
 
     def fold(self, fold: int | str) -> FoldFolder:

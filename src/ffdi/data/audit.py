@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.data import hashes
+from ffdi.data.groups import CONFIRM, DISTANCE
 from ffdi.data.pairs import near_pairs
 from ffdi.metrics.auc import auc
 
@@ -33,7 +34,7 @@ class Audit:
     conflicts: pd.DataFrame  # sha256, split, id, relpath, target: equal bytes, contradicting targets
 
 
-def audit(manifest: pd.DataFrame, distance: int = 12, confirm: int = 64) -> Audit:
+def audit(manifest: pd.DataFrame, distance: int = DISTANCE, confirm: int = CONFIRM) -> Audit:
     """Return the audit; near-duplicates differ in at most `distance` of 64 and `confirm` of 256 bits."""
     usable = _usable(manifest)
     near = _near(usable, distance, confirm)

@@ -4,21 +4,20 @@ Every operation draws from a stream of its own, named by its field, so that one 
 moves none of the others: trials of a search differ in what they search, and in nothing else.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ffdi.config.augment import Augment, Library, Operation
+from ffdi.config.augment import Augment, Operation
 from ffdi.config.load import validate
+from ffdi.config.semantics import FOR_FAKES
 from ffdi.core.keys import Draws
 from ffdi.data import operations
-from ffdi.data.library import Transform
 
-LABELS = {"real": 0, "fake": 1}
+FAKE = 1
 FIRST = ("parts", "crop")  # on the image as it was read, of any size
 
 
@@ -31,7 +30,7 @@ class Step:
     apply: Callable[..., np.ndarray]  # of image, range and draws
 
     def __call__(self, image: np.ndarray, label: int, key: int) -> np.ndarray:
-        if self.operation.on != "all" and LABELS[self.operation.on] != label:
+        if self.name in FOR_FAKES and label != FAKE:
             return image
         draw = Draws(key, self.name)
         return self.apply(image, self.operation.range, draw) if draw.unit() < self.operation.p else image
@@ -81,33 +80,14 @@ def transforms(augment: str | Mapping[str, Any] = "light", size: int = 224) -> A
 
 
 def compile(policy: Augment, size: int) -> Augmentation:
-    """Bind every operation that is on (p > 0) to its code. Raises UserError for what albumentations refuses."""
-    steps = [_step(name, one, size) for name, one in _streams(policy) if one.p > 0]
+    """Bind every operation that is on (p > 0) to its code."""
+    steps = [_step(name, one, size) for name, one in policy.operations() if one.p > 0]
     first = {step.name: step for step in steps if step.name in FIRST}
     rest = tuple(step for step in steps if step.name not in FIRST)
     return Augmentation(size, first.get("parts"), first.get("crop"), rest)
 
 
-def describe(policy: Augment, size: int = 224) -> dict[str, dict[str, Any]]:
-    """Return what really runs, by operation in order: every parameter, albumentations' resolved ones included."""
-    told = {name: one.model_dump(exclude_none=True) for name, one in _streams(policy) if one.p > 0}
-    for step in compile(policy, size).steps:
-        if isinstance(step.apply, Transform):
-            told[step.name]["resolved"] = step.apply.describe()
-    return told
-
-
-def _streams(policy: Augment) -> Iterator[tuple[str, Operation]]:
-    """Yield (name of its stream, operation) in order; the n-th use of a library transform is 'Name.n'."""
-    used: Counter[str] = Counter()
-    for name, operation in policy.operations():
-        if isinstance(operation, Library):
-            used[operation.transform] += 1
-            name = f"{operation.transform}.{used[operation.transform]}"
-        yield name, operation
-
-
 def _step(name: str, operation: Operation, size: int) -> Step:
     if name == "crop":
         return Step(name, operation, partial(operations.crop, size=size))
-    return Step(name, operation, operations.OPERATIONS.get(name) or Transform(operation, size))
+    return Step(name, operation, operations.OPERATIONS[name])

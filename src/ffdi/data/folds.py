@@ -80,9 +80,9 @@ def fold_table(
     """
     rows = manifests.select(manifest, splits)
     compared = embeddings if len(rows) <= MAX_COMPARED else None
-    group = groups(rows, spec.distance, spec.confirm, compared, spec.cosine)
+    group = groups(rows, embeddings=compared)
     if spec.scheme != "official" and len(rows) and np.bincount(group).max() > max(SMALL_GROUP, len(rows) / spec.k):
-        raise UserError(too_large(rows, group, spec.k, spec.distance, spec.confirm))
+        raise UserError(too_large(rows, group, spec.k))
     table = rows[["id", "split", "target"]].assign(group=group).sort_values(["split", "id"])
     if embeddings is not None:
         embeddings = embeddings[table.index]

@@ -16,11 +16,18 @@ from scipy.sparse.csgraph import connected_components
 
 from ffdi.data import hashes, pairs
 
+# Near-duplicates differ in at most DISTANCE of 64 and CONFIRM of 256 bits, or the cosine of their embeddings reaches
+# COSINE. At CONFIRM = 60 links among 524,429 synthetic images have precision 0.994 and recall 0.998; at 64 0.89.
+DISTANCE, CONFIRM, COSINE = 12, 60, 0.8
 CELLS = 1 << 25  # similarities held at once, 128 MB
 
 
 def groups(
-    rows: pd.DataFrame, distance: int, confirm: int, embeddings: np.ndarray | None = None, cosine: float = 0.95
+    rows: pd.DataFrame,
+    distance: int = DISTANCE,
+    confirm: int = CONFIRM,
+    embeddings: np.ndarray | None = None,
+    cosine: float = COSINE,
 ) -> np.ndarray:
     """Return the group of each row, int64 [N]: 0, 1, ... in the order of the smallest (split, id) in each.
 
@@ -43,7 +50,7 @@ def groups(
     return placed
 
 
-def too_large(rows: pd.DataFrame, group: np.ndarray, k: int, distance: int, confirm: int) -> str:
+def too_large(rows: pd.DataFrame, group: np.ndarray, k: int) -> str:
     """Return why the largest group fits into no fold, and a remedy that parts no near-duplicates."""
     number = int(np.bincount(group).argmax())
     members = rows[group == number]
@@ -57,7 +64,7 @@ def too_large(rows: pd.DataFrame, group: np.ndarray, k: int, distance: int, conf
         return f"{told}: the same file stands under {len(names):,} names, such as {names.iloc[0]!r}; remove the copies."
     fits = len(rows) // len(members)
     remedy = f"lower folds.k to {fits}" if fits >= 2 else "add images of other scenes or persons"
-    links = _near(members, distance, confirm)
+    links = _near(members, DISTANCE, CONFIRM)
     if not len(links):
         return f"{told}; {remedy}."
     looks = hashes.from_hex(list(members["phash256"]))

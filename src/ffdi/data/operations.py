@@ -3,8 +3,7 @@
 `span` is the range of the operation, low and high, in the unit of its entry in config.augment.KINDS.
 
 Written for speed where the usual form is slow (224 px, one core, own measurement in us, albumentations first): noise
-from a bank 870 -> 25, colour as one matrix 410 -> 40, JPEG by simplejpeg 440 -> 310. The input is never changed, so a
-cached image may be given.
+from a bank 870 -> 25, colour as one matrix 410 -> 40, JPEG by simplejpeg 440 -> 310. The input is never changed.
 """
 
 import io
@@ -25,6 +24,7 @@ from ffdi.data.jpeg import recompress
 Span = tuple[float, float]
 BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "black": cv2.BORDER_CONSTANT}
 RATIO, HOLES = (0.9, 1.11), (1, 3)  # width by height of a crop; boxes of a cutout
+GRID_CELLS = 5  # of an image's side
 HUE = 50.0  # degrees of hue that go with a change of colour by 1
 SHRINK = (cv2.INTER_LINEAR, cv2.INTER_CUBIC)
 # The hard damages of `degrade`, one of which is drawn.
@@ -70,16 +70,22 @@ def vflip(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
     return cv2.flip(image, 0)
 
 
-def rot90(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
-    turns = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
-    return cv2.rotate(image, draw.pick(turns))
-
-
 def rotate(image: np.ndarray, span: Span, draw: Draws, border: str = "reflect") -> np.ndarray:
     height, width = image.shape[:2]
     degrees = draw.uniform(*span) * draw.pick((-1, 1))
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
     return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=BORDERS[border])
+
+
+def grid(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
+    """Stretch or squeeze each cell of a 5 x 5 grid, in width and height, by a factor of up to 1 +- the strength."""
+    axes = []
+    for side in image.shape[:2]:
+        widths = [1 + span[1] * draw.uniform(-1, 1) for _ in range(GRID_CELLS)]
+        lines = np.concatenate([[0.0], np.cumsum(widths) / sum(widths)]) * (side - 1)
+        axes.append(np.interp(np.arange(side), lines, np.linspace(0, side - 1, GRID_CELLS + 1)).astype(np.float32))
+    x_HW, y_HW = np.meshgrid(axes[1], axes[0])
+    return cv2.remap(image, x_HW, y_HW, cv2.INTER_LINEAR)
 
 
 def colour(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
@@ -181,12 +187,11 @@ def _fill(image: np.ndarray, kind: str, draw: Draws, height: int, width: int) ->
     return 0 if kind == "black" else image.mean(axis=(0, 1)).round()
 
 
-# By field of the policy. `grid` and `library`, which albumentations does, and `crop`, which needs the size,
-# are bound in data.augment.
+# By field of the policy. `crop`, which needs the size, is bound in data.augment.
 OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
     operation.__name__: operation
     for operation in (
-        *(parts, hflip, vflip, rot90, rotate, colour, grey, sharpen),
+        *(parts, hflip, vflip, rotate, grid, colour, grey, sharpen),
         *(blur, resize, noise, cutout, webp, jpeg, degrade),
     )
 }

@@ -84,7 +84,7 @@ def refuse_over_limit(recipe: Recipe, limit: int | None) -> dict[str, int]:
     if limit is not None and total > limit:
         raise UserError(
             f"Recipe {recipe.name} has {total:,} parameters, {total - limit:,} over the limit of {limit:,}; "
-            "drop a member or raise max_params."
+            "drop a member, or raise max_params of the competition."
         )
     return counts
 

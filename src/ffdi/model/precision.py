@@ -31,18 +31,15 @@ def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContext
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
-def wants_channels_last(model: nn.Module, option: bool | None = None, small_on_gpu: bool = False) -> bool:
-    """Return the recipe's option, or for None: has the model a convolution with overlapping windows?
+def wants_channels_last(model: nn.Module, small_on_gpu: bool = False) -> bool:
+    """Return whether the model has a convolution with overlapping windows.
 
     Args:
         model: Any model.
-        option: The recipe's `channels_last`.
         small_on_gpu: Whether steps of at most `SMALL_STEP` pixels run on a GPU. There cuDNN compiles each depthwise
             convolution in channels_last anew in every process, 0.2 to 0.3 s each (on an H200, cuDNN 9: 12 s before the
             first step of EfficientNet-Lite0); torch's own kernels, for the other layout, need none.
     """
-    if option is not None:
-        return option
     convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
     if small_on_gpu and any(conv.groups == conv.in_channels > 1 for conv in convolutions):
         return False
@@ -63,7 +60,7 @@ def layout(channels_last: bool) -> torch.memory_format:
 def place_for(model: nn.Module, member: Member, device: torch.device) -> nn.Module:
     """Move `model` (in place) to the device, in the layout in which steps of `member` are fast there."""
     small = device.type == "cuda" and member.batch_size * member.image_size**2 <= SMALL_STEP
-    return place(model, device, wants_channels_last(model, member.channels_last, small))
+    return place(model, device, wants_channels_last(model, small))
 
 
 def place(model: nn.Module, device: torch.device, channels_last: bool) -> nn.Module:

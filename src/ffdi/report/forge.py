@@ -54,7 +54,7 @@ def page(
 
 def _gallery(family: str, made: pd.DataFrame, places: pd.Series, originals: Path, fakes: Path) -> Gallery:
     cards = tuple(_card(row, places, originals, fakes) for row in made.head(EXAMPLES).to_dict("records"))
-    return Gallery(family.replace("_", " "), cards, f"{counted(len(made), 'fake')}: {FAMILIES[family].forgery}.")
+    return Gallery(family.replace("_", " "), cards, f"{counted(len(made), 'fake')}: {FAMILIES[family]}.")
 
 
 def _card(row: dict[Any, Any], places: pd.Series, originals: Path, fakes: Path) -> Card:

@@ -15,12 +15,10 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial
 from optuna.visualization import matplotlib as plots
 
-from ffdi.report import policy_sheet
 from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
 from ffdi.report.provenance import provenance
 from ffdi.report.table import Table, table, write
-from ffdi.search import space
 from ffdi.search.context import SearchContext
 from ffdi.search.study import finished, state, trials
 from ffdi.search.verdict import LEVEL, Verdict
@@ -36,8 +34,6 @@ def page(
     context: SearchContext,
     verdict: Verdict | None,
     recipe: Path,
-    rows: pd.DataFrame,
-    images: Path | None,
 ) -> Page:
     """Return the page of a search with at least one finished trial.
 
@@ -46,20 +42,11 @@ def page(
         context: What its trials share.
         verdict: None until the re-runs are done.
         recipe: The recipe's path, as a person types it.
-        rows: id, relpath and target of images that the best policy may be shown on.
-        images: The folder where they start; None shows no policy.
     """
     found = trials(study)
     top = finished(found)
-    best = (
-        verdict.best.candidate.member
-        if verdict and verdict.best
-        else space.applied(space.searched_member(context.recipe), top[0].params)
-    )
-    sheets = policy_sheet.sheet(best.augment, rows, images, best.image_size) if images else ()
     sections = (
         Section("Fresh seeds", (_fresh(verdict),)),
-        Section("The best policy", sheets),
         Section("The search", (_plot(study, "History", plots.plot_optimization_history), _best(top))),
         Section("Parameters", _parameters(study, len(top))),
         Section("Time", (_plot(study, "Who ran when", plots.plot_timeline),)),

@@ -2,7 +2,6 @@
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,12 +9,11 @@ import torch
 from ffdi.config.recipe import Member
 from ffdi.core import checksum
 from ffdi.core.code import code_digest
-from ffdi.data.augment import describe
+from ffdi.core.layout import RunFolder
 
 PACKAGES = (
     "torch",
     "timm",
-    "albumentations",
     "opencv-python-headless",
     "simplejpeg",
     "numpy",
@@ -25,7 +23,7 @@ PACKAGES = (
 
 
 def facts() -> dict[str, Any]:
-    """Versions, hardware and code, as JSON values."""
+    """Return versions, hardware and code, as JSON values."""
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
         "python": platform.python_version(),
@@ -37,15 +35,12 @@ def facts() -> dict[str, Any]:
     }
 
 
-def write(run: Path, member: Member) -> None:
-    """The member as JSON (`spec.json`), `env.json`, and `augment.json`: every operation with the parameters it resolves
-    to, those of the library included. In the run's folder; the first fold writes them."""
-    if not (run / "spec.json").exists():
-        checksum.write_json(run / "spec.json", member.model_dump(mode="json"))
-    if not (run / "env.json").exists():
-        checksum.write_json(run / "env.json", facts())
-    if not (run / "augment.json").exists():
-        checksum.write_json(run / "augment.json", describe(member.augment, member.image_size))
+def write(run: RunFolder, member: Member) -> None:
+    """Write the member and `facts` as JSON into the run's folder; the first fold does."""
+    if not run.spec.exists():
+        checksum.write_json(run.spec, member.model_dump(mode="json"))
+    if not run.environment.exists():
+        checksum.write_json(run.environment, facts())
 
 
 def _version(name: str) -> str:

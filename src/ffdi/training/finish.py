@@ -14,6 +14,7 @@ import torch
 
 from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, UserError
+from ffdi.core.layout import RunFolder
 from ffdi.core.stop import Stop
 from ffdi.metrics.auc import auc
 from ffdi.model.weights import load_net
@@ -93,7 +94,7 @@ def held_out(job: FoldJob, model: torch.nn.Module, world: World, stop: Stop) -> 
 
 
 def _write_done(job: FoldJob, scores: dict[str, float]) -> None:
-    environment.write(job.folder.parent, job.member)
+    environment.write(RunFolder(job.folder.parent), job.member)
     files = {name: checksum.digest(job.folder / name) for name in (WEIGHTS, *(f"{name}.parquet" for name in job.asked))}
     done = {**job.identity, "spec8": job.spec[:8], "files": files, "asked": job.asked, "scores": scores}
     checksum.write_json(job.folder / "done.json", done)

@@ -18,6 +18,9 @@ from ffdi.model import precision
 from ffdi.model.build import data_config
 from ffdi.training.state import TrainState
 
+TEMPERATURE = 0.1  # of supcon
+NOISE = 8.0  # sigma of the noisy copy of `consistency`, in grey levels of 255
+
 
 def of_recipe(
     state: TrainState, images_BCHW: Tensor, targets_B: Tensor, member: Member, device: torch.device
@@ -26,7 +29,7 @@ def of_recipe(
     options, dtype = member.loss, precision.amp_dtype(member.amp, device)
     with features(state.unwrapped, options.supcon > 0) as seen, precision.autocast(dtype, device):
         if options.consistency > 0:  # one pass for both: DDP allows no second before the gradients are exchanged
-            both = torch.cat([images_BCHW, _noisy(images_BCHW, state, options.noise)])
+            both = torch.cat([images_BCHW, _noisy(images_BCHW, state)])
             logits_BC, noisy_BC = state.model(both).chunk(2)
         else:
             logits_BC = state.model(images_BCHW)
@@ -34,7 +37,7 @@ def of_recipe(
     if options.class_balanced:
         losses_B = losses_B * class_weights(targets_B)
     if options.supcon > 0:
-        losses_B = losses_B + options.supcon * supcon(seen[0][: len(targets_B)], targets_B, options.temperature)
+        losses_B = losses_B + options.supcon * supcon(seen[0][: len(targets_B)], targets_B)
     if options.consistency > 0:
         losses_B = losses_B + options.consistency * consistency(logits_BC, noisy_BC)
     return losses_B
@@ -64,7 +67,7 @@ def class_weights(targets_B: Tensor) -> Tensor:
     return torch.where((fakes > 0) & (reals > 0), balanced_B, torch.ones_like(targets_B))
 
 
-def supcon(features_BD: Tensor, targets_B: Tensor, temperature: float) -> Tensor:
+def supcon(features_BD: Tensor, targets_B: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Return the supervised InfoNCE of each image: an original is pulled to the others and away from all fakes.
 
     Fakes have nothing in common but not being real, so theirs is 0; all are 0 without two originals and a fake. After
@@ -119,10 +122,10 @@ def _log_shares(logits_BC: Tensor) -> Tensor:
     return torch.cat([functional.logsigmoid(-logits_BC), functional.logsigmoid(logits_BC)], dim=1)
 
 
-def _noisy(images_BCHW: Tensor, state: TrainState, sigma: float) -> Tensor:
+def _noisy(images_BCHW: Tensor, state: TrainState) -> Tensor:
     """Return a copy with Gaussian noise, drawn from the generator that the step has just set."""
     std_C11 = _std(data_config(state.unwrapped).std, images_BCHW.device)
-    return images_BCHW + torch.randn_like(images_BCHW) * (sigma / 255) / std_C11
+    return images_BCHW + torch.randn_like(images_BCHW) * (NOISE / 255) / std_C11
 
 
 @lru_cache(maxsize=8)

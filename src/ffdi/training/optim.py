@@ -8,6 +8,8 @@ from timm.scheduler import CosineLRScheduler
 
 from ffdi.config.recipe import Member
 
+MIN_LR = 0.01  # share of lr at which a training starts and ends
+
 
 def optimizer(model: torch.nn.Module, member: Member, fused: bool = False) -> torch.optim.AdamW:
     """Return AdamW (Loshchilov & Hutter 2019): no weight decay on norms and biases, lr times `layer_decay` per layer.
@@ -27,14 +29,14 @@ def optimizer(model: torch.nn.Module, member: Member, fused: bool = False) -> to
 
 
 def schedule(optimizer: torch.optim.Optimizer, member: Member, steps: int) -> CosineLRScheduler:
-    """Return warm-up, then a cosine down to `min_lr * lr`; `step_update(n)` sets the rates of step n, without state."""
+    """Return warm-up, then a cosine down to `MIN_LR * lr`; `step_update(n)` sets the rates of step n, without state."""
     warmup = min(round(steps * member.warmup), steps - 1)
     return CosineLRScheduler(
         optimizer,
         t_initial=max(steps - warmup, 1),
-        lr_min=member.lr * member.min_lr,
+        lr_min=member.lr * MIN_LR,
         warmup_t=warmup,
-        warmup_lr_init=member.lr * member.min_lr,
+        warmup_lr_init=member.lr * MIN_LR,
         warmup_prefix=True,
         t_in_epochs=False,
     )
