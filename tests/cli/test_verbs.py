@@ -134,7 +134,6 @@ def test_fakes_are_forged_once(line: CommandLine) -> None:
     line.recipe.write_text(FORGING)
     assert line.run("forge", "--out", "fakes") == 0, line.err
     assert "extra = ['fakes'] in [data] of the recipe" in line.out
-    assert (line.work / "reports" / "forge.html").stat().st_size > 5_000
     before = files_of(Path("fakes"))
     assert len(before) == 9 + len(("forged.parquet", "forged.txt", "forged.json", ".lock"))
     assert line.run("forge", "--out", "fakes") == 0, line.err

@@ -18,8 +18,6 @@ from ffdi.data import extra, forged, jpeg, processes
 from ffdi.data.audit import shortcuts
 from ffdi.data.decode import decode
 from ffdi.data.scan import scan
-from ffdi.report import forge as report
-from ffdi.report.page import render
 from ffdi.report.shortcuts import chance
 from tests.fixtures.kills import run_killed
 from tests.fixtures.photographs import photograph
@@ -157,19 +155,21 @@ def test_a_lost_image_is_named(contest: tuple[Path, pd.DataFrame], tmp_path: Pat
         extra.read(tmp_path / "set")
 
 
+def beside(made: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
+    """Return fakes and their originals in one table of one split, as data.audit compares them."""
+    return pd.concat([sources.assign(split=extra.SPLIT), made], ignore_index=True)
+
+
 def test_files_tell_nothing(contest: tuple[Path, pd.DataFrame], tmp_path: Path) -> None:
     """Quality and format, size and shape come from the originals; bytes too where a family leaves most pixels alone."""
     wish = ForgedSet(images=120, families={"component": 1, "excision": 1})
     made, sources = make(contest, tmp_path / "set", wish), contest[1]
     repeated = pd.concat([sources] * 20, ignore_index=True)
-    found = shortcuts(forged.beside(made, repeated)).set_index("feature")["auc"]
+    found = shortcuts(beside(made, repeated)).set_index("feature")["auc"]
     for feature in ("width", "height", "aspect", "jpeg_q", "mode", "bytes", "bits_per_pixel"):
         assert abs(found[feature] - 0.5) < 1.5 * chance(len(repeated), len(made)), feature
-    png = shortcuts(forged.beside(made.assign(jpeg_q=-1), repeated)).set_index("feature")["auc"]
+    png = shortcuts(beside(made.assign(jpeg_q=-1), repeated)).set_index("feature")["auc"]
     assert png["jpeg_q"] < 0.3  # the measure sees what plain PNG would give away
-    html = render(report.page(made, sources, shortcuts(forged.beside(made, sources)), contest[0], tmp_path / "set", {}))
-    assert "No measured file property separates fakes from originals" in html
-    assert html.count("made from it") >= 2 * report.EXAMPLES
 
 
 @pytest.mark.parametrize("quality", [30, 75, 96])

@@ -125,11 +125,6 @@ def encode_like(image_HWC: np.ndarray, donor: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def beside(made: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
-    """Return fakes and their originals in one table of one split, as data.audit compares them."""
-    return pd.concat([sources.assign(split=SPLIT), made], ignore_index=True)
-
-
 def _claim(out: Path, facts: dict[str, Any]) -> None:
     """Make `out` the place of this set, or see that it is."""
     path = out / OPTIONS
