@@ -11,6 +11,7 @@ from ffdi.submission.download import checked_slug, download
 
 
 def run(options: Options, competition: str) -> None:
+    """Download what is missing and show it; `competition` is a slug, "" for the recipe's."""
     recipe = options.load()
     given = [competition] if competition else load_competition(recipe.competition).slugs
     slugs = [checked_slug(slug) for slug in given]

@@ -58,7 +58,13 @@ def run(project: Project, degraded: bool) -> None:
 
 
 def run_submission(submission: Path, labels: Path | None, recipe: Recipe) -> None:
-    """Evaluate a submission (a CSV or its folder) against true labels; default: those of the embedded sample."""
+    """Evaluate a submission against true labels.
+
+    Args:
+        submission: A CSV or its folder.
+        labels: The true ones; None: the embedded sample's.
+        recipe: Names the competition.
+    """
     path = submission / "submission.csv" if submission.is_dir() else submission
     truth = labels or Path(str(files("ffdi"))) / "sample" / "truth" / "test_labels.csv"
     rows = joined(path, truth, load_competition(recipe.competition))

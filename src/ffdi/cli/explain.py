@@ -31,7 +31,14 @@ PACKED = (
 
 
 def run(images: list[Path], worst: int, project: Project, pack: Path | None) -> None:
-    """Explain `images` by a packed team, or the `worst` errors of the blend by the models that had not seen them."""
+    """Explain images, or the worst errors of the blend.
+
+    Args:
+        images: To explain by a packed team; none with `worst`.
+        worst: How many of the blend's worst errors to explain, by the models that had not seen them.
+        project: Of the blend.
+        pack: The packed team; None: the recipe's.
+    """
     if bool(images) == bool(worst):
         raise UserError("Name images, or ask for the worst errors with --worst N: one of the two.")
     if worst and pack is not None:

@@ -18,7 +18,16 @@ PAGE = Path("reports") / "ledger.html"
 
 
 def run(work: Path, submissions: Path, refresh: bool) -> None:
-    """Raise UserError if the ledger is damaged."""
+    """Show the ledger and write its page.
+
+    Args:
+        work: Where the page goes.
+        submissions: Folder with the ledger.
+        refresh: Ask Kaggle for missing scores.
+
+    Raises:
+        UserError: The ledger is damaged.
+    """
     rows = ledger.export(submissions)
     if not rows:
         return console.say(

@@ -9,7 +9,14 @@ from ffdi.kernels.pack import pack_recipe, pack_team
 
 
 def run(project: Project, train: bool, wheels: Path | None, single_file: Path | None) -> None:
-    """Write the dataset and say what to do with it. Raises UserError."""
+    """Write the dataset and say what to do with it. Raises UserError.
+
+    Args:
+        project: Whose recipe is packed.
+        train: Pack recipe and first weights, without a trained team.
+        wheels: Folder with wheels that are packed too.
+        single_file: Script that is also written with everything inside.
+    """
     folder = folder_of(project, train)
     if train:
         pack_recipe(project.recipe, project.competition, folder, wheels)

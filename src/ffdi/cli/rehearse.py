@@ -9,7 +9,17 @@ from ffdi.kernels.sandbox import network_off
 
 
 def run(kernel: Path, pack: Path, data: Path, images: int) -> None:
-    """Raises UserError if one scenario failed."""
+    """Rehearse a kernel offline and show what happened.
+
+    Args:
+        kernel: The script.
+        pack: Its dataset.
+        data: The competition folder.
+        images: Test images to try it with, at most.
+
+    Raises:
+        UserError: A scenario failed.
+    """
     if not network_off():
         console.say("No network namespace is permitted here: sockets are refused by the interpreter alone.")
     verdicts = rehearse(kernel, pack, data, images)

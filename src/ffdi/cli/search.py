@@ -23,7 +23,14 @@ SAME = "No finished trial differs from the default."
 
 
 def run(project: Project, count: int | None, until: str, storage: str, again: bool = True) -> None:
-    """Search with `count` workers, by default one a GPU or core; then, with `again`, run the best again.
+    """Search until the budget is used up, then train the best again on fresh seeds.
+
+    Args:
+        project: Whose recipe has a [search].
+        count: Workers; None: one a GPU or core.
+        until: Stop by then.
+        storage: URL of a database; "": a journal file.
+        again: Train the best again on fresh seeds afterwards.
 
     Raises:
         Paused: The deadline or a signal came first.
@@ -78,7 +85,15 @@ def verdict_of(
     devices: Sequence[str] = (),
     deadline: float | None = None,
 ) -> Verdict | None:
-    """Return what the re-runs say, after running on `devices` those that are missing; None without a candidate."""
+    """Return what the re-runs say; None without a candidate.
+
+    Args:
+        project: Of the search.
+        context: Of the search.
+        options: Of the study.
+        devices: Missing re-runs are trained on them; none: they are missed.
+        deadline: Seconds since the epoch.
+    """
     with studies.read(options) as study:
         chosen = confirm.candidates(context, studies.trials(study))
     if len(chosen) == 1:

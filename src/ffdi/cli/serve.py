@@ -11,6 +11,14 @@ CONNECTIONS = 32  # at once; beyond them 503: each may hold a whole image
 
 
 def run(pack: Path, root: Path, host: str, port: int) -> None:
+    """Answer requests for P(fake) until Ctrl-C.
+
+    Args:
+        pack: A packed team.
+        root: Only images below it may be asked for by path.
+        host: The address to listen on.
+        port: The port.
+    """
     digest = team.read(pack).digest
     if not root.is_dir():
         raise UserError(f"{root} is no folder; --root names the one whose images may be asked for by path.")

@@ -59,7 +59,8 @@ def _trained(options: Options, until: str) -> tuple[Project, list[FoldJob]]:
 
 
 def plan_jobs(project: Project) -> list[FoldJob]:
-    """Every (member, fold), from the manifest and fold table on disk. Raises UserError if one is missing or stale."""
+    """Return a job for every member and fold, from the manifest and fold table on disk. Raises UserError if one is
+    missing or stale."""
     from ffdi.data import folds, manifest
 
     rows = manifest.read(project.places)
@@ -74,7 +75,7 @@ def _check_params(project: Project) -> None:
 
 
 def _check_weights(jobs: list[FoldJob]) -> None:
-    """Before hours of training: every member's first weights are there."""
+    """Check that every member's first weights are there, before hours of training."""
     from ffdi.model.sources import resolve
 
     for member in {job.member.name: job.member for job in jobs if not finish.is_trained(job)}.values():

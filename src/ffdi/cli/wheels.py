@@ -7,7 +7,13 @@ from ffdi.kernels import wheels
 
 
 def run(folder: Path, packages: str, python: str) -> None:
-    """Fetch the wheels into `folder` and show them. Names and tags are separated by commas."""
+    """Fetch wheels and show them.
+
+    Args:
+        folder: Where the wheels go.
+        packages: Names, separated by commas; "": what the image lacks.
+        python: Tags such as "cp312", separated by commas.
+    """
     names = [name.strip() for name in packages.split(",") if name.strip()]
     versions = wheels.pins(names or wheels.PACKAGES)
     sizes = wheels.fetch(folder, versions, [tag.strip() for tag in python.split(",") if tag.strip()])

@@ -102,7 +102,13 @@ PRESETS: dict[Preset, dict[str, Any]] = {
 
 
 def refined(name: str, value: Any, base: Operation | None) -> Any:
-    """Return an operation as a table: `value` (a table, true or false) over `base`, or over its defaults."""
+    """Return an operation as a table: `value` over `base`, or over the operation's defaults.
+
+    Args:
+        name: Of the operation.
+        value: A table, true or false.
+        base: What the preset has; None: nothing.
+    """
     if value is False or value is None:
         return None
     below = (base or DEFAULTS[name]).model_dump()

@@ -86,11 +86,11 @@ class Competition(Frozen):
 
     @property
     def slugs(self) -> list[str]:
-        """Kaggle's competitions that hold its files; the first is the one that is submitted to."""
+        """Return Kaggle's names of the competitions that hold its files; the first is the one that is submitted to."""
         return list(dict.fromkeys([self.slug, *self.more_slugs]))
 
     @property
     def splits(self) -> dict[str, Split]:
-        """By name, in the order train, val, test; a split that the contest does not have is left out."""
+        """Return the splits by name, in the order train, val, test, without those that the contest does not have."""
         named = {"train": self.train, "val": self.val, "test": self.test}
         return {name: split for name, split in named.items() if split is not None}

@@ -10,7 +10,14 @@ NOT_TRAINING = {"name", "tta", "test_size"}  # they change predictions, which ha
 
 
 def member_digest(member: Member, manifest_digest: str, folds_digest: str, data: Data) -> str:
-    """Return 64 hex digits over the fields that training reads, the training rows and their folds."""
+    """Return 64 hex digits that name a run.
+
+    Args:
+        member: Of the recipe.
+        manifest_digest: Of the training rows.
+        folds_digest: Of their folds.
+        data: The recipe's [data].
+    """
     config = {
         "member": member.model_dump(mode="json", exclude=NOT_TRAINING),
         "manifest": manifest_digest,

@@ -55,7 +55,16 @@ def load_competition(name: str) -> Competition:
 
 
 def validate(kind: type[Model], value: Any, source: str) -> Model:
-    """Return `value` as a `kind`. Raises UserError that names `source` and says what is wrong in it."""
+    """Return `value` as a `kind`.
+
+    Args:
+        kind: A model of pydantic.
+        value: As TOML gives it.
+        source: Named in a message.
+
+    Raises:
+        UserError: It is not valid; the message names `source` and what is wrong in it.
+    """
     try:
         return kind.model_validate(value)
     except ValidationError as error:

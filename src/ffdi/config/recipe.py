@@ -45,7 +45,7 @@ class Folds(Frozen):
 
     @property
     def held_out(self) -> range:
-        """The folds that are held out, each by a model of its own."""
+        """Return the folds that are held out, each by a model of its own."""
         return range(1) if self.scheme == "official" else range(self.k)
 
 
@@ -105,7 +105,7 @@ class Member(Frozen):
     @field_validator("tta")
     @classmethod
     def _single_views(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Sets are spelled out, so that everything behind the recipe knows single views only."""
+        """Spell sets of views out, so that everything behind the recipe knows single views only."""
         if not value:
             raise ValueError("name at least one view, for example 'identity'")
         try:

@@ -47,7 +47,7 @@ class Dimension(Frozen):
 
     @property
     def bounds(self) -> tuple[Any, ...]:
-        """Values that must fit: all choices, or both ends."""
+        """Return the values that must fit: all choices, or both ends."""
         return self.choices or (self.low, self.high)
 
 
@@ -78,7 +78,7 @@ class Search(Frozen):
     @field_validator("space", mode="before")
     @classmethod
     def _flat(cls, value: Any) -> Any:
-        """TOML reads augment.jpeg.p without quotes as tables in tables."""
+        """Flatten the tables that TOML makes of augment.jpeg.p without quotes."""
         return dict(_leaves(value)) if isinstance(value, dict) else value
 
     @model_validator(mode="after")

@@ -21,12 +21,12 @@ FACTORS = {"scale": (0.25, 4.0), "crop": (0.25, 1.0)}  # inclusive bounds
 
 
 def names() -> tuple[str, ...]:
-    """All that may be written in a recipe; F stands for a number."""
+    """Return all that may be written in a recipe; F stands for a number."""
     return (*SYMMETRIES, *SETS, *[f"{kind}:F" for kind in FACTORS])
 
 
 def parse(views: Iterable[str]) -> tuple[str, ...]:
-    """Names as written in a recipe -> single views, each once: sets expanded, numbers in one form (0.80 -> 0.8).
+    """Return single views, each once: sets are expanded, and numbers have one form (0.80 becomes 0.8).
 
     Raises UserError for an unknown name, with the nearest one, or a factor out of bounds.
     """
@@ -35,18 +35,18 @@ def parse(views: Iterable[str]) -> tuple[str, ...]:
 
 
 def side(size: int, view: str) -> int:
-    """Side in pixels of `view` of a square of `size`."""
+    """Return the side in pixels of `view` of a square of `size`."""
     return size if view in SYMMETRIES else scaled(size, split(view)[1])
 
 
 def split(view: str) -> tuple[str, float]:
-    """("scale", 0.8) of "scale:0.8"."""
+    """Return the kind and the number: ("scale", 0.8) of "scale:0.8"."""
     kind, _, number = view.partition(":")
     return kind, float(number)
 
 
 def scaled(size: int, factor: float) -> int:
-    """`size` times `factor`, to a multiple of STRIDE; a smaller view is never larger than the image."""
+    """Return `size` times `factor`, to a multiple of STRIDE; a smaller view is never larger than the image."""
     rounded = max(STRIDE, round(size * factor / STRIDE) * STRIDE)
     return min(rounded, size) if factor < 1 else rounded
 

@@ -25,9 +25,13 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_chunks(path: Path, chunks: Iterable[bytes | memoryview], size: int) -> None:
-    """Write as `write_bytes` does, from chunks of `size` bytes in all.
+    """Write as `write_bytes` does, from chunks.
 
-    An exception of `chunks`, other than OSError, is passed on; then the old file stays as it is.
+    Args:
+        path: The file.
+        chunks: Its bytes. An exception of theirs, other than OSError, is passed on, and the old file stays as it
+            is.
+        size: Bytes of all chunks, which a message about a full disk names.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

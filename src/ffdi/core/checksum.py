@@ -54,7 +54,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_table(path: Path, frame: pd.DataFrame, facts: Mapping[str, Any] | None = None) -> None:
-    """Write a frame (its index is dropped) as parquet, with `facts` (JSON values) in the footer."""
+    """Write a table as parquet, with a checksum.
+
+    Args:
+        path: The file.
+        frame: Its columns; the index is dropped.
+        facts: JSON values for the footer.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -83,7 +89,13 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any] | None = None) -> None:
-    """Write named arrays as safetensors, with `facts` (JSON values) in the header."""
+    """Write arrays as safetensors, with a checksum.
+
+    Args:
+        path: The file.
+        tensors: Arrays by name.
+        facts: JSON values for the header.
+    """
     from safetensors.numpy import save
 
     # One entry: with two, safetensors writes them in a random order.

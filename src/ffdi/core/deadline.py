@@ -7,9 +7,15 @@ from ffdi.core.errors import UserError
 
 
 def parse_until(text: str, now: float, option: str = "--until") -> float | None:
-    """Return seconds since the epoch for "11h30m" from now, or for a local time in ISO form; None for "".
+    """Return seconds since the epoch; None for an empty text.
 
-    Raise UserError that names the option.
+    Args:
+        text: Such as "11h30m" from now, or a local time in ISO form.
+        now: Seconds since the epoch.
+        option: Named in a message.
+
+    Raises:
+        UserError: The text is no time, or one that is over.
     """
     if not text:
         return None

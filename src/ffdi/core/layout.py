@@ -90,7 +90,13 @@ class Workspace:
         return RunFolder(self.runs, f"{member}-{spec8}")
 
     def fold(self, member: str, spec8: str, fold: int | str) -> FoldFolder:
-        """Return the folder of one fold of a member."""
+        """Return the folder of one fold of a member.
+
+        Args:
+            member: Its name.
+            spec8: The first 8 digits of its identity.
+            fold: Number of the fold, or "full".
+        """
         return self.run(member, spec8).fold(fold)
 
     def blend(self, recipe: str) -> Path:

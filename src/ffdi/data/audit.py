@@ -35,7 +35,13 @@ class Audit:
 
 
 def audit(manifest: pd.DataFrame, distance: int = DISTANCE, confirm: int = CONFIRM) -> Audit:
-    """Return the audit; near-duplicates differ in at most `distance` of 64 and `confirm` of 256 bits."""
+    """Return the audit of a manifest.
+
+    Args:
+        manifest: As stored.
+        distance: Bits of 64 in which near-duplicates differ at most.
+        confirm: Bits of 256 in which they differ at most.
+    """
     usable = _usable(manifest)
     near = _near(usable, distance, confirm)
     return Audit(

@@ -32,10 +32,16 @@ class Batch(NamedTuple):
 def batches(
     images: Images, items: Iterable[Sequence[Item]], workers: int = 0, devices: Sequence[torch.device] = (CPU,)
 ) -> Iterator[Batch]:
-    """Yield the batches of these items in order, on each of the devices in turn, read by `workers` processes (0: here).
+    """Yield the batches of these items, in order.
 
     On a GPU the copy runs on a stream of its own from page-locked memory, and the current stream waits for it; the
     host waits for neither. Raise what `Loader` raises.
+
+    Args:
+        images: Reads one image.
+        items: The (row, epoch) pairs of each batch.
+        workers: Processes that read; 0 reads in this process.
+        devices: Each gets a batch in turn.
     """
     loader = Loader(images, items, workers)
     if devices[0].type == "cuda":

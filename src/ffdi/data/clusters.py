@@ -54,8 +54,16 @@ def cluster(embeddings: np.ndarray, target: np.ndarray, group: np.ndarray, count
 def deal_clusters(target: np.ndarray, group: np.ndarray, cluster_G: np.ndarray, k: int) -> np.ndarray:
     """Return the fold of each row, int16 [N]: whole clusters, then groups without fakes to even out the class shares.
 
-    Both by the rule of the longest processing time: the largest goes where least is. Raises UserError when there are
-    fewer clusters with fakes than folds.
+    Both by the rule of the longest processing time: the largest goes where least is.
+
+    Args:
+        target: 0 or 1, [N].
+        group: 0 .. G-1, [N].
+        cluster_G: As `cluster` returns it.
+        k: Number of folds.
+
+    Raises:
+        UserError: There are fewer clusters with fakes than folds.
     """
     counts_G2 = np.bincount(2 * group + target, minlength=2 * len(cluster_G)).reshape(-1, 2)
     sizes_C = np.bincount(cluster_G[cluster_G >= 0], counts_G2[cluster_G >= 0, 1])

@@ -116,7 +116,13 @@ def prepare(rows: pd.DataFrame, images: Path, folder: Path, kinds: Iterable[str]
 
 
 def degrade(image: np.ndarray, kind: str, name: str) -> bytes:
-    """Return the file of a degraded copy of an image, uint8 RGB HWC; `name` is the key of its draw."""
+    """Return the file of a degraded copy of an image.
+
+    Args:
+        image: uint8 RGB [H, W, 3].
+        kind: Key of DAMAGES.
+        name: Id of the image; the strength is drawn from it.
+    """
     draw, damage = Draws(keys.key("degraded", kind, name), kind), DAMAGES[kind]
     if damage.apply is None:
         quality = draw.integer(int(damage.span[0]), int(damage.span[1]))

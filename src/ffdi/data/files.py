@@ -83,10 +83,14 @@ def are_images(names: pd.Series) -> pd.Series:
 
 
 def locate(ids: pd.Series, names: pd.Series, suffix: str = "") -> np.ndarray:
-    """Return the place in `names` of the file of each id, int64 [N]; -1 where there is none.
+    """Return the place in `names` of the file of each id, int64 [N]; -1 where there is none. The name is the id with
+    `suffix`, or the only one that differs from it by letter case, Unicode form or a missing extension.
 
-    The name is the id with `suffix`; or else the only one that differs from it by letter case or Unicode form alone,
-    or by an extension that the id lacks.
+
+    Args:
+        ids: Of the table.
+        names: Of files below the folder of images.
+        suffix: That the files' names have behind the id.
 
     Example:
         >>> locate(pd.Series(["a.jpg", "B.jpg", "c", "d"]), pd.Series(["a.jpg", "b.JPG", "c.png"])).tolist()

@@ -33,7 +33,15 @@ def make(
     splits: Sequence[str],
     embeddings: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Return the fold table: the one on disk if it fits, else made by `fold_table`, which names the errors."""
+    """Return the fold table: the one on disk if it fits, else made by `fold_table`, which names the errors.
+
+    Args:
+        places: Where the table lies.
+        spec: The recipe's [folds].
+        manifest: As `manifest.read` gives it.
+        splits: Those that are folded.
+        embeddings: float [N, D] in the order of `manifest.select(manifest, splits)`.
+    """
     if is_current(places, spec, manifest, splits):
         return checksum.read_table(places.folds(spec.scheme))
     folds = fold_table(manifest, spec, splits, embeddings)
@@ -42,7 +50,17 @@ def make(
 
 
 def read(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequence[str]) -> pd.DataFrame:
-    """Return the table on disk. Raises UserError if it is missing or was made from another manifest or recipe."""
+    """Return the table on disk.
+
+    Args:
+        places: Where the table lies.
+        spec: The recipe's [folds].
+        manifest: As `manifest.read` gives it.
+        splits: Those that are folded.
+
+    Raises:
+        UserError: It is missing, or was made from another manifest or recipe.
+    """
     path = places.folds(spec.scheme)
     if not path.exists():
         raise UserError(f"There are no folds at {path}; run `ffdi folds` first.")
@@ -52,7 +70,17 @@ def read(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequenc
 
 
 def is_current(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequence[str]) -> bool:
-    """Return whether the table on disk was made from this. Raises CorruptError if it is damaged."""
+    """Return whether the table on disk was made from this.
+
+    Args:
+        places: Where the table lies.
+        spec: The recipe's [folds].
+        manifest: As `manifest.read` gives it.
+        splits: Those that are folded.
+
+    Raises:
+        CorruptError: The table is damaged.
+    """
     path = places.folds(spec.scheme)
     if not path.exists():
         return False

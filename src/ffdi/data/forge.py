@@ -66,6 +66,7 @@ def most_like(image: np.ndarray, others: Sequence[np.ndarray]) -> int:
 
 
 def self_blend(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
+    """Blend the face with a changed copy of itself (Shiohara and Yamasaki 2022)."""
     changed = _moved(_toned(image, draw), draw)
     if draw.unit() < 0.5:
         changed = _softened(changed, draw)
@@ -75,6 +76,7 @@ def self_blend(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
 
 
 def swap(image: np.ndarray, other: np.ndarray, draw: Draws) -> np.ndarray:
+    """Put the face of another image in the place of this one."""
     mask_HW = face.face(image.shape, draw)
     matched = _matched(other, image, mask_HW > 0)
     if draw.unit() < 0.5:
@@ -83,17 +85,20 @@ def swap(image: np.ndarray, other: np.ndarray, draw: Draws) -> np.ndarray:
 
 
 def component(image: np.ndarray, other: np.ndarray, draw: Draws) -> np.ndarray:
+    """Put eyes, nose or mouth of another image in their place."""
     mask_HW = face.part(image.shape, draw)
     matched = _matched(other, image, mask_HW > 0)
     return _blend(image, matched, face.soft(mask_HW, draw.uniform(0.005, 0.04)))
 
 
 def excision(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
+    """Cut out a part of the face and fill the hole from its edges."""
     mask_HW = face.part(image.shape, draw)
     return cv2.inpaint(image, (mask_HW > 0).astype(np.uint8), 0.01 * min(image.shape[:2]), cv2.INPAINT_TELEA)
 
 
 def erasure(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
+    """Erase a box: black, of the mean colour, or noise."""
     box = _box(image.shape, draw, 0.1, 0.35)
     fill = draw.pick(("black", "mean", "noise"))
     erased = image.copy()
@@ -106,6 +111,7 @@ def erasure(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
 
 
 def background(image: np.ndarray, other: np.ndarray, draw: Draws) -> np.ndarray:
+    """Put another background behind the face."""
     kind = draw.pick(("other", "blurred", "plain"))
     behind = {
         "other": other,
@@ -118,7 +124,7 @@ def background(image: np.ndarray, other: np.ndarray, draw: Draws) -> np.ndarray:
 
 
 def artefact(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
-    """Transposed convolutions of stride n leave a pattern of period n (Odena et al. 2016)."""
+    """Add a pattern of period n, as transposed convolutions of stride n leave it (Odena et al. 2016)."""
     period, strength = draw.integer(2, 8), draw.uniform(3, 14)
     down, across = np.indices(image.shape[:2])
     pattern_HW = np.where((down % period == 0) ^ (across % period == 0), strength, -strength / 2)
@@ -127,6 +133,7 @@ def artefact(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
 
 
 def filtering(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
+    """Smooth the whole image strongly."""
     kind = draw.pick(("median", "bilateral", "gauss"))
     if kind == "median":
         return cv2.medianBlur(image, draw.pick((5, 7, 9)))
@@ -136,6 +143,7 @@ def filtering(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
 
 
 def resampling(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
+    """Shrink the image, enlarge it again and sharpen it."""
     height, width = image.shape[:2]
     factor = draw.uniform(0.25, 0.5)
     small = cv2.resize(image, (round(width * factor), round(height * factor)), interpolation=cv2.INTER_AREA)
@@ -167,7 +175,7 @@ def _moved(image: np.ndarray, draw: Draws) -> np.ndarray:
 
 
 def _softened(image: np.ndarray, draw: Draws) -> np.ndarray:
-    """A little blurred, or a little sharpened."""
+    """Return the image a little blurred, or a little sharpened."""
     blurred = cv2.GaussianBlur(image, (0, 0), draw.uniform(0.5, 1.2))
     if draw.unit() < 0.5:
         return blurred
@@ -176,7 +184,7 @@ def _softened(image: np.ndarray, draw: Draws) -> np.ndarray:
 
 
 def _matched(source: np.ndarray, like: np.ndarray, where_HW: np.ndarray) -> np.ndarray:
-    """`source` with the mean and spread of `like` in the region, channel by channel of Lab (Reinhard et al. 2001)."""
+    """Return `source` with the mean and spread of `like` in the region, by channel of Lab (Reinhard et al. 2001)."""
     if not where_HW.any():
         return source
     lab, wanted = (cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32) for image in (source, like))

@@ -92,7 +92,16 @@ def make(
 
 
 def planned(options: ForgedSet, sources: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return id, family, key, source, others and donor of each fake; the last three are places in `sources`."""
+    """Return the plan of a set of fakes, one row each.
+
+    Args:
+        options: Which families, how many fakes, and the seed.
+        sources: The manifest's rows of the real images.
+        name: Digest of what the set is made from; the ids are made of it.
+
+    Returns:
+        id, family, key, source, others and donor; the last three are places in `sources`.
+    """
     count, rounds = len(sources), -(-options.images // len(sources))
     order_N = np.concatenate([keys.rng(options.seed, "sources", each).permutation(count) for each in range(rounds)])
     lossy = (sources["jpeg_q"] > 0).to_numpy()

@@ -51,7 +51,13 @@ def groups(
 
 
 def too_large(rows: pd.DataFrame, group: np.ndarray, k: int) -> str:
-    """Return why the largest group fits into no fold, and a remedy that parts no near-duplicates."""
+    """Return why the largest group fits into no fold, and a remedy that parts no near-duplicates.
+
+    Args:
+        rows: As `groups` takes them.
+        group: Of each row, [N].
+        k: Number of folds.
+    """
     number = int(np.bincount(group).argmax())
     members = rows[group == number]
     told = (

@@ -34,7 +34,13 @@ COLUMNS = {
 
 
 def write(places: Workspace, manifest: pd.DataFrame, facts: Mapping[str, Any]) -> None:
-    """Write it with its checksum."""
+    """Write the manifest with its checksum.
+
+    Args:
+        places: Where it goes.
+        manifest: A row an image.
+        facts: JSON values that it was made from.
+    """
     checksum.write_table(places.manifest, typed(manifest), facts)
 
 
@@ -49,7 +55,13 @@ def read(places: Workspace) -> pd.DataFrame:
 
 
 def select(manifest: pd.DataFrame, splits: Iterable[str], usable: bool = True) -> pd.DataFrame:
-    """Return the rows of some splits; only those with a usable image, unless `usable` is off (for prediction)."""
+    """Return the rows of some splits.
+
+    Args:
+        manifest: As `read` gives it.
+        splits: Wanted ones.
+        usable: False also returns the quarantined images, which get a prediction too.
+    """
     wanted = manifest["split"].isin(list(splits))
     if usable:
         wanted &= manifest["status"] != "quarantined"

@@ -47,6 +47,7 @@ def fit(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def parts(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
+    """Paint eyes, nose or mouth black."""
     hole_HW1 = face.part(image.shape, draw)[..., None] > 0
     return np.where(hole_HW1, np.asarray(_fill(image, "black", draw, *image.shape[:2]), np.uint8), image)
 
@@ -63,14 +64,17 @@ def crop(image: np.ndarray, span: Span, draw: Draws, size: int) -> np.ndarray:
 
 
 def hflip(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
+    """Swap left and right."""
     return cv2.flip(image, 1)
 
 
 def vflip(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
+    """Swap top and bottom."""
     return cv2.flip(image, 0)
 
 
 def rotate(image: np.ndarray, span: Span, draw: Draws, border: str = "reflect") -> np.ndarray:
+    """Turn the image to either side by an angle drawn from `span`, degrees."""
     height, width = image.shape[:2]
     degrees = draw.uniform(*span) * draw.pick((-1, 1))
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
@@ -103,20 +107,24 @@ def colour(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
 
 
 def grey(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
+    """Remove the colour."""
     return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
 def sharpen(image: np.ndarray, span: Span, draw: Draws, sigma: float = 1.0) -> np.ndarray:
+    """Add a drawn share of the difference from a blurred copy."""
     amount = draw.uniform(*span)
     blurred = cv2.GaussianBlur(image, (0, 0), sigma)
     return cv2.addWeighted(image, 1 + amount, blurred, -amount, 0)
 
 
 def blur(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
+    """Blur with a Gaussian of a drawn sigma, pixels."""
     return cv2.GaussianBlur(image, (0, 0), draw.uniform(*span))
 
 
 def resize(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
+    """Shrink by a drawn factor and enlarge again."""
     height, width = image.shape[:2]
     factor = draw.uniform(*span)
     small = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -135,6 +143,7 @@ def noise(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
 def cutout(
     image: np.ndarray, span: Span, draw: Draws, holes: tuple[int, int] = HOLES, fill: str = "black"
 ) -> np.ndarray:
+    """Paint one to three boxes of a drawn size."""
     painted = image.copy()
     height, width = image.shape[:2]
     for _ in range(draw.integer(*holes)):
@@ -146,16 +155,19 @@ def cutout(
 
 
 def webp(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
+    """Compress as WebP of a drawn quality."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "WEBP", quality=draw.integer(round(span[0]), round(span[1])), method=0)
     return np.asarray(Image.open(buffer).convert("RGB"))
 
 
 def jpeg(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
+    """Compress as JPEG of a drawn quality."""
     return recompress(image, draw.integer(round(span[0]), round(span[1])))
 
 
 def degrade(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
+    """Apply one hard damage: JPEG, resize or noise."""
     kind = draw.pick(("jpeg", "resize", "noise"))
     if kind == "jpeg":
         return jpeg(image, JPEG_HARD, draw)

@@ -17,12 +17,22 @@ Item = tuple[int, int]  # (row index, epoch)
 
 
 def epoch_length(targets: np.ndarray, balance: bool = False) -> int:
-    """Images in one epoch of rows with these targets (0 real, 1 fake; any numbers if not balanced)."""
+    """Return the number of images in one epoch of rows with these targets (0 real, 1 fake; any if not balanced)."""
     return 2 * min(_counts(targets)) if balance else len(targets)
 
 
 def epoch_order(targets: np.ndarray, seed: int, epoch: int, balance: bool = False) -> np.ndarray:
-    """int64 row indices of one epoch, in order. Raises UserError if balance is asked of a single class."""
+    """Return the rows of one epoch in order, int64.
+
+    Args:
+        targets: 0 real, 1 fake, [N].
+        seed: Of the order.
+        epoch: From 0.
+        balance: Take as many images of each class.
+
+    Raises:
+        UserError: A balanced epoch of one class alone.
+    """
     if not balance:
         return keys.rng(seed, "order", int(epoch)).permutation(len(targets))
     real, fake = np.flatnonzero(targets == 0), np.flatnonzero(targets == 1)
@@ -32,7 +42,13 @@ def epoch_order(targets: np.ndarray, seed: int, epoch: int, balance: bool = Fals
 
 
 def steps_per_epoch(images: int, batch_size: int, drop_last: bool = True) -> int:
-    """Batches in an epoch. The short one at the end is dropped, unless it is the only one."""
+    """Return the number of batches in an epoch.
+
+    Args:
+        images: In an epoch.
+        batch_size: Images of a step.
+        drop_last: Leave out a short batch at the end, unless it is the only one.
+    """
     whole, rest = divmod(images, batch_size)
     return whole if whole and drop_last else whole + bool(rest)
 
@@ -56,7 +72,8 @@ class Order:
         return steps_per_epoch(epoch_length(self.targets, self.balance), self.batch_size, self.drop_last)
 
     def batches(self, first: int, last: int) -> Iterator[tuple[int, np.ndarray]]:
-        """(epoch, int64 row indices) of the steps first to last, `last` excluded: begin at k to go on at k."""
+        """Yield (epoch, int64 rows) of the steps from `first` up to `last`, which is left out. Begin at k to go on at
+        step k."""
         steps, ordered = self.steps_per_epoch, -1
         for step in range(first, last):
             epoch, place = divmod(step, steps)
@@ -66,13 +83,13 @@ class Order:
 
 
 def in_sequence(images: int, batch_size: int) -> Iterator[list[Item]]:
-    """Every row once, in order: for prediction."""
+    """Yield the items of every row once, in order, for prediction."""
     for start in range(0, images, batch_size):
         yield [(row, 0) for row in range(start, min(start + batch_size, images))]
 
 
 def _turn(rows: np.ndarray, share: int, seed: int, epoch: int, name: str) -> np.ndarray:
-    """`share` of these rows: the epoch's slice of a shuffle that lasts as many epochs as it has whole slices."""
+    """Return `share` of these rows: the epoch's part of a shuffle that lasts until all rows have had their turn."""
     cycle, place = divmod(epoch, len(rows) // share)
     shuffled = keys.rng(seed, "order", name, cycle).permutation(rows)
     return shuffled[place * share : (place + 1) * share]

@@ -17,10 +17,15 @@ Result = TypeVar("Result")
 
 
 def unordered(task: Callable[[Item], Result], items: Iterator[Item], workers: int) -> Generator[Result, None, None]:
-    """Yield `task(item)` of every item, in whatever order they are done; below 2 workers in this process, in order.
+    """Yield `task(item)` of every item, in the order in which they are done.
 
     At most two items a worker wait in memory. Raises BrokenProcessPool when a worker was killed. Closing the
     generator ends the workers.
+
+    Args:
+        task: Called in a process.
+        items: Its arguments, one at a time.
+        workers: Processes; below 2 everything runs in this one, in order.
     """
     if workers < 2:
         yield from map(task, items)

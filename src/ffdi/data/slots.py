@@ -21,7 +21,7 @@ class Images(Protocol):
     size: int
 
     def image(self, row: int, epoch: int) -> np.ndarray:
-        """Return uint8 [size, size, 3]. Raise Defect or OSError."""
+        """Return the bytes of one image."""
 
 
 class Shape(NamedTuple):
@@ -38,12 +38,12 @@ class Shape(NamedTuple):
 
     @property
     def stride(self) -> int:
-        """Bytes of one slot: pixels, then float32 targets, each at a multiple of 64."""
+        """Return the bytes of one slot: pixels, then float32 targets, each at a multiple of 64."""
         return _rounded(self.batch * self.image, 64) + _rounded(4 * self.batch, 64)
 
     @property
     def bytes(self) -> int:
-        """Bytes of all slots, then of items and failures, in whole pages."""
+        """Return the bytes of all slots, then of items and failures, in whole pages."""
         return _rounded(self.slots * (self.stride + self.batch * (16 + 1)), PAGE)
 
 
@@ -81,7 +81,14 @@ class Slots:
         return pixels, flat[begin : begin + 4 * count].view(np.float32)
 
     def fill(self, images: Images, slot: int, begin: int, count: int) -> None:
-        """Write the pixels of `count` items from `begin` on; what cannot be read is black and marked as failed."""
+        """Write the pixels of `count` items from `begin` on; what cannot be read is black and marked as failed.
+
+        Args:
+            images: Reads one image.
+            slot: Number of the slot.
+            begin: First item.
+            count: Items.
+        """
         pixels_BHWC = self.pixels(slot)
         for place in range(begin, begin + count):
             row, epoch = self.items[slot, place].tolist()

@@ -42,6 +42,11 @@ class Labels:
 def read_labels(folder: Path, competition: Competition, split: str) -> Labels:
     """Return the rows of one split's table; nothing outside `folder` is read.
 
+    Args:
+        folder: The competition folder.
+        competition: Names the table and its columns.
+        split: "train", "val" or "test".
+
     Raises:
         UserError: names file, row and remedy.
     """

@@ -68,10 +68,17 @@ def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int) -> np.ndar
 
 
 def for_folds(recipe: Recipe, rows: pd.DataFrame, folder: Path, places: Workspace, workers: int) -> np.ndarray | None:
-    """Return features of the usable training rows of the manifest `rows`, if the folds need them.
+    """Return features of the usable training rows, [N, D], if the folds need them.
 
     They do not if the recipe names no embedding, if the fold table is there already, or if there are too many rows to
     compare all with all and the scheme can do without.
+
+    Args:
+        recipe: Names the embedding.
+        rows: The manifest.
+        folder: The competition folder.
+        places: Where the fold table lies.
+        workers: Processes that read images.
     """
     wanted, splits = recipe.folds, recipe.data.train_splits
     if not wanted.embedding or folds.is_current(places, wanted, rows, splits):

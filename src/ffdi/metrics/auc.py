@@ -66,6 +66,11 @@ def tpr_at_fpr(targets: ArrayLike, scores: ArrayLike, fpr: float) -> float:
     """Return the highest true positive rate of a threshold whose false positive rate is at most `fpr`.
 
     There is no interpolation: with fewer than 1 / fpr negatives, no false positive is allowed.
+
+    Args:
+        targets: 0 real, 1 fake, [N].
+        scores: Higher means fake, [N].
+        fpr: From 0 to 1.
     """
     if not 0 <= fpr <= 1:
         raise UserError(f"A false positive rate lies between 0 and 1, but {fpr} was asked for.")

@@ -64,7 +64,15 @@ def bootstrap(
 def weighted_aucs(
     is_fake_N: NDArray[np.bool_], scores: Sequence[Floats], group_N: NDArray[np.int64], draws: int, seed: int
 ) -> NDArray[np.float64]:
-    """Return the AUC of each score in each draw, [S, D]; NaN if a draw has no row of a class. Groups count from 0."""
+    """Return the AUC of each score in each draw, [S, D]; NaN if a draw has no row of a class.
+
+    Args:
+        is_fake_N: The class of each row.
+        scores: One array [N] a score.
+        group_N: Groups of rows, numbered from 0; whole groups are drawn.
+        draws: D.
+        seed: Of the draws.
+    """
     if len(is_fake_N) > MAX_ROWS:
         raise UserError(f"The bootstrap takes at most {MAX_ROWS:,} rows, but there are {len(is_fake_N):,}.")
     sorted_S = [_in_order(is_fake_N, score_N, group_N) for score_N in scores]

@@ -81,6 +81,12 @@ def delong_paired(targets: ArrayLike, a: ArrayLike, b: ArrayLike, level: float =
     """Return AUC(a) - AUC(b) on the same rows, with a normal interval cut to [-1, 1].
 
     The covariance of the two scores is used, so two nearly equal scores have a narrow interval.
+
+    Args:
+        targets: 0 real, 1 fake, [N].
+        a: Scores [N].
+        b: Scores [N] of the same rows.
+        level: Of the interval.
     """
     return gain_interval(placements(targets, a) - placements(targets, b), level)
 
@@ -101,14 +107,27 @@ def gain_interval(difference: Placements, level: float = 0.95) -> Interval:
 
 
 def logit_interval(value: float, se: float, level: float) -> Interval:
-    """Return an interval around `value`, inside (0, 1), that is symmetric on the logit scale."""
+    """Return an interval around `value`, inside (0, 1), that is symmetric on the logit scale.
+
+    Args:
+        value: An AUC inside (0, 1).
+        se: Its standard error.
+        level: Of the interval.
+    """
     logit = math.log(value / (1 - value))
     half = quantile(level) * se / (value * (1 - value))
     return Interval(value, _sigmoid(logit - half), _sigmoid(logit + half), se)
 
 
 def perfect(value: float, pairs: int, se: float, level: float) -> Interval:
-    """Return the interval of an AUC of 0 or 1 that rests on so many independent pairs."""
+    """Return the interval of an AUC of 0 or 1.
+
+    Args:
+        value: 0 or 1.
+        pairs: Independent pairs of a fake and a real image.
+        se: Its standard error.
+        level: Of the interval.
+    """
     reach = tail(level) ** (1 / pairs)
     return Interval(value, reach if value else 0.0, 1.0 if value else 1 - reach, se)
 

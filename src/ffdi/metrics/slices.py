@@ -62,7 +62,12 @@ def worst(slices: pd.DataFrame) -> pd.Series | None:
 
 
 def binned(values: pd.Series, edges: list[float], unit: str = "") -> pd.Series:
-    """Name the bin [edge, next edge) of each value; values below the first edge have none.
+    """Return the name of the bin [edge, next edge) of each value; values below the first edge have none.
+
+    Args:
+        values: One a row.
+        edges: Where bins begin, ascending.
+        unit: Written behind the edges.
 
     Example:
         >>> binned(pd.Series([10, 60, 99]), [50, 90]).tolist()

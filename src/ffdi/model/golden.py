@@ -42,7 +42,13 @@ def record(model: nn.Module, size: int) -> Golden:
 
 
 def check(model: nn.Module, golden: Golden, tolerance: float = 1e-3) -> float:
-    """Return the largest change of an output. Raise FfdiError if it is above `tolerance`, or not a number."""
+    """Return the largest change of an output. Raise FfdiError if it is above `tolerance`, or not a number.
+
+    Args:
+        model: In evaluation mode.
+        golden: As `record` made it.
+        tolerance: The largest change of an output that is accepted.
+    """
     outputs_BK = _outputs(model, golden.images_BHWC)
     if outputs_BK.shape != golden.outputs_BK.shape:
         raise FfdiError(

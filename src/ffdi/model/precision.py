@@ -64,7 +64,13 @@ def place_for(model: nn.Module, member: Member, device: torch.device) -> nn.Modu
 
 
 def place(model: nn.Module, device: torch.device, channels_last: bool) -> nn.Module:
-    """Move `model` (in place) to the device and layout; call it once, before the optimizer is made."""
+    """Move the model to the device and layout; call it once, before the optimizer is made.
+
+    Args:
+        model: Changed in place.
+        device: Where it goes.
+        channels_last: The layout of its weights.
+    """
     # The declared overloads of nn.Module.to know memory_format only together with tensors.
     return model.to(device=device, memory_format=layout(channels_last))  # type: ignore[call-overload]
 

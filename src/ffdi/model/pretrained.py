@@ -71,7 +71,17 @@ def start(
 
 
 def read(source: Source, name: str, skeleton: nn.Module) -> Tensors:
-    """Return the tensors of a local source under timm's names. Raise UserError, CorruptError."""
+    """Return the tensors of a source under timm's names.
+
+    Args:
+        source: A local file or package.
+        name: Of the architecture.
+        skeleton: The model on the meta device: its names and shapes.
+
+    Raises:
+        UserError: The file holds something else than plain tensors.
+        CorruptError: The package is damaged.
+    """
     assert source.path is not None
     package = PACKAGES.get(name.split(".")[0])
     if source.kind == "package" and package is not None and source.sha256() != package.sha256:

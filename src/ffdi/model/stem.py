@@ -54,9 +54,15 @@ class Stem(nn.Module):
 
 
 def attach(model: nn.Module, kind: str, mean: Sequence[float], std: Sequence[float]) -> nn.Module:
-    """Put a stem before `model` (in place); "rgb" leaves it as it is.
+    """Put a stem before the model.
 
     It is a hook, not a wrapper: timm's own names and methods (layer groups, size, head) stay where they are.
+
+    Args:
+        model: Changed in place.
+        kind: "rgb" leaves it as it is.
+        mean: Of each channel, as the model expects it.
+        std: Of each channel.
     """
     if kind != "rgb":
         model.add_module(NAME, Stem(kind, mean, std))

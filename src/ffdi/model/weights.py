@@ -74,6 +74,11 @@ def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
 def check_golden(model: nn.Module, path: Path, tolerance: float = 1e-3) -> float:
     """Return how far the golden outputs in `path` have moved in `model`, which was loaded from it.
 
+    Args:
+        model: Loaded from `path`.
+        path: File with the golden outputs.
+        tolerance: The largest change that is accepted.
+
     Raises:
         FfdiError: They moved by more than `tolerance`.
         UserError: The file holds no golden outputs.

@@ -60,7 +60,7 @@ class Explained:
 
     @cached_property
     def map_HW(self) -> np.ndarray:
-        """The cells enlarged to the size of the image."""
+        """Return the cells enlarged to the size of the image."""
         return cv2.resize(self.cells_hw, self.image_HWC.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
     @cached_property
@@ -73,7 +73,7 @@ class Explained:
 
     @property
     def outside(self) -> float:
-        """The share of the map outside the face; NaN for a map of zeros."""
+        """Return the share of the map outside the face; NaN for a map of zeros."""
         return checks.share(self.map_HW, self.where.back_HW)
 
 

@@ -19,7 +19,13 @@ QUALITY = 72  # about 6 kB each: a sheet of 24 is 0.2 MB inside the page
 
 
 def jpeg(image_HWC: np.ndarray, side: int = SIDE, quality: int = QUALITY) -> str:
-    """Return uint8 RGB pixels as a JPEG data URI, reduced so that no side is longer than `side`."""
+    """Return pixels as a JPEG data URI.
+
+    Args:
+        image_HWC: uint8 RGB.
+        side: No side gets longer, pixels.
+        quality: Of the JPEG.
+    """
     small = Image.fromarray(image_HWC)
     small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
     buffer = io.BytesIO()
@@ -28,7 +34,14 @@ def jpeg(image_HWC: np.ndarray, side: int = SIDE, quality: int = QUALITY) -> str
 
 
 def thumb(folder: Path, relpath: str, target: int, note: str) -> Thumb:
-    """Return the image `relpath` of `folder`; if it is missing or broken, a placeholder that names the problem."""
+    """Return a small image; if it is missing or broken, a placeholder that names the problem.
+
+    Args:
+        folder: Where relpath starts.
+        relpath: Of the image.
+        target: 0, 1 or -1.
+        note: Behind the label in the caption.
+    """
     label, name = LABELS[int(target)], Path(relpath).stem
     alt, caption = f"{label} image {name}", f"{label}, {note}"
     try:
@@ -41,7 +54,14 @@ def thumb(folder: Path, relpath: str, target: int, note: str) -> Thumb:
 
 
 def sheet(rows: pd.DataFrame, folder: Path, title: str, caption: str) -> Gallery:
-    """Return a gallery of single images. `rows`: relpath, target, note."""
+    """Return a gallery of single images.
+
+    Args:
+        rows: relpath, target, note.
+        folder: Where relpath starts.
+        title: Shown above the sheet.
+        caption: Shown below the title.
+    """
     shown = zip(rows["relpath"], rows["target"], rows["note"], strict=True)
     return Gallery(title, tuple(Card((thumb(folder, *one),)) for one in shown), caption)
 

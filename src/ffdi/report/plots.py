@@ -91,7 +91,14 @@ def class_bars(counts: pd.DataFrame) -> Figure:
 
 
 def histogram(values: np.ndarray, target: np.ndarray, x: str, log: bool = False) -> Figure:
-    """Draw the distribution of `values` for each label; with `log` on a log axis if they span a factor of 30."""
+    """Draw the distribution of a number for each label.
+
+    Args:
+        values: A number of each image.
+        target: Its class.
+        x: Label of the axis.
+        log: Use a log axis if the values span a factor of 30.
+    """
     values, target = np.asarray(values, dtype=float), np.asarray(target)
     finite = values[np.isfinite(values)]
     log = log and bool(finite.min() > 0 and finite.max() / finite.min() > 30)
@@ -133,7 +140,14 @@ def fold_spread(rows: pd.DataFrame) -> Figure:
 
 
 def heat(matrix: pd.DataFrame, low: float, high: float, spec: str = ".2f") -> Figure:
-    """Draw a square `matrix` as a heat map. Rows have number and name, columns the number; NaN cells stay empty."""
+    """Draw a heat map. Rows have number and name, columns the number.
+
+    Args:
+        matrix: Square; NaN cells stay empty.
+        low: Value of the darkest colour.
+        high: Value of the lightest colour.
+        spec: Format of the numbers in the cells.
+    """
     count, values = len(matrix), matrix.to_numpy(dtype=float)
     figure, axes = style.panel(max(2.2, min(5.0, 0.9 + 0.42 * count)))
     image = axes.imshow(values, cmap="cividis", vmin=low, vmax=high, aspect="auto")
@@ -186,7 +200,13 @@ def finest_rate(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> float:
 
 
 def fold_curves(logs: Mapping[int, pd.DataFrame], column: str, y: str) -> Figure:
-    """Draw `column` of the log of each fold over epochs: OOF solid, training images dashed and pale."""
+    """Draw a column of the logs over epochs: OOF solid, training images dashed and pale.
+
+    Args:
+        logs: By fold, as `training.log` gives them.
+        column: Of the logs.
+        y: Label of the axis.
+    """
     figure, axes = style.panel()
     looks: dict[str, dict[str, Any]] = {"train": {"linestyle": (0, (3, 2)), "alpha": 0.6}, "oof": {}}
     for index, (fold, log) in enumerate(logs.items()):
@@ -208,7 +228,13 @@ def fold_curves(logs: Mapping[int, pd.DataFrame], column: str, y: str) -> Figure
 
 
 def series(log: pd.DataFrame, split: str, column: str) -> pd.Series:
-    """Return `column` of the log's lines of `split`, indexed by epochs done; empty if there is none."""
+    """Return a column of a log, indexed by epochs done; empty if there is none.
+
+    Args:
+        log: Of one fold.
+        split: "train" or "oof".
+        column: Of the log.
+    """
     if column not in log.columns:
         return pd.Series(dtype=float)
     mine = log[log["split"] == split].dropna(subset=[column])

@@ -61,7 +61,14 @@ def page(
 
 
 def headline(context: SearchContext, verdict: Verdict | None, recipe: Path, top: FrozenTrial) -> str:
-    """Return what was found, whether to trust it, and what to type next."""
+    """Return what was found, whether to trust it, and what to type next.
+
+    Args:
+        context: Of the search.
+        verdict: What the re-runs say; None before them.
+        recipe: Its path, as a person types it.
+        top: The best trial.
+    """
     command = f"ffdi search --recipe {recipe}"
     if verdict is None:
         return (

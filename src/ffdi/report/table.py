@@ -82,7 +82,13 @@ def volume(count: int) -> str:
 
 
 def interval(low: float, high: float, spec: str = ".4f") -> str:
-    """Return '0.9583 to 0.9759', or a dash if there is none."""
+    """Return '0.9583 to 0.9759', or a dash if there is none.
+
+    Args:
+        low: Its end; NaN: there is no interval.
+        high: Its end.
+        spec: Format.
+    """
     return f"{write(low, spec)} to {write(high, spec)}" if math.isfinite(low) else MISSING
 
 
@@ -97,7 +103,13 @@ def spread(mean: float, sd: float, spec: str = ".4f") -> str:
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
-    """Return '1 image', '1,234 images', or '2 copies' with `many`."""
+    """Return '1 image', '1,234 images', or '2 copies' with `many`.
+
+    Args:
+        count: How many.
+        one: The word for one.
+        many: The word for more; None: with an s.
+    """
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 

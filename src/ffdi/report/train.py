@@ -201,7 +201,13 @@ def _errors(member: Trained, folder: Path | None) -> tuple[Block, ...]:
 
 
 def error_sheets(rows: pd.DataFrame, folder: Path, limit: int) -> tuple[Block, Block]:
-    """Return the worst errors of each class. `rows`: id, relpath, target, score (high: fake), note."""
+    """Return the worst errors of each class.
+
+    Args:
+        rows: id, relpath, target, score (high: fake), note.
+        folder: Where relpath starts.
+        limit: Images of each class.
+    """
     in_order = rows.sort_values(["score", "id"])
     missed, called = in_order[in_order["target"] == 1], in_order[in_order["target"] == 0].iloc[::-1]
     return (

@@ -63,6 +63,12 @@ def seeds(context: SearchContext) -> list[int]:
 def run(full: SearchContext, planned: Sequence[Rerun], devices: Sequence[str], deadline: float | None) -> None:
     """Train and score what is not done, one fold a device. Weights are removed when their scores are written.
 
+    Args:
+        full: The context without a proxy.
+        planned: As `plan` made them.
+        devices: One fold at a time on each.
+        deadline: Seconds since the epoch; None: no deadline.
+
     Raises:
         Paused: The deadline or a signal came first; all is saved.
         LockedError: Another process has one of the folds.
@@ -82,7 +88,16 @@ def run(full: SearchContext, planned: Sequence[Rerun], devices: Sequence[str], d
 
 
 def verdict(full: SearchContext, chosen: Sequence[Candidate], planned: Sequence[Rerun]) -> Verdict:
-    """Compare the candidates with the default. Raises UserError when some re-runs are not done."""
+    """Compare the candidates with the default.
+
+    Args:
+        full: The context without a proxy.
+        chosen: The candidates, the default first.
+        planned: Their re-runs.
+
+    Raises:
+        UserError: Some re-runs are not done.
+    """
     held_out = fmean(len(job.oof) / len(job.train) for job in {one.job.fold: one.job for one in planned}.values())
     return judge(chosen, scored(full, planned), held_out)
 

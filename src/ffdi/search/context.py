@@ -91,6 +91,14 @@ def make_context(
     The study's folder is named by everything that its scores depend on, so another space, proxy or fold table is
     another study.
 
+    Args:
+        recipe: With a [search].
+        competition: The recipe's.
+        manifest: As stored.
+        folds: The fold table.
+        images: The competition folder.
+        workspace: Where artefacts go.
+
     Raises:
         UserError: There is no `[search]`, or the proxy leaves a fold without one of the classes.
     """

@@ -50,7 +50,13 @@ class TrainAndScore:
         return fmean(score(context.search, scores) for scores in found.values())
 
     def scores(self, job: FoldJob, stop: Stop, watch: Callable[[], None] | None = None) -> dict[str, float]:
-        """Return the AUCs of a fold by name, "auc" on its held-out images as they are; train it as far as needed."""
+        """Return the AUCs of a fold by name, "auc" on its held-out images as they are; train it as far as needed.
+
+        Args:
+            job: The fold.
+            stop: Asks to stop.
+            watch: Called after each epoch of the training.
+        """
         path = job.folder.scores
         if not path.exists():
             _fit(job, self.world, stop, watch)
@@ -90,7 +96,13 @@ class TrainAndScore:
 
 
 def make_objective(context: SearchContext, workers: int, device: str) -> TrainAndScore:
-    """Return the objective of one of the `workers` that share this machine. Call it in the worker's process."""
+    """Return the objective of one worker. Call it in the worker's process.
+
+    Args:
+        context: Shared by all trials.
+        workers: On this machine.
+        device: Of this worker.
+    """
     job = launch.with_loaders(context.jobs(context.base)[:1], workers)[0]
     world, loaders = World(torch.device(device)), job.data.workers or 0
     launch.prepare(world.device, loaders)

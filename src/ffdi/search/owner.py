@@ -46,7 +46,8 @@ def machine() -> tuple[str, str]:
 
 
 def _refuse_other_machine(text: str, path: Path) -> None:
-    """A host that was started again has another boot id; containers on one kernel share the id and its locks."""
+    """Raise UserError if the file names another machine. A host that was started again has another boot id; containers
+    on one kernel share the id and its locks."""
     other = text.split()
     if other and not set(machine()) & set(other):
         raise UserError(

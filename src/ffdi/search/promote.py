@@ -27,9 +27,14 @@ MAX_NAME = 60
 
 
 def promote(path: Path, context: SearchContext, verdict: Verdict) -> str:
-    """Write the verdict's winner, if there is one, into the recipe at `path`; return what was done.
+    """Write the winner, if there is one, into the recipe; return a sentence that says what was done.
 
     Promoted twice, nothing changes.
+
+    Args:
+        path: The recipe.
+        context: Of the search.
+        verdict: What the re-runs say.
 
     Raises:
         UserError: The name of the new member is taken, or the recipe's member is not what was searched any more.
@@ -57,7 +62,13 @@ def promote(path: Path, context: SearchContext, verdict: Verdict) -> str:
 
 
 def with_member(text: str, member: Member, comments: list[str]) -> str:
-    """Return the recipe's text with one more member after its last one; line ends and a byte order mark stay."""
+    """Return the recipe's text with one more member after its last one; line ends and a byte order mark stay.
+
+    Args:
+        text: Of the recipe.
+        member: The new one.
+        comments: Lines above it.
+    """
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     windows = "\r\n" in text
     document = tomlkit.parse(text.removeprefix(mark).replace("\r\n", "\n").rstrip("\n") + "\n")
@@ -71,7 +82,13 @@ def with_member(text: str, member: Member, comments: list[str]) -> str:
 
 
 def provenance(context: SearchContext, verdict: Verdict, row: Row) -> list[str]:
-    """Return lines that say where a promoted member comes from; they are the same whenever it is done."""
+    """Return lines that say where a promoted member comes from; they are the same whenever it is done.
+
+    Args:
+        context: Of the search.
+        verdict: What the re-runs say.
+        row: The candidate that is promoted.
+    """
     trial, gain = row.candidate.trial, row.gain
     assert trial is not None
     assert gain is not None

@@ -40,7 +40,13 @@ def pruner(name: str, epochs: int) -> BasePruner:
 
 
 def step(fold: int, epoch: int, epochs: int) -> int:
-    """Return the step of the `epoch`-th epoch (from 1) of the `fold`-th fold (from 0); no two folds share a step."""
+    """Return the step of an epoch of a fold; no two folds share a step.
+
+    Args:
+        fold: From 0.
+        epoch: From 1.
+        epochs: Of a fold.
+    """
     return fold * epochs + epoch
 
 

@@ -25,7 +25,13 @@ def with_proxy(search: Search, member: Member) -> Member:
 
 
 def suggest(trial: optuna.Trial, search: Search, member: Member) -> dict[str, Any]:
-    """Return a value for each dimension of the space, by name; whole numbers where the member takes nothing else."""
+    """Return a value for each dimension of the space, by name; whole numbers where the member takes nothing else.
+
+    Args:
+        trial: Of Optuna.
+        search: The recipe's [search].
+        member: The one that is searched.
+    """
     return {path: _suggest(trial, path, search.space[path], member) for path in sorted(search.space)}
 
 

@@ -155,7 +155,7 @@ def _explained(url: str) -> Iterator[None]:
 
 @contextmanager
 def _stable() -> Iterator[None]:
-    """Heartbeats and retries have been called experimental since Optuna 2; version 5 has them unchanged."""
+    """Silence the warning that heartbeats and retries are experimental: Optuna 2 to 5 have them unchanged."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield

@@ -61,7 +61,7 @@ class Verdict:
 
     @cached_property
     def best(self) -> Row | None:
-        """The best on fresh seeds among those that beat the default beyond noise, or, without any, among all."""
+        """Return the best on fresh seeds among those that beat the default beyond noise, or, without any, among all."""
         return max(self.rows[1:], key=lambda row: (row.is_better, row.fresh), default=None)
 
     @property
@@ -76,7 +76,7 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """The result in plain words."""
+        """Return the result in plain words."""
         row = self.best
         if row is None or row.gain is None:
             return "No trial was run again, so nothing can be compared with the default."
@@ -106,7 +106,13 @@ def judge(candidates: Sequence[Candidate], scores: pd.DataFrame, share: float) -
 
 
 def paired(difference_N: np.ndarray, share: float, level: float) -> Interval:
-    """Return the mean of paired differences with the corrected t interval; without limits for a single pair."""
+    """Return the mean of paired differences with the corrected t interval; without limits for a single pair.
+
+    Args:
+        difference_N: Of the scores, one a pair.
+        share: Rows held out for each row trained on; folds that share training rows vary less than they should.
+        level: Of the interval.
+    """
     from scipy.stats import t
 
     count, mean = len(difference_N), float(difference_N.mean())

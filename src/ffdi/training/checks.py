@@ -15,7 +15,13 @@ NAMED = 8  # ids spelled out in a message
 
 
 def may_move(state: TrainState, losses_B: torch.Tensor, norm: torch.Tensor) -> bool:
-    """Return whether the optimizer may step now; where the host must not wait, tell the optimizer on the device."""
+    """Return whether the optimizer may step now; where the host must not wait, tell the optimizer on the device.
+
+    Args:
+        state: Of the training.
+        losses_B: Of the batch.
+        norm: Of the gradient.
+    """
     finite = torch.isfinite(losses_B).all() & torch.isfinite(norm)
     if not state.late:
         return bool(finite)
@@ -68,7 +74,17 @@ class Checks:
         stop: bool,
         save: bool,
     ) -> None:
-        """Note one step; nothing is read here."""
+        """Queue the values of one step without reading them.
+
+        Args:
+            step: Its number.
+            rate: Its learning rate.
+            rows_B: Places of its images in the ids.
+            losses_B: On the device.
+            norm: Of the gradient, on the device.
+            stop: This process was asked to stop.
+            save: A save is due.
+        """
         bad_norm = ~torch.isfinite(norm) if self._gradients else torch.zeros_like(norm, dtype=torch.bool)
         bad = torch.stack([(~torch.isfinite(losses_B)).any(), bad_norm]).float()
         asked = torch.tensor([float(stop), float(save)])

@@ -76,7 +76,13 @@ class Table:
 
 
 def tables(jobs: Sequence[FoldJob], kinds: Iterable[str], folder: Path) -> list[Table]:
-    """Return the tables of all folds and kinds, in `folder`, whether they exist or not. The folds are finished."""
+    """Return the tables of all folds and kinds, whether they exist or not.
+
+    Args:
+        jobs: Finished folds.
+        kinds: Keys of DAMAGES.
+        folder: Where the tables lie, or will.
+    """
     kinds = tuple(kinds)
     rows = {job.fold: manifests.digest(sample(job.oof)) for job in jobs}
     found = []
@@ -93,6 +99,12 @@ def predict(wanted: Sequence[Table], folder: Path, world: World, stop: Stop) -> 
     """Write every table that is not current. Killed, it goes on where it was.
 
     Copies are made for all nets of a fold at once, and do not stay.
+
+    Args:
+        wanted: From `tables`.
+        folder: Where they lie; copies are made below it and do not stay.
+        world: The device.
+        stop: Asks to stop.
 
     Raises:
         UserError: Weights are gone; nothing is done then.

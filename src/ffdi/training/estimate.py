@@ -48,7 +48,13 @@ class Work:
 
 
 def work(recipe: Recipe, member: Member, rows: Mapping[str, int]) -> Work:
-    """Count what a member trains and predicts; `rows`: images by split."""
+    """Count the images that a member trains on and predicts.
+
+    Args:
+        recipe: Names splits and folds.
+        member: One of its members.
+        rows: Images by split.
+    """
     fitted = sum(rows.get(name, 0) for name in recipe.data.train_splits)
     others = sum(count for name, count in rows.items() if name not in recipe.data.train_splits)
     if member.refit_full:
@@ -59,13 +65,25 @@ def work(recipe: Recipe, member: Member, rows: Mapping[str, int]) -> Work:
 
 
 def seconds_here(member: Member, amount: Work, found: Probe) -> float:
-    """Return computing seconds on one device of this machine, by timed steps."""
+    """Return computing seconds on one device of this machine, by timed steps.
+
+    Args:
+        member: Of the recipe.
+        amount: From `work`.
+        found: Timed steps.
+    """
     forwards = amount.predicted * len(member.tta) + amount.curves
     return amount.trained * found.train_seconds + forwards * found.predict_seconds
 
 
 def seconds_on(machine: Machine, member: Member, amount: Work) -> float:
-    """Return computing seconds on another machine, by operations; expect a factor of two either way."""
+    """Return computing seconds on another machine, by counted operations; expect a factor of two either way.
+
+    Args:
+        machine: One of MACHINES.
+        member: Of the recipe.
+        amount: From `work`.
+    """
     at_train = member.model_copy(update={"test_size": None})
     per_view = sum(flops(member, view) for view in member.tta)
     operations = amount.trained * FORWARDS_PER_STEP * flops(at_train)
@@ -74,6 +92,13 @@ def seconds_on(machine: Machine, member: Member, amount: Work) -> float:
 
 
 def disk(recipe: Recipe, member: Member, amount: Work, params: int) -> int:
-    """Return bytes at the peak: weights of every fold, two training states of four copies, all predictions."""
+    """Return bytes at the peak: weights of every fold, two training states of four copies, all predictions.
+
+    Args:
+        recipe: Names the folds.
+        member: One of its members.
+        amount: From `work`.
+        params: Of the model.
+    """
     folds = 1 if member.refit_full else len(recipe.folds.held_out)
     return (folds + 2 * 4) * params * BYTES_PER_PARAM + amount.predicted * len(member.tta) * BYTES_PER_LOGIT

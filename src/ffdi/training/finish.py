@@ -47,9 +47,17 @@ def is_done(job: FoldJob) -> bool:
 
 
 def agree_on_start(job: FoldJob, start: dict[str, Any], world: World) -> None:
-    """Folds of one member start from the same weights. Raises UserError if a sibling started from others.
+    """Check that the folds of one member start from the same weights.
 
     The recipe says where weights come from, not which bytes they are; those are kept here.
+
+    Args:
+        job: A fold.
+        start: Where its first weights came from, with their digest.
+        world: The processes that train together.
+
+    Raises:
+        UserError: Another fold of the member started from others.
     """
     path = job.folder.parent / "start.json"
     if not path.exists() and world.writes:
@@ -64,7 +72,16 @@ def agree_on_start(job: FoldJob, start: dict[str, Any], world: World) -> None:
 
 
 def finish(job: FoldJob, world: World, stop: Stop) -> None:
-    """Predict with the weights on disk, then write `done.json`. Raises Paused on a stop."""
+    """Predict with the weights on disk, then write `done.json`.
+
+    Args:
+        job: A fold whose training is over.
+        world: The processes that train together.
+        stop: Asks to stop.
+
+    Raises:
+        Paused: `stop` asked.
+    """
     model = load_net(job.folder / WEIGHTS, job.member, world.device)
     if world.writes:
         (job.folder / "done.json").unlink(missing_ok=True)  # it must not vouch for tables that are being replaced
@@ -88,7 +105,14 @@ def finish(job: FoldJob, world: World, stop: Stop) -> None:
 
 
 def held_out(job: FoldJob, model: torch.nn.Module, world: World, stop: Stop) -> dict[str, float]:
-    """Loss and AUC of the fold's held-out rows, plain view: the curve people look at; nothing is chosen by it."""
+    """Return loss and AUC of the held-out rows, by the plain view. They are shown; nothing is chosen by them.
+
+    Args:
+        job: A fold.
+        model: In training.
+        world: The processes that train together.
+        stop: Asks to stop.
+    """
     size, label = job.member.image_size, f"{job.label} held out"
     return _scores(job, predictions.logits(job, model, job.oof, size, ("identity",), label, world, stop))
 
@@ -102,7 +126,7 @@ def _write_done(job: FoldJob, scores: dict[str, float]) -> None:
 
 
 def _medians(frame: pd.DataFrame) -> dict[str, float]:
-    """The median logit of each view: what an unreadable image gets, so that it moves no rank."""
+    """Return the median logit of each view, which an unreadable image gets: it then moves no rank."""
     return {str(view): float(logit) for view, logit in frame.groupby("view").logit.median().items()}
 
 
@@ -112,7 +136,7 @@ def _impute(frame: pd.DataFrame, priors: dict[str, float]) -> pd.DataFrame:
 
 
 def _scores(job: FoldJob, frame: pd.DataFrame) -> dict[str, float]:
-    """AUC and mean loss of the held-out rows (mean logit over views); empty where one class is missing."""
+    """Return AUC and mean loss of the held-out rows (mean logit over views); empty where one class is missing."""
     logits = frame[~frame.imputed].groupby("id").logit.mean()
     targets = job.oof.set_index("id").target.reindex(logits.index).to_numpy()
     if len(set(targets)) < 2:

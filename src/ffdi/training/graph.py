@@ -78,7 +78,16 @@ class StepGraph:
 def captured(
     step: Step, state: TrainState, images_BCHW: torch.Tensor, targets_B: torch.Tensor, world: World, name: str
 ) -> Step:
-    """Return the step as a graph, or as it is, with one warning, where the model cannot be captured."""
+    """Return the step as a graph, or as it is, with one warning, where the model cannot be captured.
+
+    Args:
+        step: The function.
+        state: Of the training.
+        images_BCHW: A batch of the shape of all others.
+        targets_B: Its targets.
+        world: The processes that train together.
+        name: Of the fold, for the warning.
+    """
     try:
         return StepGraph(step, state, images_BCHW, targets_B, world)
     except RuntimeError as error:

@@ -46,7 +46,7 @@ class FoldJob:
 
     @property
     def oof(self) -> pd.DataFrame:
-        """The rows held out; none for fold "full"."""
+        """Return the rows held out; none for the fold "full"."""
         return self.fit[self.fit["fold"] == self.fold].reset_index(drop=True)
 
     @property
@@ -55,12 +55,12 @@ class FoldJob:
 
     @property
     def size(self) -> int:
-        """Side of the images that are predicted, in pixels."""
+        """Return the side of the images that are predicted, pixels."""
         return self.member.test_size or self.member.image_size
 
     @property
     def asked(self) -> dict[str, dict[str, object]]:
-        """The tables this fold must leave, each with what decides its content besides the weights."""
+        """Return the tables that this fold must leave, each with what decides its content beside the weights."""
         views = list(self.member.tta)
         return {name: {"rows": rows, "views": views, "size": self.size} for name, rows in self.rows.items()}
 
@@ -78,7 +78,16 @@ def plan(
     images: Path,
     places: Workspace,
 ) -> list[FoldJob]:
-    """Every (member, fold) of the recipe, in the recipe's order."""
+    """Return a job for every member and fold, in the recipe's order.
+
+    Args:
+        recipe: Its members are trained.
+        competition: The recipe's.
+        manifest: As stored.
+        folds: The fold table.
+        images: The competition folder.
+        places: Where artefacts go.
+    """
     folds_digest = digest_of(folds)
     fit = folds.merge(manifest[COLUMNS], on=["id", "split"], how="left", validate="one_to_one")
     fit = fit.sort_values(["split", "id"], ignore_index=True)
@@ -132,7 +141,7 @@ def _extra(data: Data, fit: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def _held(manifest: pd.DataFrame, split: str, fit: Sequence[str]) -> pd.DataFrame:
-    """The rows of a split that is only predicted; none if it is trained on."""
+    """Return the rows of a split that is only predicted; none if it is trained on."""
     wanted = (manifest["split"] == split) & (split not in fit)
     return manifest.loc[wanted, COLUMNS].reset_index(drop=True)
 

@@ -31,7 +31,7 @@ class Log:
             atomic.write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def train(self, checked: Iterable["Checked"]) -> None:
-        """Note steps; write a line every few steps and at the end of an epoch."""
+        """Take finished steps; write a line every few steps and at the end of an epoch."""
         for one in checked:
             self._losses.append(one.loss)
             done = one.step + 1
@@ -63,7 +63,7 @@ class Log:
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a log; a torn one, which a kill can leave, is skipped."""
+    """Return the whole lines of a log; a torn one, which a kill can leave, is skipped."""
     found = []
     for text in path.read_text().splitlines():
         try:

@@ -25,7 +25,15 @@ NOISE = 8.0  # sigma of the noisy copy of `consistency`, in grey levels of 255
 def of_recipe(
     state: TrainState, images_BCHW: Tensor, targets_B: Tensor, member: Member, device: torch.device
 ) -> Tensor:
-    """Return the recipe's loss of each image [B]. A part of a batch stands for itself: it knows no other's classes."""
+    """Return the recipe's loss of each image, [B]. A part of a batch stands for itself.
+
+    Args:
+        state: Of the training.
+        images_BCHW: Normalised.
+        targets_B: P(fake), 0 to 1.
+        member: Of the recipe.
+        device: Where they are.
+    """
     options, dtype = member.loss, precision.amp_dtype(member.amp, device)
     with features(state.unwrapped, options.supcon > 0) as seen, precision.autocast(dtype, device):
         if options.consistency > 0:  # one pass for both: DDP allows no second before the gradients are exchanged
@@ -44,12 +52,12 @@ def of_recipe(
 
 
 def smooth(targets_B: Tensor, smoothing: float) -> Tensor:
-    """Soft targets: P(fake) moved towards one half by `smoothing` (Szegedy et al. 2016, two classes)."""
+    """Return P(fake) moved towards one half by `smoothing` (Szegedy et al. 2016, two classes)."""
     return targets_B * (1 - smoothing) + 0.5 * smoothing
 
 
 def cross_entropy(logits_BC: Tensor, targets_B: Tensor) -> Tensor:
-    """Cross-entropy per image, float32, against P(fake) in [0, 1]; one logit or two."""
+    """Return the cross-entropy of each image, float32, against P(fake) in [0, 1]; one logit or two."""
     logits_BC = logits_BC.float()
     if logits_BC.shape[1] == 1:
         return functional.binary_cross_entropy_with_logits(logits_BC[:, 0], targets_B, reduction="none")
@@ -73,6 +81,11 @@ def supcon(features_BD: Tensor, targets_B: Tensor, temperature: float = TEMPERAT
     Fakes have nothing in common but not being real, so theirs is 0; all are 0 without two originals and a fake. After
     Oord et al. 2018, with labels as Khosla et al. 2020; JTGroup, first of multi-ffdi, says that it pulled originals
     together and pushed fakes off. Written with masks: a selection of rows would make the host wait for the card.
+
+    Args:
+        features_BD: The input of the classifier.
+        targets_B: P(fake), 0 to 1.
+        temperature: Divides the similarities.
     """
     fake_B = targets_B >= 0.5
     units_BD = functional.normalize(features_BD.float(), dim=1)
@@ -86,7 +99,7 @@ def supcon(features_BD: Tensor, targets_B: Tensor, temperature: float = TEMPERAT
 
 
 def consistency(logits_BC: Tensor, noisy_BC: Tensor) -> Tensor:
-    """KL(clean || noisy) of P(fake) per image; the clean side is the teacher and gets no gradient."""
+    """Return KL(clean || noisy) of P(fake) for each image; no gradient goes through the clean side."""
     clean, noisy = (_log_shares(logits) for logits in (logits_BC.detach(), noisy_BC))
     return (clean.exp() * (clean - noisy)).sum(dim=1)
 
@@ -115,7 +128,7 @@ def features(model: Any, wanted: bool) -> Iterator[list[Tensor]]:
 
 
 def _log_shares(logits_BC: Tensor) -> Tensor:
-    """log P(original), log P(fake)."""
+    """Return log P(real) and log P(fake), [B, 2]."""
     logits_BC = logits_BC.float()
     if logits_BC.shape[1] == 2:
         return functional.log_softmax(logits_BC, dim=1)

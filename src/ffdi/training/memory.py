@@ -20,8 +20,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 def more_micro_batches(label: str, micro_batches: int, batch_size: int, may_split: bool = True) -> int:
     """Return twice the micro-batches and warn.
 
-    Raise UserError where single images are still too much, or where it may not split: processes that train together
-    must stay at the same part.
+    Args:
+        label: Of the fold, for messages.
+        micro_batches: Parts of a batch so far.
+        batch_size: Of the recipe.
+        may_split: False for processes that train together, which must stay at the same part.
+
+    Raises:
+        UserError: Single images are still too much, or it may not split.
     """
     if not may_split:
         raise UserError(

@@ -17,6 +17,13 @@ def mix(
 
     Mixup: lambda ~ Beta(a, a) (Zhang et al. 2018). CutMix: a box of area 1 - lambda (Yun et al. 2019), lambda
     corrected to the box that lies inside the image.
+
+    Args:
+        images_BCHW: A batch.
+        targets_B: P(fake), 0 to 1.
+        mixup: Alpha of the Beta; 0: off.
+        cutmix: Alpha of the Beta; 0: off.
+        key: Decides the draws.
     """
     if mixup == 0 and cutmix == 0:
         return images_BCHW, targets_B

@@ -14,7 +14,10 @@ MIN_LR = 0.01  # share of lr at which a training starts and ends
 def optimizer(model: torch.nn.Module, member: Member, fused: bool = False) -> torch.optim.AdamW:
     """Return AdamW (Loshchilov & Hutter 2019): no weight decay on norms and biases, lr times `layer_decay` per layer.
 
-    `fused`: one kernel that moves nothing where `found_inf` is 1 and whose step can be part of a CUDA graph.
+    Args:
+        model: Whose parameters are trained.
+        member: Of the recipe.
+        fused: One kernel that moves nothing where `found_inf` is 1 and whose step can be part of a CUDA graph.
     """
     names: Any = getattr(model, "no_weight_decay", set)  # a method of timm's transformers
     spared = set(names())
@@ -29,7 +32,13 @@ def optimizer(model: torch.nn.Module, member: Member, fused: bool = False) -> to
 
 
 def schedule(optimizer: torch.optim.Optimizer, member: Member, steps: int) -> CosineLRScheduler:
-    """Return warm-up, then a cosine down to `MIN_LR * lr`; `step_update(n)` sets the rates of step n, without state."""
+    """Return warm-up, then a cosine down to `MIN_LR * lr`; `step_update(n)` sets the rates of step n, without state.
+
+    Args:
+        optimizer: Whose rates are set.
+        member: Of the recipe.
+        steps: Of the whole training.
+    """
     warmup = min(round(steps * member.warmup), steps - 1)
     return CosineLRScheduler(
         optimizer,

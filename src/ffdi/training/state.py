@@ -42,7 +42,7 @@ class TrainState:
 
     @property
     def predictor(self) -> torch.nn.Module:
-        """The weights that predict: the EMA where there is one."""
+        """Return the weights that predict: the EMA where there is one."""
         return self.unwrapped if self.ema is None else self.ema.module
 
 
@@ -54,7 +54,14 @@ class Saved:
 
 
 def begin(model: torch.nn.Module, member: Member, world: World, late: bool | None = None) -> TrainState:
-    """Return the state before the first step; `model` is moved to the device of `world` in place."""
+    """Return the state before the first step.
+
+    Args:
+        model: Moved to the device of `world` in place.
+        member: Of the recipe.
+        world: The processes that train together.
+        late: Whether the host may not wait for the device; None: on a GPU.
+    """
     device = world.device
     late = device.type == "cuda" if late is None else late
     freeze(model, member.trainable)
@@ -78,7 +85,14 @@ def begin(model: torch.nn.Module, member: Member, world: World, late: bool | Non
 
 
 def pack(state: TrainState, step: int, facts: dict[str, Any]) -> Saved:
-    """Return everything under names such as `model/…`, `ema/…`, `exp_avg/…`; on a CPU not copied: save it at once."""
+    """Return everything under names such as `model/…`, `ema/…`, `exp_avg/…`. On a CPU nothing is copied: save it at
+    once.
+
+    Args:
+        state: Of a training.
+        step: Updates done.
+        facts: JSON values beside it.
+    """
     tensors = {f"model/{name}": value for name, value in state.unwrapped.state_dict().items()}
     if state.ema is not None:
         tensors |= {f"ema/{name}": value for name, value in state.ema.module.state_dict().items()}

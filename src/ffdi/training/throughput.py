@@ -31,7 +31,7 @@ class Throughput:
         self.seconds += time.monotonic() - begun
 
     def write(self, folder: Path, device: torch.device) -> None:
-        """`speed.json`, unless all that was to predict lay there already."""
+        """Write the images per second, unless everything was predicted before."""
         if self.images:
             name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
             rate = self.images / max(self.seconds, 1e-9)

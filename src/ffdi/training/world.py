@@ -40,7 +40,7 @@ class World:
         return values
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """Element-wise sum over the processes; each brings zeros where another has the value."""
+        """Return the element-wise sum over the processes; each brings zeros where another has the value."""
         if self.size > 1:
             values = values.to(self.device)
             dist.all_reduce(values)
@@ -57,7 +57,7 @@ def is_first() -> bool:
 
 @contextmanager
 def joined() -> Iterator[World]:
-    """The world torchrun started us in: NCCL with one GPU a process, gloo on CPUs."""
+    """Yield the processes that torchrun started: NCCL with one GPU a process, gloo on CPUs."""
     cuda = torch.cuda.is_available()
     dist.init_process_group("nccl" if cuda else "gloo")
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
