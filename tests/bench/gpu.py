@@ -47,6 +47,7 @@ NETS = {
 }
 ROUNDS = 3
 SECONDS = 1.0  # of one round
+COMPILE_SECONDS = 120.0  # for all nets together
 
 
 def member(model: str, **options: object) -> Member:
@@ -208,28 +209,32 @@ def whole(rows: pd.DataFrame, images: Path, one: Member, workers: int, seconds: 
     return [rate * one.batch_size for rate in stop.rates]
 
 
-def row_steps_and_training(rows: pd.DataFrame, folder: Path, workers: int) -> None:
-    """The step with its batch on the card, then whole trainings, against bare loops, for each net."""
+def row_steps_and_training(rows: pd.DataFrame, folder: Path, workers: int, late: set[str]) -> None:
+    """The step with its batch on the card, then whole trainings, against bare loops, for each net.
+
+    Nothing is compiled for the nets in `late`, which were not compiled in time.
+    """
     for model in NETS:
-        one = member(model)
+        one = member(model, compile=model not in late)
         torch.backends.cudnn.deterministic = False
-        steps = {"bare eager": bare(one), "bare compiled": bare(one, compiled=True)}
+        steps = {"bare eager": bare(one)}
+        if one.compile:
+            steps["bare compiled"] = bare(one, compiled=True)
         torch.backends.cudnn.deterministic = True
-        steps["kit, long training"] = kit(one.model_copy(update={"compile": True}))
-        steps["kit, short training"] = kit(one)
+        steps["kit, compiled" if one.compile else "kit"] = kit(one)
         found = in_turn(steps)
-        best = max(("bare eager", "bare compiled"), key=lambda name: statistics.median(found[name]))
+        best = max((name for name in found if name.startswith("bare")), key=lambda name: statistics.median(found[name]))
         show(f"step, {model}", found, best)
         steps.clear()
         torch.cuda.empty_cache()
-        trained = whole(rows, folder, one, workers)
+        trained = whole(rows, folder, one, workers)  # long enough to be compiled, where that is possible
         show(f"training from JPEG, {model}", {"whole": trained, best: found[best]}, best)
         torch.cuda.empty_cache()
 
 
-def row_prediction(rows: pd.DataFrame, folder: Path, workers: int) -> None:
+def row_prediction(rows: pd.DataFrame, folder: Path, workers: int, late: set[str]) -> None:
     for model, (size, batch) in NETS.items():
-        print(gpu_prediction.row(model, size, batch, rows, folder, workers), flush=True)
+        print(gpu_prediction.row(model, size, batch, rows, folder, workers, model not in late), flush=True)
         torch.cuda.empty_cache()
 
 
@@ -245,20 +250,45 @@ def row_determinism() -> None:
         torch.cuda.empty_cache()
 
 
-def warm_compilers() -> list[subprocess.Popen[bytes]]:
-    """Compile the bare loops in processes beside this one; the cache on disk is for all."""
-    code = "from tests.bench import gpu; import sys; gpu.kit(gpu.member(sys.argv[1], compile=True), captured=False)"
-    code += "; gpu.bare(gpu.member(sys.argv[1]), compiled=True)"
-    return [subprocess.Popen([sys.executable, "-c", code, model], stderr=subprocess.DEVNULL) for model in NETS]
+WARM = (
+    "gpu.bare(gpu.member(model), compiled=True)",
+    "gpu.torch.backends.cudnn.deterministic = True; gpu.kit(gpu.member(model, compile=True), captured=False)",
+    "gpu_prediction.compile_both(model, *gpu.NETS[model])",
+)
+
+
+def compile_all(seconds: float) -> set[str]:
+    """Compile everything in processes of their own; the cache on disk is for all. Return the nets that took longer."""
+    begin = "import sys; from tests.bench import gpu, gpu_prediction; model = sys.argv[1]; "
+    begun, running = time.monotonic(), []
+    for model in NETS:
+        for code in WARM:
+            running.append((model, subprocess.Popen([sys.executable, "-c", begin + code, model])))
+    late = set()
+    for model, process in running:
+        try:
+            if process.wait(max(0.0, begun + seconds - time.monotonic())):
+                late.add(model)
+        except subprocess.TimeoutExpired:
+            late.add(model)
+            process.kill()
+    print(f"compiled in {time.monotonic() - begun:.0f} s, not in time: {', '.join(sorted(late)) or 'none'}", flush=True)
+    return late
 
 
 def main(names: list[str] | None = None) -> None:
-    """Print the rows named in `names` (all): resume, speed, prediction, small, determinism."""
-    names = names or ["resume", "speed", "prediction", "small", "determinism"]
+    """Print the rows named in `names` (all): sample, small, stops, resume, compile, speed, prediction, determinism."""
+    names = names or ["sample", "small", "stops", "resume", "compile", "speed", "prediction", "determinism"]
     print(f"Python {sys.version.split()[0]}, torch {torch.__version__}, OpenCV {cv2.__version__}", flush=True)
-    warm = warm_compilers() if "speed" in names or "prediction" in names else []
-    if "resume" in names:  # forks: this process must not have touched CUDA yet
-        gpu_resume.main()
+    if "sample" in names:  # the first, when nothing else runs
+        gpu_small.sample()
+    if "stops" in names or "resume" in names:  # forks: this process must not have touched CUDA yet
+        gpu_resume.main(gpu_resume.KILLS if "resume" in names else 0)
+    late = compile_all(COMPILE_SECONDS) if "compile" in names else set()
+    if "small" in names:
+        gpu_small.main()
+    if not {"speed", "prediction", "determinism"} & set(names):
+        return
     workers = min(len(os.sched_getaffinity(0)), launch.MAX_WORKERS)
     with TemporaryDirectory() as place:
         folder = Path(place)
@@ -266,16 +296,12 @@ def main(names: list[str] | None = None) -> None:
         rows = pd.concat([rows.assign(id=[f"{turn}-{name}" for name in rows.id]) for turn in range(100)],
                          ignore_index=True)  # fmt: skip
         shared_pool(workers)
-        for process in warm:
-            process.wait()
         print(f"{torch.cuda.get_device_name()}, {workers} loader processes", flush=True)
         launch.prepare(CARD, workers)
         if "speed" in names:
-            row_steps_and_training(rows, folder, workers)
+            row_steps_and_training(rows, folder, workers, late)
         if "prediction" in names:
-            row_prediction(rows.iloc[:1000], folder, workers)
-        if "small" in names:
-            gpu_small.main()
+            row_prediction(rows.iloc[:1000], folder, workers, late)
         if "determinism" in names:
             row_determinism()
 

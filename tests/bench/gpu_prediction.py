@@ -14,20 +14,21 @@ import torch
 
 from ffdi.config.recipe import Member
 from ffdi.infer.engine import predict
-from ffdi.infer.nets import Net
+from ffdi.infer.nets import LoadedNet, Net, weight_cache
+from ffdi.model.precision import evaluating
 
 CARD = torch.device("cuda:0")
 ROUNDS = 3
-SECONDS = 3.0  # of one round of the whole
+SECONDS = 2.0  # of one round of the whole
 
 
-def row(model: str, size: int, batch: int, rows: pd.DataFrame, folder: Path, workers: int) -> str:
+def row(model: str, size: int, batch: int, rows: pd.DataFrame, folder: Path, workers: int, compiled: bool) -> str:
     """Return one line: views/s of the whole, of the bare loops, and their ratio, median and range of the rounds."""
-    fields = {"name": "bench", "model": model, "weights": "none", "image_size": size, "batch_size": batch}
-    member = Member.model_validate({**fields, "tta": ("six",)})
-    net = timm.create_model(model, num_classes=1).to(CARD, memory_format=torch.channels_last).eval()
-    whole = _whole(Net(member, 0, net), rows, folder, workers)
-    bare = {"eager": _bare(net, member), "compiled": _bare(torch.compile(net), member)}
+    net = _net(model, size, batch)
+    whole = _whole(net, rows, folder, workers, compiled)
+    bare = {"eager": _bare(net.weights, net.member)}
+    if compiled:
+        bare["compiled"] = _bare(torch.compile(net.weights), net.member)
     found = []
     for _ in range(ROUNDS):
         best = max(_rate(step, 1.0) for step in bare.values())
@@ -40,19 +41,36 @@ def row(model: str, size: int, batch: int, rows: pd.DataFrame, folder: Path, wor
     )
 
 
-def _whole(net: Net, rows: pd.DataFrame, folder: Path, workers: int) -> Callable[[], float]:
+def compile_both(model: str, size: int, batch: int) -> None:
+    """Compile the bare loop and the kit's."""
+    net = _net(model, size, batch)
+    _bare(torch.compile(net.weights), net.member)
+    loaded = LoadedNet(net, CARD, compiled=True)
+    images_BCHW = torch.randn(batch, 3, size, size, device=CARD).contiguous(memory_format=torch.channels_last)
+    with evaluating([net.weights]), weight_cache(CARD):
+        loaded.logits(images_BCHW, "identity")
+
+
+def _net(model: str, size: int, batch: int) -> Net:
+    fields = {"name": "bench", "model": model, "weights": "none", "image_size": size, "batch_size": batch}
+    member = Member.model_validate({**fields, "tta": ("six",)})
+    return Net(member, 0, timm.create_model(model, num_classes=1).to(CARD, memory_format=torch.channels_last).eval())
+
+
+def _whole(net: Net, rows: pd.DataFrame, folder: Path, workers: int, compiled: bool) -> Callable[[], float]:
     """Return what measures views/s over as many images as last for SECONDS; a first call warms up."""
     few = rows.iloc[: 16 * net.member.batch_size]
-    predict(net, few, folder, device=CARD, workers=workers, label="warm up")
+    options = {"device": CARD, "workers": workers, "compiled": compiled, "label": "bench"}
+    predict(net, few, folder, **options)
     begun = time.perf_counter()
-    predict(net, few, folder, device=CARD, workers=workers, label="warm up")
+    predict(net, few, folder, **options)
     seconds = time.perf_counter() - begun
     times = max(1, round(SECONDS * len(few) / seconds / len(rows)))
     many = pd.concat([rows] * times, ignore_index=True)
 
     def measured() -> float:
         begun = time.perf_counter()
-        predict(net, many, folder, device=CARD, workers=workers, label="bench")
+        predict(net, many, folder, **options)
         return len(many) * len(net.member.tta) / (time.perf_counter() - begun)
 
     return measured

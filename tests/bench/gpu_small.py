@@ -13,7 +13,7 @@ from ffdi.training import finish
 from ffdi.training import state as states
 from ffdi.training.world import World
 
-STARTS = 3
+STARTS = 2
 FOLDS = 5
 SMALL = {"image_size": 112, "batch_size": 8, "epochs": 1000}
 START = """
@@ -54,7 +54,18 @@ except gpu.Paused:
 """
 
 
+def sample() -> None:
+    """Print what `ffdi train` takes for the sample: seven jobs on one card."""
+    with TemporaryDirectory() as place:
+        options = ["--recipe", "ensembles/sample.toml", "--work", f"{place}/work", "--submissions", f"{place}/sent"]
+        for verb in ("folds", "train"):
+            begun = time.perf_counter()
+            subprocess.run([sys.executable, "-m", "ffdi.cli.main", verb, *options], check=True, stdout=subprocess.PIPE)
+            print(f"the sample, ffdi {verb}: {time.perf_counter() - begun:.1f} s", flush=True)
+
+
 def main() -> None:
+    """Print the start of a fold, several side by side, the two memory layouts, and an evaluation."""
     from tests.bench import gpu
 
     with TemporaryDirectory() as place:
@@ -72,7 +83,25 @@ def main() -> None:
         together = sum(float(process.communicate()[0]) for process in several)
         print(f"lite0, 112 px, batch 8: one fold {alone:,.0f} images/s, {FOLDS} side by side {together:,.0f}: "
               f"{together / alone:.2f} times", flush=True)  # fmt: skip
+        for size, batch in ((112, 8), (160, 32)):
+            _layouts(size, batch)
         _evaluation(folder, rows.iloc[:136])
+
+
+def _layouts(size: int, batch: int) -> None:
+    """Steps and the time before the first, in both layouts."""
+    from tests.bench import gpu
+
+    torch.backends.cudnn.deterministic = True
+    torch.zeros(8, device=gpu.CARD)
+    for last in (False, True):
+        one = gpu.member("tf_efficientnet_lite0", image_size=size, batch_size=batch, channels_last=last)
+        begun = time.perf_counter()
+        step = gpu.kit(one)
+        torch.cuda.synchronize()
+        begun = time.perf_counter() - begun
+        print(f"lite0, {size} px, batch {batch}, channels_last = {last}: first steps {begun:.2f} s, "
+              f"then {gpu.rate(step):,.0f} images/s", flush=True)  # fmt: skip
 
 
 def _evaluation(folder: Path, rows: "object") -> None:
