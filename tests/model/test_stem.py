@@ -80,7 +80,11 @@ def test_copies_weights_groups_and_counts_know_the_stem(tmp_path) -> None:  # ty
         assert torch.equal(double(images_BCHW), wanted)
         assert torch.equal(again(images_BCHW), wanted)
     counted = sum(parameter.numel() for parameter in model.parameters())
-    assert count_params("test_vit", 1, 64, "srm") == counted == count_params("test_vit", 1, 64) + 21
+    assert (
+        count_params(member("test_vit", image_size=64, stem="srm"))
+        == counted
+        == count_params(member("test_vit", image_size=64)) + 21
+    )
     groups = optim.optimizer(model, member("test_vit", stem="srm", layer_decay=0.5)).param_groups
     scale = next(g["lr_scale"] for g in groups for p in g["params"] if p is model.stem_adapter.mix.weight)  # type: ignore[union-attr]
     assert scale == 1  # new, like the head

@@ -93,7 +93,7 @@ class TestWithoutNetwork:
     def test_nothing_is_looked_up(self, tmp_path: Path, no_network: list[Any], source: str) -> None:
         build.prepare(member("tf_efficientnet_lite0", weights=source), folder=tmp_path)
         build.build(member("test_vit", weights="hub"), pretrained=False)
-        build.count_params("resnet50", 2)
+        build.count_params(member("resnet50", num_classes=2))
         with pytest.raises(UserError):
             build.prepare(member("test_resnet", weights="auto"), folder=tmp_path)
         assert no_network == []

@@ -216,7 +216,7 @@ def test_sibling_folds_start_from_the_same_weights(make_job: MakeJob) -> None:
 
 def test_a_fold_meets_the_fakes_that_its_recipe_forges(make_job: MakeJob) -> None:
     job = make_job(forge={"share": 0.5, "families": {"erasure": 1}}, epochs=4)
-    batches = list(fits._batches(job, CPU, fits._order(job, CPU), 0, 12))
+    batches = list(fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 12))
     labels = np.concatenate([batch.targets_B.numpy() for batch in batches])
     known = np.concatenate([job.train.target.to_numpy()[batch.rows_B.numpy()] for batch in batches])
     assert (labels[known == 1] == 1).all()
@@ -229,7 +229,7 @@ def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, wish: dict[st
     for name, options in {"plain": {}, "with": wish}.items():
         job = make_job(at=name, loss=options, batch_size=6, ema_decay=0.0)
         state = states.begin(prepare(job.member).model, job.member, CPU)
-        (batch,) = fits._batches(job, CPU, fits._order(job, CPU), 0, 1)
+        (batch,) = fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 1)
         images_BCHW = normalise(batch.images_BHWC, (0.5,) * 3, (0.5,) * 3)
         torch.manual_seed(0)
         losses_B, _ = fits.step(state, images_BCHW, batch.targets_B, 0, CPU, member=job.member)

@@ -62,7 +62,7 @@ def test_no_operator_of_a_step_reads_a_tensor(make_job: MakeJob, options: dict[s
     state, member = _late(job), job.member
     checks = Checks(job.train.id.to_numpy(), CPU, 4, gradients=True)
     out = None
-    batches = list(fits._batches(job, CPU, fits._order(job, CPU), 0, 3))
+    batches = list(fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 3))
     for number, batch in enumerate(batches):
         with NoReads():
             out = normalise(batch.images_BHWC, (0.5,) * 3, (0.5,) * 3, out=out)
@@ -89,7 +89,7 @@ def test_a_step_that_is_not_finite_moves_nothing_and_is_named_late(make_job: Mak
     state = _late(job)
     checks = Checks(job.train.id.to_numpy(), CPU, 2, gradients=True)
     before = {name: value.clone() for name, value in state.unwrapped.named_parameters()}
-    batches = list(fits._batches(job, CPU, fits._order(job, CPU), 0, 3))
+    batches = list(fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 3))
     for number, batch in enumerate(batches):
         images_BCHW = normalise(batch.images_BHWC, (0.5,) * 3, (0.5,) * 3).clone()
         if number == 0:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import torch
 
@@ -16,7 +17,7 @@ from ffdi.config.load import load_competition
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import console
 from ffdi.core.errors import UserError
-from ffdi.data import tables
+from ffdi.data import files
 from ffdi.data.decode import Defect
 from ffdi.data.images import TrainImages
 from ffdi.model.build import count_params, refuse_over_limit
@@ -44,12 +45,12 @@ def run(options: Options) -> None:
     _machine(work)
     missing = _members(recipe, limit)
     refuse_over_limit(recipe, limit)
-    project = _project(options)
-    rows = _rows(project) if project else {name: estimate.CONTEST[name] for name in competition.splits}
+    listed = _listed(options)
+    rows = {name: estimate.CONTEST[name] for name in competition.splits} if listed is None else _counts(listed)
     device = torch.device(launch.devices()[0])
     launch.prepare(device)
-    probes = {member.name: _probe(member, device) for member in recipe.member}
-    reading = {member.name: _read_seconds(project, member) for member in recipe.member}
+    probes = {member.name: _probe(member, device, estimate.steps(recipe, member, rows)) for member in recipe.member}
+    reading = {member.name: _read_seconds(listed, member) for member in recipe.member}
     needed = _cost(recipe, rows, probes, reading)
     _elsewhere(recipe, reading)
     free = shutil.disk_usage(_existing(work)).free
@@ -86,7 +87,7 @@ def _members(recipe: Recipe, limit: int | None) -> list[str]:
     """Show parameters and first weights of each member; return a sentence for each that has no weights."""
     rows, missing, total = [], [], 0
     for member in recipe.member:
-        params = count_params(member.model, member.num_classes, member.image_size, member.stem)
+        params = count_params(member)
         total += params
         try:
             source = str(resolve(member))
@@ -99,34 +100,32 @@ def _members(recipe: Recipe, limit: int | None) -> list[str]:
     return missing
 
 
-def _project(options: Options) -> Project | None:
+def _listed(options: Options) -> tuple[Project, pd.DataFrame] | None:
+    """Return the project and the rows of all splits with their files; None, with a warning, where there are none."""
     try:
         project = options.open()
-        for name in project.competition.splits:
-            tables.read_labels(project.images, project.competition, name)
+        return project, files.listing(project.competition, project.images).rows
     except UserError as error:
         console.warn(f"{error} The estimate uses the contest's own counts.")
         return None
-    return project
 
 
-def _rows(project: Project) -> dict[str, int]:
-    """Count images by split, from the label tables."""
-    splits = project.competition.splits
-    return {name: len(tables.read_labels(project.images, project.competition, name).frame) for name in splits}
+def _counts(listed: tuple[Project, pd.DataFrame]) -> dict[str, int]:
+    project, rows = listed
+    return {name: int((rows["split"] == name).sum()) for name in project.competition.splits}
 
 
-def _probe(member: Member, device: torch.device) -> Probe:
+def _probe(member: Member, device: torch.device, steps: int) -> Probe:
     console.say(f"one step of {member.name} ({member.model}, {member.image_size} px) on {device} …")
-    return probe(member, device)
+    return probe(member, device, steps)
 
 
-def _read_seconds(project: Project | None, member: Member) -> float | None:
-    """Time one core as it reads and augments some training images."""
-    if project is None:
+def _read_seconds(listed: tuple[Project, pd.DataFrame] | None, member: Member) -> float | None:
+    """Time one core as it reads and augments some training images; None where no image can be read."""
+    if listed is None:
         return None
-    rows = tables.read_labels(project.images, project.competition, "train").frame.head(READ)
-    rows = rows.assign(relpath=project.competition.train.images + "/" + rows["id"])
+    project, rows = listed
+    rows = rows[(rows["split"] == "train") & (rows["defect"] == "")].head(READ)
     images = TrainImages(rows, project.images, member.augment, member.image_size, member.seed)
     begun, read = time.process_time(), 0
     for row in range(len(rows)):

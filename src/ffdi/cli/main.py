@@ -1,5 +1,6 @@
 """The command line: verbs and places. What decides a result stands in the recipe."""
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -203,6 +204,8 @@ def doctor(options: Options) -> None:
 def main() -> None:
     """Run a verb. Exit with 2 after a mistake of the user, told in one sentence, and with 75 after a pause."""
     console.replace_what_cannot_be_encoded()
+    if sys.getfilesystemencoding() != "utf-8":
+        _start_again_in_utf8()
     try:
         app()
     except FfdiError as error:
@@ -214,6 +217,13 @@ def main() -> None:
     except Exception as error:
         console.fail(_unexpected(error))
         sys.exit(1)
+
+
+def _start_again_in_utf8() -> None:
+    """Read names of files and tables as UTF-8 also where the locale is another one, such as en_US.ISO-8859-1."""
+    printed = f"{sys.stdout.encoding}:replace"
+    environment = {"PYTHONIOENCODING": printed, **os.environ, "PYTHONUTF8": "1"}
+    os.execve(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]], environment)
 
 
 def _only(options: Options) -> str:

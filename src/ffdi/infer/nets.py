@@ -11,7 +11,6 @@ from functools import cache, partial
 from pathlib import Path
 
 import psutil
-import timm
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -23,7 +22,7 @@ from ffdi.data.batches import normalise
 from ffdi.infer import tta
 from ffdi.infer.plan import Pass
 from ffdi.model import compiling, precision, size, stem
-from ffdi.model.build import count_params, data_config
+from ffdi.model.build import count_params, data_config, skeleton
 from ffdi.model.weights import load_net
 
 MAX_SHARED_BATCH = 512  # images in a batch that nets with different batch sizes share
@@ -170,7 +169,9 @@ def common_batch(nets: Sequence[Net]) -> int:
 
 @cache
 def _bytes(model: str, num_classes: int, image_size: int) -> int:
-    return BYTES_PER_PARAM * count_params(model, num_classes, image_size)
+    return BYTES_PER_PARAM * count_params(
+        Member(name="any", model=model, num_classes=num_classes, image_size=image_size)
+    )
 
 
 def memory_for_weights(devices: Sequence[torch.device]) -> int:
@@ -190,7 +191,7 @@ def flops(member: Member, view: str = "identity") -> int:
 
 @cache
 def _flops(model: str, num_classes: int, pixels: int) -> int:
+    net = skeleton(Member(name="any", model=model, num_classes=num_classes, image_size=pixels)).eval()
     with torch.device("meta"), torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        net = timm.create_model(model, num_classes=num_classes, **size.options(model, pixels)).eval()
         net(torch.empty(1, 3, pixels, pixels))
     return counter.get_total_flops()

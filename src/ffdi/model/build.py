@@ -1,6 +1,5 @@
 """From a recipe's member to a timm model: every option checked, no network, the same start for the same seed."""
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,13 +7,12 @@ from typing import Any, NamedTuple
 import timm
 import torch
 from timm.data import resolve_data_config
-from timm.models import get_pretrained_cfg, is_model
 from torch import nn
 
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import keys
 from ffdi.core.errors import UserError
-from ffdi.model import pretrained, size, stem
+from ffdi.model import names, pretrained, size, stem
 from ffdi.model.sources import FOLDER, Source, resolve
 
 FIELDS = {"drop_rate": "drop_rate", "drop_path_rate": "drop_path", "img_size": "image_size"}  # timm's name: ours
@@ -53,25 +51,45 @@ def prepare(member: Member, *, pretrained: bool = True, folder: Path = FOLDER) -
     Raises:
         UserError: A name, option, size or weights that do not work.
     """
-    options = _options(member)
-    skeleton = _skeleton(member, options)
+    shell = skeleton(member)
     source = resolve(member, folder) if pretrained else Source("none")
+    member = _renamed(member)
+    options = _options(member)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(keys.key("init", member.seed))
-        model, adapted = _filled(member, options, source, skeleton)
+        model, adapted = _filled(member, options, source, shell)
         mean, std, _ = data_config(model)
         stem.attach(model, member.stem, mean, std)
     size.check(model, member.image_size)
     return Built(model, source, adapted)
 
 
-def count_params(model: str, num_classes: int, image_size: int | None = None, stem_kind: str = "rgb") -> int:
-    """Count the parameters of a timm model with head and stem, without memory. Raise UserError for an unknown name."""
-    check_name(model)
-    options = {} if image_size is None else size.options(model, image_size)
-    with torch.device("meta"):
-        made = timm.create_model(model, num_classes=num_classes, **options)
-    return sum(parameter.numel() for parameter in made.parameters()) + stem.count(stem_kind)
+def skeleton(member: Member) -> nn.Module:
+    """Make the model on the meta device: names and shapes in milliseconds, and bad options found at once.
+
+    Raises:
+        UserError: A name, option or size that does not work.
+    """
+    member = _renamed(member)
+    try:
+        with torch.device("meta"):
+            return timm.create_model(member.model, num_classes=member.num_classes, **_options(member))
+    except TypeError as error:
+        refused = [field for option, field in FIELDS.items() if f"'{option}'" in str(error)]
+        if not refused:
+            raise
+        raise UserError(
+            f"Member {member.name!r}: {member.model} takes no {refused[0]}; remove that key from the recipe."
+        ) from error
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"Member {member.name!r}: {member.model} cannot be built for {member.image_size} px: {error}."
+        ) from error
+
+
+def count_params(member: Member) -> int:
+    """Count the parameters of a member with head and stem, without memory. Raise UserError as `skeleton` does."""
+    return sum(parameter.numel() for parameter in skeleton(member).parameters()) + stem.count(member.stem)
 
 
 def refuse_over_limit(recipe: Recipe, limit: int | None) -> dict[str, int]:
@@ -79,7 +97,7 @@ def refuse_over_limit(recipe: Recipe, limit: int | None) -> dict[str, int]:
 
     Folds of one member count once, as the winners' submissions were counted: one trained network a member.
     """
-    counts = {one.name: count_params(one.model, one.num_classes, one.image_size, one.stem) for one in recipe.member}
+    counts = {one.name: count_params(one) for one in recipe.member}
     total = sum(counts.values())
     if limit is not None and total > limit:
         raise UserError(
@@ -95,20 +113,6 @@ def data_config(model: nn.Module) -> DataConfig:
     return DataConfig(tuple(config["mean"]), tuple(config["std"]), config["interpolation"])
 
 
-def check_name(model: str) -> None:
-    """Raise UserError, with the nearest names, unless timm has this architecture and this tag."""
-    architecture, _, tag = model.partition(".")
-    if not is_model(architecture):
-        known = timm.list_models()
-        hint = difflib.get_close_matches(architecture, known, n=3) or known[:3]
-        raise UserError(f"timm has no model {architecture!r}; near: {', '.join(hint)}.")
-    try:
-        get_pretrained_cfg(model)
-    except RuntimeError as error:
-        tags = [name.partition(".")[2] for name in timm.list_models(f"{architecture}.*", pretrained=True)]
-        raise UserError(f"timm has no {tag!r} of {architecture}; it has {', '.join(tags) or 'no tags'}.") from error
-
-
 def _filled(
     member: Member, options: dict[str, Any], source: Source, skeleton: nn.Module
 ) -> tuple[nn.Module, tuple[str, ...]]:
@@ -119,24 +123,9 @@ def _filled(
 
 def _options(member: Member) -> dict[str, Any]:
     """Return only what the recipe asks for: not every network knows every option."""
-    check_name(member.model)
     rates = {"drop_rate": member.drop_rate, "drop_path_rate": member.drop_path}
     return {name: rate for name, rate in rates.items() if rate > 0} | size.options(member.model, member.image_size)
 
 
-def _skeleton(member: Member, options: dict[str, Any]) -> nn.Module:
-    """Make the model on the meta device: names and shapes in milliseconds, and bad options found at once."""
-    try:
-        with torch.device("meta"):
-            return timm.create_model(member.model, num_classes=member.num_classes, **options)
-    except TypeError as error:
-        refused = [field for option, field in FIELDS.items() if f"'{option}'" in str(error)]
-        if not refused:
-            raise
-        raise UserError(
-            f"Member {member.name!r}: {member.model} takes no {refused[0]}; remove that key from the recipe."
-        ) from error
-    except (AssertionError, RuntimeError, ValueError) as error:
-        raise UserError(
-            f"Member {member.name!r}: {member.model} cannot be built for {member.image_size} px: {error}."
-        ) from error
+def _renamed(member: Member) -> Member:
+    return member.model_copy(update={"model": names.current(member.model)})

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 import torch
 
+from ffdi.config.recipe import Member
+from ffdi.core.errors import UserError
+
 TRAINING_PIXELS = 5e10  # of a training, after which the minute of compiling pays (on an H200, tests.bench gpu)
 PREDICTION_PIXELS = 1.5e11  # of a prediction; a forward pass is a third of a step
 
@@ -28,6 +31,23 @@ def wants_compile(option: bool | Literal["auto"], pixels: float, least: float, d
     return modern and compiler and pixels >= least
 
 
+def is_for_training(member: Member, steps: int, device: torch.device) -> bool:
+    """Return whether a training of `steps` batches is compiled."""
+    return wants_compile(member.compile, steps * member.batch_size * member.image_size**2, TRAINING_PIXELS, device)
+
+
+def check(label: str, device: torch.device) -> None:
+    """Compile one sum. Raise UserError where torch.compile does not work, such as without a C++ compiler."""
+    try:
+        compiled(_one_more)(torch.zeros(1, device=device))
+    except Exception as error:  # the compilers behind it raise anything
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
+        install = ", or install g++" if "C++ compiler" in reason else ""
+        raise UserError(
+            f"{label}: torch.compile does not work on this machine ({reason}); set compile = false{install}."
+        ) from error
+
+
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function compiled for inputs of one shape, without choices by the clock: a resumed run must repeat."""
     choose_by_rule()
@@ -40,3 +60,7 @@ def choose_by_rule() -> None:
 
     with suppress(AttributeError):
         inductor.deterministic = True
+
+
+def _one_more(values: torch.Tensor) -> torch.Tensor:
+    return values + 1

@@ -3,6 +3,7 @@
 A random start needs `weights = "none"`; the network is used only for `weights = "hub"`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Literal
 from ffdi.config.recipe import Member
 from ffdi.core import digest
 from ffdi.core.errors import UserError
+from ffdi.model.names import current
 
 FOLDER = Path("weights")
 WORDS = ("auto", "hub", "none")
@@ -66,7 +68,8 @@ def resolve(member: Member, folder: Path = FOLDER) -> Source:
         return Source("none")
     if member.weights not in WORDS:
         return _given(member)
-    found = _in_folder(member.model, folder) or _in_package(member.model)
+    names = dict.fromkeys(part for name in (member.model, current(member.model)) for part in (name, name.split(".")[0]))
+    found = _in_folder(names, folder) or _in_package(names)
     if found is None and member.weights == "hub":
         return Source("hub")
     if found is None:
@@ -84,15 +87,14 @@ def _given(member: Member) -> Source:
     return Source("file", path)
 
 
-def _in_folder(model: str, folder: Path) -> Source | None:
-    """Look for the full name first (`resnet18.a1_in1k`), then for the architecture alone."""
-    names = dict.fromkeys([model, model.split(".")[0]])
+def _in_folder(names: Iterable[str], folder: Path) -> Source | None:
+    """Look for the full name first (`resnet18.a1_in1k`), then for the architecture alone, then for timm's new name."""
     paths = [folder / (name + suffix) for name in names for suffix in SUFFIXES]
     return next((Source("file", path) for path in paths if path.is_file()), None)
 
 
-def _in_package(model: str) -> Source | None:
-    package = PACKAGES.get(model.split(".")[0])
+def _in_package(names: Iterable[str]) -> Source | None:
+    package = next((PACKAGES[name] for name in names if name in PACKAGES), None)
     spec = find_spec(package.distribution.replace("-", "_")) if package else None
     if package is None or spec is None or spec.origin is None:
         return None

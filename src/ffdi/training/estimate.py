@@ -64,6 +64,12 @@ def work(recipe: Recipe, member: Member, rows: Mapping[str, int]) -> Work:
     return Work(seen, fitted + others * folds, fitted * (member.epochs - 1))
 
 
+def steps(recipe: Recipe, member: Member, rows: Mapping[str, int]) -> int:
+    """Return the steps of one fold's training."""
+    folds = 1 if member.refit_full else len(recipe.folds.held_out)
+    return work(recipe, member, rows).trained // folds // member.batch_size
+
+
 def seconds_here(member: Member, amount: Work, found: Probe) -> float:
     """Return computing seconds on one device of this machine, by timed steps.
 

@@ -24,7 +24,7 @@ from ffdi.data.order import Order, epoch_length
 from ffdi.model import compiling, precision
 from ffdi.model.build import data_config, prepare
 from ffdi.model.weights import save_weights
-from ffdi.training import checks, finish, graph, loss, memory, optim
+from ffdi.training import checks, finish, graph, loss, memory, optim, parts
 from ffdi.training import state as states
 from ffdi.training.checks import LAG, Checks
 from ffdi.training.job import FoldJob
@@ -113,6 +113,22 @@ def fit(
         finish.finish(job, world, stop)
 
 
+def check(job: FoldJob, world: World, micro_batches: int) -> Order:
+    """Return the order of the fold's images. Raise UserError for what would end the first step."""
+    targets, member = job.train.target.to_numpy(), job.member
+    size = min(member.batch_size, epoch_length(targets, member.balance))
+    if size % world.size:
+        raise UserError(
+            f"{job.label}: a batch of {size} cannot be shared evenly by {world.size} processes; "
+            f"choose batch_size as a multiple of {world.size}."
+        )
+    order = Order(targets, size, member.seed, member.balance)
+    parts.check(job.label, member, size // world.size, micro_batches)
+    if compiling.is_for_training(member, member.epochs * order.steps_per_epoch, world.device):
+        compiling.check(job.label, world.device)
+    return order
+
+
 def _train(job: FoldJob, world: World, stop: Stop, saves: Saves, hooks: Hooks, micro_batches: int) -> None:
     """Train from the newest save to the last step, then write the weights."""
     member, (state, order, begin, start) = job.member, _set_up(job, world, micro_batches)
@@ -186,11 +202,11 @@ def step(
         The loss of each image [B] and the norm of the gradient [], on the device.
     """
     losses_B = torch.empty_like(targets_B)
-    parts = micro_batches(len(targets_B), state.micro_batches)
-    for part, rows in enumerate(parts):
+    slices = parts.micro_batches(len(targets_B), state.micro_batches)
+    for part, rows in enumerate(slices):
         if part:  # dropout and drop-path draw from torch's global generator: it is set, never continued
             torch.manual_seed(_seed(member, number, world, part))
-        with _gradients_exchanged(state.model, part == len(parts) - 1):
+        with _gradients_exchanged(state.model, part == len(slices) - 1):
             losses_P = loss.of_recipe(state, images_BCHW[rows], targets_B[rows], member, world.device)
             state.scaler.scale(losses_P.sum() / len(targets_B)).backward()
         losses_B[rows] = losses_P.detach().to(losses_B.dtype)
@@ -207,39 +223,19 @@ def step(
 
 def _set_up(job: FoldJob, world: World, micro_batches: int) -> tuple[TrainState, Order, int, dict[str, Any]]:
     """Return model and optimizer as the newest save left them, the order, the updates done, and where it started."""
-    member = job.member
+    member, order = job.member, check(job, world, micro_batches)
     built = prepare(member)
     start = {"from": built.source.kind, "sha256": built.source.sha256(), "adapted": list(built.adapted)}
     finish.agree_on_start(job, start, world)
     state = states.begin(built.model, member, world)
     state.micro_batches = micro_batches
-    order = _order(job, world)
     saved = states.newest(job.folder / "state", job.identity)
     if saved is not None:
         states.unpack(saved, state)
-    pixels = member.epochs * order.steps_per_epoch * member.batch_size * member.image_size**2
-    if compiling.wants_compile(member.compile, pixels, compiling.TRAINING_PIXELS, world.device):
+    if compiling.is_for_training(member, member.epochs * order.steps_per_epoch, world.device):
         compiling.choose_by_rule()
         state.model.compile()  # in place: the state dict keeps its names
     return state, order, 0 if saved is None else saved.step, start
-
-
-def micro_batches(images: int, parts: int) -> list[slice]:
-    """Return which rows of a batch go through the model together, in up to `parts` parts."""
-    size = math.ceil(images / parts)
-    return [slice(start, start + size) for start in range(0, images, size)]
-
-
-def _order(job: FoldJob, world: World) -> Order:
-    """Return the order of the fold's images. Raise UserError for a batch that its processes cannot share."""
-    targets = job.train.target.to_numpy()
-    size = min(job.member.batch_size, epoch_length(targets, job.member.balance))
-    if size % world.size:
-        raise UserError(
-            f"{job.label}: a batch of {size} cannot be shared evenly by {world.size} processes; "
-            f"choose batch_size as a multiple of {world.size}."
-        )
-    return Order(targets, size, job.member.seed, job.member.balance)
 
 
 def _batches(job: FoldJob, world: World, order: Order, begin: int, end: int) -> Iterator[Batch]:

@@ -25,7 +25,7 @@ from ffdi.core.stop import ORPHANED, Stop
 from ffdi.data.workers import shared_pool
 from ffdi.model import precision
 from ffdi.training import finish, world
-from ffdi.training.fit import fit
+from ffdi.training.fit import check, fit
 from ffdi.training.gate import Gate
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
@@ -119,6 +119,7 @@ def _train_together(jobs: list[FoldJob], deadline: float | None) -> None:
     """Train each fold on all processes that torchrun started."""
     with world.joined() as together, Stop(deadline) as stop:
         prepare(together.device)
+        _check(jobs, together)
         for job in jobs:
             fit(job, together, stop)
 
@@ -188,6 +189,7 @@ def _walk(jobs: list[FoldJob], device: str, stop: Stop, gate: Gate | None = None
     here = World(torch.device(device))
     if jobs:
         prepare(here.device, jobs[0].data.workers or 0)
+    _check(jobs, here)
     for job in jobs:
         if stop.requested:
             raise Paused(f"Stopped ({stop.reason}) before {job.label}; all is saved, run the same command to go on.")
@@ -201,6 +203,12 @@ def _walk(jobs: list[FoldJob], device: str, stop: Stop, gate: Gate | None = None
                     fit(job, here, stop, started=gate.leave)
                 finally:
                     gate.leave()
+
+
+def _check(jobs: list[FoldJob], here: World) -> None:
+    """Before hours of training: raise UserError for a member whose first step would fail."""
+    for job in {job.member.name: job for job in jobs if not finish.is_trained(job)}.values():
+        check(job, here, job.member.micro_batches)
 
 
 def _pass_on(number: int) -> None:

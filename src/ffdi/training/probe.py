@@ -14,9 +14,9 @@ import torch
 from ffdi.config.recipe import Member
 from ffdi.core import keys
 from ffdi.data.batches import normalise
-from ffdi.model import precision, size
+from ffdi.model import compiling, precision, size
 from ffdi.model.build import build, data_config
-from ffdi.training import fit, graph, memory
+from ffdi.training import fit, graph, memory, parts
 from ffdi.training import state as states
 from ffdi.training.world import World
 
@@ -34,30 +34,48 @@ class Probe:
     micro_batches: int  # parts the batch had to be split into
 
 
-def probe(member: Member, device: torch.device) -> Probe:
-    """Return what steps by the code that trains, and predictions, cost. Raise UserError as training would."""
+def probe(member: Member, device: torch.device, steps: int) -> Probe:
+    """Return what steps by the code that trains, and predictions, cost.
+
+    Args:
+        member: What is trained; its batch is tried whole on a GPU, and on a CPU two images of its first part.
+        device: Where.
+        steps: Of the whole training, which decide whether it is compiled.
+
+    Raises:
+        UserError: As training would.
+    """
     cuda = device.type == "cuda"
-    count = member.batch_size if cuda else min(member.batch_size, max(CPU_BATCH, member.micro_batches))
     model, micro_batches = build(member, pretrained=False), member.micro_batches
+    compiled = compiling.is_for_training(member, steps, device)
+    if compiled:
+        compiling.check(member.name, device)
     while True:
+        parts.check(member.name, member, member.batch_size, micro_batches)
         try:
-            train_seconds = _train_seconds(member, model, World(device), count, micro_batches)
+            train_seconds = _train_seconds(member, model, World(device), micro_batches, compiled)
             break
         except RuntimeError as error:
             if not memory.is_out_of_memory(error):
                 raise
         torch.cuda.empty_cache()
-        micro_batches = memory.more_micro_batches(member.name, micro_batches, count)
+        micro_batches = memory.more_micro_batches(member.name, micro_batches, member.batch_size)
     predict_seconds = _predict_seconds(member, model, device)
     peak = torch.cuda.max_memory_allocated(device) if cuda else psutil.Process().memory_info().rss
     params = sum(parameter.numel() for parameter in model.parameters())
     return Probe(member.name, params, train_seconds, predict_seconds, peak, micro_batches)
 
 
-def _train_seconds(member: Member, model: torch.nn.Module, world: World, count: int, micro_batches: int) -> float:
+def _train_seconds(member: Member, model: torch.nn.Module, world: World, micro_batches: int, compiled: bool) -> float:
     """Return seconds per image of a step, after one that is not timed."""
-    state = states.begin(model, member, world)
+    state, count = states.begin(model, member, world), member.batch_size
     state.micro_batches = micro_batches
+    if world.device.type == "cpu":
+        first = parts.micro_batches(count, micro_batches)[0]
+        count, state.micro_batches = min(CPU_BATCH, first.stop), 1
+    if compiled:
+        compiling.choose_by_rule()
+        state.model.compile()
     state.model.train()
     images_BCHW = _pixels(member, state.unwrapped, count, member.image_size, world.device)
     targets_B = torch.arange(count, device=world.device).remainder(2).float()

@@ -1,0 +1,72 @@
+"""What would end the first step is told in one sentence before the first fold, by training and by doctor alike."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ffdi.core.errors import UserError
+from ffdi.core.stop import Stop
+from ffdi.model import compiling
+from ffdi.training import launch, parts
+from ffdi.training.fit import check, fit
+from ffdi.training.job import FoldJob
+from ffdi.training.probe import probe
+from tests.fixtures.training import CPU
+
+MakeJob = Callable[..., FoldJob]
+ONE = {"model": "test_resnet", "epochs": 1}  # its last map has one pixel at 32 px: a single value of each channel
+
+
+@pytest.mark.parametrize(
+    ("images", "asked", "sizes"), [(8, 1, [8]), (8, 3, [3, 3, 2]), (5, 4, [2, 2, 1]), (7, 3, [3, 3, 1])]
+)
+def test_parts_hold_every_image_once(images: int, asked: int, sizes: list[int]) -> None:
+    assert [one.stop - one.start for one in parts.micro_batches(images, asked)] == sizes
+
+
+@pytest.mark.parametrize(
+    ("refused", "remedy"),
+    [
+        ({"batch_size": 5, "micro_batches": 4}, {"micro_batches": 2}),
+        ({"batch_size": 1}, {"batch_size": 2}),
+        ({"batch_size": 1}, {"model": "test_vit"}),  # without batch norm one image is enough
+    ],
+)
+def test_batch_norm_on_one_image_is_told_before_the_first_fold_and_the_remedy_trains(
+    make_job: MakeJob, refused: dict[str, int], remedy: dict[str, object]
+) -> None:
+    job = make_job(**ONE | refused)
+    with pytest.raises(
+        UserError, match=r"tiny fold 0: batch norm cannot train on one image.*raise batch_size or lower"
+    ):
+        launch.train([make_job(model="test_vit"), job], ["cpu"], None)
+    assert not job.folder.exists()
+    with pytest.raises(UserError, match="batch norm cannot train on one image"):
+        probe(job.member, CPU.device, steps=4)
+    mended = make_job(**ONE | refused | remedy)
+    assert probe(mended.member, CPU.device, steps=4).train_seconds > 0
+    fit(mended, CPU, Stop())
+    assert mended.folder.done.exists()
+
+
+def test_memory_that_forces_single_images_is_not_blamed_on_the_recipe(make_job: MakeJob) -> None:
+    with pytest.raises(UserError, match="memory does not suffice for fewer parts: lower image_size"):
+        check(make_job(**ONE), CPU, micro_batches=8)
+
+
+def test_a_missing_compiler_is_told_before_the_first_fold(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch._inductor import config
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(config.cpp, "cxx", (None, str(tmp_path / "g++")))
+    torch._dynamo.reset()
+    job = make_job(**ONE, compile=True)
+    told = r"torch.compile does not work on this machine \(.*C\+\+ compiler.*set compile = false, or install g\+\+"
+    for attempt in (lambda: launch.train([job], ["cpu"], None), lambda: probe(job.member, CPU.device, steps=4)):
+        with pytest.raises(UserError, match=told):
+            attempt()
+    assert not compiling.is_for_training(make_job(**ONE, compile=False).member, 4, CPU.device)
