@@ -102,3 +102,26 @@ def test_a_step_that_is_not_finite_moves_nothing_and_is_named_late(make_job: Mak
     first = job.train.id[int(batches[0].rows_B[1])]
     with pytest.raises(UserError, match=rf"Non-finite loss at step 0 .*{first}.*nothing was updated"):
         checks.read()
+
+
+def test_with_fp16_a_gradient_too_large_for_the_scale_costs_its_own_step_alone(make_job: MakeJob) -> None:
+    """As on a T4: the step moves nothing, the scale is halved, and the training goes on, without a read."""
+    job = make_job()
+    state = _late(job)
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    checks = Checks(job.train.id.to_numpy(), CPU, 4, gradients=False)
+    weight = next(state.unwrapped.parameters())
+    overflow = weight.register_hook(lambda gradient: gradient * torch.inf)
+    seen = [weight.detach().clone()]
+    for number, batch in enumerate(list(fits._batches(job, CPU, fits._order(job, CPU), 0, 3))):
+        images_BCHW = normalise(batch.images_BHWC, (0.5,) * 3, (0.5,) * 3).clone()
+        with NoReads():
+            losses_B, norm = fits.step(state, images_BCHW, batch.targets_B, number, CPU, member=job.member)
+            checks.add(number, 0.0, batch.rows_B.numpy(), losses_B, norm, False, False)
+        overflow.remove()
+        seen.append(weight.detach().clone())
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[1], seen[2])
+    assert not torch.equal(seen[2], seen[3])
+    assert state.scaler.get_scale() == 512.0
+    assert [one.step for one in checks.read(all_of_them=True)] == [0, 1, 2]

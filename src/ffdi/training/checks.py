@@ -22,11 +22,14 @@ def may_move(state: TrainState, losses_B: torch.Tensor, norm: torch.Tensor) -> b
         losses_B: Of the batch.
         norm: Of the gradient.
     """
-    finite = torch.isfinite(losses_B).all() & torch.isfinite(norm)
+    bad_loss, bad_norm = ~torch.isfinite(losses_B).all(), ~torch.isfinite(norm)
     if not state.late:
-        return bool(finite)
-    torch.maximum(state.found_inf, 1 - finite.float(), out=state.found_inf)
-    state.optimizer.found_inf = state.found_inf  # type: ignore[attr-defined]  # read by the fused AdamW
+        return not bool(bad_loss | bad_norm)
+    # With fp16 a gradient too large for the scale is usual: this step alone moves nothing, and the scale is halved.
+    error = bad_loss if state.scaler.is_enabled() else bad_loss | bad_norm
+    torch.maximum(state.found_inf, error.float(), out=state.found_inf)
+    skipped = torch.maximum(state.found_inf, bad_norm.float())
+    state.optimizer.found_inf = skipped  # type: ignore[attr-defined]  # read by the fused AdamW
     return True
 
 

@@ -38,7 +38,7 @@ class TrainState:
     scaler: torch.amp.GradScaler
     micro_batches: int
     late: bool
-    found_inf: torch.Tensor  # 0, or 1 from the first step that was not finite on
+    found_inf: torch.Tensor  # 0, or 1 from the first step on whose loss or gradient is an error
 
     @property
     def predictor(self) -> torch.nn.Module:
