@@ -60,6 +60,7 @@ def line(finished: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def files_of(folder: Path) -> dict[Path, bytes]:
+    """Return the bytes of every file below a folder."""
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -81,6 +82,7 @@ def test_the_whole_way_leaves_pages_and_a_submission(finished: CommandLine) -> N
 def test_a_finished_verb_does_nothing_again(finished: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished.folder)
     before = files_of(finished.work)
+    assert {"manifest.parquet", "group.parquet", "blend.parquet"} < {path.name for path in before}
     for verb in ("folds", "train", "blend"):
         assert finished.run(verb) == 0, finished.err
     assert files_of(finished.work) == before

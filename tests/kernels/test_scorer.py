@@ -21,6 +21,7 @@ def test_a_single_image_scores_as_its_rows_of_the_team(home: Home) -> None:
         name: [pd.read_parquet(path) for path in sorted(run.glob("fold*/test.parquet"))] for name, run in runs.items()
     }
     readable = home.result.blended.test.query("~imputed")["id"].tolist()[:3]
+    assert len(readable) == 3
     for image in readable:
         wanted = 0.0
         for name, weight in weights.items():
