@@ -16,22 +16,22 @@ MakeJob = Callable[..., FoldJob]
 def test_a_finished_fold_leaves_its_speed_beside_what_is_sealed_in_done(make_job: MakeJob) -> None:
     job = make_job()
     fit(job, CPU, Stop())
-    found = checksum.read_json(job.folder / throughput.SPEED)
+    found = checksum.read_json(job.folder.speed)
     assert found["images"] == len(job.oof) + len(job.val) + len(job.test)
     assert found["images_per_second"] > 0
     assert found["device"] == "CPU"
-    assert throughput.SPEED not in checksum.read_json(job.folder / "done.json")["files"]
+    assert job.folder.speed.name not in checksum.read_json(job.folder / "done.json")["files"]
 
 
 def test_predicting_again_measures_again_and_changes_nothing_else(make_job: MakeJob) -> None:
     job = make_job()
     fit(job, CPU, Stop())
     before = artefacts(job)
-    for name in ("done.json", throughput.SPEED):
+    for name in (job.folder.done.name, job.folder.speed.name):
         (job.folder / name).unlink()
     fit(job, CPU, Stop())
     assert artefacts(job) == before
-    assert (job.folder / throughput.SPEED).exists()
+    assert (job.folder.speed).exists()
 
 
 def test_what_lay_there_already_is_no_measurement(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from ffdi.config.load import load_competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
+from ffdi.core.layout import SUBMISSION_CSV
 from ffdi.core.stop import Stop
 from ffdi.data import manifest as manifests
 from ffdi.data.degraded import DAMAGES, MAX_COPIES
@@ -65,7 +66,7 @@ def run_submission(submission: Path, labels: Path | None, recipe: Recipe) -> Non
         labels: The true ones; None: the embedded sample's.
         recipe: Names the competition.
     """
-    path = submission / "submission.csv" if submission.is_dir() else submission
+    path = submission / SUBMISSION_CSV if submission.is_dir() else submission
     truth = labels or Path(str(files("ffdi"))) / "sample" / "truth" / "test_labels.csv"
     rows = joined(path, truth, load_competition(recipe.competition))
     whole, fakes = pooled(rows), int(rows["target"].sum())
@@ -123,9 +124,9 @@ def _copies(project: Project, blend: saved.SavedBlend) -> pd.DataFrame:
     mine = launch.with_loaders([job for job in jobs if job.member.name in names], 1)
     device = torch.device(launch.devices()[0])
     launch.prepare(device, mine[0].data.workers or 0)  # forks the loaders before CUDA is touched
-    tables = degraded.tables(mine, DAMAGES, project.places.work / "degraded")
+    tables = degraded.tables(mine, DAMAGES, project.places.degraded)
     with Stop() as stop:
-        degraded.predict(tables, project.places.work / "degraded", World(device), stop)
+        degraded.predict(tables, project.places.degraded, World(device), stop)
     found = []
     for kind, damage in DAMAGES.items():
         logits = degraded.read([one for one in tables if one.kind == kind])

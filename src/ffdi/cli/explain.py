@@ -9,7 +9,7 @@ import numpy as np
 from ffdi.cli.project import Project
 from ffdi.core import checksum, console, keys
 from ffdi.core.errors import UserError
-from ffdi.core.layout import WEIGHTS, inside
+from ffdi.core.layout import inside
 from ffdi.data import checks
 from ffdi.data import manifest as manifests
 from ffdi.data.decode import Defect, decode
@@ -96,7 +96,7 @@ def _worst(project: Project, most: int) -> "Iterator[Explained]":
     jobs = plan(
         project.recipe, project.competition, manifests.read(project.places), table, project.images, project.places
     )
-    nets = {job.fold: Net(job.member, job.fold, job.folder / WEIGHTS) for job in jobs if job.member.name == member}
+    nets = {job.fold: Net(job.member, job.fold, job.folder.weights) for job in jobs if job.member.name == member}
     rows = order.head(most)
     explain = {fold: GradCAM(nets[fold]) for fold in rows["fold"].unique()}
     with console.progress("explain", len(rows)) as meter:

@@ -56,7 +56,7 @@ def scan(
         UserError: a table is bad, a folder is missing, no image of a split can be used, or another scan is at work.
         Paused: `stop` asks; what was measured until then is kept.
     """
-    parts = places.work / "scan"
+    parts = places.scan
     with lock.exclusive(parts):
         _sweep(places, parts)
         listing = files.listing(competition, folder)

@@ -50,7 +50,7 @@ def of_jobs(jobs: Sequence[FoldJob], folder: Path) -> Page:
     """Return the page of finished jobs, of which at least one held images out. `folder`: the competition's."""
     held = [job for job in jobs if len(job.oof)]  # a refit on all rows has no curve
     members = [_read([job for job in held if job.member.name == name]) for name in {job.member.name: 0 for job in held}]
-    inputs = {job.label: checksum.digest(job.folder / "done.json") for job in jobs}
+    inputs = {job.label: checksum.digest(job.folder.done) for job in jobs}
     return page(members, folder, provenance("ffdi train", inputs))
 
 
@@ -60,13 +60,13 @@ def _read(jobs: Sequence[FoldJob]) -> Trained:
 
     logs, tables = {}, []
     for job in jobs:
-        oof, known = checksum.read_table(job.folder / "oof.parquet"), job.oof[["id", "relpath", "target"]]
+        oof, known = checksum.read_table(job.folder.table("oof")), job.oof[["id", "relpath", "target"]]
         mean = oof.groupby("id", as_index=False)["logit"].mean()
         tables.append(known.merge(mean, on="id", validate="one_to_one").assign(fold=job.fold))
         # The log's points are of the plain view, so the last point is too, and not the mean of all views.
         plain = known.merge(oof[(oof["view"] == "identity") & ~oof["imputed"]], on="id")
         last = {"epoch": float(job.member.epochs), "split": "oof", "auc": _auc(plain)}
-        log = logged.frame(job.folder / "log.jsonl")
+        log = logged.frame(job.folder.log)
         logs[int(job.fold)] = pd.concat([log, pd.DataFrame([last])], ignore_index=True)
     return Trained(jobs[0].member.name, logs, pd.concat(tables, ignore_index=True))
 

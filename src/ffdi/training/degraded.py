@@ -20,7 +20,6 @@ from ffdi.infer.nets import Net
 from ffdi.metrics.auc import auc
 from ffdi.model.weights import load_net
 from ffdi.training import launch
-from ffdi.training.finish import WEIGHTS
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 
@@ -87,7 +86,7 @@ def tables(jobs: Sequence[FoldJob], kinds: Iterable[str], folder: Path) -> list[
     rows = {job.fold: manifests.digest(sample(job.oof)) for job in jobs}
     found = []
     for job in jobs:
-        weights = checksum.read_json(job.folder / "done.json")["files"][WEIGHTS]
+        weights = checksum.read_json(job.folder.done)["files"][job.folder.weights.name]
         same = {**job.identity, "weights": weights, "tta": list(job.member.tta), "size": job.size, "rules": RULES}
         for kind in kinds:
             path = folder / job.folder.parent.name / f"fold{job.fold}-{kind}.parquet"
@@ -160,11 +159,11 @@ def _means(frame: pd.DataFrame) -> pd.Series:
 def _net(job: FoldJob, device: torch.device) -> Net:
     """Load the fold's model once, for all kinds of damage."""
     _refuse_without_weights(job)
-    return Net(job.member, job.fold, load_net(job.folder / WEIGHTS, job.member, device))
+    return Net(job.member, job.fold, load_net(job.folder.weights, job.member, device))
 
 
 def _refuse_without_weights(job: FoldJob) -> None:
-    path = job.folder / WEIGHTS
+    path = job.folder.weights
     if not path.exists():
         raise UserError(
             f"{job.label} cannot predict degraded copies: {path} does not exist; put it back, or run `ffdi train` with "

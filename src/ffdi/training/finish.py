@@ -23,12 +23,10 @@ from ffdi.training.job import FoldJob
 from ffdi.training.throughput import Throughput
 from ffdi.training.world import World
 
-WEIGHTS = "weights.safetensors"
-
 
 def is_trained(job: FoldJob) -> bool:
     """Return whether the weights stand. Raise CorruptError if they are damaged or of another run."""
-    path = job.folder / WEIGHTS
+    path = job.folder.weights
     if not path.exists():
         return False
     _, facts = checksum.read_tensors(path)
@@ -38,7 +36,7 @@ def is_trained(job: FoldJob) -> bool:
 
 def is_done(job: FoldJob) -> bool:
     """Return whether `done.json` lists what the recipe asks for now, and its files are there (blend checks bytes)."""
-    path = job.folder / "done.json"
+    path = job.folder.done
     if not path.exists():
         return False
     done = checksum.read_json(path)
@@ -59,7 +57,7 @@ def agree_on_start(job: FoldJob, start: dict[str, Any], world: World) -> None:
     Raises:
         UserError: Another fold of the member started from others.
     """
-    path = job.folder.parent / "start.json"
+    path = RunFolder(job.folder.parent).start
     if not path.exists() and world.writes:
         checksum.write_json(path, start)
     world.barrier()
@@ -82,9 +80,9 @@ def finish(job: FoldJob, world: World, stop: Stop) -> None:
     Raises:
         Paused: `stop` asked.
     """
-    model = load_net(job.folder / WEIGHTS, job.member, world.device)
+    model = load_net(job.folder.weights, job.member, world.device)
     if world.writes:
-        (job.folder / "done.json").unlink(missing_ok=True)  # it must not vouch for tables that are being replaced
+        job.folder.done.unlink(missing_ok=True)  # it must not vouch for tables that are being replaced
     world.barrier()
     throughput = Throughput()
     priors: dict[str, float] = {}
@@ -97,7 +95,7 @@ def finish(job: FoldJob, world: World, stop: Stop) -> None:
             scores = _scores(job, frame)
         if world.writes:
             facts = {**job.identity, "member": job.member.name}
-            checksum.write_table(job.folder / f"{name}.parquet", _impute(frame, priors), facts)
+            checksum.write_table(job.folder.table(name), _impute(frame, priors), facts)
     if world.writes:
         throughput.write(job.folder, world.device)
         _write_done(job, scores)
@@ -119,10 +117,11 @@ def held_out(job: FoldJob, model: torch.nn.Module, world: World, stop: Stop) -> 
 
 def _write_done(job: FoldJob, scores: dict[str, float]) -> None:
     environment.write(RunFolder(job.folder.parent), job.member)
-    files = {name: checksum.digest(job.folder / name) for name in (WEIGHTS, *(f"{name}.parquet" for name in job.asked))}
+    written = [job.folder.weights, *map(job.folder.table, job.asked)]
+    files = {path.name: checksum.digest(path) for path in written}
     done = {**job.identity, "spec8": job.spec[:8], "files": files, "asked": job.asked, "scores": scores}
-    checksum.write_json(job.folder / "done.json", done)
-    shutil.rmtree(predictions.parts_folder(job), ignore_errors=True)
+    checksum.write_json(job.folder.done, done)
+    shutil.rmtree(job.folder.predicted_parts, ignore_errors=True)
 
 
 def _medians(frame: pd.DataFrame) -> dict[str, float]:

@@ -109,7 +109,7 @@ def fit(
             torch.cuda.empty_cache()
             micro_batches = memory.more_micro_batches(job.label, micro_batches, job.member.batch_size, world.size == 1)
         if world.writes:
-            states.drop(job.folder / "state")
+            states.drop(job.folder.state)
         finish.finish(job, world, stop)
 
 
@@ -134,7 +134,7 @@ def _train(job: FoldJob, world: World, stop: Stop, saves: Saves, hooks: Hooks, m
     member, (state, order, begin, start) = job.member, _set_up(job, world, micro_batches)
     steps = member.epochs * order.steps_per_epoch
     schedule = optim.schedule(state.optimizer, member, steps)
-    log = Log(job.folder / "log.jsonl", order.steps_per_epoch, order.batch_size, world.writes)
+    log = Log(job.folder.log, order.steps_per_epoch, order.batch_size, world.writes)
     log.rewind(begin)
     late = Checks(job.train.id.to_numpy(), world, LAG if state.late else 0, not state.scaler.is_enabled())
     update: graph.Step = partial(step, member=member)
@@ -181,7 +181,7 @@ def _train(job: FoldJob, world: World, stop: Stop, saves: Saves, hooks: Hooks, m
             if number == begin:
                 hooks.started()
     if world.writes:
-        save_weights(job.folder / finish.WEIGHTS, state.predictor, member, {**job.identity, "start": start})
+        save_weights(job.folder.weights, state.predictor, member, {**job.identity, "start": start})
     world.barrier()
 
 
@@ -229,7 +229,7 @@ def _set_up(job: FoldJob, world: World, micro_batches: int) -> tuple[TrainState,
     finish.agree_on_start(job, start, world)
     state = states.begin(built.model, member, world)
     state.micro_batches = micro_batches
-    saved = states.newest(job.folder / "state", job.identity)
+    saved = states.newest(job.folder.state, job.identity)
     if saved is not None:
         states.unpack(saved, state)
     if compiling.is_for_training(member, member.epochs * order.steps_per_epoch, world.device):
@@ -252,7 +252,7 @@ def _save(job: FoldJob, state: TrainState, world: World, stop: Stop, done: int) 
     """Write the state after `done` updates; return the seconds it took, which are kept free before the deadline."""
     begun = time.monotonic()
     if world.writes:
-        states.save(job.folder / "state", states.pack(state, done, dict(job.identity)))
+        states.save(job.folder.state, states.pack(state, done, dict(job.identity)))
     world.barrier()
     cost = time.monotonic() - begun
     stop.reserve = max(stop.reserve, 2 * cost)

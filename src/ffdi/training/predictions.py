@@ -3,8 +3,6 @@
 R rows, V views.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
@@ -41,7 +39,7 @@ def table(
     facts = {**job.identity, **job.asked[name]}
     parts = []
     for begin in range(0, len(rows), size):
-        path = parts_folder(job) / f"{name}-{begin:07d}.parquet"
+        path = job.folder.predicted_parts / f"{name}-{begin:07d}.parquet"
         if not path.exists() or checksum.read_facts(path) != facts:
             some = rows.iloc[begin : begin + size].reset_index(drop=True)
             with throughput.over(len(some)):
@@ -60,10 +58,6 @@ def prediction_batch(member: Member, device: torch.device) -> int:
     if device.type != "cuda":
         return member.batch_size
     return member.batch_size * -(-MIN_GPU_BATCH // member.batch_size)
-
-
-def parts_folder(job: FoldJob) -> Path:
-    return job.folder / "parts"
 
 
 def logits(

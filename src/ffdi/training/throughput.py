@@ -7,13 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from ffdi.core import checksum
-
-SPEED = "speed.json"
+from ffdi.core.layout import FoldFolder
 
 
 @dataclass
@@ -30,9 +28,9 @@ class Throughput:
         self.images += images
         self.seconds += time.monotonic() - begun
 
-    def write(self, folder: Path, device: torch.device) -> None:
+    def write(self, folder: FoldFolder, device: torch.device) -> None:
         """Write the images per second, unless everything was predicted before."""
         if self.images:
             name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
             rate = self.images / max(self.seconds, 1e-9)
-            checksum.write_json(folder / SPEED, {"images_per_second": rate, "images": self.images, "device": name})
+            checksum.write_json(folder.speed, {"images_per_second": rate, "images": self.images, "device": name})
