@@ -1,11 +1,12 @@
 import pandas as pd
 import pytest
 
+from ffdi.metrics.delong import Interval
 from ffdi.report import evaluate
 from ffdi.report.page import Page, render
 from tests.fixtures.html_reader import check
 
-POOLED = {"value": 0.95, "low": 0.94, "high": 0.96}
+POOLED = Interval(0.95, 0.94, 0.96, 0.005)
 SLICES = pd.DataFrame({
     "kind": ["forgery cluster", "forgery cluster", "source"], "name": ["0", "unseen", "c"], "originals": [90, 90, 40],
     "fakes": [30, 30, 60], "auc": [0.97, 0.8, 0.94], "low": [0.96, 0.7, 0.9], "high": [0.98, 0.9, 0.96],

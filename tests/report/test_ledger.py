@@ -34,7 +34,7 @@ CHANCE = [scored(number, 0.95 + number / 1000, 0.92 + number / 1000) for number 
 def test_the_headline_says_whether_the_leaderboard_agrees(
     rows: list[Row], headline: str, warnings: int, plots: int
 ) -> None:
-    made = ledger.page(rows, {})
+    made = ledger.page(rows)
     assert headline in made.headline
     blocks = [block for section in made.sections for block in section.blocks]
     assert sum(isinstance(block, Text) and block.warning for block in blocks) == warnings
@@ -44,7 +44,7 @@ def test_the_headline_says_whether_the_leaderboard_agrees(
 
 def test_every_submission_is_in_the_table_newest_first_by_competition() -> None:
     rows = [scored(number, 0.9 + number / 1000, 0.95) for number in range(1, 60)]
-    made = ledger.page([*rows, scored(60, 0.97, 0.94, competition="another"), row(61, status="lost")], {})
+    made = ledger.page([*rows, scored(60, 0.97, 0.94, competition="another"), row(61, status="lost")])
     assert [section.title for section in made.sections] == ["another", "contest", "Every submission"]
     (table,) = [block for block in made.sections[-1].blocks if isinstance(block, Table)]
     assert [line[0] for line in table.rows] == [f"{number:03d}-toy" for number in range(61, 0, -1)]

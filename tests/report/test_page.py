@@ -13,8 +13,7 @@ from ffdi.core import keys
 from ffdi.core.code import code_digest
 from ffdi.report import style
 from ffdi.report.figures import embed
-from ffdi.report.page import Card, Fact, Gallery, Page, Picture, Section, Text, Thumb, render, write_safely
-from ffdi.report.provenance import provenance
+from ffdi.report.page import Card, Fact, Gallery, Page, Picture, Section, Text, Thumb, provenance, render, write_safely
 from ffdi.report.table import interval, percent, spread, table, volume, write
 from tests.fixtures.html_reader import check, read
 
@@ -84,7 +83,7 @@ def test_what_a_page_raises_is_one_warning_that_names_it(tmp_path: Path, capsys:
 
 
 def test_provenance_holds_no_time_and_a_dash_for_a_package_without_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ffdi.report.provenance.PACKAGES", ("numpy", "not-installed-at-all"))
+    monkeypatch.setattr("ffdi.report.page.PACKAGES", ("numpy", "not-installed-at-all"))
     lines = provenance("ffdi train", {"manifest": "ab" * 32})
     assert list(lines) == ["command", "manifest", "code", "versions"]
     assert lines["code"] == code_digest()

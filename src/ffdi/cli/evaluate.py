@@ -21,9 +21,8 @@ from ffdi.core.stop import Stop
 from ffdi.data import manifest as manifests
 from ffdi.data.degraded import DAMAGES, MAX_COPIES
 from ffdi.metrics.auc import tpr_at_fpr
-from ffdi.metrics.delong import Interval
 from ffdi.metrics.slices import COLUMNS, Of, binned, compare, cut, pooled, worst
-from ffdi.report.page import Page, write_safely
+from ffdi.report.page import page_of, write_safely
 from ffdi.submission.truth import FAMILY, joined
 from ffdi.training.job import plan
 
@@ -55,7 +54,8 @@ def run(project: Project, degraded: bool) -> None:
     found = worst(pd.concat([slices, copies]) if len(copies) else slices)
     if found is not None:
         console.say(f"worst slice: {found['kind']} {found['name']}, AUC {found['auc']:.4f}; pooled {whole.value:.4f}")
-    write_safely(project.places.report("evaluate"), lambda: _page(project, slices, whole, copies))
+    inputs = {"manifest": checksum.digest(project.places.manifest)}
+    write_safely(project.places.report("evaluate"), page_of("evaluate", slices, whole, copies, inputs))
 
 
 def run_submission(submission: Path, labels: Path | None, recipe: Recipe) -> None:
@@ -149,12 +149,3 @@ def _show(title: str, slices: pd.DataFrame) -> None:
 
 def _interval(value: float, low: float, high: float) -> str:
     return f"{value:.4f} ({low:.4f}-{high:.4f})"
-
-
-def _page(project: Project, slices: pd.DataFrame, whole: Interval, copies: pd.DataFrame) -> Page:
-    from ffdi.report import evaluate as report
-    from ffdi.report.provenance import provenance
-
-    command = "ffdi evaluate --degraded" if len(copies) else "ffdi evaluate"
-    made_from = provenance(command, {"manifest": checksum.digest(project.places.manifest)})
-    return report.page(slices, {"value": whole.value, "low": whole.low, "high": whole.high}, copies, made_from)

@@ -13,7 +13,7 @@ from ffdi.core.layout import inside
 from ffdi.data import checks
 from ffdi.data import manifest as manifests
 from ffdi.data.decode import Defect, decode
-from ffdi.report.page import Page, write_safely
+from ffdi.report.page import page_of, write_safely
 
 if TYPE_CHECKING:
     from ffdi.report.explain import Explained
@@ -49,7 +49,9 @@ def run(images: list[Path], worst: int, project: Project, pack: Path | None) -> 
     rows = [[one.name, one.label, one.verdict, one.net, f"{one.outside:.0%}"] for one in found]
     console.table("explained", ["image", "label", "looks", "to", "map outside the face"], rows)
     originals = checks.of_originals(_originals(project))
-    write_safely(project.places.report("explain"), lambda: _page(project, found, originals, bool(worst)))
+    inputs = {"manifest": checksum.digest(project.places.manifest)} if project.places.manifest.exists() else {}
+    told = ("The blend's worst errors, explained", UNSEEN) if worst else ("Images explained", PACKED)
+    write_safely(project.places.report("explain"), page_of("explain", found, originals, *told, inputs))
 
 
 def _packed(project: Project) -> Path:
@@ -125,12 +127,3 @@ def _read(path: Path) -> np.ndarray:
         return decode(path.read_bytes()).image_HWC
     except (OSError, Defect) as error:
         raise UserError(f"{path} cannot be explained: {getattr(error, 'strerror', None) or error}.") from error
-
-
-def _page(project: Project, found: "list[Explained]", originals: checks.Originals, worst: bool) -> Page:
-    from ffdi.report import explain as report
-    from ffdi.report.provenance import provenance
-
-    inputs = {"manifest": checksum.digest(project.places.manifest)} if project.places.manifest.exists() else {}
-    title = "The blend's worst errors, explained" if worst else "Images explained"
-    return report.page(found, originals, title, UNSEEN if worst else PACKED, provenance("ffdi explain", inputs))

@@ -11,7 +11,7 @@ from ffdi.core.stop import Stop
 from ffdi.data import folds, manifest
 from ffdi.data.audit import audit
 from ffdi.data.scan import scan
-from ffdi.report.page import Page, write_safely
+from ffdi.report.page import page_of, write_safely
 
 CORES = os.cpu_count() or 1
 
@@ -22,7 +22,11 @@ def run(project: Project) -> None:
     spec, splits = project.recipe.folds, project.recipe.data.train_splits
     made = folds.make(project.places, spec, rows, splits, _embeddings(project, rows))
     console.table(f"folds, scheme {spec.scheme}", ["fold", "images", "fake", "groups"], _fold_lines(made, rows))
-    write_safely(project.places.report("folds"), lambda: _folds_page(project, rows, made))
+    inputs = {
+        "manifest": checksum.digest(project.places.manifest),
+        "folds": checksum.digest(project.places.folds(spec.scheme)),
+    }
+    write_safely(project.places.report("folds"), page_of("folds", rows, made, project.images, inputs))
 
 
 def _scanned(project: Project) -> pd.DataFrame:
@@ -31,27 +35,8 @@ def _scanned(project: Project) -> pd.DataFrame:
     console.table("manifest", ["split", "images", "fake", *manifest.STATUSES], _split_lines(rows))
     path, digest = project.places.report("scan"), checksum.digest(project.places.manifest)
     if not path.exists() or digest not in path.read_text():
-        write_safely(path, lambda: _scan_page(project, rows, digest))
+        write_safely(path, page_of("scan", rows, audit(rows), project.images, {"manifest": digest}))
     return rows
-
-
-def _scan_page(project: Project, rows: pd.DataFrame, digest: str) -> Page:
-    from ffdi.report import scan as report
-    from ffdi.report.provenance import provenance
-
-    found = audit(rows)
-    return report.page(rows, found, project.images, provenance("ffdi folds", {"manifest": digest}))
-
-
-def _folds_page(project: Project, rows: pd.DataFrame, made: pd.DataFrame) -> Page:
-    from ffdi.report import folds as report
-    from ffdi.report.provenance import provenance
-
-    inputs = {
-        "manifest": checksum.digest(project.places.manifest),
-        "folds": checksum.digest(project.places.folds(project.recipe.folds.scheme)),
-    }
-    return report.page(rows, made, project.images, provenance("ffdi folds", inputs))
 
 
 def _split_lines(rows: pd.DataFrame) -> list[list[object]]:

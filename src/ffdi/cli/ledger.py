@@ -6,7 +6,7 @@ from pathlib import Path
 from ffdi.core import console
 from ffdi.core.errors import UserError
 from ffdi.core.layout import LEDGER_CSV
-from ffdi.report.page import Page, write_safely
+from ffdi.report.page import page_of, write_safely
 from ffdi.submission import ledger
 from ffdi.submission.inversions import sentences
 from ffdi.submission.ledger import MEANING, Row
@@ -39,7 +39,7 @@ def run(work: Path, submissions: Path, refresh: bool) -> None:
     for sentence in sentences(rows):
         console.warn(sentence)
     console.say(f"ledger: {submissions / LEDGER_CSV}")
-    write_safely(work / PAGE, lambda: _page(rows))
+    write_safely(work / PAGE, page_of("ledger", rows))
 
 
 def _refresh(rows: Sequence[Row], root: Path) -> list[Row]:
@@ -77,11 +77,3 @@ def _cells(row: Row) -> list[str]:
 
 def _number(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _page(rows: Sequence[Row]) -> Page:
-    from ffdi.core import digest
-    from ffdi.report import ledger as report
-    from ffdi.report.provenance import provenance
-
-    return report.page(rows, provenance("ffdi ledger", {"ledger": digest.of_json(list(map(vars, rows)))}))

@@ -115,16 +115,13 @@ def _tables(project: Project) -> tuple["manifest.pd.DataFrame", "manifest.pd.Dat
 
 def _write_page(project: Project, context: SearchContext, options: StudyOptions, verdict: Verdict | None) -> None:
     """Write the page of the search, once a trial is finished."""
-    from ffdi.report.page import Page, write_safely
-
-    def build() -> Page:
-        from ffdi.report import search as report
-
-        return report.page(study, context, verdict, project.recipe_path)
+    from ffdi.report.page import page_of, write_safely
 
     with studies.read(options) as study:
         if studies.finished(studies.trials(study)):
-            write_safely(project.places.report("search"), build)
+            write_safely(
+                project.places.report("search"), page_of("search", study, context, verdict, project.recipe_path)
+            )
 
 
 def _show(options: StudyOptions) -> None:

@@ -11,8 +11,7 @@ from ffdi.blending.card import tables
 from ffdi.metrics.delong import Interval, delong_paired
 from ffdi.report import estimates, images, plots
 from ffdi.report.figures import embed
-from ffdi.report.page import Block, Fact, Page, Picture, Section
-from ffdi.report.provenance import provenance
+from ffdi.report.page import Block, Fact, Page, Picture, Section, provenance
 from ffdi.report.style import shorten
 from ffdi.report.table import Table, counted, interval, intervals, spread, table
 from ffdi.report.train import error_sheets, fold_picture, roc_pictures

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from ffdi.metrics.delong import Interval
 from ffdi.report import plots
 from ffdi.report.figures import embed
-from ffdi.report.page import Block, Fact, Page, Section, Text
+from ffdi.report.page import Block, Fact, Page, Section, Text, provenance
 from ffdi.report.table import Table, capital, counted, interval, intervals, table
 
 OFFSET = 0.05  # distance of a mean rank from the middle that is worth a warning
@@ -22,23 +23,23 @@ COPIES = (
 )
 
 
-def page(slices: pd.DataFrame, pooled: Mapping[str, float], copies: pd.DataFrame, made_from: Mapping[str, str]) -> Page:
+def page(slices: pd.DataFrame, pooled: Interval, copies: pd.DataFrame, inputs: Mapping[str, str]) -> Page:
     """Return the page.
 
     Args:
         slices: Columns kind, name, originals, fakes, auc, low, high, tpr, offset (NaN for a slice of fakes).
-        pooled: AUC of all rows: value, low, high.
+        pooled: AUC of all rows.
         copies: The same columns for each degradation, and clean, drop, drop_low, drop_high; may be empty.
-        made_from: The lines at the foot.
+        inputs: Digests by name, for the foot.
     """
     every = pd.concat([slices, copies], ignore_index=True)
-    facts = [Fact("pooled AUC", f"{pooled['value']:.4f}", interval(pooled["low"], pooled["high"]))]
+    facts = [Fact("pooled AUC", f"{pooled.value:.4f}", interval(pooled.low, pooled.high))]
     if len(every):
         worst = _worst(every)
         facts.append(Fact("worst slice", f"{worst['auc']:.4f}", f"{worst['kind']} {worst['name']}"))
     parts = (
         [
-            Section(capital(str(kind)), _part(rows, pooled["value"], "pooled", "others", MEANING))
+            Section(capital(str(kind)), _part(rows, pooled.value, "pooled", "others", MEANING))
             for kind, rows in slices.groupby("kind", sort=False)
         ]
         if len(slices)
@@ -51,11 +52,11 @@ def page(slices: pd.DataFrame, pooled: Mapping[str, float], copies: pd.DataFrame
         headline=verdict(every, pooled),
         facts=tuple(facts),
         sections=tuple(parts),
-        provenance=made_from,
+        provenance=provenance("ffdi evaluate", inputs),
     )
 
 
-def verdict(every: pd.DataFrame, pooled: Mapping[str, float]) -> str:
+def verdict(every: pd.DataFrame, pooled: Interval) -> str:
     """Return one sentence: the worst slice, and whether it is worse beyond noise."""
     if every.empty:
         return "There is no slice with enough images of both classes."
@@ -65,9 +66,9 @@ def verdict(every: pd.DataFrame, pooled: Mapping[str, float]) -> str:
     if pd.notna(worst.get("drop")):
         drop = f"{worst['drop']:.4f} ({interval(worst['drop_low'], worst['drop_high'])})"
         return f"{said}. The same images have {worst['clean']:.4f} when clean: a drop of {drop}."
-    if worst["high"] >= pooled["value"]:
-        return f"{said}. Its interval contains the pooled AUC {pooled['value']:.4f}, so it may be noise."
-    return f"{said}, below the pooled AUC {pooled['value']:.4f} beyond noise. Add more such images to training first."
+    if worst["high"] >= pooled.value:
+        return f"{said}. Its interval contains the pooled AUC {pooled.value:.4f}, so it may be noise."
+    return f"{said}, below the pooled AUC {pooled.value:.4f} beyond noise. Add more such images to training first."
 
 
 def _worst(rows: pd.DataFrame) -> pd.Series:

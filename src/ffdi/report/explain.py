@@ -15,7 +15,7 @@ import pandas as pd
 from ffdi.data import checks, traces
 from ffdi.data.checks import Measures, Originals, Regions
 from ffdi.report import panels
-from ffdi.report.page import Page, Section, Text
+from ffdi.report.page import Page, Section, Text, provenance
 from ffdi.report.style import shorten
 from ffdi.report.table import Table, counted, percent, table
 
@@ -77,9 +77,7 @@ class Explained:
         return checks.share(self.map_HW, self.where.back_HW)
 
 
-def page(
-    images: Sequence[Explained], originals: Originals, title: str, whose: str, made_from: Mapping[str, str]
-) -> Page:
+def page(images: Sequence[Explained], originals: Originals, title: str, whose: str, inputs: Mapping[str, str]) -> Page:
     """Return the page.
 
     Args:
@@ -87,7 +85,7 @@ def page(
         originals: Measures of known originals to compare with; may be empty.
         title: Of the page.
         whose: A sentence about the nets: had they seen the images?
-        made_from: The lines at the foot.
+        inputs: Digests by name, for the foot.
     """
     sections = [_section(number, image, originals) for number, image in enumerate(images, 1)]
     texts = (Text(whose), Text(READING), Text(TEMPLATE), Text(_compared(originals)))
@@ -95,7 +93,7 @@ def page(
         title=title,
         headline=headline(images),
         sections=(Section("How to read this page", texts), *sections),
-        provenance=made_from,
+        provenance=provenance("ffdi explain", inputs),
     )
 
 

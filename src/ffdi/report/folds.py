@@ -8,7 +8,7 @@ import pandas as pd
 
 from ffdi.report import images, plots
 from ffdi.report.figures import embed
-from ffdi.report.page import Block, Fact, Page, Section, Text
+from ffdi.report.page import Block, Fact, Page, Section, Text, provenance
 from ffdi.report.scan import class_counts
 from ffdi.report.table import Table, counted, percent, table
 
@@ -18,14 +18,14 @@ CLUSTERS, FACES = 12, 3  # clusters of fakes on the sheet, images of each
 PAIRED = 2000  # groups whose pairs are compared
 
 
-def page(manifest: pd.DataFrame, folds: pd.DataFrame, folder: Path | None, made_from: Mapping[str, str]) -> Page:
+def page(manifest: pd.DataFrame, folds: pd.DataFrame, folder: Path | None, inputs: Mapping[str, str]) -> Page:
     """Return the page.
 
     Args:
         manifest: One row an image, as stored.
         folds: Columns id, split, group, fold and, for the scheme "cluster", cluster (-1 for none).
         folder: Where the manifest's relpath starts; None leaves the image sheets out.
-        made_from: The lines at the foot.
+        inputs: Digests by name, for the foot.
     """
     rows = folds.merge(manifest, on=["id", "split"], how="left", validate="one_to_one").sort_values(["fold", "id"])
     fake = rows["target"] == 1
@@ -41,7 +41,7 @@ def page(manifest: pd.DataFrame, folds: pd.DataFrame, folder: Path | None, made_
             Section("Clusters of fakes", _clusters(rows, folder)),
             Section("Near-duplicates", _near_duplicates(rows, folder)),
         ),
-        provenance=made_from,
+        provenance=provenance("ffdi folds", inputs),
     )
 
 

@@ -1,14 +1,15 @@
 """The page of the ledger: do the leaderboard scores agree with nested CV and with the forecasts?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ffdi.core import digest
 from ffdi.report import style
 from ffdi.report.figures import embed
-from ffdi.report.page import Block, Fact, Page, Section, Text
+from ffdi.report.page import Block, Fact, Page, Section, Text, provenance
 from ffdi.report.table import Table, counted, intervals, table
 from ffdi.submission.inversions import comparable_pairs, forecast_misses, inversions, sentences
 from ffdi.submission.ledger import MEANING, Row
@@ -22,7 +23,7 @@ SHOWN = ["submission", "sent", "competition", "method", "oof", "nested", "foreca
          "error", "content", "tag"]  # fmt: skip
 
 
-def page(rows: Sequence[Row], made_from: Mapping[str, str]) -> Page:
+def page(rows: Sequence[Row]) -> Page:
     """Return the page. `rows`: all submissions that were sent, in the ledger's order."""
     slugs = sorted({row.competition for row in rows})
     sections = [Section(slug, _competition([row for row in rows if row.competition == slug])) for slug in slugs]
@@ -31,7 +32,7 @@ def page(rows: Sequence[Row], made_from: Mapping[str, str]) -> Page:
         headline=_headline(rows),
         facts=_facts(rows),
         sections=(*sections, Section("Every submission", (_table(rows),))),
-        provenance=made_from,
+        provenance=provenance("ffdi ledger", {"ledger": digest.of_json(list(map(vars, rows)))}),
     )
 
 

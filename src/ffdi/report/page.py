@@ -4,19 +4,25 @@ The order is fixed: the conclusion, the numbers behind it, the sections, then wh
 """
 
 import base64
+import platform
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ffdi.core import console
 from ffdi.core.atomic import write_text
-from ffdi.report.table import Table
+from ffdi.core.code import code_digest
+from ffdi.report.table import MISSING, Table
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+PACKAGES = ("ffdi", "numpy", "pandas", "matplotlib", "pillow")  # whose versions stand at the foot
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,26 @@ def write_safely(path: Path, build: Callable[[], Page]) -> bool:
         return False
     console.say(f"page: {path}")
     return True
+
+
+def page_of(module: str, *values: Any) -> Callable[[], Page]:
+    """Return a function that imports a module of ffdi.report and returns its `page` of these values."""
+    return lambda: import_module(f"ffdi.report.{module}").page(*values)
+
+
+def provenance(command: str, inputs: Mapping[str, str]) -> dict[str, str]:
+    """Return the lines at the foot of a page: command, input digests by name, code, versions. It holds no time."""
+    packages = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    versions = f"Python {platform.python_version()}, {packages}"
+    return {"command": command, **inputs, "code": code_digest(), "versions": versions}
+
+
+def _version(package: str) -> str:
+    """Return the installed version, or a dash: the kit run from its sources has no metadata."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return MISSING
 
 
 def data_uri(data: bytes, mime: str) -> str:

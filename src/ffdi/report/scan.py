@@ -8,7 +8,7 @@ import pandas as pd
 
 from ffdi.report import images, plots, shortcuts
 from ffdi.report.figures import embed
-from ffdi.report.page import Block, Fact, Page, Section, Text
+from ffdi.report.page import Block, Fact, Page, Section, Text, provenance
 from ffdi.report.style import LABELS
 from ffdi.report.table import capital, counted, percent, table, volume
 
@@ -24,14 +24,14 @@ PROPERTIES = {
 SHEETS, PAIRS, DEFECTS = 6, 4, 14  # kinds of near-duplicates shown, pairs of each, broken images
 
 
-def page(manifest: pd.DataFrame, audit: "Audit", folder: Path | None, made_from: Mapping[str, str]) -> Page:
+def page(manifest: pd.DataFrame, audit: "Audit", folder: Path | None, inputs: Mapping[str, str]) -> Page:
     """Return the page.
 
     Args:
         manifest: One row an image, as stored.
         audit: The tables of `data.audit`.
         folder: Where the manifest's relpath starts; None leaves the image sheets out.
-        made_from: The lines at the foot.
+        inputs: Digests by name, for the foot.
     """
     return Page(
         title=f"Scan of {counted(len(manifest), 'image')}",
@@ -44,7 +44,7 @@ def page(manifest: pd.DataFrame, audit: "Audit", folder: Path | None, made_from:
             Section("Shifts between splits", _shifts(manifest, audit)),
             Section("Duplicates", (*_conflicts(audit), *_duplicates(audit, folder))),
         ),
-        provenance=made_from,
+        provenance=provenance("ffdi folds", inputs),
     )
 
 

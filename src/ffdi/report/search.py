@@ -16,8 +16,7 @@ from optuna.trial import FrozenTrial
 from optuna.visualization import matplotlib as plots
 
 from ffdi.report.figures import embed
-from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
-from ffdi.report.provenance import provenance
+from ffdi.report.page import Block, Fact, Page, Picture, Section, Text, provenance
 from ffdi.report.table import Table, table, write
 from ffdi.search.context import SearchContext
 from ffdi.search.study import finished, state, trials
@@ -49,7 +48,6 @@ def page(
         Section("Fresh seeds", (_fresh(verdict),)),
         Section("The search", (_plot(study, "History", plots.plot_optimization_history), _best(top))),
         Section("Parameters", _parameters(study, len(top))),
-        Section("Time", (_plot(study, "Who ran when", plots.plot_timeline),)),
     )
     return Page(
         title=f"Search {study.study_name}",
@@ -137,8 +135,6 @@ def _parameters(study: optuna.Study, done: int) -> tuple[Block, ...]:
         rows = pd.DataFrame({"parameter": list(shares), "share of the score's variance": list(shares.values())})
         formats = {"share of the score's variance": ".0%"}
         blocks.append(table(rows, "Importance", "fANOVA over finished trials, inside the ranges searched.", formats))
-    if len(names) > 1:
-        blocks.append(_plot(study, "Parallel coordinates", plots.plot_parallel_coordinate, names))
     return (*blocks, *(_plot(study, name, plots.plot_slice, [name]) for name in names))
 
 

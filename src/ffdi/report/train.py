@@ -14,8 +14,7 @@ from ffdi.metrics.delong import Interval, delong
 from ffdi.metrics.ranks import rank_within
 from ffdi.report import images, plots
 from ffdi.report.figures import embed
-from ffdi.report.page import Block, Fact, Page, Picture, Section, Text
-from ffdi.report.provenance import provenance
+from ffdi.report.page import Block, Fact, Page, Picture, Section, Text, provenance
 from ffdi.report.table import Table, counted, interval, percent, spread, table, write
 from ffdi.training.job import FoldJob
 
@@ -51,7 +50,7 @@ def of_jobs(jobs: Sequence[FoldJob], folder: Path) -> Page:
     held = [job for job in jobs if len(job.oof)]  # a refit on all rows has no curve
     members = [_read([job for job in held if job.member.name == name]) for name in {job.member.name: 0 for job in held}]
     inputs = {job.label: checksum.digest(job.folder.done) for job in jobs}
-    return page(members, folder, provenance("ffdi train", inputs))
+    return page(members, folder, inputs)
 
 
 def _read(jobs: Sequence[FoldJob]) -> Trained:
@@ -71,13 +70,13 @@ def _read(jobs: Sequence[FoldJob]) -> Trained:
     return Trained(jobs[0].member.name, logs, pd.concat(tables, ignore_index=True))
 
 
-def page(members: Sequence[Trained], folder: Path | None, made_from: Mapping[str, str]) -> Page:
+def page(members: Sequence[Trained], folder: Path | None, inputs: Mapping[str, str]) -> Page:
     """Return the page of members whose OOF predictions hold both classes.
 
     Args:
         members: In any order.
         folder: Where relpath starts; None leaves the sheets of errors out.
-        made_from: The lines at the foot.
+        inputs: Digests by name, for the foot.
     """
     members = sorted(members, key=lambda member: -auc(member.oof["target"], member.score()))
     found = [delong(member.oof["target"], member.score()) for member in members]
@@ -91,7 +90,7 @@ def page(members: Sequence[Trained], folder: Path | None, made_from: Mapping[str
             Section("Scores", tuple(_histogram(member) for member in members)),
             Section("Worst errors", _errors(members[0], folder)),
         ),
-        provenance=made_from,
+        provenance=provenance("ffdi train", inputs),
     )
 
 
