@@ -1,4 +1,4 @@
-"""`ffdi blend`: blend the members, show what the blend is worth, and write it and its submission."""
+"""`ffdi blend`: blend the members, show what the blend is worth, write it and its submission."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""`ffdi doctor`: what this machine is, what is missing, and what the recipe costs here and elsewhere."""
+"""`ffdi doctor`: show this machine, what is missing, and what the recipe costs here and elsewhere."""
 
 import os
 import platform

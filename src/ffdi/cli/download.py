@@ -1,4 +1,4 @@
-"""`ffdi download`: the competition's files."""
+"""`ffdi download`: download the competition's files."""
 
 from functools import cache
 from pathlib import Path

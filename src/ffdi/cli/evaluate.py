@@ -1,4 +1,4 @@
-"""`ffdi evaluate`: where the blend is weak, what degraded copies cost, and a submission against true labels."""
+"""`ffdi evaluate`: show where the blend is weak and what damage costs, or score a submission against true labels."""
 
 from importlib.resources import files
 from pathlib import Path

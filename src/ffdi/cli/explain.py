@@ -1,4 +1,4 @@
-"""`ffdi explain`: images beside what a net looked at and what a person would check; given ones, or the worst errors."""
+"""`ffdi explain`: show what a net looked at and what a person would check, for given images or the worst errors."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`ffdi folds`: every row and every file accounted for, near-duplicates grouped, the groups dealt into folds."""
+"""`ffdi folds`: read every row and file, group near-duplicates, and deal the groups into folds."""
 
 import os
 

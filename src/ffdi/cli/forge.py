@@ -1,4 +1,4 @@
-"""`ffdi forge`: a set of fakes made of the originals, in a folder of its own."""
+"""`ffdi forge`: make a set of fakes from real images, in a folder of its own."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`ffdi kernels …`: the dataset of a kernel, its rehearsal, its push."""
+"""`ffdi kernels …`: pack the dataset of a kernel, rehearse the kernel, push it."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`ffdi ledger`: every submission that was sent, what was expected of it and what it got."""
+"""`ffdi ledger`: show every submission that was sent, the expected score and the real one."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The command line: verbs and places. What decides a result stands in the recipe."""
+"""The command line: verbs and their options. The recipe says what decides a result."""
 
 import os
 import sys

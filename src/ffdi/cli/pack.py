@@ -1,4 +1,4 @@
-"""`ffdi kernels pack`."""
+"""`ffdi kernels pack`: write the dataset of a kernel."""
 
 from pathlib import Path
 

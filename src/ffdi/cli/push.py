@@ -1,4 +1,4 @@
-"""`ffdi kernels push`: folders as datasets, a kernel as a run, its output back, and the line that submits it."""
+"""`ffdi kernels push`: upload folders as datasets, run a kernel, fetch its output."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

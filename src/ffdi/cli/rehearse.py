@@ -1,4 +1,4 @@
-"""`ffdi kernels rehearse`."""
+"""`ffdi kernels rehearse`: run a kernel as Kaggle would, offline."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`ffdi score`: P(fake) of single images, by a team whose weights were packed."""
+"""`ffdi score`: print P(fake) of single images, by a packed team."""
 
 from pathlib import Path
 

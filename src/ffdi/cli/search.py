@@ -1,4 +1,4 @@
-"""`ffdi search`: trials until the budget is used up, the best again on fresh seeds, and where the search stands."""
+"""`ffdi search`: run trials until the budget is used up, then train the best again on fresh seeds."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""`ffdi serve`: the score of an image over HTTP, for whoever is on this machine."""
+"""`ffdi serve`: answer requests for P(fake) over HTTP on this machine."""
 
 from pathlib import Path
 

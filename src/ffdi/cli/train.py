@@ -1,4 +1,4 @@
-"""`ffdi train`: what is missing of weights and predictions."""
+"""`ffdi train`: train and predict what is missing."""
 
 import time
 from pathlib import Path

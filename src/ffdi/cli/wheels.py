@@ -1,4 +1,4 @@
-"""`ffdi kernels wheels`."""
+"""`ffdi kernels wheels`: fetch wheels of packages that Kaggle's image lacks."""
 
 from pathlib import Path
 

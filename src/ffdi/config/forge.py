@@ -1,4 +1,4 @@
-"""Pseudo-fakes made of originals, in training or beforehand: which families, and how many."""
+"""Which families of fakes are made from real images, in training or beforehand, and how many."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Tell which code made an artefact, without git."""
+"""Identify the code that made an artefact, without git."""
 
 from functools import cache
 from pathlib import Path

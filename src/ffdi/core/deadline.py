@@ -1,4 +1,4 @@
-"""Read a deadline as people write it."""
+"""Parse a deadline as people write it."""
 
 import re
 from datetime import datetime, timedelta

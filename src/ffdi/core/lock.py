@@ -1,4 +1,4 @@
-"""Let one process work on a folder: a lock of the kernel, which ends with the process.
+"""Let one process work on a folder: a lock of the operating system, which ends with the process.
 
 Loaders that it forked share the lock; they notice its death and end within seconds.
 """

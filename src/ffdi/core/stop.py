@@ -1,4 +1,4 @@
-"""Turn SIGTERM, SIGINT and a deadline into a flag that work looks at where it can save."""
+"""Turn SIGTERM, SIGINT and a deadline into a flag, which is read wherever work can be saved."""
 
 import os
 import signal

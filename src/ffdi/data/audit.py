@@ -1,4 +1,4 @@
-"""Audit a manifest: what separates the classes or the splits and should not, and what stands in the data twice.
+"""Audit a manifest: find what separates classes or splits and should not, and what the data holds twice.
 
 A detector takes the easiest way. If the number of bytes alone tells fake from real in the training split, it learns
 that, and fails where it does not hold. So each such number is tried alone: its AUC is what a model would get for free.

@@ -1,4 +1,4 @@
-"""A policy compiled to a function of (image, label, key): the same key gives the same pixels, whatever came before.
+"""Compile an augmentation to a function of (image, label, key): the same key always gives the same pixels.
 
 Every operation draws from a stream of its own, named by its field, so that one more operation, or another probability,
 moves none of the others: trials of a search differ in what they search, and in nothing else.

@@ -1,4 +1,4 @@
-"""Batches on the device that computes: bytes over the bus, then normalised into the layout that the model reads.
+"""Copy batches to the device as bytes and normalise them there, in the layout that the model reads.
 
 B images of a batch, H = W the size in pixels, C = 3 channels RGB.
 """

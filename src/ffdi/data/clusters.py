@@ -1,4 +1,4 @@
-"""Cluster fakes that look alike, to leave whole clusters out: a stand-in for forgeries that nobody has seen.
+"""Cluster fakes that look alike. Whole clusters that are held out imitate forgeries that are not in the data.
 
 The winners of multi-ffdi clustered their images by features (k-means, about 20) and held clusters out, since the
 official validation set flattered everyone (0.994 there, 0.930 on the test). Here near-duplicate groups stay whole, so

@@ -1,4 +1,4 @@
-"""Numbers of an image that should not tell real from fake: what the audit tries as shortcuts."""
+"""Numbers of an image that should not separate real from fake; the audit tries them as shortcuts."""
 
 from typing import NamedTuple
 

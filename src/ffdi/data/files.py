@@ -1,4 +1,4 @@
-"""Match label rows with files: which row has its file, which file has no row, which row points elsewhere."""
+"""Match label rows with files: rows with their file, files without a row, rows that point elsewhere."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""The fold table: which images a model never saw when it is judged on them.
+"""The fold table: for each image, the fold whose model does not train on it.
 
 Scheme "group" keeps near-duplicates together and the classes alike. "cluster" besides leaves clusters of fakes out
 whole, as unseen forgeries would be. "official" trains on the contest's train and holds its val out.

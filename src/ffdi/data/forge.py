@@ -1,4 +1,4 @@
-"""Original -> pseudo-fake of a named family, as a function of (image, another original, key).
+"""Make a fake of a named family from a real image, as a function of (image, another real image, key).
 
 A detector that has only seen the forgeries at hand learns their marks and no others: 0.994 on multi-ffdi's validation
 set was 0.930 on its test, where three quarters of the fakes were made by methods nobody had. Winners made fakes of

@@ -1,4 +1,4 @@
-"""Rows of a table as images: in training forged and augmented, in prediction as they are.
+"""Read the rows of a table as images: in training forged and augmented, in prediction unchanged.
 
 The pixels of an item, (row index, epoch), depend on that, the seed, the id and the originals it stands among; never on
 what came before.

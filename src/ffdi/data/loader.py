@@ -1,4 +1,4 @@
-"""Items -> batches of bytes: the stream that training and prediction read.
+"""Read items into batches of bytes: the stream for training and prediction.
 
 An item is (row index, epoch); its pixels depend on that, the seed and the id alone. So a stream can begin at any step,
 and the number of workers changes nothing. No float image is made before the batch is on the device.

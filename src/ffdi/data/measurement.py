@@ -1,4 +1,4 @@
-"""Facts of an image file that the scan finds: everything of a manifest row that its bytes decide."""
+"""Facts of an image file that the scan finds: all columns of the manifest that the bytes decide."""
 
 from collections.abc import Mapping
 from pathlib import Path

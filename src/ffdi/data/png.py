@@ -1,4 +1,4 @@
-"""Take the metadata out of a PNG, so that what is broken in them does not cost the image."""
+"""Remove the metadata of a PNG, so that damage in them does not cost the image."""
 
 import zlib
 from collections.abc import Iterator

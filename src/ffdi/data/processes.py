@@ -1,4 +1,4 @@
-"""Run a task over many items in several processes; results as they come, and no process left behind."""
+"""Run a task over many items in several processes, and leave no process behind."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Ranks with ties averaged: all that AUC depends on.
+"""Ranks with ties averaged. AUC depends on nothing else.
 
 Shapes: N values, G runs of equal values.
 """

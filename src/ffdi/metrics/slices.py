@@ -1,4 +1,4 @@
-"""Score parts of the rows: the mean over all rows hides the forgery that it misses.
+"""Score parts of the rows, because the mean over all rows hides a forgery that is missed.
 
 A slice of fakes (one forgery cluster) is compared with all originals, a slice of originals (one source) with all
 fakes, and a slice of both (one JPEG quality) within itself.

@@ -1,4 +1,4 @@
-"""From a recipe's member to a timm model: every option checked, no network, the same start for the same seed."""
+"""Build a timm model for a member: check every option, use no network, start alike for the same seed."""
 
 from dataclasses import dataclass
 from pathlib import Path

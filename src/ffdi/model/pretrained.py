@@ -1,4 +1,4 @@
-"""Pretrained weights into a timm model with any head: read without pickle, load strictly, say what was adapted.
+"""Load pretrained weights into a timm model with any head: without pickle, strictly, reporting what was adapted.
 
 timm loads leniently as soon as the number of classes differs: a file for another network then leaves random layers
 behind a log line. So the model is first made with the head of the file, loaded strictly, and then given its own head.

@@ -1,4 +1,4 @@
-"""Input size: most networks take any, some (ViT, Swin) are built for one.
+"""Input sizes: most networks take any, some (ViT, Swin) are built for one.
 
 timm marks the latter `fixed_input_size`; they take `img_size` when built, and those with `set_input_size` can be
 changed afterwards: position embeddings are resampled, attention windows grow with the grid.

@@ -1,4 +1,4 @@
-"""Residual stems: input maps that show the traces a forgery leaves between neighbouring pixels.
+"""Residual stems: input maps that show traces of a forgery between neighbouring pixels.
 
 A stem makes three maps of the image, and a 1 x 1 convolution mixes the six channels back to three, so any timm network
 takes it with its weights as they are. At the start the mix gives the plain image; training adds the maps.

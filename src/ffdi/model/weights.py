@@ -1,4 +1,4 @@
-"""The weights that a finished fold leaves: one checksummed safetensors file with its golden outputs."""
+"""The weights of a finished fold: one checksummed safetensors file with its golden outputs."""
 
 from collections.abc import Mapping
 from pathlib import Path

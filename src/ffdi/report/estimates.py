@@ -1,4 +1,4 @@
-"""Estimates of a blend: the advice, nested CV of each blending method, the leaderboard forecast."""
+"""Sections of the blend page: what to send, nested CV of each method, the leaderboard forecast."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A matplotlib figure as a picture that a page can hold: SVG or PNG, whichever is smaller."""
+"""Turn a matplotlib figure into a picture of a page: SVG or PNG, whichever is smaller."""
 
 import io
 

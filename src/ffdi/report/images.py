@@ -1,4 +1,4 @@
-"""Sheets of small images that a person should look at."""
+"""Sheets of small images for a person to look at."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A page as a value, and the value as one HTML file that loads nothing else.
+"""A page as a value, and its rendering to one HTML file that loads nothing else.
 
 The order is fixed: the conclusion, the numbers behind it, the sections, then what the page was made from.
 """

@@ -1,4 +1,4 @@
-"""Shared plots: tables and arrays in, one panel out. None is called without data."""
+"""Shared plots: each takes tables or arrays and returns one panel. They need data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The page of a search: what was found, whether it holds on fresh seeds, and what the policy does to a face."""
+"""The page of a search: what was found, and whether it holds on fresh seeds."""
 
 import warnings
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A DataFrame as the rows of a page: numbers formatted and right-aligned, missing values as a dash."""
+"""Turn a DataFrame into rows of a page: numbers formatted and right-aligned, missing values as a dash."""
 
 import math
 from collections.abc import Mapping

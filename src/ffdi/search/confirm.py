@@ -1,4 +1,4 @@
-"""The best trials again, beside the default: fresh seeds, every fold, no proxy.
+"""Train the best trials again, beside the default: fresh seeds, every fold, no proxy.
 
 Who leads after many looks owes part of the lead to luck; only seeds that the search has not seen tell how much. All
 candidates get the same seeds and folds, so that their differences to the default are paired.

@@ -1,4 +1,4 @@
-"""A trial is a run like any other: its folds are trained by `training.fit`, one after another, in its own run folder.
+"""The objective of a trial: its folds are trained by `training.fit`, one after another, in its own run folder.
 
 A trial that was killed goes on where it was, and its curve is reported again from the log.
 """

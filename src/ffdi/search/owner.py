@@ -1,4 +1,4 @@
-"""A journal serves the workers of one call on one machine; this file refuses everybody else."""
+"""Refuse a journal that another machine or another call uses."""
 
 import errno
 import fcntl

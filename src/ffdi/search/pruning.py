@@ -1,4 +1,4 @@
-"""Stop a trial early: what it reports after every epoch of every fold, and the rule that reads it."""
+"""Stop bad trials early: what a trial reports after every epoch of every fold, and the rule that reads it."""
 
 import copy
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Optuna's TPE sampler without a state of its own.
+"""Optuna's TPE sampler, seeded anew for every draw, so that it has no state.
 
 The n-th draw depends on the seed, on n and on the trials that are finished. So a search that was killed goes on with
 the values that it would have tried anyway, and it does not matter which worker asks.

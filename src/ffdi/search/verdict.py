@@ -1,4 +1,4 @@
-"""Which candidate beats the default beyond noise, on seeds that the search has not seen.
+"""Decide which candidate beats the default beyond noise, on seeds that the search has not seen.
 
 Differences are paired by (seed, fold). The folds of a cross-validation share most of their training rows, so their
 differences are not independent and s / sqrt(n) is too small; Nadeau and Bengio (2003) put 1 / n + held out / trained

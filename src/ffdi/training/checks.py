@@ -1,4 +1,4 @@
-"""Is a step finite? Asked on the device, and read some steps later, so that the host never waits for the card."""
+"""Check that steps are finite: on the device, and read some steps later, so that the host never waits for it."""
 
 from collections import deque
 from dataclasses import dataclass

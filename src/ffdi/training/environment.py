@@ -1,4 +1,4 @@
-"""The run describes itself: what trained it, on what, with which code. Nothing here enters an identity."""
+"""Record what trained a run, on what, with which code. Nothing here enters an identity."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version

@@ -1,4 +1,4 @@
-"""The step as one CUDA graph: a small net's thousand launches a step cost more than its arithmetic.
+"""Capture the step as one CUDA graph: the thousand launches of a small net cost more than its arithmetic.
 
 The graph is replayed with new pixels, targets, learning rates and seed. Before it is captured the step runs twice
 without moving anything, so that the first step, and every step after a resume, is a replay like all others.

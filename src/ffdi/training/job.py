@@ -1,4 +1,4 @@
-"""One fold of one member, as a value: all that `fit` needs and nothing it has to look up."""
+"""One fold of one member as a value: everything that `fit` needs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The log of one fold: JSON lines, the truth that curves are drawn from. It decides nothing."""
+"""The log of one fold in JSON lines, from which curves are drawn."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Losses per image, so that a non-finite one can be named by its id; their mean is what is lowered.
+"""Losses of each image, so that an image with a loss that is not finite can be named. Their mean is minimised.
 
 B images, C = 1 or 2 logits, D features.
 """

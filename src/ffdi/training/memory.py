@@ -1,4 +1,4 @@
-"""Out of memory: the batch of the recipe stays, and goes through the model in more, smaller parts."""
+"""Handle out of memory: keep the batch of the recipe, and compute it in more, smaller parts."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Mixup and CutMix of a batch with its own mirror order, as a function of a key.
+"""Mixup and CutMix of a batch with its reverse order, as a function of a key.
 
 timm's Mixup draws from numpy's global generator, which a resumed run cannot reproduce; the arithmetic is the same.
 B images, C channels, H x W pixels.

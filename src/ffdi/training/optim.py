@@ -1,4 +1,4 @@
-"""AdamW with layer-wise learning rates, and the rate as a function of the step."""
+"""AdamW with layer-wise learning rates, and its schedule."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Some real steps of a member on this machine, with made-up pixels: does it run, how fast, in how much memory.
+"""Time some real steps of a member on this machine, with random pixels: speed and memory.
 
 It needs neither data nor weights, so a recipe can be judged before anything is downloaded.
 """
