@@ -85,6 +85,13 @@ def matched(oof: pd.DataFrame, test: pd.DataFrame) -> list[str]:
 
 
 def team_of(oof: pd.DataFrame, test: pd.DataFrame, names: list[str]) -> Team:
+    """Return a team of columns, as if the kit had trained them.
+
+    Args:
+        oof: By id: target, optional fold and group, and a column a member.
+        test: By id: a column a member.
+        names: Of the members.
+    """
     rows = oof[[name for name in NO_PREDICTIONS if name in oof]].assign(id=oof.index)
     rows = rows.assign(fold=rows.get("fold", 0), split="oof", relpath="").reset_index(drop=True)
     nothing = pd.DataFrame({"id": pd.Series([], dtype="str"), "relpath": "", "target": -1, "imputed": False})

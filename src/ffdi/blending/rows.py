@@ -45,7 +45,13 @@ class OofRows:
         return placements(self.target_N[scored_N], score_N[scored_N], group_N)
 
     def bootstrap_gain(self, a_N: Array, b_N: Array, level: float) -> Interval:
-        """Return AUC(a) - AUC(b) with an interval by drawing whole groups."""
+        """Return AUC(a) - AUC(b) with an interval by drawing whole groups.
+
+        Args:
+            a_N: Scores.
+            b_N: Scores of the same rows.
+            level: Of the interval.
+        """
         from ffdi.metrics.bootstrap import bootstrap  # compiled
 
         return bootstrap(self.target_N, a_N, b_N, self.group_N, level)

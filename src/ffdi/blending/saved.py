@@ -55,6 +55,11 @@ def save(result: "BlendResult", places: Workspace) -> Path:
 def load(recipe: Recipe, competition: Competition, places: Workspace) -> SavedBlend:
     """Read the blend of a recipe.
 
+    Args:
+        recipe: Whose blend is read.
+        competition: The recipe's.
+        places: Where artefacts lie.
+
     Raises:
         UserError: there is none, or it was made from other inputs than are here now; the remedy is `ffdi blend`.
         CorruptError: a file is damaged.

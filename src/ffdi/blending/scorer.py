@@ -102,7 +102,14 @@ class AucScorer:
         return moves[place], value
 
     def bound(self, base_N: Grid, move: Move, full: int, bits: int = FINE_BITS) -> Bounds:
-        """Return bounds of the AUC of a move; of few rows the exact value."""
+        """Return bounds of the AUC of a move; of few rows the exact value.
+
+        Args:
+            base_N: The blend so far, on the grid.
+            move: Member, weight of the base, weight of the member.
+            full: Sum of the weights.
+            bits: Of the bins; more bits give closer bounds.
+        """
         if not self.compiled:
             value = auc(self.target_N, self.blend(base_N, move))
             return value, value

@@ -19,7 +19,14 @@ MAX_CLIMBS = 50
 
 
 def greedy(features_MN: Array, target_N: Target, rounds: int = ROUNDS, bags: int = BAGS) -> Array:
-    """Return the mean weights of greedy selections with replacement over random halves of the members."""
+    """Return the mean weights of greedy selections with replacement over random halves of the members.
+
+    Args:
+        features_MN: Scores of each member.
+        target_N: 0 or 1.
+        rounds: Members drawn for one selection.
+        bags: Random halves of the members.
+    """
     members = len(features_MN)
     scorer = AucScorer(features_MN, target_N)
     pools = [np.arange(members)]

@@ -43,7 +43,13 @@ def fail(text: str) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under headings; cells are shown as given (format numbers before)."""
+    """Print a table.
+
+    Args:
+        title: Shown above it.
+        columns: Headings; the first column is aligned to the left.
+        rows: Cells, shown as given: format numbers before.
+    """
     shown = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for index, column in enumerate(columns):
         shown.add_column(column, justify="left" if index == 0 else "right")
@@ -92,7 +98,13 @@ class Meter:
 
 @contextmanager
 def progress(label: str, total: int, unit: str = "images") -> Iterator[Meter]:
-    """Yield a meter: `with progress("decode", n) as meter: meter.advance(k)`; a last plain line tells the rate."""
+    """Yield a meter: `with progress("decode", n) as meter: meter.advance(k)`; a last plain line tells the rate.
+
+    Args:
+        label: What is counted.
+        total: How many there are.
+        unit: In the plural.
+    """
     if sys.stdout.isatty() and not _state["several"]:
         described, rate = TextColumn("{task.description}"), TextColumn("{task.fields[rate]}")
         columns = (described, BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())

@@ -21,7 +21,7 @@ class Images(Protocol):
     size: int
 
     def image(self, row: int, epoch: int) -> np.ndarray:
-        """Return the bytes of one image."""
+        """Return uint8 [size, size, 3]. Raise Defect or OSError."""
 
 
 class Shape(NamedTuple):
@@ -33,7 +33,7 @@ class Shape(NamedTuple):
 
     @property
     def image(self) -> int:
-        """Bytes of one image."""
+        """Return the bytes of one image."""
         return self.size**2 * 3
 
     @property

@@ -80,7 +80,13 @@ class WorkerPool:
         return stream
 
     def post(self, stream: Stream, slot: int, count: int) -> None:
-        """Have the first `count` items of a slot read."""
+        """Let the workers read the first `count` items of a slot.
+
+        Args:
+            stream: As `open` returned it.
+            slot: Number of the slot.
+            count: Items to read, from the first on.
+        """
         size = max(1, min(8, count // self.workers))
         stream.left[slot] = count
         for begin in range(0, count, size):

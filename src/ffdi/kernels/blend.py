@@ -34,7 +34,13 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
 
 
 def submit(recipe: Recipe, competition: Competition, workspace: Workspace) -> dict[str, Any]:
-    """Blend the finished runs, write submission and card, and return what `run.json` says of them."""
+    """Blend the finished runs, write submission and card, and return what `run.json` says of them.
+
+    Args:
+        recipe: Whose runs are blended.
+        competition: The recipe's.
+        workspace: Where the runs lie.
+    """
     result = blend(recipe, competition, workspace)
     for warning in result.warnings:
         console.warn(warning)

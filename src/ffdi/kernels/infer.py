@@ -124,7 +124,13 @@ def devices() -> list[torch.device]:
 
 
 def blended(pack: TeamPack, rows: pd.DataFrame, found: TeamLogits) -> NDArray[np.float64]:
-    """Return score_R, as `ffdi blend` makes it of the same logits; the others take over the share of a lost member."""
+    """Return score_R, as `ffdi blend` makes it of the same logits; the others take over the share of a lost member.
+
+    Args:
+        pack: The packed team.
+        rows: Of the test table.
+        found: Logits of the nets.
+    """
     members = {one.member.name: _member(list(one.files), one.member.name, found) for one in pack.members}
     logits = {name: logits_KR for name, logits_KR in members.items() if len(logits_KR)}
     weights = {one.member.name: one.weight for one in pack.members if one.member.name in logits}

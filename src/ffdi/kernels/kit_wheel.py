@@ -42,7 +42,7 @@ def build() -> KitWheel:
 
 
 def _sources() -> list[str]:
-    """Paths below the folder of the package, with "/", sorted."""
+    """Return the paths below the folder of the package, with "/", sorted."""
     found = [path for path in PACKAGE.rglob("*") if path.suffix in SUFFIXES and path.is_file()]
     inside = [path for path in found if not LEFT_OUT & set(path.relative_to(PACKAGE).parts)]
     return sorted(path.relative_to(PACKAGE.parent).as_posix() for path in inside if not path.name.startswith("."))

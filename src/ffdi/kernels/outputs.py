@@ -17,15 +17,27 @@ Bring = Callable[[Path, Path], None]  # (a file or folder that is mounted, where
 
 
 def workspace_of(recipe: Recipe, competition: Competition, root: Path) -> Workspace:
-    """Return the workspace below `root`, laid out as at home: a kernel's output can be copied over the work folder."""
+    """Return the workspace below `root`, laid out as at home: a kernel's output can be copied over the work folder.
+
+    Args:
+        recipe: Names the folder of images.
+        competition: Names the folder below `root`.
+        root: Where a kernel writes.
+    """
     name = Path(recipe.data.folder).name or SAMPLE
     return Workspace(root / RUNS / competition.name / name, root / "submissions")
 
 
 def gather(outputs: Iterable[Path], competition: Competition, to: Workspace, bring: Bring) -> int:
-    """Bring manifest, folds and runs of the attached `outputs` together at `to`; return how many folds came.
+    """Bring manifest, folds and runs of attached outputs together; return how many folds came.
 
     Raises UserError if two outputs have different fold tables: their runs are not of one team.
+
+    Args:
+        outputs: Attached folders.
+        competition: Of the runs.
+        to: Where they come together.
+        bring: Copies or links a file.
     """
     works = [path for output in outputs for path in sorted((output / RUNS).glob(f"{competition.name}/*/"))]
     best: dict[str, Path] = {}

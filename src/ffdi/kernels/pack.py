@@ -52,9 +52,16 @@ def pack_team(
 
 
 def pack_recipe(recipe: Recipe, competition: Competition, folder: Path, wheelhouse: Path | None = None) -> Path:
-    """Write the dataset of a train kernel, before there is a team: recipe, pretrained weights and the kit's wheel.
+    """Write the dataset of a train kernel, before there is a trained team: recipe, pretrained weights and the kit's
+    wheel.
 
     Raises UserError for a member whose pretrained weights are not found here.
+
+    Args:
+        recipe: Packed as it is.
+        competition: The recipe's.
+        folder: The dataset.
+        wheelhouse: Wheels that are packed too.
     """
     from ffdi.model.sources import resolve  # imported lazily: it imports torch
 

@@ -47,7 +47,14 @@ class Sandbox:
         return self.folder / "bin" / "python"
 
     def run(self, script: Path, working: Path, environment: Mapping[str, str], seconds: float) -> Ended:
-        """Run `script` in `working`; after `seconds` it is killed with all that it started."""
+        """Run a script and return what became of it.
+
+        Args:
+            script: Path of the script.
+            working: Where it runs.
+            environment: Variables it sees.
+            seconds: After them it is killed, with all that it started.
+        """
         log, output = self.folder / ATTEMPTS, self.folder / "output.txt"
         log.unlink(missing_ok=True)
         command = [*network_off(), str(self.python), "-I", str(script)]

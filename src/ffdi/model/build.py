@@ -36,7 +36,13 @@ class Built:
 
 
 def build(member: Member, device: str | torch.device = "cpu", pretrained: bool = True) -> nn.Module:
-    """Return the model of `prepare` on `device`."""
+    """Return the model of `prepare` on `device`.
+
+    Args:
+        member: Of the recipe.
+        device: Where it goes.
+        pretrained: False for a random start, where weights are loaded next.
+    """
     return prepare(member, pretrained=pretrained).model.to(device)
 
 

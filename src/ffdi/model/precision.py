@@ -58,7 +58,13 @@ def layout(channels_last: bool) -> torch.memory_format:
 
 
 def place_for(model: nn.Module, member: Member, device: torch.device) -> nn.Module:
-    """Move `model` (in place) to the device, in the layout in which steps of `member` are fast there."""
+    """Move the model to the device, in the layout in which steps of the member are fast there.
+
+    Args:
+        model: Changed in place.
+        member: Whose steps it will do.
+        device: Where it goes.
+    """
     small = device.type == "cuda" and member.batch_size * member.image_size**2 <= SMALL_STEP
     return place(model, device, wants_channels_last(model, small))
 

@@ -74,7 +74,13 @@ def _headline(members: pd.DataFrame, best: str, gain: Interval | None, file: str
 
 
 def comparison(best: str, count: int, gain: Interval) -> str:
-    """Return a sentence that compares a blend of `count` members with its best one. `gain`: difference of the AUCs."""
+    """Return a sentence that compares a blend with its best member.
+
+    Args:
+        best: Name of the best member.
+        count: Members of the blend.
+        gain: AUC of the blend less that of the best member.
+    """
     if count == 1:
         return "It has one member only."
     if gain.low == gain.high:

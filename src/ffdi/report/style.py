@@ -53,13 +53,25 @@ def rows_panel(names: list[str], row: float = 0.36) -> tuple[Figure, Axes]:
 
 
 def name_axes(axes: Axes, x: str, y: str) -> None:
-    """Label both axes."""
+    """Label both axes.
+
+    Args:
+        axes: Of a panel.
+        x: Below it.
+        y: Left of it.
+    """
     axes.set_xlabel(x, color=INK, fontsize=TEXT)
     axes.set_ylabel(y, color=INK, fontsize=TEXT)
 
 
 def legend(axes: Axes, where: Literal["best", "lower right"] = "best", columns: int = 1) -> None:
-    """Add a legend inside the plot."""
+    """Add a legend inside the plot.
+
+    Args:
+        axes: Of a panel.
+        where: Its place.
+        columns: Entries side by side.
+    """
     axes.legend(
         loc=where, ncols=columns, fontsize=TEXT - 1, labelcolor=INK, framealpha=0.85, edgecolor="none",
         handlelength=1.6, borderaxespad=0.3,

@@ -93,12 +93,25 @@ def interval(low: float, high: float, spec: str = ".4f") -> str:
 
 
 def intervals(frame: pd.DataFrame, low: str = "low", high: str = "high", spec: str = ".4f") -> list[str]:
-    """Return `interval` of two columns, row by row."""
+    """Return `interval` of two columns, row by row.
+
+    Args:
+        frame: With both columns.
+        low: Column of the lower ends.
+        high: Column of the upper ends.
+        spec: Format.
+    """
     return [interval(*pair, spec) for pair in zip(frame[low], frame[high], strict=True)]
 
 
 def spread(mean: float, sd: float, spec: str = ".4f") -> str:
-    """Return '0.9671 ± 0.0052', or the mean alone if there is no deviation."""
+    """Return '0.9671 ± 0.0052', or the mean alone if there is no deviation.
+
+    Args:
+        mean: Of some values.
+        sd: Their standard deviation; NaN: there is one value.
+        spec: Format.
+    """
     return f"{write(mean, spec)} ± {write(sd, spec)}" if math.isfinite(sd) else write(mean, spec)
 
 

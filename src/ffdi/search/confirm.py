@@ -31,7 +31,7 @@ class Rerun:
 
     @property
     def scores(self) -> Mapping[str, float] | None:
-        """AUCs by name; None if it is not done. Raises CorruptError if they are damaged."""
+        """Return the AUCs by name; None if it is not done. Raises CorruptError if they are damaged."""
         path = self.job.folder.scores
         return checksum.read_json(path)["scores"] if path.exists() else None
 

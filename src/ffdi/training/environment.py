@@ -44,7 +44,7 @@ def write(run: RunFolder, member: Member) -> None:
 
 
 def _version(name: str) -> str:
-    """Kaggle's image lacks some, or has them under another name."""
+    """Return the installed version; "" for a package that Kaggle's image lacks or has under another name."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -275,7 +275,7 @@ def _seed(member: Member, number: int, world: World, part: int) -> int:
 
 
 def _gradients_exchanged(model: torch.nn.Module, last: bool) -> AbstractContextManager[object]:
-    """DDP exchanges gradients once a batch, with its last part."""
+    """Let DDP exchange gradients once a batch, with its last part."""
     if last or not isinstance(model, DistributedDataParallel):
         return nullcontext()
     return model.no_sync()

@@ -92,7 +92,7 @@ def logits(
 
 
 def _gathered(mine: pd.DataFrame, rows: pd.DataFrame, views: tuple[str, ...], world: World) -> pd.DataFrame:
-    """The table of all rows from each process's share; NaN (unreadable) stays NaN in the sum."""
+    """Return the table of all rows from each process's share; NaN (unreadable) stays NaN in the sum."""
     logits_RV = torch.zeros(len(rows), len(views))
     logits_RV[world.rank :: world.size] = torch.from_numpy(mine.logit.to_numpy(np.float32).reshape(-1, len(views)))
     summed = world.sum(logits_RV).cpu().numpy().reshape(-1)
