@@ -107,11 +107,11 @@ def _clusters(rows: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
 def _near_duplicates(rows: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
     sizes = rows["group"].value_counts().value_counts().sort_index()
     frame = pd.DataFrame({"images in the group": sizes.index.astype(str), "groups": sizes.to_numpy()})
-    caption = "A very large group often means that loose hash distances chained different images."
+    caption = "A very large group often means that small steps chained different images."
     blocks: list[Block] = [table(frame, "Group sizes", caption, limit=20)]
     pairs = group_pairs(rows)
     if folder is not None and len(pairs):
-        told = "If these are different pictures, the distances in [folds] are too large."
+        told = "The least similar pairs of a group. A pair of different pictures does no harm but leaves fewer groups."
         blocks.append(images.pair_sheet(pairs.head(PAIRS), folder, "Farthest apart", told))
     return tuple(blocks)
 
