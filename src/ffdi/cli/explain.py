@@ -47,7 +47,7 @@ def run(images: list[Path], worst: int, project: Project, pack: Path | None) -> 
         )
     found = list(_worst(project, worst) if worst else _given(images, pack or _packed(project)))
     rows = [[one.name, one.label, one.verdict, one.net, f"{one.outside:.0%}"] for one in found]
-    console.table("explained", ["image", "label", "looks", "to", "map outside the face"], rows)
+    console.table("explained", ["image", "label", "verdict", "net", "map outside the face"], rows)
     originals = checks.of_originals(_originals(project))
     inputs = {"manifest": checksum.digest(project.places.manifest)} if project.places.manifest.exists() else {}
     told = ("The blend's worst errors, explained", UNSEEN) if worst else ("Images explained", PACKED)
