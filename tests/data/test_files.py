@@ -89,12 +89,12 @@ def test_an_image_folder_that_leads_outside_is_refused(folder: Path, tmp_path: P
 
 
 def test_hidden_files_are_no_images(folder: Path) -> None:
-    """macOS puts `._a.jpg` and .DS_Store beside images, and whole folders `.AppleDouble`."""
-    for name in ("._a.jpg", ".DS_Store", ".AppleDouble/a.jpg"):
+    """macOS puts `._a.jpg` and .DS_Store beside images, and whole folders; Synology thumbnails in `@eaDir`."""
+    for name in ("._a.jpg", ".DS_Store", ".AppleDouble/a.jpg", "__MACOSX/a.jpg", "@eaDir/a.jpg"):
         (folder / "train" / name).parent.mkdir(exist_ok=True)
         (folder / "train" / name).write_bytes(b"\0\5\x16\7")
     assert listing(CONTEST, folder).unlisted["train"] == []
-    assert names_below(folder / "train").tolist() == ["a.jpg", "b.jpg", "c.jpg"]
+    assert names_below(folder / "train", folder).tolist() == ["a.jpg", "b.jpg", "c.jpg"]
 
 
 def test_a_name_that_is_no_utf8_is_told_and_passed_over(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The layout of a competition's folder. Another binary-image contest needs a new TOML and no code."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -31,6 +31,11 @@ class Split(Frozen):
         if Path(value).is_absolute() or ".." in Path(value).parts:
             raise ValueError("must be a path below the competition folder")
         return value
+
+    @field_validator("real", "fake")
+    @classmethod
+    def _are_folders(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(PurePosixPath(name)) for name in value)  # "./real/" too is "real"
 
     @model_validator(mode="after")
     def _has_targets(self) -> "Split":

@@ -24,7 +24,7 @@ def inside(root: Path, relative: str) -> Path:
     path = (root / relative).resolve()
     if not path.is_relative_to(root.resolve()):
         raise UserError(
-            f"The name {relative!r} leads outside {root}; only files below the competition folder are read."
+            f"{relative!r} leads outside {root}, by a link or by ..; put what is meant itself below {root.name}."
         )
     return path
 

@@ -12,8 +12,8 @@ What is repaired (usable everywhere, counted in the manifest):
   exif_rotated  turned upright, as Exif or else XMP say
 What is kept but quarantined in training:
   double_width  twice as wide as high: two frames side by side, an oddity of the contest
-What is refused (`Defect`): empty, zeros, lfs_pointer, html, appledouble, not_image, truncated, corrupt, tiny, aspect,
-too_large, unscaled.
+What is refused (`Defect`): empty, zeros, lfs_pointer, annex_pointer, html, appledouble, not_image, truncated, corrupt,
+tiny, aspect, too_large, unscaled.
 Metadata never costs an image: broken Exif, XMP, ICC or text is ignored, and so is every ICC profile.
 """
 
@@ -37,7 +37,8 @@ ORIENTATION = 0x0112
 # How files begin that are put in the place of images, and what they are.
 NOT_IMAGES = {
     b"version https://git-lfs": ("lfs_pointer", "a pointer of Git LFS; run `git lfs pull`"),
-    b"<": ("html", "a web page saved under the name of the image; download it again"),
+    b"/annex/objects/": ("annex_pointer", "a pointer of git-annex; run `git annex get`"),
+    b"<": ("html", "text with tags, such as a web page, under the name of the image; download it again"),
     b"\0\5\x16\7": ("appledouble", "a file of macOS beside the image (AppleDouble)"),
 }
 

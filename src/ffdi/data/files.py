@@ -5,6 +5,7 @@ import stat
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,6 +19,7 @@ from ffdi.data import tables
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 _NO_FILE = pd.DataFrame({"name": [""], "bytes": [0], "mtime_ns": [0]})
+NO_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # what systems put beside images: copies and thumbnails of them
 _SHOWN = 5  # names of files without a row that are told
 
 
@@ -47,7 +49,7 @@ def listing(competition: Competition, folder: Path) -> Listing:
     tables_here = {inside(folder, split.labels) for split in competition.splits.values() if split.labels}
     for name, split in competition.splits.items():
         images = _folder_of(folder, name, split)
-        files, odd = files_below(images)
+        files, odd = files_below(images, folder)
         labels = tables.read_labels(folder, competition, name) if split.labels else _from_folders(split, files["name"])
         rows, used = _match(folder, name, split, labels.frame, files)
         spare = sorted(files["name"][~used])
@@ -58,23 +60,25 @@ def listing(competition: Competition, folder: Path) -> Listing:
     return Listing(rows, (*notes, *said), unlisted)
 
 
-def files_below(images: Path) -> tuple[pd.DataFrame, list[str]]:
+def files_below(images: Path, root: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return the regular files below a folder and sentences about what was passed over.
 
-    Links are not followed. Hidden files are left out: `._a.jpg`, which macOS puts beside `a.jpg`, is no image.
+    Links are followed to files below `root` alone. Hidden files are left out: `._a.jpg`, which macOS puts beside
+    `a.jpg`, is no image.
 
     Returns:
         Columns name (relative, with /), bytes and mtime_ns; and sentences that name what cannot be read.
     """
     passed: list[str] = []
-    facts = [(name, one.st_size, one.st_mtime_ns) for name, entry in _walk(images, passed) for one in [entry.stat()]]
+    walked = sorted(_walk(images, root, passed), key=itemgetter(0))  # the system's order is another on each machine
+    facts = [(name, one.st_size, one.st_mtime_ns) for name, entry in walked for one in [entry.stat()]]
     files = pd.DataFrame(facts, columns=["name", "bytes", "mtime_ns"])
     return files.astype({"name": "str", "bytes": "int64", "mtime_ns": "int64"}), passed
 
 
-def names_below(images: Path) -> pd.Series:
-    """Return the names of the regular files below a folder, as `files_below` finds them, sorted."""
-    return pd.Series(sorted(name for name, _ in _walk(images, [])), dtype="str")
+def names_below(images: Path, root: Path) -> pd.Series:
+    """Return the names of the files below a folder, as `files_below` finds them, sorted."""
+    return pd.Series(sorted(name for name, _ in _walk(images, root, [])), dtype="str")
 
 
 def are_images(names: pd.Series) -> pd.Series:
@@ -103,14 +107,14 @@ def locate(ids: pd.Series, names: pd.Series, suffix: str = "") -> np.ndarray:
     return place
 
 
-def _walk(images: Path, passed: list[str]) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
-    """Yield (name, entry) of the regular files below `images`; add a sentence to `passed` for what cannot be read."""
-    folders = [""]
+def _walk(images: Path, root: Path, passed: list[str]) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """Yield (name, entry) of the files below `images`; add sentences to `passed` for what cannot be read."""
+    folders, links = [""], list[str]()
     while folders:
         prefix = folders.pop()
         try:
             with os.scandir(images / prefix) as entries:
-                inner = [entry for entry in entries if not entry.name.startswith(".")]
+                inner = [entry for entry in entries if not entry.name.startswith((".", *NO_FOLDERS))]
         except OSError as error:
             if not prefix:
                 raise UserError(
@@ -124,8 +128,23 @@ def _walk(images: Path, passed: list[str]) -> Iterator[tuple[str, "os.DirEntry[s
                 passed.append(f"the name {shown!r} is not UTF-8, so no table can name it; rename it if it is an image.")
             elif entry.is_dir(follow_symlinks=False):
                 folders.append(f"{prefix}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False):
+            elif entry.is_symlink() and not _is_file_inside(Path(entry.path), root):
+                links.append(prefix + entry.name)
+            elif entry.is_file():
                 yield prefix + entry.name, entry
+    if links:
+        passed.append(
+            f"{len(links):,} links lead to a folder, to nothing or out of the competition folder, such as "
+            f"{min(links)!r}; put the files themselves there."
+        )
+
+
+def _is_file_inside(link: Path, root: Path) -> bool:
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: links in a circle
+        return False
+    return target.is_file() and target.is_relative_to(root.resolve())
 
 
 def _matched_by(key_of: Callable[[str], str], place: np.ndarray, ids: pd.Series, names: pd.Series) -> np.ndarray:
@@ -171,7 +190,10 @@ def _from_folders(split: Split, names: pd.Series) -> tables.Labels:
         for folder in folders:
             ids = images[images.str.startswith(f"{folder}/")] if folder else images
             if not len(ids):
-                raise UserError(f"There is no image in the folder {folder or split.images!r} of the competition.")
+                raise UserError(
+                    f"There is no image in the folder {folder or split.images!r} of the competition ({_held(names)}); "
+                    "correct the folder."
+                )
             frames.append(pd.DataFrame({"id": ids.str.removesuffix(split.suffix), "target": np.int8(target)}))
     return tables.Labels(pd.concat(frames, ignore_index=True), ())
 
@@ -208,11 +230,14 @@ def _elsewhere(folder: Path, relpath: str) -> tuple[str, int, int]:
 
 
 def _nothing_there(split: str, images: Path, ids: pd.Series, names: pd.Series) -> str:
-    held = f"holds {names.iloc[0]!r} and others" if len(names) else "holds no file"
     return (
         f"Not one of the {len(ids):,} images of split {split!r} is in {images}: the table names {ids.iloc[0]!r}, "
-        f"the folder {held}; correct the folder or, for another ending, `suffix` in the competition."
+        f"{_held(names)}; in the competition correct `images`, the folder, or `suffix`, which is put behind each id."
     )
+
+
+def _held(names: pd.Series) -> str:
+    return f"the folder holds {names.iloc[0]!r} and others" if len(names) else "the folder holds no file"
 
 
 def _told_apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -20,6 +20,7 @@ from ffdi.core.errors import FfdiError, Paused, UserError
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
 from ffdi.data import files, manifest, measurement, processes
+from ffdi.data.decode import FORMATS
 from ffdi.data.measurement import KEY, MEASURED, UNREADABLE
 
 PART = 20_000  # images a part: what a kill can cost, some 20 s of two cores
@@ -31,7 +32,10 @@ CAUSES = {  # by defect: what the files are, and what to do
     "not_a_file": "folders or devices; put images there",
     UNREADABLE: "files that the system does not let you read; give yourself access and run again",
     "lfs_pointer": "pointers of Git LFS instead of images; run `git lfs pull` in the folder",
-    "html": "web pages under the name of an image; download them again",
+    "annex_pointer": "pointers of git-annex instead of images; run `git annex get .` in the folder",
+    "html": "text with tags, such as web pages, under the name of an image; download them again",
+    "not_image": f"of no format that is read ({', '.join(FORMATS)}); convert them, or download them again",
+    "corrupt": "damaged or cut off; copy or download them again",
     "appledouble": "files that macOS puts beside images; take their rows out of the table",
     "empty": "files without a byte; copy or download them again",
     "zeros": "files of nothing but zeros; copy or download them again",

@@ -25,6 +25,13 @@ from ffdi.core.layout import inside
 MAX_BYTES = 1_000_000_000  # refused before reading
 MAX_ROWS = 5_000_000  # ten times the contest
 SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+NO_TABLES = {  # how files begin that are put in the place of tables: what they are, and what to do
+    b"version https://git-lfs": ("a pointer of Git LFS", "run `git lfs pull`"),
+    b"PK\3\4": ("a zip archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
+    b"\x1f\x8b": ("a gzip archive", "unpack it"),
+    b"PAR1": ("a Parquet file", "save it as CSV"),
+    b"<": ("a web page or XML", "download the table again"),
+}
 _SHOWN = 3  # rows named in one message
 # What nearly every id is made of: checked at once for all rows; the others one by one, in `_flaw_of_id`.
 _PLAIN = r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*"
@@ -99,8 +106,9 @@ def _bytes_of(path: Path) -> bytes:
         raise UserError(f"Cannot read the label table {path}: {error.strerror}; put it there.") from error
     if not data.strip():
         raise UserError(f"{path} is empty; put the contest's label table there.")
-    if data.startswith(b"version https://git-lfs"):
-        raise UserError(f"{path} is a pointer of Git LFS, not the table; run `git lfs pull`.")
+    for start, (what, remedy) in NO_TABLES.items():
+        if data.startswith(start):
+            raise UserError(f"{path} is {what}, not the table; {remedy}.")
     return data
 
 
@@ -114,10 +122,7 @@ def _recoded(data: bytes, path: Path) -> bytes:
 def _header(text: str, columns: list[str], path: Path, notes: list[str]) -> tuple[list[str], str]:
     """Return the column names and the separator under which the wanted ones are found, else the comma."""
     line = text[: text.index("\n")]
-    try:
-        written = {one: next(csv.reader([line], delimiter=one, strict=one == ",")) for one in SEPARATORS}
-    except csv.Error as error:
-        raise UserError(f"{path}, row 1: {error}; write the column names separated by commas.") from error
+    written = {one: next(csv.reader([line], delimiter=one)) for one in SEPARATORS}
     names = {one: [name.strip() for name in found] for one, found in written.items()}
     separator = next((one for one in SEPARATORS if set(columns) <= set(names[one])), ",")
     header = names[separator]
@@ -125,7 +130,10 @@ def _header(text: str, columns: list[str], path: Path, notes: list[str]) -> tupl
         if (count := header.count(name)) != 1:
             fault = f"{count} columns named" if count else "no column"
             shown = ", ".join(map(repr, header[:6]))
-            raise UserError(f"{path}, row 1: {fault} {name!r} (found: {shown}); name it once in the first line.")
+            raise UserError(
+                f"{path}, row 1: {fault} {name!r} (found: {shown}); name it once in the first line, or correct "
+                "id_column or target_column of the competition."
+            )
     if separator != ",":
         notes.append(f"{path.name}: the columns are separated by {SEPARATORS[separator]}.")
     if header != written[separator]:
@@ -143,8 +151,8 @@ def _columns(text: str, header: list[str], separator: str, columns: list[str], p
         for row, fields in enumerate(reader, start=1):
             if len(fields) != len(header):
                 raise UserError(
-                    f"{path}, row {row}: {len(fields)} fields, not {len(header)}; quote a field that holds one of the "
-                    f"{SEPARATORS[separator]}."
+                    f"{path}, row {row}: {len(fields)} fields, and the header has {len(header)}; write as many, and "
+                    f"quote a field that holds one of the {SEPARATORS[separator]}."
                 )
             for column, place in zip(found, places, strict=True):
                 column.append(fields[place])
@@ -176,7 +184,7 @@ def _flaw_of_id(text: str) -> str:
     if "\\" in text or re.match("[A-Za-z]:", text):
         return "is a Windows path; write it relative to the image folder, with /"
     if any(part in ("", ".", "..") for part in text.split("/")):
-        return "leads out of the image folder; write the file name alone"
+        return "is no plain path below the image folder; write it without a leading /, `.` or `..`"
     if any(len(part.encode()) > _LONGEST for part in text.split("/")):
         return "is longer than a file name can be; write the file name alone"
     return ""

@@ -23,7 +23,7 @@ def submission_rows(folder: Path, competition: Competition) -> pd.DataFrame:
     """
     test = competition.test
     images = inside(folder, test.images)
-    names = files.names_below(images)
+    names = files.names_below(images, folder)
     ids = _listed(folder, competition) if test.labels else pd.Series([], dtype="str")
     place = files.locate(ids, names, test.suffix)
     if (place < 0).all():
@@ -56,5 +56,5 @@ def _ids_of(names: pd.Series, listed: pd.Series, suffix: str) -> pd.Series:
 
 def image_names(folder: Path) -> list[str]:
     """Return the names of the image files below `folder`, sorted; hidden files (`._x.jpg` of a Mac) are no images."""
-    names = files.names_below(folder)
+    names = files.names_below(folder, folder)
     return names[files.are_images(names)].tolist()
