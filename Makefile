@@ -1,13 +1,13 @@
 # `make` alone prints this help.
 #   make folds train blend              from the embedded sample to a submission
-#   make folds train blend DATA=folder  the same models on a folder as downloaded from the contest
+#   make … DATA=folder MINUTES=60       what fits into an hour, on a folder as downloaded from the contest
 #   make … RECIPE=ensembles/x.toml      another recipe;  WORK=folder  SUBMISSIONS=folder  other places
 #   make … SET="member.lr=1e-3"         the recipe with changes
 PYTHON ?= python3
 VENV := .venv
 FFDI := $(VENV)/bin/ffdi
-PLACES = $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") $(if $(WORK),--work "$(WORK)") \
-         $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") $(SET)
+PLACES = $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") $(if $(MINUTES),--minutes "$(MINUTES)") \
+         $(if $(WORK),--work "$(WORK)") $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") $(SET)
 # Show a command and run it. A stop by a deadline or Ctrl-C ends with 75; make itself can only end with 2.
 run = $(info $(1))@$(1) || { code=$$?; [ $$code -ne 75 ] || echo "Stopped with everything saved (exit code 75, no \
 error): run the same command again to go on." >&2; exit $$code; }

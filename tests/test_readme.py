@@ -38,7 +38,7 @@ def understand(command: str) -> None:
         assert name in verb.commands
         verb = verb.commands[name]
     values = verb.make_context(verb.name, list(arguments), parent=context).params
-    if "recipe" in values and values["recipe"].exists():
+    if values.get("recipe") and values["recipe"].exists():
         load_recipe(ROOT / values["recipe"], [word for word in values["given"] if "=" in word])
     if values.get("until"):
         parse_until(values["until"], 0.0)

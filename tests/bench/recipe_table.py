@@ -63,7 +63,7 @@ RECIPES: dict[str, Change] = {
     "light + self_blend, 3 seeds": LIGHT | BLEND | {"models": "seeds"},
     "none": {"augment": "none"},
     "crop": augmented("crop"),
-    "turns": augmented("vflip", "rot90", "rotate"),
+    "turns": augmented("vflip", "rotate"),
     "colour": augmented("colour", "grey"),
     "blur and sharpen": augmented("blur", "sharpen"),
     "resize": augmented("resize"),

@@ -121,7 +121,7 @@ def result(name: str, seed: int, one: Case, place: Place, changes: Change) -> di
             logits = [_logits(job, stop) for job in _jobs(name, seed, one, place, changes, Path(work))]
         except Paused:
             return None
-        except (FfdiError, RuntimeError) as error:
+        except (FfdiError, RuntimeError, ValueError) as error:
             return line | {"error": str(error)}
     views = pd.concat(logits).groupby(["id", "view"]).logit.mean().unstack()
     line |= {"auc": _aucs(one.test, views["identity"]), "tta": _aucs(one.test, views.mean(axis=1))}

@@ -6,6 +6,7 @@ import pytest
 
 from ffdi.config.competition import Competition
 from ffdi.config.load import load_competition
+from ffdi.core import inputs
 from ffdi.core.errors import UserError
 from ffdi.kernels import mounts as kaggle
 from ffdi.kernels.rows import image_names, submission_rows
@@ -74,10 +75,10 @@ def test_nothing_mounted_is_said_so(mounts: Mounts, monkeypatch: pytest.MonkeyPa
 
 
 def test_folders_of_images_are_not_walked(mounts: Mounts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kaggle, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(inputs, "MAX_ENTRIES", 3)
     put(mounts.input, "many/a.jpg", "many/b.jpg", "many/c.jpg", "many/d/mark", "few/deep/mark")
-    assert len(list(kaggle._children(mounts.input / "many"))) <= 1
-    assert mounts.input / "few/deep" in kaggle.folders_with(lambda path: (path / "mark").is_file())
+    assert len(list(inputs.children(mounts.input / "many"))) <= 1
+    assert mounts.input / "few/deep" in inputs.folders_with(lambda path: (path / "mark").is_file())
 
 
 def test_a_table_that_was_not_exchanged_gives_way_to_the_images_alone(

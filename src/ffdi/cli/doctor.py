@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,15 +13,15 @@ import torch
 
 from ffdi.cli.project import Options, Project
 from ffdi.config.load import load_competition
+from ffdi.config.presets import LARGE
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import console
 from ffdi.core.errors import UserError
 from ffdi.data import files
-from ffdi.data.decode import Defect
-from ffdi.data.images import TrainImages
+from ffdi.model import caches
 from ffdi.model.build import count_params, refuse_over_limit
 from ffdi.model.sources import resolve
-from ffdi.training import estimate, launch
+from ffdi.training import budget, estimate, launch
 from ffdi.training.probe import Probe, probe
 
 PACKAGES = (
@@ -34,7 +33,7 @@ PACKAGES = (
     "optuna",
     "kaggle",
 )
-READ = 64  # images that are timed
+KAGGLE = ("timm/tf-efficientnet", "ar90ngas/timm-pretrained-efficientnet", "ar90ngas/timm-pretrained-resnet")
 
 
 def run(options: Options) -> None:
@@ -45,6 +44,7 @@ def run(options: Options) -> None:
     _machine(work)
     missing = _members(recipe, limit)
     refuse_over_limit(recipe, limit)
+    _better(recipe)
     listed = _listed(options)
     rows = {name: estimate.CONTEST[name] for name in competition.splits} if listed is None else _counts(listed)
     device = torch.device(launch.devices()[0])
@@ -100,6 +100,20 @@ def _members(recipe: Recipe, limit: int | None) -> list[str]:
     return missing
 
 
+def _better(recipe: Recipe) -> None:
+    """Show the networks of the presets that lack weights: with a file for one, `--minutes` plans with it."""
+    rows = []
+    for name in LARGE:
+        try:
+            resolve(Member(name="net", model=name))
+        except UserError:
+            rows.append([name, f"weights/{name}.safetensors", f"{caches.file_name(name)}.pth"])
+    if rows:
+        columns = ["network of the presets", "put a file at", "or attach on Kaggle"]
+        console.table(f"better than {recipe.member[0].model}, if their weights were here", columns, rows)
+        console.say(f"On Kaggle, search Models and Datasets for those names; public notebooks use {', '.join(KAGGLE)}.")
+
+
 def _listed(options: Options) -> tuple[Project, pd.DataFrame] | None:
     """Return the project and the rows of all splits with their files; None, with a warning, where there are none."""
     try:
@@ -121,20 +135,12 @@ def _probe(member: Member, device: torch.device, steps: int) -> Probe:
 
 
 def _read_seconds(listed: tuple[Project, pd.DataFrame] | None, member: Member) -> float | None:
-    """Time one core as it reads and augments some training images; None where no image can be read."""
+    """Time one core as it reads, forges and augments some training images; None where no image can be read."""
     if listed is None:
         return None
     project, rows = listed
-    rows = rows[(rows["split"] == "train") & (rows["defect"] == "")].head(READ)
-    images = TrainImages(rows, project.images, member.augment, member.image_size, member.seed)
-    begun, read = time.process_time(), 0
-    for row in range(len(rows)):
-        try:
-            images.image(row, 0)
-            read += 1
-        except (OSError, Defect):
-            continue
-    return (time.process_time() - begun) / read if read else None
+    rows = rows[(rows["split"] == "train") & (rows["defect"] == "")].head(budget.READ)
+    return budget.read_seconds(member, rows, project.images) or None
 
 
 def _cost(

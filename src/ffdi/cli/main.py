@@ -37,8 +37,9 @@ def download(
 @verb(app)
 def folds(options: Options) -> None:
     """Read every table, decode every image, group near-duplicates and deal the groups into folds."""
-    from ffdi.cli import folds
+    from ffdi.cli import folds, plan
 
+    plan.ensure(options)
     folds.run(options.open())
 
 
@@ -58,8 +59,9 @@ def forge(
 @verb(app)
 def train(options: Options, until: UntilOption = "") -> None:
     """Train every member on every fold and predict; does what is missing and goes on where it was stopped."""
-    from ffdi.cli import train
+    from ffdi.cli import plan, train
 
+    plan.ensure(options)
     train.run(options, until)
 
 
@@ -197,8 +199,9 @@ def serve(
 @verb(app)
 def doctor(options: Options) -> None:
     """Show this machine, each member's weights and parameters, one timed step of each, and what the recipe costs."""
-    from ffdi.cli import doctor
+    from ffdi.cli import doctor, plan
 
+    plan.ensure(options)
     doctor.run(options)
 
 

@@ -16,7 +16,18 @@ from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 
 RECIPE, WORK, SUBMISSIONS = Path("ensembles/sample.toml"), Path("work"), Path("submissions")
-RecipeOption = Annotated[Path, typer.Option("--recipe", help="The TOML that says everything.", metavar="FILE")]
+RecipeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipe",
+        help="The TOML that says everything; default: the sample's, or with --data or --minutes a planned one.",
+        metavar="FILE",
+    ),
+]
+MinutesOption = Annotated[
+    float | None,
+    typer.Option(min=1, help="Plan a recipe that takes so long, where no --recipe is given; default for a folder: 30."),
+]
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Competition folder; default: the recipe's.", metavar="FOLDER")
 ]
@@ -45,20 +56,39 @@ class Project:
 class Options:
     """The arguments of a verb: places, changes of the recipe (`key=value`), and the other arguments."""
 
-    recipe: Path = RECIPE
+    recipe: Path | None = None
     data: Path | None = None
     work: Path = WORK
     submissions: Path = SUBMISSIONS
     changes: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    minutes: float | None = None
+
+    @property
+    def planned(self) -> Workspace | None:
+        """Where the recipe of a budget is; None where a recipe is named, or nothing but the sample is meant."""
+        if self.recipe is not None or (self.data is None and self.minutes is None):
+            return None
+        images = self.data or _sample("The kit")
+        return workspace(Recipe.model_fields["competition"].default, images, self.work, self.submissions)
+
+    def folder(self) -> Path:
+        """Return the competition folder of a plan. Raise UserError if it does not exist."""
+        return _existing(self.data or _sample("The kit"))
 
     def load(self) -> Recipe:
-        """Return the recipe with its changes. Raise UserError."""
-        return load_recipe(self.recipe, self.changes)
+        """Return the recipe with its changes; that of the sample where none is planned yet. Raise UserError."""
+        planned = self.planned.planned if self.planned else RECIPE
+        return load_recipe(self.recipe or (planned if planned.exists() else RECIPE), self.changes)
 
     def open(self) -> Project:
         """Return the project, with everything that is named read and checked. Raise UserError."""
-        return open_project(self.recipe, self.data, self.work, self.submissions, self.changes)
+        planned = self.planned.planned if self.planned else RECIPE
+        if self.planned and not planned.exists():
+            raise UserError(
+                f"There is no recipe for {self.folder()} yet; run `ffdi folds` first, or name one: --recipe."
+            )
+        return open_project(self.recipe or planned, self.data, self.work, self.submissions, self.changes)
 
 
 def open_project(
@@ -78,13 +108,22 @@ def open_project(
     """
     recipe = load_recipe(recipe_path, changes)
     competition = load_competition(recipe.competition)
-    images = data or _folder(recipe_path, recipe)
+    images = _existing(data or _folder(recipe_path, recipe))
+    places = workspace(competition.name, images, work, submissions)
+    return Project(recipe_path, recipe, competition, images, places, data is None)
+
+
+def workspace(competition: str, images: Path, work: Path, submissions: Path) -> Workspace:
+    """Return where the artefacts of a competition folder are."""
+    return Workspace(work / competition / (images.resolve().name or "root"), submissions)
+
+
+def _existing(images: Path) -> Path:
     if not images.is_dir():
         raise UserError(
             f"The competition folder {images} does not exist; name it with --data FOLDER (DATA=… for make)."
         )
-    places = Workspace(work / competition.name / (images.resolve().name or "root"), submissions)
-    return Project(recipe_path, recipe, competition, images, places, data is None)
+    return images
 
 
 def verb(app: typer.Typer, arguments: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -99,13 +138,19 @@ def verb(app: typer.Typer, arguments: str = "") -> Callable[[Callable[..., None]
         _, *own = inspect.signature(function).parameters.values()
         hints = get_type_hints(function, include_extras=True)
         given_hint = Annotated[list[str], typer.Argument(metavar=f"{arguments} KEY=VALUE".strip(), help=CHANGES)]
-        shared = {"given": (given_hint, []), "recipe": (RecipeOption, RECIPE), "data": (DataOption, None),
-                  "work": (WorkOption, WORK), "submissions": (SubmissionsOption, SUBMISSIONS)}  # fmt: skip
+        shared: dict[str, tuple[Any, Any]] = {
+            "given": (given_hint, []),
+            "recipe": (RecipeOption, None),
+            "data": (DataOption, None),
+            "minutes": (MinutesOption, None),
+            "work": (WorkOption, WORK),
+            "submissions": (SubmissionsOption, SUBMISSIONS),
+        }
 
         def run(given: list[str], **values: Any) -> None:
             changes = tuple(one for one in given if not arguments or _is_change(one))
             rest = tuple(one for one in given if one not in changes)
-            places = {name: values.pop(name) for name in ("recipe", "data", "work", "submissions")}
+            places = {name: values.pop(name) for name in shared if name != "given"}
             function(Options(**places, changes=changes, arguments=rest), **values)
 
         parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
@@ -127,7 +172,11 @@ def _is_change(text: str) -> bool:
 def _folder(path: Path, recipe: Recipe) -> Path:
     if recipe.data.folder:
         return Path(recipe.data.folder).expanduser()
+    return _sample(f"{path} names no data.folder, and the kit")
+
+
+def _sample(what: str) -> Path:
     sample = Path(str(files("ffdi"))) / "sample"
     if not sample.is_dir():
-        raise UserError(f"{path} names no data.folder and the embedded sample is not installed; use --data FOLDER.")
+        raise UserError(f"{what} has no embedded sample; use --data FOLDER.")
     return sample

@@ -9,9 +9,12 @@ import pandas as pd
 from ffdi.cli.project import WORK, Options, Project
 from ffdi.core import checksum, console
 from ffdi.core.deadline import parse_until
+from ffdi.core.errors import Paused
 from ffdi.report.page import Page, write_safely
 from ffdi.training import finish, launch, world
 from ffdi.training.job import FoldJob, plan
+
+LAST_SAVES = 60.0  # seconds before a deadline from which on a pause is its doing
 
 
 def run(options: Options, until: str) -> None:
@@ -54,8 +57,34 @@ def _trained(options: Options, until: str) -> tuple[Project, list[FoldJob]]:
     _check_params(project)
     jobs = plan_jobs(project)
     _check_weights(jobs)
+    if options.planned and not until and any(not finish.is_done(job) for job in jobs):
+        return project, _within_budget(project, jobs)
     launch.train(jobs, launch.devices(), deadline)
     return project, jobs
+
+
+def _within_budget(project: Project, jobs: list[FoldJob]) -> list[FoldJob]:
+    """Train until the time of the plan is over; return the jobs of the members that are finished.
+
+    The others are taken out of the planned recipe. Raise Paused where no member is finished.
+    """
+    from ffdi.cli import plan
+
+    budget, begun = plan.budget(project.places), time.time()
+    deadline = begun + budget["training_seconds"]
+    try:
+        launch.train(jobs, launch.devices(), deadline)
+    except Paused:
+        unfinished = {job.member.name for job in jobs if not finish.is_done(job)}
+        done = [job for job in jobs if job.member.name not in unfinished]
+        if not done or time.time() < deadline - LAST_SAVES:
+            raise
+        console.warn(f"The time is over: the recipe goes on without {', '.join(sorted(unfinished))}.")
+        plan.without(project.recipe_path, unfinished)
+        jobs = done
+    taken, planned = (time.time() - begun) / 60, budget["planned_seconds"] / 60
+    console.say(f"training: {taken:.1f} min, planned {planned:.1f}")
+    return jobs
 
 
 def plan_jobs(project: Project) -> list[FoldJob]:

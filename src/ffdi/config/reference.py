@@ -71,17 +71,17 @@ def _rows(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:
 def _default(value: Any) -> str:
     if isinstance(value, BaseModel) or (isinstance(value, dict) and len(value) > 3):
         return "see below"
-    return f"`{_toml(value)}`" if value is not None else ""
+    return f"`{toml(value)}`" if value is not None else ""
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
     """Return a value as TOML writes it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "{" + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(map(toml, value)) + "]"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
@@ -91,7 +91,7 @@ def _type(annotation: Any) -> str:
     if kind is Annotated:
         return _type(inner[0])
     if kind is Literal:
-        return ", ".join(_toml(value) for value in inner)
+        return ", ".join(toml(value) for value in inner)
     if kind is tuple:
         return f"list of {_type(inner[0])}"
     if kind is dict:

@@ -73,6 +73,8 @@ class Workspace:
     work: Path
     submissions: Path
 
+    planned = Below("recipe.toml")  # for a budget of minutes
+    budget = Below("plan.json")
     manifest = Below(MANIFEST)
     scan = Below("scan")  # parts of an unfinished scan
     runs = Below("runs")

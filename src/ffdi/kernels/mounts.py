@@ -6,23 +6,15 @@ kernel output   input/notebooks/OWNER/SLUG              input/SLUG
 """
 
 import os
-from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
 from ffdi.config.competition import Competition, Split
 from ffdi.core.errors import UserError
+from ffdi.core.inputs import children, folders_with, input_root
 from ffdi.core.layout import MANIFEST
 
 RUNS = "work"  # the folder of a train kernel's output that holds its runs
-MAX_DEPTH = 6  # folders below the root that are searched
-MAX_ENTRIES = 2_000  # of a folder that are searched for sub-folders, so that folders of images are not walked
 SHOWN = 40  # lines of a listing
-
-
-def input_root() -> Path:
-    """Return where inputs are mounted; FFDI_INPUT replaces it in rehearsals and tests."""
-    return Path(os.environ.get("FFDI_INPUT", "/kaggle/input"))
 
 
 def working_root() -> Path:
@@ -53,7 +45,7 @@ def competition_folder(competition: Competition, splits: list[str], name: str = 
         UserError: a table is not mounted; the message lists what is.
     """
     wanted = {split: competition.splits[split] for split in splits}
-    near = [path for form in _forms(name or competition.slug, "competitions") for path in (form, *_children(form))]
+    near = [path for form in _forms(name or competition.slug, "competitions") for path in (form, *children(form))]
     for folder in [*near, *folders_with(lambda path: _has(path, *wanted.values()))]:
         if _has(folder, *wanted.values()):
             return folder, competition
@@ -68,38 +60,20 @@ def _moved(split: Split, near: list[Path]) -> Split:
     return split.model_copy(update={"labels": f"{at}/{split.labels}", "images": f"{at}/{split.images}"})
 
 
-def folders_with(wanted: Callable[[Path], bool]) -> Iterator[Path]:
-    """Yield the folders that `wanted` accepts, nearest to the root first; below one of them nothing is searched."""
-    level = [input_root()] if input_root().is_dir() else []
-    for _ in range(MAX_DEPTH + 1):
-        hits = [path for path in level if wanted(path)]
-        yield from hits
-        level = [child for path in level if path not in hits for child in _children(path)]
-
-
 def listing() -> str:
     """Return what is mounted, in one sentence without its full stop."""
     root = input_root()
     if not root.is_dir():
         return f"{root} does not exist"
-    found = [path for child in _children(root) for path in (child, *_children(child))]
+    found = [path for child in children(root) for path in (child, *children(child))]
     names = [path.relative_to(root).as_posix() for path in found[:SHOWN]]
     return f"{root} holds {', '.join(names) or 'nothing'}"
 
 
 def _forms(name: str, kind: str) -> list[Path]:
     root, slug = input_root(), name.split("/")[-1]
-    newer = (
-        [root / kind / name] if kind == "competitions" or "/" in name else [p / slug for p in _children(root / kind)]
-    )
+    newer = [root / kind / name] if kind == "competitions" or "/" in name else [p / slug for p in children(root / kind)]
     return [path for path in (*newer, root / slug) if path.is_dir()]
-
-
-def _children(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    with os.scandir(folder) as entries:
-        return sorted(Path(entry.path) for entry in islice(entries, MAX_ENTRIES) if entry.is_dir())
 
 
 def _holds_runs(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Find pretrained weights: a path in the recipe, a file in `weights/`, a package, or the hub.
+"""Find pretrained weights: a path in the recipe, a file in `weights/`, a package, a cache, Kaggle's inputs, or the hub.
 
 A random start needs `weights = "none"`; the network is used only for `weights = "hub"`.
 """
@@ -60,7 +60,7 @@ class Source:
 
 
 def resolve(member: Member, folder: Path = FOLDER) -> Source:
-    """Return the source of `member`: its path in the recipe, else a file in `folder`, else a package, else the hub.
+    """Return the source of `member`: its path in the recipe, else a file in `folder`, a package, a cache, or the hub.
 
     The hub is the answer only when the recipe says so. Raise UserError that names the ways to supply weights.
     """
@@ -69,7 +69,7 @@ def resolve(member: Member, folder: Path = FOLDER) -> Source:
     if member.weights not in WORDS:
         return _given(member)
     names = dict.fromkeys(part for name in (member.model, current(member.model)) for part in (name, name.split(".")[0]))
-    found = _in_folder(names, folder) or _in_package(names)
+    found = _in_folder(names, folder) or _in_package(names) or _in_caches(current(member.model))
     if found is None and member.weights == "hub":
         return Source("hub")
     if found is None:
@@ -100,6 +100,13 @@ def _in_package(names: Iterable[str]) -> Source | None:
         return None
     path = Path(spec.origin).parent / package.file
     return Source("package", path, package.distribution) if path.is_file() else None
+
+
+def _in_caches(model: str) -> Source | None:
+    from ffdi.model import caches  # late: timm takes seconds to import, and a file or package needs none of it
+
+    path = caches.find(model)
+    return Source("file", path) if path else None
 
 
 def _ways(model: str, folder: Path) -> str:

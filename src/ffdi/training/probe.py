@@ -20,8 +20,8 @@ from ffdi.training import fit, graph, memory, parts
 from ffdi.training import state as states
 from ffdi.training.world import World
 
-CPU_BATCH = 2  # a CPU is asked whether it runs; a GPU whether the batch of the recipe fits
-ROUNDS = 5  # timed on a GPU, where one step is too short
+CPU_BATCH, CPU_PIXELS = 2, 400_000  # at least and at most in a step on a CPU; a GPU is asked whether the batch fits
+ROUNDS, CPU_ROUNDS = 5, 2
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def probe(member: Member, device: torch.device, steps: int) -> Probe:
     """Return what steps by the code that trains, and predictions, cost.
 
     Args:
-        member: What is trained; its batch is tried whole on a GPU, and on a CPU two images of its first part.
+        member: What is trained; its batch is tried whole on a GPU, and on a CPU some images of its first part.
         device: Where.
         steps: Of the whole training, which decide whether it is compiled.
 
@@ -66,13 +66,17 @@ def probe(member: Member, device: torch.device, steps: int) -> Probe:
     return Probe(member.name, params, train_seconds, predict_seconds, peak, micro_batches)
 
 
+def _cpu_batch(member: Member) -> int:
+    return min(member.batch_size, max(CPU_BATCH, CPU_PIXELS // member.image_size**2))
+
+
 def _train_seconds(member: Member, model: torch.nn.Module, world: World, micro_batches: int, compiled: bool) -> float:
     """Return seconds per image of a step, after one that is not timed."""
     state, count = states.begin(model, member, world), member.batch_size
     state.micro_batches = micro_batches
     if world.device.type == "cpu":
         first = parts.micro_batches(count, micro_batches)[0]
-        count, state.micro_batches = min(CPU_BATCH, first.stop), 1
+        count, state.micro_batches = min(_cpu_batch(member), first.stop), 1
     if compiled:
         compiling.choose_by_rule()
         state.model.compile()
@@ -94,7 +98,10 @@ def _train_seconds(member: Member, model: torch.nn.Module, world: World, micro_b
 
 def _predict_seconds(member: Member, trained: torch.nn.Module, device: torch.device) -> float:
     """Return seconds per image of a forward pass."""
-    side, count = member.test_size or member.image_size, member.batch_size if device.type == "cuda" else CPU_BATCH
+    side, count = (
+        member.test_size or member.image_size,
+        member.batch_size if device.type == "cuda" else _cpu_batch(member),
+    )
     model = size.at_size(trained, side).eval()
     images_BCHW = _pixels(member, model, count, side, device)
 
@@ -114,13 +121,14 @@ def _pixels(member: Member, model: torch.nn.Module, count: int, side: int, devic
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Return the seconds of one call; on a GPU the mean of some."""
-    rounds = ROUNDS if device.type == "cuda" else 1
-    if rounds > 1:
+    """Return the seconds of one call, the mean of some; on a CPU those of this process, whatever else runs."""
+    cuda = device.type == "cuda"
+    clock, rounds = (time.perf_counter, ROUNDS) if cuda else (time.process_time, CPU_ROUNDS)
+    if cuda:
         torch.cuda.synchronize(device)
-    begun = time.perf_counter()
+    begun = clock()
     for _ in range(rounds):
         work()
-    if rounds > 1:
+    if cuda:
         torch.cuda.synchronize(device)
-    return (time.perf_counter() - begun) / rounds
+    return (clock() - begun) / rounds

@@ -1,0 +1,150 @@
+"""A recipe for a budget of minutes: measure machine, images and weights, pick the best rung that fits, write it down.
+
+The file is an ordinary recipe; `plan.json` beside it keeps the budget.
+"""
+
+import math
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import median
+
+import pandas as pd
+from PIL import Image
+
+from ffdi.cli.project import Options
+from ffdi.config.load import load_competition, load_recipe, validate
+from ffdi.config.presets import LADDER, LARGE, SMALL, Preset, Rung, members, rungs
+from ffdi.config.recipe import Member, Recipe
+from ffdi.config.written import written
+from ffdi.core import atomic, checksum, console
+from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
+from ffdi.data import files
+
+MINUTES = 30.0
+SHARE = 0.85  # of the time for training that is planned: steps may turn out slower
+SAMPLE = 64  # images that are looked at
+BLEND_SECONDS, BLEND_ROWS = 20.0, 10_000  # of `ffdi blend`; rows a second on top
+SMALLEST = 160  # side at which the first step is timed
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a folder before anything is trained: images by split, their side, and some of them."""
+
+    competition: str
+    rows: dict[str, int]
+    side: int
+    some: pd.DataFrame
+    images: Path
+
+
+def ensure(options: Options) -> None:
+    """Write the recipe of a budget, unless a recipe is named or it is there with this budget."""
+    places = options.planned
+    if places is None or (places.planned.exists() and options.minutes in (None, budget(places)["minutes"])):
+        return
+    begun, minutes = time.monotonic(), options.minutes or MINUTES
+    facts = _facts(options.folder(), Recipe.model_fields["competition"].default)
+    text, planned, spare = _planned(facts, minutes, str(options.data or ""), begun)
+    atomic.write_text(places.planned, text)
+    load_recipe(places.planned)
+    checksum.write_json(places.budget, {"minutes": minutes, "training_seconds": spare, "planned_seconds": planned})
+    console.say(text)
+    console.say(f"recipe: {places.planned}")
+    if planned > spare:
+        least = math.ceil((minutes * 60 + planned / SHARE - spare) / 60)
+        console.warn(f"Not even the smallest preset fits into {minutes:g} minutes; it needs about {least}.")
+
+
+def budget(places: Workspace) -> dict[str, float]:
+    """Return minutes, and the seconds that training may take and was planned to. Raise UserError without a plan."""
+    if not places.budget.exists():
+        raise UserError(f"{places.budget} is missing; delete {places.planned} and run `ffdi folds` again.")
+    return checksum.read_json(places.budget)
+
+
+def without(path: Path, unfinished: set[str]) -> None:
+    """Comment members out of a recipe file: they were not finished in time."""
+    head, *blocks = path.read_text().split("[[member]]")
+    for number, block in enumerate(blocks):
+        name = next((line.split('"')[1] for line in block.splitlines() if line.startswith("name =")), "")
+        blocks[number] = "[[member]]" + block
+        if name in unfinished:
+            blocks[number] = "# Not finished in time:\n" + "".join(
+                f"# {line}" if line.strip() else line for line in blocks[number].splitlines(keepends=True)
+            )
+    atomic.write_text(path, head + "".join(blocks))
+
+
+def _facts(images: Path, name: str) -> Facts:
+    competition = load_competition(name)
+    rows = files.listing(competition, images).rows
+    there = rows[(rows["split"] == "train") & (rows["defect"] == "")]
+    some = there.iloc[:: max(len(there) // SAMPLE, 1)].head(SAMPLE).reset_index(drop=True)
+    counts = {split: int((rows["split"] == split).sum()) for split in competition.splits}
+    return Facts(name, counts, _side(images, some), some, images)
+
+
+def _side(images: Path, some: pd.DataFrame) -> int:
+    """Return the usual shorter side in pixels. Raise UserError if no image can be read."""
+    sides = []
+    for relpath in some["relpath"]:
+        try:
+            with Image.open(images / relpath) as image:
+                sides.append(min(image.size))
+        except (OSError, ValueError, Image.DecompressionBombError):
+            continue
+    if not sides:
+        raise UserError(f"None of the {len(some)} training images that were tried in {images} can be read.")
+    return int(median(sides))
+
+
+def _planned(facts: Facts, minutes: float, folder: str, begun: float) -> tuple[str, float, float]:
+    """Return the recipe's text, the seconds of training it takes, and those it may take."""
+    from ffdi.training import budget as budgets
+
+    train, images = facts.rows["train"], sum(facts.rows.values())
+    sources = _sources()
+    nets = [[name for name in names if name in sources] for names in (LARGE, SMALL)]
+
+    def made(rung: Rung) -> Recipe:
+        folds = {"scheme": "group", "k": rung.preset.folds, "embedding": SMALL[0]}
+        value = {"name": f"minutes_{minutes:g}".replace(".", "_"), "competition": facts.competition, "folds": folds}
+        return validate(Recipe, value | {"member": members(rung, train)}, "the plan")
+
+    def measured(member: Member) -> budgets.Speed:
+        return budgets.measure(member, facts.some, facts.images)
+
+    @cache
+    def fits(preset: Preset, nets: tuple[str, ...]) -> bool:
+        limit = load_competition(facts.competition).max_params
+        return limit is None or budgets.params(made(Rung(preset, nets, facts.side, SMALLEST, 1))) <= limit
+
+    base = made(Rung(LADDER[-1], SMALL[:1], facts.side, min(facts.side, SMALLEST), 1)).member[0]
+    known = {(base.model, base.image_size): measured(base)}
+    around = budgets.folds_seconds(known, images) + BLEND_SECONDS + images / BLEND_ROWS
+    spare = minutes * 60 - around - (time.monotonic() - begun)
+    ladder = (rung for rung in rungs(train, facts.side, nets) if fits(rung.preset, rung.nets))
+    chosen, seconds = budgets.choose(ladder, made, facts.rows, measured, known, SHARE * spare)
+    comments = [
+        f'Planned for {minutes:g} minutes: "{chosen.preset.name}" is the best preset that fits.',
+        f"{train:,} training images of {facts.side} px; {budgets.machine()}.",
+        f"Training takes about {seconds / 60:.1f} min, folds and blend about {around / 60:.1f} min.",
+        "Other --minutes make a new plan. Copied into ensembles/, this is a recipe like any other.",
+    ]
+    return written(made(chosen), chosen, train, folder, sources, comments), seconds, spare
+
+
+def _sources() -> dict[str, str]:
+    """Return where the weights of each network of the presets are, of those that are there."""
+    from ffdi.model.sources import resolve
+
+    found = {}
+    for net in (*LARGE, *SMALL):
+        with suppress(UserError):
+            found[net] = str(resolve(Member(name="net", model=net)))
+    return found

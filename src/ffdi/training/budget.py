@@ -1,0 +1,179 @@
+"""Seconds that a recipe takes on this machine, from timed steps and timed reading, and the best rung that fits.
+
+Steps are timed on as many processes at once as will train side by side: they share caches, memory and the GPU.
+"""
+
+import heapq
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import joblib
+import pandas as pd
+import torch
+
+from ffdi.config.presets import Rung
+from ffdi.config.recipe import Member, Recipe
+from ffdi.core import console
+from ffdi.data.decode import Defect
+from ffdi.data.images import TrainImages
+from ffdi.infer.embed import SIDE
+from ffdi.infer.nets import flops
+from ffdi.model import precision
+from ffdi.model.build import refuse_over_limit
+from ffdi.training import estimate, launch
+from ffdi.training.probe import Probe, probe
+
+READ = 32  # images that are timed
+START = 8.0  # seconds of a process until its first step: imports, and CUDA where there is one
+FOLD = 2.5  # seconds of a fold beside its images: weights are read, checked, saved and loaded again
+SCAN = 2.0  # times what reading an image costs: sharpness and hashes besides
+HOPELESS = 3.0  # times the budget by a rough count: not worth a timed step
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of an image on one of the places that train side by side."""
+
+    train: float
+    predict: float  # and view
+    read: float  # by one core, augmentation and forgery included
+
+    def scaled(self, ratio: float) -> "Speed":
+        return Speed(self.train * ratio, self.predict * ratio, self.read)
+
+
+def places(member: Member) -> list[str]:
+    """Return the device of each training that runs at the same time."""
+    on = launch.devices()
+    small = member.batch_size * member.image_size**2 <= precision.SMALL_STEP
+    several = min(launch.MAX_FOLDS, _cores() // 2) if small and on[0] != "cpu" else 1
+    return [device for device in on for _ in range(max(several, 1))]
+
+
+def measure(member: Member, rows: pd.DataFrame, images: Path) -> Speed:
+    """Return the speed of a member here, the mean over all places at once.
+
+    Args:
+        member: The recipe's member.
+        rows: Some training images: id, relpath and target.
+        images: What relpath is relative to.
+    """
+    devices = places(member)
+    console.say(f"timing {member.model} at {member.image_size} px, {len(devices)} side by side …")
+    tasks = (joblib.delayed(_speed)(member, device, rows, images) for device in devices)
+    found = joblib.Parallel(n_jobs=len(devices))(tasks)
+    return Speed(*(fmean(values) for values in zip(*found, strict=True)))
+
+
+def _speed(member: Member, device: str, rows: pd.DataFrame, images: Path) -> tuple[float, float, float]:
+    launch.prepare(torch.device(device))
+    found: Probe = probe(member, torch.device(device), 1)
+    return found.train_seconds, found.predict_seconds, read_seconds(member, rows, images)
+
+
+def read_seconds(member: Member, rows: pd.DataFrame, images: Path) -> float:
+    """Return the CPU seconds in which an image is read, forged and augmented; 0 where none can be read."""
+    source = TrainImages(rows, images, member.augment, member.image_size, member.seed, member.forge)
+    begun, read = 0.0, 0
+    for row in [0, *range(len(rows))]:  # the first image also fills tables and caches
+        try:
+            source.image(row, 0)
+        except (OSError, Defect):
+            continue
+        read, begun = (read + 1, begun) if begun else (0, time.process_time())
+    return (time.process_time() - begun) / read if read else 0.0
+
+
+def seconds(recipe: Recipe, rows: Mapping[str, int], speeds: Mapping[str, Speed]) -> float:
+    """Return how long training and prediction take.
+
+    Args:
+        recipe: What is trained.
+        rows: Images by split.
+        speeds: By member.
+    """
+    jobs, at_once = [], len(places(recipe.member[0]))
+    for member in recipe.member:
+        amount, speed = estimate.work(recipe, member, rows), speeds[member.name]
+        folds = 1 if member.refit_full else len(recipe.folds.held_out)
+        forwards = amount.predicted * len(member.tta) + amount.curves
+        computing = amount.trained * speed.train + forwards * speed.predict
+        loaders = _cores() / at_once
+        waiting = amount.reads * speed.read / max(loaders, 1.0)
+        on_cpu = launch.devices()[0] == "cpu"
+        each = (computing + waiting if on_cpu and loaders < 2 else max(computing, waiting)) / folds
+        jobs += [each + FOLD] * folds
+    return START + _together(jobs, at_once)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _together(jobs: Iterable[float], at_once: int) -> float:
+    """Return the seconds until the last job ends, when each place takes the longest that is left."""
+    ends = [0.0] * at_once
+    for job in sorted(jobs, reverse=True):
+        heapq.heappush(ends, heapq.heappop(ends) + job)
+    return max(ends)
+
+
+def folds_seconds(known: Mapping[tuple[str, int], Speed], images: int) -> float:
+    """Return how long `ffdi folds` takes: every image is read and hashed, and a small network looks at it."""
+    ((_, side), speed), *_ = known.items()
+    forward = speed.predict * (SIDE / side) ** 2
+    return START + images * (SCAN * speed.read / _cores() + forward / len(launch.devices()))
+
+
+def params(recipe: Recipe) -> int:
+    return sum(refuse_over_limit(recipe, None).values())
+
+
+def machine() -> str:
+    """Return GPUs or cores in words."""
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return ", ".join(gpus) or f"{_cores()} CPU cores"
+
+
+def choose(
+    rungs: Iterable[Rung], made: Callable[[Rung], Recipe], rows: Mapping[str, int], measured: Callable[[Member], Speed],
+    known: dict[tuple[str, int], Speed], budget: float,
+) -> tuple[Rung, float]:  # fmt: skip
+    """Return the first rung that fits into `budget` seconds, and its seconds; the last where none does.
+
+    Args:
+        rungs: From the best to the least.
+        made: The recipe of a rung.
+        rows: Images by split.
+        measured: Times a member; asked once for a network and a size.
+        known: Speeds by network and side, at least one; what is not timed yet is counted by operations.
+        budget: Seconds of training.
+    """
+
+    def speed(member: Member) -> Speed:
+        """Return what was timed, or that of the nearest that was, by operations."""
+        model, side = min(known, key=lambda one: (one[0] != member.model, abs(one[1] - member.image_size)))
+        if (model, side) == (member.model, member.image_size):
+            return known[model, side]
+        here = member.model_copy(update={"image_size": side})  # operations grow with the area
+        ratio = flops(here) / flops(here.model_copy(update={"model": model})) if member.model != model else 1.0
+        return known[model, side].scaled(ratio * (member.image_size / side) ** 2)
+
+    rung = None
+    for rung in rungs:
+        recipe = made(rung)
+        new = {one.model for one in recipe.member} - {model for model, _ in known}
+        if seconds(recipe, rows, {one.name: speed(one) for one in recipe.member}) > budget * (HOPELESS if new else 1):
+            continue
+        for one in recipe.member:
+            if (key := (one.model, one.image_size)) not in known:
+                known[key] = measured(one)
+        needed = seconds(recipe, rows, {one.name: speed(one) for one in recipe.member})
+        if needed <= budget:
+            return rung, needed
+    assert rung is not None
+    return rung, seconds(made(rung), rows, {one.name: speed(one) for one in made(rung).member})

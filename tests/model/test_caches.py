@@ -1,0 +1,72 @@
+"""Weights that other programs left here are found by timm's own names, and nothing is downloaded."""
+
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from ffdi.model import build, caches, sources
+from tests.fixtures.members import member
+
+TAGGED = "test_resnet.r160_in1k"
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_network: list[Any]) -> Path:
+    """Empty caches and inputs below one folder."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("FFDI_INPUT", str(tmp_path / "input"))
+    return tmp_path
+
+
+def put(path: Path) -> Path:
+    path.parent.mkdir(parents=True)
+    save_file(timm.create_model("test_resnet").state_dict(), path)
+    return path
+
+
+def hub_file(root: Path) -> Path:
+    repository = root / f"models--timm--{TAGGED}"
+    path = put(repository / "snapshots" / "abc" / "model.safetensors")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
+    return path
+
+
+@pytest.mark.parametrize("name", ["test_resnet", TAGGED])
+def test_the_cache_of_the_hub(places: Path, name: str) -> None:
+    assert caches.find(name) is None
+    path = hub_file(places / "hub")
+    assert caches.find(name) == path
+    assert build.prepare(member(name, weights="auto"), folder=places).source == sources.Source("file", path)
+
+
+def test_the_cache_of_torch_by_the_file_name_that_timm_has(places: Path) -> None:
+    path = places / "torch" / "hub" / "checkpoints" / "tf_efficientnet_b4_aa-818f208c.pth"
+    assert caches.file_name("tf_efficientnet_b4.aa_in1k") == path.stem
+    path.parent.mkdir(parents=True)
+    torch.save({}, path)
+    assert caches.find("tf_efficientnet_b4.aa_in1k") == path
+    assert caches.find("tf_efficientnet_b4.ns_jft_in1k") is None
+
+
+@pytest.mark.parametrize("name", [f"some/weights/{TAGGED}.safetensors", "x/test-resnet-r160-in1k/1/model.safetensors",
+                                  f"attached/models--timm--{TAGGED}/snapshots/abc/model.safetensors"])  # fmt: skip
+def test_what_is_attached_to_a_notebook(places: Path, name: str) -> None:
+    put(places / "input" / "others" / "resnet18.safetensors")
+    assert caches.find(TAGGED) is None
+    path = put(places / "input" / name)
+    assert caches.find(TAGGED) == path
+
+
+def test_the_users_own_folder_comes_first_and_unknown_names_find_nothing(places: Path) -> None:
+    hub_file(places / "hub")
+    mine = put(places / "weights" / "test_resnet.safetensors")
+    assert sources.resolve(member("test_resnet", weights="auto"), places / "weights").path == mine
+    assert caches.find("no_such_net") is None
+    assert caches.find("resnet18.no_such_tag") is None

@@ -1,0 +1,93 @@
+from typing import Any
+
+import pytest
+
+from ffdi.config.presets import LADDER, LARGE, SMALL, Rung, members, rungs
+from ffdi.config.recipe import Recipe
+from ffdi.training import budget, launch
+from ffdi.training.budget import Speed
+
+ROWS = {"train": 900, "val": 100, "test": 300}
+NETS = [["resnet50.a1_in1k"], list(SMALL)]
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "devices", lambda: ["cpu", "cpu"])
+    monkeypatch.setattr(budget, "_cores", lambda: 2)
+
+
+def made(rung: Rung) -> Recipe:
+    value = {"name": "x", "folds": {"k": rung.preset.folds}, "member": members(rung, ROWS["train"])}
+    return Recipe.model_validate(value)
+
+
+def chosen(seconds: float, rate: float = 1e-9) -> tuple[Rung, float, list[tuple[str, int]]]:
+    """The choice where a pixel of a training image takes `rate` seconds; and what was timed."""
+    timed = []
+
+    def measured(member: Any) -> Speed:
+        timed.append((member.model, member.image_size))
+        train = rate * member.image_size**2 * (30 if member.model not in SMALL else 1)
+        return Speed(train, train / 3, 0.002)
+
+    base = made(list(rungs(900, 160, NETS))[-1]).member[0]
+    known = {(base.model, base.image_size): measured(base)}
+    return *budget.choose(rungs(900, 160, NETS), made, ROWS, measured, known, seconds), timed
+
+
+def test_the_ladder_begins_with_the_best_and_every_rung_is_a_recipe() -> None:
+    found = list(rungs(900, 160, NETS))
+    assert [rung.preset.name for rung in found] == sorted(
+        (rung.preset.name for rung in found), key=[preset.name for preset in LADDER].index
+    )
+    assert (found[0].nets, found[0].side) == (("resnet50.a1_in1k",), 160)
+    assert found[-1].epochs == 1
+    for rung in found:
+        assert made(rung).member[0].image_size == rung.side <= 160
+    assert not set(LARGE) & set(SMALL)
+
+
+def test_many_images_need_fewer_epochs_and_larger_batches() -> None:
+    few, many = (next(iter(rungs(rows, 512, NETS))) for rows in (900, 524_429))
+    assert few.epochs > many.epochs >= 3
+    assert members(few, 900)[0]["batch_size"] < members(many, 524_429)[0]["batch_size"]
+    assert few.side == 384
+
+
+def test_more_time_buys_a_higher_rung_and_what_is_chosen_fits() -> None:
+    order = list(rungs(900, 160, NETS))
+    places = []
+    for seconds in (60, 600, 6_000, 60_000):
+        rung, needed, timed = chosen(seconds, 1e-6)
+        assert needed <= seconds
+        assert len(timed) == len(set(timed))
+        places.append(order.index(rung))
+    assert places == sorted(places, reverse=True)
+    assert places[-1] == 0
+
+
+def test_the_smallest_is_taken_where_nothing_fits() -> None:
+    rung, needed, _ = chosen(1.0, 1e-4)
+    assert rung == list(rungs(900, 160, NETS))[-1]
+    assert needed > 1.0
+
+
+def test_seconds_are_those_of_the_longest_place() -> None:
+    rung = next(one for one in rungs(900, 160, NETS) if one.preset.name == "quick" and one.nets[0] in SMALL)
+    recipe = made(rung)
+    one_fold = 600 * rung.epochs + 300 + 800 * 0  # images trained and held out; prediction costs nothing here
+    found = budget.seconds(recipe, ROWS, {"lite0": Speed(0.01, 0.0, 0.0)})
+    assert found == pytest.approx(budget.START + 2 * (budget.FOLD + (one_fold - 300) * 0.01))
+
+
+def test_a_member_is_timed_for_real(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.fixtures.members import member
+    from tests.fixtures.training import write_images
+
+    monkeypatch.setattr(budget, "places", lambda _: ["cpu"])
+    rows = write_images(tmp_path, 8, "train")
+    speed = budget.measure(member("test_resnet", image_size=32, batch_size=4), rows, tmp_path)
+    assert speed.train > speed.predict > 0
+    assert speed.read > 0
+    assert speed.scaled(2.0).train == 2 * speed.train
