@@ -90,19 +90,17 @@ def class_bars(counts: pd.DataFrame) -> Figure:
     return figure
 
 
-def histogram(values: np.ndarray, target: np.ndarray, x: str, log: bool = False) -> Figure:
+def histogram(values: np.ndarray, target: np.ndarray, x: str) -> Figure:
     """Draw the distribution of a number for each label.
 
     Args:
         values: A number of each image.
         target: Its class.
         x: Label of the axis.
-        log: Use a log axis if the values span a factor of 30.
     """
     values, target = np.asarray(values, dtype=float), np.asarray(target)
     finite = values[np.isfinite(values)]
-    log = log and bool(finite.min() > 0 and finite.max() / finite.min() > 30)
-    edges = np.geomspace(finite.min(), finite.max() * (1 + 1e-9), 41) if log else np.histogram_bin_edges(finite, 40)
+    edges = np.histogram_bin_edges(finite, 40)
     figure, axes = style.panel()
     for code, label in style.LABELS.items():
         mine = values[target == code]
@@ -110,10 +108,6 @@ def histogram(values: np.ndarray, target: np.ndarray, x: str, log: bool = False)
             heights = np.histogram(mine, edges)[0] / len(mine)
             axes.stairs(heights, edges, fill=True, color=style.COLOURS[label], alpha=0.22 if code >= 0 else 0)
             axes.stairs(heights, edges, color=style.COLOURS[label], linewidth=1.6, label=f"{label} ({len(mine):,})")
-    if log:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0)
     axes.margins(y=0.12)

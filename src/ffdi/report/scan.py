@@ -16,11 +16,6 @@ if TYPE_CHECKING:  # only the tables are needed, not the code that makes them
     from ffdi.data.audit import Audit
 
 KIND = ["split_a", "target_a", "split_b", "target_b"]
-PROPERTIES = {
-    "bytes": ("file size", "kB", 1e-3), "jpeg_q": ("JPEG quality", "estimated", 1),
-    "pixels": ("image size", "megapixels", 1e-6), "sharpness": ("sharpness", "Laplacian over contrast", 1),
-    "mean_grey": ("mean grey", "0 to 255", 1), "colourfulness": ("colourfulness", "Hasler and Süsstrunk", 1),
-}  # fmt: skip  # column: name, unit, factor
 SHEETS, PAIRS, DEFECTS = 6, 4, 14  # kinds of near-duplicates shown, pairs of each, broken images
 
 
@@ -40,7 +35,6 @@ def page(manifest: pd.DataFrame, audit: "Audit", folder: Path | None, inputs: Ma
         sections=(
             Section("Images", (*_images(manifest), *_defects(manifest, folder))),
             Section("Shortcuts", _shortcuts(audit)),
-            Section("Properties by label", _properties(manifest)),
             Section("Shifts between splits", _shifts(manifest, audit)),
             Section("Duplicates", (*_conflicts(audit), *_duplicates(audit, folder))),
         ),
@@ -113,20 +107,6 @@ def _shortcuts(audit: "Audit") -> tuple[Block, ...]:
         for split, rows in audit.shortcuts.groupby("split", sort=False)
     ]
     return Text(text), *pictures
-
-
-def _properties(manifest: pd.DataFrame) -> tuple[Block, ...]:
-    """Draw histograms of the labelled training images and of the unlabelled test images."""
-    usable = manifest[manifest["status"] != "quarantined"]
-    usable = usable[((usable["split"] == "train") & (usable["target"] >= 0)) | (usable["target"] < 0)]
-    usable = usable.assign(pixels=usable["width"].astype("int64") * usable["height"])
-    pictures = []
-    for column, (name, unit, factor) in PROPERTIES.items():
-        rows = usable if column != "jpeg_q" else usable[usable["jpeg_q"] > 0]
-        if column in rows.columns and rows[column].nunique() > 1:
-            values, target = rows[column].to_numpy(dtype=float) * factor, rows["target"].to_numpy()
-            pictures.append(embed(plots.histogram(values, target, f"{name} ({unit})", log=True), capital(name)))
-    return tuple(pictures)
 
 
 def _shifts(manifest: pd.DataFrame, audit: "Audit") -> tuple[Block, ...]:

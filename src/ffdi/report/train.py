@@ -176,10 +176,8 @@ def _summary(members: Sequence[Trained], intervals: Sequence[Interval]) -> Table
 def _curves(members: Sequence[Trained]) -> tuple[Block, ...]:
     blocks: list[Block] = [Text("Solid: images that the fold held out (OOF). Dashed: training images.")]
     for member in members:
-        for column, what in (("loss", "loss"), ("auc", "OOF AUC"), ("lr", "learning rate")):
+        for column, what in (("loss", "loss"), ("auc", "OOF AUC")):
             logs = {fold: log for fold, log in member.logs.items() if _has(log, column)}
-            if column == "lr":  # the same in each fold
-                logs = dict(list(logs.items())[:1])
             if logs:
                 blocks.append(embed(plots.fold_curves(logs, column, what), f"{member.name}: {what}"))
     return tuple(blocks)
