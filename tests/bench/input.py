@@ -87,7 +87,7 @@ class Folder:
         for images_BCHW, _ in again(batches):
             yield images_BCHW
 
-    def timm(self, workers: int = 0, **wishes: Any) -> Iterator[torch.Tensor]:
+    def timm(self, workers: int = 0, **changes: Any) -> Iterator[torch.Tensor]:
         batches = create_loader(
             ImageDataset(str(self.place), class_map={"0": 0, "1": 1}),
             (3, SIZE, SIZE),
@@ -101,7 +101,7 @@ class Folder:
             persistent_workers=workers > 0,
             device=torch.device("cpu"),
             use_prefetcher=True,
-            **wishes,
+            **changes,
         )
         for images_BCHW, _ in again(batches):
             yield images_BCHW

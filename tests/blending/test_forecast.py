@@ -74,8 +74,8 @@ def test_a_mix_of_sources_moves_the_forecast_to_where_the_board_is(contests: int
     for contest in range(contests):
         scores, target, source = sourced(300, 100, "held", contest)
         for mixed in (True, False):
-            wish = board if mixed else board.model_copy(update={"mix": {}})
-            found = forecast(scores, target, "a", wish, source_N=source)
+            config = board if mixed else board.model_copy(update={"mix": {}})
+            found = forecast(scores, target, "a", config, source_N=source)
             for kind, rows in (("public", 200), ("private", 400)):
                 drawn, truth, _ = sourced(rows // 4, 3 * rows // 4, kind, contest)
                 interval = getattr(found.candidates["a"], kind)

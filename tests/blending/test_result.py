@@ -124,8 +124,8 @@ def test_without_labels_there_is_no_validation_auc(contest: Contest) -> None:
     assert result.members["val_auc"].isna().all()
 
 
-def with_board(contest: Contest, **wishes: object) -> None:
-    board = {"public_rows": 20, "private_rows": 30, "fake_share": 0.5, **wishes}
+def with_board(contest: Contest, **fields: object) -> None:
+    board = {"public_rows": 20, "private_rows": 30, "fake_share": 0.5, **fields}
     contest.competition = contest.competition.model_copy(update={"board": Board.model_validate(board)})
 
 

@@ -95,7 +95,7 @@ def test_copies_are_made_once_and_go_on_where_they_were(tmp_path: Path, monkeypa
     assert sorted(path.name for path in (tmp_path / "out/blur").rglob("*.png")) == ["a.png", "b.png"]
 
 
-def test_a_wish_to_stop_is_heard_between_two_copies(tmp_path: Path) -> None:
+def test_a_stop_is_noticed_between_two_copies(tmp_path: Path) -> None:
     stop = Stop()
     stop.reason = "SIGTERM"
     rows = pd.DataFrame({"id": ["a"], "relpath": ["a.png"]})

@@ -115,7 +115,7 @@ def test_a_finished_table_is_read_again_and_a_stale_one_made_anew(places: Worksp
     assert len(folds.read(places, SPEC, relabelled, ["train"])) == 100
 
 
-def test_the_same_wishes_give_the_same_bytes(places: Workspace, tmp_path: Path) -> None:
+def test_the_same_settings_give_the_same_bytes(places: Workspace, tmp_path: Path) -> None:
     rows = manifest_of(100, 10)
     folds.make(places, SPEC, rows, ["train"])
     elsewhere = Workspace(tmp_path / "other", tmp_path)

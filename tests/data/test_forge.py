@@ -73,16 +73,16 @@ def test_the_other_most_like_the_image_is_taken() -> None:
 
 
 def test_families_come_by_their_weights() -> None:
-    wish = Forge(share=0.4, families={"swap": 3, "erasure": 1})
-    drawn = Counter(forge.family(wish, keys.key("family", number)) for number in range(4000))
+    config = Forge(share=0.4, families={"swap": 3, "erasure": 1})
+    drawn = Counter(forge.family(config, keys.key("family", number)) for number in range(4000))
     assert drawn["swap"] / 4000 == pytest.approx(0.75, abs=0.03)
     turned = Forge(share=0.4, families={"erasure": 1, "swap": 3})
-    assert all(forge.family(wish, keys.key(n)) == forge.family(turned, keys.key(n)) for n in range(50))
-    forged = sum(forge.is_forged(wish, keys.key("share", number)) for number in range(4000))
+    assert all(forge.family(config, keys.key(n)) == forge.family(turned, keys.key(n)) for n in range(50))
+    forged = sum(forge.is_forged(config, keys.key("share", number)) for number in range(4000))
     assert forged / 4000 == pytest.approx(0.4, abs=0.03)
 
 
-def test_a_bad_wish_is_refused() -> None:
+def test_a_bad_setting_is_refused() -> None:
     with pytest.raises(ValueError, match="name at least one family"):
         Forge(share=0.1, families={})
     with pytest.raises(ValueError, match="Input should be 'self_blend'"):
@@ -94,11 +94,11 @@ def test_labels_and_pixels_agree_and_need_no_state(workers: int, tmp_path: Path)
     names = [f"{name}.png" for name in "abcdef"]
     rows = pd.DataFrame({"id": names, "relpath": names, "target": [0, 0, 0, 0, 1, 1]})
     plain = Augment.model_validate(dict.fromkeys(Augment.model_fields, False))
-    wish = Forge(share=0.5, families={"erasure": 1, "swap": 1})
+    config = Forge(share=0.5, families={"erasure": 1, "swap": 1})
     sources = portraits(6, 32)
     for name, image in zip(names, sources, strict=True):
         Image.fromarray(image).save(tmp_path / name)
-    images = TrainImages(rows, tmp_path, plain, 32, 7, wish)
+    images = TrainImages(rows, tmp_path, plain, 32, 7, config)
     items = [(row, epoch) for epoch in range(6) for row in range(6)]
     batches = list(loader(images, [items[start : start + 4] for start in range(0, 36, 4)], workers))
     pixels = np.concatenate([batch.images_BHWC.numpy().copy() for batch in batches])

@@ -24,7 +24,7 @@ from tests.fixtures.photographs import photograph
 from tests.fixtures.pictures import CONTEST, contest_folder, contest_images, saved
 
 COUNT = 28  # half of them originals
-WISH = ForgedSet(images=30, seed=5)
+OPTIONS = ForgedSet(images=30, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,9 @@ def contest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFram
     return folder, forged.originals(scan(CONTEST, folder, Workspace(place / "work", place), 0), ("train",))
 
 
-def make(contest: tuple[Path, pd.DataFrame], out: Path, wish: ForgedSet = WISH, workers: int = 0) -> pd.DataFrame:
+def make(contest: tuple[Path, pd.DataFrame], out: Path, options: ForgedSet = OPTIONS, workers: int = 0) -> pd.DataFrame:
     folder, sources = contest
-    return forged.make(wish, CONTEST, sources, folder, out, workers)
+    return forged.make(options, CONTEST, sources, folder, out, workers)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -120,7 +120,7 @@ def test_a_stop_keeps_what_is_made(
     monkeypatch.setattr(forged, "CHUNK", 8)
     folder, sources = contest
     with pytest.raises(Paused, match="goes on from 8 fakes"):
-        forged.make(WISH, CONTEST, sources, folder, tmp_path / "set", 0, Stop(deadline=0.0))
+        forged.make(OPTIONS, CONTEST, sources, folder, tmp_path / "set", 0, Stop(deadline=0.0))
     with pytest.raises(UserError, match="no finished set"):
         extra.read(tmp_path / "set")
     make(contest, tmp_path / "set")
@@ -128,11 +128,11 @@ def test_a_stop_keeps_what_is_made(
 
 
 def test_another_seed_is_another_set_in_another_folder(contest: tuple[Path, pd.DataFrame], whole: Path) -> None:
-    wish = WISH.model_copy(update={"seed": 6})
+    options = OPTIONS.model_copy(update={"seed": 6})
     with pytest.raises(UserError, match=r"another \[forge\] .*name a new folder"):
-        make(contest, whole, wish)
+        make(contest, whole, options)
     sources = contest[1]
-    one, two = (forged.planned(each, sources, "x") for each in (WISH, wish))
+    one, two = (forged.planned(each, sources, "x") for each in (OPTIONS, options))
     assert (one["key"] != two["key"]).all()
 
 
@@ -149,7 +149,7 @@ def test_what_cannot_be_forged_of_is_one_sentence(contest: tuple[Path, pd.DataFr
 
 
 def test_a_lost_image_is_named(contest: tuple[Path, pd.DataFrame], tmp_path: Path) -> None:
-    made = make(contest, tmp_path / "set", WISH.model_copy(update={"images": 2}))
+    made = make(contest, tmp_path / "set", OPTIONS.model_copy(update={"images": 2}))
     (tmp_path / "set" / made["relpath"][1]).unlink()
     with pytest.raises(UserError, match=rf"{made['id'][1]} is missing or not as it was written"):
         extra.read(tmp_path / "set")
@@ -162,8 +162,8 @@ def beside(made: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
 
 def test_files_tell_nothing(contest: tuple[Path, pd.DataFrame], tmp_path: Path) -> None:
     """Quality and format, size and shape come from the originals; bytes too where a family leaves most pixels alone."""
-    wish = ForgedSet(images=120, families={"component": 1, "excision": 1})
-    made, sources = make(contest, tmp_path / "set", wish), contest[1]
+    options = ForgedSet(images=120, families={"component": 1, "excision": 1})
+    made, sources = make(contest, tmp_path / "set", options), contest[1]
     repeated = pd.concat([sources] * 20, ignore_index=True)
     found = shortcuts(beside(made, repeated)).set_index("feature")["auc"]
     for feature in ("width", "height", "aspect", "jpeg_q", "mode", "bytes", "bits_per_pixel"):

@@ -177,7 +177,7 @@ def test_an_interrupted_scan_keeps_what_it_has(
     assert list((places.work / "scan").glob("part-*")) == []
 
 
-def test_a_wish_to_stop_is_heard_between_chunks(scanned: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_is_noticed_between_chunks(scanned: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
     small_parts(monkeypatch)
     ticks = iter(range(100))
     with pytest.raises(Paused, match=r"\(deadline\); the same command goes on from 6 images"):

@@ -26,7 +26,7 @@ from tests.fixtures.training import CPU, artefacts
 
 ROOT = Path(__file__).parents[2]
 MakeJob = Callable[..., FoldJob]
-WISHES: dict[str, object] = {
+OPTIONS: dict[str, object] = {
     "epochs": 8,
     "drop_rate": 0.3,
     "mixup": 0.3,
@@ -38,7 +38,7 @@ WISHES: dict[str, object] = {
 
 
 def _fold(make_job: MakeJob, at: str) -> tuple[FoldJob, Callable[[], None]]:
-    job = make_job(at=at, **WISHES)
+    job = make_job(at=at, **OPTIONS)
     return job, lambda: fit(job, CPU, Stop(), save_steps=3)
 
 

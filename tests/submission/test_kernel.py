@@ -147,7 +147,7 @@ def test_scripts_without_a_place_for_the_run_id(session: Follower, kernel: Kerne
 
 def test_a_state_of_another_version_of_the_kit(session: Follower, kernel: Kernel) -> None:
     session.folder.mkdir()
-    (session.folder / PUSH_STATE).write_bytes(with_checksum({"wishes": 3}))
+    (session.folder / PUSH_STATE).write_bytes(with_checksum({"other": 3}))
     with pytest.raises(CorruptError, match="delete it"):
         session.known_push(kernel)
 

@@ -50,7 +50,7 @@ def test_a_finished_fold_run_again_does_nothing(make_job: MakeJob) -> None:
 
 
 @pytest.mark.parametrize(
-    "wishes",
+    "member",
     [
         {},
         {"model": "test_vit", "layer_decay": 0.7, "drop_rate": 0.2, "drop_path": 0.2, "mixup": 0.4, "cutmix": 0.5},
@@ -59,10 +59,10 @@ def test_a_finished_fold_run_again_does_nothing(make_job: MakeJob) -> None:
     ],
     ids=["plain", "vit", "two-classes", "efficientnet"],
 )
-def test_a_resumed_fold_ends_with_the_same_bytes(make_job: MakeJob, wishes: dict[str, object]) -> None:
-    whole = make_job(at="whole", **wishes)
+def test_a_resumed_fold_ends_with_the_same_bytes(make_job: MakeJob, member: dict[str, object]) -> None:
+    whole = make_job(at="whole", **member)
     fit(whole, CPU, Stop())
-    broken = make_job(at="broken", **wishes)
+    broken = make_job(at="broken", **member)
     pauses = 0
     for question in (2, 3, 5, 4, 7, 6):
         try:
@@ -200,10 +200,10 @@ def test_long_tables_are_predicted_in_parts_with_the_same_bytes(
     job = make_job(at="parts", batch_size=2)
     with pytest.raises(Paused, match="test"):
         fit(job, CPU, StopAt(50))
-    assert len(list(predictions.parts_folder(job).iterdir())) > 1
+    assert len(list(job.folder.predicted_parts.iterdir())) > 1
     fit(job, CPU, Stop())
     assert artefacts(job) == artefacts(whole)
-    assert not predictions.parts_folder(job).exists()
+    assert not job.folder.predicted_parts.exists()
 
 
 def test_sibling_folds_start_from_the_same_weights(make_job: MakeJob) -> None:
@@ -223,10 +223,10 @@ def test_a_fold_meets_the_fakes_that_its_recipe_forges(make_job: MakeJob) -> Non
     assert 0.2 < labels[known == 0].mean() < 0.8
 
 
-@pytest.mark.parametrize("wish", [{"class_balanced": True}, {"supcon": 0.5}, {"consistency": 0.5}])
-def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, wish: dict[str, object]) -> None:
+@pytest.mark.parametrize("loss_config", [{"class_balanced": True}, {"supcon": 0.5}, {"consistency": 0.5}])
+def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, loss_config: dict[str, object]) -> None:
     found = {}
-    for name, options in {"plain": {}, "with": wish}.items():
+    for name, options in {"plain": {}, "with": loss_config}.items():
         job = make_job(at=name, loss=options, batch_size=6, ema_decay=0.0)
         state = states.begin(prepare(job.member).model, job.member, CPU)
         (batch,) = fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 1)
@@ -236,7 +236,7 @@ def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, wish: dict[st
         found[name] = losses_B.mean()
         found[f"{name} weights"] = state.unwrapped.state_dict()["conv1.0.weight"].clone()
     assert not torch.equal(found["plain weights"], found["with weights"])
-    assert found["with"] > found["plain"] or "supcon" not in wish
+    assert found["with"] > found["plain"] or "supcon" not in loss_config
 
 
 @pytest.mark.parametrize(

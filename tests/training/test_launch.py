@@ -28,10 +28,10 @@ ROOT = Path(__file__).parents[2]
 
 def test_two_gloo_processes_train_as_one(make_job: MakeJob, tmp_path: Path) -> None:
     """LayerNorm only, so the gradients of two half batches are those of the batch."""
-    wishes = {"model": "test_vit", "epochs": 2}
-    alone = make_job(at="alone", **wishes)
+    fields = {"model": "test_vit", "epochs": 2}
+    alone = make_job(at="alone", **fields)
     fit(alone, CPU, Stop())
-    shared = make_job(at="shared", **wishes)
+    shared = make_job(at="shared", **fields)
     joblib.dump(shared, tmp_path / "job")
     code = f"""
         import joblib, torch
@@ -85,8 +85,8 @@ def test_a_deadline_pauses_before_it_and_running_again_finishes(make_job: MakeJo
 
 def test_sigterm_while_folds_run_side_by_side_saves_and_exits_75(make_job: MakeJob, tmp_path: Path) -> None:
     """With loaders at work, which must not see the signal; afterwards the folds end as if nothing had happened."""
-    wishes = {"epochs": 10, "workers": 1}
-    jobs = [make_job(fold=fold, at="stopped", **wishes) for fold in range(2)]
+    fields = {"epochs": 10, "workers": 1}
+    jobs = [make_job(fold=fold, at="stopped", **fields) for fold in range(2)]
     joblib.dump(jobs, tmp_path / "jobs")
     code = f"""
         import joblib, sys
@@ -107,7 +107,7 @@ def test_sigterm_while_folds_run_side_by_side_saves_and_exits_75(make_job: MakeJ
     assert child.wait(timeout=120) == 75
     assert not any((job.folder / "done.json").exists() for job in jobs)
     launch.train(jobs[:1], ["cpu"], None)
-    whole = make_job(fold=0, at="whole", **wishes)
+    whole = make_job(fold=0, at="whole", **fields)
     fit(whole, CPU, Stop())
     assert artefacts(jobs[0]) == artefacts(whole)
 

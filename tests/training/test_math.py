@@ -10,8 +10,8 @@ from ffdi.core.errors import UserError
 from ffdi.training import loss, mix, optim
 
 
-def _member(**wishes: object) -> Member:
-    return Member.model_validate({"name": "a", "model": "test_vit", **wishes})
+def _member(**fields: object) -> Member:
+    return Member.model_validate({"name": "a", "model": "test_vit", **fields})
 
 
 def test_one_logit_and_two_logits_are_the_same_loss() -> None:
