@@ -61,8 +61,15 @@ def _looks(paths: list[Path]) -> np.ndarray:
     return KMeans(LOOKS, n_init=4, random_state=0).fit_predict(scaled)
 
 
-def case(rows: pd.DataFrame, folder: Path, seed: int) -> Case:
-    """Return the case of a seed; its degraded copies are written below `folder`, which holds the images."""
+def case(rows: pd.DataFrame, folder: Path, copies: Path, seed: int) -> Case:
+    """Return the case of a seed.
+
+    Args:
+        rows: As `read` returns them.
+        folder: The images; nothing is written there.
+        copies: Where degraded copies are written, an absolute path.
+        seed: Which family, look and persons are left out.
+    """
     families = sorted(set(rows.method[rows.target == 1]))
     family, look = families[seed % len(families)], seed % LOOKS
     of_family = rows[rows.target == 1].set_index("group").method == family
@@ -73,9 +80,8 @@ def case(rows: pd.DataFrame, folder: Path, seed: int) -> Case:
     parts = {"clean": held & ~unseen, "unseen": held & (unseen | (rows.target == 0)),
              "source": ~here & ~unseen}  # fmt: skip
     tests = [rows[chosen].assign(part=name) for name, chosen in parts.items()]
-    copies = folder / "degraded"
     degraded.prepare(tests[0], folder, copies, DAMAGES)
-    tests += [tests[0].assign(part=kind, relpath=f"degraded/{kind}/" + tests[0].relpath) for kind in DAMAGES]
+    tests += [tests[0].assign(part=kind, relpath=f"{copies / kind}/" + tests[0].relpath) for kind in DAMAGES]
     test = pd.concat(tests, ignore_index=True)
     return Case(family, look, rows[here & ~held & ~unseen].reset_index(drop=True),
                 test.assign(id=test.part + "/" + test.id, split="test"))  # fmt: skip

@@ -12,7 +12,6 @@ stopped goes on. Processes share a GPU, and each trains one model after another;
 import argparse
 import json
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -65,11 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit("name the folder of the set, or --table FILE")
     deadline = time.time() + options.until if options.until else None
     names = options.only or list(SHORT_RECIPES if options.short else RECIPES)
-    with tempfile.TemporaryDirectory() as folder:
-        images = Path(folder, "images")
-        shutil.copytree(options.set, images)
+    images = options.set.resolve()
+    with tempfile.TemporaryDirectory() as copies:
         rows = read(images, 150 if options.short else 0)
-        cases = {seed: case(rows, images, seed) for seed in range(1 if options.short else options.seeds)}
+        cases = {seed: case(rows, images, Path(copies), seed) for seed in range(1 if options.short else options.seeds)}
         runs = [(name, seed) for seed in cases for name in names if (name, seed) not in _done(options.out)]
         processes = options.processes or _processes()
         cores = max(1, len(os.sched_getaffinity(0)) // processes)

@@ -26,8 +26,11 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def one(images: Path) -> Case:
-    return case(read(images), images, 1)
+def one(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    before = set(images.iterdir())
+    made = case(read(images), images, tmp_path_factory.mktemp("copies"), 1)
+    assert set(images.iterdir()) == before
+    return made
 
 
 def test_a_family_a_look_and_persons_are_left_out(images: Path, one: Case) -> None:
