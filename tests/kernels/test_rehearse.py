@@ -15,13 +15,12 @@ from typer.testing import CliRunner
 from ffdi.cli.main import app
 from ffdi.core import checksum
 from ffdi.core.code import PACKAGE
-from ffdi.core.errors import FfdiError, UserError
+from ffdi.core.errors import UserError
 from ffdi.data import decode, tables
 from ffdi.kernels import infer, mock_input, sandbox
 from ffdi.kernels import rehearse as rehearsal
 from ffdi.kernels.mock_input import MockInput
 from ffdi.kernels.rehearse import SCENARIOS, rehearse
-from ffdi.kernels.sandbox import Sandbox
 from ffdi.submission.check import render
 from tests.kernels.conftest import SCRIPTS, SLUG, TABLE, TEST, Home
 
@@ -30,37 +29,27 @@ INFER = SCRIPTS / "infer.py"
 IMAGES = 8
 
 
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    return sandbox.make(tmp_path_factory.mktemp("box").resolve() / "environment")
-
-
 class TestSandbox:
-    def run(self, box: Sandbox, code: str) -> sandbox.Ended:
-        script = box.folder / "script.py"
-        script.write_text(code)
-        return box.run(script, box.folder, {"GIVEN": "yes"}, 60.0)
+    @pytest.fixture
+    def box(self, tmp_path: Path) -> Callable[[str], sandbox.Ended]:
+        def run(code: str) -> sandbox.Ended:
+            (tmp_path / "script.py").write_text(code)
+            return sandbox.run(tmp_path / "script.py", tmp_path, {"GIVEN": "yes"}, tmp_path, 60.0)
 
-    def test_it_is_a_fresh_isolated_interpreter_without_the_kit(self, box: Sandbox, monkeypatch: Any) -> None:
+        return run
+
+    def test_it_has_the_packages_and_nothing_of_the_environment(self, box: Any, monkeypatch: Any) -> None:
         monkeypatch.setenv("SECRET", "canary")
-        monkeypatch.setenv("PYTHONPATH", str(PACKAGE.parent))
-        ended = self.run(
-            box,
-            "import importlib.util, os, sys\n"
-            "names = [name for name in ('ffdi', 'numpy', 'timm') if importlib.util.find_spec(name)]\n"
-            "print(names, sys.flags.isolated, os.environ.get('SECRET'), os.environ['GIVEN'])",
-        )
-        assert ended.output == "['numpy', 'timm'] 1 None yes\n"
-        assert (ended.code, ended.attempts) == (0, ())
+        ended = box("import os, numpy\nprint(os.environ.get('SECRET'), os.environ['GIVEN'])")
+        assert (ended.output, ended.code, ended.attempts) == ("None yes\n", 0, ())
 
-    def test_the_sources_of_the_kit_are_out_of_reach(self, box: Sandbox) -> None:
-        ended = self.run(box, f"import sys\nsys.path.insert(0, {str(PACKAGE.parent)!r})\nimport ffdi.core.digest\n")
+    def test_the_sources_of_the_kit_are_out_of_reach(self, box: Any) -> None:
+        ended = box("import ffdi.core.digest\n")
         assert ended.code == 1
         assert f"read {PACKAGE / '__init__.py'}" in ended.attempts
 
-    def test_the_network_is_off_and_an_attempt_is_noted_even_if_it_is_survived(self, box: Sandbox) -> None:
-        ended = self.run(
-            box,
+    def test_the_network_is_off_and_an_attempt_is_noted_even_if_it_is_survived(self, box: Any) -> None:
+        ended = box(
             "import socket\n"
             "for target in (('192.0.2.1', 80), ('localhost', 80)):\n"
             "    try:\n"
@@ -83,26 +72,21 @@ class TestSandbox:
         assert ended.output.startswith("b'x'")
         assert ended.output == "b'x' ['lo']\n" or not sandbox.network_off()
 
-    def test_what_takes_too_long_is_killed_with_its_children(self, box: Sandbox, monkeypatch: Any) -> None:
+    def test_what_takes_too_long_is_killed_with_its_children(self, box: Any, tmp_path: Path, monkeypatch: Any) -> None:
         wait = subprocess.Popen.wait
 
         def until_it_prints(process: Any, timeout: float | None = None) -> int:
             if timeout is None:
                 return wait(process)
-            while not (box.folder / "output.txt").read_text().endswith("\n"):
+            while not (tmp_path / sandbox.OUTPUT).read_text().endswith("\n"):
                 time.sleep(0.01)
             raise subprocess.TimeoutExpired("python", timeout)
 
         monkeypatch.setattr(subprocess.Popen, "wait", until_it_prints)
         child = "import subprocess, sys\np = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-        ended = self.run(box, f"{child}print(p.pid, flush=True)\np.wait()")
+        ended = box(f"{child}print(p.pid, flush=True)\np.wait()")
         assert ended.code == -9
         assert not _lives(int(ended.output))
-
-    def test_a_sandbox_that_still_has_the_kit_is_refused(self, tmp_path: Path, monkeypatch: Any) -> None:
-        monkeypatch.setattr(sandbox, "_is_kit", lambda path: False)
-        with pytest.raises(FfdiError, match="still has the package ffdi"):
-            sandbox.make(tmp_path / "leaky")
 
 
 class TestMockInput:

@@ -40,7 +40,7 @@ def test_a_script_is_settings_and_one_common_part(kind: str) -> None:
     common = (SCRIPTS / "infer.py").read_text().partition("def find_pack")[2]
     assert text.endswith("def find_pack" + common)
     names = loaded(kind)
-    assert (names["KIND"], names["API"], names["SETTINGS"]) == (kind, run.API, run.SETTINGS[kind])
+    assert (names["KIND"], names["API"], names["SETTINGS"]) == (kind, run.API, run.SETTINGS[kind]().model_dump())
     for name in names["SETTINGS"]:
         assert re.search(rf'# .*\n    "{name}": ', text), f"{name} has no comment"
     # A notebook reads such lines as commands or as borders of cells.
@@ -88,17 +88,22 @@ def test_a_script_of_another_version_is_refused(home: Home, capsys: pytest.Captu
     assert "take kernels/infer.py of the kit that packed the dataset" in capsys.readouterr().err
 
 
-def test_settings_are_completed_and_mistakes_named() -> None:
-    assert run.complete("infer", {"until": "1h"}) == {**run.SETTINGS["infer"], "until": "1h"}
-    assert run.complete("infer", {"workers": 3})["workers"] == 3
-    for kind, given, message in (
-        ("infer", {"untill": "1h"}, "unknown key 'untill'; did you mean 'until'"),
-        ("train", {"until": 9}, "until must be text, not 9"),
-        ("train", {"members": "one"}, "members must be a list, not 'one'"),
-        ("infer", {"workers": "4"}, "workers must be a whole number"),
-    ):
-        with pytest.raises(UserError, match=message):
-            run.complete(kind, given)
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        ("infer", {"untill": "1h"}, "unknown key 'untill', did you mean 'until'"),
+        ("train", {"until": 9}, "SETTINGS: until"),
+        ("train", {"members": "one"}, "SETTINGS: members"),
+        ("infer", {"workers": "four"}, "SETTINGS: workers"),
+    ],
+)
+def test_mistakes_in_settings_are_named(
+    home: Home, capsys: pytest.CaptureFixture[str], kind: str, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run.run(kind, given, home.pack, run.API)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 def test_settings_are_edited_as_by_hand() -> None:

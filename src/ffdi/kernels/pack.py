@@ -17,10 +17,10 @@ from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import DONE, SUMS, TEAM, WEIGHTS, Workspace
 from ffdi.data import manifest as manifests
 from ffdi.kernels import kit_wheel, team, wheels
+from ffdi.submission.dataset import MAX_FILES
 from ffdi.training.job import FoldJob, plan
 
-MAX_FILES = 50  # of a Kaggle dataset
-RESERVED = 4  # of them: team.json, SHA256SUMS, the kit's wheel, and a file that a push adds
+RESERVED = 4  # of the files of a dataset: team.json, SHA256SUMS, the kit's wheel, and a file that a push adds
 WHEELS = "wheels"
 
 
@@ -122,7 +122,7 @@ def _file(job: FoldJob) -> str:
 def _verify(job: FoldJob) -> None:
     path = job.folder / WEIGHTS
     if checksum.digest(path) != checksum.read_json(job.folder / DONE)["files"].get(WEIGHTS):
-        raise CorruptError(f"{path} is not the file that its done.json names; delete {job.folder} and train again.")
+        raise CorruptError(f"{path} is not the file that its {DONE} names; delete {job.folder} and train again.")
 
 
 def _clear(folder: Path, wanted: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ from ffdi.core.errors import UserError
 from ffdi.core.layout import RUN_RECORD, SUBMISSION_CSV
 from ffdi.kernels import mock_input, sandbox, script, team
 from ffdi.kernels.mock_input import MockInput, Mounts
-from ffdi.kernels.sandbox import Ended, Sandbox
+from ffdi.kernels.sandbox import Ended
 from ffdi.kernels.script import Script
 from ffdi.kernels.team import TeamPack
 from ffdi.submission.check import check
@@ -27,7 +27,7 @@ from ffdi.submission.check import check
 MIN_SECONDS = 10.0  # of predicting in a hidden rerun: of a shorter time a deadline could not take a share
 MIN_BATCHES = 12  # for the same reason
 MAX_IMAGES = 3_000
-SHARES = (0.6, 0.3, 0.1)  # of that time which a deadline leaves; the next if the one before was enough
+SHARE = 0.3  # of that time which a deadline leaves
 RUN_SECONDS = 3_600.0
 SHOWN = 12  # lines of a failed kernel's output
 
@@ -87,7 +87,7 @@ def rehearse(
         raise UserError(f"Only kernels/infer.py with a packed team can be rehearsed, not {path} with {pack}.")
     with TemporaryDirectory(prefix="ffdi-rehearsal-") as name:
         root = Path(name).resolve()
-        rehearsal = Rehearsal(kernel, packed, data, root, sandbox.make(root / "environment"))
+        rehearsal = Rehearsal(kernel, packed, data, root)
         verdicts: list[Verdict] = []
         for scenario in scenarios:
             console.say(f"rehearsal: {scenario.name}")
@@ -96,23 +96,22 @@ def rehearse(
 
 
 class Rehearsal:
-    """A script with its team, the images, and the sandbox that it runs in."""
+    """A script with its team, the images, and a folder for everything that it is given and writes."""
 
-    def __init__(self, kernel: Script, pack: TeamPack, data: Path, root: Path, box: Sandbox) -> None:
-        self.kernel, self.pack, self.data, self._root, self._box = kernel, pack, data, root, box
+    def __init__(self, kernel: Script, pack: TeamPack, data: Path, root: Path) -> None:
+        self.kernel, self.pack, self.data, self._root = kernel, pack, data, root
         self._runs = 0
         self._image_seconds = 0.0  # of predicting, for all nets and views
 
     def short(self, scenario: Scenario, before: Sequence[Verdict]) -> Verdict:
-        """Run with less and less time until something is given up."""
+        """Run with too little time, so that something must be given up."""
         from ffdi.kernels.infer import RESERVE_SECONDS  # imported lazily: it imports torch
 
         few, many = (next(one for one in before if one.scenario.hidden is hidden) for hidden in (False, True))
-        for share in SHARES:
-            left = max(few.predicting + share * (many.predicting - few.predicting), 0.0)
-            verdict = self.run(scenario, many.images, f"{math.ceil(RESERVE_SECONDS + left)}s")
-            if verdict.faults or verdict.given_up:
-                return verdict
+        left = max(few.predicting + SHARE * (many.predicting - few.predicting), 0.0)
+        verdict = self.run(scenario, many.images, f"{math.ceil(RESERVE_SECONDS + left)}s")
+        if verdict.faults or verdict.given_up:
+            return verdict
         fault = "nothing had to be given up, so nothing was shown; rehearse again on a machine with less noise."
         return replace(verdict, faults=(fault,))
 
@@ -130,7 +129,7 @@ class Rehearsal:
         path = root / self.kernel.path.name
         path.write_text(self.kernel.with_settings({"run": root.name, "until": until}))
         begun = time.monotonic()
-        ended = self._box.run(path, mock.working, _environment(mock, scenario), RUN_SECONDS)
+        ended = sandbox.run(path, mock.working, _environment(mock, scenario), root, RUN_SECONDS)
         seconds = time.monotonic() - begun
         verdict = Verdict(scenario, len(mock.rows), seconds, tuple(_faults_of_process(ended)))
         return verdict if ended.code else self._compared(verdict, mock)

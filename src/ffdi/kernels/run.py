@@ -3,7 +3,6 @@
 Nothing here imports torch or timm: an attached wheel may bring another timm.
 """
 
-import difflib
 import os
 import platform
 import time
@@ -12,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ffdi.config.competition import Frozen
+from ffdi.config.load import validate
 from ffdi.core import checksum, console
 from ffdi.core.code import code_digest
 from ffdi.core.errors import FfdiError, UserError
@@ -20,11 +21,32 @@ from ffdi.kernels import image, mounts, team, wheels
 
 API = 1  # of the scripts; raise it when a script of before would not work any more
 IMAGE_FACTS = {"git_commit": Path("/etc/git_commit"), "build_date": Path("/etc/build_date")}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "infer": {"pack": "", "competition": "", "until": "8h30m", "workers": None, "run": ""},
-    "train": {"pack": "", "competition": "", "until": "11h30m", "members": [], "resume": [], "run": ""},
-    "blend": {"pack": "", "outputs": [], "run": ""},
-}
+
+
+class InferSettings(Frozen):
+    pack: str = ""
+    competition: str = ""
+    until: str = "8h30m"
+    workers: int | None = None
+    run: str = ""
+
+
+class TrainSettings(Frozen):
+    pack: str = ""
+    competition: str = ""
+    until: str = "11h30m"
+    members: list[str] = []
+    resume: list[str] = []
+    run: str = ""
+
+
+class BlendSettings(Frozen):
+    pack: str = ""
+    outputs: list[str] = []
+    run: str = ""
+
+
+SETTINGS: dict[str, type[Frozen]] = {"infer": InferSettings, "train": TrainSettings, "blend": BlendSettings}
 
 
 def run(kind: str, settings: Mapping[str, Any], pack: Path, api: int) -> None:
@@ -43,31 +65,15 @@ def run(kind: str, settings: Mapping[str, Any], pack: Path, api: int) -> None:
                 f"The script is of version {api}, the wheel in {pack} of {API}; take kernels/{kind}.py of the kit that "
                 "packed the dataset, or pack it again."
             )
-        settings = complete(kind, settings)
+        settings = validate(SETTINGS[kind], dict(settings), "SETTINGS").model_dump()
         packed = team.read(pack)
         _install(packed)
         facts = import_module(f"ffdi.kernels.{kind}").main(settings, packed)
-        _record(
-            kind, str(settings["run"]), {**facts, "seconds": {**facts["seconds"], "all": round(time.time() - begun)}}
-        )
+        facts["seconds"]["all"] = round(time.time() - begun)
+        _record(kind, settings["run"], facts)
     except FfdiError as error:
         console.fail(str(error))
         raise SystemExit(error.exit_code) from None
-
-
-def complete(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with the defaults of those left out. Raises UserError for a wrong name or type."""
-    known = SETTINGS[kind]
-    for name, value in given.items():
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}."
-            raise UserError(f"SETTINGS: unknown key {name!r}; {hint}")
-        wanted = int if known[name] is None else type(known[name])
-        if type(value) is not wanted and (value is not None or known[name] is not None):
-            word = "text" if wanted is str else "a list" if wanted is list else "a whole number"
-            raise UserError(f"SETTINGS: {name} must be {word}, not {value!r}.")
-    return {**known, **given}
 
 
 def _install(packed: team.TeamPack) -> None:

@@ -21,7 +21,6 @@ PYTHONS = ("cp312", "cp313")  # the image of 2026-08 has 3.12; its base moved to
 OWN = re.compile(r"(torch.*|triton|nvidia-.*|cuda-.*)")  # the image's: many GB, and matched to its driver
 # glibc of the image's Ubuntu 22.04 is 2.35; pip takes only what is listed.
 PLATFORMS = (*(f"manylinux_2_{minor}_x86_64" for minor in range(35, 16, -1)), "manylinux2014_x86_64")
-UNREACHED = re.compile(r"NewConnectionError|Temporary failure|Connection (refused|reset|aborted)|timed out|ProxyError")
 RETRIES = 2
 
 
@@ -114,11 +113,8 @@ def _download(folder: Path, wanted: Sequence[str], python: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return
-    if UNREACHED.search(done.stderr):
-        raise UserError("The package index cannot be reached; run this where it can, and copy the folder.")
     absent = re.search(r"No matching distribution found for (\S+)", done.stderr)
-    if absent:
-        raise UserError(f"The index has no wheel of {absent[1]} for {python} on Linux; name another version.")
     raise UserError(
-        f"pip could not download {', '.join(wanted)} for {python} (exit {done.returncode}); try it by hand."
+        f"The package index has no wheel of {absent[1] if absent else wanted[0]} for {python} on Linux, or it cannot "
+        "be reached; name another version, or run this where it can be reached and copy the folder."
     )
