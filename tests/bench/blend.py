@@ -25,7 +25,6 @@ from ffdi.blending.search import ROUNDS, greedy
 from ffdi.config.load import load_competition
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.bootstrap import bootstrap
 from ffdi.metrics.delong import delong
 from ffdi.metrics.ranks import rank
 from ffdi.submission.check import check_bytes, render
@@ -58,30 +57,11 @@ def sections(rounds: int = 9) -> Iterator[tuple[str, list[Ratio]]]:
         yield f"AUC, {kind} (off by {error:.0e})", compare(aucs, rounds)
         yield f"ranks, ties averaged, {kind}", compare(ranks, rounds)
     yield "submission of 524,000 rows", compare(files(), max(3, rounds // 3))
-    yield "2,000 draws of a paired bootstrap, in groups of five", redraws()
     for members, copies in ((20, False), (20, True), (100, False)):
         kind = "near-copies" if copies else "members"
         for unit, clock in {"CPU": time.process_time, "wall": time.perf_counter}.items():
             title = f"greedy, {members} {kind}, {ROUNDS} rounds, against the plain loop, {unit} seconds"
             yield title, searches(members, copies, clock=clock)
-
-
-def redraws() -> list[Ratio]:
-    """Against a plain loop of two weighted AUCs by scikit-learn, of which one draw is timed."""
-    target, by_kind = scores()
-    a = by_kind["float32"]
-    b, group = (a + 0.1 * rng("bench", "redraws").normal(size=N)).astype(np.float32), np.arange(N) // 5
-    draw = rng("bench", "weights")
-
-    def plain() -> None:
-        weight = draw.poisson(1.0, N // 5 + 1)[group]
-        for score in (a, b):
-            roc_auc_score(target, score, sample_weight=weight)
-
-    one, ours = compare(
-        {"one draw by scikit-learn": plain, "ffdi bootstrap": lambda: bootstrap(target, a, b, group)}, 3
-    )
-    return [one, _times(ours, 2000)]
 
 
 def _times(one: Ratio, calls: float) -> Ratio:

@@ -21,9 +21,9 @@ from tests.fixtures.contest import Contest
 from tests.fixtures.teams import FOLDS, drawn, team_of
 
 
-def scored(team: Team, *names: str, bootstrap: bool = False) -> NestedTable:
+def scored(team: Team, *names: str) -> NestedTable:
     methods = {name: METHODS[name] for name in names or METHODS}
-    return nested_table(gather(team), choose, methods, bootstrap=bootstrap)
+    return nested_table(gather(team), choose, methods)
 
 
 def nested(method: Method, team: Team) -> np.ndarray:
@@ -98,16 +98,6 @@ def test_where_the_choice_is_clear_auto_is_worth_what_the_choice_is() -> None:
     found = scored(team_of(*drawn(2000, [1.5, 1.5], 3)), "rank_mean", "best_single")
     assert found.choice == "rank_mean"
     assert found.estimates[AUTO].nested == found.estimates["rank_mean"].nested
-
-
-def test_gains_may_be_drawn_by_the_bootstrap() -> None:
-    team = team_of(*drawn(600, [1.0, 0.5], 3))
-    team.oof["group"] = np.arange(600) // 2
-    found = [scored(team, "rank_mean", "best_single", bootstrap=bootstrap) for bootstrap in (False, True)]
-    one, two = (each.estimates["best_single"].gain for each in found)
-    assert one.value == two.value
-    assert two.se == pytest.approx(one.se, rel=0.1)
-    assert two.low != one.low
 
 
 def test_the_table(contest: Contest) -> None:

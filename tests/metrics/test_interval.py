@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ffdi.core.errors import UserError
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.delong import delong, delong_paired, quantile
+from ffdi.metrics.delong import delong, delong_paired, gain_interval, placements, quantile
 
 
 def _kernel(target: np.ndarray, score: np.ndarray) -> np.ndarray:
@@ -109,3 +109,25 @@ def test_level_outside_its_range_is_refused(level: float) -> None:
 def test_one_image_of_a_class_has_no_interval() -> None:
     with pytest.raises(UserError, match="two images of each class"):
         delong([0, 1, 1], [1, 2, 3])
+
+
+def test_groups_widen_it_as_drawing_whole_groups_does() -> None:
+    draw, group = rng("groups"), np.arange(480) // 6
+    target = (draw.random(480) < 0.7).astype(np.int8)
+    a = target + draw.normal(size=480)[group] + 0.5 * draw.normal(size=480)  # the rows of a group share their luck
+    b = 0.8 * target + draw.normal(size=480)
+    kernel, gains = _kernel(target, a) - _kernel(target, b), []
+    for _ in range(300):
+        weight = np.bincount(draw.integers(0, 80, 80), minlength=80)[group].astype(float)
+        fakes, reals = weight[target == 1], weight[target == 0]
+        gains.append(fakes @ kernel @ reals / (fakes.sum() * reals.sum()))
+    found = gain_interval(placements(target, a, group) - placements(target, b, group))
+    assert found.se == pytest.approx(np.std(gains, ddof=1), rel=0.15)
+    assert found.se > 1.1 * delong_paired(target, a, b).se
+
+
+def test_groups_of_one_row_are_no_groups() -> None:
+    draw = rng("alone")
+    target, a = draw.integers(0, 2, 200), draw.normal(size=200).round(1)
+    assert placements(target, a, np.arange(200)).se() == pytest.approx(delong(target, a).se, rel=1e-12)
+    assert placements(target, a, np.arange(200) // 2).se(50, 50) == placements(target, a).se(50, 50)

@@ -72,7 +72,7 @@ def decide(config: Blend, team: Team) -> Choice:
     if obstacle:
         return Choice(method, f"{method.name}: {obstacle}", None, method.name)
     given = _given(config.weights, method, rows.names) if config.weights else None
-    found = nested_table(rows, choose, given=given, bootstrap=config.interval == "bootstrap")
+    found = nested_table(rows, choose, given=given)
     if config.weights:
         return Choice(method, f"The recipe gives the weights; without them {_verdict(found)}", found, GIVEN)
     if config.method == AUTO:

@@ -91,7 +91,6 @@ def nested_table(
     methods: Mapping[str, Method] = METHODS,
     given: Method | None = None,
     level: float = 0.95,
-    bootstrap: bool = False,
 ) -> NestedTable:
     """Score every method nested over the outer parts.
 
@@ -101,7 +100,6 @@ def nested_table(
         methods: the candidates, the baseline among them.
         given: scored beside them and never chosen: the recipe's own weights.
         level: confidence level of the intervals.
-        bootstrap: True for gains by drawing whole groups instead of DeLong's variance.
     """
     named = methods if given is None else {**methods, given.name: given}
     features = {one.features: one.features(rows.logits_HN, rows.fold_N) for one in named.values()}
@@ -115,8 +113,6 @@ def nested_table(
 
     def estimate(name: str) -> Estimate:
         gain = gain_interval(placed[name] - placed[BASELINE], level)
-        if bootstrap:
-            gain = rows.bootstrap_gain(scores[name], scores[BASELINE], level)
         return Estimate(name, in_sample[name], auc_interval(placed[name], level), gain)
 
     return NestedTable({name: estimate(name) for name in placed}, choice, scores, placed)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ffdi.blending.features import Array, Folds, Target
 from ffdi.blending.oof import Team, canonical
-from ffdi.metrics.delong import Interval, Placements, placements
+from ffdi.metrics.delong import Placements, placements
 
 PARTS = 5  # outer parts if the folds cannot be used
 
@@ -43,18 +43,6 @@ class OofRows:
         scored_N = ~np.isnan(score_N)
         group_N = None if self.group_N is None else self.group_N[scored_N]
         return placements(self.target_N[scored_N], score_N[scored_N], group_N)
-
-    def bootstrap_gain(self, a_N: Array, b_N: Array, level: float) -> Interval:
-        """Return AUC(a) - AUC(b) with an interval by drawing whole groups.
-
-        Args:
-            a_N: Scores.
-            b_N: Scores of the same rows.
-            level: Of the interval.
-        """
-        from ffdi.metrics.bootstrap import bootstrap  # compiled
-
-        return bootstrap(self.target_N, a_N, b_N, self.group_N, level)
 
 
 def gather(team: Team) -> OofRows:

@@ -13,6 +13,7 @@ from ffdi.blending.result import BlendResult, blend
 from ffdi.cli.project import Project
 from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
+from ffdi.core.layout import CARD
 from ffdi.report.page import Page, write_safely
 from ffdi.submission.folder import Published, publish
 
@@ -38,7 +39,7 @@ def run(project: Project) -> None:
 
 def _keep_beside_recipe(project: Project, done: Published) -> None:
     """Write the card beside the recipe; its folder may be read-only, as Kaggle's inputs are."""
-    path = project.recipe_path.with_suffix(".card.json")
+    path = project.recipe_path.with_suffix(f".{CARD}")
     try:
         checksum.write_json(path, done.card)
     except UserError as error:

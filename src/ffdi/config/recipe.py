@@ -128,7 +128,6 @@ class Blend(Frozen):
         "weighted_rank_mean", "hill_climb", "stack", "greedy",
     ] = "auto"  # fmt: skip
     weights: dict[str, float] = {}  # by member; empty: as the method fits them
-    interval: Literal["delong", "bootstrap"] = "delong"  # of the gains; the bootstrap draws whole groups 2,000 times
 
     @field_validator("weights")
     @classmethod

@@ -14,13 +14,14 @@ SUBMISSION_CSV, CARD = "submission.csv", "card.json"
 LEDGER, LEDGER_CSV = "ledger", "ledger.csv"  # a folder with one file for each submission that was sent, and a copy
 PUSH_STATE, RUN_RECORD = "push.json", "run.json"  # of a kernel: what is known of its push, what its run says
 MANIFEST = "manifest.parquet"
+JOURNAL = "journal.log"  # of a search on one machine
 TEAM, SUMS = "team.json", "SHA256SUMS"  # of a packed dataset
 
 
 def inside(root: Path, relative: str) -> Path:
     """Return `root / relative`. Raise UserError if that, with links resolved, is not below `root`."""
     if "\0" in relative:
-        raise UserError(f"The name {relative!r} holds a NUL byte; remove that row.")
+        raise UserError(f"The name {relative!r} holds a NUL byte; leave it out.")
     path = (root / relative).resolve()
     if not path.is_relative_to(root.resolve()):
         raise UserError(

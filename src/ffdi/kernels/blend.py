@@ -25,10 +25,11 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     attached = mounts.outputs(list(settings["outputs"]))
     if not attached:
         raise UserError(f"No output of a train kernel is attached. {mounts.listing()}.")
-    workspace = workspace_of(pack.recipe, pack.competition, Path(tempfile.mkdtemp(prefix="ffdi-runs-")))
-    folds = gather(attached, pack.competition, workspace, link)
-    console.say(f"{folds} folds in {', '.join(map(str, attached))}")
-    facts = submit(pack.recipe, pack.competition, workspace)
+    with tempfile.TemporaryDirectory(prefix="ffdi-runs-") as folder:
+        workspace = workspace_of(pack.recipe, pack.competition, Path(folder))
+        folds = gather(attached, pack.competition, workspace, link)
+        console.say(f"{folds} folds in {', '.join(map(str, attached))}")
+        facts = submit(pack.recipe, pack.competition, workspace)
     outputs = [path.name for path in attached]
     return {**facts, "outputs": outputs, "seconds": {"blend": round(time.time() - begun, 1)}}
 

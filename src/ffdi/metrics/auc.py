@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ffdi.core.errors import UserError
-from ffdi.metrics.sorting import LEVELS, Sorted, ascend, levels
+from ffdi.metrics.sorting import Sorted, ascend
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,6 @@ def auc(targets: ArrayLike, scores: ArrayLike) -> float:
     is_positive_N = classes(targets, scores)
     positives = int(np.count_nonzero(is_positive_N))
     pairs = positives * (len(is_positive_N) - positives)
-    level_N = levels(scores)
-    if level_N is not None:
-        return _twice_won_by_level(is_positive_N, level_N) / (2 * pairs)
     in_order = ascend(scores, reuse=True)
     return _twice_won(is_positive_N[in_order.order_N], in_order) / (2 * pairs)
 
@@ -106,12 +103,6 @@ def _counted(is_positive_N: NDArray[np.bool_], in_order: Sorted) -> Runs:
     starts_G = in_order.starts_G
     positives_G = np.add.reduceat(is_positive_N, starts_G, dtype=np.int64)
     return Runs(positives_G, np.diff(starts_G, append=len(is_positive_N)) - positives_G)
-
-
-def _twice_won_by_level(is_positive_N: NDArray[np.bool_], level_N: NDArray[np.intp]) -> int:
-    level_N += LEVELS * is_positive_N
-    negatives_L, positives_L = np.bincount(level_N, minlength=2 * LEVELS).reshape(2, LEVELS)
-    return int(positives_L @ (2 * np.cumsum(negatives_L) - negatives_L))
 
 
 def _twice_won(is_positive_N: NDArray[np.bool_], in_order: Sorted) -> int:

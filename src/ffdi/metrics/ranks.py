@@ -7,15 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ffdi.core.errors import UserError
-from ffdi.metrics.sorting import BLOCK, LEVELS, ascend, levels
+from ffdi.metrics.sorting import BLOCK, ascend
 
 
 def midrank(values: ArrayLike) -> NDArray[np.float64]:
     """Return the rank of each of N values from 1 on; equal values share the mean of their ranks, a multiple of 1/2."""
-    level_N = levels(values)
-    if level_N is not None:
-        count_L = np.bincount(level_N, minlength=LEVELS)
-        return (np.cumsum(count_L) - (count_L - 1) / 2)[level_N]
     in_order = ascend(values, reuse=True)
     length = len(in_order.order_N)
     rank_N = np.empty(length)

@@ -1,8 +1,6 @@
 """The sort behind every AUC and rank: the ascending order of a vector and its runs of equal values.
 
-Rounded scores have few distinct values; those are counted instead of sorted.
-
-Shapes: N values, T of them tied, G runs of equal values, L levels.
+Shapes: N values, T of them tied, G runs of equal values.
 """
 
 import threading
@@ -14,9 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from ffdi.core.errors import UserError
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
-LEVELS = 1 << 16  # bins that hold one distinct value each
-SAMPLE = 4096  # values that are looked at first
-MAX_DISTINCT = 0.95  # share of distinct values in the sample, above which counting is not tried
 MANY_TIES = 0.9  # runs a value, below which work goes by runs
 BLOCK = 8192  # values a step: temporaries stay in the cache; fresh pages cost more than the arithmetic
 
@@ -86,34 +81,6 @@ def ascend(values: ArrayLike, reuse: bool = False) -> Sorted:
     if not exact and _has_mixed_run(numbers_N, bits_N, first_N):
         _sort_again(numbers_N, bits_N, first_N)
     return Sorted(bits_N, first_N)
-
-
-def levels(values: ArrayLike) -> NDArray[np.intp] | None:
-    """Return the level of each of N values (equal values have one level, higher values a higher one), or None.
-
-    Levels are LEVELS equal bins between the lowest and the highest value. None if a bin holds two distinct values or if
-    most values are distinct. Raises UserError as `ascend` does.
-    """
-    numbers_N = finite(values)
-    sample = numbers_N[:: max(len(numbers_N) // SAMPLE, 1)]
-    if len(numbers_N) < BLOCK or len(np.unique(sample)) > MAX_DISTINCT * len(sample):
-        return None
-    low, high = float(numbers_N.min()), float(numbers_N.max())
-    with np.errstate(over="ignore", divide="ignore"):
-        step = np.float64(LEVELS - 1) / (np.float64(high) - low)
-    if not 0 < step < np.inf:
-        return None
-    level_N = np.empty(len(numbers_N), np.intp)
-    value_L = np.empty(LEVELS, numbers_N.dtype)
-    for start in range(0, len(numbers_N), BLOCK):
-        part = slice(start, start + BLOCK)
-        level_N[part] = (numbers_N[part] - np.float64(low)) * step
-        value_L[level_N[part]] = numbers_N[part]
-    for start in range(0, len(numbers_N), BLOCK):
-        part = slice(start, start + BLOCK)
-        if not np.array_equal(value_L[level_N[part]], numbers_N[part]):
-            return None
-    return level_N
 
 
 def finite(values: ArrayLike) -> Floats:

@@ -16,6 +16,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from ffdi.core.errors import UserError
+from ffdi.core.layout import JOURNAL
 from ffdi.search import journal, pruning
 from ffdi.search import storage as storages
 from ffdi.search.sampler import SeededSampler, is_retry
@@ -39,7 +40,7 @@ class StudyOptions:
 
     @property
     def journal(self) -> Path:
-        return self.folder / "journal.log"
+        return self.folder / JOURNAL
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from ffdi.config.competition import Frozen
 
@@ -11,13 +11,30 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 T4 = "NvidiaTeslaT4"  # two of them: Kaggle has no machine with one
 
 
-def _source(value: str) -> str:
-    if not re.fullmatch(f"{NAME}/{NAME}(/[1-9][0-9]*)?", value):
-        raise ValueError('write "owner/slug" or "owner/slug/version", the last parts of its address')
-    return value
+def _matching(pattern: str, remedy: str) -> AfterValidator:
+    """Return a check of a text, which a person can repair by the remedy."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(remedy)
+        return value
+
+    return AfterValidator(check)
 
 
-Source = Annotated[str, AfterValidator(_source)]  # a dataset or the output of a kernel; the newest without a version
+KernelId = Annotated[
+    str,
+    _matching(rf"{NAME}/[a-z0-9][a-z0-9-]{{4,49}}", "rename the recipe: 5 to 50 small letters, digits and dashes"),
+]
+Source = Annotated[  # a dataset or the output of a kernel; the newest without a version
+    str,
+    _matching(
+        f"{NAME}/{NAME}(/[1-9][0-9]*)?", 'write "owner/slug" or "owner/slug/version", the last parts of its address'
+    ),
+]
+Image = Annotated[
+    str, _matching(r"[a-z0-9./_-]+@sha256:[0-9a-f]{64}", "write the digest of the image, sha256: and 64 digits")
+]
 
 
 class KernelMetadata(Frozen):
@@ -30,12 +47,12 @@ class KernelMetadata(Frozen):
         docker_image: the notebook image by its digest; None for the newest.
     """
 
-    id: str = Field(pattern=rf"^{NAME}/[a-z0-9][a-z0-9-]{{4,49}}$")
+    id: KernelId
     gpu: bool
     competition_sources: list[str] = []
     dataset_sources: list[Source] = []
     kernel_sources: list[Source] = []
-    docker_image: Annotated[str, Field(pattern=r"^[a-z0-9./_-]+@sha256:[0-9a-f]{64}$")] | None = None
+    docker_image: Image | None = None
 
     @property
     def slug(self) -> str:

@@ -9,7 +9,7 @@ from ffdi.config.load import load_competition
 from ffdi.core import console
 from ffdi.core.deadline import parse_until
 from ffdi.core.errors import UserError
-from ffdi.core.layout import SUBMISSION_CSV, Workspace
+from ffdi.core.layout import MANIFEST, SUBMISSION_CSV, Workspace
 from ffdi.submission.candidate import SubmissionCandidate, candidate_of_file, candidate_of_kernel
 from ffdi.submission.check import check
 from ffdi.submission.client import KaggleClient, sign_in
@@ -90,7 +90,7 @@ def expected_ids(path: Path, competition: Competition, work: Path, digest: str =
 
     lines = path.read_bytes().decode(errors="replace").splitlines()[1:]
     mine, found = {line.rpartition(",")[0].strip('"') for line in lines}, None
-    for place in sorted((work / competition.name).glob("*/manifest.parquet")):
+    for place in sorted((work / competition.name).glob(f"*/{MANIFEST}")):
         try:
             rows = manifest.read(Workspace(place.parent, work))
         except UserError as error:
