@@ -9,7 +9,6 @@ from ffdi.config.recipe import Member
 from ffdi.config.search import Search
 from ffdi.core.errors import UserError
 from ffdi.search import space
-from ffdi.search.strength import scaled
 
 FULL = Augment.model_validate(dict.fromkeys(Augment.model_fields, True))
 BASE = Member(name="a", model="test_resnet", epochs=9, image_size=64, augment=FULL)
@@ -57,15 +56,15 @@ def test_values_that_do_not_go_together_are_one_sentence() -> None:
 
 
 def test_strength_1_changes_nothing_and_0_takes_every_range_to_what_does_nothing() -> None:
-    assert scaled(FULL, 1.0) == FULL
-    for name, operation in scaled(FULL, 0.0).operations():
+    assert space.scaled(FULL, 1.0) == FULL
+    for name, operation in space.scaled(FULL, 0.0).operations():
         kind = KINDS[name]
         assert operation.range == ((max(kind.neutral, kind.limits[0]),) * 2 if kind.unit else None), name
 
 
 @given(low=st.floats(0, 3), high=st.floats(0, 3))
 def test_more_strength_never_moves_a_range_back(low: float, high: float) -> None:
-    weak, strong = (dict(scaled(FULL, strength).operations()) for strength in sorted((low, high)))
+    weak, strong = (dict(space.scaled(FULL, strength).operations()) for strength in sorted((low, high)))
     for name in weak:
         ends = zip(weak[name].range or (), strong[name].range or (), strict=True)
         assert all(abs(one - KINDS[name].neutral) <= abs(other - KINDS[name].neutral) for one, other in ends)

@@ -11,10 +11,10 @@ from ffdi.cli import main as command
 from ffdi.core.errors import CorruptError, SpaceError, UserError
 from ffdi.submission.client import sign_in
 from ffdi.submission.download import checked_slug, download
-from ffdi.submission.errors import Refused, Unreachable
+from ffdi.submission.errors import Unreachable
 from tests.fixtures.kaggle.api import Competition
 from tests.fixtures.kaggle.fixture import quick
-from tests.fixtures.kaggle.server import Fault, Server, answer, cut, refuse, stop
+from tests.fixtures.kaggle.server import Server, answer, cut, stop
 
 FILES = {"phase1/labels.csv": b"id,y\n1,0\n", "phase1/train/1.jpg": b"\xff" * 5000, "readme.txt": b""}
 
@@ -127,25 +127,6 @@ def test_a_stop_is_gone_on_with_by_the_next_run(
     download("toy", tmp_path, sign_in)
     assert files_in(tmp_path) == FILES | more
     assert [one.headers.get("Range") for one in kaggle.seen if one.name == "GET"][-1] == last
-
-
-@pytest.mark.parametrize(
-    ("refusal", "helps"),
-    [
-        (refuse(403, "You must accept this competition's rules"), "https://www.kaggle.com/competitions/toy/rules"),
-        (refuse(403, "Please verify your phone number", "flat"), "verify your phone .*kaggle.com/settings"),
-        (refuse(403, "Permission 'competitions.get' was denied"), "check the slug 'toy'"),
-        (refuse(404, "", "empty"), "check the spelling"),
-        (refuse(401, "Unauthenticated"), "make a new token or key"),
-        (refuse(403, "no", "page"), "accept the rules at .*/competitions/toy/rules"),
-    ],
-)
-def test_a_refusal_says_what_helps(kaggle: Server, tmp_path: Path, refusal: Fault, helps: str) -> None:
-    kaggle.script("DownloadDataFiles", refusal)
-    with pytest.raises(Refused, match=helps):
-        download("toy", tmp_path, sign_in)
-    assert kaggle.count("DownloadDataFiles") == 1
-    assert files_in(tmp_path) == {}
 
 
 def test_what_is_no_archive_is_removed(kaggle: Server, tmp_path: Path) -> None:

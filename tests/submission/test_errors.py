@@ -75,6 +75,19 @@ def test_a_long_page_is_cut_and_a_template_is_no_template() -> None:
     assert "{slug}" in str(found)
 
 
+@pytest.mark.parametrize(
+    ("status", "slug", "helps"),
+    [
+        (404, "", "check the spelling"),
+        (401, "", "make a new token or key"),
+        (403, "", "that it is yours or public"),
+        (403, "toy", "accept the rules at https://www.kaggle.com/competitions/toy/rules"),
+    ],
+)
+def test_a_refusal_without_a_known_reason_says_what_helps(status: int, slug: str, helps: str) -> None:
+    assert helps in str(refusal("do it", status, "no", slug))
+
+
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1), KeyboardInterrupt(), TimeoutError("of its own")])
 def test_what_a_call_gives_or_raises_comes_back(error: BaseException) -> None:
     def fail() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import optuna
 from pydantic import ValidationError
 
+from ffdi.config.augment import FROM_ZERO, KINDS, Augment, Range
 from ffdi.config.recipe import Member, Recipe
 from ffdi.config.search import STRENGTH, Dimension, Search, changed, value_of
 from ffdi.core.errors import UserError
-from ffdi.search.strength import scaled
 
 
 def searched_member(recipe: Recipe) -> Member:
@@ -54,6 +54,23 @@ def applied(member: Member, values: Mapping[str, Any]) -> Member:
         raise UserError(f"These choices do not go together: {message}.") from error
 
 
+def scaled(policy: Augment, strength: float) -> Augment:
+    """Return the policy with every range moved away from the value without effect, as RandAugment (Cubuk, 2020) does.
+
+    Args:
+        policy: Operations that are off stay off; flips and grey have no range.
+        strength: At 0 nearly nothing happens to the pixels, at 1 the ranges are those of `policy`, at 2 they reach
+            twice as far, as far as their limits allow.
+    """
+    if strength == 1:
+        return policy
+    fields = policy.model_dump()
+    for name, operation in policy.operations():
+        if operation.range is not None:
+            fields[name]["range"] = _moved(name, operation.range, strength)
+    return Augment.model_validate(fields)
+
+
 def longest(search: Search, member: Member) -> int:
     """Return the epochs of the longest trial, which keep the steps of two folds apart."""
     dimension = search.space.get("epochs")
@@ -72,3 +89,11 @@ def _suggest(trial: optuna.Trial, path: str, dimension: Dimension, member: Membe
 
 def _is_whole(member: Member, path: str, dimension: Dimension) -> bool:
     return path != STRENGTH and isinstance(value_of(changed(member, {path: dimension.low}), path), int)
+
+
+def _moved(name: str, ends: Range, strength: float) -> Range:
+    kind = KINDS[name]
+    low, high = kind.limits
+    moved = (kind.neutral + (end - kind.neutral) * strength for end in ends)
+    first, last = sorted(float(min(max(end, low), high)) for end in moved)
+    return (0.0 if name in FROM_ZERO else first), last

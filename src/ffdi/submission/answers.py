@@ -118,11 +118,11 @@ class Pushed(Answer):
     version_number: NonNegativeInt = 0
     url: str = ""
     error: str = ""
-    invalid_tags: list[str] = []
-    invalid_dataset_sources: list[str] = []
-    invalid_competition_sources: list[str] = []
-    invalid_kernel_sources: list[str] = []
-    invalid_model_sources: list[str] = []
+    invalid_tags: list[Any] = []
+    invalid_dataset_sources: list[Any] = []
+    invalid_competition_sources: list[Any] = []
+    invalid_kernel_sources: list[Any] = []
+    invalid_model_sources: list[Any] = []
 
 
 class OutputFile(Answer):

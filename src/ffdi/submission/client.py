@@ -209,11 +209,13 @@ def _check_pushed(pushed: Pushed, doing: str) -> None:
     faults = [pushed.error] if pushed.error else []
     for kind in ("tags", "dataset_sources", "competition_sources", "kernel_sources", "model_sources"):
         if names := getattr(pushed, f"invalid_{kind}"):
-            faults.append(f"no such {kind.replace('_sources', 's')}: {', '.join(names)}")
+            faults.append(f"no such {kind.replace('_sources', 's')}: {', '.join(map(str, names))}")
     competitions = pushed.invalid_competition_sources
     if competitions:
         faults.append("to attach a competition, accept its rules")
     if faults and pushed.version_number:
         faults.append(f"version {pushed.version_number} was made all the same; stop it before you push again")
     if faults or not pushed.version_number:
-        raise refusal(doing, 200, "; ".join(faults) or "the answer names no version", "".join(competitions[:1]))
+        raise refusal(
+            doing, 200, "; ".join(faults) or "the answer names no version", "".join(map(str, competitions[:1]))
+        )
