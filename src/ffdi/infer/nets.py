@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import torch
@@ -168,7 +169,7 @@ def common_batch(nets: Sequence[Net]) -> int:
 
 
 @cache
-def _bytes(model: str, num_classes: int, image_size: int) -> int:
+def _bytes(model: str, num_classes: Literal[1, 2], image_size: int) -> int:
     return BYTES_PER_PARAM * count_params(
         Member(name="any", model=model, num_classes=num_classes, image_size=image_size)
     )
@@ -190,7 +191,7 @@ def flops(member: Member, view: str = "identity") -> int:
 
 
 @cache
-def _flops(model: str, num_classes: int, pixels: int) -> int:
+def _flops(model: str, num_classes: Literal[1, 2], pixels: int) -> int:
     net = skeleton(Member(name="any", model=model, num_classes=num_classes, image_size=pixels)).eval()
     with torch.device("meta"), torch.inference_mode(), FlopCounterMode(display=False) as counter:
         net(torch.empty(1, 3, pixels, pixels))
