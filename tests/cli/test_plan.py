@@ -10,6 +10,7 @@ import timm
 from safetensors.torch import save_file
 
 from ffdi.cli import plan
+from ffdi.cli.project import Options
 from ffdi.config import presets
 from ffdi.config.load import load_recipe
 from ffdi.core.errors import Paused
@@ -38,60 +39,58 @@ def run(line: CommandLine, *arguments: str) -> int:
     return line.run(*arguments, recipe=False)
 
 
+def planned(line: CommandLine, minutes: float | None, recipe: Path | None = None) -> Path:
+    plan.ensure(Options(recipe, line.images, line.folder / "work", line.folder / "submissions", minutes=minutes))
+    return line.work / "recipe.toml"
+
+
 def test_a_folder_without_a_recipe_gets_one_that_fits(line: CommandLine) -> None:
     assert run(line, "blend") == 2
     assert "run `ffdi folds` first" in line.err
-    assert run(line, "folds", "--minutes", "10") == 0, line.err
-    path = line.work / "recipe.toml"
-    assert path.read_text() in line.out
+    path = planned(line, 10)
     recipe = load_recipe(path)
     assert recipe.name == "minutes_10"
     assert "image_size = 64  # the images' own size" in path.read_text()
     assert recipe.member[0].forge.share == 0.3
-    assert run(line, "folds") == 0
-    assert load_recipe(path) == recipe  # without --minutes it stays
-    assert run(line, "folds", "--minutes", "100") == 0
+    assert load_recipe(planned(line, None)) == recipe  # without --minutes it stays
+    assert load_recipe(planned(line, 100)).name == "minutes_100"
     assert len(load_recipe(path).member) >= len(recipe.member)
-    assert load_recipe(path).name == "minutes_100"
 
 
 def test_a_named_recipe_wins_and_a_planned_one_can_be_copied(line: CommandLine) -> None:
-    assert line.run("folds", "--minutes", "10") == 0, line.err
-    assert not (line.work / "recipe.toml").exists()
-    assert run(line, "folds") == 0, line.err
-    assert load_recipe(line.work / "recipe.toml").name == "minutes_30"
+    assert not planned(line, 10, line.recipe).exists()
+    path = planned(line, None)
+    assert load_recipe(path).name == "minutes_30"
     copied = line.recipe.with_name("copied.toml")
-    copied.write_text((line.work / "recipe.toml").read_text())
+    copied.write_text(path.read_text())
     assert load_recipe(copied).data.folder == str(line.images)
 
 
 def test_the_time_over_leaves_what_is_finished_to_the_blend(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(line, "folds", "--minutes", "3") == 0, line.err
     path, whole = line.work / "recipe.toml", launch.train
+    assert path.read_text() in line.out
     path.write_text(path.read_text().replace("epochs = ", "epochs = 1  # ") + OWN)
-    monkeypatch.setattr(launch, "train", stops_before("own", whole))
     monkeypatch.setattr("ffdi.cli.train.LAST_SAVES", 1e6)
+    monkeypatch.setattr(launch, "train", stops_before("test_resnet", whole))
+    assert run(line, "train") == 75  # nothing is finished
+    monkeypatch.setattr(launch, "train", stops_before("own", whole))
+    before = load_recipe(path)
     assert run(line, "train") == 0, line.err
     assert "the recipe goes on without own" in line.err
     assert '# Not finished in time:\n# [[member]]\n# name = "own"' in path.read_text()
-    assert "own" not in {member.name for member in load_recipe(path).member}
+    assert load_recipe(path).member == before.member[:-1]
     assert run(line, "blend") == 0, line.err
     submission = line.folder / "submissions" / "001-minutes_3" / "submission.csv"
     assert pd.read_csv(submission).y_pred.between(0, 1).all()
 
 
-def test_a_stop_before_anything_is_finished_is_a_pause(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(line, "folds", "--minutes", "3") == 0, line.err
-    before = (line.work / "recipe.toml").read_text()
-    monkeypatch.setattr(launch, "train", stops_before("test_resnet", launch.train))
-    assert run(line, "train") == 75
-    assert (line.work / "recipe.toml").read_text() == before
-
-
-def test_too_little_time_says_how_much_is_needed(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_time_says_how_much_is_needed(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(budget, "measure", lambda *_: Speed(40.0, 10.0, 0.01))
-    assert run(line, "folds", "--minutes", "1") == 0, line.err
-    assert "Not even the smallest preset fits into 1 minutes; it needs about" in line.err
+    planned(line, 1)
+    assert "Not even the smallest preset fits into 1 minutes; it needs about" in capsys.readouterr().err
 
 
 def stops_before(name: str, whole: Callable[..., None]) -> Callable[..., None]:
@@ -99,7 +98,8 @@ def stops_before(name: str, whole: Callable[..., None]) -> Callable[..., None]:
 
     def train(jobs: list[launch.FoldJob], _: list[str], deadline: float) -> None:
         assert deadline > time.time()
-        whole([job for job in jobs if job.member.name != name], ["cpu"], None)
+        names = [job.member.name for job in jobs]
+        whole(jobs[: names.index(name)], ["cpu"], None)
         raise Paused("stopped (deadline)")
 
     return train
