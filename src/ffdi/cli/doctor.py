@@ -1,4 +1,4 @@
-"""`ffdi doctor`: show this machine, what is missing, and what the recipe costs here and elsewhere."""
+"""`ffdi doctor`: show this machine, what is missing, and what the recipe costs here."""
 
 import os
 import platform
@@ -52,7 +52,6 @@ def run(options: Options) -> None:
     probes = {member.name: _probe(member, device, estimate.steps(recipe, member, rows)) for member in recipe.member}
     reading = {member.name: _read_seconds(listed, member) for member in recipe.member}
     needed = _cost(recipe, rows, probes, reading)
-    _elsewhere(recipe, reading)
     free = shutil.disk_usage(_existing(work)).free
     if needed > free:
         raise UserError(
@@ -148,44 +147,24 @@ def _cost(
 ) -> float:
     """Show the cost of each member here; return the bytes of all."""
     devices, cores = len(launch.devices()), len(os.sched_getaffinity(0))
-    lines, seconds, space = [], 0.0, 0
+    lines, space, known = [], 0, {}
     for member in recipe.member:
         found, read = probes[member.name], reading[member.name]
-        amount = estimate.work(recipe, member, rows)
-        computing = estimate.seconds_here(member, amount, found) / devices
-        waiting = amount.reads * (read or 0.0) / cores
-        size = estimate.disk(recipe, member, amount, found.params)
+        known[member.name] = budget.Speed(found.train_seconds, found.predict_seconds, read or 0.0)
+        time = budget.seconds(recipe.model_copy(update={"member": (member,)}), rows, known)
+        size = estimate.disk(recipe, member, estimate.work(recipe, member, rows), found.params)
         speeds = [f"{1 / found.train_seconds:.1f}", f"{1 / found.predict_seconds:.1f}"]
         loader = "-" if read is None else f"{cores / read:,.0f}"
-        limit = "reading" if waiting > computing else "computing"
+        limit = "reading" if (read or 0.0) / cores > found.train_seconds / devices else "computing"
         memory = f"{found.memory / 2**30:.1f}"
-        lines.append([member.name, *speeds, loader, limit, memory, _duration(max(computing, waiting)), _size(size)])
-        seconds, space = seconds + max(computing, waiting), space + size
-    lines.append(["all", "", "", "", "", "", _duration(seconds), _size(space)])
+        lines.append([member.name, *speeds, loader, limit, memory, _duration(time), _size(size)])
+        space += size
+    lines.append(["all", "", "", "", "", "", _duration(budget.seconds(recipe, rows, known)), _size(space)])
     speeds = ["train images/s", "predict views/s", f"read images/s, {cores} cores"]
     columns = ["member", *speeds, "limit", "GiB at the peak", "time", "disk"]
     images = ", ".join(f"{count:,} {name}" for name, count in rows.items())
     console.table(f"cost of {recipe.name} here, {devices} folds at a time ({images})", columns, lines)
     return space
-
-
-def _elsewhere(recipe: Recipe, reading: Mapping[str, float | None]) -> None:
-    """Show hours for the whole contest on usual machines, by operations and by this machine's cores."""
-    lines = []
-    for machine in estimate.MACHINES:
-        computing = waiting = total = 0.0
-        for member in recipe.member:
-            amount = estimate.work(recipe, member, estimate.CONTEST)
-            cards = estimate.seconds_on(machine, member, amount)
-            cores = amount.reads * (reading[member.name] or 0.0) / machine.cores
-            computing, waiting, total = computing + cards, waiting + cores, total + max(cards, cores)
-        lines.append([machine.name, _duration(computing), f"{machine.cores}: {_duration(waiting)}", _duration(total)])
-    count = f"{estimate.CONTEST['train']:,}"
-    title = (
-        f"a forecast for the contest's {count} training images, by counted operations: a factor of 2 either way, more "
-        "for depthwise convolutions"
-    )
-    console.table(title, ["machine", "computing", "reading by its cores", "time"], lines)
 
 
 def _duration(seconds: float) -> str:
