@@ -213,6 +213,7 @@ class TestVerdict:
     def test_the_verb_ends_with_code_2(self, faults: Callable[..., str], home: Home, tmp_path: Path) -> None:
         faults("raise SystemExit('the disk is full')\n")
         arguments = ["--pack", str(home.pack), "--data", str(home.images), "--images", "8", "--work", str(tmp_path)]
+        arguments += ["--recipe", str(home.images.parent / "tiny.toml")]
         result = CliRunner().invoke(app, ["kernels", "rehearse", str(tmp_path / "fake.py"), *arguments])
         assert isinstance(result.exception, UserError)
         assert str(result.exception).startswith("4 of 4 scenarios failed")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ffdi.cli import wheels as verb
+from ffdi.cli import kernels as verbs
 from ffdi.core.errors import UserError
 from ffdi.kernels import image, wheels
 from ffdi.kernels.wheels import fetch, install, pins
@@ -28,7 +28,7 @@ def test_wheels_for_two_pythons(index: Path, tmp_path: Path, capsys: pytest.Capt
     native = [make_wheel(index, "fastjpg", "2.1", f"{tag}-{tag}-manylinux_2_28_x86_64") for tag in ("cp312", "cp313")]
     make_wheel(index, "fastjpg", "2.1", "cp312-cp312-win_amd64")
     make_wheel(index, "fastjpg", "2.2", "cp312-cp312-manylinux_2_28_x86_64")
-    verb.run(tmp_path / "wheelhouse", "Tiny.Pure==1.0, fastjpg==2.1", "cp312,cp313")
+    verbs.wheels(tmp_path / "wheelhouse", "cp312,cp313", "Tiny.Pure==1.0, fastjpg==2.1")
     assert "next: ffdi kernels pack --wheels" in capsys.readouterr().out
     names = sorted(path.name for path in [pure, *native])
     assert sorted(path.name for path in (tmp_path / "wheelhouse").iterdir()) == sorted(["SHA256SUMS", *names])

@@ -45,19 +45,13 @@ def run(images: list[Path], worst: int, project: Project, pack: Path | None) -> 
         raise UserError(
             "--worst explains each image by the fold model that did not see it; leave --pack away, or name images."
         )
-    found = list(_worst(project, worst) if worst else _given(images, pack or _packed(project)))
+    found = list(_worst(project, worst) if worst else _given(images, pack or project.pack_folder()))
     rows = [[one.name, one.label, one.verdict, one.net, f"{one.outside:.0%}"] for one in found]
     console.table("explained", ["image", "label", "verdict", "net", "map outside the face"], rows)
     originals = checks.of_originals(_originals(project))
     inputs = {"manifest": checksum.digest(project.places.manifest)} if project.places.manifest.exists() else {}
     told = ("The blend's worst errors, explained", UNSEEN) if worst else ("Images explained", PACKED)
     write_safely(project.places.report("explain"), page_of("explain", found, originals, *told, inputs))
-
-
-def _packed(project: Project) -> Path:
-    from ffdi.cli.pack import folder_of
-
-    return folder_of(project)
 
 
 def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":

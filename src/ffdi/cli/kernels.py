@@ -1,12 +1,16 @@
 """`ffdi kernels …`: pack the dataset of a kernel, rehearse the kernel, push it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ffdi.cli.project import WORK, Options, WorkOption, verb
+from ffdi.core import atomic, console
 from ffdi.core.errors import UserError
+
+if TYPE_CHECKING:
+    from ffdi.kernels.rehearse import Verdict
 
 app = typer.Typer(no_args_is_help=True, help="Run the kit in a Kaggle notebook: pack, rehearse, push.")
 
@@ -31,9 +35,33 @@ def pack(
     ] = None,
 ) -> None:
     """Write the dataset of a kernel: the kit's wheel, team.json, weights, checksums."""
-    from ffdi.cli import pack
+    from ffdi.kernels.pack import pack_recipe, pack_team
 
-    pack.run(options.open(), train, wheels, single_file)
+    project = options.open()
+    recipe, folder = project.recipe, project.pack_folder(train)
+    if train:
+        pack_recipe(recipe, project.competition, folder, wheels)
+    else:
+        pack_team(recipe, project.competition, project.places, folder, wheels)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    console.say(f"{folder}: {len(files)} files, {sum(path.stat().st_size for path in files) / 1e6:.1f} MB")
+    if single_file:
+        return _write_single_file(single_file, folder)
+    name = "kernels/train.py" if train else "kernels/infer.py"
+    rehearse = "" if train else f"try it with `ffdi kernels rehearse {name}`, "
+    console.say(f"next: {rehearse}upload the folder as a dataset, attach it, and paste {name}")
+
+
+def _write_single_file(given: Path, folder: Path) -> None:
+    """Write a script with everything of a packed folder inside but its weights, beside the folder."""
+    from ffdi.kernels import script, team
+
+    kernel, packed = script.read(given), team.read(folder)
+    path = folder.with_name(f"{folder.name.rpartition('-')[0]}-{kernel.kind}.py")
+    atomic.write_text(path, script.embed(kernel, packed))
+    weights = [name for name in packed.files if not name.endswith(".whl")]
+    attach = f", and attach a dataset with {', '.join(weights)}" if weights else ""
+    console.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB; paste it into one cell{attach}")
 
 
 @verb(app, "SCRIPT")
@@ -43,13 +71,30 @@ def rehearse(
     images: Annotated[int, typer.Option(help="Test images to try it with, at most.", min=4)] = 32,
 ) -> None:
     """Run SCRIPT (kernels/infer.py, or your edited copy) as Kaggle would, offline, and compare what it predicts."""
-    from ffdi.cli import rehearse
-    from ffdi.cli.pack import folder_of
+    from ffdi.kernels.rehearse import rehearse
+    from ffdi.kernels.sandbox import network_off
 
     if len(options.arguments) != 1:
         raise UserError("Name one script, for example kernels/infer.py.")
-    project = options.open()
-    rehearse.run(Path(options.arguments[0]), pack or folder_of(project), project.images, images)
+    project, kernel = options.open(), Path(options.arguments[0])
+    if not network_off():
+        console.say("No network namespace is permitted here: sockets are refused by the interpreter alone.")
+    verdicts = rehearse(kernel, pack or project.pack_folder(), project.images, images)
+    columns = ["scenario", "images", "seconds", "as ffdi blend", "given up", "verdict"]
+    console.table(f"rehearsal of {kernel.name}, on the CPU", columns, map(_row, verdicts))
+    for verdict in [verdict for verdict in verdicts if verdict.given_up]:
+        console.say(f"{verdict.scenario.name}: {'; '.join(verdict.given_up)}")
+    failed = [verdict for verdict in verdicts if verdict.faults]
+    for verdict in failed:
+        console.fail(f"{verdict.scenario.name}: " + "\n".join(verdict.faults))
+    if failed:
+        raise UserError(f"{len(failed)} of {len(verdicts)} scenarios failed; do not push {kernel}.")
+
+
+def _row(verdict: "Verdict") -> list[object]:
+    equal = {True: "every bit", False: "no", None: "-"}[verdict.equal]
+    passed = "FAILED" if verdict.faults else "passed"
+    return [verdict.scenario.name, verdict.images, f"{verdict.seconds:.1f}", equal, len(verdict.given_up), passed]
 
 
 @app.command()
@@ -80,6 +125,11 @@ def wheels(
     packages: Annotated[str, typer.Option(help="What to fetch, such as timm==1.0.26; default: simplejpeg.")] = "",
 ) -> None:
     """Fetch wheels of packages that Kaggle's image lacks."""
-    from ffdi.cli import wheels
+    from ffdi.kernels import wheels
 
-    wheels.run(folder, packages, python)
+    names = [name.strip() for name in packages.split(",") if name.strip()]
+    versions = wheels.pins(names or wheels.PACKAGES)
+    sizes = wheels.fetch(folder, versions, [tag.strip() for tag in python.split(",") if tag.strip()])
+    rows = [[name, f"{size / 2**20:.2f}"] for name, size in sizes.items()]
+    console.table(f"wheels in {folder}", ["wheel", "MiB"], rows)
+    console.say(f"next: ffdi kernels pack --wheels {folder}")

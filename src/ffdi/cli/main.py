@@ -164,11 +164,10 @@ app.add_typer(kernels.app, name="kernels")
 def score(options: Options, pack: PackOption = None) -> None:
     """Print P(fake) of IMAGES (files, or folders of them) by a packed team."""
     from ffdi.cli import score
-    from ffdi.cli.pack import folder_of
 
     if not options.arguments:
         raise UserError("Name image files, or folders of them.")
-    score.run([Path(name) for name in options.arguments], pack or folder_of(options.open()))
+    score.run([Path(name) for name in options.arguments], pack or options.open().pack_folder())
 
 
 @verb(app, "[IMAGES]...")

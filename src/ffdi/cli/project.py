@@ -51,6 +51,11 @@ class Project:
     places: Workspace
     own_data: bool  # the folder is the recipe's, not one given instead
 
+    def pack_folder(self, train: bool = False) -> Path:
+        """Return where the dataset of the recipe is packed: with a team, or with `train` without one."""
+        name = self.recipe.name.replace("_", "-")
+        return self.places.kernels / f"{name}-{'recipe' if train else 'team'}"
+
 
 @dataclass(frozen=True)
 class Options:
