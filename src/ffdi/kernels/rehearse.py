@@ -146,7 +146,7 @@ class Rehearsal:
 
         wanted, ids = self.pack.competition, mock.rows["id"].tolist()
         try:
-            frame = check(mock.working / SUBMISSION_CSV, wanted, ids).frame
+            frame = check(mock.working / SUBMISSION_CSV, wanted, ids)
             facts = checksum.read_json(mock.working / RUN_RECORD)
             kept = {(name, fold): tuple(views) for name, fold, views in facts["kept"]}
             faults = [*verdict.faults, *_faults_of_record(facts, mock, verdict.scenario)]

@@ -6,7 +6,6 @@ Only the order of rows is repaired: Kaggle joins by id. Everything else is refus
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,20 +22,12 @@ NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 SPECIAL = re.compile('[",]')  # what a field must be quoted for
 
 
-@dataclass(frozen=True)
-class Checked:
-    """`frame`: id and prediction columns in the competition's order. `reordered`: the file had another order."""
-
-    frame: pd.DataFrame
-    reordered: bool
-
-
 def check(
     path: Path,
     competition: Competition,
     ids: Sequence[str] | None,
     reference: pd.Series | None = None,
-) -> Checked:
+) -> pd.DataFrame:
     """Read a submission and check all that Kaggle would refuse, and what would score nothing.
 
     Args:
@@ -44,6 +35,9 @@ def check(
         competition: names the columns.
         ids: all that the competition asks for, in its order; None to take those of the file.
         reference: scores by id, high for fakes, that the predictions must not contradict.
+
+    Returns:
+        The id and prediction columns, in the competition's order.
 
     Raises:
         UserError: naming file, row and remedy.
@@ -61,7 +55,7 @@ def check_bytes(
     competition: Competition,
     ids: Sequence[str] | None,
     reference: pd.Series | None = None,
-) -> Checked:
+) -> pd.DataFrame:
     """Do as `check` for the bytes of a file that is called `name` in messages."""
     table = _table(_body(data, name, competition), name)
     wanted = table["id"].unique().tolist() if ids is None else list(ids)
@@ -72,8 +66,7 @@ def check_bytes(
         _check_direction(score, reference, name)
     in_order_N = np.empty(len(score))
     in_order_N[place_N] = score
-    frame = pd.DataFrame({competition.id_column: wanted, competition.prediction_column: in_order_N})
-    return Checked(frame, reordered=bool((place_N != np.arange(len(place_N))).any()))
+    return pd.DataFrame({competition.id_column: wanted, competition.prediction_column: in_order_N})
 
 
 def render(frame: pd.DataFrame, competition: Competition) -> bytes:

@@ -4,8 +4,9 @@ Every method raises Refused (Kaggle said no), Unreachable (nothing was changed) 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
@@ -29,6 +30,7 @@ from ffdi.submission.http import Call, HttpClient
 from ffdi.submission.metadata import KernelMetadata
 from ffdi.submission.retry import RetryPolicy
 
+Answer = TypeVar("Answer")
 POLICY = RetryPolicy()  # of clients that are not given one
 
 
@@ -93,17 +95,18 @@ class KaggleClient(HttpClient):
     def dataset_status(self, dataset: str) -> DatasetState:
         """Return how far Kaggle is with the newest version of "owner/slug"; "missing" where there is no dataset."""
         doing = f"show the dataset {dataset}"
-        status = self._unless_missing(_of_dataset(doing, "GetDatasetStatus", dataset))
+        status = _unless_missing(lambda: self.read(_of_dataset(doing, "GetDatasetStatus", dataset)))
         if status is None:
             return DatasetState.model_validate({"status": "missing"})
         # A new dataset is missing in this call for some seconds.
-        about = self._unless_missing(_of_dataset(doing, "GetDataset", dataset)) or {}
+        about = _unless_missing(lambda: self.read(_of_dataset(doing, "GetDataset", dataset))) or {}
         return DatasetState.model_validate({**about, "status": status.get("status")})
 
     def dataset_files(self, dataset: str) -> dict[str, int]:
-        """Return the files of the newest version: bytes by name."""
+        """Return the files of the newest version: bytes by name; none for some seconds after it was made."""
         call = _of_dataset(f"list the files of the dataset {dataset}", "ListDatasetFiles", dataset)
-        files = [DatasetFile.model_validate(row) for row in self.rows(call, "datasetFiles")]
+        bodies = _unless_missing(lambda: list(self.pages(call, "datasetFiles"))) or []
+        files = [DatasetFile.model_validate(row) for body in bodies for row in objects_of(body, "datasetFiles")]
         return {file.name: file.total_bytes for file in files}
 
     def create_dataset(self, dataset: str, files: Mapping[str, Path]) -> None:
@@ -140,7 +143,8 @@ class KaggleClient(HttpClient):
 
     def newest_kernel(self, kernel: str) -> tuple[int, str]:
         """Return the newest version of "owner/slug", 0 if there is none, and its text."""
-        body = self._unless_missing(_of_kernel(f"show the kernel {kernel}", "GetKernel", kernel)) or {}
+        call = _of_kernel(f"show the kernel {kernel}", "GetKernel", kernel)
+        body = _unless_missing(lambda: self.read(call)) or {}
         version = Versioned.model_validate(body.get("metadata") or {}).version
         return version, text_of(body.get("blob") or {}, "source")
 
@@ -165,19 +169,21 @@ class KaggleClient(HttpClient):
     def _submit(self, call: Call) -> int:
         return Listed.model_validate(self.write(call)).ref
 
-    def _unless_missing(self, call: Call) -> Body | None:
-        try:
-            return self.read(call)
-        except Refused as error:
-            if error.missing:
-                return None
-            raise
-
     def _upload_all(self, doing: str, files: Mapping[str, Path]) -> list[dict[str, str]]:
         return [
             {"token": self.upload(Call(doing, "blobs", "StartBlobUpload", {"type": "DATASET", "name": name}), path)}
             for name, path in files.items()
         ]
+
+
+def _unless_missing(read: Callable[[], Answer]) -> Answer | None:
+    """Return what `read` returns; None where there is no such thing."""
+    try:
+        return read()
+    except Refused as error:
+        if error.missing:
+            return None
+        raise
 
 
 def _of_competition(doing: str, method: str, slug: str, **fields: object) -> Call:

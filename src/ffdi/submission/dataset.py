@@ -13,7 +13,7 @@ from ffdi.core.errors import CorruptError, Paused, UserError
 from ffdi.core.layout import SUMS
 from ffdi.submission.answers import DatasetState
 from ffdi.submission.client import KaggleClient
-from ffdi.submission.errors import LostReply, Refused
+from ffdi.submission.errors import LostReply
 from ffdi.submission.retry import Clock, poll
 
 MAX_FILES = 50  # of a Kaggle dataset
@@ -193,12 +193,7 @@ def _lasting_differences(kaggle: KaggleClient, folder: DatasetFolder, until: flo
     """Return the differences of the second look: the list may be behind for some seconds (kaggle-cli #890)."""
 
     def look(number: int) -> list[str] | None:
-        try:
-            wrong = differences(kaggle, folder)
-        except Refused as error:
-            if number or not error.missing:
-                raise
-            return None
+        wrong = differences(kaggle, folder)
         return None if wrong and number == 0 else wrong
 
     return poll(f"The files of {folder.id} are being checked", look, until, clock)

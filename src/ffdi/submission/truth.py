@@ -27,7 +27,7 @@ def joined(submission: Path, labels: Path, competition: Competition) -> pd.DataF
             target is not 0 or 1, or a fake has no family where the column is there.
     """
     truth = _read(labels, competition)
-    score = check(submission, competition, truth["id"].tolist()).frame[competition.prediction_column]
+    score = check(submission, competition, truth["id"].tolist())[competition.prediction_column]
     return truth.assign(score=score.to_numpy())
 
 
