@@ -122,7 +122,7 @@ def test_a_huge_or_binary_recipe_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="bytes"):
         _load(tmp_path, "#" * 1_000_001)
     (tmp_path / "x.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="is not TOML"):
+    with pytest.raises(UserError, match=r"x\.toml is not UTF-8 \(byte 0\); save it as UTF-8"):
         load_recipe(tmp_path / "x.toml")
     with pytest.raises(UserError):
         _load(tmp_path, "a = " + "[" * 100_000)
@@ -140,3 +140,10 @@ def test_competition_paths_stay_inside(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(text.replace("phase1/trainset_label.txt", "../secret.csv"))
     with pytest.raises(UserError, match="below the competition folder"):
         load_competition(str(tmp_path / "c.toml"))
+
+
+def test_a_member_that_is_wrong_is_not_also_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as told:
+        _load(tmp_path, GOOD, "member.epochs=1.5")
+    assert "member.0.epochs: input should be a valid integer" in str(told.value)
+    assert "at least 1 item" not in str(told.value)

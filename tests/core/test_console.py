@@ -1,3 +1,9 @@
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from ffdi.core import console
@@ -24,3 +30,18 @@ def test_a_table_shows_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "lite0" in shown
     assert "[red]lite1" in shown
+
+
+PRINTS = "from ffdi.core import console; console.never_fail(); [console.say('é' * 99) for _ in range(9_999)]"
+
+
+@pytest.mark.parametrize("output", ["2>/dev/null | head -1", ">/dev/full 2>&1", ">&- 2>&-", "| true"])
+def test_no_work_ends_by_what_is_printed(output: str, tmp_path: Path) -> None:
+    """What is printed nobody may read, and it may not fit: what follows is done all the same, and the exit is 0."""
+    code = f"{PRINTS}; console.warn('x'); open('done', 'w')"
+    command = f"set -o pipefail; {sys.executable} -c {shlex.quote(code)} {output}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True
+    )
+    assert (tmp_path / "done").exists()
+    assert done.returncode == 0, done.stderr

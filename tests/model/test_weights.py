@@ -1,6 +1,7 @@
 import json
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ffdi.core.errors import CorruptError, FfdiError, UserError
 from ffdi.model import build, golden, sources, weights
 from tests.fixtures.members import member
 
+NAN = torch.tensor([float("nan")])
 FILES = [".safetensors", ".pth", ".bin", ".pt"]
 
 
@@ -193,17 +195,61 @@ class TestWrongFile:
             build.prepare(member("tf_efficientnet_lite0", weights="auto"), folder=tmp_path)
 
     @pytest.mark.parametrize("suffix", FILES)
-    @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"\0" * 1000])
-    def test_what_is_no_tensor_file(self, tmp_path: Path, suffix: str, content: bytes) -> None:
+    @pytest.mark.parametrize(
+        ("content", "fault"),
+        [
+            (b"", "is empty; copy or download it again"),
+            (b"<html>not found</html>", "is text with tags, such as a web page, not the weights; download it again"),
+            (
+                b"version https://git-lfs.github.com/spec/v1\noid",
+                "is a pointer of Git LFS, not the weights; run `git lfs",
+            ),
+            (b"\0" * 1000, "cannot be read as plain tensors .* copy it again if it was cut off"),
+        ],
+    )
+    def test_what_is_no_tensor_file(self, tmp_path: Path, suffix: str, content: bytes, fault: str) -> None:
         (tmp_path / f"test_resnet{suffix}").write_bytes(content)
-        with pytest.raises(UserError, match=rf"test_resnet{suffix} is no file of plain tensors"):
+        with pytest.raises(UserError, match=rf"test_resnet{suffix} {fault}"):
+            build.prepare(member(weights="auto"), folder=tmp_path)
+
+    @pytest.mark.parametrize(("wrong", "right"), [(".pth", ".safetensors"), (".safetensors", ".pth")])
+    def test_a_file_under_the_name_of_another_format_is_told_and_the_remedy_loads(
+        self, tmp_path: Path, wrong: str, right: str
+    ) -> None:
+        path = write(tmp_path / f"test_resnet{right}", imagenet_like("test_resnet"))
+        path = path.rename(tmp_path / f"test_resnet{wrong}")
+        with pytest.raises(UserError, match=f"rename it to {right}"):
+            build.prepare(member(weights="auto"), folder=tmp_path)
+        path.rename(tmp_path / f"test_resnet{right}")
+        assert build.prepare(member(weights="auto"), folder=tmp_path).source.kind == "file"
+
+    def test_a_whole_model_is_refused_and_its_state_dict_loads(self, tmp_path: Path) -> None:
+        model = timm.create_model("test_resnet")
+        torch.save(model, tmp_path / "test_resnet.pth")
+        with pytest.raises(UserError, match=r"or save the model's state_dict\(\) alone"):
+            build.prepare(member(weights="auto"), folder=tmp_path)
+        torch.save(model.state_dict(), tmp_path / "test_resnet.pth")
+        assert build.prepare(member(weights=str(tmp_path / "test_resnet.pth"))).source.kind == "file"
+
+    @pytest.mark.parametrize(
+        ("change", "fault"),
+        [
+            (lambda tensors: {}, "is no state dict"),
+            (lambda tensors: tensors | {"bn1.weight": NAN}, "not finite, in bn1"),
+        ],
+    )
+    def test_nothing_is_downloaded_or_trained_in_the_place_of_bad_tensors(
+        self, tmp_path: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]], fault: str
+    ) -> None:
+        write(tmp_path / "test_resnet.pth", change(imagenet_like("test_resnet")))
+        with pytest.raises(UserError, match=fault):
             build.prepare(member(weights="auto"), folder=tmp_path)
 
     @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
     def test_a_pickle_that_would_run_code_is_refused(self, tmp_path: Path, suffix: str) -> None:
         canary = tmp_path / "canary"
         (tmp_path / f"test_resnet{suffix}").write_bytes(pickle.dumps(_Bomb(canary), protocol=2))
-        with pytest.raises(UserError, match="is no file of plain tensors"):
+        with pytest.raises(UserError, match=r"cannot be read as plain tensors|rename it"):
             build.prepare(member(weights="auto"), folder=tmp_path)
         assert not canary.exists()
 

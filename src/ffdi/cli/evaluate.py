@@ -67,6 +67,10 @@ def run_submission(submission: Path, labels: Path | None, recipe: Recipe) -> Non
         recipe: Names the competition.
     """
     path = submission / SUBMISSION_CSV if submission.is_dir() else submission
+    if not path.is_file():
+        raise UserError(f"There is no submission {path}; name a CSV or its folder, such as submissions/001-sample.")
+    if labels is None and recipe.competition != Recipe.model_fields["competition"].default:
+        raise UserError(f"The true labels of {recipe.competition} are not known; name their CSV with --labels.")
     truth = labels or Path(str(files("ffdi"))) / "sample" / "truth" / "test_labels.csv"
     rows = joined(path, truth, load_competition(recipe.competition))
     whole, fakes = pooled(rows), int(rows["target"].sum())

@@ -206,7 +206,7 @@ def doctor(options: Options) -> None:
 
 def main() -> None:
     """Run a verb. Exit with 2 after a mistake of the user, told in one sentence, and with 75 after a pause."""
-    console.replace_what_cannot_be_encoded()
+    console.never_fail()
     if sys.getfilesystemencoding() != "utf-8":
         _start_again_in_utf8()
     try:
@@ -245,7 +245,7 @@ def _unexpected(error: Exception) -> str:
         atomic.write_text(path, "".join(traceback.format_exception(error)))
     except UserError as other:
         return f"{done} failed ({reason}). {other}"
-    return f"{done} failed ({reason}). This is a defect of the kit; the traceback is in {path}."
+    return f"{done} failed ({reason}). The traceback, for a report, is in {path}."
 
 
 def _given(option: str) -> str:

@@ -125,9 +125,8 @@ def workspace(competition: str, images: Path, work: Path, submissions: Path) -> 
 
 def _existing(images: Path) -> Path:
     if not images.is_dir():
-        raise UserError(
-            f"The competition folder {images} does not exist; name it with --data FOLDER (DATA=… for make)."
-        )
+        fault = "is no folder" if images.exists() else "does not exist"
+        raise UserError(f"The competition folder {images} {fault}; name it with --data FOLDER (DATA=… for make).")
     return images
 
 

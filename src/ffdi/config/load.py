@@ -68,20 +68,27 @@ def validate(kind: type[Model], value: Any, source: str) -> Model:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        sentences = [_sentence(kind, item) for item in error.errors()]
+        items = error.errors()
+        within = {item["loc"][:-depth] for item in items for depth in range(1, len(item["loc"]))}
+        # A list counts as too short when its items are refused: they are what is wrong.
+        sentences = [
+            _sentence(kind, item) for item in items if item["type"] != "too_short" or item["loc"] not in within
+        ]
         raise UserError(f"{source}: " + "; ".join(sentences[:5]) + ".") from error
 
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        data = path.read_bytes()
+        data = path.expanduser().read_bytes()
     except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}; name an existing TOML file.") from error
+        raise UserError(f"Cannot read {path.absolute()}: {error.strerror}; name an existing TOML file.") from error
     if len(data) > MAX_BYTES:
         raise UserError(f"{path} has {len(data):,} bytes; a recipe has at most {MAX_BYTES:,}.")
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not TOML: {error}.") from error
 
 

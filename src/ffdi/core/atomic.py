@@ -85,8 +85,10 @@ def _sync_folder(folder: Path) -> None:
 def _explained(error: OSError, path: Path, size: int) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         free = shutil.disk_usage(_existing(path.parent)).free
+        limit = f", though {free:,} are free: a quota or ulimit -f" if free > 2 * size else f", {free:,} free"
         return SpaceError(
-            f"No space to write {path}: {size:,} bytes needed, {free:,} free; free some and run the same command again."
+            f"No space to write {path} ({error.strerror}): {size:,} bytes needed{limit}; make room and run the same "
+            "command again."
         )
     return UserError(f"Cannot write {path}: {error.strerror}; make the place writable and run again.")
 

@@ -1,10 +1,11 @@
 """Print lines, tables and progress: with Rich on a terminal, as plain lines elsewhere."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,26 +21,29 @@ def one_of_several() -> None:
     _state["several"] = True
 
 
-def replace_what_cannot_be_encoded() -> None:
-    """Print "?" for a character that the encoding of the terminal lacks, in place of an exception."""
-    for stream in (sys.stdout, sys.stderr):
+def never_fail() -> None:
+    """Have no work end by what is printed: "?" stands for what the terminal lacks, and a closed stream takes all."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed, as by >&-
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
 
 
 def say(text: str) -> None:
     """Print a line."""
-    _console().print(text, markup=False)
+    _print(text, markup=False)
 
 
 def warn(text: str) -> None:
     """Print a warning to stderr."""
-    _console(error=True).print(f"warning: {text}", markup=False, style="yellow")
+    _print(f"warning: {text}", error=True, markup=False, style="yellow")
 
 
 def fail(text: str) -> None:
     """Print an error to stderr."""
-    _console(error=True).print(f"error: {text}", markup=False, style="bold red")
+    _print(f"error: {text}", error=True, markup=False, style="bold red")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -55,7 +59,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         shown.add_column(column, justify="left" if index == 0 else "right")
     for row in rows:
         shown.add_row(*[Text(str(cell)) for cell in row])
-    _console().print(shown)
+    _print(shown)
 
 
 class Meter:
@@ -117,7 +121,28 @@ def progress(label: str, total: int, unit: str = "images") -> Iterator[Meter]:
         meter.tell()
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on, unlike Rich, which ends the process: `| head` reads no more, and the work is not for it alone."""
+        _discard(self.file)
+
+
+def _print(shown: object, error: bool = False, **options: Any) -> None:
+    console = _console(error)
+    try:
+        console.print(shown, **options)
+    except OSError:  # a full disk, a terminal that is gone
+        _discard(console.file)
+
+
+def _discard(stream: IO[str]) -> None:
+    """Send what is printed from now on, and what waits in the buffer, nowhere."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
 def _console(error: bool = False) -> Console:
     # Made anew: tests and notebooks replace sys.stdout.
     stream = sys.stderr if error else sys.stdout
-    return Console(file=stream, highlight=False, soft_wrap=True, width=None if stream.isatty() else 140)
+    return _Console(file=stream, highlight=False, soft_wrap=True, width=None if stream.isatty() else 140)

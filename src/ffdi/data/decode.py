@@ -27,6 +27,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ffdi.core.errors import FfdiError
+from ffdi.core.stand_ins import stand_in
 from ffdi.data import jpeg, png
 
 MIN_SIDE = 16  # pixels; less shows no face
@@ -34,13 +35,6 @@ MAX_ASPECT = 4.0  # longer to shorter side
 MAX_PIXELS = 40_000_000  # 120 MB as RGB; checked before anything is allocated
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 ORIENTATION = 0x0112
-# How files begin that are put in the place of images, and what they are.
-NOT_IMAGES = {
-    b"version https://git-lfs": ("lfs_pointer", "a pointer of Git LFS; run `git lfs pull`"),
-    b"/annex/objects/": ("annex_pointer", "a pointer of git-annex; run `git annex get`"),
-    b"<": ("html", "text with tags, such as a web page, under the name of the image; download it again"),
-    b"\0\5\x16\7": ("appledouble", "a file of macOS beside the image (AppleDouble)"),
-}
 
 
 class Defect(FfdiError):
@@ -218,10 +212,8 @@ def _refuse_known(data: bytes) -> None:
         raise Defect("empty", "the file has no bytes")
     if not data.strip(b"\0"):
         raise Defect("zeros", "the file holds only zero bytes")
-    start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
-    for mark, (name, detail) in NOT_IMAGES.items():
-        if start.startswith(mark):
-            raise Defect(name, detail)
+    if found := stand_in(data):
+        raise Defect(found.name, f"{found.what}; {found.remedy}")
 
 
 def _check_size(width: int, height: int) -> None:

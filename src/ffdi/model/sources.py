@@ -80,10 +80,13 @@ def resolve(member: Member, folder: Path = FOLDER) -> Source:
 
 
 def _given(member: Member) -> Source:
-    path = Path(member.weights)
+    path = Path(member.weights).expanduser()
     if not path.is_file():
         words = ", ".join(repr(word) for word in WORDS)
-        raise UserError(f"Member {member.name!r}: weights {member.weights!r} is no file (nor one of {words}).")
+        raise UserError(
+            f"Member {member.name!r}: weights = {member.weights!r} is no file ({path.absolute()}); name one that is "
+            f"there, or one of {words}."
+        )
     return Source("file", path)
 
 

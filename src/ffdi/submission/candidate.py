@@ -109,7 +109,8 @@ def _find(given: str | None, root: Path, known: Mapping[str, Mapping[str, Any]])
         files = [name for name, card in known.items() if given or card["submission"]["sha256"]]
         found = [name for name in files if given is None or number_of(name) == int(given)]
         if not found:
-            raise UserError(f"There is no finished submission {given or ''} in {root}; run `ffdi blend` first.")
+            number = f" {given}" if given else ""
+            raise UserError(f"There is no finished submission{number} in {root}; run `ffdi blend` first.")
         return max(found, key=number_of)
     path = root / given if given in known else Path(given)
     folder = path.parent if path.name == SUBMISSION_CSV else path
