@@ -34,7 +34,13 @@ def recipe_digest(recipe: Recipe) -> str:
 
 
 def made_from(recipe: Recipe, manifest: str, folds: str) -> dict[str, Any]:
-    """Return the part of a card that says what it was made from. `manifest`, `folds`: digests."""
+    """Return the part of a card that says what it was made from.
+
+    Args:
+        recipe: Of the blend.
+        manifest: Its digest.
+        folds: Digest of the fold table.
+    """
     return {
         "recipe": {"name": recipe.name, "digest": recipe_digest(recipe)},
         "competition": recipe.competition,

@@ -119,7 +119,14 @@ def open_project(
 
 
 def workspace(competition: str, images: Path, work: Path, submissions: Path) -> Workspace:
-    """Return where the artefacts of a competition folder are."""
+    """Return where the artefacts of a competition folder are.
+
+    Args:
+        competition: Its name.
+        images: The competition folder.
+        work: The folder below which artefacts go.
+        submissions: The folder of submissions.
+    """
     return Workspace(work / competition / (images.resolve().name or "root"), submissions)
 
 

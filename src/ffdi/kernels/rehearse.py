@@ -116,7 +116,13 @@ class Rehearsal:
         return replace(verdict, faults=(fault,))
 
     def run(self, scenario: Scenario, images: int, until: str = "") -> Verdict:
-        """Run the script once and compare what it submits."""
+        """Run the script once and compare what it submits.
+
+        Args:
+            scenario: What Kaggle mounts.
+            images: Test images, at most.
+            until: The deadline in its SETTINGS; "" for none.
+        """
         self._runs += 1
         root = self._root / f"{self._runs}-{scenario.name.replace(' ', '-')}"
         mounts = Mounts(

@@ -36,7 +36,13 @@ class SubmissionCandidate:
     version: int = 0
 
     def row(self, slug: str, attempt: int, date: str) -> Row:
-        """Return the row of the ledger for sending it."""
+        """Return the row of the ledger for sending it.
+
+        Args:
+            slug: The competition.
+            attempt: Counts from 1.
+            date: When it is sent.
+        """
         inputs = one_line(str(self.card.get("inputs", "")))
         made = Row(
             tag="",
@@ -89,7 +95,18 @@ def candidate_of_file(given: str | None, root: Path) -> SubmissionCandidate:
 
 
 def candidate_of_kernel(kernel: str, version: int, file: str, given: str | None, root: Path) -> SubmissionCandidate:
-    """Return a kernel's version, with the card of the submission `given` if there is one. Raise UserError."""
+    """Return a kernel's version, with the card of the submission that it repeats.
+
+    Args:
+        kernel: "owner/slug".
+        version: Of the kernel.
+        file: Its output that is scored.
+        given: The submission that it repeats, a folder or its number; None: none.
+        root: Folder of submissions.
+
+    Raises:
+        UserError: A name or number is not valid.
+    """
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w-]*", kernel, re.ASCII):
         raise UserError(f"--kernel {kernel!r} is not OWNER/SLUG, as in the address of the kernel; no version in it.")
     if version < 1:

@@ -56,7 +56,15 @@ def check_bytes(
     ids: Sequence[str] | None,
     reference: pd.Series | None = None,
 ) -> pd.DataFrame:
-    """Do as `check` for the bytes of a file that is called `name` in messages."""
+    """Check the bytes of a submission, as `check` does.
+
+    Args:
+        data: The file.
+        name: Its name in messages.
+        competition: Names the columns.
+        ids: That must be in it; None: any.
+        reference: Scores by id that it should agree with.
+    """
     table = _table(_body(data, name, competition), name)
     wanted = table["id"].unique().tolist() if ids is None else list(ids)
     place_N = _places(table["id"], wanted, name)

@@ -66,14 +66,28 @@ class KaggleClient(HttpClient):
         return [Listed.model_validate(row) for row in self.rows(call, "submissions")]
 
     def submit_file(self, slug: str, path: Path, message: str) -> int:
-        """Upload a file and submit it. Return Kaggle's number for it, or 0 if the answer names none."""
+        """Upload a file and submit it. Return Kaggle's number for it, or 0 if the answer names none.
+
+        Args:
+            slug: The competition.
+            path: The CSV.
+            message: Shown beside the submission.
+        """
         doing = f"submit {path.name} to {slug}"
         token = self.upload(_of_competition(doing, "StartSubmissionUpload", slug, fileName=path.name), path)
         fields = {"blobFileTokens": token, "submissionDescription": message}
         return self._submit(_of_competition(doing, "CreateSubmission", slug, **fields))
 
     def submit_kernel(self, slug: str, kernel: str, version: int, file_name: str, message: str) -> int:
-        """Submit the output `file_name` of a complete version of `kernel` ("owner/slug"). Return as `submit_file`."""
+        """Submit the output of a kernel. Return as `submit_file`.
+
+        Args:
+            slug: The competition.
+            kernel: "owner/slug".
+            version: A complete one.
+            file_name: Its output that is scored.
+            message: Shown beside the submission.
+        """
         owner, _, name = kernel.partition("/")
         fields = {
             "kernelOwner": owner,
@@ -123,13 +137,25 @@ class KaggleClient(HttpClient):
         _check_saved(self.write(Call(doing, "datasets", "CreateDataset", fields)), doing)
 
     def create_version(self, dataset: str, files: Mapping[str, Path], notes: str) -> None:
-        """Make a version of a dataset that holds these files and no other."""
+        """Make a version of a dataset.
+
+        Args:
+            dataset: "owner/slug".
+            files: By name; the version holds no other.
+            notes: Shown beside the version.
+        """
         doing = f"make a version of the dataset {dataset}"
         body = {"versionNotes": notes, "files": self._upload_all(doing, files)}
         _check_saved(self.write(_of_dataset(doing, "CreateDatasetVersion", dataset).with_fields(body=body)), doing)
 
     def push_kernel(self, about: KernelMetadata, text: str, limit: int) -> tuple[int, str]:
-        """Make a version of a kernel that runs at once, for at most `limit` seconds. Return version and URL."""
+        """Make a version of a kernel, which runs at once. Return version and URL.
+
+        Args:
+            about: Its metadata.
+            text: The script.
+            limit: Seconds that the run may take.
+        """
         doing = f"push the kernel {about.id}"
         fields = {**about.request(), "text": text, "sessionTimeoutSeconds": limit}
         pushed = Pushed.model_validate(self.write(Call(doing, "kernels", "SaveKernel", fields)))
@@ -149,7 +175,13 @@ class KaggleClient(HttpClient):
         return version, text_of(body.get("blob") or {}, "source")
 
     def kernel_output(self, kernel: str, folder: Path, version: int) -> None:
-        """Fetch what a run left, and its log as `<slug>.log`, into `folder`, which is empty."""
+        """Fetch what a run left, and its log as `<slug>.log`.
+
+        Args:
+            kernel: "owner/slug".
+            folder: An empty one.
+            version: Of the kernel.
+        """
         call = _of_kernel(f"send the output of {kernel}", "ListKernelSessionOutput", kernel, version)
         bodies = list(self.pages(call, "files"))
         files = [OutputFile.model_validate(row) for body in bodies for row in objects_of(body, "files")]

@@ -45,12 +45,12 @@ class DatasetFolder:
 
     @property
     def files(self) -> dict[str, Path]:
-        """The files by name. A dataset is flat: a wheel in `wheels/` loses its folder."""
+        """Return the files by name. A dataset is flat: a wheel in `wheels/` loses its folder."""
         return {Path(name).name: self.folder / name for name in self.sums}
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The bytes by name that Kaggle must list."""
+        """Return the bytes by name that Kaggle must list."""
         sizes = {name: path.stat().st_size for name, path in self.files.items()}
         return {**sizes, self.marker: len(self.digest) + 1}
 

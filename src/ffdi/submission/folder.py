@@ -62,7 +62,16 @@ def publish(
 
 
 def keep(data: bytes | None, file: str, card: Mapping[str, Any], inputs: str, root: Path, name: str) -> Published:
-    """Do as `publish` for bytes that were checked. Without data write only a card: the file is at Kaggle's."""
+    """Write a submission that was checked, as `publish` does.
+
+    Args:
+        data: The CSV; None writes only a card, since the file is at Kaggle's.
+        file: Its name.
+        card: What is known of it.
+        inputs: Digest of what it was made from.
+        root: Folder of submissions.
+        name: Of the recipe.
+    """
     sha256 = "" if data is None else digest.of_bytes(data)
     for folder, known in finished(root):
         if (known["inputs"], known["submission"]["sha256"]) == (inputs, sha256):

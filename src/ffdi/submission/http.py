@@ -110,7 +110,13 @@ class HttpClient:
         transfer.fetch(lambda: retry(lambda: self._once(call, stream=True), self.policy), path, self.policy)
 
     def fetch_url(self, doing: str, url: str, path: Path) -> None:
-        """Write what a signed URL leads to to `path`."""
+        """Write what a signed URL leads to.
+
+        Args:
+            doing: Named in messages.
+            url: A signed one.
+            path: The file.
+        """
 
         def once() -> requests.Response:
             stall = self.policy.stall_timeout

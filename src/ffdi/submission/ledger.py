@@ -77,7 +77,7 @@ class Row:
 
     @property
     def expected(self) -> float | None:
-        """The AUC that was expected: nested where weights were learned, else out of fold."""
+        """Return the AUC that was expected: nested where weights were learned, else out of fold."""
         return self.oof if self.nested is None else self.nested
 
     @property
@@ -120,6 +120,11 @@ def tag_stem(competition: str, inputs: str, content: str) -> str:
     """Return what the tags of all attempts with one content share.
 
     It depends only on what is sent, so that another machine, or one that lost its ledger, finds the submission.
+
+    Args:
+        competition: Its slug.
+        inputs: Digest of what was sent.
+        content: Digest of the file, or the kernel.
     """
     return f"ffdi-{digest.of_json([competition, inputs, content])[:12]}"
 

@@ -29,6 +29,11 @@ LOG_LINES = 25  # that are shown of a run that failed
 def await_output(session: KernelSession, kernel: Kernel, push: Push) -> Path:
     """Return the folder with the checked output of this push, fetched once its run is complete.
 
+    Args:
+        session: Of the kernel.
+        kernel: That was pushed.
+        push: Its version.
+
     Raises:
         UserError: if the run failed (the end of its log is shown) or another run took its place.
         Paused: if the time is up.

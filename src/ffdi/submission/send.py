@@ -41,7 +41,7 @@ class SubmissionSession:
             yield
 
     def reconcile(self) -> list[Listed]:
-        """Bring the rows of this competition up to Kaggle's list, and return the list. Call it while `locked`.
+        """Update the rows of this competition from Kaggle's list, and return the list. Call it while `locked`.
 
         A row `pending` that is not in the list is looked for again, for two minutes; then it is `lost`.
         """
@@ -61,6 +61,11 @@ class SubmissionSession:
         """Enter sends of this candidate that Kaggle lists and the ledger lacks: of another machine, or lost here.
 
         Return the candidate, with a folder if there was one to enter.
+
+        Args:
+            listed: Kaggle's list.
+            candidate: What would be sent.
+            competition: Its name in the kit.
         """
         known = {row.tag for row in ledger.load(self.root)}
         for tag, found in tags_in((one.message, one) for one in listed).items():
@@ -153,7 +158,13 @@ class SubmissionSession:
 
 
 def sent_before(root: Path, slug: str, candidate: SubmissionCandidate) -> list[Row]:
-    """Return the rows of the same content to the same competition."""
+    """Return the rows of the same content to the same competition.
+
+    Args:
+        root: Folder of submissions.
+        slug: The competition.
+        candidate: What would be sent.
+    """
     content = candidate.row(slug, 1, "").content
     return [row for row in ledger.load(root) if (row.competition, row.content) == (slug, content)]
 

@@ -19,7 +19,17 @@ MEGA = 1_000_000
 
 
 def put(url: str, path: Path, stall: float) -> None:
-    """Send a file. Raise what requests raises, and Unreachable if the server has received only a part of it."""
+    """Send a file.
+
+    Args:
+        url: Where Kaggle wants it.
+        path: The file.
+        stall: Seconds without progress.
+
+    Raises:
+        requests.RequestException: As requests raises them.
+        Unreachable: The server has received only a part of it.
+    """
     with requests.Session() as session, path.open("rb") as file:
         session.auth = _no_auth
         body = file if path.stat().st_size else b""  # an empty file object is sent in chunks, which storage refuses
@@ -31,7 +41,14 @@ def put(url: str, path: Path, stall: float) -> None:
 
 
 def get(url: str, stall: float, start: int = 0, etag: str = "") -> requests.Response:
-    """Return an open response: 200, or 206 from byte `start` of the content `etag`. Raise what requests raises."""
+    """Return an open response: 200, or 206 from byte `start` of the content `etag`. Raise what requests raises.
+
+    Args:
+        url: A signed one.
+        stall: Seconds without progress.
+        start: First byte that is wanted.
+        etag: Of the content whose part is here.
+    """
     headers = {"Accept-Encoding": "identity"}
     if start:
         headers |= {"Range": f"bytes={start}-", "If-Range": etag}

@@ -48,6 +48,11 @@ def devices() -> list[str]:
 def train(jobs: list[FoldJob], on: list[str], deadline: float | None) -> None:
     """Finish every job.
 
+    Args:
+        jobs: Of all members.
+        on: Devices.
+        deadline: Seconds since the epoch; None: no deadline.
+
     Raises:
         Paused: A deadline or a signal came first; all is saved.
         LockedError: Another process still works on one of the jobs.

@@ -24,9 +24,21 @@ PART_BATCHES = 500  # whole batches, so that parts are bit-equal to the whole
 def table(
     job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: Stop, throughput: Throughput
 ) -> pd.DataFrame:
-    """Return id, view, logit (NaN where the image is unreadable) and imputed of every row of "oof", "val" or "test".
+    """Predict a table of a fold, part by part if it is long.
 
-    Longer tables are written part by part. `throughput` counts what is predicted. Raise Paused on a stop.
+    Args:
+        job: A fold.
+        name: "oof", "val" or "test".
+        model: Its weights.
+        world: The processes that work together.
+        stop: Asks to stop.
+        throughput: Counts what is predicted.
+
+    Returns:
+        id, view, logit (NaN where the image is unreadable) and imputed of every row.
+
+    Raises:
+        Paused: `stop` asked.
     """
     rows: pd.DataFrame = getattr(job, name)
     size = PART_BATCHES * prediction_batch(job.member, world.device) * world.size
