@@ -110,17 +110,6 @@ def test_other_views_than_the_recipe_asks_for_are_stale(contest: Contest) -> Non
         read_team(contest.jobs())
 
 
-@pytest.mark.parametrize("folds", [("one", 0, 0), ("one", 0, 1)])
-def test_an_id_that_two_fitted_splits_share_is_refused(contest: Contest, folds: tuple[str, int, int]) -> None:
-    """Tables of logits know ids, not splits."""
-    name, first, second = folds
-    jobs = [job for job in contest.jobs() if job.member.name == name]
-    shared = jobs[first].oof.iloc[[0]].assign(split="val", fold=second)
-    jobs[second] = replace(jobs[second], fit=pd.concat([jobs[second].fit, shared]))
-    with pytest.raises(UserError, match=r"one: the id .* is held out twice .*data\.train_splits"):
-        read_team(jobs)
-
-
 def test_members_of_other_folds_are_refused_by_name(contest: Contest) -> None:
     jobs = contest.jobs()
     jobs[-1] = replace(jobs[-1], folds="e" * 64)

@@ -129,7 +129,7 @@ def test_a_stop_keeps_what_is_made(
 
 def test_another_seed_is_another_set_in_another_folder(contest: tuple[Path, pd.DataFrame], whole: Path) -> None:
     options = OPTIONS.model_copy(update={"seed": 6})
-    with pytest.raises(UserError, match=r"another \[forge\] .*name a new folder"):
+    with pytest.raises(UserError, match=r"another \[forge\] .*new folder with --out"):
         make(contest, whole, options)
     sources = contest[1]
     one, two = (forged.planned(each, sources, "x") for each in (OPTIONS, options))

@@ -81,7 +81,9 @@ FAULTS = {
         r"row 2: 3 fields, and the header has 2; write as many", LABELS.replace(",0", ",0,"), write(LABELS)
     ),
     "archive": Fault(r"train\.csv is a gzip archive, not the table; unpack it", gzip.compress(LABELS.encode()), unpack),
-    "web page": Fault(r"is a web page or XML, not the table; download", b"<!DOCTYPE html>\n<p>", write(LABELS)),
+    "web page": Fault(
+        r"is text with tags, such as a web page, not the table; download", b"<!DOCTYPE html>\n<p>", write(LABELS)
+    ),
     "own folder": Fault(
         r"row 2: '\./a\.jpg' is no plain path below the image folder; write it without a leading /, `\.`",
         LABELS.replace("a.jpg", "./a.jpg"),

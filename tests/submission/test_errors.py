@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic.alias_generators import to_camel
 
-from ffdi.core.errors import FfdiError, SpaceError
+from ffdi.core.errors import FfdiError, SpaceError, UserError
 from ffdi.submission.answers import Answer, objects_of, text_of
 from ffdi.submission.errors import LostReply, Refused, Unreachable, error_in, explain, refusal
 from ffdi.submission.retry import RetryPolicy, retry, with_deadline
@@ -51,13 +51,17 @@ def test_any_error_of_the_wire_is_one_of_ours(text: str, status: int, write: boo
     [
         (OSError(errno.ENOSPC, "No space left"), True, SpaceError, "The disk is full"),
         (requests.ConnectionError(), False, Unreachable, "check the network"),
+        (requests.exceptions.SSLError(), False, Unreachable, "check the clock"),
+        (requests.exceptions.ProxyError(), False, Unreachable, "HTTPS_PROXY"),
+        (requests.exceptions.InvalidProxyURL(), False, Unreachable, "HTTPS_PROXY"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "a.csv"), False, UserError, "a.csv: No such file"),
         (TimeoutError(), True, LostReply, "may or may not have been done"),
         (requests.JSONDecodeError("no", "", 0), False, Unreachable, "cannot be read"),
         ("é".encode("latin-1"), False, FfdiError, "An unexpected UnicodeDecodeError"),  # no fault of the network
         (KeyError("x"), False, FfdiError, "An unexpected KeyError"),
         (FfdiError("as it was"), True, FfdiError, "as it was"),
     ],
-    ids=["disk", "network", "write", "no JSON", "encoding", "bug", "ours"],
+    ids=["disk", "network", "certificates", "proxy", "no proxy", "file", "write", "no JSON", "encoding", "bug", "ours"],
 )
 def test_the_diagnosis_is_true(error: Any, write: bool, kind: type[FfdiError], says: str) -> None:
     if isinstance(error, bytes):

@@ -129,12 +129,6 @@ def _read_member(jobs: list[FoldJob], kfold: str | None) -> MemberLogits:
 def _oof(jobs: list[FoldJob], done: list[dict[str, Any]]) -> Logits:
     """Return each image's logit by the fold model that did not see it, sorted by id."""
     ids = pd.concat([job.oof["id"] for job in jobs])
-    twice = ids[ids.duplicated()]
-    if len(twice):
-        raise UserError(
-            f"{jobs[0].member.name}: the id {twice.iloc[0]} is held out twice ({len(twice)} such ids); "
-            "rename images of the same name in two splits, or take one split out of data.train_splits."
-        )
     tables = [_read_table(job, facts, "oof", pd.Index(job.oof["id"])) for job, facts in zip(jobs, done, strict=True)]
     return _sorted(pd.DataFrame({"id": ids.to_numpy(), "logit": np.concatenate(tables)}))["logit"].to_numpy()
 

@@ -139,11 +139,12 @@ def _claim(out: Path, facts: dict[str, Any]) -> None:
     path = out / OPTIONS
     if not path.exists():
         if any(entry.name != ".lock" and not entry.name.startswith(atomic.TEMP_PREFIX) for entry in out.iterdir()):
-            raise UserError(f"{out} holds other files; name a new folder for the fakes.")
+            raise UserError(f"{out} holds other files; name a new folder for the fakes with --out.")
         checksum.write_json(path, facts)
     elif checksum.read_json(path) != facts:
         raise UserError(
-            f"{out} holds fakes of other originals, of another [forge] or by other versions; name a new folder."
+            f"{out} holds fakes of other originals, of another [forge] or by other versions; delete it, or name a "
+            "new folder with --out."
         )
 
 
@@ -167,7 +168,9 @@ def _forge(
                     told = f"goes on from {meter.done:,} fakes"
                     raise Paused(f"Forging stopped ({stop.reason}); the same command {told}.")
         except BrokenProcessPool as error:
-            raise FfdiError("A worker was killed, for lack of memory perhaps; run again, it goes on.") from error
+            raise FfdiError(
+                "A worker was killed, for lack of memory perhaps; run again, with a lower data.workers: it goes on."
+            ) from error
 
 
 def _finish(out: Path, competition: Competition, facts: dict[str, Any]) -> None:

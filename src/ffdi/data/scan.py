@@ -121,7 +121,7 @@ def _measure(folder: Path, left: pd.DataFrame, parts: Path, workers: int, stop: 
                     raise Paused(f"Scan stopped ({stop.reason}); the same command goes on from {meter.done:,} images.")
         except BrokenProcessPool as error:
             raise FfdiError(
-                "A scan worker was killed, for lack of memory perhaps; run again with fewer workers, it goes on."
+                "A scan worker was killed, for lack of memory perhaps; run again with a lower data.workers: it goes on."
             ) from error
         finally:
             _write_part(parts, done)

@@ -187,7 +187,8 @@ def _faults_of_record(facts: Mapping[str, Any], mock: MockInput, scenario: Scena
     if facts["rows"] != len(mock.rows):
         yield f"{RUN_RECORD} counts {facts['rows']} images, {len(mock.rows)} are mounted."
     if facts["unreached"]:
-        yield f"{facts['unreached']} images were reached by no net before the deadline."
+        busy = "(or this machine was busy: rehearse again)"
+        yield f"{facts['unreached']} images were reached by no net before the deadline {busy}."
     if facts["degraded"] and not scenario.short:
         yield f"it did not use all nets and views: {'; '.join(facts['degraded'])}."
     if scenario.hidden and mock.broken not in facts["imputed"]:

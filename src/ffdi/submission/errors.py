@@ -70,6 +70,14 @@ _BY_STATUS = {
     "https://www.kaggle.com/settings",
     404: "check the spelling: owner and slug are the last parts of the page's address",
 }
+_PROXY = "correct or unset the variables HTTPS_PROXY and ALL_PROXY"
+_BY_KIND = {
+    "SSLError": "check the clock of this machine; where a proxy replaces certificates, name the file of its own in "
+    "the variable REQUESTS_CA_BUNDLE",
+    "ProxyError": _PROXY,
+    "InvalidProxyURL": _PROXY,
+    "InvalidSchema": _PROXY,
+}
 _FORBIDDEN_COMPETITION = (
     "check the slug {slug!r}, accept the rules at https://www.kaggle.com/competitions/{slug}/rules, and verify your "
     "phone number at https://www.kaggle.com/settings"
@@ -124,7 +132,11 @@ def explain(error: BaseException, doing: str, slug: str = "", write: bool = Fals
     kind = type(error).__name__  # its text may hold URLs with signatures, and headers
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return _from_response(error.response, doing, slug, write)
+    if isinstance(error, OSError) and error.filename:
+        return UserError(f"{error.filename}: {error.strerror}, while asking Kaggle to {doing}; make it readable.")
     unreadable = isinstance(error, ValueError) and not isinstance(error, UnicodeError)  # no JSON
+    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+        unreadable = False  # of a proxy
     network = isinstance(error, OSError | urllib3.exceptions.HTTPError | HTTPException)
     if not unreadable and not network:
         return FfdiError(f"An unexpected {kind} while asking Kaggle to {doing}; please report it.")
@@ -135,7 +147,8 @@ def explain(error: BaseException, doing: str, slug: str = "", write: bool = Fals
         )
     if unreadable:
         return Unreachable(f"Kaggle's answer, asked to {doing}, cannot be read ({kind}); run again later.")
-    return Unreachable(f"Kaggle cannot be reached to {doing} ({kind}); check the network and run again.")
+    remedy = _BY_KIND.get(kind, "check the network and run again")
+    return Unreachable(f"Kaggle cannot be reached to {doing} ({kind}); {remedy}.")
 
 
 def _from_response(response: Any, doing: str, slug: str, write: bool) -> FfdiError:

@@ -94,7 +94,8 @@ def plan(
     twice = fit["id"][fit["id"].duplicated()]
     if len(twice):
         raise UserError(
-            f"{twice.iloc[0]} stands in several of {', '.join(recipe.data.train_splits)}; train on one of them only."
+            f"The id {twice.iloc[0]} stands in several of {', '.join(recipe.data.train_splits)}; run `ffdi folds` "
+            "again, which tells such ids apart."
         )
     extra = _extra(recipe.data, fit)
     fit_digest = manifests.digest(fit if extra is None else pd.concat([fit, extra]))
