@@ -3,18 +3,20 @@
 #   make … DATA=folder MINUTES=60       what fits into an hour, on a folder as downloaded from the contest
 #   make … RECIPE=ensembles/x.toml      another recipe;  WORK=folder  SUBMISSIONS=folder  other places
 #   make … SET="member.lr=1e-3"         the recipe with changes
+#   make … CLUSTER=auto                 on a Ray cluster (folds, train, search, evaluate)
 PYTHON ?= python3
 VENV := .venv
 FFDI := $(VENV)/bin/ffdi
 PLACES = $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") $(if $(MINUTES),--minutes "$(MINUTES)") \
          $(if $(WORK),--work "$(WORK)") $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") $(SET)
+CLUSTERED = $(if $(CLUSTER),--cluster "$(CLUSTER)")
 # Show a command and run it. A stop by a deadline or Ctrl-C ends with 75; make itself can only end with 2.
 run = $(info $(1))@$(1) || { code=$$?; [ $$code -ne 75 ] || echo "Stopped with everything saved (exit code 75, no \
 error): run the same command again to go on." >&2; exit $$code; }
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data folds forge train search blend evaluate submit ledger kernels doctor test coverage test-slow bench
+.PHONY: help setup data folds forge train search blend evaluate submit ledger kernels doctor test coverage test-slow test-cluster bench
 
 help:           ## this help
 	@sed -n 's/^#   /  /p' $(firstword $(MAKEFILE_LIST)); echo
@@ -33,27 +35,27 @@ data: $(READY)  ## download the competition's files from Kaggle into DATA (defau
 	    $(if $(COMPETITION),--competition "$(COMPETITION)"))
 
 folds: $(READY) ## read every table and image, then deal leak-safe folds
-	$(call run,$(FFDI) folds $(PLACES))
+	$(call run,$(FFDI) folds $(PLACES) $(CLUSTERED))
 
 forge: folds    ## make fakes of the originals, as [forge] of the recipe says, in OUT (default: below work)
 	$(call run,$(FFDI) forge $(PLACES) $(if $(OUT),--out "$(OUT)"))
 
 train: folds    ## fine-tune every member on every fold, predict OOF, val and test
-	$(call run,$(FFDI) train $(PLACES) $(if $(UNTIL),--until "$(UNTIL)"))
+	$(call run,$(FFDI) train $(PLACES) $(CLUSTERED) $(if $(UNTIL),--until "$(UNTIL)"))
 
 search: RECIPE ?= ensembles/search_sample.toml
 ifdef STORAGE # not as an argument: make shows those, and it may hold a password
 search: export FFDI_STORAGE := $(STORAGE)
 endif
 search: folds   ## search learning rates and augmentation as [search] of the recipe says; STATUS=1 PROMOTE=1
-	$(call run,$(FFDI) search $(PLACES) $(if $(UNTIL),--until "$(UNTIL)") $(if $(WORKERS),--workers "$(WORKERS)") \
+	$(call run,$(FFDI) search $(PLACES) $(CLUSTERED) $(if $(UNTIL),--until "$(UNTIL)") $(if $(WORKERS),--workers "$(WORKERS)") \
 	    $(if $(STATUS),--status) $(if $(PROMOTE),--promote))
 
 blend: train    ## blend the members, estimate what the blend scores, write the submission
 	$(FFDI) blend $(PLACES)
 
 evaluate: blend ## show where the blend is weak; DEGRADED=1 also on damaged copies
-	$(call run,$(FFDI) evaluate $(PLACES) $(if $(DEGRADED),--degraded))
+	$(call run,$(FFDI) evaluate $(PLACES) $(CLUSTERED) $(if $(DEGRADED),--degraded))
 
 submit: $(READY) ## check and show SUBMISSION (default the newest), send it with YES=1; AGAIN=1 KERNEL=owner/slug VERSION=n
 	$(call run,$(FFDI) submit $(if $(SUBMISSION),"$(SUBMISSION)") $(if $(RECIPE),--recipe "$(RECIPE)") \
@@ -82,6 +84,9 @@ coverage: $(READY) ## the quick tests with line coverage, which makes them half 
 
 test-slow: $(READY) ## the long tests: hundreds of kills, fuzzing
 	$(VENV)/bin/python -m pytest -m slow
+
+test-cluster: $(READY) ## the tests on a Ray cluster of two small nodes, which they start and end
+	$(VENV)/bin/python -m pytest -m "cluster and not slow"
 
 bench: $(READY) ## throughput of the kit's parts as ratios against what people use
 	$(VENV)/bin/python -m tests.bench

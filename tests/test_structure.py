@@ -11,6 +11,7 @@ SRC = TESTS.parent / "src" / "ffdi"
 # A package imports from earlier rows; within a row only as ALLOWED says.
 ROWS = [
     ("core",),
+    ("cluster",),
     ("config", "metrics"),
     ("data", "model"),
     ("training", "infer"),

@@ -130,7 +130,7 @@ def _copies(project: Project, blend: saved.SavedBlend) -> pd.DataFrame:
     launch.prepare(device, mine[0].data.workers or 0)  # forks the loaders before CUDA is touched
     tables = degraded.tables(mine, DAMAGES, project.places.degraded)
     with Stop() as stop:
-        degraded.predict(tables, project.places.degraded, World(device), stop)
+        degraded.predict(tables, project.places.degraded, World(device), stop, project.recipe.cluster)
     found = []
     for kind, damage in DAMAGES.items():
         logits = degraded.read([one for one in tables if one.kind == kind])

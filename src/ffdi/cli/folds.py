@@ -31,7 +31,7 @@ def run(project: Project) -> None:
 
 def _scanned(project: Project) -> pd.DataFrame:
     with Stop() as stop:
-        rows = scan(project.competition, project.images, project.places, CORES, stop)
+        rows = scan(project.competition, project.images, project.places, CORES, stop, project.recipe.cluster.address)
     console.table("manifest", ["split", "images", "fake", *manifest.STATUSES], _split_lines(rows))
     path, digest = project.places.report("scan"), checksum.digest(project.places.manifest)
     if not path.exists() or digest not in path.read_text():

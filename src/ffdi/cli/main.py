@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ffdi.cli import kernels
-from ffdi.cli.project import SUBMISSIONS, WORK, Options, SubmissionsOption, UntilOption, WorkOption, verb
+from ffdi.cli.project import SUBMISSIONS, WORK, ClusterOption, Options, SubmissionsOption, UntilOption, WorkOption, verb
 from ffdi.core import atomic, console
 from ffdi.core.errors import FfdiError, UserError
 from ffdi.core.layout import SUBMISSION_CSV
@@ -35,12 +35,12 @@ def download(
 
 
 @verb(app)
-def folds(options: Options) -> None:
+def folds(options: Options, cluster: ClusterOption = "") -> None:
     """Read every table, decode every image, group near-duplicates and deal the groups into folds."""
     from ffdi.cli import folds, plan
 
     plan.ensure(options)
-    folds.run(options.open())
+    folds.run(options.on(cluster).open())
 
 
 @verb(app)
@@ -57,12 +57,12 @@ def forge(
 
 
 @verb(app)
-def train(options: Options, until: UntilOption = "") -> None:
+def train(options: Options, until: UntilOption = "", cluster: ClusterOption = "") -> None:
     """Train every member on every fold and predict; does what is missing and goes on where it was stopped."""
     from ffdi.cli import plan, train
 
     plan.ensure(options)
-    train.run(options, until)
+    train.run(options.on(cluster), until)
 
 
 @verb(app)
@@ -78,6 +78,7 @@ def evaluate(
     options: Options,
     labels: Annotated[Path | None, typer.Option(help="The true labels; default: the embedded sample's.")] = None,
     degraded: Annotated[bool, typer.Option("--degraded", help="Also predict degraded copies.")] = False,
+    cluster: ClusterOption = "",
 ) -> None:
     """Show where the blend is weak; or score a SUBMISSION (a CSV or its folder) against true labels."""
     from ffdi.cli import evaluate
@@ -85,7 +86,7 @@ def evaluate(
     if options.arguments:
         evaluate.run_submission(Path(_only(options)), labels, options.load())
     else:
-        evaluate.run(options.open(), degraded)
+        evaluate.run(options.on(cluster).open(), degraded)
 
 
 @verb(app)
@@ -93,6 +94,7 @@ def search(
     options: Options,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a GPU, or a core.")] = None,
     until: UntilOption = "",
+    cluster: ClusterOption = "",
     storage: Annotated[
         str,
         typer.Option(envvar="FFDI_STORAGE", help="A database by its URL; default: a journal file, for one machine."),
@@ -106,7 +108,7 @@ def search(
     """Search the fields and the augmentation that the recipe names; goes on where it was stopped."""
     from ffdi.cli import search
 
-    project = options.open()
+    project = options.on(cluster).open()
     if status:
         search.status(project, storage)
     elif promote:

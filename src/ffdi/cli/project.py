@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -35,6 +35,9 @@ WorkOption = Annotated[Path, typer.Option("--work", help="Where artefacts go.", 
 SubmissionsOption = Annotated[Path, typer.Option("--submissions", help="Where submissions go.", metavar="FOLDER")]
 UntilOption = Annotated[
     str, typer.Option(help="Save and leave (exit 75) by then: 11h30m from now, or a time such as 2026-11-22T18:00.")
+]
+ClusterOption = Annotated[
+    str, typer.Option(help="Run on a Ray cluster: auto (the one of this machine) or host:port.", metavar="ADDRESS")
 ]
 
 CHANGES = "Changes of the recipe, for example member.lr=1e-3."
@@ -80,6 +83,10 @@ class Options:
     def folder(self) -> Path:
         """Return the competition folder of a plan. Raise UserError if it does not exist."""
         return _existing(self.data or _sample("The kit"))
+
+    def on(self, cluster: str) -> "Options":
+        """Return the options with the address of a cluster; "": as the recipe says."""
+        return replace(self, changes=(*self.changes, f'cluster.address="{cluster}"')) if cluster else self
 
     def load(self) -> Recipe:
         """Return the recipe with its changes; that of the sample where none is planned yet. Raise UserError."""

@@ -7,6 +7,9 @@ from contextlib import suppress
 from functools import partial
 
 from ffdi.cli.project import Project
+from ffdi.cluster import session
+from ffdi.cluster.check import check
+from ffdi.config.recipe import Cluster
 from ffdi.core import console
 from ffdi.core.deadline import parse_until
 from ffdi.core.errors import FfdiError, UserError
@@ -42,11 +45,15 @@ def run(project: Project, count: int | None, until: str, storage: str, again: bo
 
     there = launch.devices()
     devices = [there[index % len(there)] for index in range(count or len(there))]
-    options = context.options(storage)
-    console.say(f"search {options.name}: {_budget(options)}, {len(devices)} at a time, in {context.folder}")
+    options, cluster = context.options(storage), project.recipe.cluster
+    at_once = "on a cluster" if cluster.address else f"{len(devices)} at a time"
+    console.say(f"search {options.name}: {_budget(options)}, {at_once}, in {context.folder}")
     objective.prepare(context)
     try:
-        workers.launch(options, partial(objective.make_objective, context, len(devices)), devices, deadline)
+        if cluster.address:
+            _run_on(cluster, context, options, count, deadline)
+        else:
+            workers.launch(options, partial(objective.make_objective, context, len(devices)), devices, deadline)
     except FfdiError:
         with suppress(UserError):  # the first error is what is told
             _show(options)
@@ -58,6 +65,20 @@ def run(project: Project, count: int | None, until: str, storage: str, again: bo
         if verdict is not None:
             _show_verdict(verdict)
             _write_page(project, context, options, verdict)
+
+
+def _run_on(
+    cluster: Cluster, context: SearchContext, options: StudyOptions, count: int | None, deadline: float | None
+) -> None:
+    """Run the trials on a cluster."""
+    from ffdi.search import objective
+    from ffdi.training.cluster import needs_of
+
+    with session.connected(cluster.address):
+        check(context.folder, [context.images])
+        needs = needs_of(cluster.model_copy(update={"gpus_per_fold": 1}), context.jobs(context.base))
+        make = partial(objective.make_on_node, context, needs)
+        workers.launch_on_cluster(options, make, needs, count, deadline)
 
 
 def status(project: Project, storage: str) -> None:
@@ -104,7 +125,7 @@ def verdict_of(
     left = sum(one.scores is None for one in planned)
     if left and devices:
         console.say(f"{left} of {len(planned)} re-runs to do: {len(chosen) - 1} best trials and the default, all folds")
-        confirm.run(full, planned, devices, deadline)
+        confirm.run(full, planned, devices, deadline, project.recipe.cluster)
     return confirm.verdict(full, chosen, planned)
 
 

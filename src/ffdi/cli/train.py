@@ -59,7 +59,7 @@ def _trained(options: Options, until: str) -> tuple[Project, list[FoldJob]]:
     _check_weights(jobs)
     if options.planned and not until and any(not finish.is_done(job) for job in jobs):
         return project, _within_budget(project, jobs)
-    launch.train(jobs, launch.devices(), deadline)
+    launch.train(jobs, launch.devices(), deadline, project.recipe.cluster)
     return project, jobs
 
 
@@ -73,7 +73,7 @@ def _within_budget(project: Project, jobs: list[FoldJob]) -> list[FoldJob]:
     budget, begun = plan.budget(project.places), time.time()
     deadline = begun + budget["training_seconds"]
     try:
-        launch.train(jobs, launch.devices(), deadline)
+        launch.train(jobs, launch.devices(), deadline, project.recipe.cluster)
     except Paused:
         unfinished = {job.member.name for job in jobs if not finish.is_done(job)}
         done = [job for job in jobs if job.member.name not in unfinished]

@@ -137,6 +137,14 @@ class Blend(Frozen):
         return value
 
 
+class Cluster(Frozen):
+    """A Ray cluster whose nodes share a folder; it changes no result. `--cluster` sets the address."""
+
+    address: str = ""  # "auto" | host:port; empty: this machine alone
+    gpus_per_fold: int = Field(default=1, ge=1, le=1024)  # processes that train one fold together
+    memory: float = Field(default=0.0, ge=0)  # GB that a process reserves; 0: none
+
+
 class Recipe(Frozen):
     """Everything that decides a result."""
 
@@ -147,6 +155,7 @@ class Recipe(Frozen):
     member: tuple[Member, ...] = Field(min_length=1)
     blend: Blend = Blend()  # how members are blended
     forge: ForgedSet = ForgedSet()  # for `ffdi forge`; what training makes itself is the member's
+    cluster: Cluster = Cluster()  # many machines
     search: Search | None = None  # what `ffdi search` varies; left out: nothing
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from ffdi.config.augment import KINDS, PRESETS
 from ffdi.config.forge import Forge, ForgedSet
-from ffdi.config.recipe import Blend, Data, Folds, Loss, Member, Recipe
+from ffdi.config.recipe import Blend, Cluster, Data, Folds, Loss, Member, Recipe
 from ffdi.config.search import Proxy, Search
 from ffdi.config.semantics import FOR_FAKES
 
@@ -27,6 +27,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "[forge]": ForgedSet,
     "[search]": Search,
     "proxy of [search]": Proxy,
+    "[cluster]": Cluster,
 }
 HEAD = """# Recipes
 

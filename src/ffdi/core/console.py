@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -13,12 +13,18 @@ from rich.table import Table
 from rich.text import Text
 
 PLAIN_SECONDS = 5.0  # between two plain progress lines
-_state = {"several": False}
+Send = Callable[[str, Any], None]
+_state: dict[str, Any] = {"several": False, "send": None, "counting": False}
 
 
 def one_of_several() -> None:
     """Print plain lines from now on: other processes share the terminal, and bars would overwrite each other."""
     _state["several"] = True
+
+
+def send_to(send: Send | None) -> None:
+    """Give lines ("say", "warn") and counts ("count") to `send` from now on; None: print them again."""
+    _state.update(send=send, counting=False)
 
 
 def never_fail() -> None:
@@ -33,12 +39,18 @@ def never_fail() -> None:
 
 def say(text: str) -> None:
     """Print a line."""
-    _print(text, markup=False)
+    if _state["send"]:
+        _state["send"]("say", text)
+    else:
+        _print(text, markup=False)
 
 
 def warn(text: str) -> None:
     """Print a warning to stderr."""
-    _print(f"warning: {text}", error=True, markup=False, style="yellow")
+    if _state["send"]:
+        _state["send"]("warn", text)
+    else:
+        _print(f"warning: {text}", error=True, markup=False, style="yellow")
 
 
 def fail(text: str) -> None:
@@ -65,26 +77,32 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 class Meter:
     """Count what is done of `total`, and tell the rate and the time left; on a terminal as a bar."""
 
-    def __init__(self, label: str, total: int, unit: str, bar: Progress | None = None) -> None:
+    def __init__(
+        self, label: str, total: int, unit: str, bar: Progress | None = None, send: Send | None = None
+    ) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done = self._skipped = 0
         self.started = self._told = time.monotonic()
-        self._bar = bar
+        self._bar, self._send = bar, send
         self._task: Any = bar and bar.add_task(label, total=total, rate="")
 
     def advance(self, n: int = 1) -> None:
         """Count `n` more."""
-        self.done += n
-        if self._bar is not None:
+        self.show(self.done + n, self._skipped)
+
+    def show(self, done: int, skipped: int) -> None:
+        """Set what is done, and how much of it an earlier run did."""
+        self.done, self._skipped = done, skipped
+        if self._send is not None:
+            self._send("count", (self.label, done, skipped))
+        elif self._bar is not None:
             self._bar.update(self._task, completed=self.done, rate=f"{self._rate():,.1f} {self.unit}/s")
-        elif time.monotonic() - self._told >= PLAIN_SECONDS and self.done < self.total:
+        elif not _state["send"] and time.monotonic() - self._told >= PLAIN_SECONDS and self.done < self.total:
             self.tell()
 
     def skip(self, n: int) -> None:
         """Count `n` that an earlier run did: they are done, and do not count for the rate."""
-        self.done = self._skipped = n
-        if self._bar is not None:
-            self._bar.update(self._task, completed=n)
+        self.show(n, n)
 
     def tell(self) -> None:
         """Print a plain line."""
@@ -104,11 +122,20 @@ class Meter:
 def progress(label: str, total: int, unit: str = "images") -> Iterator[Meter]:
     """Yield a meter: `with progress("decode", n) as meter: meter.advance(k)`; a last plain line tells the rate.
 
+    Where lines are sent elsewhere, so are the counts, of the outermost meter only.
+
     Args:
         label: What is counted.
         total: How many there are.
         unit: In the plural.
     """
+    if _state["send"]:
+        outermost, _state["counting"] = not _state["counting"], True
+        try:
+            yield Meter(label, total, unit, send=_state["send"] if outermost else None)
+        finally:
+            _state["counting"] = not outermost
+        return
     if sys.stdout.isatty() and not _state["several"]:
         described, rate = TextColumn("{task.description}"), TextColumn("{task.fields[rate]}")
         columns = (described, BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())

@@ -5,7 +5,7 @@ checksummed parts while the scan runs, so a killed scan goes on from its last pa
 afterwards, so a second scan only reads what changed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import partial
@@ -14,6 +14,9 @@ from typing import Any
 
 import pandas as pd
 
+from ffdi.cluster import run as nodes
+from ffdi.cluster import session
+from ffdi.cluster.check import check
 from ffdi.config.competition import Competition
 from ffdi.core import atomic, checksum, console, lock
 from ffdi.core.errors import FfdiError, Paused, UserError
@@ -26,6 +29,7 @@ from ffdi.data.measurement import KEY, MEASURED, UNREADABLE
 PART = 20_000  # images a part: what a kill can cost, some 20 s of two cores
 CHUNK = 200  # images a task
 MIN_IMAGES_PER_WORKER = 2_000  # below which its start costs more than it saves
+Unordered = Callable[[Iterator[pd.DataFrame]], Generator[pd.DataFrame, None, None]]
 CAUSES = {  # by defect: what the files are, and what to do
     "missing": "not in the folder; put them there, or take their rows out of the table",
     "outside": "links that lead out of the competition folder; put the files themselves there",
@@ -45,7 +49,12 @@ CAUSES = {  # by defect: what the files are, and what to do
 
 
 def scan(
-    competition: Competition, folder: Path, places: Workspace, workers: int, stop: Stop | None = None
+    competition: Competition,
+    folder: Path,
+    places: Workspace,
+    workers: int,
+    stop: Stop | None = None,
+    cluster: str = "",
 ) -> pd.DataFrame:
     """Make or renew `places.manifest` and return it.
 
@@ -55,6 +64,7 @@ def scan(
         places: Where the manifest goes.
         workers: Processes at most.
         stop: Asked between two tasks.
+        cluster: The address of a Ray cluster that measures in place of the workers.
 
     Raises:
         UserError: a table is bad, a folder is missing, no image of a split can be used, or another scan is at work.
@@ -66,7 +76,14 @@ def scan(
         listing = files.listing(competition, folder)
         rows, left = _take_over(listing.rows, _known(places, parts))
         if len(left):
-            _measure(folder, left, parts, workers, stop)
+            measure = partial(measurement.measure, folder)
+            if cluster:
+                with session.connected(cluster):
+                    check(parts, [folder])
+                    _measure(left, parts, partial(nodes.unordered, measure, stop=stop or Stop()), stop)
+            else:
+                helpers = min(workers, len(left) // MIN_IMAGES_PER_WORKER)
+                _measure(left, parts, partial(processes.unordered, measure, workers=helpers), stop)
             rows, _ = _take_over(listing.rows, _known(places, parts))
         made = manifest.typed(rows)
         facts = {"competition": competition.name, "rules": measurement.RULES, "counts": _counts(made), **listing.facts}
@@ -104,12 +121,11 @@ def _take_over(rows: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.DataFrame, p
     return found, rows[is_file & ~same]
 
 
-def _measure(folder: Path, left: pd.DataFrame, parts: Path, workers: int, stop: Stop | None) -> None:
+def _measure(left: pd.DataFrame, parts: Path, unordered: Unordered, stop: Stop | None) -> None:
     """Write parts until nothing is left. Whatever ends it early, what was measured is written first."""
     done: list[pd.DataFrame] = []
     chunks = (left[KEY].iloc[start : start + CHUNK] for start in range(0, len(left), CHUNK))
-    helpers = min(workers, len(left) // MIN_IMAGES_PER_WORKER)
-    results = processes.unordered(partial(measurement.measure, folder), chunks, helpers)
+    results = unordered(chunks)
     with console.progress("scan", len(left)) as meter, closing(results):
         try:
             for frame in results:

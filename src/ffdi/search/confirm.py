@@ -11,6 +11,7 @@ from statistics import fmean
 import pandas as pd
 from optuna.trial import FrozenTrial
 
+from ffdi.config.recipe import Cluster
 from ffdi.core import checksum, keys
 from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
@@ -60,8 +61,16 @@ def seeds(context: SearchContext) -> list[int]:
     return [keys.key(search.seed, "rerun", number) % 2**31 for number in range(search.rerun_seeds)]
 
 
-def run(full: SearchContext, planned: Sequence[Rerun], devices: Sequence[str], deadline: float | None) -> None:
-    """Train and score what is not done, one fold a device. Weights are removed when their scores are written.
+def run(
+    full: SearchContext,
+    planned: Sequence[Rerun],
+    devices: Sequence[str],
+    deadline: float | None,
+    cluster: Cluster | None = None,
+) -> None:
+    """Train and score what is not done, one fold a device, or on a cluster that has an address.
+
+    Weights are removed when their scores are written.
 
     Args:
         full: The context without a proxy.
@@ -80,7 +89,7 @@ def run(full: SearchContext, planned: Sequence[Rerun], devices: Sequence[str], d
     if not left:
         return
     objective.prepare(full)
-    launch.train(left, list(devices), deadline)
+    launch.train(left, list(devices), deadline, cluster)
     scorer = objective.make_objective(full, 1, devices[0])
     with Stop(deadline) as stop:
         for job in launch.with_loaders(left, 1):

@@ -12,6 +12,7 @@ import optuna
 import pandas as pd
 import torch
 
+from ffdi.cluster.session import Needs
 from ffdi.config.search import Search
 from ffdi.core import checksum
 from ffdi.core.errors import FfdiError, LockedError, Paused
@@ -20,6 +21,7 @@ from ffdi.data import degraded
 from ffdi.search import pruning, space
 from ffdi.search.context import SearchContext
 from ffdi.search.study import FOLDS, SPEC
+from ffdi.training import cluster as nodes
 from ffdi.training import launch, log, state
 from ffdi.training.degraded import aucs
 from ffdi.training.fit import fit
@@ -107,6 +109,13 @@ def make_objective(context: SearchContext, workers: int, device: str) -> TrainAn
     world, loaders = World(torch.device(device)), job.data.workers or 0
     launch.prepare(world.device, loaders)
     return TrainAndScore(context, world, loaders)
+
+
+def make_on_node(context: SearchContext, needs: Needs) -> TrainAndScore:
+    """Return the objective in a task of a cluster, whose processes have what they need to themselves."""
+    job, device = nodes.on_nodes(context.jobs(context.base)[0], needs), nodes.device_of_task()
+    launch.prepare(device, job.data.workers or 0)
+    return TrainAndScore(context, World(device), job.data.workers or 0)
 
 
 def score(search: Search, scores: Mapping[str, float]) -> float:

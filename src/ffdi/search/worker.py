@@ -29,11 +29,11 @@ ENDS = ("complete", "pruned", "failed")
 class Worker:
     """`name` tells the trials of this worker from those of others."""
 
-    def __init__(self, study: optuna.Study, options: StudyOptions, name: str, objective: Objective, stop: Stop) -> None:
-        self.study, self.options, self.name, self.objective, self.stop = study, options, name, objective, stop
+    def __init__(self, study: optuna.Study, options: StudyOptions, name: str, stop: Stop) -> None:
+        self.study, self.options, self.name, self.stop = study, options, name, stop
         self._unclaimed: dict[int, float] = {}  # when a running trial without a worker was first seen
 
-    def run(self) -> None:
+    def run(self, objective: Objective) -> None:
         """Take trials until there are enough and none is left, also those that killed workers leave.
 
         Raises:
@@ -42,17 +42,16 @@ class Worker:
             SpaceError: The disk is full.
         """
         while not self.stop.requested:
-            trial = self._ask()
+            trial = self.ask()
             if trial is not None:
-                self._run(trial)
-                self._refuse_endless_failure()
+                self._run(trial, objective)
             elif not studies.trials(self.study, TrialState.RUNNING, TrialState.WAITING):
                 return
             else:
                 time.sleep(POLL_SECONDS)
         raise Paused(f"The search stopped ({self.stop.reason}); the trial in training goes on when you run it again.")
 
-    def _ask(self) -> optuna.Trial | None:
+    def ask(self) -> optuna.Trial | None:
         """Return the next trial, an interrupted one first; None while the budget is used up or a stop is requested."""
         with studies.asking(self.options):
             storage.fail_stale(self.study)
@@ -65,38 +64,26 @@ class Worker:
             trial.set_user_attr(WORKER, self.name)
             return trial
 
-    def _run(self, trial: optuna.Trial) -> None:
+    def _run(self, trial: optuna.Trial, objective: Objective) -> None:
         try:
             with storage.heartbeat(self.study, trial):
-                state, score = self._outcome(trial)
-            told = self.study.tell(trial, score, state, skip_if_finished=True).state
+                state, score = outcome(objective, trial, self.stop)
+            self.tell(trial, state, score)
         except UpdateFinishedTrialError:
-            told = None
+            console.warn(f"Trial {trial.number} was given to another worker.")
         except (Paused, SpaceError, OSError, KeyboardInterrupt):  # not the fault of the values
             with suppress(UpdateFinishedTrialError, OSError):
                 studies.drop(self.study, studies.trials(self.study)[trial.number])
             raise
+
+    def tell(self, trial: optuna.Trial, state: TrialState, score: float | None) -> None:
+        """Write how a trial ended, and show it. Raise UserError when several in a row have failed."""
+        told = self.study.tell(trial, score, state, skip_if_finished=True).state
         if told != state:  # no heartbeat for long, so another worker took it
             console.warn(f"Trial {trial.number} was given to another worker.")
         else:
             self._show(trial.number)
-
-    def _outcome(self, trial: optuna.Trial) -> tuple[TrialState, float | None]:
-        """Return the state and the score of a trial that was not interrupted."""
-        try:
-            score = self.objective(trial, self.stop)
-        except optuna.TrialPruned:
-            return TrialState.PRUNED, None
-        except (Paused, SpaceError, OSError, UpdateFinishedTrialError, *storage.ERRORS):
-            raise
-        except Exception as error:
-            reason = str(error) if isinstance(error, FfdiError) else f"{type(error).__name__}: {error}"
-        else:
-            if math.isfinite(score):
-                return TrialState.COMPLETE, score
-            reason = f"the score is {score}"
-        trial.set_user_attr(ERROR, " ".join(reason.split())[:MAX_REASON])
-        return TrialState.FAIL, None
+        self._refuse_endless_failure()
 
     def _drop_unclaimed(self) -> None:
         """Drop a trial whose worker was killed before its first heartbeat, which Optuna never takes for dead."""
@@ -120,3 +107,21 @@ class Worker:
         last = [trial for trial in found if studies.state(trial) in ENDS][-MAX_FAILURES:]
         if len(last) == MAX_FAILURES and all(trial.state == TrialState.FAIL for trial in last):
             raise UserError(f"The last {MAX_FAILURES} trials failed, the latest because: {last[-1].user_attrs[ERROR]}")
+
+
+def outcome(objective: Objective, trial: optuna.Trial, stop: Stop) -> tuple[TrialState, float | None]:
+    """Return the state and the score of a trial that was not interrupted."""
+    try:
+        score = objective(trial, stop)
+    except optuna.TrialPruned:
+        return TrialState.PRUNED, None
+    except (Paused, SpaceError, OSError, UpdateFinishedTrialError, *storage.ERRORS):
+        raise
+    except Exception as error:
+        reason = str(error) if isinstance(error, FfdiError) else f"{type(error).__name__}: {error}"
+    else:
+        if math.isfinite(score):
+            return TrialState.COMPLETE, score
+        reason = f"the score is {score}"
+    trial.set_user_attr(ERROR, " ".join(reason.split())[:MAX_REASON])
+    return TrialState.FAIL, None

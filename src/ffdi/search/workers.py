@@ -7,8 +7,8 @@ plain processes go on.
 import signal
 import socket
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -16,15 +16,41 @@ from multiprocessing.process import BaseProcess
 import optuna
 from optuna.trial import TrialState
 
+from ffdi.cluster.session import Needs
 from ffdi.core import console
 from ffdi.core.errors import FfdiError, Paused
 from ffdi.core.stop import ORPHANED, Stop
-from ffdi.search import owner
+from ffdi.search import cluster, owner
 from ffdi.search import study as studies
 from ffdi.search.study import WORKER, StudyOptions
 from ffdi.search.worker import Objective, Worker
 
 MakeObjective = Callable[[str], Objective]  # called with a device in the worker's own process, so it is pickled
+
+
+def launch_on_cluster(
+    options: StudyOptions, make: Callable[[], Objective], needs: Needs, count: int | None, deadline: float | None
+) -> None:
+    """Run trials on the connected cluster, `count` at a time (None: as many as it can), until there are enough.
+
+    Raises as `launch`.
+    """
+    with _alone(options), studies.opened(options) as study, Stop(deadline) as stop:
+        worker = Worker(study, options, _name(), stop)
+        try:
+            cluster.run(worker, make, needs, count)
+        finally:
+            _drop(options, study, worker.name)
+
+
+@contextmanager
+def _alone(options: StudyOptions) -> Iterator[None]:
+    """Be the only call that has the journal, and queue again what killed ones left; a database has many callers."""
+    with nullcontext() if options.storage else owner.owned(options.folder / "owner"):
+        if not options.storage:
+            with studies.opened(options) as study:
+                _drop(options, study, None)
+        yield
 
 
 def launch(options: StudyOptions, make: MakeObjective, devices: Sequence[str], deadline: float | None) -> None:
@@ -41,16 +67,14 @@ def launch(options: StudyOptions, make: MakeObjective, devices: Sequence[str], d
         LockedError: Another call has the journal.
         FfdiError: All workers were killed; else as `Worker.run`.
     """
-    with nullcontext() if options.storage else owner.owned(options.folder / "owner"):
+    with _alone(options):
         alone = make(devices[0]) if len(devices) == 1 else None  # first: it forks loaders, which need no connection
         with studies.opened(options) as study:
-            if not options.storage:  # other machines may be at work on a database
-                _drop(options, study, None)
             if alone is None:
                 _launch(options, study, make, devices, deadline)
             else:
                 with Stop(deadline) as stop:
-                    Worker(study, options, _name(), alone, stop).run()
+                    Worker(study, options, _name(), stop).run(alone)
 
 
 def _launch(
@@ -91,7 +115,7 @@ def _work(
         with stop:
             objective = make(device)
             with studies.opened(options) as study:
-                Worker(study, options, name, objective, stop).run()
+                Worker(study, options, name, stop).run(objective)
     except FfdiError as error:
         if stop.reason != ORPHANED:
             end.send(error)

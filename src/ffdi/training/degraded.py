@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from ffdi.config.recipe import Cluster
 from ffdi.core import checksum, digest, lock
 from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
@@ -94,10 +95,11 @@ def tables(jobs: Sequence[FoldJob], kinds: Iterable[str], folder: Path) -> list[
     return found
 
 
-def predict(wanted: Sequence[Table], folder: Path, world: World, stop: Stop) -> None:
+def predict(wanted: Sequence[Table], folder: Path, world: World, stop: Stop, cluster: Cluster | None = None) -> None:
     """Write every table that is not current. Killed, it goes on where it was.
 
-    Copies are made for all nets of a fold at once, and do not stay.
+    Copies are made for all nets of a fold at once, and do not stay. Each fold and kind is a task of the cluster, where
+    that has an address; else the device of `world` predicts.
 
     Args:
         wanted: From `tables`.
@@ -117,8 +119,13 @@ def predict(wanted: Sequence[Table], folder: Path, world: World, stop: Stop) -> 
     if not groups and not (folder / COPIES).exists():
         return
     with lock.exclusive(folder):
-        for group in groups.values():
-            _write(group, folder / COPIES, world.device, stop)
+        if cluster is not None and cluster.address and groups:
+            from ffdi.training import cluster as nodes
+
+            nodes.predict_degraded(list(groups.values()), folder / COPIES, cluster, stop)
+        else:
+            for group in groups.values():
+                write(group, folder / COPIES, world.device, stop)
         shutil.rmtree(folder / COPIES, ignore_errors=True)
 
 
@@ -130,7 +137,7 @@ def read(some: Iterable[Table]) -> dict[str, pd.Series]:
     return {name: pd.concat(folds) for name, folds in parts.items()}
 
 
-def _write(group: Sequence[Table], folder: Path, device: torch.device, stop: Stop) -> None:
+def write(group: Sequence[Table], folder: Path, device: torch.device, stop: Stop) -> None:
     """Write the tables of one fold and kind."""
     job, kind, facts = group[0].job, group[0].kind, group[0].facts
     rows = sample(job.oof)

@@ -73,6 +73,7 @@ def fit(
     save_steps: int | None = None,
     watch: Callable[[], None] | None = None,
     started: Callable[[], None] | None = None,
+    predicts: bool = True,
 ) -> None:
     """Train and predict one fold, and write `done.json`; do nothing if that is done.
 
@@ -84,6 +85,7 @@ def fit(
         save_steps: Steps between two saves, instead of `save_seconds`.
         watch: Called when the held-out AUC of an epoch stands in the log; what it raises ends the fold.
         started: Called after the first step, when the fold has taken its memory.
+        predicts: Whether to predict, too; if not, `done.json` is left to a later call.
 
     Raises:
         Paused: After a stop; the same call goes on, and ends with the same bytes on the same kind of device.
@@ -110,7 +112,8 @@ def fit(
             micro_batches = memory.more_micro_batches(job.label, micro_batches, job.member.batch_size, world.size == 1)
         if world.writes:
             states.drop(job.folder.state)
-        finish.finish(job, world, stop)
+        if predicts:
+            finish.finish(job, world, stop)
 
 
 def check(job: FoldJob, world: World, micro_batches: int) -> Order:

@@ -19,6 +19,7 @@ import joblib
 import psutil
 import torch
 
+from ffdi.config.recipe import Cluster
 from ffdi.core import console
 from ffdi.core.errors import FfdiError, LockedError, Paused
 from ffdi.core.stop import ORPHANED, Stop
@@ -45,8 +46,8 @@ def devices() -> list[str]:
     return gpus or ["cpu"] * len(os.sched_getaffinity(0))
 
 
-def train(jobs: list[FoldJob], on: list[str], deadline: float | None) -> None:
-    """Finish every job.
+def train(jobs: list[FoldJob], on: list[str], deadline: float | None, cluster: Cluster | None = None) -> None:
+    """Finish every job: on the nodes of a cluster, where it has an address, or on the devices `on` of this machine.
 
     Args:
         jobs: Of all members.
@@ -61,6 +62,11 @@ def train(jobs: list[FoldJob], on: list[str], deadline: float | None) -> None:
         _train_together(with_loaders(jobs, 1), deadline)
         return
     left = [job for job in jobs if not finish.is_done(job)]
+    if cluster is not None and cluster.address:
+        from ffdi.training import cluster as nodes
+
+        nodes.train(left, cluster, deadline)
+        return
     places = [device for device in on for _ in range(folds_per_device(left, device))][: max(len(left), 1)]
     left = with_loaders(left, len(places))
     if len(places) > 1:

@@ -3,6 +3,8 @@
 R rows, V views.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import torch
@@ -41,28 +43,52 @@ def table(
         Paused: `stop` asked.
     """
     rows: pd.DataFrame = getattr(job, name)
-    size = PART_BATCHES * prediction_batch(job.member, world.device) * world.size
-    label = f"{job.label} {name}"
-    pixels = len(rows) * len(job.member.tta) * job.size**2
-    compiled = compiling.wants_compile(job.member.compile, pixels, compiling.PREDICTION_PIXELS, world.device)
-    if len(rows) <= size:
-        with throughput.over(len(rows)):
-            return logits(job, model, rows, job.size, job.member.tta, label, world, stop, compiled)
-    facts = {**job.identity, **job.asked[name]}
-    parts = []
-    for begin in range(0, len(rows), size):
-        path = job.folder.predicted_parts / f"{name}-{begin:07d}.parquet"
-        if not path.exists() or checksum.read_facts(path) != facts:
-            some = rows.iloc[begin : begin + size].reset_index(drop=True)
-            with throughput.over(len(some)):
-                frame = logits(
-                    job, model, some, job.size, job.member.tta, f"{label} from {begin:,}", world, stop, compiled
-                )
-            if world.writes:
-                checksum.write_table(path, frame, facts)
-            world.barrier()
-        parts.append(checksum.read_table(path))
-    return pd.concat(parts, ignore_index=True)
+    begins = part_begins(job, name, world.device, world.size)
+    if len(begins) > 1:
+        return pd.concat([part(job, name, at, model, world, stop, throughput) for at in begins], ignore_index=True)
+    with throughput.over(len(rows)):
+        compiled = _wants_compile(job, len(rows), world.device)
+        return logits(job, model, rows, job.size, job.member.tta, f"{job.label} {name}", world, stop, compiled)
+
+
+def part_begins(job: FoldJob, name: str, device: torch.device, processes: int = 1) -> range:
+    """Return the first row of each part of a table, as `processes` on such a device predict it."""
+    return range(0, len(getattr(job, name)), PART_BATCHES * prediction_batch(job.member, device) * processes)
+
+
+def part(
+    job: FoldJob, name: str, begin: int, model: torch.nn.Module, world: World, stop: Stop, throughput: Throughput
+) -> pd.DataFrame:
+    """Return one part of a table; predict and write it where it is not there. Parts may be made in any order."""
+    path, facts = _part(job, name, begin)
+    if not has_part(job, name, begin):
+        end = begin + part_begins(job, name, world.device, world.size).step
+        rows: pd.DataFrame = getattr(job, name)
+        some = rows.iloc[begin:end].reset_index(drop=True)
+        with throughput.over(len(some)):
+            label = f"{job.label} {name} from {begin:,}"
+            compiled = _wants_compile(job, len(rows), world.device)  # as the whole table: all parts alike
+            frame = logits(job, model, some, job.size, job.member.tta, label, world, stop, compiled)
+        if world.writes:
+            checksum.write_table(path, frame, facts)
+        world.barrier()
+    return checksum.read_table(path)
+
+
+def has_part(job: FoldJob, name: str, begin: int) -> bool:
+    path, facts = _part(job, name, begin)
+    return path.exists() and checksum.read_facts(path) == facts
+
+
+def _part(job: FoldJob, name: str, begin: int) -> tuple[Path, dict[str, object]]:
+    """Return the file of a part, and what decides its content."""
+    return job.folder.predicted_parts / f"{name}-{begin:07d}.parquet", {**job.identity, **job.asked[name]}
+
+
+def _wants_compile(job: FoldJob, rows: int, device: torch.device) -> bool:
+    """Return whether a table of so many rows is predicted by a compiled model."""
+    pixels = rows * len(job.member.tta) * job.size**2
+    return compiling.wants_compile(job.member.compile, pixels, compiling.PREDICTION_PIXELS, device)
 
 
 def prediction_batch(member: Member, device: torch.device) -> int:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -56,11 +57,18 @@ def is_first() -> bool:
 
 
 @contextmanager
-def joined() -> Iterator[World]:
-    """Yield the processes that torchrun started: NCCL with one GPU a process, gloo on CPUs."""
+def joined(meeting: Path | None = None, rank: int = -1, size: int = -1) -> Iterator[World]:
+    """Yield the processes that torchrun started: NCCL with one GPU a process, gloo on CPUs.
+
+    Args:
+        meeting: A file by which processes find each other that torchrun has not started.
+        rank: Of this process; by default torchrun's.
+        size: Number of processes; by default torchrun's.
+    """
     cuda = torch.cuda.is_available()
-    dist.init_process_group("nccl" if cuda else "gloo")
-    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
+    init = None if meeting is None else f"file://{meeting.absolute()}"
+    dist.init_process_group("nccl" if cuda else "gloo", init, rank=rank, world_size=size)
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)
     try:
