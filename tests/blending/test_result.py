@@ -7,7 +7,8 @@ import pytest
 
 from ffdi.blending.card import inputs
 from ffdi.blending.forecast import forecast
-from ffdi.blending.result import blend, sources
+from ffdi.blending.result import blend
+from ffdi.blending.shift import logit
 from ffdi.config.competition import Board
 from ffdi.core import checksum
 from ffdi.core.errors import UserError
@@ -124,41 +125,6 @@ def test_without_labels_there_is_no_validation_auc(contest: Contest) -> None:
     assert result.members["val_auc"].isna().all()
 
 
-def with_board(contest: Contest, **fields: object) -> None:
-    board = {"public_rows": 20, "private_rows": 30, "fake_share": 0.5, **fields}
-    contest.competition = contest.competition.model_copy(update={"board": Board.model_validate(board)})
-
-
-def test_sources_of_the_board_come_from_the_manifest(contest: Contest) -> None:
-    manifest = contest.manifest
-    manifest["jpeg_q"] = np.where(np.arange(len(manifest)) % 3, 90, 75)
-    rows = manifest[manifest["split"] == "train"].sort_values("id", ignore_index=True)
-    for by, expected in (("jpeg_q", rows["jpeg_q"].astype(str)), ("split", rows["split"])):
-        board = Board(public_rows=2, private_rows=2, fake_share=0.5, mix_by=by)
-        assert (sources(board, rows, manifest) == expected.to_numpy(str)).all()
-    foldered = rows.assign(id="celeb/" + rows["id"])
-    board = Board(public_rows=2, private_rows=2, fake_share=0.5, mix_by="folder")
-    assert set(sources(board, foldered, manifest)) == {"celeb"}
-    with_board(contest, mix={"train": 1.0})
-    assert contest.blend().card["forecast"]["board"]["mix"] == {"train": 1.0}
-
-
-@pytest.mark.parametrize(
-    ("mix", "by", "said"),
-    [({"val": 1.0}, "split", "the source 'val', of which no row was held out; there are train"),
-     ({"x": 1.0}, "camera", 'board.mix_by = "camera" is no column of the manifest')],
-)  # fmt: skip
-def test_sources_that_are_not_there_are_refused(contest: Contest, mix: dict[str, float], by: str, said: str) -> None:
-    with_board(contest, mix=mix, mix_by=by)
-    with pytest.raises(UserError, match=said):
-        contest.blend()
-
-
-def test_shares_that_do_not_sum_to_one_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"the shares must sum to 1, and they sum to 0\.9"):
-        Board(public_rows=2, private_rows=2, fake_share=0.5, mix={"a": 0.5, "b": 0.4})
-
-
 def test_near_duplicates_are_forecast_as_one(contest: Contest) -> None:
     """Pairs in the fold table: fewer groups than rows, and other intervals than rows by themselves would have."""
     result = contest.blend()
@@ -169,8 +135,7 @@ def test_near_duplicates_are_forecast_as_one(contest: Contest) -> None:
         {result.choice.row: rows["blend"].to_numpy()}, rows["target"].to_numpy(), result.choice.row,
         result.forecast.board,
     )  # fmt: skip
-    there, here = (found.candidates[result.choice.row].private for found in (alone, result.forecast))
-    assert there.value == here.value
+    there, here = (found.candidates[result.choice.row].seen["private"] for found in (alone, result.forecast))
     assert there.se != here.se
 
 
@@ -205,8 +170,11 @@ def test_the_board_is_forecast_for_the_size_of_the_test_table(contest: Contest) 
     assert result.forecast.best == result.choice.row
     assert {"one alone", "two alone"} <= set(result.forecast.candidates)
     found = result.forecast.candidates[result.forecast.best]
-    assert found.private.value == result.card["blend"]["auc"]["value"]
-    assert result.card["forecast"]["candidates"][result.forecast.best]["private"]["low"] == found.private.low
+    gain = result.forecast.evidence.averaging.value
+    assert logit(found.seen["private"].value) == pytest.approx(logit(result.card["blend"]["auc"]["value"]) + gain)
+    card = result.card["forecast"]["candidates"][result.forecast.best]
+    assert card["seen"]["private"]["low"] == found.seen["private"].low
+    assert result.forecast.evidence.missing == "The test images were not looked at."
     assert contest.only("whole").blend().forecast is None
     single = contest.only("one").blend()
     assert single.forecast is not None

@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ffdi.blending import advice
 from ffdi.core import keys
 from ffdi.metrics.delong import Interval
 from ffdi.report import blend as report
 from ffdi.report import estimates
-from ffdi.report.page import Gallery, Page, render
+from ffdi.report.page import Gallery, Page, Text, render
+from ffdi.report.table import Table
 from tests.fixtures.blend_card import card_of
 from tests.fixtures.html_reader import check
 
@@ -47,7 +49,7 @@ def test_the_headline_says_what_to_send_and_what_to_expect(page: Page, card: dic
         f"Send {FILE}, the blend of 2 members. Nested AUC on {len(oof)} images that its models had not seen: "
         f"{auc['value']:.4f} (95% interval {auc['low']:.4f} to {auc['high']:.4f}). "
     )
-    assert page.headline.endswith("AUC on the official validation images: 0.9700.")
+    assert "AUC on the official validation images: 0.9700. Expected AUC, if the leaderboard has" in page.headline
 
 
 @pytest.mark.parametrize(
@@ -68,15 +70,45 @@ def test_a_gain_is_only_claimed_beyond_noise(count: int, low: float, high: float
 def test_the_advice_names_weights_expectation_and_the_second_submission(card: dict[str, Any], page: Page) -> None:
     told = words(page)
     assert "Method: rank_mean. Weights: lite0-112 50%" in told
-    assert "0.950. 90% interval: 0.930 to 0.970 on the private part" in told
-    assert estimates.UNKNOWN in told
+    assert "Expected AUC, if the leaderboard has the same kinds of forgery as the data: 0.950. 90% interval" in told
+    assert advice.UNKNOWN in told
     assert 'write weights = { "lite0-112" = 1 } under [blend]' in told
-    best = card["forecast"]["candidates"]["rank_mean"]
-    measured = {**card["forecast"]["candidates"], "rank_mean": {**best, "lowest": {"private": 0.7}}}
-    forecast = {**card["forecast"], "second": None, "candidates": measured}
-    told = words(Page("t", "h", (estimates.advice({**card, "forecast": forecast}, FILE),)))
-    assert "the private AUC may fall to 0.700" in told
-    assert "A second submission is not worth it" in told
+    again = words(Page("t", "h", (estimates.what_to_send(changed(card, second=None), FILE),)))
+    assert "A second submission is not worth it" in again
+
+
+def test_the_page_leads_with_unseen_kinds_where_the_competition_says_so(
+    card: dict[str, Any], oof: pd.DataFrame, folder: Path
+) -> None:
+    measured = {"losses": [-0.5] * 8, "seen": 0.94, "left_out": 0.88, "shift": {"value": -0.5, "se": 0.4}}
+    board = {**card["forecast"]["board"], "unseen": 0.73}
+    evidence = {**card["forecast"]["evidence"], "unseen": measured}
+    unseen = changed(card, board=board, evidence=evidence, leads="unseen")
+    page = report.page(unseen, oof, FILE, folder)
+    assert (
+        "if 73% of its fakes are of unseen kinds, as the competition says: 0.880. 90% interval: 0.800" in page.headline
+    )
+    assert "leaving out each of 8 clusters of fakes: a linear probe falls from AUC 0.940 to 0.880" in words(page)
+
+
+def test_a_test_of_another_source_has_no_interval_and_shows_its_images(
+    card: dict[str, Any], oof: pd.DataFrame, folder: Path
+) -> None:
+    shown = tuple(oof["relpath"].iloc[:2])
+    source = {"auc": 0.98, "effective": 0.04, "differences": [["sharpness", 0.91]], "typical": (shown, shown)}
+    evidence = {**card["forecast"]["evidence"], "source": source}
+    page = report.page(changed(card, evidence=evidence, leads="none"), oof, FILE, folder)
+    told = words(page)
+    assert page.headline.endswith(advice.OTHER_SOURCE)
+    assert "0.930 to 0.970 on the private part" not in told
+    assert "told apart with AUC 0.98" in told
+    assert "sharpness (0.91)" in told
+    forecast = next(section for section in page.sections if section.title == "Leaderboard forecast")
+    assert [type(block) for block in forecast.blocks] == [Text, Table, Gallery]
+
+
+def changed(card: dict[str, Any], **changes: object) -> dict[str, Any]:
+    return {**card, "forecast": {**card["forecast"], **changes}}
 
 
 def test_a_member_without_held_out_rows_is_in_the_table_only(card: dict[str, Any], oof: pd.DataFrame) -> None:

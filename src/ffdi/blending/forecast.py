@@ -1,24 +1,28 @@
-"""Forecast the leaderboard from held-out scores. It holds for kinds of forgeries that were held out, and no others.
+"""Forecast the leaderboard from held-out scores.
 
-Two things are uncertain: which rows were held out, and which rows the board has. AUCs are means over rows, so they are
-nearly normal; their covariance is the sum of both parts, with near-duplicates as one.
+Two things are noise: which rows were held out, and which rows the board has. AUCs are means over rows, so they are
+nearly normal; their covariance is the sum of both parts, with near-duplicates as one. Three things are corrections,
+each with its own standard error (`Evidence`): the test is scored by the mean of the fold models, it may have another
+mix of images, and its forgeries may be of unseen kinds.
 
-Shapes: S candidates, N rows, C strata.
+Shapes: S candidates, N rows.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ffdi.blending.features import Array, Target
-from ffdi.blending.shift import Shift, lower_limit
-from ffdi.blending.strata import Strata, covariance, influence, strata
+from ffdi.blending.evidence import NO_EVIDENCE, Evidence
+from ffdi.blending.features import Array
+from ffdi.blending.influence import HeldOut, covariance, held_out, influence
+from ffdi.blending.shift import Shift, logit
 from ffdi.config.competition import Board
-from ffdi.metrics.delong import Interval, logit_interval, perfect, quantile
+from ffdi.metrics.delong import Interval, perfect, quantile, sigmoid
 from ffdi.metrics.ranks import rank
 
 ALIKE = 0.99  # rank correlation from which a second submission would repeat the first
@@ -26,30 +30,27 @@ LEVEL = 0.90
 BOARDS = ("public", "private")
 NORMAL = NormalDist()
 TINY = 1e-12  # a standard deviation below this is that of one and the same order
-UNKNOWN = (
-    "The forecast cannot know forgeries of kinds that were not held out: on a board that has them the AUC may fall far "
-    "below its interval, and the order of candidates may change."
-)
 
 
 @dataclass(frozen=True)
 class CandidateForecast:
-    """AUC of one candidate on either board. `chance`: that it beats the best there. `correlation`: of ranks with it.
+    """AUC of one candidate by board. `chance`: that it beats the best there. `correlation`: of ranks with it.
 
-    `lowest`: by board, the lower limit if its forgeries are of unseen kinds; empty if that cost is not known.
+    `seen`: all forgeries are of the kinds that were held out. `unseen`: as many as the board says are not, or all of
+    them if it says nothing; empty if the cost of unseen kinds is not known.
     """
 
-    public: Interval
-    private: Interval
+    seen: dict[str, Interval]
+    unseen: dict[str, Interval]
     chance: float
     correlation: float
-    lowest: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Forecast:
     """`beats`: the chance that the first has the higher AUC on the private board.
 
+    `leads`: which intervals answer for this board; "none" if the test is of another source.
     `smallest_gain`: by name of the rows, the AUC gain over the best that noise cannot explain (95 %, two-sided).
     """
 
@@ -61,19 +62,19 @@ class Forecast:
     second: str | None
     beats: dict[str, dict[str, float]]
     smallest_gain: dict[str, float]
-    shift: Shift
+    evidence: Evidence
+    leads: Literal["seen", "unseen", "none"]
 
 
 def forecast(
     scores: Mapping[str, Array],
-    target_N: Target,
+    target_N: ArrayLike,
     best: str,
     board: Board,
     *,
     group_N: ArrayLike | None = None,
-    source_N: ArrayLike | None = None,
     sent: str | None = None,
-    shift: Shift | None = None,
+    evidence: Evidence = NO_EVIDENCE,
     level: float = LEVEL,
 ) -> Forecast:
     """Return what the board may show for every candidate.
@@ -82,36 +83,53 @@ def forecast(
         scores: N held-out scores by candidate.
         target_N: 0 or 1.
         best: the candidate that is sent.
-        board: sizes, share of fakes and mix of sources.
+        board: sizes, share of fakes, share of these that are of unseen kinds.
         group_N: a label that near-duplicates share.
-        source_N: the source of each row, if the board has a mix.
         sent: the method behind `best`, if the scores of `best` are lowered by choosing the method anew. It meets the
             other candidates in the place of `best` and is no candidate itself.
-        shift: what unseen kinds of forgeries cost.
+        evidence: the corrections.
         level: confidence level of the intervals.
-
-    Raises:
-        UserError: a source of the mix, or a class, has no rows.
     """
-    joint = _joint(scores, strata(target_N, group_N, source_N, board.mix), board)
+    joint = _joint(scores, held_out(target_N, group_N), board)
     names = [name for name in scores if name == best or name != sent]
     meets = {name: sent if name == best and sent else name for name in names}
-    shift = shift or Shift(None, "")
     own_N = rank(scores[meets[best]])
     correlation = {name: float(np.corrcoef(rank(scores[meets[name]]), own_N)[0, 1]) for name in names}
     candidates = {}
     for name in names:
-        public, private = (joint.interval(name, kind, level) for kind in BOARDS)
-        spans = dict(zip(BOARDS, (public, private), strict=True))
-        lows = {kind: lower_limit(span, shift.cost, level) for kind, span in spans.items()} if shift.cost else {}
+        seen = {kind: joint.interval(name, kind, level, evidence.seen) for kind in BOARDS}
+        unseen = {kind: with_unseen(span, board.unseen or 1.0, evidence, level) for kind, span in seen.items()}
         chance = joint.chance(meets[name], meets[best])
-        candidates[name] = CandidateForecast(public, private, chance, correlation[name], lows)
+        candidates[name] = CandidateForecast(seen, unseen if evidence.unseen else {}, chance, correlation[name])
     others = [name for name in names if name != best and correlation[name] < ALIKE]
     second = max(others, key=lambda name: joint.expected_gain(meets[name], meets[best]), default=None)
     rival = second or min(correlation, key=lambda name: correlation[name])
     smallest = {} if rival == best else joint.smallest_gains(meets[rival], meets[best])
     beats = {name: {other: joint.chance(meets[name], meets[other]) for other in names} for name in names}
-    return Forecast(board, level, joint.rows.groups, candidates, best, second, beats, smallest, shift)
+    leads: Literal["seen", "unseen", "none"] = "unseen" if board.unseen and evidence.unseen else "seen"
+    if evidence.source and evidence.source.other:
+        leads = "none"
+    return Forecast(board, level, joint.rows.groups, candidates, best, second, beats, smallest, evidence, leads)
+
+
+def with_unseen(span: Interval, share: float, evidence: Evidence, level: float) -> Interval:
+    """Return the interval on a board on which this share of the fakes is of unseen kinds.
+
+    The AUC is a mean over fakes. There are few clusters, not many images, so their spread is Student's; it and the
+    noise of `span` add up as squares on the logit scale, each side for itself.
+    """
+    from scipy.special import stdtrit  # late: it would delay the start of every verb
+
+    if evidence.unseen is None:
+        return span
+    shift, own = evidence.unseen.shift, logit(span.value)
+    reach = float(stdtrit(evidence.unseen.clusters - 1, (1 + level) / 2)) * shift.se
+    low, value, high = (
+        logit((1 - share) * span.value + share * sigmoid(own + shift.value + side * reach)) for side in (-1, 0, 1)
+    )
+    down, up = math.hypot(value - low, own - logit(span.low)), math.hypot(high - value, logit(span.high) - own)
+    se = (down + up) / 2 / quantile(level) * sigmoid(value) * (1 - sigmoid(value))
+    return Interval(sigmoid(value), sigmoid(value - down), sigmoid(value + up), se)
 
 
 @dataclass(frozen=True)
@@ -119,21 +137,24 @@ class _Joint:
     """The joint normal distribution of the candidates' AUCs. `spread`: covariance [S, S] by "held_out" and board."""
 
     place: dict[str, int]
-    rows: Strata
+    rows: HeldOut
     value_S: Array
     spread: dict[str, Array]
 
-    def interval(self, name: str, board: str, level: float) -> Interval:
-        """Return the interval of the AUC on a board, by the variance of the held-out rows plus that of the board.
+    def interval(self, name: str, board: str, level: float, shift: Shift) -> Interval:
+        """Return the interval of the AUC on a board: the noise of the held-out rows, of the board and of the shift.
 
-        Nominal 90 % held 89.9 % of 4,000 simulated boards; quantiles of 1,000 drawn boards held 88.1 % of 2,000.
+        Without a shift nominal 90 % held 89.9 % of 4,000 simulated boards.
         """
         at = self.place[name]
         value = float(self.value_S[at])
         se = math.sqrt(self.spread["held_out"][at, at] + self.spread[board][at, at])
         if value in (0.0, 1.0):
-            return perfect(value, self.rows.groups_of_rarer_class, se, level)
-        return logit_interval(value, se, level)
+            return perfect(value, min(self.rows.groups_by_class), se, level)
+        middle = logit(value) + shift.value
+        wide = math.hypot(se / (value * (1 - value)), shift.se)
+        half, moved = quantile(level) * wide, sigmoid(middle)
+        return Interval(moved, sigmoid(middle - half), sigmoid(middle + half), wide * moved * (1 - moved))
 
     def chance(self, mine: str, other: str) -> float:
         """Return the probability of the higher AUC on the private board; a tie counts one half."""
@@ -160,36 +181,17 @@ class _Joint:
         return math.sqrt(max(float(spread_SS[a, a] + spread_SS[b, b] - 2 * spread_SS[a, b]), 0.0))
 
 
-def _joint(scores: Mapping[str, Array], rows: Strata, board: Board) -> _Joint:
+def _joint(scores: Mapping[str, Array], rows: HeldOut, board: Board) -> _Joint:
     found = [influence(score_N, rows) for score_N in scores.values()]
     influence_SN = np.stack([values_N for _, values_N in found])
     spread = {"held_out": covariance(influence_SN, rows)}
     for name in BOARDS:
-        sizes_C = rows.sizes(*_classes(getattr(board, f"{name}_rows"), board.fake_share))
-        spread[name] = covariance(influence_SN, rows, sizes_C)
+        spread[name] = covariance(influence_SN, rows, _size(getattr(board, f"{name}_rows"), board.fake_share))
     place = {name: number for number, name in enumerate(scores)}
     return _Joint(place, rows, np.array([value for value, _ in found]), spread)
 
 
-def sentences(found: Forecast) -> list[str]:
-    """Return what to send, what can be told from noise, and what the forecast does not know."""
-    best = "the choice of auto" if found.best == "auto" else found.best
-    if found.second is None:
-        told = [f"Final selections: {best}; no other candidate ranks the images differently."]
-    else:
-        second = found.candidates[found.second]
-        told = [
-            f"Final selections: {best}, and {found.second}, which differs (rank correlation "
-            f"{second.correlation:.3f}) and beats it on the private board with a chance of {second.chance:.0%}."
-        ]
-    if found.smallest_gain:
-        gains = ", ".join(f"{name.replace('_', '-')} {gain:.4f}" for name, gain in found.smallest_gain.items())
-        told.append(f"The smallest gain of such a candidate that noise cannot explain (95 %), by rows: {gains}.")
-    told.append(UNKNOWN)
-    return [*told, found.shift.why] if found.shift.why else told
-
-
-def _classes(rows: int, fake_share: float) -> tuple[int, int]:
-    """Return (fakes, reals), at least one of each."""
+def _size(rows: int, fake_share: float) -> tuple[int, int]:
+    """Return (originals, fakes), at least one of each."""
     fakes = min(max(round(rows * fake_share), 1), max(rows - 1, 1))
-    return fakes, max(rows - fakes, 1)
+    return max(rows - fakes, 1), fakes

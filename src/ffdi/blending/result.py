@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ffdi.blending import saved
 from ffdi.blending.apply import BLEND, Blended, apply
 from ffdi.blending.card import card, tables
 from ffdi.blending.choose import Choice, decide
+from ffdi.blending.comparison import evidence
 from ffdi.blending.features import Array
 from ffdi.blending.forecast import Forecast, forecast
 from ffdi.blending.nested import AUTO
 from ffdi.blending.oof import Team, canonical, read_team
-from ffdi.blending.shift import Shift, measure
 from ffdi.config.competition import Board, Competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import checksum
@@ -55,8 +54,14 @@ class BlendResult:
     warnings: tuple[str, ...]
 
 
-def blend(recipe: Recipe, competition: Competition, places: Workspace) -> BlendResult:
+def blend(recipe: Recipe, competition: Competition, places: Workspace, images: Path | None = None) -> BlendResult:
     """Blend the finished runs of a recipe.
+
+    Args:
+        recipe: the recipe.
+        competition: the competition.
+        places: where runs are.
+        images: the competition folder, for the forecast to look at the test; None if the images are not here.
 
     Raises:
         UserError: a member's fold is unfinished or stale; the message names it.
@@ -70,8 +75,7 @@ def blend(recipe: Recipe, competition: Competition, places: Workspace) -> BlendR
     team = canonical(read_team(jobs))
     choice = decide(recipe.blend, team)
     blended = _with_nested_scores(apply(team, choice.method, recipe.blend.weights), choice)
-    shift = measure(recipe, competition, manifest, places, team)
-    expected = _forecast(competition.board, choice, blended, manifest, shift)
+    expected = _forecast(competition.board, choice, team, blended, manifest, places, images)
     made = card(recipe, choice, expected, team, blended, manifests.digest(manifest), digest_of(folds))
     members, by_fold = tables(made)
     limit = competition.max_params
@@ -96,7 +100,13 @@ def _with_nested_scores(blended: Blended, choice: Choice) -> Blended:
 
 
 def _forecast(
-    board: Board | None, choice: Choice, blended: Blended, manifest: pd.DataFrame, shift: Shift
+    board: Board | None,
+    choice: Choice,
+    team: Team,
+    blended: Blended,
+    manifest: pd.DataFrame,
+    places: Workspace,
+    images: Path | None,
 ) -> Forecast | None:
     rows = blended.oof
     if board is None or BLEND not in rows:
@@ -107,9 +117,8 @@ def _forecast(
         choice.row,
         board.scaled(len(blended.test)),
         group_N=rows.get("group"),
-        source_N=sources(board, rows, manifest) if board.mix else None,
         sent=choice.method.name if choice.row == AUTO else None,
-        shift=shift,
+        evidence=evidence(board, team, choice.method, blended, manifest, places, images),
     )
 
 
@@ -124,17 +133,6 @@ def _candidates(choice: Choice, blended: Blended) -> dict[str, Array]:
         best = sorted(names, key=lambda name: -auc(target_N, blended.oof[name]))[:SINGLES]
         scores |= {f"{name} alone": blended.oof[name].to_numpy() for name in best}
     return scores
-
-
-def sources(board: Board, rows: pd.DataFrame, manifest: pd.DataFrame) -> NDArray[np.str_]:
-    """Return the source of each held-out row in the words of the board's mix."""
-    if board.mix_by == "folder":
-        return rows["id"].str.rpartition("/")[0].to_numpy(str)
-    if board.mix_by not in manifest.columns:
-        columns = ", ".join(manifest.columns)
-        raise UserError(f'board.mix_by = "{board.mix_by}" is no column of the manifest; take "folder" or {columns}.')
-    joined = rows[["id", "split"]].merge(manifest[list({"id", "split", board.mix_by})], on=["id", "split"])
-    return joined[board.mix_by].to_numpy().astype(str)
 
 
 def _submission(blended: Blended, order: pd.Series, competition: Competition) -> pd.DataFrame:

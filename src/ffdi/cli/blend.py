@@ -1,26 +1,29 @@
 """`ffdi blend`: blend the members, show what the blend is worth, write it and its submission."""
 
 import math
+from dataclasses import asdict
 
 import pandas as pd
 
 from ffdi.blending import saved
+from ffdi.blending.advice import sentences
 from ffdi.blending.card import inputs
 from ffdi.blending.choose import Choice
-from ffdi.blending.forecast import Forecast, sentences
+from ffdi.blending.forecast import BOARDS, Forecast
 from ffdi.blending.nested import honest_table
 from ffdi.blending.result import BlendResult, blend
 from ffdi.cli.project import Project
 from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
 from ffdi.core.layout import CARD
+from ffdi.metrics.delong import Interval
 from ffdi.report.page import Page, write_safely
 from ffdi.submission.folder import Published, publish
 
 
 def run(project: Project) -> None:
     """Blend, show, write `blend.parquet` and `card.json`, then the submission and the page."""
-    result = blend(project.recipe, project.competition, project.places)
+    result = blend(project.recipe, project.competition, project.places, project.images)
     for warning in result.warnings:
         console.warn(warning)
     _show_members(result.members, result.choice.method.name)
@@ -82,24 +85,31 @@ def _show_methods(choice: Choice) -> None:
 
 
 def _show_forecast(found: Forecast) -> None:
-    columns = ["candidate", "public AUC (90 %)", "private AUC (90 %)", "beats * on private", "rank correlation with *"]
+    kinds = "unseen" if found.leads == "unseen" else "seen"
+    spans = [] if found.leads == "none" else list(BOARDS)
     rows = [
         [
             f"{name} *" if name == found.best else name,
-            f"{one.public.value:.4f} ({one.public.low:.4f}-{one.public.high:.4f})",
-            f"{one.private.value:.4f} ({one.private.low:.4f}-{one.private.high:.4f})",
+            *(_span(getattr(one, kinds)[board]) for board in spans),
             "-" if name == found.best else f"{one.chance:.0%}",
             f"{one.correlation:.3f}",
-            *([f"{one.lowest['private']:.4f}"] if found.shift.cost else []),
         ]
         for name, one in found.candidates.items()
     ]
-    columns += ["private, unseen kinds: from"] if found.shift.cost else []
+    columns = [
+        "candidate",
+        *(f"{board} AUC (90 %)" for board in spans),
+        "beats * on private",
+        "rank correlation with *",
+    ]
     public, private = found.board.public_rows, found.board.private_rows
-    title = f"the board: {public:,} public, {private:,} private images, if of the kinds seen; from nested scores"
-    console.table(title, columns, rows)
-    for sentence in sentences(found):
+    console.table(f"the board: {public:,} public, {private:,} private images; kinds of forgery {kinds}", columns, rows)
+    for sentence in sentences(asdict(found) | {"board": found.board.model_dump()}):
         console.say(sentence)
+
+
+def _span(span: Interval) -> str:
+    return f"{span.value:.4f} ({span.low:.4f}-{span.high:.4f})"
 
 
 def _number(value: float, form: str = ".4f") -> str:

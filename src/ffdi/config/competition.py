@@ -47,21 +47,13 @@ class Split(Frozen):
 
 
 class Board(Frozen):
-    """The images that the leaderboard scores: their number, the share of fakes, and their sources."""
+    """The images that the leaderboard scores: their number and the share of fakes."""
 
     public_rows: int = Field(gt=0)
     private_rows: int = Field(gt=0)
     fake_share: float = Field(gt=0, lt=1)
     private_in_test: bool = True  # False: the test table holds the public images alone, the private ones stay hidden
-    mix: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}  # share by source; empty: as the held-out rows have it
-    mix_by: str = "split"  # what a source is: a column of the manifest, or "folder", where the id names one
-
-    @field_validator("mix")
-    @classmethod
-    def _is_whole(cls, value: dict[str, float]) -> dict[str, float]:
-        if value and abs(sum(value.values()) - 1) > 1e-6:
-            raise ValueError(f"the shares must sum to 1, and they sum to {sum(value.values()):g}")
-        return value
+    unseen: float | None = Field(None, gt=0, le=1)  # share of its fakes that are of unseen kinds, if the contest tells
 
     def scaled(self, test_rows: int) -> "Board":
         """Return the board of a folder with fewer test images, such as a sample: both boards shrink alike."""

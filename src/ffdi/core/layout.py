@@ -83,6 +83,7 @@ class Workspace:
     degraded = Below("degraded")  # copies of held-out images, and their predictions
     searches = Below("search")
     kernels = Below("kernels")
+    embeddings = Below("embeddings.safetensors")  # of the images that the forecast looks at
 
     def folds(self, scheme: str) -> Path:
         """Return the fold table of a scheme."""

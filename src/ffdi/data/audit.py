@@ -42,12 +42,12 @@ def audit(manifest: pd.DataFrame, distance: int = DISTANCE, confirm: int = CONFI
         distance: Bits of 64 in which near-duplicates differ at most.
         confirm: Bits of 256 in which they differ at most.
     """
-    usable = _usable(manifest)
-    near = _near(usable, distance, confirm)
+    rows = usable(manifest)
+    near = _near(rows, distance, confirm)
     return Audit(
         tally=_tally(manifest),
         shortcuts=shortcuts(manifest),
-        shifts=_shifts(usable),
+        shifts=_shifts(rows),
         exact=_exact(manifest),
         near=near.groupby(KIND, sort=True).size().rename("pairs").reset_index(),
         examples=near.sort_values([*KIND, "bits", "id_a", "id_b"]).groupby(KIND).head(EXAMPLES).reset_index(drop=True),
@@ -71,7 +71,7 @@ def contrasts(low: pd.DataFrame, high: pd.DataFrame) -> Iterator[tuple[str, floa
     yield "mode", auc(is_high, shares.to_numpy(np.float64)), np.nan, np.nan
 
 
-def _usable(manifest: pd.DataFrame) -> pd.DataFrame:
+def usable(manifest: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with an image, and two numbers more."""
     rows = manifest[manifest["status"] != "quarantined"]
     pixels = rows["width"].astype(np.int64) * rows["height"]
@@ -81,7 +81,7 @@ def _usable(manifest: pd.DataFrame) -> pd.DataFrame:
 def shortcuts(manifest: pd.DataFrame) -> pd.DataFrame:
     """Return the contrasts of fake above real in every split that has both, as in `Audit.shortcuts`."""
     found = []
-    for split, rows in _usable(manifest).groupby("split", sort=False):
+    for split, rows in usable(manifest).groupby("split", sort=False):
         real, fake = rows[rows["target"] == 0], rows[rows["target"] == 1]
         if len(real) and len(fake):
             found += [(split, len(real), len(fake), *contrast) for contrast in contrasts(real, fake)]

@@ -116,7 +116,7 @@ def logit_interval(value: float, se: float, level: float) -> Interval:
     """
     logit = math.log(value / (1 - value))
     half = quantile(level) * se / (value * (1 - value))
-    return Interval(value, _sigmoid(logit - half), _sigmoid(logit + half), se)
+    return Interval(value, sigmoid(logit - half), sigmoid(logit + half), se)
 
 
 def perfect(value: float, pairs: int, se: float, level: float) -> Interval:
@@ -173,5 +173,6 @@ def _influence(placed: NDArray[np.float64]) -> NDArray[np.float64]:
     return (placed - placed.mean()) / math.sqrt(len(placed) * (len(placed) - 1))
 
 
-def _sigmoid(x: float) -> float:
+def sigmoid(x: float) -> float:
+    """Return 1 / (1 + exp(-x))."""
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ffdi.blending import advice
 from ffdi.blending.card import tables
 from ffdi.metrics.delong import Interval, delong_paired
 from ffdi.report import estimates, images, plots
@@ -43,23 +44,25 @@ def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) ->
         "folds": card["folds"]["digest"],
     }
     sections = (
-        estimates.advice(card, file),
+        estimates.what_to_send(card, file),
         Section("Blend and members", (*_ranking(measured, oof), _summary(members))),
         estimates.nested_cv(card),
-        estimates.forecast(card),
+        estimates.forecast(card, shown),
         Section("How members differ", _differences(team, folds, oof, shown)),
         Section("Scores", (*_histogram(oof), *_errors(oof, shown))),
     )
     return Page(
         title=f"Blend of {counted(len(members) - 1, 'member')}",
-        headline=_headline(members, best, gain, file, len(oof)),
+        headline=_headline(members, best, gain, file, len(oof), card["forecast"]),
         facts=_facts(members, best, gain, oof),
         sections=sections,
         provenance=provenance("ffdi blend", digests),
     )
 
 
-def _headline(members: pd.DataFrame, best: str, gain: Interval | None, file: str, rows: int) -> str:
+def _headline(
+    members: pd.DataFrame, best: str, gain: Interval | None, file: str, rows: int, forecast: Mapping[str, Any] | None
+) -> str:
     blend = members[members["name"] == BLEND].iloc[0]
     count = int((members["weight"] > 0).sum())
     start = f"Send {file}, the blend of {counted(count, 'member')}"
@@ -70,7 +73,9 @@ def _headline(members: pd.DataFrame, best: str, gain: Interval | None, file: str
         f"{interval(blend['low'], blend['high'])}). {comparison(best, count, gain)}"
     )
     val = blend["val_auc"]
-    return f"{told} AUC on the official validation images: {val:.4f}." if np.isfinite(val) else told
+    if np.isfinite(val):
+        told += f" AUC on the official validation images: {val:.4f}."
+    return f"{told} {advice.expected(forecast)}" if forecast else told
 
 
 def comparison(best: str, count: int, gain: Interval) -> str:

@@ -1,0 +1,92 @@
+"""Collect the evidence for the forecast: fold models on the test, and the test images against those held out.
+
+Shapes: N sampled held-out rows, T sampled test rows.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ffdi.blending import adversarial, averaging, unseen
+from ffdi.blending.adversarial import Adversarial
+from ffdi.blending.apply import BLEND, Blended
+from ffdi.blending.evidence import Evidence, Source
+from ffdi.blending.influence import held_out
+from ffdi.blending.methods import Method
+from ffdi.blending.oof import Team
+from ffdi.blending.sample import Sample, embedded
+from ffdi.blending.shift import NO_SHIFT, Shift
+from ffdi.config.competition import Board
+from ffdi.core.errors import FfdiError
+from ffdi.core.layout import Workspace
+from ffdi.data import manifest as manifests
+from ffdi.metrics.auc import auc
+
+TYPICAL = 6  # images shown of each side
+DIFFERENT = 0.15  # distance from 0.5 of the AUC by which one measurement tells train from test
+
+
+def evidence(
+    board: Board,
+    team: Team,
+    method: Method,
+    blended: Blended,
+    manifest: pd.DataFrame,
+    places: Workspace,
+    images: Path | None,
+) -> Evidence:
+    """Return what images and fold models tell of the test.
+
+    Args:
+        board: its share of fakes.
+        team: members with their logits.
+        method: how they were blended.
+        blended: the result.
+        manifest: rows of all splits.
+        places: where embeddings are kept.
+        images: the competition folder; None if the images are not here.
+    """
+    gain = _gain(board, team, method, blended)
+    if images is None:
+        return Evidence(gain, missing="The test images were not looked at.")
+    try:
+        sample = embedded(blended.oof, blended.test, images, places, manifests.digest(manifest))
+    except FfdiError as error:
+        return Evidence(gain, missing=f"The test images were not looked at: {error}")
+    if not len(sample.test):
+        return Evidence(gain, missing="No test image can be read.")
+    rows = held_out(sample.oof["target"], sample.oof.get("group"))
+    found = adversarial.compare(sample.oof_ND, sample.test_TD)
+    mix = adversarial.shift(sample.oof[BLEND].to_numpy(), rows, found.weight_N) if not found.other_source else NO_SHIFT
+    return Evidence(gain, mix, _source(found, sample, manifest), unseen.measure(sample.oof_ND, rows))
+
+
+def _gain(board: Board, team: Team, method: Method, blended: Blended) -> Shift:
+    readable_T = ~blended.test["imputed"].to_numpy(bool)
+    scores_KT = averaging.fold_scores(team, method, blended.weights)[:, readable_T]
+    return averaging.gain(scores_KT, auc(blended.oof["target"], blended.oof[BLEND]), board.fake_share)
+
+
+def _source(found: Adversarial, sample: Sample, manifest: pd.DataFrame) -> Source:
+    like_train = sample.oof["relpath"].iloc[np.argsort(found.train_N, kind="stable")[:TYPICAL]]
+    like_test = sample.test["relpath"].iloc[np.argsort(-found.test_T, kind="stable")[:TYPICAL]]
+    return Source(
+        auc=found.auc,
+        effective=found.effective,
+        rows=len(sample.oof),
+        other=found.other_source,
+        differences=tuple(_differences(sample, manifest)),
+        typical=(tuple(like_train), tuple(like_test)),
+    )
+
+
+def _differences(sample: Sample, manifest: pd.DataFrame) -> list[tuple[str, float]]:
+    """Return the measurements that alone tell train from test, the clearest first."""
+    from ffdi.data.audit import contrasts, usable  # late: it brings scipy, and most blends start without it
+
+    is_test_R, known = manifest["split"] == "test", usable(manifest)
+    train = known[~is_test_R & known["id"].isin(sample.oof["id"])]
+    test = known[is_test_R & known["id"].isin(sample.test["id"])]
+    found = [(name, value) for name, value, *_ in contrasts(train, test) if abs(value - 0.5) >= DIFFERENT]
+    return sorted(found, key=lambda one: -abs(one[1] - 0.5))

@@ -1,0 +1,113 @@
+"""What the forecast learns of the test: the corrections, and where they hold."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ffdi.blending import adversarial, averaging, unseen
+from ffdi.blending.evidence import Evidence
+from ffdi.blending.forecast import forecast, with_unseen
+from ffdi.blending.influence import held_out
+from ffdi.blending.sample import drawn
+from ffdi.blending.shift import Shift
+from ffdi.blending.unseen import Unseen
+from ffdi.core.keys import rng
+from ffdi.metrics.auc import auc
+from ffdi.metrics.delong import Interval
+from tests.fixtures.teams import SMALL_BOARD, people
+
+FOLDS = 5
+
+
+def fold_models(rows: int, *parts: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return (OOF, target, test [K, T], target of the test): models that share half of their noise."""
+    draw = rng("fold models", *parts)
+    target = (np.arange(2 * rows) % 2).astype(np.int8)
+    shared = draw.normal(size=2 * rows)
+    scores_KN = 1.5 * target + (shared + draw.normal(size=(FOLDS, 2 * rows))) / np.sqrt(2)
+    oof = scores_KN[np.arange(rows) % FOLDS, np.arange(rows)]
+    return oof, target[:rows], scores_KN[:, rows:], target[rows:]
+
+
+def test_the_mean_of_fold_models_gains_what_their_differences_on_the_test_say() -> None:
+    plain, corrected = [], []
+    for contest in range(40):
+        oof, target, test_KT, truth = fold_models(600, contest)
+        value = auc(target, oof)
+        gain = averaging.gain(test_KT, value, 0.5)
+        true = auc(truth, test_KT.mean(axis=0))
+        plain.append(value - true)
+        corrected.append(1 / (1 + np.exp(-np.log(value / (1 - value)) - gain.value)) - true)
+    assert np.mean(plain) < -0.025
+    assert abs(np.mean(corrected)) < 0.01
+    assert averaging.gain(test_KT[:1], 0.9, 0.5) == Shift()
+    assert averaging.gain(np.tile(test_KT[:1], (5, 1)), 0.9, 0.5).value == pytest.approx(0)
+
+
+def features(rows: int, mean: float, *parts: int | str) -> np.ndarray:
+    return rng("features", *parts).normal(size=(rows, 20)) + mean * (np.arange(20) < 4)
+
+
+def test_a_test_of_the_same_source_is_called_so_and_another_is_announced() -> None:
+    same = [adversarial.compare(features(300, 0, "train", n), features(200, 0, "test", n)) for n in range(20)]
+    other = [adversarial.compare(features(300, 0, "train", n), features(200, 2, "test", n)) for n in range(20)]
+    assert not any(one.other_source for one in same)
+    assert all(one.other_source for one in other)
+    assert abs(np.mean([one.auc for one in same]) - 0.5) < 0.02
+    assert min(one.effective for one in same) > 0.7
+
+
+def test_weighted_like_the_test_rows_show_what_the_test_will() -> None:
+    """A quarter of the held-out rows is hard, half of the test: the AUC moves to where the test is."""
+    hard = (np.arange(1200) % 8 < 2).astype(float)
+    target = (np.arange(1200) % 2).astype(np.int8)
+    score = (2.5 - 2 * hard) * target + rng("hard").normal(size=1200)
+    train = features(1200, 0, "mix") + 1.5 * hard[:, None] * (np.arange(20) >= 16)
+    test_hard = (np.arange(800) % 2)[:, None]
+    found = adversarial.compare(train, features(800, 0, "mix test") + 1.5 * test_hard * (np.arange(20) >= 16))
+    assert not found.other_source
+    shift = adversarial.shift(score, held_out(target), found.weight_N)
+    assert shift.value < -0.3
+    assert 0 < shift.se < 0.2
+
+
+def kinds(groups: int, families: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (features, target, group): pairs of an original and its fake, which leaves its family's mark."""
+    draw = rng("kinds", groups, families)
+    group = np.repeat(np.arange(groups), 2)
+    target = np.tile([0, 1], groups).astype(np.int8)
+    marks = 2 * draw.normal(size=(families, 30)) / np.sqrt(10)
+    person = draw.normal(size=(groups, 30))[group]
+    return person + target[:, None] * marks[group % families] + 0.3 * draw.normal(size=person.shape), target, group
+
+
+def test_families_left_out_whole_cost_the_probe_its_score() -> None:
+    features_ND, target, group = kinds(240, 6)
+    found = unseen.measure(features_ND, held_out(target, group))
+    assert found is not None
+    assert found.clusters == unseen.CLUSTERS
+    assert found.left_out < found.seen
+    assert found.shift.value < -0.3
+    assert unseen.measure(features_ND[:40], held_out(target[:40], group[:40])) is None
+
+
+def test_the_interval_of_unseen_kinds_is_wider_lower_and_mixes_by_share() -> None:
+    span = Interval(0.95, 0.93, 0.965, 0.01)
+    evidence = Evidence(unseen=Unseen(Shift(-0.8, 0.5), (-0.8,) * 8, 0.94, 0.88))
+    whole, half, none = (with_unseen(span, share, evidence, 0.9) for share in (1.0, 0.5, 1e-9))
+    assert whole.value < half.value < span.value
+    assert whole.low < half.low < span.low
+    assert none.low == pytest.approx(span.low, abs=1e-6)
+    scores, target = people(300, 0.5, "unseen")
+    board = SMALL_BOARD.model_copy(update={"unseen": 0.73})
+    made = forecast(scores, target, "a", board, evidence=evidence)
+    assert made.leads == "unseen"
+    assert made.candidates["a"].unseen["public"].value < made.candidates["a"].seen["public"].value
+    assert forecast(scores, target, "a", SMALL_BOARD, evidence=evidence).leads == "seen"
+
+
+def test_a_sample_keeps_groups_whole() -> None:
+    rows = pd.DataFrame({"id": [f"{n}" for n in range(90)], "group": np.arange(90) // 3})
+    kept = drawn(rows, 30)
+    assert kept.groupby("group").size().tolist() == [3] * 10
+    assert len(drawn(rows, 1000)) == 90
