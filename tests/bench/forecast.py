@@ -1,174 +1,39 @@
 """How often the forecast holds, on contests whose test is graded.
 
-    python -m tests.bench.forecast SET [--contests 12] [--fine-tune] [--device cpu]
+    python -m tests.bench.forecast SET [--contests N] [--fine-tune N]
 
 SET is a folder like `gan_portraits`: images, and labels.csv with path, label, method and group. Contests are made of it:
-the same kinds on both sides; a family of fakes left out of training; another look or another camera on the test; the
-same with nine families of the kit's own forgeries; and simulated features. A member is a linear head on embeddings of an
-ImageNet network in five folds: a proxy for a fine-tuned one, so that a contest takes seconds. `--fine-tune` adds true
-ones, a few.
+the same kinds on both sides, each family of fakes left out of training, another look or another camera on the test;
+then the same of nine families of the kit's own forgeries, and of simulated features. A member is a linear head on
+embeddings of an ImageNet network in five folds, a proxy for a fine-tuned one: a contest takes seconds. `--fine-tune`
+adds true ones, by the verbs of the kit. Each contest is a line as it is done; the counts come last.
 """
 
 import argparse
+import json
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
-from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 
 from ffdi.blending import adversarial, averaging, unseen
 from ffdi.blending.evidence import Evidence, Source
 from ffdi.blending.forecast import forecast
 from ffdi.blending.influence import held_out
-from ffdi.blending.shift import Shift
+from ffdi.blending.shift import NO_SHIFT, Shift
 from ffdi.config.competition import Board
-from ffdi.config.forge import FAMILIES
 from ffdi.core.keys import rng
-from ffdi.data.forge import CANDIDATES, forge
-from ffdi.infer.embed import embed
 from ffdi.metrics.auc import auc
+from tests.bench import forecast_contests as contests
+from tests.bench.forecast_contests import Contest, World
 
-MODEL, FOLDS, PORTRAITS = "tf_efficientnet_lite0", 5, 300
-
-
-@dataclass
-class World:
-    """Rows with target, group and family; what a member sees, what the probe sees, and features of looks."""
-
-    rows: pd.DataFrame
-    member_ND: np.ndarray
-    probe_ND: np.ndarray
-    looks: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass
-class Contest:
-    kind: str  # seen, family, mix or source
-    name: str
-    world: World
-    train: np.ndarray
-    test: np.ndarray
-    test_world: World | None = None  # the same rows as another camera sees them
-
-
-def read_set(folder: Path) -> World:
-    table = pd.read_csv(folder / "labels.csv", dtype=str)
-    rows = pd.DataFrame({"id": table["path"], "relpath": table["path"], "family": table["method"]})
-    rows["target"] = (table["label"] == "manipulated").astype(int)
-    rows["group"] = np.unique(table["split"] + table["group"], return_inverse=True)[1]
-    return seen_by_net(rows, folder)
-
-
-def seen_by_net(rows: pd.DataFrame, folder: Path) -> World:
-    first, second, last = (embed(MODEL, rows, folder, 0, level) for level in (1, 2, 4))
-    colours = np.stack([cv2.resize(cv2.imread(str(folder / one)), (4, 4), interpolation=cv2.INTER_AREA).ravel()
-                        for one in rows["relpath"]])  # fmt: skip
-    return World(rows, np.hstack([first, second]), second, {"colour": colours / 255, "content": last})
-
-
-def other_camera(world: World, folder: Path, into: Path, side: int, quality: int) -> World:
-    """Return the same rows, reduced to `side` pixels, enlarged again, and compressed."""
-    for one in world.rows["relpath"]:
-        image = cv2.imread(str(folder / one))
-        small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-        write(into / one, cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC), quality)
-    return seen_by_net(world.rows, into)
-
-
-def forged(world: World, folder: Path, into: Path) -> World:
-    """Return originals, encoded once more, and a fake of each family of the kit's own of every one of them."""
-    originals = world.rows[world.rows["target"] == 0].iloc[:PORTRAITS]
-    images = [cv2.imread(str(folder / one))[:, :, ::-1] for one in originals["relpath"]]
-    rows = []
-    for number, image in enumerate(images):
-        for name in ("none", *FAMILIES):
-            draw = rng("bench forged", number, name)
-            others = [images[draw.integers(len(images))] for _ in range(CANDIDATES.get(name, 0))]
-            made = image if name == "none" else forge(image, others, name, int(draw.integers(2**60)))
-            relpath = f"{name}/{number}.jpg"
-            write(into / relpath, made[:, :, ::-1], 92)
-            rows.append((relpath, relpath, name, int(name != "none"), number))
-    return seen_by_net(pd.DataFrame(rows, columns=["id", "relpath", "family", "target", "group"]), into)
-
-
-def write(path: Path, image_HWC: np.ndarray, quality: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), image_HWC, [cv2.IMWRITE_JPEG_QUALITY, quality])
-
-
-def simulated(number: int) -> World:
-    """Return rows of a made-up world: families share a part of their direction, and have a strength of their own."""
-    draw = rng("bench simulated", number)
-    groups, width, families = int(draw.integers(250, 900)), 40, int(draw.integers(4, 9))
-    group = np.repeat(np.arange(groups), 2)
-    target = np.tile([0, 1], groups)
-    family = draw.integers(families, size=groups)[group]
-    common, spread = draw.uniform(0.3, 0.9), draw.uniform(0.0, 0.5)
-    own_FD = draw.normal(size=(families, width))
-    strength_F = draw.uniform(1.5, 3.0) * np.exp(spread * draw.normal(size=families))
-    direction_FD = np.sqrt(common) * draw.normal(size=width) + np.sqrt(1 - common) * own_FD
-    direction_FD *= (strength_F / np.linalg.norm(direction_FD, axis=1))[:, None]
-    person_ND = draw.normal(size=(groups, width))[group]
-    seen_ND = person_ND + draw.normal(size=(len(group), width)) / 2 + target[:, None] * direction_FD[family]
-    member_ND, probe_ND = (seen_ND + 0.5 * draw.normal(size=seen_ND.shape) for _ in range(2))
-    names = np.where(target == 1, np.char.add("kind ", family.astype(str)), "none")
-    return World(pd.DataFrame({"target": target, "group": group, "family": names}), member_ND, probe_ND,
-                 {"content": person_ND[:, :8]})  # fmt: skip
-
-
-def split(world: World, share: float, *parts: str | int) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows of train and test; groups stay whole."""
-    groups = world.rows["group"].max() + 1
-    to_test = (rng("bench split", *parts).permutation(groups) < share * groups)[world.rows["group"]]
-    return np.flatnonzero(~to_test), np.flatnonzero(to_test)
-
-
-def same_kinds(name: str, world: World, count: int) -> Iterator[Contest]:
-    for number in range(count):
-        yield Contest("seen", f"{name} {number}", world, *split(world, 0.4, name, "seen", number))
-
-
-def family_left_out(name: str, world: World, count: int, families: int = 99) -> Iterator[Contest]:
-    """Each family is left out `count` times; train has `families` others at the most, the test only that one."""
-    family = world.rows["family"].to_numpy()
-    for left in np.unique(family[family != "none"]):
-        for number in range(count):
-            train, test = split(world, 0.4, name, left, number)
-            others = [one for one in np.unique(family) if one not in ("none", left)]
-            kept = rng("bench kept", name, left, number).permutation(others)[:families]
-            train = train[np.isin(family[train], ["none", *kept])]
-            yield Contest(
-                "family", f"{name} {left} {number}", world, train, test[np.isin(family[test], ["none", left])]
-            )
-
-
-def by_look(name: str, world: World) -> Iterator[Contest]:
-    """Train on one cluster of originals and their fakes, test on another; and a mixture of both on either side."""
-    for look, features_ND in world.looks.items():
-        for clusters in (2, 3):
-            looks = look_of(world, features_ND, clusters)
-            for number in range(clusters):
-                other = (number + 1) % clusters
-                here, there = np.flatnonzero(looks == number), np.flatnonzero(looks == other)
-                if min(len(here), len(there)) >= 150:
-                    yield Contest("source", f"{name} {look} {clusters}.{number}", world, here, there)
-                    train, test = split(world, 0.4, name, look, clusters, number)
-                    keep = rng("bench mix", look, clusters, number).random(len(looks)) < 0.35
-                    train = train[(looks[train] != other) | keep[train]]
-                    test = test[(looks[test] == other) | keep[test]]
-                    yield Contest("mix", f"{name} {look} {clusters}.{number}", world, train, test)
-
-
-def look_of(world: World, features_ND: np.ndarray, clusters: int) -> np.ndarray:
-    """Return the look of each row, which is that of its group's original."""
-    originals = world.rows["target"].to_numpy() == 0
-    found = KMeans(clusters, n_init=10, random_state=0).fit_predict(features_ND[originals])
-    by_group = dict(zip(world.rows["group"][originals], found, strict=True))
-    return world.rows["group"].map(by_group).to_numpy()
+FOLDS = 5
 
 
 def member(contest: Contest) -> tuple[np.ndarray, np.ndarray]:
@@ -223,6 +88,90 @@ def graded(contest: Contest, oof: np.ndarray, test_KT: np.ndarray) -> list[dict[
             "loss": lost.shift.value if lost else np.nan, "loss_se": lost.shift.se if lost else np.nan, "seen_low": one.seen["public"].low,
         })  # fmt: skip
     return lines
+
+
+RECIPE = """name = "bench"
+competition = "{competition}"
+[folds]
+k = 3
+embedding = "tf_efficientnet_lite0"
+[defaults]
+epochs = 7
+batch_size = 8
+lr = 1e-3
+image_size = 112
+ema_decay = 0
+augment = {{preset = "none", hflip = true}}
+[[member]]
+name = "lite0"
+model = "tf_efficientnet_lite0"
+"""
+COMPETITION = """name = "bench-forecast"
+title = "Bench"
+slug = "bench"
+id_column = "id"
+prediction_column = "score"
+submissions_per_day = 5
+[train]
+labels = "train.csv"
+images = "train"
+[test]
+labels = "test.csv"
+images = "test"
+has_target = false
+[board]
+public_rows = {rows}
+private_rows = {rows}
+fake_share = {share:.3f}
+{unseen}
+"""
+
+
+def fine_tuned(contest: Contest, images: Path, test_images: Path) -> dict[str, object]:
+    """Train one member by the verbs of the kit, and return what its card says and the test then shows."""
+    rows = contest.world.rows
+    parts = {"train": (contest.train, images), "test": (contest.test, test_images)}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for split, (numbers, source) in parts.items():
+            part = rows.iloc[numbers].assign(id=[f"{split}{number}.jpg" for number in numbers])
+            part[["id", "target"]].to_csv(folder / f"{split}.csv", index=False)
+            (folder / split).mkdir()
+            for one in part.itertuples():
+                (folder / split / one.id).symlink_to((source / one.relpath).resolve())
+        test = part.set_index("id")["target"]
+        unseen_share = "unseen = 1.0" if contest.kind == "family" else ""
+        made = COMPETITION.format(rows=len(test) // 2, share=test.mean(), unseen=unseen_share)
+        (folder / "competition.toml").write_text(made)
+        (folder / "recipe.toml").write_text(RECIPE.format(competition=folder / "competition.toml"))
+        places = ["--recipe", "recipe.toml", "--data", ".", "--work", "work", "--submissions", "submissions"]
+        for verb in ("folds", "train", "blend"):
+            subprocess.run([sys.executable, "-m", "ffdi.cli.main", verb, *places], cwd=folder, check=True,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
+        sent = next((folder / "submissions").glob("*/submission.csv"))
+        card = json.loads((sent.parent / "card.json").read_text())
+        score = pd.read_csv(sent).set_index("id")["score"]
+    found, public = card["forecast"], rng("bench public", contest.name).permutation(len(test)) < len(test) // 2
+    kinds = "unseen" if contest.kind == "family" else "seen"
+    span, check = found["candidates"][found["best"]][kinds]["public"], found["evidence"]["source"]
+    true = auc(test.to_numpy()[public], score.loc[test.index].to_numpy()[public])
+    return line(contest, card["blend"]["auc"]["value"], true, span, check["auc"], check["effective"], found["leads"])
+
+
+def line(
+    contest: Contest, oof: float, true: float, span: dict[str, float], told_apart: float, effective: float, leads: str
+) -> dict[str, object]:
+    """Print and return what was forecast for a contest and what its public board shows."""
+    held = span["low"] <= true <= span["high"]
+    found = {"kind": contest.kind, "name": contest.name, "oof": oof, "true": true, **span, "held": held,
+             "adversarial": told_apart, "effective": effective, "announced": leads == "none"}  # fmt: skip
+    print(
+        f"{contest.kind:<7} {contest.name:<34} OOF {oof:.3f}, forecast {span['value']:.3f} ({span['low']:.3f}-"
+        f"{span['high']:.3f}), graded {true:.3f} {'held' if held else 'MISSED'}; train against test {told_apart:.2f}, "
+        f"effective {effective:.0%}{', announced' if leads == 'none' else ''}",
+        flush=True,
+    )
+    return found
 
 
 def main() -> None:

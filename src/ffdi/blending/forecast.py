@@ -48,11 +48,7 @@ class CandidateForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """`beats`: the chance that the first has the higher AUC on the private board.
-
-    `leads`: which intervals answer for this board; "none" if the test is of another source.
-    `smallest_gain`: by name of the rows, the AUC gain over the best that noise cannot explain (95 %, two-sided).
-    """
+    """`leads`: which intervals answer for this board; "none" if the test is of another source. `smallest_gain`: by name of the rows, the AUC gain over the best that noise cannot explain (95 %, two-sided)."""
 
     board: Board
     level: float
@@ -60,7 +56,6 @@ class Forecast:
     candidates: dict[str, CandidateForecast]
     best: str
     second: str | None
-    beats: dict[str, dict[str, float]]
     smallest_gain: dict[str, float]
     evidence: Evidence
     leads: Literal["seen", "unseen", "none"]
@@ -105,11 +100,10 @@ def forecast(
     second = max(others, key=lambda name: joint.expected_gain(meets[name], meets[best]), default=None)
     rival = second or min(correlation, key=lambda name: correlation[name])
     smallest = {} if rival == best else joint.smallest_gains(meets[rival], meets[best])
-    beats = {name: {other: joint.chance(meets[name], meets[other]) for other in names} for name in names}
     leads: Literal["seen", "unseen", "none"] = "unseen" if board.unseen and evidence.unseen else "seen"
     if evidence.source and evidence.source.other:
         leads = "none"
-    return Forecast(board, level, joint.rows.groups, candidates, best, second, beats, smallest, evidence, leads)
+    return Forecast(board, level, joint.rows.groups, candidates, best, second, smallest, evidence, leads)
 
 
 def with_unseen(span: Interval, share: float, evidence: Evidence, level: float) -> Interval:
