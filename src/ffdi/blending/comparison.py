@@ -15,6 +15,7 @@ from ffdi.blending.evidence import Evidence, Source
 from ffdi.blending.influence import held_out
 from ffdi.blending.methods import Method
 from ffdi.blending.oof import Team
+from ffdi.blending.probe import PARTS
 from ffdi.blending.sample import Sample, embedded
 from ffdi.blending.shift import NO_SHIFT, Shift
 from ffdi.config.competition import Board
@@ -23,6 +24,7 @@ from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc
 
+MIN_ROWS = 2 * PARTS
 TYPICAL = 6  # images shown of each side
 DIFFERENT = 0.15  # distance from 0.5 of the AUC by which one measurement tells train from test
 
@@ -54,8 +56,8 @@ def evidence(
         sample = embedded(blended.oof, blended.test, images, places, manifests.digest(manifest))
     except FfdiError as error:
         return Evidence(gain, missing=f"The test images were not looked at: {error}")
-    if not len(sample.test):
-        return Evidence(gain, missing="No test image can be read.")
+    if min(len(sample.oof), len(sample.test)) < MIN_ROWS:
+        return Evidence(gain, missing=f"There are fewer than {MIN_ROWS} images of train or test, too few to compare.")
     rows = held_out(sample.oof["target"], sample.oof.get("group"))
     found = adversarial.compare(sample.oof_ND, sample.test_TD)
     mix = adversarial.shift(sample.oof[BLEND].to_numpy(), rows, found.weight_N) if not found.other_source else NO_SHIFT

@@ -48,7 +48,8 @@ class CandidateForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """`leads`: which intervals answer for this board; "none" if the test is of another source. `smallest_gain`: by name of the rows, the AUC gain over the best that noise cannot explain (95 %, two-sided)."""
+    """`leads`: which intervals answer for this board; "none" if the test is of another source. `smallest_gain`: by name
+    of the rows, the AUC gain over the best that noise cannot explain (95 %, two-sided)."""
 
     board: Board
     level: float
