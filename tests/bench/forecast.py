@@ -2,8 +2,8 @@
 
     python -m tests.bench.forecast SET [--contests N] [--fine-tune N]
 
-SET is a folder like `gan_portraits`: images, and labels.csv with path, label, method and group. Contests are made of it:
-the same kinds on both sides, each family of fakes left out of training, another look or another camera on the test;
+SET is a folder like `gan_portraits`: images, and labels.csv with path, label, method and group. Contests are made of
+it: the same kinds on both sides, each family of fakes left out of training, another look or another camera on the test;
 then the same of nine families of the kit's own forgeries, and of simulated features. A member is a linear head on
 embeddings of an ImageNet network in five folds, a proxy for a fine-tuned one: a contest takes seconds. `--fine-tune`
 adds true ones, by the verbs of the kit. Each contest is a line as it is done; the counts come last.
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from ffdi.blending import adversarial, averaging, unseen
+from ffdi.blending.adversarial import Adversarial
 from ffdi.blending.evidence import Evidence, Source
 from ffdi.blending.forecast import forecast
 from ffdi.blending.influence import held_out
@@ -30,8 +31,9 @@ from ffdi.blending.shift import NO_SHIFT, Shift
 from ffdi.config.competition import Board
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
+from ffdi.metrics.delong import Interval
 from tests.bench import forecast_contests as contests
-from tests.bench.forecast_contests import Contest, World
+from tests.bench.forecast_contests import Contest
 
 FOLDS = 5
 
@@ -53,41 +55,34 @@ def member(contest: Contest) -> tuple[np.ndarray, np.ndarray]:
     return oof, np.stack(tests)
 
 
-def graded(contest: Contest, oof: np.ndarray, test_KT: np.ndarray) -> list[dict[str, object]]:
-    """Return what each way to forecast says and what the public board then shows."""
+def graded(contest: Contest) -> dict[str, object]:
+    """Forecast a contest in several ways, print the kit's own, and return what the public board shows of each."""
+    oof, test_KT = member(contest)
     rows, world = contest.world.rows, contest.world
     train, test = rows.iloc[contest.train], rows.iloc[contest.test]
     known = held_out(train["target"], train["group"])
     probe_ND, test_TD = world.probe_ND[contest.train], (contest.test_world or world).probe_ND[contest.test]
     found = adversarial.compare(probe_ND, test_TD)
-    share = float(test["target"].mean())
-    gain = averaging.gain(test_KT, auc(known.target_N, oof), share)
-    weighed = adversarial.shift(oof, known, found.weight_N)
+    share, own = float(test["target"].mean()), auc(known.target_N, oof)
+    gain, mix = averaging.gain(test_KT, own, share), adversarial.shift(oof, known, found)
     lost = unseen.measure(probe_ND, known)
     source = Source(found.auc, found.effective, len(train), found.other_source, (), ((), ()))
     ways = {
-        "neither": Evidence(source=source, unseen=lost),
-        "fixed": Evidence(Shift(0.1, 0.1), source=source, unseen=lost),
-        "averaging": Evidence(gain, source=source, unseen=lost),
-        "mix": Evidence(mix=weighed, source=source, unseen=lost),
-        "both": Evidence(gain, weighed, source, lost),
+        "kit": Evidence(gain, mix, source, lost),
+        "no corrections": Evidence(source=source, unseen=lost),
+        "fixed gain": Evidence(Shift(0.1, 0.1), mix, source, lost),
+        "no mix": Evidence(gain, NO_SHIFT, source, lost),
     }
     public = rng("bench public", contest.name).permutation(len(test)) < len(test) // 2
     true = auc(test["target"].to_numpy()[public], test_KT.mean(axis=0)[public])
-    whole = auc(test["target"], test_KT.mean(axis=0))
     board = Board(public_rows=int(public.sum()), private_rows=int((~public).sum()), fake_share=share)
-    lines = []
+    spans = {}
     for way, evidence in ways.items():
         made = forecast({"a": oof}, known.target_N, "a", board, group_N=known.group_N, evidence=evidence)
         one = made.candidates["a"]
-        span = one.unseen.get("public", one.seen["public"]) if contest.kind == "family" else one.seen["public"]
-        lines.append({
-            "kind": contest.kind, "name": contest.name, "way": way, "oof": auc(known.target_N, oof), "true": true, "whole": whole,
-            "value": span.value, "low": span.low, "high": span.high, "adversarial": found.auc,
-            "effective": found.effective, "gain": gain.value, "mix": weighed.value, "mix_se": weighed.se, "announced": made.leads == "none",
-            "loss": lost.shift.value if lost else np.nan, "loss_se": lost.shift.se if lost else np.nan, "seen_low": one.seen["public"].low,
-        })  # fmt: skip
-    return lines
+        spans[way] = one.unseen.get("public", one.seen["public"]) if contest.kind == "family" else one.seen["public"]
+    told = line(contest, own, true, spans["kit"], found)
+    return told | {f"held, {way}": span.low <= true <= span.high for way, span in spans.items() if way != "kit"}
 
 
 RECIPE = """name = "bench"
@@ -127,18 +122,17 @@ fake_share = {share:.3f}
 """
 
 
-def fine_tuned(contest: Contest, images: Path, test_images: Path) -> dict[str, object]:
+def fine_tuned(contest: Contest, images: Path) -> dict[str, object]:
     """Train one member by the verbs of the kit, and return what its card says and the test then shows."""
     rows = contest.world.rows
-    parts = {"train": (contest.train, images), "test": (contest.test, test_images)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for split, (numbers, source) in parts.items():
+        for split, numbers in (("train", contest.train), ("test", contest.test)):
             part = rows.iloc[numbers].assign(id=[f"{split}{number}.jpg" for number in numbers])
             part[["id", "target"]].to_csv(folder / f"{split}.csv", index=False)
             (folder / split).mkdir()
             for one in part.itertuples():
-                (folder / split / one.id).symlink_to((source / one.relpath).resolve())
+                (folder / split / one.id).symlink_to((images / one.relpath).resolve())
         test = part.set_index("id")["target"]
         unseen_share = "unseen = 1.0" if contest.kind == "family" else ""
         made = COMPETITION.format(rows=len(test) // 2, share=test.mean(), unseen=unseen_share)
@@ -152,34 +146,81 @@ def fine_tuned(contest: Contest, images: Path, test_images: Path) -> dict[str, o
         card = json.loads((sent.parent / "card.json").read_text())
         score = pd.read_csv(sent).set_index("id")["score"]
     found, public = card["forecast"], rng("bench public", contest.name).permutation(len(test)) < len(test) // 2
-    kinds = "unseen" if contest.kind == "family" else "seen"
-    span, check = found["candidates"][found["best"]][kinds]["public"], found["evidence"]["source"]
+    span = found["candidates"][found["best"]]["unseen" if contest.kind == "family" else "seen"]["public"]
     true = auc(test.to_numpy()[public], score.loc[test.index].to_numpy()[public])
-    return line(contest, card["blend"]["auc"]["value"], true, span, check["auc"], check["effective"], found["leads"])
+    return line(contest, card["blend"]["auc"]["value"], true, Interval(**span), Source(**found["evidence"]["source"]))
 
 
-def line(
-    contest: Contest, oof: float, true: float, span: dict[str, float], told_apart: float, effective: float, leads: str
-) -> dict[str, object]:
+def line(contest: Contest, oof: float, true: float, span: Interval, source: Adversarial | Source) -> dict[str, object]:
     """Print and return what was forecast for a contest and what its public board shows."""
-    held = span["low"] <= true <= span["high"]
-    found = {"kind": contest.kind, "name": contest.name, "oof": oof, "true": true, **span, "held": held,
-             "adversarial": told_apart, "effective": effective, "announced": leads == "none"}  # fmt: skip
+    held, announced = span.low <= true <= span.high, source.other_source
     print(
-        f"{contest.kind:<7} {contest.name:<34} OOF {oof:.3f}, forecast {span['value']:.3f} ({span['low']:.3f}-"
-        f"{span['high']:.3f}), graded {true:.3f} {'held' if held else 'MISSED'}; train against test {told_apart:.2f}, "
-        f"effective {effective:.0%}{', announced' if leads == 'none' else ''}",
+        f"{contest.kind:<7} {contest.name:<34} OOF {oof:.3f}, forecast {span.value:.3f} "
+        f"({span.low:.3f}-{span.high:.3f}), graded {true:.3f} {'held' if held else 'MISSED'}; train against test {source.auc:.2f}, "
+        f"effective {source.effective:.0%}{', announced' if announced else ''}",
         flush=True,
     )
-    return found
+    return {"kind": contest.kind, "name": contest.name, "held": held, "announced": announced, "adversarial": source.auc,
+            "effective": source.effective, "error": span.value - true, "below": max(span.low - true, 0.0)}  # fmt: skip
+
+
+def counts(found: pd.DataFrame) -> str:
+    """Return a line for each kind of contest: how often the forecast held, and how far off it was."""
+    ways = [name for name in found.columns if name.startswith("held")]
+    by_kind = found.groupby("kind", sort=False)
+    table = by_kind[ways].agg("sum").assign(
+        contests=by_kind.size(), announced=by_kind["announced"].sum(), mean_error=by_kind["error"].mean(),
+        most_below=by_kind["below"].max(), adversarial=by_kind["adversarial"].median(),
+    )  # fmt: skip
+    return table.round(3).to_string()
+
+
+def of_images(folder: Path, work: Path, count: int) -> Iterator[Contest]:
+    real = contests.read_set(folder)
+    yield from contests.same_kinds("real", real, 2 * count)
+    yield from contests.family_left_out("real", real, count)
+    yield from contests.by_look("real", real)
+    for side, quality in ((100, 70), (150, 85)):
+        camera = contests.other_camera(real, folder, work / f"camera{side}", side, quality)
+        for number in range(count):
+            train, test = contests.split(real, 0.4, "camera", side, number)
+            yield Contest("source", f"camera {side} {number}", real, train, test, camera)
+    forged = contests.forged(real, folder, work / "forged")
+    yield from contests.same_kinds("forged", forged, count)
+    yield from contests.family_left_out("forged", forged, max(count // 3, 1), 4)
+    yield from contests.by_look("forged", forged)
+
+
+def of_numbers(count: int) -> Iterator[Contest]:
+    for number in range(count):
+        world = contests.simulated(number)
+        yield from contests.same_kinds(f"simulated {number}", world, 1)
+        yield from list(contests.family_left_out(f"simulated {number}", world, 1))[:2]
+
+
+def true_contests(folder: Path, count: int) -> Iterator[Contest]:
+    real = contests.read_set(folder)
+    sources = (one for one in contests.by_look("true", real) if one.kind == "source")
+    yield from contests.same_kinds("true", real, count)
+    yield from contests.family_left_out("true", real, count)
+    yield from islice(sources, count)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("set", type=Path)
-    parser.add_argument("--contests", type=int, default=12)
+    parser.add_argument("--contests", type=int, default=6, help="of each sort")
+    parser.add_argument("--fine-tune", type=int, default=0, metavar="N", help="true contests of each sort")
     options = parser.parse_args()
-    print(options)
+    with tempfile.TemporaryDirectory() as work:
+        begun = chain(of_numbers(4 * options.contests), of_images(options.set, Path(work), options.contests))
+        found = [graded(contest) for contest in begun]
+        print(counts(pd.DataFrame(found)))
+    if options.fine_tune:
+        print("fine-tuned")
+        print(
+            counts(pd.DataFrame(fine_tuned(one, options.set) for one in true_contests(options.set, options.fine_tune)))
+        )
 
 
 if __name__ == "__main__":

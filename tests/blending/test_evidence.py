@@ -66,7 +66,7 @@ def test_weighted_like_the_test_rows_show_what_the_test_will() -> None:
     test_hard = (np.arange(800) % 2)[:, None]
     found = adversarial.compare(train, features(800, 0, "mix test") + 1.5 * test_hard * (np.arange(20) >= 16))
     assert not found.other_source
-    shift = adversarial.shift(score, held_out(target), found.weight_N)
+    shift = adversarial.shift(score, held_out(target), found)
     assert shift.value < -0.3
     assert 0 < shift.se < 0.2
 

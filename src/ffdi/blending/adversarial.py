@@ -52,9 +52,11 @@ def compare(train_ND: Array, test_TD: Array) -> Adversarial:
     return Adversarial(float(auc(is_test, found)), float(1 / (weight_N**2).mean()), weight_N, train_N, test_T)
 
 
-def shift(score_N: Array, rows: HeldOut, weight_N: Array) -> Shift:
-    """Return what weighting the held-out rows like the test does to their AUC."""
-    (plain, plain_N), (weighted, weighted_N) = influence(score_N, rows), influence(score_N, rows, weight_N)
+def shift(score_N: Array, rows: HeldOut, found: Adversarial) -> Shift:
+    """Return what weighting the held-out rows like the test does to their AUC; nothing for another source."""
+    if found.other_source:
+        return NO_SHIFT
+    (plain, plain_N), (weighted, weighted_N) = influence(score_N, rows), influence(score_N, rows, found.weight_N)
     if not 0 < plain < 1 or not 0 < weighted < 1:
         return NO_SHIFT
     pull_N = weighted_N / (weighted * (1 - weighted)) - plain_N / (plain * (1 - plain))

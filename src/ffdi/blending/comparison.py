@@ -17,7 +17,7 @@ from ffdi.blending.methods import Method
 from ffdi.blending.oof import Team
 from ffdi.blending.probe import PARTS
 from ffdi.blending.sample import Sample, embedded
-from ffdi.blending.shift import NO_SHIFT, Shift
+from ffdi.blending.shift import Shift
 from ffdi.config.competition import Board
 from ffdi.core.errors import FfdiError
 from ffdi.core.layout import Workspace
@@ -60,7 +60,7 @@ def evidence(
         return Evidence(gain, missing=f"There are fewer than {MIN_ROWS} images of train or test, too few to compare.")
     rows = held_out(sample.oof["target"], sample.oof.get("group"))
     found = adversarial.compare(sample.oof_ND, sample.test_TD)
-    mix = adversarial.shift(sample.oof[BLEND].to_numpy(), rows, found.weight_N) if not found.other_source else NO_SHIFT
+    mix = adversarial.shift(sample.oof[BLEND].to_numpy(), rows, found)
     return Evidence(gain, mix, _source(found, sample, manifest), unseen.measure(sample.oof_ND, rows))
 
 
@@ -77,7 +77,7 @@ def _source(found: Adversarial, sample: Sample, manifest: pd.DataFrame) -> Sourc
         auc=found.auc,
         effective=found.effective,
         rows=len(sample.oof),
-        other=found.other_source,
+        other_source=found.other_source,
         differences=tuple(_differences(sample, manifest)),
         typical=(tuple(like_train), tuple(like_test)),
     )

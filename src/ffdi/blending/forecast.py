@@ -102,7 +102,7 @@ def forecast(
     rival = second or min(correlation, key=lambda name: correlation[name])
     smallest = {} if rival == best else joint.smallest_gains(meets[rival], meets[best])
     leads: Literal["seen", "unseen", "none"] = "unseen" if board.unseen and evidence.unseen else "seen"
-    if evidence.source and evidence.source.other:
+    if evidence.source and evidence.source.other_source:
         leads = "none"
     return Forecast(board, level, joint.rows.groups, candidates, best, second, smallest, evidence, leads)
 
