@@ -156,8 +156,8 @@ def line(contest: Contest, oof: float, true: float, span: Interval, source: Adve
     held, announced = span.low <= true <= span.high, source.other_source
     print(
         f"{contest.kind:<7} {contest.name:<34} OOF {oof:.3f}, forecast {span.value:.3f} "
-        f"({span.low:.3f}-{span.high:.3f}), graded {true:.3f} {'held' if held else 'MISSED'}; train against test {source.auc:.2f}, "
-        f"effective {source.effective:.0%}{', announced' if announced else ''}",
+        f"({span.low:.3f}-{span.high:.3f}), graded {true:.3f} {'held' if held else 'MISSED'}; "
+        f"train against test {source.auc:.2f}, effective {source.effective:.0%}{', announced' if announced else ''}",
         flush=True,
     )
     return {"kind": contest.kind, "name": contest.name, "held": held, "announced": announced, "adversarial": source.auc,

@@ -17,7 +17,8 @@ class Source:
     """Train against test.
 
     `auc`: adversarial. `effective`: share of the held-out rows that is left once they are weighted like the test.
-    `differences`: (measurement, AUC of test against train) of those that tell the two apart. `typical`: relpaths of the images most like train, and of those most like the test.
+    `differences`: (measurement, AUC of test against train) of those that tell the two apart. `typical`: relpaths of the
+    images most like train, and of those most like the test.
     """
 
     auc: float
