@@ -1,5 +1,7 @@
 """What the forecast learns of the test: the corrections, and where they hold."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,12 +10,15 @@ from ffdi.blending import adversarial, averaging, unseen
 from ffdi.blending.evidence import Evidence
 from ffdi.blending.forecast import forecast, with_unseen
 from ffdi.blending.influence import held_out
+from ffdi.blending.result import blend
 from ffdi.blending.sample import drawn
 from ffdi.blending.shift import Shift
 from ffdi.blending.unseen import Unseen
 from ffdi.core.keys import rng
+from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc
 from ffdi.metrics.delong import Interval
+from tests.fixtures.contest import Contest
 from tests.fixtures.teams import SMALL_BOARD, people
 
 FOLDS = 5
@@ -111,3 +116,29 @@ def test_a_sample_keeps_groups_whole() -> None:
     kept = drawn(rows, 30)
     assert kept.groupby("group").size().tolist() == [3] * 10
     assert len(drawn(rows, 1000)) == 90
+
+
+@pytest.mark.parametrize(("offset", "leads"), [(0.0, "unseen"), (3.0, "none")])
+def test_a_blend_looks_at_the_test_images(
+    contest: Contest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, offset: float, leads: str
+) -> None:
+    """With embeddings of its 120 training and 49 readable test images; the measurement that differs is named."""
+
+    def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int) -> np.ndarray:
+        assert folder == tmp_path
+        is_test = rows["relpath"].str.startswith("test").to_numpy()
+        return features(len(rows), 0, "blend") + offset * is_test[:, None]
+
+    monkeypatch.setattr("ffdi.infer.embed.embed", embed)
+    sharpness = np.where(contest.manifest["split"] == "test", 1 + offset, 1.0)
+    manifests.write(contest.places, contest.manifest.assign(sharpness=sharpness), {})
+    for _ in range(2):  # the second finds the embeddings of the first
+        result = blend(contest.recipe, contest.competition, contest.places, tmp_path)
+        monkeypatch.setattr("ffdi.infer.embed.embed", None)
+        assert result.forecast is not None
+        assert result.forecast.leads == leads
+    source = result.card["forecast"]["evidence"]["source"]
+    assert source["rows"] == 120
+    assert [name for name, _ in source["differences"]] == (["sharpness"] if offset else [])
+    assert [relpath.partition("/")[0] for relpath in source["typical"][0]] == ["train"] * 6
+    assert [relpath.partition("/")[0] for relpath in source["typical"][1]] == ["test"] * 6

@@ -13,7 +13,7 @@ STRENGTH = 0.01  # C of scikit-learn, on standardised features: of 0.001 to 0.1 
 
 
 def crossfit(features_ND: Array, target_N: Array, part_N: NDArray[np.int64], fit_N: Array | None = None) -> Array:
-    """Return the logit of each row by the probe that was fitted to the other parts.
+    """Return the logit of each row by the probe that was fitted to the other parts; 0 if these lack a class.
 
     Args:
         features_ND: any scale.
@@ -25,10 +25,12 @@ def crossfit(features_ND: Array, target_N: Array, part_N: NDArray[np.int64], fit
 
     spread_D = features_ND.std(axis=0)
     scaled_ND = (features_ND - features_ND.mean(axis=0)) / np.where(spread_D > 0, spread_D, 1)
-    logit_N = np.empty(len(target_N))
+    logit_N = np.zeros(len(target_N))
     for part in np.unique(part_N):
         inside_N = part_N == part
         rows_N = ~inside_N if fit_N is None else ~inside_N & fit_N.astype(bool)
+        if len(np.unique(target_N[rows_N])) < 2:
+            continue
         model = LogisticRegression(C=STRENGTH, max_iter=300).fit(scaled_ND[rows_N], target_N[rows_N])
         logit_N[inside_N] = model.decision_function(scaled_ND[inside_N])
     return logit_N
