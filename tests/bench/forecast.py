@@ -62,8 +62,8 @@ def graded(contest: Contest) -> dict[str, object]:
     train, test = rows.iloc[contest.train], rows.iloc[contest.test]
     known = held_out(train["target"], train["group"])
     probe_ND, test_TD = world.probe_ND[contest.train], (contest.test_world or world).probe_ND[contest.test]
-    found = adversarial.compare(probe_ND, test_TD)
     share, own = float(test["target"].mean()), auc(known.target_N, oof)
+    found = adversarial.compare(probe_ND, known, test_TD, share)
     gain, mix = averaging.gain(test_KT, own, share), adversarial.shift(oof, known, found)
     lost = unseen.measure(probe_ND, known)
     source = Source(found.auc, found.effective, len(train), found.other_source, (), ((), ()))

@@ -54,8 +54,11 @@ def features(rows: int, mean: float, *parts: int | str) -> np.ndarray:
 
 
 def test_a_test_of_the_same_source_is_called_so_and_another_is_announced() -> None:
-    same = [adversarial.compare(features(300, 0, "train", n), features(200, 0, "test", n)) for n in range(20)]
-    other = [adversarial.compare(features(300, 0, "train", n), features(200, 2, "test", n)) for n in range(20)]
+    rows = held_out(np.arange(300) % 3 == 0)
+    train = [features(300, 0, "train", n) + 2 * rows.is_fake_N[:, None] for n in range(20)]
+    fake = 2 * (np.arange(200) % 4 == 0)[:, None]  # another share of fakes is no other source
+    same = [adversarial.compare(train[n], rows, features(200, 0, "test", n) + fake, 0.25) for n in range(20)]
+    other = [adversarial.compare(train[n], rows, features(200, 2, "test", n) + fake, 0.25) for n in range(20)]
     assert not any(one.other_source for one in same)
     assert all(one.other_source for one in other)
     assert abs(np.mean([one.auc for one in same]) - 0.5) < 0.02
@@ -69,7 +72,8 @@ def test_weighted_like_the_test_rows_show_what_the_test_will() -> None:
     score = (2.5 - 2 * hard) * target + rng("hard").normal(size=1200)
     train = features(1200, 0, "mix") + 1.5 * hard[:, None] * (np.arange(20) >= 16)
     test_hard = (np.arange(800) % 2)[:, None]
-    found = adversarial.compare(train, features(800, 0, "mix test") + 1.5 * test_hard * (np.arange(20) >= 16))
+    test = features(800, 0, "mix test") + 1.5 * test_hard * (np.arange(20) >= 16)
+    found = adversarial.compare(train, held_out(target), test, 0.5)
     assert not found.other_source
     shift = adversarial.shift(score, held_out(target), found)
     assert shift.value < -0.3
@@ -90,19 +94,21 @@ def test_families_left_out_whole_cost_the_probe_its_score() -> None:
     features_ND, target, group = kinds(240, 6)
     found = unseen.measure(features_ND, held_out(target, group))
     assert found is not None
-    assert found.clusters == unseen.CLUSTERS
+    assert len(found.losses) == unseen.CLUSTERS
     assert found.left_out < found.seen
-    assert found.shift.value < -0.3
+    assert np.mean(found.losses) < -0.3
     assert unseen.measure(features_ND[:40], held_out(target[:40], group[:40])) is None
 
 
 def test_the_interval_of_unseen_kinds_is_wider_lower_and_mixes_by_share() -> None:
     span = Interval(0.95, 0.93, 0.965, 0.01)
-    evidence = Evidence(unseen=Unseen(Shift(-0.8, 0.5), (-0.8,) * 8, 0.94, 0.88))
-    whole, half, none = (with_unseen(span, share, evidence, 0.9) for share in (1.0, 0.5, 1e-9))
+    losses = (-0.2, -0.4, -0.6, -0.8, -1.0, -1.2, -1.4, -1.6)
+    whole, half, none = (with_unseen(span, share, losses, 0.9) for share in (1.0, 0.5, 1e-9))
     assert whole.value < half.value < span.value
     assert whole.low < half.low < span.low
     assert none.low == pytest.approx(span.low, abs=1e-6)
+    assert whole.high < span.high
+    evidence = Evidence(unseen=Unseen(losses, 0.94, 0.88))
     scores, target = people(300, 0.5, "unseen")
     board = SMALL_BOARD.model_copy(update={"unseen": 0.73})
     made = forecast(scores, target, "a", board, evidence=evidence)

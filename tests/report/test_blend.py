@@ -80,7 +80,7 @@ def test_the_advice_names_weights_expectation_and_the_second_submission(card: di
 def test_the_page_leads_with_unseen_kinds_where_the_competition_says_so(
     card: dict[str, Any], oof: pd.DataFrame, folder: Path
 ) -> None:
-    measured = {"losses": [-0.5] * 8, "seen": 0.94, "left_out": 0.88, "shift": {"value": -0.5, "se": 0.4}}
+    measured = {"losses": [-0.5] * 8, "seen": 0.94, "left_out": 0.88}
     board = {**card["forecast"]["board"], "unseen": 0.73}
     evidence = {**card["forecast"]["evidence"], "unseen": measured}
     unseen = changed(card, board=board, evidence=evidence, leads="unseen")

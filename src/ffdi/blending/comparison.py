@@ -59,7 +59,7 @@ def evidence(
     if min(len(sample.oof), len(sample.test)) < MIN_ROWS:
         return Evidence(gain, missing=f"There are fewer than {MIN_ROWS} images of train or test, too few to compare.")
     rows = held_out(sample.oof["target"], sample.oof.get("group"))
-    found = adversarial.compare(sample.oof_ND, sample.test_TD)
+    found = adversarial.compare(sample.oof_ND, rows, sample.test_TD, board.fake_share)
     mix = adversarial.shift(sample.oof[BLEND].to_numpy(), rows, found)
     return Evidence(gain, mix, _source(found, sample, manifest), unseen.measure(sample.oof_ND, rows))
 

@@ -9,7 +9,7 @@ Shapes: S candidates, N rows.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
@@ -94,9 +94,13 @@ def forecast(
     candidates = {}
     for name in names:
         seen = {kind: joint.interval(name, kind, level, evidence.seen) for kind in BOARDS}
-        unseen = {kind: with_unseen(span, board.unseen or 1.0, evidence, level) for kind, span in seen.items()}
+        unseen = {
+            kind: with_unseen(span, board.unseen or 1.0, evidence.unseen.losses, level)
+            for kind, span in seen.items()
+            if evidence.unseen
+        }
         chance = joint.chance(meets[name], meets[best])
-        candidates[name] = CandidateForecast(seen, unseen if evidence.unseen else {}, chance, correlation[name])
+        candidates[name] = CandidateForecast(seen, unseen, chance, correlation[name])
     others = [name for name in names if name != best and correlation[name] < ALIKE]
     second = max(others, key=lambda name: joint.expected_gain(meets[name], meets[best]), default=None)
     rival = second or min(correlation, key=lambda name: correlation[name])
@@ -107,21 +111,27 @@ def forecast(
     return Forecast(board, level, joint.rows.groups, candidates, best, second, smallest, evidence, leads)
 
 
-def with_unseen(span: Interval, share: float, evidence: Evidence, level: float) -> Interval:
-    """Return the interval on a board on which this share of the fakes is of unseen kinds.
+def with_unseen(span: Interval, share: float, losses: Sequence[float], level: float) -> Interval:
+    """Return the interval on a board on which a share of the fakes is of unseen kinds.
 
-    The AUC is a mean over fakes. There are few clusters, not many images, so their spread is Student's; it and the
-    noise of `span` add up as squares on the logit scale, each side for itself.
+    The AUC is a mean over fakes. Its spread over kinds is Student's, since there are few clusters, on the scale of the
+    AUC, where kinds that cost nothing do not widen it, and no kind is easier than the easiest cluster. The noise of
+    `span` adds to it as squares on the logit scale, each side for itself.
+
+    Args:
+        span: the interval if all kinds are seen.
+        share: of the fakes.
+        losses: change of the AUC's logit for each cluster that was left out.
+        level: confidence level.
     """
     from scipy.special import stdtrit  # late: it would delay the start of every verb
 
-    if evidence.unseen is None:
-        return span
-    shift, own = evidence.unseen.shift, logit(span.value)
-    reach = float(stdtrit(evidence.unseen.clusters - 1, (1 + level) / 2)) * shift.se
-    low, value, high = (
-        logit((1 - share) * span.value + share * sigmoid(own + shift.value + side * reach)) for side in (-1, 0, 1)
-    )
+    own, count = logit(span.value), len(losses)
+    left_out_C = np.array([sigmoid(own + loss) for loss in losses])
+    mean = left_out_C.mean()
+    reach = stdtrit(count - 1, (1 + level) / 2) * left_out_C.std(ddof=1) * math.sqrt(1 + 1 / count)
+    limits = (mean - reach, mean, min(mean + reach, left_out_C.max()))
+    low, value, high = (logit((1 - share) * span.value + share * limit) for limit in limits)
     down, up = math.hypot(value - low, own - logit(span.low)), math.hypot(high - value, logit(span.high) - own)
     se = (down + up) / 2 / quantile(level) * sigmoid(value) * (1 - sigmoid(value))
     return Interval(sigmoid(value), sigmoid(value - down), sigmoid(value + up), se)
