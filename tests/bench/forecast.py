@@ -27,11 +27,11 @@ from ffdi.blending.adversarial import Adversarial
 from ffdi.blending.evidence import Evidence, Source
 from ffdi.blending.forecast import forecast
 from ffdi.blending.influence import held_out
-from ffdi.blending.shift import NO_SHIFT, Shift
+from ffdi.blending.shift import NO_SHIFT, Shift, logit
 from ffdi.config.competition import Board
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.delong import Interval
+from ffdi.metrics.delong import Interval, sigmoid
 from tests.bench import forecast_contests as contests
 from tests.bench.forecast_contests import Contest
 
@@ -81,8 +81,12 @@ def graded(contest: Contest) -> dict[str, object]:
         made = forecast({"a": oof}, known.target_N, "a", board, group_N=known.group_N, evidence=evidence)
         one = made.candidates["a"]
         spans[way] = one.unseen.get("public", one.seen["public"]) if contest.kind == "family" else one.seen["public"]
+    truth = test["target"].to_numpy()
+    one_model = np.mean([auc(truth, score_T) for score_T in test_KT])
+    whole = auc(truth, test_KT.mean(axis=0))
+    gains = {"gain": sigmoid(logit(one_model) + gain.value) - one_model, "true_gain": whole - one_model}
     told = line(contest, own, true, spans["kit"], found)
-    return told | {f"held, {way}": span.low <= true <= span.high for way, span in spans.items() if way != "kit"}
+    return told | gains | {f"held, {way}": span.low <= true <= span.high for way, span in spans.items() if way != "kit"}
 
 
 RECIPE = """name = "bench"
@@ -91,10 +95,10 @@ competition = "{competition}"
 k = 3
 embedding = "tf_efficientnet_lite0"
 [defaults]
-epochs = 7
+epochs = 5
 batch_size = 8
 lr = 1e-3
-image_size = 112
+image_size = 96
 ema_decay = 0
 augment = {{preset = "none", hflip = true}}
 [[member]]
@@ -171,8 +175,9 @@ def counts(found: pd.DataFrame) -> str:
     table = by_kind[ways].agg("sum").assign(
         contests=by_kind.size(), announced=by_kind["announced"].sum(), mean_error=by_kind["error"].mean(),
         most_below=by_kind["below"].max(), adversarial=by_kind["adversarial"].median(),
+        **{name: by_kind[name].mean() for name in ("gain", "true_gain") if name in found},
     )  # fmt: skip
-    return table.round(3).to_string()
+    return table.round(4).to_string()
 
 
 def of_images(folder: Path, work: Path, count: int) -> Iterator[Contest]:

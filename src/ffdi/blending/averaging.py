@@ -21,7 +21,7 @@ from ffdi.metrics.ranks import rank
 
 NORMAL = NormalDist()
 MOST_REMOVED = 0.5  # of a model's noise: where models differ more, the rows are of a kind that none of them knows
-TRUST = 0.5  # standard error as a share of the gain
+TRUST = 1.0  # standard error as a share of the gain
 
 
 def fold_scores(team: Team, method: Method, weights: Mapping[str, float]) -> Array:
