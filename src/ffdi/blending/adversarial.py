@@ -18,7 +18,7 @@ from ffdi.core.keys import rng
 
 CLIP = 10.0  # the largest density ratio, relative to their mean
 # The test is of another source from this AUC on, or if the weights leave at most this share of the rows. On portraits
-# (tests/bench/forecast.py) others had an AUC from 0.93 on and left at most 0.13. Unseen fakes alone reached 0.83 and 0.27.
+# (tests/bench/forecast.py) others had an AUC from 0.93 on and left at most 0.13. Unseen fakes alone reached 0.83, 0.27.
 OTHER_AUC, OTHER_SHARE = 0.92, 0.18
 NEAR = (0.8, 0.9, 0.97)  # cosines from which rows are near-duplicates; the first that leaves no group too large
 
