@@ -55,13 +55,13 @@ def features(rows: int, mean: float, *parts: int | str) -> np.ndarray:
 
 def test_a_test_of_the_same_source_is_called_so_and_another_is_announced() -> None:
     rows = held_out(np.arange(300) % 3 == 0)
-    train = [features(300, 0, "train", n) + 2 * rows.is_fake_N[:, None] for n in range(20)]
+    train = [features(300, 0, "train", n) + 2 * rows.is_fake_N[:, None] for n in range(8)]
     fake = 2 * (np.arange(200) % 4 == 0)[:, None]  # another share of fakes is no other source
-    same = [adversarial.compare(train[n], rows, features(200, 0, "test", n) + fake, 0.25) for n in range(20)]
-    other = [adversarial.compare(train[n], rows, features(200, 2, "test", n) + fake, 0.25) for n in range(20)]
+    same = [adversarial.compare(train[n], rows, features(200, 0, "test", n) + fake, 0.25) for n in range(8)]
+    other = [adversarial.compare(train[n], rows, features(200, 2, "test", n) + fake, 0.25) for n in range(8)]
     assert not any(one.other_source for one in same)
     assert all(one.other_source for one in other)
-    assert abs(np.mean([one.auc for one in same]) - 0.5) < 0.02
+    assert abs(np.mean([one.auc for one in same]) - 0.5) < 0.04
     assert min(one.effective for one in same) > 0.7
 
 
@@ -94,7 +94,7 @@ def test_families_left_out_whole_cost_the_probe_its_score() -> None:
     features_ND, target, group = kinds(240, 6)
     found = unseen.measure(features_ND, held_out(target, group))
     assert found is not None
-    assert len(found.losses) == unseen.CLUSTERS
+    assert unseen.MIN_CLUSTERS <= len(found.losses) <= unseen.CLUSTERS
     assert found.left_out < found.seen
     assert np.mean(found.losses) < -0.3
     assert unseen.measure(features_ND[:40], held_out(target[:40], group[:40])) is None

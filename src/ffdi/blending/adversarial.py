@@ -9,6 +9,7 @@ Shapes: N held-out rows, T test rows, D features.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ffdi.blending.features import Array
 from ffdi.blending.influence import HeldOut, held_out, influence
@@ -59,7 +60,7 @@ def compare(train_ND: Array, rows: HeldOut, test_TD: Array, fake_share: float) -
     own = rows.is_fake_N.mean()
     class_N = np.where(rows.is_fake_N, fake_share / own, (1 - fake_share) / (1 - own))
     class_R = np.concatenate([class_N, np.ones(len(test_TD))])
-    found = crossfit(both, is_test, _parts(both), weight_N=class_R)
+    found = crossfit(both, is_test, _parts(both, is_test), weight_N=class_R)
     told_apart = influence(found, held_out(is_test), class_R)[0]
     train_N, test_T = found[is_test == 0], found[is_test == 1]
     weight_N = _density_ratio(found, is_test, class_R)
@@ -79,15 +80,19 @@ def _density_ratio(found_R: Array, is_test_R: Array, class_R: Array) -> Array:
     return weight_N / weight_N.mean()
 
 
-def _parts(features_ND: Array) -> Array:
-    """Return the part of each row; near-duplicates have one."""
+def _parts(features_RD: Array, is_test_R: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the part of each row; near-duplicates have one, and train and test have as many in each."""
     from ffdi.data.groups import components, neighbours  # late: it would delay the start of every verb
 
     for cosine in NEAR:
-        group_N = components(neighbours(features_ND, cosine), len(features_ND))
-        if np.bincount(group_N).max() <= len(features_ND) / (2 * PARTS):
+        group_R = components(neighbours(features_RD, cosine), len(features_RD))
+        if np.bincount(group_R).max() <= len(features_RD) / (2 * PARTS):
             break
-    return (rng("adversarial validation").permutation(group_N.max() + 1) % PARTS)[group_N]
+    of_test_G = is_test_R[np.unique(group_R, return_index=True)[1]]
+    part_G, draw = np.empty(len(of_test_G), np.int64), rng("adversarial validation")
+    for side in (0, 1):
+        part_G[of_test_G == side] = draw.permutation(np.count_nonzero(of_test_G == side)) % PARTS
+    return part_G[group_R]
 
 
 def shift(score_N: Array, rows: HeldOut, found: Adversarial) -> Shift:

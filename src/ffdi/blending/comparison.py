@@ -87,7 +87,8 @@ def _differences(sample: Sample, manifest: pd.DataFrame) -> list[tuple[str, floa
     """Return the measurements that alone tell train from test, the clearest first."""
     from ffdi.data.audit import contrasts, usable  # late: it brings scipy, and most blends start without it
 
-    is_test_R, known = manifest["split"] == "test", usable(manifest)
+    known = usable(manifest)
+    is_test_R = known["split"] == "test"
     train = known[~is_test_R & known["id"].isin(sample.oof["id"])]
     test = known[is_test_R & known["id"].isin(sample.test["id"])]
     found = [(name, value) for name, value, *_ in contrasts(train, test) if abs(value - 0.5) >= DIFFERENT]
