@@ -114,9 +114,9 @@ def forecast(
 def with_unseen(span: Interval, share: float, losses: Sequence[float], level: float) -> Interval:
     """Return the interval on a board on which a share of the fakes is of unseen kinds.
 
-    The AUC is a mean over fakes. Its spread over kinds is Student's, since there are few clusters, on the scale of the
-    AUC, where kinds that cost nothing do not widen it, and no kind is easier than the easiest cluster. The noise of
-    `span` adds to it as squares on the logit scale, each side for itself.
+    The AUC is a mean over fakes. Its spread over kinds is Student's, since there are few clusters: downwards on the
+    scale of the AUC, where clusters that cost nothing do not widen it, upwards on the logit scale, which ends at 1. The
+    noise of `span` adds to it as squares on the logit scale, each side for itself.
 
     Args:
         span: the interval if all kinds are seen.
@@ -128,9 +128,9 @@ def with_unseen(span: Interval, share: float, losses: Sequence[float], level: fl
 
     own, count = logit(span.value), len(losses)
     left_out_C = np.array([sigmoid(own + loss) for loss in losses])
-    mean = left_out_C.mean()
-    reach = stdtrit(count - 1, (1 + level) / 2) * left_out_C.std(ddof=1) * math.sqrt(1 + 1 / count)
-    limits = (mean - reach, mean, min(mean + reach, left_out_C.max()))
+    mean, factor = left_out_C.mean(), stdtrit(count - 1, (1 + level) / 2) * math.sqrt(1 + 1 / count)
+    highest = sigmoid(own + np.mean(losses) + factor * np.std(losses, ddof=1))
+    limits = (mean - factor * left_out_C.std(ddof=1), mean, max(highest, mean))
     low, value, high = (logit((1 - share) * span.value + share * limit) for limit in limits)
     down, up = math.hypot(value - low, own - logit(span.low)), math.hypot(high - value, logit(span.high) - own)
     se = (down + up) / 2 / quantile(level) * sigmoid(value) * (1 - sigmoid(value))
