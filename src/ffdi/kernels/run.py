@@ -65,7 +65,7 @@ def run(kind: str, settings: Mapping[str, Any], pack: Path, api: int) -> None:
                 f"The script is of version {api}, the wheel in {pack} of {API}; take kernels/{kind}.py of the kit that "
                 "packed the dataset, or pack it again."
             )
-        settings = validate(SETTINGS[kind], dict(settings), "SETTINGS").model_dump()
+        settings = complete(kind, settings)
         packed = team.read(pack)
         _install(packed)
         facts = import_module(f"ffdi.kernels.{kind}").main(settings, packed)
@@ -74,6 +74,11 @@ def run(kind: str, settings: Mapping[str, Any], pack: Path, api: int) -> None:
     except FfdiError as error:
         console.fail(str(error))
         raise SystemExit(error.exit_code) from None
+
+
+def complete(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with the defaults of those left out. Raises UserError for a wrong name or type."""
+    return validate(SETTINGS[kind], dict(given), "SETTINGS").model_dump()
 
 
 def _install(packed: team.TeamPack) -> None:
