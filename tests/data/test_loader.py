@@ -171,7 +171,10 @@ class _Deadly(TrainImages):
 
 def test_a_dead_worker_is_one_sentence_that_names_the_image(rows: pd.DataFrame, folder: Path) -> None:
     images = _Deadly(rows, folder, Augment(), SIZE, 0)
-    with pytest.raises(FfdiError, match=rf"loader process died .* read .*{rows.id[4]}.*lower data.workers"):
+    with pytest.raises(
+        FfdiError,
+        match=rf"\(killed by SIGKILL, often for want of memory\) .* read .*{rows.id[4]}.*lower data.workers",
+    ):
         list(loader(images, [[(row, 0)] for row in range(12)], 2))
 
 

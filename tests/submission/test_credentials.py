@@ -70,9 +70,23 @@ def test_every_source_is_found_and_cleaned(
     assert SECRET not in repr(found)
 
 
-@pytest.mark.parametrize("letter", ["…", "\u200b", "é", " ", "\x00"])
-def test_a_letter_that_cannot_be_sent_is_refused(home: Path, letter: str) -> None:
-    with pytest.raises(UserError, match="KAGGLE_KEY is empty or holds a character that no credential has"):
+def test_quotes_that_a_file_of_variables_keeps_are_no_part_of_it(home: Path) -> None:
+    """As docker run --env-file does."""
+    assert find({"KAGGLE_USERNAME": '"someone"', "KAGGLE_KEY": f'"{SECRET}"'}).secret == SECRET
+
+
+@pytest.mark.parametrize(
+    ("letter", "name"),
+    [
+        ("…", "HORIZONTAL ELLIPSIS"),
+        ("\u200b", r"ZERO WIDTH SPACE \(U\+200B\)"),
+        ("é", "LATIN SMALL LETTER E WITH ACUTE"),
+        (" ", "SPACE"),
+        ("\x00", "a control character"),
+    ],
+)
+def test_a_letter_that_cannot_be_sent_is_refused_by_name(home: Path, letter: str, name: str) -> None:
+    with pytest.raises(UserError, match=f"KAGGLE_KEY holds a character that no credential has, {name}"):
         find(PAIR | {"KAGGLE_KEY": f"KGAT{letter}0123"})
 
 

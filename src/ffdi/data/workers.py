@@ -137,15 +137,15 @@ class WorkerPool:
                 self._streams[number].left[slot] -= count
 
     def _refuse_dead(self) -> None:
-        dead = [index for index, pid in enumerate(self.pids) if _has_ended(pid)]
-        if not dead:
+        ending = next((told for pid in self.pids if (told := _ending(pid))), "")
+        if not ending:
             return
         at = [(number, row) for number, row in self._reading[: self.workers].tolist() if row != IDLE]
         names = [str(getattr(self._streams[number].images, "id", str)(row)) for number, row in at
                  if number in self._streams]  # fmt: skip
         self.end()
         raise FfdiError(
-            f"A loader process died (killed, often for want of memory) while the loaders read "
+            f"A loader process died ({ending}) while the loaders read "
             f"{', '.join(names) or 'no image'}; lower data.workers, or look at these files."
         )
 
@@ -225,8 +225,14 @@ def shared_pool(workers: int) -> WorkerPool:
     return _pool[0]
 
 
-def _has_ended(pid: int) -> bool:
+def _ending(pid: int) -> str:
+    """Return how a process has ended; "" while it runs."""
     try:
-        return os.waitpid(pid, os.WNOHANG)[0] != 0
+        ended, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
-        return True
+        return "nothing is known of its end"
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"exit code {code}" if ended else ""  # its traceback was printed
+    memory = ", often for want of memory" if -code == signal.SIGKILL else ""
+    return f"killed by {signal.Signals(-code).name}{memory}"

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ SECRET_VARIABLES = ("KAGGLE_API_TOKEN", "KAGGLE_KEY", "KAGGLE_TOKEN", "KAGGLE_US
                     "KAGGLE_DATA_PROXY_TOKEN", "KAGGLE_IAP_TOKEN")  # fmt: skip
 MIN_SECRET_LENGTH = 6  # shorter ones are not looked for: they would hide parts of ordinary words
 HIDDEN = "[hidden]"
-SURROUNDING = "\ufeff \t\r\n"  # what editors leave around a credential
+SURROUNDING = "\ufeff \t\r\n\"'"  # what editors, and files of variables, leave around a credential
 _SIGNED_URL = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>]+")
 
 _seen: set[str] = set()  # the secrets that this process has read
@@ -119,11 +120,11 @@ def _read(path: Path) -> str:
 
 def _checked(source: str, kind: Literal["token", "key"], user: str, secret: str) -> Credential:
     user, secret = user.strip(SURROUNDING), secret.strip(SURROUNDING)
-    if not secret or not all("!" <= letter <= "~" for letter in user + secret):
-        raise UserError(
-            f"{source} is empty or holds a character that no credential has; copy the credential again from "
-            f"{SETTINGS_PAGE}."
-        )
+    odd = next((letter for letter in user + secret if not "!" <= letter <= "~"), "")
+    if odd or not secret:
+        name = unicodedata.name(odd, "a control character") if odd else ""
+        fault = f"holds a character that no credential has, {name} (U+{ord(odd):04X})" if odd else "is empty"
+        raise UserError(f"{source} {fault}; copy the credential again from {SETTINGS_PAGE}.")
     _seen.update({secret, f"{user}:{secret}"})  # HTTP sends the base64 of the second
     return Credential(source, kind, user, secret)
 
