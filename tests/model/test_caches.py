@@ -48,7 +48,7 @@ def test_the_cache_of_the_hub(places: Path, name: str) -> None:
 
 def test_the_cache_of_torch_by_the_file_name_that_timm_has(places: Path) -> None:
     path = places / "torch" / "hub" / "checkpoints" / "tf_efficientnet_b4_aa-818f208c.pth"
-    assert caches.file_name("tf_efficientnet_b4.aa_in1k") == path.stem
+    assert caches.file_name("tf_efficientnet_b4.aa_in1k") == path.name
     path.parent.mkdir(parents=True)
     torch.save({}, path)
     assert caches.find("tf_efficientnet_b4.aa_in1k") == path

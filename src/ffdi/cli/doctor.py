@@ -106,7 +106,7 @@ def _better(recipe: Recipe) -> None:
         try:
             resolve(Member(name="net", model=name))
         except UserError:
-            rows.append([name, f"weights/{name}.safetensors", f"{caches.file_name(name)}.pth"])
+            rows.append([name, f"weights/{name}.safetensors", caches.file_name(name)])
     if rows:
         columns = ["network of the presets", "put a file at", "or attach on Kaggle"]
         console.table(f"better than {recipe.member[0].model}, if their weights were here", columns, rows)

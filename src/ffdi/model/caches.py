@@ -31,9 +31,9 @@ def find(model: str) -> Path | None:
 
 
 def file_name(model: str) -> str:
-    """Return the name under which timm's weights are found where people share them, without its suffix."""
+    """Return the name under which timm's weights are found where people share them."""
     config: Any = get_pretrained_cfg(model)
-    return PurePosixPath(config.url or model).stem if config.url else model
+    return PurePosixPath(config.url).name if config.url else f"{model}.safetensors"
 
 
 def _in_hub(config: Any) -> Path | None:
