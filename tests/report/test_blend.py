@@ -60,7 +60,7 @@ def test_the_headline_says_what_to_send_and_what_to_expect(page: Page, card: dic
         (3, -0.011, 0.001, "Noise cannot separate it from its best member a (-0.0050)."),
         (3, -0.009, -0.001, "It is worse than a alone by 0.0050, beyond noise: send a alone."),
         (1, 0.0, 0.0, "It has one member only."),
-        (2, 0.0, 0.0, "Its OOF scores are those of a, because no other member with a weight held images out."),
+        (2, 0.0, 0.0, "Its OOF AUC is exactly that of a."),
     ],
 )
 def test_a_gain_is_only_claimed_beyond_noise(count: int, low: float, high: float, said: str) -> None:

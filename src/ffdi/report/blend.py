@@ -89,7 +89,7 @@ def comparison(best: str, count: int, gain: Interval) -> str:
     if count == 1:
         return "It has one member only."
     if gain.low == gain.high:
-        return f"Its OOF scores are those of {best}, because no other member with a weight held images out."
+        return f"Its OOF AUC is exactly that of {best}."
     if gain.low > 0:
         return f"It is better than its best member {best} by {gain.value:.4f}, beyond noise."
     if gain.high < 0:
