@@ -86,7 +86,7 @@ def test_the_page_leads_with_unseen_kinds_where_the_competition_says_so(
     unseen = changed(card, board=board, evidence=evidence, leads="unseen")
     page = report.page(unseen, oof, FILE, folder)
     assert (
-        "if 73% of its fakes are of unseen kinds, as the competition says: 0.880. 90% interval: 0.800" in page.headline
+        "if 73% of the fakes are of unseen kinds, as the competition says: 0.880. 90% interval: 0.800" in page.headline
     )
     assert "leaving out each of 8 clusters of fakes: a linear probe falls from AUC 0.940 to 0.880" in words(page)
 

@@ -31,8 +31,7 @@ def _kinds(found: Found, kinds: str) -> str:
     if kinds == "seen":
         return "the leaderboard has the same kinds of forgery as the data"
     share = found["board"]["unseen"]
-    told = f"{share:.0%} of its fakes are of unseen kinds, as the competition says" if share else "all kinds are unseen"
-    return told
+    return f"{share:.0%} of the fakes are of unseen kinds, as the competition says" if share else "all kinds are unseen"
 
 
 def _spans(found: Found, kinds: str) -> str:

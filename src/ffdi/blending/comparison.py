@@ -25,7 +25,7 @@ from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc
 
 MIN_ROWS = 2 * PARTS
-TYPICAL = 6  # images shown of each side
+TYPICAL = 7  # images shown of each side
 DIFFERENT = 0.15  # distance from 0.5 of the AUC by which one measurement tells train from test
 
 
