@@ -54,7 +54,7 @@ def test_a_hidden_rerun_has_other_images_and_another_number(home: Home, mounts: 
     (images / TABLE).write_text("img_name\n" + "".join(f"{new}\n" for new in [*names.values(), "absent.png"]))
     record = run(mounts)
     checked = check(mounts.working / "submission.csv", home.competition, [*names.values(), "absent.png"])
-    score = checked.frame.set_index("img_name")["y_pred"]
+    score = checked.set_index("img_name")["y_pred"]
     assert score["absent.png"] == home.team.prior
     assert (record["rows"], record["imputed"]) == (17, ["absent.png"])
     for old in [old for old in names if not old.startswith("again-")]:
