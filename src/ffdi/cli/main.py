@@ -216,9 +216,10 @@ def main() -> None:
     except FfdiError as error:
         console.fail(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        console.fail("Interrupted; what was finished is saved, run the same command to go on.")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == 130:  # Typer's answer to Ctrl-C, which says nothing
+            console.fail("Interrupted; what was finished is saved, run the same command to go on.")
+        raise
     except Exception as error:
         console.fail(_unexpected(error))
         sys.exit(1)
