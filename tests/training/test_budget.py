@@ -73,6 +73,13 @@ def test_the_smallest_is_taken_where_nothing_fits() -> None:
     assert needed > 1.0
 
 
+def test_pixels_go_before_epochs() -> None:
+    quick = [rung for rung in rungs(900, 160, NETS) if rung.preset.name == "quick"]
+    few = next(place for place, rung in enumerate(quick) if rung.epochs < 5)
+    assert min(rung.side for rung in quick[:few]) == 64
+    assert quick[few].side == 160
+
+
 def test_seconds_are_those_of_the_longest_place() -> None:
     rung = next(one for one in rungs(900, 160, NETS) if one.preset.name == "quick" and one.nets[0] in SMALL)
     recipe = made(rung)
