@@ -89,7 +89,7 @@ class Runner:
 
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         many = {"num_cpus": 0, "max_concurrency": 10_000, "scheduling_strategy": here}
-        channel = ray.remote(Channel).options(**many).remote()
+        channel: Any = ray.remote(Channel).options(**many).remote()
         waiting = iter(tasks)
         try:
             if not session.slots(self._needs):
