@@ -11,20 +11,21 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
+from ffdi.cli import search as cli
 from ffdi.cluster.session import Needs
 from ffdi.config.recipe import Cluster
 from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
 from ffdi.data import manifest, scan
+from ffdi.search import objective, workers
 from ffdi.search import study as studies
-from ffdi.search import workers
 from ffdi.training import degraded, launch, predictions
 from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
 from tests.fixtures.cluster import SmallCluster, kill_worker
 from tests.fixtures.pictures import CONTEST, contest_folder, jpeg
-from tests.fixtures.search import by_draw, cheap_objective, found, options, until
+from tests.fixtures.search import Contest, by_draw, cheap_objective, context, found, options, until
 from tests.fixtures.training import CPU, artefacts
 
 MakeJob = Callable[..., FoldJob]
@@ -53,6 +54,17 @@ def test_40_trials_over_3_nodes_end_once_though_5_workers_are_lost(cluster: Smal
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * TRIALS
     assert sorted(by_draw(trials)) == list(range(TRIALS))
     assert all(len(trial.intermediate_values) == 6 for trial in trials)
+
+
+def test_trials_that_train_have_the_scores_of_one_machine(
+    contest: Contest, cluster: SmallCluster, tmp_path: Path
+) -> None:
+    """One at a time, so that both samplers know as much."""
+    alone, shared = (context(contest, tmp_path / name, trials=2) for name in ("alone", "shared"))
+    workers.launch(alone.options(), partial(objective.make_objective, alone, 1), ["cpu"], None)
+    cli.run_on(Cluster(address=cluster.address), shared, shared.options(), 1, None)
+    one, two = (found(each.options()) for each in (alone, shared))
+    assert [(trial.params, trial.value) for trial in two] == [(trial.params, trial.value) for trial in one]
 
 
 def _has_reported(wanted: studies.StudyOptions, number: int) -> bool:

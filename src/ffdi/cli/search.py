@@ -51,7 +51,7 @@ def run(project: Project, count: int | None, until: str, storage: str, again: bo
     objective.prepare(context)
     try:
         if cluster.address:
-            _run_on(cluster, context, options, count, deadline)
+            run_on(cluster, context, options, count, deadline)
         else:
             workers.launch(options, partial(objective.make_objective, context, len(devices)), devices, deadline)
     except FfdiError:
@@ -67,10 +67,22 @@ def run(project: Project, count: int | None, until: str, storage: str, again: bo
             _write_page(project, context, options, verdict)
 
 
-def _run_on(
+def run_on(
     cluster: Cluster, context: SearchContext, options: StudyOptions, count: int | None, deadline: float | None
 ) -> None:
-    """Run the trials on a cluster."""
+    """Run the trials on the nodes of a cluster.
+
+    Args:
+        cluster: Its address, and what a process needs.
+        context: What all trials share.
+        options: The study.
+        count: Trials at a time; None: as many as the nodes run.
+        deadline: Seconds since the epoch, or None.
+
+    Raises:
+        Paused: The deadline or a signal came first.
+        UserError: A node does not fit.
+    """
     from ffdi.search import objective
     from ffdi.training.cluster import needs_of
 
