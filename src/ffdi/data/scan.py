@@ -83,7 +83,7 @@ def scan(
                     _measure(left, parts, partial(nodes.unordered, measure, stop=stop or Stop()), stop)
             else:
                 helpers = min(workers, len(left) // MIN_IMAGES_PER_WORKER)
-                _measure(left, parts, partial(processes.unordered, measure, workers=helpers), stop)
+                _measure(left, parts, lambda chunks: processes.unordered(measure, chunks, helpers), stop)
             rows, _ = _take_over(listing.rows, _known(places, parts))
         made = manifest.typed(rows)
         facts = {"competition": competition.name, "rules": measurement.RULES, "counts": _counts(made), **listing.facts}
