@@ -274,17 +274,3 @@ def test_bad_arguments_too(line: CommandLine, arguments: list[str], named: str) 
 def test_a_folder_that_is_not_there_is_named(line: CommandLine) -> None:
     assert line.run("folds", "--data", "nowhere", places=False) == 2
     assert "nowhere" in line.err
-
-
-def test_a_defect_is_one_line_and_its_traceback_is_in_a_file(
-    line: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError("of nothing")
-
-    monkeypatch.setattr("ffdi.cli.folds.run", fail)
-    assert line.run("folds") == 1
-    path = line.folder / "work" / "error.txt"
-    assert " ".join(line.err.split()).startswith("error: ffdi folds failed (ZeroDivisionError: of nothing). This")
-    assert "Traceback" not in line.err
-    assert "ZeroDivisionError: of nothing" in path.read_text()
