@@ -97,5 +97,5 @@ def _below(score_N: Array, others_M: Array, share_M: Array) -> Array:
 def _outer(values_SN: Array, rows: HeldOut) -> Array:
     if rows.groups == values_SN.shape[1]:
         return values_SN @ values_SN.T
-    sums_SG = np.stack([np.bincount(rows.group_N, values_N, rows.groups) for values_N in values_SN])
+    sums_SG: Array = np.stack([np.bincount(rows.group_N, values_N, rows.groups) for values_N in values_SN])
     return sums_SG @ sums_SG.T

@@ -6,7 +6,7 @@ Shapes: N rows, D features.
 import numpy as np
 from numpy.typing import NDArray
 
-from ffdi.blending.features import Array
+from ffdi.blending.features import Array, Target
 
 PARTS = 5
 STRENGTH = 0.01  # C of scikit-learn, on standardised features: of 0.001 to 0.1 it had the best AUC or was level
@@ -14,7 +14,7 @@ STRENGTH = 0.01  # C of scikit-learn, on standardised features: of 0.001 to 0.1 
 
 def crossfit(
     features_ND: Array,
-    target_N: Array,
+    target_N: Array | Target,
     part_N: NDArray[np.int64],
     fit_N: NDArray[np.bool_] | None = None,
     weight_N: Array | None = None,
