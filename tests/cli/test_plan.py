@@ -96,7 +96,7 @@ def test_too_little_time_says_how_much_is_needed(
 def stops_before(name: str, whole: Callable[..., None]) -> Callable[..., None]:
     """Train the members before `name`, in this process, then find the time over."""
 
-    def train(jobs: list[launch.FoldJob], _: list[str], deadline: float) -> None:
+    def train(jobs: list[launch.FoldJob], _: list[str], deadline: float, *others: object) -> None:
         assert deadline > time.time()
         names = [job.member.name for job in jobs]
         whole(jobs[: names.index(name)], ["cpu"], None)
