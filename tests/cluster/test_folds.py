@@ -66,7 +66,7 @@ class Killer(threading.Thread):
     """Kill the worker of a fold whenever that has a new save; note every file of weights that appears."""
 
     def __init__(self, folds: list[FoldJob], cluster: SmallCluster, wanted: int) -> None:
-        super().__init__()
+        super().__init__(daemon=True)  # a test that fails must not wait for it
         self.folds, self.cluster, self.kills, self.wanted = folds, cluster, 0, wanted
         self.written: dict[str, set[tuple[int, int]]] = {job.label: set() for job in folds}
         self.saves = {job.label: "" for job in folds}

@@ -44,7 +44,7 @@ def test_40_trials_over_3_nodes_end_once_though_5_workers_are_lost(cluster: Smal
             until(lambda number=number: _has_reported(wanted, number) and kill_worker(f"trial {number}"))
             kills.append(number)
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     make = partial(cheap_objective, 0.15)
     workers.launch_on_cluster(wanted, make, Needs(), None, None)
