@@ -155,6 +155,15 @@ class TestIntoAnyHead:
         built = build.prepare(member(weights="auto"), folder=tmp_path)
         assert built.model.state_dict()["conv1.0.weight"].unique().tolist() == [1.0]
 
+    @pytest.mark.parametrize("prefix", ["model.", "net.backbone."])
+    def test_a_model_inside_a_wrapper_is_taken_out(self, tmp_path: Path, prefix: str) -> None:
+        """As Lightning saves it, whose other tensors do not belong to the model."""
+        plain = imagenet_like("test_resnet")
+        held = {f"{prefix}{name}": tensor for name, tensor in plain.items()} | {"criterion.weight": torch.ones(2)}
+        write(tmp_path / "test_resnet.pth", {"state_dict": held})
+        built = build.prepare(member(weights="auto"), folder=tmp_path)
+        assert torch.equal(built.model.state_dict()["conv1.0.weight"], plain["conv1.0.weight"])
+
     def test_a_copy_of_the_model_does_not_carry_the_file_along(self, tmp_path: Path) -> None:
         write(tmp_path / "test_resnet.pth", imagenet_like("test_resnet"))
         built = build.prepare(member(weights="auto"), folder=tmp_path)

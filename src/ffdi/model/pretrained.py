@@ -109,11 +109,25 @@ def read(source: Source, name: str, skeleton: nn.Module) -> Tensors:
     if odd:
         raise UserError(f"{source.path} holds numbers that are not finite, in {odd[0]}; take other weights.")
     if "_conv_stem.weight" not in tensors or "_lite" not in name:
-        return {key: value for key, value in tensors.items() if not key.startswith(golden.PREFIX)}
+        kept = {key: value for key, value in tensors.items() if not key.startswith(golden.PREFIX)}
+        return _without_wrapper(kept, list(skeleton.state_dict()))
     try:
         return lite_to_timm(tensors, [len(stage) for stage in skeleton.blocks])  # type: ignore[union-attr]
     except KeyError as error:
         raise UserError(f"{source.path} does not fit {name}: {error.args[0]} is unknown.") from error
+
+
+def _without_wrapper(tensors: Tensors, names: Sequence[str]) -> Tensors:
+    """Return the model's tensors out of those of a module that holds it, such as Lightning's `model.`.
+
+    Args:
+        tensors: By their names in the file.
+        names: Of the model's tensors, in its order.
+    """
+    held = [key.removesuffix(names[0]) for key in tensors if key.endswith(f".{names[0]}")]
+    if not held or not set(names).isdisjoint(tensors):
+        return tensors
+    return {key.removeprefix(held[0]): value for key, value in tensors.items() if key.startswith(held[0])}
 
 
 def _not_weights(path: Path) -> str:
