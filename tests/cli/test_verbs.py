@@ -177,7 +177,14 @@ def test_doctor_measures_every_member_and_a_package_without_metadata_is_a_dash(
 
     monkeypatch.setattr("ffdi.cli.doctor.version", version)
     assert line.run("doctor") == 0, line.err
-    for text in ("a random start", "one step of two (test_vit, 32 px)", "train images/s", "resnet50", "computing"):
+    for text in (
+        "a random start",
+        "one step of two (test_vit, 32 px)",
+        "train images/s",
+        "2 x T4",
+        "1 x H100",
+        "computing",
+    ):
         assert text in line.out
     assert re.search(r"kaggle\W+-\s", line.out)
 

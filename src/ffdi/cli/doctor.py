@@ -1,4 +1,4 @@
-"""`ffdi doctor`: show this machine, what is missing, and what the recipe costs here."""
+"""`ffdi doctor`: show this machine, what is missing, and what the recipe costs here and elsewhere."""
 
 import os
 import platform
@@ -52,6 +52,7 @@ def run(options: Options) -> None:
     probes = {member.name: _probe(member, device, estimate.steps(recipe, member, rows)) for member in recipe.member}
     reading = {member.name: _read_seconds(listed, member) for member in recipe.member}
     needed = _cost(recipe, rows, probes, reading)
+    _elsewhere(recipe, reading)
     free = shutil.disk_usage(_existing(work)).free
     if needed > free:
         raise UserError(
@@ -165,6 +166,25 @@ def _cost(
     images = ", ".join(f"{count:,} {name}" for name, count in rows.items())
     console.table(f"cost of {recipe.name} here, {devices} folds at a time ({images})", columns, lines)
     return space
+
+
+def _elsewhere(recipe: Recipe, reading: Mapping[str, float | None]) -> None:
+    """Show hours for the whole contest on usual machines, by operations and by this machine's cores."""
+    lines = []
+    for machine in estimate.MACHINES:
+        computing = waiting = total = 0.0
+        for member in recipe.member:
+            amount = estimate.work(recipe, member, estimate.CONTEST)
+            cards = estimate.seconds_on(machine, member, amount)
+            cores = amount.reads * (reading[member.name] or 0.0) / machine.cores
+            computing, waiting, total = computing + cards, waiting + cores, total + max(cards, cores)
+        lines.append([machine.name, _duration(computing), f"{machine.cores}: {_duration(waiting)}", _duration(total)])
+    count = f"{estimate.CONTEST['train']:,}"
+    title = (
+        f"a forecast for the contest's {count} training images, by counted operations: a factor of 2 either way, more "
+        "for depthwise convolutions"
+    )
+    console.table(title, ["machine", "computing", "reading by its cores", "time"], lines)
 
 
 def _duration(seconds: float) -> str:

@@ -169,7 +169,7 @@ def _forge(
                     raise Paused(f"Forging stopped ({stop.reason}); the same command {told}.")
         except BrokenProcessPool as error:
             raise FfdiError(
-                "A worker was killed, for lack of memory perhaps; run again, with a lower data.workers: it goes on."
+                "A worker was killed, for lack of memory perhaps; run again: it goes on where it was."
             ) from error
 
 

@@ -137,7 +137,7 @@ def _measure(left: pd.DataFrame, parts: Path, unordered: Unordered, stop: Stop |
                     raise Paused(f"Scan stopped ({stop.reason}); the same command goes on from {meter.done:,} images.")
         except BrokenProcessPool as error:
             raise FfdiError(
-                "A scan worker was killed, for lack of memory perhaps; run again with a lower data.workers: it goes on."
+                "A scan worker was killed, for lack of memory perhaps; run again: it goes on where it was."
             ) from error
         finally:
             _write_part(parts, done)
