@@ -92,12 +92,14 @@ def test_several_machines_share_a_search_and_one_that_dies_leaves_its_trial_to_t
     assert all(trial.state.is_finished() for trial in trials)
     interrupted = [trial for trial in trials if studies.state(trial) == "interrupted"]
     retried = [trial for trial in trials if "failed_trial" in trial.system_attrs]
-    assert [trial.params["p"] for trial in interrupted] == [trial.params["p"] for trial in retried]
+    assert {trial.params["p"] for trial in interrupted} == {trial.params["p"] for trial in retried}
     assert len(interrupted) == 1
+    twice = len(retried) - 1  # SQLite locks no rows, so both machines may have queued it; other databases do
+    assert twice == 0 or url.startswith("sqlite")
     ended = by_draw(trials)
     assert sorted(ended) == list(range(len(ended)))
     assert 8 <= len(ended) <= 10  # each machine may begin one more at the end of the budget
-    assert len(log.read_text().split()) == len(ended)
+    assert len(log.read_text().split()) == len(ended) + twice
 
 
 def test_a_trial_killed_before_its_first_heartbeat_is_run_again(url: str, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_with_fp16_a_gradient_too_large_for_the_scale_costs_its_own_step_alone(m
     weight = next(state.unwrapped.parameters())
     overflow = weight.register_hook(lambda gradient: gradient * torch.inf)
     seen = [weight.detach().clone()]
-    for number, batch in enumerate(list(fits._batches(job, CPU, fits._order(job, CPU), 0, 3))):
+    for number, batch in enumerate(list(fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 3))):
         images_BCHW = normalise(batch.images_BHWC, (0.5,) * 3, (0.5,) * 3).clone()
         with NoReads():
             losses_B, norm = fits.step(state, images_BCHW, batch.targets_B, number, CPU, member=job.member)

@@ -1,7 +1,8 @@
 """The ladder of presets from which a budget of minutes picks: how much is trained, and with which networks.
 
-Augmentation and forgeries are the same on every rung: `python -m tests.bench recipes` measured them by the mean of four
-AUCs (clean, unseen family, other source, degraded). A rung up buys more models, longer training and more folds.
+Augmentation and forgeries are the same on every rung. They are those of single first runs that held best on another
+source; `python -m tests.bench recipes` compares them by clean, unseen-family, other-source and degraded AUC. A rung up
+buys more models, longer training and more folds.
 """
 
 from collections.abc import Iterator, Sequence
