@@ -30,6 +30,7 @@ from ffdi.config.augment import Augment
 from ffdi.data.batches import batches as loader
 from ffdi.data.batches import normalise
 from ffdi.data.images import TrainImages
+from ffdi.data.operations import RATIO
 from ffdi.data.order import Order
 from tests.bench import ratio, timing
 from tests.bench.hashing import portraits
@@ -93,8 +94,8 @@ class Folder:
             (3, SIZE, SIZE),
             BATCH,
             is_training=True,
-            scale=CROP["scale"],
-            ratio=CROP["ratio"],
+            scale=CROP["range"],
+            ratio=RATIO,
             mean=MEAN,
             std=STD,
             num_workers=workers,
@@ -120,7 +121,7 @@ class Usual(Dataset[tuple[torch.Tensor, int]]):
         ]
         self.transform = albumentations.Compose(
             [
-                albumentations.RandomResizedCrop((SIZE, SIZE), scale=CROP["scale"], ratio=CROP["ratio"]),
+                albumentations.RandomResizedCrop((SIZE, SIZE), scale=CROP["range"], ratio=RATIO),
                 albumentations.HorizontalFlip(p=0.5),
                 *(extra if strong else []),
                 albumentations.Normalize(MEAN, STD),
