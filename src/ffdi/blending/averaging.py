@@ -1,4 +1,4 @@
-"""What the mean of the fold models gains on the test over the one model that scored each held-out row.
+"""Estimate how much the mean of the fold models gains on the test over the one model that scored each held-out row.
 
 Fold models agree on what they learned and differ in noise. How much they differ is seen on the test without labels;
 the AUC of the held-out rows says how large the noise of one model is beside the distance of the classes. The mean has

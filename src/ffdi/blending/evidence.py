@@ -1,4 +1,4 @@
-"""What images and fold models tell of the test: how far held-out scores speak for it.
+"""Collect what images and fold models tell of the test: how far held-out scores speak for it.
 
 Shapes: N held-out rows, T test rows.
 """

@@ -33,7 +33,7 @@ SMALLEST = 160  # side at which the first step is timed
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a folder before anything is trained: images by split, their side, and some of them."""
+    """Facts about a folder before anything is trained: images by split, their side, and some of them."""
 
     competition: str
     rows: dict[str, int]

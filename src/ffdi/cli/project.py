@@ -74,7 +74,7 @@ class Options:
 
     @property
     def planned(self) -> Workspace | None:
-        """Where the recipe of a budget is; None where a recipe is named, or nothing but the sample is meant."""
+        """Return where a budget's recipe is; None where a recipe is named, or nothing but the sample is meant."""
         if self.recipe is not None or (self.data is None and self.minutes is None):
             return None
         images = self.data or _sample("The kit")

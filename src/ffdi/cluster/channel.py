@@ -1,4 +1,4 @@
-"""What tasks tell the driver while they run, and what it tells them: progress, warnings, a stop, questions."""
+"""Messages between running tasks and the driver: progress, warnings, a stop, questions."""
 
 import asyncio
 import os

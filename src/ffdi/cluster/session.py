@@ -11,7 +11,7 @@ from ffdi.core.errors import UserError
 
 @dataclass(frozen=True)
 class Needs:
-    """What one process of a task needs. `processes` of them work on the task together, each with a GPU of its own."""
+    """The needs of one process of a task. `processes` of them work on the task together, each with a GPU of its own."""
 
     cpus: float = 1
     gpus: float = 0  # a part of one where several tasks share it

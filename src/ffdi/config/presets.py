@@ -97,7 +97,7 @@ def members(rung: Rung, rows: int) -> list[dict[str, Any]]:
 
 
 def batch_size(rows: int) -> int:
-    """Of few images many small steps: on the sample's 270 a batch of 8 is better than 16 in the same time."""
+    """Return a small batch for few images: on the sample's 270 a batch of 8 is better than 16 in the same time."""
     return 8 if rows < 600 else 16 if rows < 1500 else 32
 
 

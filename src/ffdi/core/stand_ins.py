@@ -1,4 +1,4 @@
-"""What stands in the place of a file that was not really copied: known by how it begins."""
+"""Recognise what lies in the place of a file that was not really copied, known by how it begins."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Which parameters learn: all, the norms and the head, or the head alone.
+"""Choose the parameters that learn: all, the norms and the head, or the head alone.
 
 A large pretrained network that is fine-tuned whole on few images forgets what it knew. With its norms and head alone it
 learns hundreds of times fewer numbers.

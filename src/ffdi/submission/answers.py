@@ -85,7 +85,7 @@ class Versioned(Answer):
 
 
 class DatasetState(Versioned):
-    """How far Kaggle is with the newest version."""
+    """The state of Kaggle's work on the newest version."""
 
     status: Annotated[str, AfterValidator(_one_of("missing", "ready", "failed", "deleted", *DATASET_BUSY))] = (
         "not_yet_persisted"
