@@ -64,8 +64,7 @@ submit: $(READY) ## check and show SUBMISSION (default the newest), send it with
 	    $(if $(COMPETITION),--competition "$(COMPETITION)"))
 
 ledger: $(READY) ## every submission, what was expected of it and what it got; REFRESH=1 asks Kaggle
-	$(FFDI) ledger $(if $(WORK),--work "$(WORK)") $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") \
-	    $(if $(REFRESH),--refresh)
+	$(FFDI) ledger $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") $(if $(REFRESH),--refresh)
 
 kernels: $(READY) ## write the dataset that kernels/infer.py reads on Kaggle, and say what to do next
 	$(FFDI) kernels pack $(PLACES)

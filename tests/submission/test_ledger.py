@@ -28,7 +28,7 @@ def rows(draw: st.DrawFn) -> list[Row]:
             status=draw(st.sampled_from(list(MEANING))),
             date=draw(st.sampled_from(["2026-11-22T18:00:00+00:00", "2025-01-01T00:00:01+00:00"])),
             method=one_line(draw(texts)), error=one_line(draw(texts)), ref=draw(st.integers(0, 10**9)),
-            **{name: draw(scores) for name in ("oof", "nested", "forecast_low", "noise", "public", "private")},
+            **{name: draw(scores) for name in ("oof", "nested", "forecast_low", "public", "private")},
         )
         for number in range(draw(st.integers(1, 8)))
     ]  # fmt: skip

@@ -6,28 +6,15 @@ from pathlib import Path
 from ffdi.core import console
 from ffdi.core.errors import UserError
 from ffdi.core.layout import LEDGER_CSV
-from ffdi.report.page import page_of, write_safely
 from ffdi.submission import ledger
-from ffdi.submission.inversions import sentences
 from ffdi.submission.ledger import MEANING, Row
 from ffdi.submission.retry import Clock
 
 CLOCK = Clock()
-# The ledger is of all competition folders, so its page is above theirs; like all pages it is not in git.
-PAGE = Path("reports") / "ledger.html"
 
 
-def run(work: Path, submissions: Path, refresh: bool) -> None:
-    """Show the ledger and write its page.
-
-    Args:
-        work: Where the page goes.
-        submissions: Folder with the ledger.
-        refresh: Ask Kaggle for missing scores.
-
-    Raises:
-        UserError: The ledger is damaged.
-    """
+def run(submissions: Path, refresh: bool) -> None:
+    """Show the ledger, which may be damaged (UserError); with `refresh` ask Kaggle for missing scores first."""
     rows = ledger.export(submissions)
     if not rows:
         return console.say(
@@ -36,10 +23,7 @@ def run(work: Path, submissions: Path, refresh: bool) -> None:
     if refresh:
         rows = _refresh(rows, submissions)
     _show(rows)
-    for sentence in sentences(rows):
-        console.warn(sentence)
     console.say(f"ledger: {submissions / LEDGER_CSV}")
-    write_safely(work / PAGE, page_of("ledger", rows))
 
 
 def _refresh(rows: Sequence[Row], root: Path) -> list[Row]:
@@ -67,6 +51,10 @@ def _show(rows: Sequence[Row]) -> None:
     for row in rows:
         if row.error or row.status in ("pending", "lost"):
             console.say(f"{row.tag}, {row.submission}, {row.status}: {row.error or MEANING[row.status]}")
+        if row.public is not None and row.misses_forecast:
+            console.warn(
+                f"{row.submission}: public {row.public:.4f} lies outside its forecast, as one in ten does by chance."
+            )
 
 
 def _cells(row: Row) -> list[str]:

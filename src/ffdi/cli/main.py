@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ffdi.cli import kernels
-from ffdi.cli.project import SUBMISSIONS, WORK, ClusterOption, Options, SubmissionsOption, UntilOption, WorkOption, verb
+from ffdi.cli.project import SUBMISSIONS, WORK, ClusterOption, Options, SubmissionsOption, UntilOption, verb
 from ffdi.core import atomic, console
 from ffdi.core.errors import FfdiError, UserError
 from ffdi.core.layout import SUBMISSION_CSV
@@ -150,13 +150,12 @@ def submit(
 @app.command()
 def ledger(
     refresh: Annotated[bool, typer.Option("--refresh", help="Ask Kaggle for scores that are not known yet.")] = False,
-    work: WorkOption = WORK,
     submissions: SubmissionsOption = SUBMISSIONS,
 ) -> None:
     """Show every submission that was sent: what was expected of it, what it got, where the two disagree."""
     from ffdi.cli import ledger
 
-    ledger.run(work, submissions, refresh)
+    ledger.run(submissions, refresh)
 
 
 app.add_typer(kernels.app, name="kernels")

@@ -128,13 +128,9 @@ def estimates(card: Mapping[str, Any]) -> dict[str, Any]:
         found["oof"] = card["blend"]["auc"]["value"]
     if honest is not None:
         found |= {"nested": honest["nested"], "nested_low": honest["low"], "nested_high": honest["high"]}
-    if forecast is not None:
-        noise = forecast["smallest_gain"]
-        if forecast["leads"] != "none":  # the test is of the source of train
-            public = forecast["candidates"][forecast["best"]][forecast["leads"]]["public"]
-            found |= {"forecast_low": public["low"], "forecast_high": public["high"]}
-        if noise:  # the order of two submissions is uncertain on the held-out rows and on the public ones
-            found["noise"] = (noise["held_out"] ** 2 + noise["public"] ** 2) ** 0.5
+    if forecast is not None and forecast["leads"] != "none":  # else the test is of another source than train
+        public = forecast["candidates"][forecast["best"]][forecast["leads"]]["public"]
+        found |= {"forecast_low": public["low"], "forecast_high": public["high"]}
     return found
 
 

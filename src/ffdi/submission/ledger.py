@@ -46,7 +46,6 @@ class Row:
         method: how it was blended.
         oof, nested, nested_low, nested_high: its estimated AUCs, from its card.
         forecast_low, forecast_high: the forecast of the public score (90 %), from its card.
-        noise: up to which difference chance alone may swap two such submissions (95 %), from its card.
         ref: Kaggle's number; 0 while unknown.
         public, private: Kaggle's scores.
         error: why it was refused or could not be scored.
@@ -69,21 +68,22 @@ class Row:
     nested_high: float | None = None
     forecast_low: float | None = None
     forecast_high: float | None = None
-    noise: float | None = None
     ref: int = 0
     public: float | None = None
     private: float | None = None
     error: str = ""
 
     @property
-    def expected(self) -> float | None:
-        """Return the AUC that was expected: nested where weights were learned, else out of fold."""
-        return self.oof if self.nested is None else self.nested
-
-    @property
     def settled(self) -> bool:
         """Return whether nothing more is awaited but the private score."""
         return self.status in ("refused", "failed", "scored")
+
+    @property
+    def misses_forecast(self) -> bool:
+        """Return whether the public score lies outside its forecast, as one in ten does by chance."""
+        if self.public is None or self.forecast_low is None or self.forecast_high is None:
+            return False
+        return not self.forecast_low <= self.public <= self.forecast_high
 
     @property
     def content(self) -> str:
