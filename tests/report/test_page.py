@@ -13,7 +13,7 @@ from ffdi.core import keys
 from ffdi.core.code import code_digest
 from ffdi.report import style
 from ffdi.report.figures import embed
-from ffdi.report.page import Card, Fact, Gallery, Page, Picture, Section, Text, Thumb, provenance, render, write_safely
+from ffdi.report.page import Card, Fact, Gallery, Page, Picture, Section, Text, Thumb, provenance, render, show
 from ffdi.report.table import interval, percent, spread, table, volume, write
 from tests.fixtures.html_reader import check, read
 
@@ -64,9 +64,20 @@ def test_blocks_keep_their_order_and_empty_sections_are_left_out() -> None:
 def test_a_page_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "reports" / "folds.html"
     for headline in ("First.", "Second."):
-        assert write_safely(path, partial(Page, "Title", headline, ()))
+        assert show(path, partial(Page, "Title", headline, ()))
     assert path.read_text() == render(Page("Title", "Second.", ()))
     assert [file.name for file in path.parent.iterdir()] == ["folds.html"]
+
+
+def test_conclusion_warnings_and_tables_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = (Text("Only on the page."), Text("Act on it.", warning=True), table(pd.DataFrame({"a": [0.5]}), "Counts"))
+    assert show(tmp_path / "folds.html", partial(Page, "Title", "All is well.", (Section("S", blocks),)))
+    out, err = capsys.readouterr()
+    assert "All is well." in out
+    assert "Counts" in out
+    assert "0.5" in out
+    assert "Only on the page" not in out + err
+    assert err == "warning: Act on it.\n"
 
 
 def test_what_a_page_raises_is_one_warning_that_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,8 +85,8 @@ def test_what_a_page_raises_is_one_warning_that_names_it(tmp_path: Path, capsys:
         raise ImportError("no matplotlib")
 
     (tmp_path / "file").write_text("")
-    assert not write_safely(tmp_path / "train.html", broken)
-    assert not write_safely(tmp_path / "file" / "blend.html", lambda: Page("Title", "Text.", ()))
+    assert not show(tmp_path / "train.html", broken)
+    assert not show(tmp_path / "file" / "blend.html", lambda: Page("Title", "Text.", ()))
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("warning: The page train.html was not written (ImportError: no matplotlib)")
     assert second.startswith("warning: The page blend.html was not written (UserError: ")

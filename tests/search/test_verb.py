@@ -70,7 +70,7 @@ def test_the_best_are_run_again_and_promoted_only_beyond_noise(line: CommandLine
     assert line.run("search", "--promote") == 2
     assert "4 of 4 re-runs are not done; run ffdi search" in line.err
     assert line.run("search", "--workers", "1") == 0, line.err
-    for told in ("4 of 4 re-runs to do", "run again: 1 fresh seed x 2 folds", "beyond noise", "page:"):
+    for told in ("4 of 4 re-runs to do", "Fresh seeds: Run again", "beyond noise", "page:"):
         assert told in line.out
     again = [path for path in line.work.rglob("runs/one-*-seed*/fold*/*") if path.is_file()]
     assert {path.parent.parent.name.rsplit("-", 1)[0] for path in again} == {

@@ -19,10 +19,10 @@ from ffdi.core.errors import UserError
 from ffdi.core.layout import SUBMISSION_CSV
 from ffdi.core.stop import Stop
 from ffdi.data import manifest as manifests
-from ffdi.data.degraded import DAMAGES, MAX_COPIES
+from ffdi.data.degraded import DAMAGES
 from ffdi.metrics.auc import tpr_at_fpr
-from ffdi.metrics.slices import COLUMNS, Of, binned, compare, cut, pooled, worst
-from ffdi.report.page import page_of, write_safely
+from ffdi.metrics.slices import COLUMNS, Of, binned, compare, cut, pooled
+from ffdi.report.page import page_of, show
 from ffdi.submission.truth import FAMILY, joined
 from ffdi.training.job import plan
 
@@ -37,9 +37,6 @@ QUALITIES = [1.0, 50, 70, 80, 90, 95]
 SIDES = [1.0, 128, 256, 512, 1024]  # pixels of the shorter side
 QUARTERS = np.arange(4) / 4  # of the sharpness
 FPRS = (1e-2, 5e-3, 1e-3)
-HEADINGS = {"kind": "kind", "name": "slice", "originals": "originals", "fakes": "fakes", "auc": "AUC (95 %)",
-            "clean": "clean AUC", "drop": "drop (95 %)", "tpr": "TPR at 1e-2", "clean_tpr": "clean TPR",
-            "offset": "offset"}  # fmt: skip
 
 
 def run(project: Project, degraded: bool) -> None:
@@ -47,15 +44,9 @@ def run(project: Project, degraded: bool) -> None:
     blend = saved.load(project.recipe, project.competition, project.places)
     rows = _rows(project, blend)
     whole, slices = pooled(rows), cut(rows, KINDS)
-    _show("the blend by slices; offset: mean rank of the originals off the middle", slices)
     copies = _copies(project, blend) if degraded else pd.DataFrame(columns=COLUMNS)
-    if len(copies):
-        _show(f"the blend on degraded copies, at most {MAX_COPIES:,} images a fold", copies)
-    found = worst(pd.concat([slices, copies]) if len(copies) else slices)
-    if found is not None:
-        console.say(f"worst slice: {found['kind']} {found['name']}, AUC {found['auc']:.4f}; pooled {whole.value:.4f}")
     inputs = {"manifest": checksum.digest(project.places.manifest)}
-    write_safely(project.places.report("evaluate"), page_of("evaluate", slices, whole, copies, inputs))
+    show(project.places.report("evaluate"), page_of("evaluate", slices, whole, copies, inputs))
 
 
 def run_submission(submission: Path, labels: Path | None, recipe: Recipe) -> None:
@@ -136,19 +127,6 @@ def _copies(project: Project, blend: saved.SavedBlend) -> pd.DataFrame:
         logits = degraded.read([one for one in tables if one.kind == kind])
         found.append(compare(scores(team, METHODS[blend.card["method"]], blend.weights, logits), damage.name))
     return pd.DataFrame([one for one in found if one is not None])
-
-
-def _show(title: str, slices: pd.DataFrame) -> None:
-    names = [name for name in HEADINGS if name in slices]
-    lines = []
-    for one in slices.to_dict("records"):
-        texts = {**one, "auc": _interval(one["auc"], one["low"], one["high"]), "tpr": f"{one['tpr']:.3f}"}
-        texts["offset"] = "-" if np.isnan(one["offset"]) else f"{one['offset']:+.3f}"
-        if "drop" in one:
-            texts |= {"clean": f"{one['clean']:.4f}", "clean_tpr": f"{one['clean_tpr']:.3f}"}
-            texts["drop"] = f"{one['drop']:+.4f} ({one['drop_low']:+.4f} to {one['drop_high']:+.4f})"
-        lines.append([texts[name] for name in names])
-    console.table(title, [HEADINGS[name] for name in names], lines)
 
 
 def _interval(value: float, low: float, high: float) -> str:

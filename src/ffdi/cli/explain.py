@@ -13,7 +13,7 @@ from ffdi.core.layout import inside
 from ffdi.data import checks
 from ffdi.data import manifest as manifests
 from ffdi.data.decode import Defect, decode
-from ffdi.report.page import page_of, write_safely
+from ffdi.report.page import page_of, show
 
 if TYPE_CHECKING:
     from ffdi.report.explain import Explained
@@ -46,12 +46,10 @@ def run(images: list[Path], worst: int, project: Project, pack: Path | None) -> 
             "--worst explains each image by the fold model that did not see it; leave --pack away, or name images."
         )
     found = list(_worst(project, worst) if worst else _given(images, pack or project.pack_folder()))
-    rows = [[one.name, one.label, one.verdict, one.net, f"{one.outside:.0%}"] for one in found]
-    console.table("explained", ["image", "label", "verdict", "net", "map outside the face"], rows)
     originals = checks.of_originals(_originals(project))
     inputs = {"manifest": checksum.digest(project.places.manifest)} if project.places.manifest.exists() else {}
     told = ("The blend's worst errors, explained", UNSEEN) if worst else ("Images explained", PACKED)
-    write_safely(project.places.report("explain"), page_of("explain", found, originals, *told, inputs))
+    show(project.places.report("explain"), page_of("explain", found, originals, *told, inputs))
 
 
 def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":

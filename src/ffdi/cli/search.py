@@ -12,7 +12,7 @@ from ffdi.cluster.check import check
 from ffdi.config.recipe import Cluster
 from ffdi.core import console
 from ffdi.core.deadline import parse_until
-from ffdi.core.errors import FfdiError, UserError
+from ffdi.core.errors import UserError
 from ffdi.data import folds, manifest
 from ffdi.search import confirm, workers
 from ffdi.search import promote as promotion
@@ -54,17 +54,14 @@ def run(project: Project, count: int | None, until: str, storage: str, again: bo
             run_on(cluster, context, options, count, deadline)
         else:
             workers.launch(options, partial(objective.make_objective, context, len(devices)), devices, deadline)
-    except FfdiError:
-        with suppress(UserError):  # the first error is what is told
+    finally:
+        with suppress(UserError):  # an error of before is what is told
             _show(options)
-        raise
-    _show(options)
-    _write_page(project, context, options, None)
-    if again:
-        verdict = verdict_of(project, context, options, devices, deadline)
-        if verdict is not None:
-            _show_verdict(verdict)
-            _write_page(project, context, options, verdict)
+    verdict = None
+    try:
+        verdict = verdict_of(project, context, options, devices, deadline) if again else None
+    finally:
+        _show_page(project, context, options, verdict)
 
 
 def run_on(
@@ -146,15 +143,13 @@ def _tables(project: Project) -> tuple["manifest.pd.DataFrame", "manifest.pd.Dat
     return rows, folds.read(project.places, project.recipe.folds, rows, project.recipe.data.train_splits)
 
 
-def _write_page(project: Project, context: SearchContext, options: StudyOptions, verdict: Verdict | None) -> None:
-    """Write the page of the search, once a trial is finished."""
-    from ffdi.report.page import page_of, write_safely
+def _show_page(project: Project, context: SearchContext, options: StudyOptions, verdict: Verdict | None) -> None:
+    """Show the page of the search, once a trial is finished."""
+    from ffdi.report.page import page_of, show
 
     with studies.read(options) as study:
         if studies.finished(studies.trials(study)):
-            write_safely(
-                project.places.report("search"), page_of("search", study, context, verdict, project.recipe_path)
-            )
+            show(project.places.report("search"), page_of("search", study, context, verdict, project.recipe_path))
 
 
 def _show(options: StudyOptions) -> None:
@@ -183,15 +178,3 @@ def _budget(options: StudyOptions) -> str:
         f"{options.minutes:g} minutes" if options.minutes else "",
     ]
     return " or ".join(part for part in parts if part)
-
-
-def _show_verdict(verdict: Verdict) -> None:
-    rows = []
-    for row in verdict.rows:
-        gain, trial = row.gain, row.candidate.trial
-        difference = [f"{gain.value:+.4f}", f"{gain.low:+.4f} to {gain.high:+.4f}"] if gain else ["", ""]
-        search = f"{trial.value:.4f}" if trial else ""
-        rows.append([row.candidate.name, search, f"{row.fresh:.4f}", *difference])
-    columns = ["candidate", "search", "fresh", "difference", "interval"]
-    console.table(f"run again: {verdict.design}", columns, rows)
-    console.say(verdict.sentence)

@@ -10,7 +10,7 @@ from ffdi.cli.project import WORK, Options, Project
 from ffdi.core import checksum, console
 from ffdi.core.deadline import parse_until
 from ffdi.core.errors import Paused
-from ffdi.report.page import Page, write_safely
+from ffdi.report.page import Page, show
 from ffdi.training import finish, launch, world
 from ffdi.training.job import FoldJob, plan
 
@@ -21,7 +21,7 @@ def run(options: Options, until: str) -> None:
     """Train what is not done, and show and write what came of it."""
     project, jobs = _trained(options, until)
     if world.is_first():
-        _show(project, jobs)
+        _show_trained(project, jobs)
 
 
 def train(
@@ -117,11 +117,10 @@ def _result(job: FoldJob) -> dict[str, Any]:
     return {"member": job.member.name, "fold": job.fold, **sizes, "auc": scores.get("auc", float("nan"))}
 
 
-def _show(project: Project, jobs: list[FoldJob]) -> None:
-    rows = [[*list(result.values())[:-1], f"{result['auc']:.4f}"] for result in map(_result, jobs)]
-    console.table("trained", ["member", "fold", "train", "held out", "OOF AUC"], rows)
+def _show_trained(project: Project, jobs: list[FoldJob]) -> None:
+    console.say(f"trained: {len(jobs)} folds of {len({job.member.name for job in jobs})} members")
     if any(len(job.oof) for job in jobs):
-        write_safely(project.places.report("train"), lambda: _page(project, jobs))
+        show(project.places.report("train"), lambda: _page(project, jobs))
 
 
 def _page(project: Project, jobs: list[FoldJob]) -> Page:

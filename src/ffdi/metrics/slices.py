@@ -56,11 +56,6 @@ def pooled(rows: pd.DataFrame, level: float = 0.95) -> Interval:
     return Interval(value, 0.0, 1.0, float("nan"))
 
 
-def worst(slices: pd.DataFrame) -> pd.Series | None:
-    """Return the slice whose interval ends lowest: weak beyond noise, not small and unlucky."""
-    return None if slices.empty else slices.iloc[int(slices["high"].to_numpy().argmin())]
-
-
 def binned(values: pd.Series, edges: list[float], unit: str = "") -> pd.Series:
     """Return the name of the bin [edge, next edge) of each value; values below the first edge have none.
 

@@ -145,4 +145,9 @@ def _table(image: Explained, originals: Originals) -> Table:
         measure = f"share of the map, {part} ({percent(float(region_HW.mean()), 0)} of the area)"
         rows.append({"check": "Grad-CAM", "measure": measure, "this image": checks.share(image.map_HW, region_HW)})
     formats = dict.fromkeys(("this image", "originals' median"), ".3g")
-    return table(pd.DataFrame(rows), "Measured", "Originals below: share of originals with a lower value.", formats)
+    return table(
+        pd.DataFrame(rows),
+        "Measured",
+        "Originals below: share of originals with a lower value.",
+        formats,
+    )

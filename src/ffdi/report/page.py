@@ -129,8 +129,8 @@ def render(page: Page) -> str:
     return _template().render(page=page)
 
 
-def write_safely(path: Path, build: Callable[[], Page]) -> bool:
-    """Build a page and write it to `path`, whole or not at all; print a warning where that fails.
+def show(path: Path, build: Callable[[], Page]) -> bool:
+    """Build a page, print its conclusion, warnings and tables, and write it to `path`; warn where that fails.
 
     The page comes after the work, so its failure must not change the exit code of the work.
 
@@ -142,13 +142,25 @@ def write_safely(path: Path, build: Callable[[], Page]) -> bool:
         True if the page was written.
     """
     try:
-        write_text(path, render(build()))
+        page = build()
+        _print(page)
+        write_text(path, render(page))
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
         console.warn(f"The page {path.name} was not written ({why}). All other results are complete.")
         return False
     console.say(f"page: {path}")
     return True
+
+
+def _print(page: Page) -> None:
+    console.say(page.headline)
+    for section in page.sections:
+        for block in section.blocks:
+            if isinstance(block, Text) and block.warning:
+                console.warn(block.text)
+            if isinstance(block, Table):
+                console.table(f"{section.title}: {block.title}", block.columns, block.rows)
 
 
 def page_of(module: str, *values: Any) -> Callable[[], Page]:
