@@ -35,7 +35,6 @@ READS: dict[str, Call] = {
     "GetKernel": lambda kaggle, folder: kaggle.newest_kernel(KERNEL),
     "GetKernelSessionStatus": lambda kaggle, folder: kaggle.kernel_status(KERNEL, 1),
     "ListKernelSessionOutput": lambda kaggle, folder: kaggle.kernel_output(KERNEL, folder / "out", 1),
-    "GetAcceleratorQuotaStatistics": lambda kaggle, folder: kaggle.gpu_quota(),
     "DownloadDataFiles": lambda kaggle, folder: kaggle.fetch_archive("toy", folder / "toy.zip"),
 }
 WRITES: dict[str, Call] = {

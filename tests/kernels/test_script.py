@@ -132,7 +132,7 @@ def test_a_script_with_the_kit_inside(home: Home, kernel: Callable[..., Kernel])
 @pytest.mark.parametrize(("kind", "competitions"), [("infer", 1), ("train", 2), ("blend", 0)])
 def test_what_kaggle_is_told_of_a_script(home: Home, kind: str, competitions: int) -> None:
     kernel = script.read(SCRIPTS / f"{kind}.py")
-    about = script.metadata(kernel, home.team, "me", ["me/pack"], ["me/other/2"], "")
+    about = script.metadata(kernel, home.team, "me", ["me/pack"], ["me/other/2"])
     assert (about.id, about.gpu, about.dataset_sources) == (f"me/tiny-{kind}", kind != "blend", ["me/pack"])
     assert len(about.competition_sources) == competitions
     assert about.kernel_sources == (["me/tiny-train"] if kind == "blend" else []) + ["me/other/2"]
@@ -180,7 +180,7 @@ def test_missing_packages_and_wheels_of_the_dataset(
     monkeypatch.setattr(image, "missing", lambda: ["timm"])
     with pytest.raises(SystemExit):
         run.run("infer", {}, home.pack, run.API)
-    assert "This image has no timm; add the wheels" in capsys.readouterr().err
+    assert "This image has no timm; put the wheels into a folder and pack again" in capsys.readouterr().err
 
 
 def test_run_json_says_which_run_it_was(home: Home, mounts: Mounts, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -54,12 +54,11 @@ def test_versions_of_a_kernel_are_told_apart(kaggle_server: Server, tmp_path: Pa
 
 
 def test_a_push_sends_what_the_official_client_would(kaggle_server: Server, tmp_path: Path) -> None:
-    image = f"gcr.io/kaggle-gpu-images/python@sha256:{'0' * 64}"
-    sign_in().push_kernel(ABOUT.model_copy(update={"docker_image": image}), SCRIPT, 3600)
+    sign_in().push_kernel(ABOUT, SCRIPT, 3600)
     about = {
         "id": KERNEL, "title": "toy-infer", "code_file": "toy-infer.py", "language": "python",
         "kernel_type": "script", "is_private": True, "enable_gpu": True, "enable_internet": False,
-        "machine_shape": "NvidiaTeslaT4", "competition_sources": ["toy"], "docker_image": image,
+        "machine_shape": "NvidiaTeslaT4", "competition_sources": ["toy"],
     }  # fmt: skip
     (tmp_path / "kernel-metadata.json").write_text(json.dumps(about))
     (tmp_path / "toy-infer.py").write_text(SCRIPT)
@@ -69,12 +68,6 @@ def test_a_push_sends_what_the_official_client_would(kaggle_server: Server, tmp_
     ours, theirs = kaggle_server.bodies("SaveKernel")
     assert ours == theirs
     assert (ours["isPrivate"], ours.get("enableInternet", False)) == (True, False)
-
-
-def test_the_quota(kaggle_server: Server) -> None:
-    quota = sign_in().gpu_quota()
-    assert (quota.gpu_quota.time_used, quota.gpu_quota.total_time_allowed) == (2.0, 30.0)
-    assert quota.quota_refresh_time == datetime(2026, 11, 28, tzinfo=UTC)
 
 
 def test_every_page_of_a_list_is_read(kaggle_server: Server) -> None:

@@ -13,10 +13,8 @@ from ffdi.core.errors import LockedError, Paused, UserError
 from ffdi.core.lock import exclusive
 from ffdi.submission.client import KaggleClient
 from ffdi.submission.errors import Refused
-from tests.fixtures.kaggle.server import CANARY, Server, answer
+from tests.fixtures.kaggle.server import CANARY, Server
 from tests.fixtures.pushing import SCRIPT, PushClock, make_pack, results, toy_team
-
-SPENT = {"gpuQuota": {"timeUsed": "108000s", "totalTimeAllowed": "108000s"}}
 
 
 @pytest.fixture
@@ -27,20 +25,18 @@ def options(tmp_path: Path, kaggle_server: Server, clock: PushClock, monkeypatch
     script = tmp_path / "infer.py"
     script.write_text(SCRIPT)
     pack = make_pack(tmp_path / "toy-weights")
-    return PushOptions(script, [pack], image="", wait="2h", yes=True, work=tmp_path / "work")
+    return PushOptions(script, [pack], wait="2h", yes=True, work=tmp_path / "work")
 
 
 def test_without_yes_it_is_only_shown(
     kaggle_server: Server, options: PushOptions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    image = "sha256:" + "a" * 64
-    run(replace(options, yes=False, image=image))
+    run(replace(options, yes=False))
     shown = capsys.readouterr().out
-    for part in ("tester/toy-weights: 4 files", "tester/toy-infer: ", "two T4", image):
+    for part in ("tester/toy-weights: 4 files", "tester/toy-infer: ", "two T4"):
         assert part in shown
-    assert "28.0 of 30.0 hours left, the week ends 2026-11-28 00:00 UTC" in shown
     assert "nothing was uploaded; with --yes it is" in shown
-    assert {one.name for one in kaggle_server.seen} == {"GetAcceleratorQuotaStatistics"}
+    assert kaggle_server.seen == []
     assert not options.work.exists()
 
 
@@ -65,22 +61,20 @@ def test_there_and_back_and_once_more(
     assert [path for path in left if CANARY.encode() in path.read_bytes()] == []
 
 
-def test_sources_and_image(options: PushOptions, tmp_path: Path) -> None:
+def test_sources(options: PushOptions, tmp_path: Path) -> None:
     wheels = make_pack(tmp_path / "wheelhouse", {"tiny-1.0-py3-none-any.whl": b"a wheel"})
-    more = replace(options, packs=[*options.packs, wheels], kernels=["me/toy-train/2"], image="sha256:" + "a" * 64)
+    more = replace(options, packs=[*options.packs, wheels], kernels=["me/toy-train/2"])
     packs, kernel = prepare(more, "some-one")
     assert kernel.about.id == "some-one/toy-infer"
     assert (
         kernel.about.dataset_sources == [pack.id for pack in packs] == ["some-one/toy-weights", "some-one/wheelhouse"]
     )
     assert kernel.about.kernel_sources == ["me/toy-train/2"]
-    assert kernel.about.docker_image == "gcr.io/kaggle-gpu-images/python@sha256:" + "a" * 64
 
 
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"image": "latest"}, "docker_image"),
         ({"wait": "soon"}, "--wait 'soon' is no time"),
         ({"kernels": ["https://kaggle.com/code/me/toy-train"]}, 'kernel_sources.0: write "owner/slug"'),
         ({"datasets": ["toy-weights"]}, 'dataset_sources.0: write "owner/slug"'),
@@ -105,17 +99,6 @@ def test_places_that_cannot_be_used(kaggle_server: Server, options: PushOptions,
     with exclusive(options.work / "kernels" / "toy-infer"), pytest.raises(LockedError):
         run(options)
     assert kaggle_server.count("StartBlobUpload") == 0
-
-
-def test_a_spent_quota(kaggle_server: Server, options: PushOptions) -> None:
-    kaggle_server.script("GetAcceleratorQuotaStatistics", answer(SPENT))
-    with pytest.raises(UserError, match=r"No GPU time is left \(0\.0 of 30\.0 hours left\)"):
-        run(options)
-    assert kaggle_server.count("StartBlobUpload") == 0
-    run(options)
-    kaggle_server.script("GetAcceleratorQuotaStatistics", answer(SPENT))
-    run(options)  # what was pushed is followed all the same
-    assert kaggle_server.count("SaveKernel") == 1
 
 
 def test_an_interrupt_is_a_pause(kaggle_server: Server, options: PushOptions, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def pack(
         bool, typer.Option("--train", help="For kernels/train.py, before there is a team: recipe, first weights, kit.")
     ] = False,
     wheels: Annotated[
-        Path | None, typer.Option(help="Folder of `ffdi kernels wheels`; what the image lacks is packed too.")
+        Path | None, typer.Option(help="Folder of wheels; those that Kaggle's image lacks are packed too.")
     ] = None,
     single_file: Annotated[
         Path | None,
@@ -101,7 +101,6 @@ def _row(verdict: "Verdict") -> list[object]:
 def push(
     kernel: Annotated[Path, typer.Argument(help="The script, such as kernels/infer.py.")],
     pack: Annotated[list[Path], typer.Option(help="A packed folder, to be kept as a dataset; may be repeated.")] = [],  # noqa: B006 (typer makes its own)
-    image: Annotated[str, typer.Option(help="Pin the notebook image: its digest, sha256:…")] = "",
     wait: Annotated[str, typer.Option(help="How long to wait for the run, such as 12h (then exit 75).")] = "12h",
     kernel_source: Annotated[
         list[str],
@@ -115,21 +114,4 @@ def push(
     """Upload the weights, run the kernel on Kaggle, fetch its output; goes on where it was interrupted."""
     from ffdi.cli import push
 
-    push.run(push.PushOptions(kernel, pack, image, wait, yes, work, kernel_source, dataset_source, again))
-
-
-@app.command()
-def wheels(
-    folder: Annotated[Path, typer.Argument(help="Where the wheels go.")] = Path("wheelhouse"),
-    python: Annotated[str, typer.Option(help="Pythons of the notebook image.")] = "cp312,cp313",
-    packages: Annotated[str, typer.Option(help="What to fetch, such as timm==1.0.26; default: simplejpeg.")] = "",
-) -> None:
-    """Fetch wheels of packages that Kaggle's image lacks."""
-    from ffdi.kernels import wheels
-
-    names = [name.strip() for name in packages.split(",") if name.strip()]
-    versions = wheels.pins(names or wheels.PACKAGES)
-    sizes = wheels.fetch(folder, versions, [tag.strip() for tag in python.split(",") if tag.strip()])
-    rows = [[name, f"{size / 2**20:.2f}"] for name, size in sizes.items()]
-    console.table(f"wheels in {folder}", ["wheel", "MiB"], rows)
-    console.say(f"next: ffdi kernels pack --wheels {folder}")
+    push.run(push.PushOptions(kernel, pack, wait, yes, work, kernel_source, dataset_source, again))

@@ -11,7 +11,6 @@ from ffdi.core.errors import Paused, UserError
 from ffdi.core.layout import SUBMISSION_CSV, TEAM
 from ffdi.core.lock import exclusive
 from ffdi.kernels import script, team
-from ffdi.submission.answers import Quota
 from ffdi.submission.check import check
 from ffdi.submission.client import sign_in
 from ffdi.submission.dataset import DatasetFolder, publish, read_folder
@@ -22,7 +21,6 @@ from ffdi.submission.retry import Clock
 from ffdi.submission.submit import expected_ids
 
 LIMIT = 12 * 3600  # seconds: the longest that Kaggle lets a run on CPU or GPU take; a kernel has its own deadline
-IMAGES = {True: "gcr.io/kaggle-gpu-images/python", False: "gcr.io/kaggle-images/python"}
 CLOCK = Clock()
 
 
@@ -33,7 +31,6 @@ class PushOptions:
     Attributes:
         kernel: the script.
         packs: folders that become datasets.
-        image: digest or reference of the notebook image; "" for the newest.
         wait: how long to wait for the run, such as "12h".
         yes: upload and run; without this everything is only shown.
         work: the folder that remembers the push and gets its output.
@@ -43,7 +40,6 @@ class PushOptions:
 
     kernel: Path
     packs: Sequence[Path]
-    image: str
     wait: str
     yes: bool
     work: Path
@@ -57,15 +53,12 @@ def run(options: PushOptions) -> None:
     until = parse_until(options.wait, CLOCK.now(), "--wait") or CLOCK.now()
     kaggle = sign_in()
     packs, kernel = prepare(options, kaggle.owner)
-    quota = kaggle.gpu_quota() if kernel.about.gpu else None
-    _show(packs, kernel, quota, options.kernel)
+    _show(packs, kernel, options.kernel)
     if not options.yes:
         return console.say("nothing was uploaded; with --yes it is")
     session = KernelSession(kaggle, options.work / "kernels" / kernel.about.slug, until, LIMIT, CLOCK)
     try:
         with exclusive(session.folder):
-            if quota and quota.spent and session.known_push(kernel, options.again) is None:
-                raise UserError(f"No GPU time is left ({_hours_left(quota)}); push again then.")
             _upload_and_run(session, packs, kernel, options)
     except KeyboardInterrupt:
         raise Paused("Interrupted; what was sent is known, run the same command to go on.") from None
@@ -81,14 +74,11 @@ def prepare(options: PushOptions, owner: str) -> tuple[list[DatasetFolder], Kern
     packed = next((team.read(pack.folder) for pack in packs if TEAM in pack.sums), None)
     if packed is None:
         raise UserError(f"{options.kernel} reads a packed dataset; name its folder with --pack.")
-    image = options.image
-    if image.startswith("sha256:"):
-        image = f"{IMAGES[kernel.kind != 'blend']}@{image}"
-    about = script.metadata(kernel, packed, owner, [*options.datasets, *ids], options.kernels, image)
+    about = script.metadata(kernel, packed, owner, [*options.datasets, *ids], options.kernels)
     return packs, Kernel(kernel.text, about, [pack.digest for pack in packs])
 
 
-def _show(packs: Sequence[DatasetFolder], kernel: Kernel, quota: Quota | None, given: Path) -> None:
+def _show(packs: Sequence[DatasetFolder], kernel: Kernel, given: Path) -> None:
     about, size = kernel.about, len(kernel.text.encode())
     rows = [
         ["dataset", f"{pack.id}: {len(pack.sizes)} files, {sum(pack.sizes.values()) / 1e6:,.1f} MB, private"]
@@ -98,16 +88,7 @@ def _show(packs: Sequence[DatasetFolder], kernel: Kernel, quota: Quota | None, g
     rows.append(["machine", "two T4" if about.gpu else "CPU only"])
     sources = [*about.competition_sources, *about.dataset_sources, *about.kernel_sources]
     rows.append(["reads", ", ".join(sources) or "nothing"])
-    rows.append(["image", about.docker_image or "Kaggle's newest"])
-    if quota is not None:
-        rows.append(["GPU quota", _hours_left(quota)])
     console.table(f"push {given}", ["", ""], rows)
-
-
-def _hours_left(quota: Quota) -> str:
-    used, allowed, refreshed = quota.gpu_quota.time_used, quota.gpu_quota.total_time_allowed, quota.quota_refresh_time
-    until = f", the week ends {refreshed:%Y-%m-%d %H:%M} UTC" if refreshed else ""
-    return f"{max(0.0, allowed - used):.1f} of {allowed:.1f} hours left{until}"
 
 
 def _upload_and_run(

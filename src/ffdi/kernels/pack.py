@@ -34,7 +34,7 @@ def pack_team(
         competition: of the recipe.
         workspace: where the runs are.
         folder: the dataset; whatever else lies in it is removed.
-        wheelhouse: folder of `ffdi kernels wheels`; only what the image lacks is taken from it.
+        wheelhouse: folder of wheels; only what the image lacks is taken from it.
 
     Raises:
         UserError: `ffdi blend` was not run on these runs, or there are more files than Kaggle takes.

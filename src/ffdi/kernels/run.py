@@ -89,8 +89,7 @@ def _install(packed: team.TeamPack) -> None:
     lacking = image.missing()
     if lacking:
         raise UserError(
-            f"This image has no {', '.join(lacking)}; add the wheels (`ffdi kernels wheels`, then `ffdi kernels pack "
-            "--wheels FOLDER`), or pin another image."
+            f"This image has no {', '.join(lacking)}; put the wheels into a folder and pack again with --wheels FOLDER."
         )
     versions = ", ".join(f"{name} {number}" for name, number in image.installed().items())
     console.say(f"ffdi {packed.wheel.split('-')[1]}, Python {platform.python_version()}, {versions}")

@@ -80,7 +80,7 @@ def embed(script: Script, pack: TeamPack) -> str:
 
 
 def metadata(
-    script: Script, pack: TeamPack, owner: str, datasets: Sequence[str], kernels: Sequence[str], image: str
+    script: Script, pack: TeamPack, owner: str, datasets: Sequence[str], kernels: Sequence[str]
 ) -> KernelMetadata:
     """Return what Kaggle is told of a script.
 
@@ -89,10 +89,9 @@ def metadata(
         pack: its recipe gives the kernel its name.
         owner: the Kaggle account.
         datasets, kernels: "owner/slug" of what is attached; to a blend kernel also the train kernel of the recipe.
-        image: the notebook image by its digest; "" for the newest.
 
     Raises:
-        UserError: for a source or an image that Kaggle would not take.
+        UserError: for a source that Kaggle would not take.
     """
     name, competition = pack.recipe.name.replace("_", "-").lower(), pack.competition
     trained = [f"{owner}/{name}-train"] if script.kind == "blend" else []
@@ -102,6 +101,5 @@ def metadata(
         "competition_sources": {"infer": [competition.slug], "train": competition.slugs, "blend": []}[script.kind],
         "dataset_sources": [*datasets],
         "kernel_sources": [*trained, *kernels],
-        "docker_image": image or None,
     }
     return validate(KernelMetadata, value, str(script.path))

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     FiniteFloat,
@@ -36,12 +35,7 @@ def _utc(date: datetime) -> datetime:
     return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
 
 
-def _hours(text: str) -> float:
-    return float(text.removesuffix("s")) / 3600
-
-
 Date = Annotated[datetime, AfterValidator(_utc)]  # Kaggle's are UTC, whether they say so or not
-Hours = Annotated[float, BeforeValidator(_hours)]  # written as "3600s"
 
 
 class Answer(BaseModel):
@@ -128,23 +122,6 @@ class Pushed(Answer):
 class OutputFile(Answer):
     file_name: str = ""
     url: str = ""
-
-
-class Usage(Answer):
-    time_used: Hours = 0.0
-    total_time_allowed: Hours = 0.0
-
-
-class Quota(Answer):
-    """The hours of GPU of this week, and when the next week begins."""
-
-    gpu_quota: Usage = Usage()
-    quota_refresh_time: Date | None = None
-
-    @property
-    def spent(self) -> bool:
-        """Return whether no hour is left. Zero allowed is an unverified account's, or an answer without numbers."""
-        return 0 < self.gpu_quota.total_time_allowed <= self.gpu_quota.time_used
 
 
 def objects_of(body: Body, name: str) -> list[Body]:

@@ -20,7 +20,6 @@ from ffdi.submission.answers import (
     Listed,
     OutputFile,
     Pushed,
-    Quota,
     Versioned,
     objects_of,
     text_of,
@@ -192,11 +191,6 @@ class KaggleClient(HttpClient):
         log_path = folder / f"{kernel.rpartition('/')[2]}.log"
         if log and not log_path.exists():
             log_path.write_text(log, encoding="utf-8")
-
-    def gpu_quota(self) -> Quota:
-        """Return the hours of GPU of this week."""
-        call = Call("show the GPU quota", "kernels", "GetAcceleratorQuotaStatistics", {})
-        return Quota.model_validate(self.read(call))
 
     def _submit(self, call: Call) -> int:
         return Listed.model_validate(self.write(call)).ref

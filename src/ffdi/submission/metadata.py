@@ -32,9 +32,6 @@ Source = Annotated[  # a dataset or the output of a kernel; the newest without a
         f"{NAME}/{NAME}(/[1-9][0-9]*)?", 'write "owner/slug" or "owner/slug/version", the last parts of its address'
     ),
 ]
-Image = Annotated[
-    str, _matching(r"[a-z0-9./_-]+@sha256:[0-9a-f]{64}", "write the digest of the image, sha256: and 64 digits")
-]
 
 
 class KernelMetadata(Frozen):
@@ -44,7 +41,6 @@ class KernelMetadata(Frozen):
         id: "owner/slug". The title is the slug, since Kaggle makes the real slug of the title.
         gpu: whether it needs the T4s.
         competition_sources, dataset_sources, kernel_sources: what is attached.
-        docker_image: the notebook image by its digest; None for the newest.
     """
 
     id: KernelId
@@ -52,7 +48,6 @@ class KernelMetadata(Frozen):
     competition_sources: list[str] = []
     dataset_sources: list[Source] = []
     kernel_sources: list[Source] = []
-    docker_image: Image | None = None
 
     @property
     def slug(self) -> str:
@@ -73,6 +68,5 @@ class KernelMetadata(Frozen):
             "competitionDataSources": self.competition_sources,
             "datasetDataSources": self.dataset_sources,
             "kernelDataSources": self.kernel_sources,
-            "dockerImage": self.docker_image,
         }
         return {name: value for name, value in fields.items() if value is not None}
