@@ -4,12 +4,11 @@ A bare loop has its batches on the card and does the same arithmetic: same model
 fused AdamW, EMA. Each row is printed as soon as it is known; ratios are medians of rounds in turn.
 """
 
-import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib.resources import files
@@ -27,16 +26,13 @@ from ffdi.config.recipe import Data, Member
 from ffdi.core.errors import Paused
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
-from ffdi.data.batches import batches
-from ffdi.data.images import TrainImages
-from ffdi.data.order import Order
-from ffdi.data.workers import shared_pool
+from ffdi.model import compiling
 from ffdi.training import fit as fits
-from ffdi.training import graph, launch, optim
+from ffdi.training import graph, optim
 from ffdi.training import state as states
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
-from tests.bench import gpu_prediction, gpu_resume, gpu_small
+from tests.bench import gpu_resume, gpu_small
 
 CARD = torch.device("cuda:0")
 NETS = {
@@ -47,7 +43,7 @@ NETS = {
 }
 ROUNDS = 3
 SECONDS = 1.0  # of one round
-COMPILE_SECONDS = 120.0  # for all nets together
+READY_SECONDS = 150.0  # in which every net has compiled what it needs, or goes on without
 
 
 def member(model: str, **options: object) -> Member:
@@ -56,23 +52,23 @@ def member(model: str, **options: object) -> Member:
     return Member.model_validate({**fields, "epochs": 1000, **options})
 
 
-def rate(step: Callable[[], int], seconds: float = SECONDS) -> float:
-    """Return items per second of one round."""
+def rate(step: Callable[[], int], seconds: float = SECONDS, calls: int = 4) -> float:
+    """Return items per second of one round, which ends when it has lasted so many seconds after some calls."""
     torch.cuda.synchronize()
     begun, done = time.perf_counter(), 0
     while time.perf_counter() - begun < seconds:
-        for _ in range(4):
+        for _ in range(calls):
             done += step()
         torch.cuda.synchronize()
     return done / (time.perf_counter() - begun)
 
 
-def in_turn(steps: dict[str, Callable[[], int]], rounds: int = ROUNDS) -> dict[str, list[float]]:
+def in_turn(steps: dict[str, Callable[[], int]], calls: int = 4) -> dict[str, list[float]]:
     """Return the rates of each, measured in turn."""
     found: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for name, step in steps.items():
-            found[name].append(rate(step))
+            found[name].append(rate(step, calls=calls))
     return found
 
 
@@ -101,6 +97,7 @@ def bare(one: Member, compiled: bool = False) -> Callable[[], int]:
     run = torch.compile(model) if compiled else model
 
     def step() -> int:
+        torch.backends.cudnn.deterministic = False
         with torch.autocast("cuda", torch.bfloat16):
             logits_B = run(images_BCHW)[:, 0]
         torch.nn.functional.binary_cross_entropy_with_logits(logits_B.float(), targets_B).backward()
@@ -120,7 +117,9 @@ def kit(one: Member, captured: bool = True) -> Callable[[], int]:
     torch.manual_seed(0)
     world = World(CARD)
     state = states.begin(timm.create_model(one.model, num_classes=1), one, world)
+    torch.backends.cudnn.deterministic = True
     if one.compile is True:
+        compiling.choose_by_rule()
         state.model.compile()
     state.model.train()
     images_BCHW, targets_B = resident(one)
@@ -129,6 +128,7 @@ def kit(one: Member, captured: bool = True) -> Callable[[], int]:
         update = graph.captured(update, state, images_BCHW, targets_B, world, one.model)
 
     def step() -> int:
+        torch.backends.cudnn.deterministic = True
         torch.manual_seed(1)
         update(state, images_BCHW, targets_B, 0, world)
         if state.ema is not None:
@@ -149,21 +149,13 @@ def photographs(folder: Path, count: int, side: int = 512) -> pd.DataFrame:
         image = cv2.imread(str(sample[number % min(len(sample), 100)]))
         image = np.clip(cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC) + noise, 0, 255)
         cv2.imwrite(str(folder / f"{number:05d}.jpg"), image.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    return listed(count)
+
+
+def listed(count: int) -> pd.DataFrame:
+    """Return the rows of so many photographs."""
     names = [f"{number:05d}.jpg" for number in range(count)]
     return pd.DataFrame({"id": names, "relpath": names, "target": np.arange(count) % 2, "status": "ok"})
-
-
-def loader_rate(rows: pd.DataFrame, folder: Path, one: Member, workers: int) -> float:
-    """Return images/s that workers read and the card receives."""
-    images = TrainImages(rows, folder, one.augment, one.image_size, 0)
-    order = Order(rows.target.to_numpy(), one.batch_size, 0)
-    items = ([(row, epoch) for row in chosen.tolist()] for epoch, chosen in order.batches(0, 10**6))
-    stream: Iterator[object] = batches(images, items, workers, [CARD])
-    for _ in range(8):
-        next(stream)
-    found = rate(lambda: len(next(stream).images_BHWC), 3.0)  # type: ignore[attr-defined]
-    stream.close()  # type: ignore[attr-defined]
-    return found
 
 
 def fold(rows: pd.DataFrame, images: Path, work: Path, one: Member, workers: int, held: int = 0) -> FoldJob:
@@ -209,101 +201,46 @@ def whole(rows: pd.DataFrame, images: Path, one: Member, workers: int, seconds: 
     return [rate * one.batch_size for rate in stop.rates]
 
 
-def row_steps_and_training(rows: pd.DataFrame, folder: Path, workers: int, late: set[str]) -> None:
-    """The step with its batch on the card, then whole trainings, against bare loops, for each net.
+def nets(folder: Path) -> Callable[[], None]:
+    """Begin a process for the training and one for the prediction of each net; return what measures them in turn.
 
-    Nothing is compiled for the nets in `late`, which were not compiled in time.
+    They compile side by side. Whoever is not ready in time is measured last, as it is then.
     """
-    for model in NETS:
-        one = member(model, compile=model not in late)
-        torch.backends.cudnn.deterministic = False
-        steps = {"bare eager": bare(one)}
-        if one.compile:
-            steps["bare compiled"] = bare(one, compiled=True)
-        torch.backends.cudnn.deterministic = True
-        steps["kit, compiled" if one.compile else "kit"] = kit(one)
-        found = in_turn(steps)
-        best = max((name for name in found if name.startswith("bare")), key=lambda name: statistics.median(found[name]))
-        show(f"step, {model}", found, best)
-        steps.clear()
-        torch.cuda.empty_cache()
-        trained = whole(rows, folder, one, workers)  # long enough to be compiled, where that is possible
-        show(f"training from JPEG, {model}", {"whole": trained, best: found[best]}, best)
-        torch.cuda.empty_cache()
+    begun = time.monotonic()
+    command = [sys.executable, "-m", "tests.bench.gpu_net"]
+    running = [subprocess.Popen([*command, role, model, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                text=True) for role in ("train", "predict") for model in NETS]  # fmt: skip
+
+    def measure() -> None:
+        for process in running:
+            assert process.stdout is not None
+            process.stdout.readline()  # ready
+        print(f"compiled in {time.monotonic() - begun:.0f} s", flush=True)
+        for process in running:
+            print(process.communicate("go\n")[0], end="", flush=True)
+
+    return measure
 
 
-def row_prediction(rows: pd.DataFrame, folder: Path, workers: int, late: set[str]) -> None:
-    for model, (size, batch) in NETS.items():
-        print(gpu_prediction.row(model, size, batch, rows, folder, workers, model not in late), flush=True)
-        torch.cuda.empty_cache()
-
-
-def row_determinism() -> None:
-    """What kernels that repeat bit by bit cost."""
-    for model in NETS:
-        one, rates = member(model), {}
-        for repeats in (False, True):
-            torch.backends.cudnn.deterministic = repeats
-            rates[repeats] = [rate(kit(one)) for _ in range(ROUNDS)]
-        ratio = statistics.median(rates[True]) / statistics.median(rates[False])
-        print(f"deterministic / free kernels, {model}: {ratio:.3f} (n = {ROUNDS})", flush=True)
-        torch.cuda.empty_cache()
-
-
-WARM = (
-    "gpu.bare(gpu.member(model), compiled=True)",
-    "gpu.torch.backends.cudnn.deterministic = True; gpu.kit(gpu.member(model, compile=True), captured=False)",
-    "gpu_prediction.compile_both(model, *gpu.NETS[model])",
-)
-
-
-def compile_all(seconds: float) -> set[str]:
-    """Compile everything in processes of their own; the cache on disk is for all. Return the nets that took longer."""
-    begin = "import sys; from tests.bench import gpu, gpu_prediction; model = sys.argv[1]; "
-    begun, running = time.monotonic(), []
-    for model in NETS:
-        for code in WARM:
-            running.append((model, subprocess.Popen([sys.executable, "-c", begin + code, model])))
-    late = set()
-    for model, process in running:
-        try:
-            if process.wait(max(0.0, begun + seconds - time.monotonic())):
-                late.add(model)
-        except subprocess.TimeoutExpired:
-            late.add(model)
-            process.kill()
-    print(f"compiled in {time.monotonic() - begun:.0f} s, not in time: {', '.join(sorted(late)) or 'none'}", flush=True)
-    return late
+ROWS = ("sample", "small", "stops", "resume", "nets")
 
 
 def main(names: list[str] | None = None) -> None:
-    """Print the rows named in `names` (all): sample, small, stops, resume, compile, speed, prediction, determinism."""
-    names = names or ["sample", "small", "stops", "resume", "compile", "speed", "prediction", "determinism"]
+    """Print the rows named in `names`, or all: sample, small, stops, resume (with kills), nets."""
+    names = names or list(ROWS)
     print(f"Python {sys.version.split()[0]}, torch {torch.__version__}, OpenCV {cv2.__version__}", flush=True)
+    subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], check=False)
     if "sample" in names:  # the first, when nothing else runs
         gpu_small.sample()
-    if "stops" in names or "resume" in names:  # forks: this process must not have touched CUDA yet
-        gpu_resume.main(gpu_resume.KILLS if "resume" in names else 0)
-    late = compile_all(COMPILE_SECONDS) if "compile" in names else set()
     if "small" in names:
         gpu_small.main()
-    if not {"speed", "prediction", "determinism"} & set(names):
-        return
-    workers = min(len(os.sched_getaffinity(0)), launch.MAX_WORKERS)
     with TemporaryDirectory() as place:
-        folder = Path(place)
-        rows = photographs(folder, 1000)
-        rows = pd.concat([rows.assign(id=[f"{turn}-{name}" for name in rows.id]) for turn in range(100)],
-                         ignore_index=True)  # fmt: skip
-        shared_pool(workers)
-        print(f"{torch.cuda.get_device_name()}, {workers} loader processes", flush=True)
-        launch.prepare(CARD, workers)
-        if "speed" in names:
-            row_steps_and_training(rows, folder, workers, late)
-        if "prediction" in names:
-            row_prediction(rows.iloc[:1000], folder, workers, late)
-        if "determinism" in names:
-            row_determinism()
+        photographs(Path(place), 1000)
+        measure = nets(Path(place)) if "nets" in names else None
+        if "stops" in names or "resume" in names:  # while the nets compile
+            gpu_resume.main(gpu_resume.KILLS if "resume" in names else 0)
+        if measure is not None:
+            measure()
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
 """What small folds take on the card: from process start to the first step, evaluation, several side by side."""
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from unittest.mock import patch
 
 import torch
 
 from ffdi.core.stop import Stop
-from ffdi.model import precision
 from ffdi.training import finish
 from ffdi.training import state as states
 from ffdi.training.world import World
@@ -67,7 +66,7 @@ def sample() -> None:
 
 
 def main() -> None:
-    """Print the start of a fold, several side by side, the two memory layouts, and an evaluation."""
+    """Print the start of a fold, several side by side, and an evaluation."""
     from tests.bench import gpu
 
     with TemporaryDirectory() as place:
@@ -79,32 +78,13 @@ def main() -> None:
         for number in range(STARTS):
             told = _run(START, [*given, str(folder / f"start{number}")]).communicate()[0].split()
             print(f"start: imports {told[0]} s, then {told[1]} s to the end of the first step", flush=True)
-        cores = len(gpu.os.sched_getaffinity(0))
-        alone = float(_run(SIDE_BY_SIDE, [*given, str(folder / "alone"), str(cores)]).communicate()[0])
+        cores = len(os.sched_getaffinity(0))
+        alone = _rate(_run(SIDE_BY_SIDE, [*given, str(folder / "alone"), str(cores)]))
         several = [_run(SIDE_BY_SIDE, [*given, str(folder / f"fold{n}"), str(cores // FOLDS)]) for n in range(FOLDS)]
-        together = sum(float(process.communicate()[0]) for process in several)
+        together = sum(map(_rate, several))
         print(f"lite0, 112 px, batch 8: one fold {alone:,.0f} images/s, {FOLDS} side by side {together:,.0f}: "
               f"{together / alone:.2f} times", flush=True)  # fmt: skip
-        for size, batch in ((112, 8), (160, 32)):
-            _layouts(size, batch)
         _evaluation(folder, rows.iloc[:136])
-
-
-def _layouts(size: int, batch: int) -> None:
-    """Steps and the time before the first, in both layouts."""
-    from tests.bench import gpu
-
-    torch.backends.cudnn.deterministic = True
-    torch.zeros(8, device=gpu.CARD)
-    for last in (False, True):
-        one = gpu.member("tf_efficientnet_lite0", image_size=size, batch_size=batch)
-        begun = time.perf_counter()
-        with patch.object(precision, "wants_channels_last", lambda *_, layout=last: layout):
-            step = gpu.kit(one)
-        torch.cuda.synchronize()
-        begun = time.perf_counter() - begun
-        print(f"lite0, {size} px, batch {batch}, channels_last = {last}: first steps {begun:.2f} s, "
-              f"then {gpu.rate(step):,.0f} images/s", flush=True)  # fmt: skip
 
 
 def _evaluation(folder: Path, rows: "object") -> None:
@@ -125,3 +105,7 @@ def _evaluation(folder: Path, rows: "object") -> None:
 
 def _run(code: str, arguments: list[str]) -> "subprocess.Popen[str]":
     return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+
+
+def _rate(process: "subprocess.Popen[str]") -> float:
+    return float(process.communicate()[0].split()[-1])  # lines of progress come before it
