@@ -1,23 +1,23 @@
-"""Write the winner of a search into the recipe file as one more `[[member]]`; comments and order stay.
+"""Write the winner of a search at the end of the recipe file as one more `[[member]]`; nothing else changes.
 
 Only fields that differ from `[defaults]` are written, values to the last digit: the promoted member has the identity of
 what was run again, up to its seed.
 """
 
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import tomlkit
 from pydantic import BaseModel
-from tomlkit.items import AoT, Table
 
 from ffdi.config.augment import DEFAULTS
 from ffdi.config.load import load_recipe
 from ffdi.config.recipe import Member, Recipe
+from ffdi.config.reference import toml
 from ffdi.core import atomic
-from ffdi.core.errors import FfdiError, UserError
+from ffdi.core.errors import UserError
 from ffdi.search.context import SearchContext
 from ffdi.search.space import searched_member
 from ffdi.search.verdict import Row, Verdict
@@ -55,40 +55,29 @@ def promote(path: Path, context: SearchContext, verdict: Verdict) -> str:
         raise UserError(
             f"{path}: member {context.search.member!r} is not what was searched any more; run ffdi search again."
         )
-    text = with_member(path.read_bytes().decode(), wanted, provenance(context, verdict, row))
+    text = with_member(path.read_bytes().decode(), wanted, _provenance(context, verdict, row))
     _check(text, recipe, wanted)
     atomic.write_text(path, text)
     return f"{verdict.sentence} It is member {name} of {path} now."
 
 
 def with_member(text: str, member: Member, comments: list[str]) -> str:
-    """Return the recipe's text with one more member after its last one; line ends and a byte order mark stay.
+    """Return the recipe's text with one more member at its end, and with its own line ends.
 
     Args:
         text: Of the recipe.
         member: The new one.
         comments: Lines above it.
     """
-    mark = "\ufeff" if text.startswith("\ufeff") else ""
-    windows = "\r\n" in text
-    document = tomlkit.parse(text.removeprefix(mark).replace("\r\n", "\n").rstrip("\n") + "\n")
-    members = document["member"]
-    if not isinstance(members, AoT):
-        raise UserError("The recipe writes its members as one list; write each as [[member]] and promote again.")
-    defaults = document.get("defaults", tomlkit.table()).unwrap()
-    members.append(_table(member, defaults, comments))
-    text = tomlkit.dumps(document)
-    return mark + (text.replace("\n", "\r\n") if windows else text)
+    defaults = tomllib.loads(text.removeprefix("\ufeff")).get("defaults", {})
+    base = Member.model_validate({"model": member.model, **defaults, "name": member.name})
+    named = {"name": member.name, "model": member.model, **_difference(member, base)}
+    lines = [text.rstrip(), "", "[[member]]", *(f"# {line}" for line in comments), *_lines(named), ""]
+    return ("\r\n" if "\r\n" in text else "\n").join(lines)
 
 
-def provenance(context: SearchContext, verdict: Verdict, row: Row) -> list[str]:
-    """Return lines that say where a promoted member comes from; they are the same whenever it is done.
-
-    Args:
-        context: Of the search.
-        verdict: What the re-runs say.
-        row: The candidate that is promoted.
-    """
+def _provenance(context: SearchContext, verdict: Verdict, row: Row) -> list[str]:
+    """Return lines that say where a promoted member comes from; they are the same whenever it is done."""
     trial, gain = row.candidate.trial, row.gain
     assert trial is not None
     assert gain is not None
@@ -100,27 +89,16 @@ def provenance(context: SearchContext, verdict: Verdict, row: Row) -> list[str]:
 
 
 def _check(text: str, before: Recipe, wanted: Member) -> None:
-    """Raise FfdiError unless the text reads as the recipe with the new member."""
+    """Raise UserError unless the text reads as the recipe with the new member."""
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "recipe.toml"
         copy.write_bytes(text.encode())
-        after = load_recipe(copy)
+        try:
+            after = load_recipe(copy)
+        except UserError:  # such as members in one list, to which no table can be added
+            after = before
     if after != before.model_copy(update={"member": (*before.member, wanted)}):
-        raise FfdiError("The recipe would not read as it was meant, so it was not written; add the member by hand.")
-
-
-def _table(member: Member, defaults: Mapping[str, Any], comments: list[str]) -> Table:
-    base = Member.model_validate({"model": member.model, **defaults, "name": member.name})
-    fields = {"name": member.name, **_difference(member, base)}
-    if defaults.get("model") != member.model:
-        fields["model"] = member.model
-    table = tomlkit.table()
-    for line in comments:
-        table.add(tomlkit.comment(line))
-    for name, value in fields.items():
-        table.add(name, _section(value) if isinstance(value, dict) else tomlkit.item(value))
-    table.add(tomlkit.nl())
-    return table
+        raise UserError("The recipe cannot be added to; write its members as [[member]] each, and promote again.")
 
 
 def _difference(wanted: BaseModel, base: BaseModel) -> dict[str, Any]:
@@ -139,12 +117,10 @@ def _difference(wanted: BaseModel, base: BaseModel) -> dict[str, Any]:
     return found
 
 
-def _section(values: dict[str, Any]) -> Table:
-    """Return a table such as `[member.augment]`, with a line for each operation."""
-    table = tomlkit.table()
-    for name, value in values.items():
-        inline = tomlkit.inline_table()
-        table.add(name, inline if isinstance(value, dict) else tomlkit.item(value))
+def _lines(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the fields as TOML, then each table of them, with a line for each operation."""
+    yield from (f"{name} = {toml(value)}" for name, value in fields.items() if not isinstance(value, dict))
+    for name, value in fields.items():
         if isinstance(value, dict):
-            inline.update(value)
-    return table
+            yield f"[member.{name}]"
+            yield from (f"{key} = {toml(one)}" for key, one in value.items())
