@@ -198,7 +198,7 @@ class TestVerdict:
         score_R = frame["y_pred"].to_numpy().copy()
         score_R[3] = np.nextafter(score_R[3], 1)
         self.hand_in(home, answer, frame["img_name"], score_R)
-        assert faults().startswith("1 of 8 predictions are not what the packed team gives here, by up to")
+        assert faults().startswith("1 of 8 predictions are not what the team gives here, by up to")
 
     def test_a_record_that_does_not_fit_is_caught(self, faults: Callable[..., str], answer: Path) -> None:
         kept = checksum.read_json(answer / "run.json")["kept"]

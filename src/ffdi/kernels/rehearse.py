@@ -168,7 +168,7 @@ class Rehearsal:
         differ = int((score_R != expected_R).sum())
         if differ:
             moved = float(np.abs(score_R - expected_R).max())
-            faults.append(f"{differ} of {len(ids)} predictions are not what the packed team gives here, by up to {moved:.3g}.")
+            faults.append(f"{differ} of {len(ids)} predictions are not what the team gives here, by up to {moved:.3g}.")
         given_up, predicting = tuple(facts["degraded"]), facts["seconds"]["predict"]
         return replace(verdict, faults=tuple(faults), equal=not differ, given_up=given_up, predicting=predicting)
 
