@@ -137,17 +137,14 @@ def _auc(target: ArrayLike, score: ArrayLike) -> float | None:
     return auc(target, score) if set(np.unique(np.asarray(target)).tolist()) == {0, 1} else None
 
 
-def tables(card: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return (members, folds) for people; the last row of members and the last folds are the blend's.
+def members_table(card: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a row for the blend, then one a member by falling OOF AUC.
 
-    members: name, weight, auc, low, high, mean, sd, val_auc, tpr_*; folds: name, fold, auc.
+    Columns: name, weight, auc, low, high, mean, sd, val_auc, tpr_*.
     """
-    lines = [*card["members"], {"name": BLEND, "weight": np.nan, **card["blend"]}]
-    folds = [
-        {"name": line["name"], "fold": fold, "auc": value} for line in lines for fold, value in line["folds"].items()
-    ]
-    members = pd.DataFrame([_line(line) for line in lines])
-    return members, pd.DataFrame(folds, columns=["name", "fold", "auc"]).astype({"auc": float})
+    lines = [{"name": BLEND, "weight": np.nan, **card["blend"]}, *card["members"]]
+    rows = pd.DataFrame([_line(line) for line in lines])
+    return pd.concat([rows.iloc[:1], rows.iloc[1:].sort_values("auc", ascending=False)], ignore_index=True)
 
 
 def _line(line: Mapping[str, Any]) -> dict[str, Any]:

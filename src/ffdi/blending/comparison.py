@@ -91,5 +91,5 @@ def _differences(sample: Sample, manifest: pd.DataFrame) -> list[tuple[str, floa
     is_test_R = known["split"] == "test"
     train = known[~is_test_R & known["id"].isin(sample.oof["id"])]
     test = known[is_test_R & known["id"].isin(sample.test["id"])]
-    found = [(name, value) for name, value, *_ in contrasts(train, test) if abs(value - 0.5) >= DIFFERENT]
+    found = [(name, value) for name, value in contrasts(train, test) if abs(value - 0.5) >= DIFFERENT]
     return sorted(found, key=lambda one: -abs(one[1] - 0.5))

@@ -10,15 +10,15 @@ from ffdi.cli.project import Project
 from ffdi.core import checksum, console, keys
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
-from ffdi.data import checks
 from ffdi.data import manifest as manifests
+from ffdi.data import traces
 from ffdi.data.decode import Defect, decode
 from ffdi.report.page import page_of, show
 
 if TYPE_CHECKING:
     from ffdi.report.explain import Explained
 
-ORIGINALS = 200  # that numbers are compared with: 5 and 95% are ten images from the ends
+ORIGINALS = 200  # whose spectra are compared with: 5 and 95% are ten images from the ends
 SEED = 1
 UNSEEN = (
     "Each image is explained by a net that did not train on it: the fold model that held it out, of the member with "
@@ -46,10 +46,10 @@ def run(images: list[Path], worst: int, project: Project, pack: Path | None) -> 
             "--worst explains each image by the fold model that did not see it; leave --pack away, or name images."
         )
     found = list(_worst(project, worst) if worst else _given(images, pack or project.pack_folder()))
-    originals = checks.of_originals(_originals(project))
+    originals_NF = np.array([traces.azimuthal_mean(traces.spectrum(image)) for image in _originals(project)])
     inputs = {"manifest": checksum.digest(project.places.manifest)} if project.places.manifest.exists() else {}
     told = ("The blend's worst errors, explained", UNSEEN) if worst else ("Images explained", PACKED)
-    show(project.places.report("explain"), page_of("explain", found, originals, *told, inputs))
+    show(project.places.report("explain"), page_of("explain", found, originals_NF, *told, inputs))
 
 
 def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.cli.project import Project
-from ffdi.core import checksum
+from ffdi.core import checksum, console
 from ffdi.core.stop import Stop
 from ffdi.data import folds
 from ffdi.data.audit import audit
@@ -18,23 +18,15 @@ CORES = os.cpu_count() or 1
 
 def run(project: Project) -> None:
     """Scan the folder, then make the fold table; both go on where they were stopped."""
-    rows = _scanned(project)
-    spec, splits = project.recipe.folds, project.recipe.data.train_splits
-    made = folds.make(project.places, spec, rows, splits, _embeddings(project, rows))
-    inputs = {
-        "manifest": checksum.digest(project.places.manifest),
-        "folds": checksum.digest(project.places.folds(spec.scheme)),
-    }
-    show(project.places.report("folds"), page_of("folds", rows, made, project.images, inputs))
-
-
-def _scanned(project: Project) -> pd.DataFrame:
+    places, spec, splits = project.places, project.recipe.folds, project.recipe.data.train_splits
     with Stop() as stop:
-        rows = scan(project.competition, project.images, project.places, CORES, stop, project.recipe.cluster.address)
-    path, digest = project.places.report("scan"), checksum.digest(project.places.manifest)
-    if not path.exists() or digest not in path.read_text():
-        show(path, page_of("scan", rows, audit(rows), project.images, {"manifest": digest}))
-    return rows
+        rows = scan(project.competition, project.images, places, CORES, stop, project.recipe.cluster.address)
+    made = folds.make(places, spec, rows, splits, _embeddings(project, rows))
+    files = {"manifest": places.manifest, "folds": places.folds(spec.scheme)}
+    inputs, path = {name: checksum.digest(file) for name, file in files.items()}, places.report("folds")
+    if path.exists() and all(digest in path.read_text() for digest in inputs.values()):
+        return console.say(f"page: {path} (nothing has changed)")
+    show(path, page_of("folds", rows, audit(rows), made, project.images, inputs))
 
 
 def _embeddings(project: Project, rows: pd.DataFrame) -> np.ndarray | None:

@@ -126,4 +126,4 @@ def _show_trained(project: Project, jobs: list[FoldJob]) -> None:
 def _page(project: Project, jobs: list[FoldJob]) -> Page:
     from ffdi.report import train
 
-    return train.of_jobs(jobs, project.images)
+    return train.of_jobs(jobs)

@@ -42,7 +42,7 @@ def groups(
     """
     order = _by_id(rows)
     rows = rows.iloc[order]
-    links = [_forest(pd.factorize(rows["sha256"])[0]), _near(rows, distance, confirm)]
+    links = [_forest(pd.factorize(rows["sha256"])[0]), near(rows, distance, confirm)]
     if embeddings is not None:
         links.append(neighbours(embeddings[order], cosine))
     placed = np.empty(len(rows), np.int64)
@@ -70,12 +70,18 @@ def too_large(rows: pd.DataFrame, group: np.ndarray, k: int) -> str:
         return f"{told}: the same file stands under {len(names):,} names, such as {names.iloc[0]!r}; remove the copies."
     fits = len(rows) // len(members)
     remedy = f"lower folds.k to {fits}" if fits >= 2 else "add images of other scenes or persons"
-    links = _near(members, DISTANCE, CONFIRM)
+    links = near(members)
     if not len(links):
         return f"{told}; {remedy}."
     looks = hashes.from_hex(list(members["phash256"]))
     one, other = members["id"].iloc[links[hashes.bits_apart(looks[links[:, 0]], looks[links[:, 1]]).argmax()]]
     return f"{told}; {remedy}. The two least alike that are linked are {one!r} and {other!r}."
+
+
+def near(rows: pd.DataFrame, distance: int = DISTANCE, confirm: int = CONFIRM) -> np.ndarray:
+    """Return the pairs of near-duplicates by their hashes, int64 [P, 2], as `pairs.near_pairs` does."""
+    short = rows["phash"].to_numpy(np.uint64)
+    return pairs.near_pairs(short, distance, hashes.from_hex(list(rows["phash256"])), confirm)
 
 
 def components(links: np.ndarray, count: int) -> np.ndarray:
@@ -122,8 +128,3 @@ def _by_id(rows: pd.DataFrame) -> np.ndarray:
     """Return the positions that put the rows in the order of (split, id)."""
     keys = [name for name in ("split", "id") if name in rows]
     return rows[keys].reset_index(drop=True).sort_values(keys).index.to_numpy()
-
-
-def _near(rows: pd.DataFrame, distance: int, confirm: int) -> np.ndarray:
-    short = rows["phash"].to_numpy(np.uint64)
-    return pairs.near_pairs(short, distance, hashes.from_hex(list(rows["phash256"])), confirm)

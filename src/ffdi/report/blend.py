@@ -8,17 +8,16 @@ import numpy as np
 import pandas as pd
 
 from ffdi.blending import advice
-from ffdi.blending.card import tables
+from ffdi.blending.card import members_table
 from ffdi.metrics.delong import Interval, delong_paired
 from ffdi.report import estimates, images, plots
-from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Picture, Section, provenance
-from ffdi.report.style import shorten
+from ffdi.report.style import embed, shorten
 from ffdi.report.table import Table, counted, interval, intervals, spread, table
-from ffdi.report.train import error_sheets, fold_picture, roc_pictures
 
 BLEND = "blend"  # name of the blend's row and column
-WORST, DISPUTED = 7, 14  # images on the sheets
+WORST = 14  # images on a sheet of errors
+DRAWN = 6  # curves in the ROC plot; more cannot be told apart
 
 
 def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) -> Page:
@@ -30,11 +29,10 @@ def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) ->
         file: The submission to send.
         folder: Where relpath starts. The page has no image sheets if the images are not there.
     """
-    members, folds = tables(card)
+    members = members_table(card)
     measured = members[members["auc"].notna()]
-    team = measured[measured["name"] != BLEND].sort_values("auc", ascending=False)
-    best = str(team["name"].iloc[0]) if len(team) else ""
-    gain = delong_paired(oof["target"], oof[BLEND], oof[best]) if best and BLEND in oof else None
+    team = measured["name"][measured["name"] != BLEND].tolist()
+    gain = delong_paired(oof["target"], oof[BLEND], oof[team[0]]) if team and BLEND in oof else None
     first = folder / str(oof["relpath"].iloc[0]) if len(oof) else folder
     shown = folder if first.is_file() else None
     digests = {
@@ -45,36 +43,38 @@ def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) ->
     }
     sections = (
         estimates.what_to_send(card, file),
-        Section("Blend and members", (*_ranking(measured, oof), _summary(members))),
+        Section("Blend and members", (*_ranking(measured, oof), _summary(members), *_correlation(team, oof))),
         estimates.nested_cv(card),
         estimates.forecast(card, shown),
-        Section("How members differ", _differences(team, folds, oof, shown)),
-        Section("Scores", (*_histogram(oof), *_errors(oof, shown))),
+        Section("Errors", _errors(oof, shown)),
     )
     return Page(
         title=f"Blend of {counted(len(members) - 1, 'member')}",
-        headline=_headline(members, best, gain, file, len(oof), card["forecast"]),
-        facts=_facts(members, best, gain, oof),
+        headline=_headline(members, team, gain, file, len(oof), card["forecast"]),
+        facts=_facts(members, team, gain, oof),
         sections=sections,
         provenance=provenance("ffdi blend", digests),
     )
 
 
 def _headline(
-    members: pd.DataFrame, best: str, gain: Interval | None, file: str, rows: int, forecast: Mapping[str, Any] | None
+    members: pd.DataFrame,
+    team: list[str],
+    gain: Interval | None,
+    file: str,
+    rows: int,
+    forecast: Mapping[str, Any] | None,
 ) -> str:
-    blend = members[members["name"] == BLEND].iloc[0]
-    count = int((members["weight"] > 0).sum())
+    blend, count = members.iloc[0], int((members["weight"] > 0).sum())
     start = f"Send {file}, the blend of {counted(count, 'member')}"
     if gain is None:
         return f"{start}. It has no OOF score, because every member was trained on all rows."
     told = (
         f"{start}. Nested AUC on {rows:,} images that its models had not seen: {blend['auc']:.4f} (95% interval "
-        f"{interval(blend['low'], blend['high'])}). {comparison(best, count, gain)}"
+        f"{interval(blend['low'], blend['high'])}). {comparison(team[0], count, gain)}"
     )
-    val = blend["val_auc"]
-    if np.isfinite(val):
-        told += f" AUC on the official validation images: {val:.4f}."
+    if np.isfinite(blend["val_auc"]):
+        told += f" AUC on the official validation images: {blend['val_auc']:.4f}."
     return f"{told} {advice.expected(forecast)}" if forecast else told
 
 
@@ -97,39 +97,38 @@ def comparison(best: str, count: int, gain: Interval) -> str:
     return f"Noise cannot separate it from its best member {best} ({gain.value:+.4f})."
 
 
-def _facts(members: pd.DataFrame, best: str, gain: Interval | None, oof: pd.DataFrame) -> tuple[Fact, ...]:
-    blend = members[members["name"] == BLEND].iloc[0]
+def _facts(members: pd.DataFrame, team: list[str], gain: Interval | None, oof: pd.DataFrame) -> tuple[Fact, ...]:
+    blend = members.iloc[0]
     facts = []
     if gain is not None:
         fakes = int((oof["target"] == 1).sum())
         facts += [
             Fact("nested AUC of the blend", f"{blend['auc']:.4f}", interval(blend["low"], blend["high"])),
-            Fact(f"gain over {best}", f"{gain.value:+.4f}", interval(gain.low, gain.high, "+.4f")),
+            Fact(f"gain over {team[0]}", f"{gain.value:+.4f}", interval(gain.low, gain.high, "+.4f")),
             Fact("OOF images", f"{len(oof):,}", f"{fakes:,} fake, {len(oof) - fakes:,} original"),
         ]
     if np.isfinite(blend["val_auc"]):
-        facts.insert(2, Fact("validation AUC", f"{blend['val_auc']:.4f}", "official validation split"))
+        facts.append(Fact("validation AUC", f"{blend['val_auc']:.4f}", "official validation split"))
     return tuple(facts)
 
 
 def _ranking(measured: pd.DataFrame, oof: pd.DataFrame) -> tuple[Picture, ...]:
     if measured.empty:
         return ()
-    rows = _ordered(measured)
-    figure = plots.dots(
-        rows["name"].tolist(), [plots.Dots(rows, "auc", "low", "high")], "OOF AUC (bars: 95% interval)", numbers=True
+    curves = {name: (oof["target"].to_numpy(), oof[name].to_numpy()) for name in measured["name"][:DRAWN]}
+    cut = f"The best {DRAWN} of {len(measured)}. " if len(measured) > DRAWN else ""
+    return (
+        embed(plots.dots(measured, "OOF AUC (bars: 95% interval)"), "OOF AUC"),
+        embed(plots.roc(curves), "ROC at low false-positive rates", f"{cut}Dashed: 0.1, 0.5, 1%."),
     )
-    curves = {name: (oof["target"].to_numpy(), oof[name].to_numpy()) for name in rows["name"]}
-    return embed(figure, "OOF AUC"), *roc_pictures(curves)
 
 
 def _summary(members: pd.DataFrame) -> Table:
     rates = [name for name in members.columns if name.startswith("tpr_")]
-    rows = _ordered(members)
-    frame = rows[["name", "weight", "auc"]].assign(
-        interval=intervals(rows),
-        folds=[spread(mean, sd) for mean, sd in zip(rows["mean"], rows["sd"], strict=True)],
-        val_auc=rows["val_auc"], **{rate: rows[rate] for rate in rates},
+    frame = members[["name", "weight", "auc"]].assign(
+        interval=intervals(members),
+        folds=[spread(mean, sd) for mean, sd in zip(members["mean"], members["sd"], strict=True)],
+        val_auc=members["val_auc"], **{rate: members[rate] for rate in rates},
     )  # fmt: skip
     names = {"name": "member", "auc": "OOF AUC", "interval": "95% interval", "folds": "folds, mean ± sd"}
     names |= {"val_auc": "validation AUC", **{rate: rate.replace("tpr_", "TPR at ") for rate in rates}}
@@ -141,49 +140,27 @@ def _summary(members: pd.DataFrame) -> Table:
     return table(frame, "The blend, then its members, best first", caption, formats, names, limit=120)
 
 
-def _differences(team: pd.DataFrame, folds: pd.DataFrame, oof: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
-    names = list(team["name"])
-    order = {name: place for place, name in enumerate([BLEND, *names])}
-    rows = folds[folds["auc"].notna() & folds["name"].isin(order)]
-    rows = rows.sort_values("name", key=lambda column: column.map(order), kind="stable")
-    blocks: list[Block] = [fold_picture(rows)] if len(rows) else []
-    if len(names) < 2:
-        return tuple(blocks)
-    matrix = oof[names].corr("spearman")
-    apart = matrix.to_numpy() + 2 * np.eye(len(names))
-    first, second = (names[place] for place in np.unravel_index(apart.argmin(), apart.shape))
-    least = float(apart.min())
-    caption = f"{first} and {second} differ most ({least:.2f}). A member near 1 adds little."
-    figure = plots.heat(matrix, min(np.floor(20 * least) / 20, 0.95), 1)
-    blocks.append(embed(figure, "Rank correlation of members", caption))
-    return (*blocks, _disputed(names, oof, folder)) if folder else tuple(blocks)
-
-
-def _disputed(names: list[str], oof: pd.DataFrame, folder: Path) -> Block:
-    """Show the images on which members disagree most, with the lowest and the highest rank."""
-    ranks = oof[names].rank(pct=True)
-    order = ranks.assign(spread=ranks.std(axis=1), id=oof["id"]).sort_values(["spread", "id"], ascending=[False, True])
-    rows, ranks = oof.loc[order.index[:DISPUTED]], ranks.loc[order.index[:DISPUTED]]
-    ends = zip(ranks.idxmin(axis=1), ranks.min(axis=1), ranks.idxmax(axis=1), ranks.max(axis=1), strict=True)
-    notes = [f"{shorten(str(low), 14)} {a:.0%}, {shorten(str(high), 14)} {b:.0%}" for low, a, high, b in ends]
-    caption = "The members with the lowest and the highest rank. 0%: most original, 100%: most fake."
-    return images.sheet(rows.assign(note=notes), folder, "Where members disagree most", caption)
-
-
-def _histogram(oof: pd.DataFrame) -> tuple[Picture, ...]:
-    if BLEND not in oof:
+def _correlation(team: list[str], oof: pd.DataFrame) -> tuple[Block, ...]:
+    if len(team) < 2:
         return ()
-    figure = plots.histogram(oof[BLEND].to_numpy(), oof["target"].to_numpy(), "OOF score of the blend")
-    return (embed(figure, "Blend scores by label", "Where the two overlap, the blend makes errors."),)
+    matrix = oof[team].corr("spearman").rename(columns=lambda name: shorten(name, 14))
+    frame = matrix.reset_index(names="member")
+    caption = "A member whose correlation with another is near 1 adds little to it."
+    return (table(frame, "Rank correlation of members", caption, dict.fromkeys(matrix.columns, ".3f")),)
 
 
 def _errors(oof: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
-    if folder is None or BLEND not in oof:
+    """Show the scores by class, and the worst errors of each class."""
+    if BLEND not in oof:
         return ()
-    rows = oof.assign(score=oof[BLEND], note="score " + oof[BLEND].map("{:.3f}".format))
-    return error_sheets(rows, folder, WORST)
-
-
-def _ordered(members: pd.DataFrame) -> pd.DataFrame:
-    """Return the blend first, then members by OOF AUC."""
-    return members.assign(last=members["name"] != BLEND).sort_values(["last", "auc"], ascending=[True, False])
+    figure = plots.histogram(oof[BLEND].to_numpy(), oof["target"].to_numpy(), "OOF score of the blend")
+    scores = embed(figure, "Blend scores by label", "Where the two overlap, the blend makes errors.")
+    if folder is None:
+        return (scores,)
+    rows = oof.assign(note="score " + oof[BLEND].map("{:.3f}".format)).sort_values([BLEND, "id"])
+    missed, called = rows[rows["target"] == 1].head(WORST), rows[rows["target"] == 0].iloc[::-1].head(WORST)
+    return (
+        scores,
+        images.sheet(missed, folder, "Fakes taken for originals", "Lowest scores first."),
+        images.sheet(called, folder, "Originals taken for fakes", "Highest scores first."),
+    )

@@ -7,10 +7,9 @@ from typing import Any
 import pandas as pd
 
 from ffdi.blending import advice
-from ffdi.report import images, plots, style
-from ffdi.report.figures import embed
-from ffdi.report.page import Block, Gallery, Picture, Section, Text
-from ffdi.report.table import Table, intervals, percent, table
+from ffdi.report import images
+from ffdi.report.page import Gallery, Section, Text
+from ffdi.report.table import Table, interval, intervals, percent, table
 
 BASELINE = "rank_mean"  # equal weights
 WORDS = (
@@ -43,19 +42,10 @@ def nested_cv(card: Mapping[str, Any]) -> Section:
         "Nested CV: the weights for each fold are fitted on the other folds. In-sample AUC, from weights fitted on the "
         f"same rows, is too high; most for {worst['method']}, by {worst['optimism']:.4f}."
     )
-    return Section(title, (Text(f"{card['why']} {text}"), _methods(frame), _method_table(frame, card["method"])))
+    return Section(title, (Text(f"{card['why']} {text}"), _methods(frame, card["method"])))
 
 
-def _methods(frame: pd.DataFrame) -> Picture:
-    names = frame["method"].tolist()
-    series = [
-        plots.Dots(frame, "in_sample", label="in-sample", colour=style.ORANGE, size=8, hollow=True),
-        plots.Dots(frame, "nested", "low", "high", "nested, 95% interval"),
-    ]
-    return embed(plots.dots(names, series, "AUC"), "In-sample and nested AUC")
-
-
-def _method_table(frame: pd.DataFrame, chosen: str) -> Table:
+def _methods(frame: pd.DataFrame, chosen: str) -> Table:
     shown = pd.DataFrame({
         "method": [f"{name} *" if name == chosen else name for name in frame["method"]],
         "in-sample AUC": frame["in_sample"], "nested AUC": frame["nested"],
@@ -73,52 +63,27 @@ def forecast(card: Mapping[str, Any], folder: Path | None) -> Section:
     found, title = card["forecast"], "Leaderboard forecast"
     if not found:
         return Section(title, ())
-    board, level = found["board"], f"{found['level']:.0%} interval"
-    kinds = "unseen" if found["leads"] == "unseen" else "seen"
-    caption = (
-        f"Simulated: {board['public_rows']:,} public and {board['private_rows']:,} private images, "
-        f"{board['fake_share']:.0%} fake."
-    )
-    frame = _frame(found, kinds)
-    blocks: list[Block] = []
-    if found["smallest_gain"]:
-        gains = ", ".join(f"{name.replace('_', ' ')} {gain:.4f}" for name, gain in found["smallest_gain"].items())
-        blocks.append(Text(f"Smallest gain of another candidate that noise cannot explain (95%), by rows: {gains}."))
-    if found["leads"] != "none":
-        series = [
-            plots.Dots(frame, part, f"{part}_low", f"{part}_high", part, colour, size=4.5, shift=shift)
-            for part, colour, shift in (("public", style.AMBER, -0.14), ("private", style.BLUE, 0.14))
-        ]
-        figure = plots.dots(list(found["candidates"]), series, f"AUC (bars: {level})")
-        blocks += [embed(figure, f"Public and private AUC, kinds of forgery {kinds}", caption)]
-    return Section(title, (*blocks, _candidates(found, frame), *_typical(found, folder)))
+    return Section(title, (_candidates(found), *_typical(found, folder)))
 
 
-def _frame(found: Mapping[str, Any], kinds: str) -> pd.DataFrame:
-    """Return a row for each candidate: public, public_low, public_high, the same for private, and the rest."""
+def _candidates(found: Mapping[str, Any]) -> Table:
+    board, kinds = found["board"], "unseen" if found["leads"] == "unseen" else "seen"
     rows = []
     for name, one in found["candidates"].items():
-        row = {"candidate": name, "chance": one["chance"], "correlation": one["correlation"]}
-        for part, span in one[kinds].items():
-            row |= {part: span["value"], f"{part}_low": span["low"], f"{part}_high": span["high"]}
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _candidates(found: Mapping[str, Any], frame: pd.DataFrame) -> Table:
-    shown = pd.DataFrame({
-        "candidate": frame["candidate"], "AUC": frame["private"],
-        "public": intervals(frame, "public_low", "public_high"),
-        "private": intervals(frame, "private_low", "private_high"),
-        "chance to be better": frame["chance"].map(lambda chance: percent(chance, 0)),
-        "rank correlation": frame["correlation"],
-        "select": frame["candidate"].map({found["best"]: "first", found["second"]: "second"}).fillna(""),
-    })  # fmt: skip
-    if found["leads"] == "none":
-        shown = shown.drop(columns=["AUC", "public", "private"])
-    caption = "Chance to be better and rank correlation: compared with the first."
+        spans = {part: interval(span["low"], span["high"]) for part, span in one[kinds].items()}
+        aucs = {} if found["leads"] == "none" else {"AUC": one[kinds]["private"]["value"], **spans}
+        place = "first" if name == found["best"] else "second" if name == found["second"] else ""
+        rows.append({
+            "candidate": name, **aucs, "chance to be better": percent(one["chance"], 0),
+            "rank correlation": one["correlation"], "select": place,
+        })  # fmt: skip
+    caption = (
+        f"Simulated: {board['public_rows']:,} public and {board['private_rows']:,} private images, "
+        f"{board['fake_share']:.0%} fake, kinds of forgery {kinds}. Chance to be better and rank correlation: compared "
+        "with the first."
+    )
     formats = {"AUC": ".4f", "rank correlation": ".3f"}
-    return table(shown, f"Candidates, {found['level']:.0%} intervals", caption, formats)
+    return table(pd.DataFrame(rows), f"Candidates, {found['level']:.0%} intervals", caption, formats)
 
 
 def _typical(found: Mapping[str, Any], folder: Path | None) -> tuple[Gallery, ...]:

@@ -6,8 +6,8 @@ import pandas as pd
 
 from ffdi.metrics.delong import Interval
 from ffdi.report import plots
-from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Section, Text, provenance
+from ffdi.report.style import embed
 from ffdi.report.table import Table, capital, counted, interval, intervals, table
 
 OFFSET = 0.05  # distance of a mean rank from the middle that is worth a warning
@@ -33,24 +33,18 @@ def page(slices: pd.DataFrame, pooled: Interval, copies: pd.DataFrame, inputs: M
         inputs: Digests by name, for the foot.
     """
     every = pd.concat([slices, copies], ignore_index=True)
-    facts = [Fact("pooled AUC", f"{pooled.value:.4f}", interval(pooled.low, pooled.high))]
-    if len(every):
-        worst = _worst(every)
-        facts.append(Fact("worst slice", f"{worst['auc']:.4f}", f"{worst['kind']} {worst['name']}"))
-    parts = (
-        [
-            Section(capital(str(kind)), _part(rows, pooled.value, "pooled", "others", MEANING))
-            for kind, rows in slices.groupby("kind", sort=False)
-        ]
-        if len(slices)
-        else [Section("Slices", (Text("No property divides these images into parts with both classes."),))]
-    )
+    parts = [
+        Section(capital(str(kind)), _part(rows, pooled.value, "pooled", "others", MEANING))
+        for kind, rows in (slices.groupby("kind", sort=False) if len(slices) else ())
+    ]
+    if not parts:
+        parts = [Section("Slices", (Text("No property divides these images into parts with both classes."),))]
     if len(copies):
         parts.append(Section("Degradation", _part(copies, copies["clean"].iloc[0], "clean", "clean ones", COPIES)))
     return Page(
         title="Where the blend is weak",
         headline=verdict(every, pooled),
-        facts=tuple(facts),
+        facts=(Fact("pooled AUC", f"{pooled.value:.4f}", interval(pooled.low, pooled.high)),),
         sections=tuple(parts),
         provenance=provenance("ffdi evaluate", inputs),
     )
@@ -60,26 +54,20 @@ def verdict(every: pd.DataFrame, pooled: Interval) -> str:
     """Return one sentence: the worst slice, and whether it is worse beyond noise."""
     if every.empty:
         return "There is no slice with enough images of both classes."
-    worst = _worst(every)
-    counts = f"{counted(worst['fakes'], 'fake')}, {counted(worst['originals'], 'original')}"
-    said = f"The worst slice is {worst['kind']} {worst['name']} ({counts}) with AUC {worst['auc']:.4f}"
-    if pd.notna(worst.get("drop")):
-        drop = f"{worst['drop']:.4f} ({interval(worst['drop_low'], worst['drop_high'])})"
-        return f"{said}. The same images have {worst['clean']:.4f} when clean: a drop of {drop}."
-    if worst["high"] >= pooled.value:
+    one = every.iloc[int(every["high"].argmin())]  # the lowest upper limit: weak beyond noise, not small and unlucky
+    counts = f"{counted(one['fakes'], 'fake')}, {counted(one['originals'], 'original')}"
+    said = f"The worst slice is {one['kind']} {one['name']} ({counts}) with AUC {one['auc']:.4f}"
+    if pd.notna(one.get("drop")):
+        drop = f"{one['drop']:.4f} ({interval(one['drop_low'], one['drop_high'])})"
+        return f"{said}. The same images have {one['clean']:.4f} when clean: a drop of {drop}."
+    if one["high"] >= pooled.value:
         return f"{said}. Its interval contains the pooled AUC {pooled.value:.4f}, so it may be noise."
     return f"{said}, below the pooled AUC {pooled.value:.4f} beyond noise. Add more such images to training first."
 
 
-def _worst(rows: pd.DataFrame) -> pd.Series:
-    """Return the slice with the lowest upper limit: weak beyond noise, not small and unlucky."""
-    return rows.iloc[int(rows["high"].argmin())]
-
-
 def _part(rows: pd.DataFrame, line: float, meaning: str, others: str, caption: str) -> tuple[Block, ...]:
     """Show the slices of one kind beside a line at the AUC of `meaning`; warn of the largest offset."""
-    dots = plots.Dots(rows, "auc", "low", "high")
-    figure = plots.dots(rows["name"].tolist(), [dots], f"AUC (bars: 95% interval; dashed: {meaning})", line)
+    figure = plots.dots(rows, f"AUC (bars: 95% interval; dashed: {meaning})", line=line)
     blocks: list[Block] = [Text(caption), embed(figure, f"AUC by {rows['kind'].iloc[0]}"), _table(rows)]
     offset = rows["offset"].astype(float)
     if offset.abs().max() > OFFSET:

@@ -1,6 +1,6 @@
-"""The page of explained images: where a network looked, and what can be measured in the pixels.
+"""The page of explained images: where a network looked, and traces in the pixels.
 
-H x W pixels, h x w cells of a saliency map, F bins of frequency.
+H x W pixels, h x w cells of a saliency map, N known originals, F bins of frequency.
 """
 
 import math
@@ -12,29 +12,22 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ffdi.data import checks, traces
-from ffdi.data.checks import Measures, Originals, Regions
-from ffdi.report import panels
-from ffdi.report.page import Page, Section, Text, provenance
-from ffdi.report.style import shorten
-from ffdi.report.table import Table, counted, percent, table
+from ffdi.data import face, traces
+from ffdi.report import style
+from ffdi.report.images import jpeg
+from ffdi.report.page import Page, Picture, Section, Text, provenance
+from ffdi.report.style import embed, shorten
+from ffdi.report.table import counted, percent, table
 
-MEASURES = {
-    "detail": ("detail", "residual, eyes nose mouth / skin"),
-    "light": ("light", "left less right, face less background, grey levels"),
-    "high": ("pixels", "power in the upper half of the frequencies"),
-    "peak": ("pixels", "peak of the spectrum, powers of ten"),
-    "ela": ("pixels", "error level, face / background"),
-    "noise": ("background", "residual, face / background"),
-}
+SIDE, QUALITY = 352, 88  # pixels of the longer side; JPEG
+BRIGHT = 99.5  # percentile of a map that is shown as white, so that one hot pixel does not darken the rest
+HEAT = 0.65  # opacity of the highest value
 READING = (
-    "Grad-CAM: the parts of the image that the last stage of the net used for its prediction. Error level: what saving "
-    f"as JPEG quality {traces.QUALITY} changes; regions with another history change more or less, and so do edges. "
-    "Residual: luma less its 3 x 3 median, which is noise without edges. Spectrum: dots off the centre are repeated "
-    "patterns, as upsampling makes them. None of these proves a forgery; an original may show all of them."
-)
-TEMPLATE = (
-    "White outlines: where an aligned face is expected. If they miss it, the numbers that compare regions are wrong."
+    "Grad-CAM: the parts of the image that the last stage of the net used for its prediction. The white line is where "
+    f"an aligned face is expected. Error level: what saving as JPEG quality {traces.QUALITY} changes; regions with "
+    "another history change more or less, and so do edges. Residual: luma less its 3 x 3 median, which is noise "
+    "without edges. Spectrum: dots off the centre are repeated patterns, as upsampling makes them. None of these "
+    "proves a forgery; an original may show all of them."
 )
 
 
@@ -63,36 +56,34 @@ class Explained:
         """Return the cells enlarged to the size of the image."""
         return cv2.resize(self.cells_hw, self.image_HWC.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
-    @cached_property
-    def measures(self) -> Measures:
-        return checks.measure(self.image_HWC)
-
-    @cached_property
-    def where(self) -> Regions:
-        return checks.regions(self.image_HWC.shape)
-
     @property
     def outside(self) -> float:
         """Return the share of the map outside the face; NaN for a map of zeros."""
-        return checks.share(self.map_HW, self.where.back_HW)
+        face_HW = _outlined(np.zeros(self.map_HW.shape, np.uint8), 1, cv2.FILLED)
+        whole = float(self.map_HW.sum())
+        return float(self.map_HW[face_HW == 0].sum()) / whole if whole > 0 else math.nan
 
 
-def page(images: Sequence[Explained], originals: Originals, title: str, whose: str, inputs: Mapping[str, str]) -> Page:
+def page(
+    images: Sequence[Explained], originals_NF: np.ndarray, title: str, whose: str, inputs: Mapping[str, str]
+) -> Page:
     """Return the page.
 
     Args:
         images: At least one.
-        originals: Measures of known originals to compare with; may be empty.
+        originals_NF: Mean spectra of known originals to compare with; may be empty.
         title: Of the page.
         whose: A sentence about the nets: had they seen the images?
         inputs: Digests by name, for the foot.
     """
-    sections = [_section(number, image, originals) for number, image in enumerate(images, 1)]
-    texts = (Text(whose), Text(READING), Text(TEMPLATE), Text(_compared(originals)))
+    sections = [_section(number, image, originals_NF) for number, image in enumerate(images, 1)]
+    rows = [(image.name, image.label, image.verdict, image.net, percent(image.outside, 0)) for image in images]
+    frame = pd.DataFrame(rows, columns=["image", "label", "verdict of the net", "net", "map outside the face"])
+    texts = (table(frame, "Images", limit=len(frame)), Text(whose), Text(READING))
     return Page(
         title=title,
         headline=headline(images),
-        sections=(Section("How to read this page", texts), *sections),
+        sections=(Section("Explained", texts), *sections),
         provenance=provenance("ffdi explain", inputs),
     )
 
@@ -109,45 +100,79 @@ def headline(images: Sequence[Explained]) -> str:
     return f"{said}. In {outside} of them, most of the Grad-CAM map is outside the face."
 
 
-def _compared(originals: Originals) -> str:
-    if not len(originals):
-        return "No originals to compare with: run ffdi folds first."
-    low, high = min(originals.sides), max(originals.sides)
-    sides = f"{low}" if low == high else f"{low} to {high}"
-    return (
-        f"Compared with {counted(len(originals), 'original')} of the competition; their shorter sides have {sides} "
-        "pixels. An image of another size or JPEG quality differs for that reason alone."
-    )
-
-
-def _section(number: int, image: Explained, originals: Originals) -> Section:
+def _section(number: int, image: Explained, originals_NF: np.ndarray) -> Section:
     chance = 1 / (1 + math.exp(-min(max(image.logit, -500.0), 500.0)))
     said = Text(f"{image.name}: {image.label}. {image.score}. P(fake) of {image.net} alone: {chance:.3f}.")
-    rows, columns = image.cells_hw.shape
     title = f"{number}. {image.label} {shorten(image.name.rpartition('/')[2], 16)}"
-    caption = f"{image.net}, for “{image.verdict}”; {rows} x {columns} cells."
-    shown = panels.of_image(image.image_HWC, image.map_HW, caption, originals)
-    return Section(title, (said, *shown, _table(image, originals)))
+    return Section(title, (said, *_pictures(image), _mean_spectrum(image, originals_NF)))
 
 
-def _table(image: Explained, originals: Originals) -> Table:
-    """Return the measures by what a person would check, and the place of each among those of the originals."""
-    values, where = checks.values(image.measures), image.where
-    rows: list[dict[str, object]] = []
-    for name, (check, measure) in MEASURES.items():
-        row: dict[str, object] = {"check": check, "measure": measure, "this image": values[name]}
-        if len(originals):
-            low, middle, high = np.percentile(originals.values[name], [5, 50, 95])
-            row |= {"originals' median": middle, "5 to 95%": f"{low:.3g} to {high:.3g}",
-                    "originals below": percent(originals.below(name, values[name]), 0)}  # fmt: skip
-        rows.append(row)
-    for part, region_HW in (("eyes nose mouth", where.parts_HW), ("outside the face", where.back_HW)):
-        measure = f"share of the map, {part} ({percent(float(region_HW.mean()), 0)} of the area)"
-        rows.append({"check": "Grad-CAM", "measure": measure, "this image": checks.share(image.map_HW, region_HW)})
-    formats = dict.fromkeys(("this image", "originals' median"), ".3g")
-    return table(
-        pd.DataFrame(rows),
-        "Measured",
-        "Originals below: share of originals with a lower value.",
-        formats,
+def _pictures(image: Explained) -> tuple[Picture, ...]:
+    image_HWC = image.image_HWC
+    error_HW, residual_HW = traces.ela(image_HWC), traces.residual(image_HWC)
+    spectrum_HW = traces.spectrum(image_HWC)
+    top, span = (max(1.0, float(np.percentile(map_HW, BRIGHT))) for map_HW in (error_HW, np.abs(residual_HW)))
+    low, high = np.percentile(spectrum_HW, [100 - BRIGHT, 99.9])
+    grey_HW = np.clip(127.5 + 127.5 * residual_HW / span, 0, 255).astype(np.uint8)
+    rows, columns = image.cells_hw.shape
+    size = f"{image_HWC.shape[1]} x {image_HWC.shape[0]} pixels."
+    shown_HWC = _resized(image_HWC)
+    outlined_HWC = _outlined(_heat(shown_HWC, image.map_HW), (255, 255, 255), 1)
+    return (
+        _picture("Image", shown_HWC, size),
+        _picture("Grad-CAM", outlined_HWC, f"{image.net}, for “{image.verdict}”; {rows} x {columns} cells."),
+        _picture("Error level", _coloured(error_HW / top), f"Black 0, brightest {top:.1f} grey levels."),
+        _picture("Residual", cv2.cvtColor(grey_HW, cv2.COLOR_GRAY2RGB), f"Grey 0, black and white ±{span:.0f} levels."),
+        _picture("Spectrum", _coloured((spectrum_HW - low) / max(high - low, 1e-6)), "log10 of the magnitude."),
     )
+
+
+def _mean_spectrum(image: Explained, originals_NF: np.ndarray) -> Picture:
+    """Draw the mean of the spectrum over all directions, with the range of the originals."""
+    figure, axes = style.panel(style.WIDTH)  # as high as wide, like its neighbours
+    centres_F = traces.bin_centres()
+    if len(originals_NF):
+        known_F = np.isfinite(originals_NF).any(axis=0)  # small images leave bins of frequency empty
+        low_F, high_F = np.nanpercentile(originals_NF[:, known_F], (5, 95), axis=0)
+        label = f"5 to 95% of {len(originals_NF)} originals"
+        axes.fill_between(centres_F[known_F], low_F, high_F, color=style.BLUE, alpha=0.22, linewidth=0, label=label)
+    mean_F = traces.azimuthal_mean(traces.spectrum(image.image_HWC))
+    axes.plot(centres_F, mean_F, color=style.ORANGE, linewidth=1.8, label="this image")
+    style.legend(figure, axes)
+    style.name_axes(axes, "cycles per pixel", "log10 of the magnitude")
+    return embed(figure, "Mean spectrum", "Mean over all directions.")
+
+
+def _outlined(image: np.ndarray, colour: int | tuple[int, ...], thickness: int) -> np.ndarray:
+    """Draw the ellipse of the face template into an image, and return it."""
+    height, width = image.shape[:2]
+    x, y, radius_x, radius_y = face.FACE
+    centre, radii = (round(x * width), round(y * height)), (round(radius_x * width), round(radius_y * height))
+    return cv2.ellipse(image, centre, radii, 0, 0, 360, colour, thickness, cv2.LINE_AA)
+
+
+def _heat(shown_HWC: np.ndarray, map_HW: np.ndarray) -> np.ndarray:
+    """Lay a map over the image in grey."""
+    grey_HWC = cv2.cvtColor(cv2.cvtColor(shown_HWC, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    warm_HW1 = cv2.resize(map_HW, shown_HWC.shape[1::-1], interpolation=cv2.INTER_LINEAR)[..., None]
+    return (grey_HWC * (1 - HEAT * warm_HW1) + _coloured(warm_HW1[..., 0]) * (HEAT * warm_HW1)).astype(np.uint8)
+
+
+def _resized(image_HWC: np.ndarray) -> np.ndarray:
+    """Return a copy whose longer side is SIDE; enlarging keeps single pixels visible."""
+    factor = SIDE / max(image_HWC.shape[:2])
+    height, width = (max(1, round(side * factor)) for side in image_HWC.shape[:2])
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST
+    return cv2.resize(image_HWC, (width, height), interpolation=how).copy()
+
+
+def _coloured(map_HW: np.ndarray) -> np.ndarray:
+    """Return 0 to 1 as black over red to pale yellow, RGB."""
+    levels_HW = np.clip(map_HW * 255, 0, 255).astype(np.uint8)
+    return cv2.cvtColor(cv2.applyColorMap(levels_HW, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+
+
+def _picture(title: str, shown_HWC: np.ndarray, caption: str) -> Picture:
+    shown_HWC = _resized(shown_HWC)
+    height, width = shown_HWC.shape[:2]
+    return Picture(title, f"{title} of the image", jpeg(shown_HWC, SIDE, QUALITY), caption, width, height)

@@ -1,15 +1,16 @@
-"""The page of folds: whether they can be trusted, and the near-duplicates that decide it."""
+"""The page of folds: what the folder holds, what would mislead a model, and whether the folds can be trusted."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from ffdi.data import hashes
+from ffdi.data.audit import Audit
+from ffdi.report import audit as audits
 from ffdi.report import images, plots
-from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Section, Text, provenance
-from ffdi.report.scan import class_counts
+from ffdi.report.style import embed
 from ffdi.report.table import Table, counted, percent, table
 
 UNEVEN = 0.02  # the largest accepted distance between a fold's share of fakes and the overall share
@@ -18,11 +19,14 @@ CLUSTERS, FACES = 12, 3  # clusters of fakes on the sheet, images of each
 PAIRED = 2000  # groups whose pairs are compared
 
 
-def page(manifest: pd.DataFrame, folds: pd.DataFrame, folder: Path | None, inputs: Mapping[str, str]) -> Page:
+def page(
+    manifest: pd.DataFrame, audit: Audit, folds: pd.DataFrame, folder: Path | None, inputs: Mapping[str, str]
+) -> Page:
     """Return the page.
 
     Args:
         manifest: One row an image, as stored.
+        audit: The tables of `data.audit`.
         folds: Columns id, split, group, fold and, for the scheme "cluster", cluster (-1 for none).
         folder: Where the manifest's relpath starts; None leaves the image sheets out.
         inputs: Digests by name, for the foot.
@@ -33,40 +37,44 @@ def page(manifest: pd.DataFrame, folds: pd.DataFrame, folder: Path | None, input
     torn = int((rows.groupby("group")["fold"].nunique() > 1).sum())
     return Page(
         title=f"{counted(rows['fold'].nunique(), 'fold')} of {counted(len(rows), 'image')}",
-        headline=f"{_headline(rows, torn)} The share of fakes in each fold is within {100 * off:.1f} points of "
-        f"{percent(fake.mean())}.",
-        facts=_facts(rows, off),
+        headline=_headline(manifest, audit, rows, torn),
+        facts=_facts(manifest, rows, off),
         sections=(
             Section("Folds", _folds(rows, torn, off)),
             Section("Clusters of fakes", _clusters(rows, folder)),
-            Section("Near-duplicates", _near_duplicates(rows, folder)),
+            *audits.sections(manifest, audit, folder),
+            Section("Groups of near-duplicates", _groups(rows, folder)),
         ),
         provenance=provenance("ffdi folds", inputs),
     )
 
 
-def _headline(rows: pd.DataFrame, torn: int) -> str:
+def _headline(manifest: pd.DataFrame, audit: Audit, rows: pd.DataFrame, torn: int) -> str:
+    told = "No near-duplicate group is split over folds."
     if torn:
-        return f"{counted(torn, 'near-duplicate group')} in more than one fold: OOF AUC will be too high."
-    together = rows.groupby("group")["id"].transform("size") > 1
-    if not together.any():
-        return "No near-duplicates were found."
-    pairs = f"{counted(int(together.sum()), 'image')} ({percent(together.mean())}) have a near-duplicate"
-    return f"No near-duplicate group is split over folds; {pairs}."
+        told = f"{counted(torn, 'near-duplicate group')} in more than one fold: OOF AUC will be too high."
+    elif rows["group"].is_unique:
+        told = "No near-duplicates were found."
+    usable = int((manifest["status"] != "quarantined").sum())
+    across = int(audit.pairs.loc[audit.pairs["split_a"] != audit.pairs["split_b"], "pairs"].sum())
+    leak = f" Near-duplicate pairs across splits: {across:,}." if across else ""
+    verdict = f" {audits.verdict(audit.shortcuts)}" if len(audit.shortcuts) else ""
+    return f"{told} {usable:,} of {len(manifest):,} images can be used.{leak}{verdict}"
 
 
-def _facts(rows: pd.DataFrame, off: float) -> tuple[Fact, ...]:
+def _facts(manifest: pd.DataFrame, rows: pd.DataFrame, off: float) -> tuple[Fact, ...]:
     sizes, per_fold = rows["group"].value_counts(), rows["fold"].value_counts()
+    bad = int((manifest["status"] == "quarantined").sum())
     return (
         Fact("images", f"{len(rows):,}", f"{per_fold.min():,} to {per_fold.max():,} a fold"),
         Fact("fake", percent((rows["target"] == 1).mean()), f"at most {100 * off:.1f} points off in a fold"),
-        Fact("groups", f"{len(sizes):,}", f"{int((sizes > 1).sum()):,} of two or more images"),
-        Fact("largest group", counted(int(sizes.max()), "image"), f"{percent(sizes.max() / len(rows))} of all"),
+        Fact("groups", f"{len(sizes):,}", f"largest: {counted(int(sizes.max()), 'image')}"),
+        Fact("quarantined", f"{bad:,}", "not trained on"),
     )
 
 
 def _folds(rows: pd.DataFrame, torn: int, off: float) -> tuple[Block, ...]:
-    counts = class_counts(rows, "fold")
+    counts = audits.class_counts(rows, "fold")
     blocks: list[Block] = []
     if torn:
         blocks.append(Text("A model is tested on images that it has nearly seen. Make the folds again.", warning=True))
@@ -104,16 +112,15 @@ def _clusters(rows: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
     return found, images.sheet(shown, folder, "Examples of each cluster", caption)
 
 
-def _near_duplicates(rows: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
+def _groups(rows: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
     sizes = rows["group"].value_counts().value_counts().sort_index()
     frame = pd.DataFrame({"images in the group": sizes.index.astype(str), "groups": sizes.to_numpy()})
     caption = "A very large group often means that small steps chained different images."
-    blocks: list[Block] = [table(frame, "Group sizes", caption, limit=20)]
-    pairs = group_pairs(rows)
-    if folder is not None and len(pairs):
-        told = "The least similar pairs of a group. A pair of different pictures does no harm but leaves fewer groups."
-        blocks.append(images.pair_sheet(pairs.head(PAIRS), folder, "Farthest apart", told))
-    return tuple(blocks)
+    found, pairs = table(frame, "Group sizes", caption, limit=20), group_pairs(rows)
+    if folder is None or pairs.empty:
+        return (found,)
+    told = "The least similar pairs of a group. A pair of different pictures does no harm but leaves fewer groups."
+    return found, images.pair_sheet(pairs.head(PAIRS), folder, "Farthest apart", told)
 
 
 def group_pairs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -130,6 +137,6 @@ def group_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     chosen = chosen.sort_values(["group", "split", "relpath"])[["group", "split", "relpath", "target", "phash256"]]
     first = chosen.groupby("group").head(1)
     pairs = first.merge(chosen.drop(first.index), on="group", suffixes=("_a", "_b"))
-    a, b = (np.frombuffer(bytes.fromhex("".join(pairs[f"phash256_{side}"])), np.uint8).reshape(-1, 32) for side in "ab")
-    pairs["bits"] = np.bitwise_count(a ^ b).sum(axis=1, dtype=np.int64)
+    a, b = (hashes.from_hex(pairs[f"phash256_{side}"].tolist()) for side in "ab")
+    pairs["bits"] = hashes.bits_apart(a, b)
     return pairs.sort_values(["bits", "relpath_b"], ascending=[False, True], ignore_index=True)

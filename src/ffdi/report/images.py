@@ -10,9 +10,8 @@ from PIL import Image
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
 from ffdi.data.decode import Defect, decode
-from ffdi.report.page import Card, Gallery, Thumb, data_uri
+from ffdi.report.page import Gallery, Thumb, data_uri
 from ffdi.report.style import LABELS
-from ffdi.report.table import counted
 
 SIDE = 180  # pixels of a thumbnail; shown at 110 to 150
 QUALITY = 72  # about 6 kB each: a sheet of 24 is 0.2 MB inside the page
@@ -63,7 +62,7 @@ def sheet(rows: pd.DataFrame, folder: Path, title: str, caption: str) -> Gallery
         caption: Shown below the title.
     """
     shown = zip(rows["relpath"], rows["target"], rows["note"], strict=True)
-    return Gallery(title, tuple(Card((thumb(folder, *one),)) for one in shown), caption)
+    return Gallery(title, tuple((thumb(folder, *one),) for one in shown), caption)
 
 
 def pair_sheet(pairs: pd.DataFrame, folder: Path, title: str, caption: str) -> Gallery:
@@ -77,6 +76,6 @@ def pair_sheet(pairs: pd.DataFrame, folder: Path, title: str, caption: str) -> G
     """
     cards = []
     for row in pairs.to_dict("records"):
-        both = (thumb(folder, row[f"relpath_{side}"], row[f"target_{side}"], row[f"split_{side}"]) for side in "ab")
-        cards.append(Card(tuple(both), f"{counted(row['bits'], 'bit')} of 256 differ"))
+        notes = {"a": row["split_a"], "b": f"{row['split_b']}, {row['bits']} of 256 bits differ"}
+        cards.append(tuple(thumb(folder, row[f"relpath_{side}"], row[f"target_{side}"], notes[side]) for side in notes))
     return Gallery(title, tuple(cards), caption)

@@ -58,19 +58,11 @@ class Thumb:
 
 
 @dataclass(frozen=True)
-class Card:
-    """Thumbs that belong together, such as a pair of near-duplicates."""
-
-    thumbs: tuple[Thumb, ...]
-    caption: str = ""
-
-
-@dataclass(frozen=True)
 class Gallery:
-    """A sheet of cards."""
+    """A sheet of small images; those of one card belong together, such as a pair of near-duplicates."""
 
     title: str
-    cards: tuple[Card, ...]
+    cards: tuple[tuple[Thumb, ...], ...]
     caption: str = ""
 
 

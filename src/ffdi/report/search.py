@@ -15,8 +15,8 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial
 from optuna.visualization import matplotlib as plots
 
-from ffdi.report.figures import embed
 from ffdi.report.page import Block, Fact, Page, Picture, Section, Text, provenance
+from ffdi.report.style import embed
 from ffdi.report.table import Table, table, write
 from ffdi.search.context import SearchContext
 from ffdi.search.study import finished, state, trials

@@ -1,9 +1,8 @@
-"""The page of training: how each member learned, how well it ranks unseen images, where it fails."""
+"""The page of training: how each member learned, and how well it ranks unseen images."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,14 +11,12 @@ from ffdi.core import checksum
 from ffdi.metrics.auc import auc, tpr_at_fpr
 from ffdi.metrics.delong import Interval, delong
 from ffdi.metrics.ranks import rank_within
-from ffdi.report import images, plots
-from ffdi.report.figures import embed
-from ffdi.report.page import Block, Fact, Page, Picture, Section, Text, provenance
-from ffdi.report.table import Table, counted, interval, percent, spread, table, write
+from ffdi.report import plots
+from ffdi.report.page import Block, Fact, Page, Section, Text, provenance
+from ffdi.report.style import embed
+from ffdi.report.table import Table, counted, interval, percent, spread, table
 from ffdi.training.job import FoldJob
 
-DRAWN = 6  # curves in one ROC plot; more cannot be told apart
-WORST = 14  # images on a sheet of errors
 MOVED = 0.002  # change of AUC at the end of training that is worth a sentence
 RATES = {f"TPR at {rate:g}": rate for rate in plots.FALSE_POSITIVE_RATES}
 
@@ -29,7 +26,7 @@ class Trained:
     """One member.
 
     `logs`: by fold; epoch (done, a fraction), split ('train' or 'oof'), and loss, auc, lr, images_per_second where
-    known. `oof`: id, relpath, target, fold, logit.
+    known. `oof`: id, target, fold, logit.
     """
 
     name: str
@@ -45,12 +42,11 @@ class Trained:
         return pd.Series({fold: _auc(rows) for fold, rows in self.oof.groupby("fold")}, dtype=float)
 
 
-def of_jobs(jobs: Sequence[FoldJob], folder: Path) -> Page:
-    """Return the page of finished jobs, of which at least one held images out. `folder`: the competition's."""
+def of_jobs(jobs: Sequence[FoldJob]) -> Page:
+    """Return the page of finished jobs, of which at least one held images out."""
     held = [job for job in jobs if len(job.oof)]  # a refit on all rows has no curve
     members = [_read([job for job in held if job.member.name == name]) for name in {job.member.name: 0 for job in held}]
-    inputs = {job.label: checksum.digest(job.folder.done) for job in jobs}
-    return page(members, folder, inputs)
+    return page(members, {job.label: checksum.digest(job.folder.done) for job in jobs})
 
 
 def _read(jobs: Sequence[FoldJob]) -> Trained:
@@ -59,7 +55,7 @@ def _read(jobs: Sequence[FoldJob]) -> Trained:
 
     logs, tables = {}, []
     for job in jobs:
-        oof, known = checksum.read_table(job.folder.table("oof")), job.oof[["id", "relpath", "target"]]
+        oof, known = checksum.read_table(job.folder.table("oof")), job.oof[["id", "target"]]
         mean = oof.groupby("id", as_index=False)["logit"].mean()
         tables.append(known.merge(mean, on="id", validate="one_to_one").assign(fold=job.fold))
         # The log's points are of the plain view, so the last point is too, and not the mean of all views.
@@ -70,12 +66,11 @@ def _read(jobs: Sequence[FoldJob]) -> Trained:
     return Trained(jobs[0].member.name, logs, pd.concat(tables, ignore_index=True))
 
 
-def page(members: Sequence[Trained], folder: Path | None, inputs: Mapping[str, str]) -> Page:
-    """Return the page of members whose OOF predictions hold both classes.
+def page(members: Sequence[Trained], inputs: Mapping[str, str]) -> Page:
+    """Return the page of members, in any order, whose OOF predictions hold both classes.
 
     Args:
-        members: In any order.
-        folder: Where relpath starts; None leaves the sheets of errors out.
+        members: At least one.
         inputs: Digests by name, for the foot.
     """
     members = sorted(members, key=lambda member: -auc(member.oof["target"], member.score()))
@@ -84,12 +79,7 @@ def page(members: Sequence[Trained], folder: Path | None, inputs: Mapping[str, s
         title=f"Training of {counted(len(members), 'member')}",
         headline=_headline(members, found[0]),
         facts=_facts(members[0], found[0]),
-        sections=(
-            Section("Members", (*_ranking(members), _summary(members, found))),
-            Section("Learning curves", _curves(members)),
-            Section("Scores", tuple(_histogram(member) for member in members)),
-            Section("Worst errors", _errors(members[0], folder)),
-        ),
+        sections=(Section("Members", (_summary(members, found),)), Section("Learning curves", _curves(members))),
         provenance=provenance("ffdi train", inputs),
     )
 
@@ -130,32 +120,8 @@ def _facts(best: Trained, found: Interval) -> tuple[Fact, ...]:
     folds = best.fold_aucs()
     return (
         Fact("OOF AUC, best member", f"{found.value:.4f}", best.name),
-        Fact("mean of its folds", f"{folds.mean():.4f}", f"± {write(folds.std(), '.4f')}"),
         Fact("its worst fold", f"{folds.min():.4f}", f"fold {folds.idxmin()}"),
         Fact("fakes found at FPR 1%", percent(tpr_at_fpr(best.oof["target"], best.score(), 1e-2)), "TPR, OOF"),
-    )
-
-
-def _ranking(members: Sequence[Trained]) -> tuple[Picture, ...]:
-    rows = [pd.DataFrame({"name": member.name, "auc": member.fold_aucs().dropna()}) for member in members]
-    curves = {member.name: (member.oof["target"].to_numpy(), member.score()) for member in members}
-    return fold_picture(pd.concat(rows, ignore_index=True)), *roc_pictures(curves)
-
-
-def fold_picture(rows: pd.DataFrame) -> Picture:
-    """Draw the AUC of each fold. `rows`: name, fold, auc."""
-    return embed(plots.fold_spread(rows), "AUC of each fold", "Dot: a fold. Bar: the mean.")
-
-
-def roc_pictures(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> tuple[Picture, Picture]:
-    """Draw the ROC curves of the first `DRAWN` of `curves` (target, score), on linear and on log axes."""
-    shown = dict(list(curves.items())[:DRAWN])
-    cut = f"The best {DRAWN} of {len(curves)}. " if len(curves) > DRAWN else ""
-    finest = f"The lowest rate that can be measured is {plots.finest_rate(shown):.2g}."
-    low = f"Colours as in the ROC. Dashed: 0.1, 0.5, 1%. {finest}"
-    return (
-        embed(plots.roc(shown), "ROC", f"{cut}Dashed: chance."),
-        embed(plots.roc(shown, low=True), "ROC at low false-positive rates", low),
     )
 
 
@@ -177,45 +143,11 @@ def _curves(members: Sequence[Trained]) -> tuple[Block, ...]:
     blocks: list[Block] = [Text("Solid: images that the fold held out (OOF). Dashed: training images.")]
     for member in members:
         for column, what in (("loss", "loss"), ("auc", "OOF AUC")):
-            logs = {fold: log for fold, log in member.logs.items() if _has(log, column)}
+            logs = {fold: log for fold, log in member.logs.items() if column in log and log[column].notna().any()}
             if logs:
                 blocks.append(embed(plots.fold_curves(logs, column, what), f"{member.name}: {what}"))
     return tuple(blocks)
 
 
-def _histogram(member: Trained) -> Picture:
-    figure = plots.histogram(member.oof["logit"].to_numpy(), member.oof["target"].to_numpy(), "OOF logit")
-    medians = member.oof.groupby("target")["logit"].median()
-    return embed(figure, member.name, f"Medians: originals {medians[0]:+.2f}, fakes {medians[1]:+.2f}.")
-
-
-def _errors(member: Trained, folder: Path | None) -> tuple[Block, ...]:
-    if folder is None:
-        return ()
-    notes = [f"fold {row.fold}, logit {row.logit:+.2f}" for row in member.oof.itertuples()]
-    text = f"Errors of {member.name}, by rank inside their fold. Look for what they have in common."
-    return Text(text), *error_sheets(member.oof.assign(score=member.score(), note=notes), folder, WORST)
-
-
-def error_sheets(rows: pd.DataFrame, folder: Path, limit: int) -> tuple[Block, Block]:
-    """Return the worst errors of each class.
-
-    Args:
-        rows: id, relpath, target, score (high: fake), note.
-        folder: Where relpath starts.
-        limit: Images of each class.
-    """
-    in_order = rows.sort_values(["score", "id"])
-    missed, called = in_order[in_order["target"] == 1], in_order[in_order["target"] == 0].iloc[::-1]
-    return (
-        images.sheet(missed.head(limit), folder, "Fakes taken for originals", "Lowest scores first."),
-        images.sheet(called.head(limit), folder, "Originals taken for fakes", "Highest scores first."),
-    )
-
-
 def _auc(rows: pd.DataFrame) -> float:
     return auc(rows["target"], rows["logit"]) if rows["target"].nunique() == 2 else math.nan
-
-
-def _has(log: pd.DataFrame, column: str) -> bool:
-    return column in log.columns and bool(log[column].notna().any())

@@ -1,0 +1,128 @@
+"""Sections about the images of a contest: what is broken, what is there twice, and what would mislead a model."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ffdi.data.audit import Audit
+from ffdi.report import images, plots
+from ffdi.report.page import Block, Picture, Section, Text
+from ffdi.report.style import LABELS, embed
+from ffdi.report.table import capital, counted, table
+
+DEFECTS = 14  # broken images shown
+NAMES = {"bytes": "file size", "aspect": "aspect ratio", "jpeg_q": "JPEG quality", "mode": "colour mode"}
+STRONG = 0.65  # AUC from which a shortcut alone makes a detector
+HARMLESS = 0.05  # distance from 0.5 that hardly helps a model
+
+
+def sections(manifest: pd.DataFrame, audit: Audit, folder: Path | None) -> tuple[Section, ...]:
+    """Return the sections.
+
+    Args:
+        manifest: One row an image, as stored.
+        audit: The tables of `data.audit`.
+        folder: Where the manifest's relpath starts; None leaves the image sheets out.
+    """
+    return (
+        Section("Images", (*_images(manifest), *_defects(manifest, folder))),
+        Section("Shortcuts", tuple(_shortcuts(audit, manifest))),
+        Section("Duplicates", (*_conflicts(audit), *_duplicates(audit))),
+    )
+
+
+def class_counts(rows: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return images by `by` (rows, in order of appearance) and label word (columns); empty labels are left out."""
+    counts = pd.crosstab(rows[by], rows["target"].map(LABELS)).reindex(list(dict.fromkeys(rows[by])))
+    return counts[[word for word in ("original", "fake", "unlabelled") if word in counts.columns]]
+
+
+def verdict(rows: pd.DataFrame) -> str:
+    """Return one sentence about the property that separates most beyond chance (split, feature, auc, real, fake)."""
+    beyond = [abs(row["auc"] - 0.5) - chance(row["real"], row["fake"]) for row in rows.to_dict("records")]
+    found = rows.iloc[int(np.nanargmax(beyond))].to_dict()
+    name, reach = name_of(found["feature"]), max(found["auc"], 1 - found["auc"])
+    if reach - 0.5 <= max(HARMLESS, chance(found["real"], found["fake"])):
+        return f"No measured file property separates fakes from originals (most: {name}, AUC {found['auc']:.2f})."
+    weak, strong = "part of any score may come from it", "a model can score with it and learn nothing about forgery"
+    meaning = weak if reach < STRONG else strong
+    return f"{capital(name)} alone separates fakes from originals in {found['split']} with AUC {reach:.2f}: {meaning}."
+
+
+def chance(low: int, high: int) -> float:
+    """Return half the width of the interval that holds 95% of the AUCs of a meaningless number (Mann-Whitney)."""
+    return 1.96 * math.sqrt((low + high + 1) / (12 * low * high)) if low and high else math.inf
+
+
+def name_of(feature: str) -> str:
+    """Return the words for a column of the audit."""
+    return NAMES.get(feature, feature.replace("_", " "))
+
+
+def _images(manifest: pd.DataFrame) -> tuple[Block, ...]:
+    counts = class_counts(manifest, "split")
+    status = pd.crosstab(manifest["split"], manifest["status"]).reindex(counts.index)
+    status = status.reindex(columns=["ok", "repaired", "quarantined"], fill_value=0)
+    frame = pd.concat([counts, status], axis=1).reset_index(names="split")
+    return embed(plots.class_bars(counts), "Classes by split"), table(frame, "Images of each split")
+
+
+def _defects(manifest: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
+    broken = manifest[manifest["defect"] != ""]
+    if broken.empty:
+        return ()
+    by = broken.groupby(["status", "defect", "split"])
+    frame = by.agg(images=("id", "size"), example=("relpath", "min")).reset_index()
+    blocks: list[Block] = [table(frame, "Defects", "Repaired images are used; quarantined images are not trained on.")]
+    lost = int(((broken["split"] == "test") & (broken["status"] == "quarantined")).sum())
+    if lost:
+        blocks.insert(0, Text(f"{counted(lost, 'test image')} cannot be read and will get a middle score.", True))
+    if folder is not None:
+        first = by.head(2).sort_values(["status", "defect", "split", "id"]).head(DEFECTS)
+        rows = first.assign(note=first["split"] + ", " + first["defect"])
+        blocks.append(images.sheet(rows, folder, "Images with defects", "As the kit decodes them."))
+    return tuple(blocks)
+
+
+def _shortcuts(audit: Audit, manifest: pd.DataFrame) -> Iterator[Block]:
+    """Show how well each property separates the classes of a split, and two splits."""
+    if len(audit.shortcuts):
+        yield Text("AUC of each property alone, fakes above originals. A model can use a property far from 0.5.")
+    for split, rows in audit.shortcuts.groupby("split", sort=False):
+        yield _picture(rows, f"In {split}", "fakes", int(rows["real"].iloc[0]), int(rows["fake"].iloc[0]))
+    if len(audit.shifts):
+        yield Text("The same between two splits. Far from 0.5, a score on one says less about the other.")
+    usable = manifest.loc[manifest["status"] != "quarantined", "split"].value_counts()
+    for (low, high), rows in audit.shifts.groupby(["split_a", "split_b"], sort=False):
+        yield _picture(rows, f"From {low} to {high}", str(high), usable[str(low)], usable[str(high)])
+
+
+def _picture(rows: pd.DataFrame, title: str, more: str, low: int, high: int) -> Picture:
+    """Draw the AUC of each property; to the right it is higher in `more`, which has `high` images."""
+    band = chance(low, high)
+    figure = plots.dots(rows.assign(name=rows["feature"].map(name_of)), "AUC", line=0.5, band=band)
+    return embed(figure, title, f"Right of 0.5: higher in {more}. Grey band: 95% of chance results (±{band:.3f}).")
+
+
+def _conflicts(audit: Audit) -> tuple[Block, ...]:
+    if audit.conflicts.empty:
+        return ()
+    count = audit.conflicts["sha256"].nunique()
+    text = f"{counted(count, 'file')} labelled both fake and original: no model can be right about both."
+    frame = audit.conflicts.assign(label=audit.conflicts["target"].map(LABELS))[["id", "split", "label", "sha256"]]
+    return Text(text, warning=True), table(frame, "The same bytes with both labels", limit=20)
+
+
+def _duplicates(audit: Audit) -> tuple[Block, ...]:
+    """Count the pairs by split and label: pairs across splits make a score on the other split too high."""
+    pairs = audit.pairs
+    if pairs.empty:
+        return ()
+    first = pairs["split_a"] + " " + pairs["target_a"].map(LABELS)
+    words = first + " and " + pairs["split_b"] + " " + pairs["target_b"].map(LABELS)
+    frame = pd.DataFrame({"between": words, "pairs": pairs["pairs"], "of equal bytes": pairs["equal"]})
+    caption = "Pairs of near-duplicates: equal bytes, or similar perceptual hashes."
+    return (table(frame.sort_values("pairs", ascending=False), "Near-duplicates", caption),)
