@@ -65,7 +65,7 @@ def files_of(folder: Path) -> dict[Path, bytes]:
 
 
 def test_the_whole_way_leaves_pages_and_a_submission(finished: CommandLine) -> None:
-    for page in ("scan", "folds", "train", "blend"):
+    for page in ("folds", "train", "blend"):
         assert (finished.work / "reports" / f"{page}.html").stat().st_size > 5_000
     submission = finished.folder / "submissions" / "001-tiny" / "submission.csv"
     assert str(submission) in finished.out

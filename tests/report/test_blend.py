@@ -1,4 +1,3 @@
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from ffdi.core import keys
 from ffdi.metrics.delong import Interval
 from ffdi.report import blend as report
 from ffdi.report import estimates
-from ffdi.report.page import Gallery, Page, Text, render
+from ffdi.report.page import Gallery, Page, render
 from ffdi.report.table import Table
 from tests.fixtures.blend_card import card_of
 from tests.fixtures.html_reader import check
@@ -35,8 +34,7 @@ def test_the_page_of_the_sample_is_whole(
     html = render(page)
     assert len(html) < MAX_BYTES
     assert [section.title for section in page.shown] == [
-        "What to send, and why", "Blend and members", "Blending methods", "Leaderboard forecast", "How members differ",
-        "Scores",
+        "What to send, and why", "Blend and members", "Blending methods", "Leaderboard forecast", "Errors",
     ]  # fmt: skip
     assert "12" * 32 in words(page)
     assert html == render(report.page(card, oof.copy(), FILE, folder))
@@ -104,7 +102,7 @@ def test_a_test_of_another_source_has_no_interval_and_shows_its_images(
     assert "told apart with AUC 0.98" in told
     assert "sharpness (0.91)" in told
     forecast = next(section for section in page.sections if section.title == "Leaderboard forecast")
-    assert [type(block) for block in forecast.blocks] == [Text, Table, Gallery]
+    assert [type(block) for block in forecast.blocks] == [Table, Gallery]
 
 
 def changed(card: dict[str, Any], **changes: object) -> dict[str, Any]:
@@ -125,12 +123,13 @@ def test_a_blend_without_any_held_out_row_says_so(oof: pd.DataFrame) -> None:
     assert "Leaderboard forecast" not in words(made)
 
 
-def test_disagreements_are_shown_with_the_members(page: Page) -> None:
-    differ = next(section for section in page.sections if section.title == "How members differ")
-    sheet = differ.blocks[-1]
-    assert isinstance(sheet, Gallery)
-    assert len(sheet.cards) == report.DISPUTED
-    assert re.fullmatch(r"(fake|original), lite\S+ \d+%, lite\S+ \d+%", sheet.cards[0].thumbs[0].caption)
+def test_the_worst_errors_are_ranked_furthest_on_the_wrong_side(page: Page, oof: pd.DataFrame) -> None:
+    missed, called = (block for block in page.sections[-1].blocks if isinstance(block, Gallery))
+    rows = oof.sort_values(["blend", "id"])
+    fakes, originals = (rows.loc[rows["target"] == target, "id"].str.removesuffix(".jpg") for target in (1, 0))
+    assert [thumb.name for (thumb,) in missed.cards] == list(fakes.head(report.WORST))
+    assert {thumb.name for (thumb,) in called.cards} == set(originals.tail(report.WORST))
+    assert {thumb.label for (thumb,) in called.cards} == {"original"}
 
 
 def test_twenty_members_fit() -> None:

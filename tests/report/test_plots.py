@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ffdi.core import keys
 from ffdi.report import plots, style
-from ffdi.report.figures import embed
+from ffdi.report.style import embed
 
 
 def drawn(figure: Figure) -> list[str]:
@@ -29,50 +29,25 @@ def test_class_bars_tell_the_share_of_fakes() -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=40))
 def test_a_histogram_holds_any_finite_values(values: list[float]) -> None:
-    target = np.arange(len(values)) % 3 - 1
-    drawn(plots.histogram(np.array(values), target, "x"))
+    drawn(plots.histogram(np.array(values), np.arange(len(values)) % 2, "x"))
 
 
 def test_dots_have_bars_numbers_and_a_line() -> None:
-    rows = pd.DataFrame({"auc": [0.9, 0.8], "low": [0.85, 0.7], "high": [0.95, 0.9], "other": [0.91, 0.82]})
-    series = [plots.Dots(rows, "auc", "low", "high", "nested"), plots.Dots(rows, "other", hollow=True)]
-    figure = plots.dots(["a", "a name that is far too long for its row"], series, "AUC", 0.5, 0.1, numbers=True)
+    names = ["a", "a name that is far too long for its row"]
+    rows = pd.DataFrame({"name": names, "auc": [0.9, 0.8], "low": [0.85, 0.7], "high": [0.95, 0.9]})
+    figure = plots.dots(rows, "AUC", 0.5, 0.1)
     assert drawn(figure) == ["0.900", "0.800"]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
-        "a",
-        style.shorten("a name that is far too long for its row"),
-    ]
-    assert figure.legends[0].get_texts()[0].get_text() == "nested"
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", style.shorten(names[1])]
 
 
-@pytest.mark.parametrize(("count", "cells"), [(2, 2), (10, 90), (30, 0)])
-def test_heat_maps_write_numbers_while_they_can_be_read(count: int, cells: int) -> None:
-    names = [f"member {number}" for number in range(count)]
-    matrix = pd.DataFrame(np.full((count, count), 0.5), names, names)
-    matrix = matrix.where(~np.eye(count, dtype=bool))
-    assert len(drawn(plots.heat(matrix, 0, 1))) == cells
-
-
-def test_the_spread_of_folds_and_of_one_fold() -> None:
-    rows = pd.DataFrame({"name": list("aaaaab"), "fold": [0, 1, 2, 3, 4, 0], "auc": [0.9, 0.9, 0.91, 0.8, 0.95, 0.7]})
-    figure = plots.fold_spread(rows)
+def test_a_roc_keeps_its_low_end() -> None:
+    rng, target = keys.rng("roc"), np.arange(20_000) % 2
+    figure = plots.roc({"a": (target, rng.normal(target, 1)), "b": (target[:100], target[:100].astype(float))})
     drawn(figure)
-    assert sorted(np.asarray(figure.axes[0].lines[0].get_xdata())) == sorted(rows["auc"][:5])
-
-
-def test_a_large_roc_is_thinned_and_keeps_its_low_end() -> None:
-    rng = keys.rng("roc")
-    target = np.arange(200_000) % 2
-    curves = {"a": (target, rng.normal(target, 1)), "b": (target[:100], target[:100].astype(float))}
-    assert plots.finest_rate(curves) == 1 / 100_000
-    for low in (False, True):
-        figure = plots.roc(curves, low)
-        drawn(figure)
-        x, y = (np.asarray(data) for data in figure.axes[0].lines[3 if low else 1].get_data())
-        assert len(x) < 2 * plots.ROC_POINTS
-        assert y[[0, -1]].tolist() == [0, 1]
+    x, y = (np.asarray(data) for data in figure.axes[0].lines[3].get_data())
+    assert y[[0, -1]].tolist() == [0, 1]
     assert figure.axes[0].get_xscale() == "log"
-    assert (x < 1e-3).sum() > 50
+    assert (x < 1e-3).sum() > 5
 
 
 @pytest.mark.parametrize("column", ["loss", "lr"])

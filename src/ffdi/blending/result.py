@@ -12,7 +12,7 @@ import pandas as pd
 
 from ffdi.blending import saved
 from ffdi.blending.apply import BLEND, Blended, apply
-from ffdi.blending.card import card, members_table
+from ffdi.blending.card import card
 from ffdi.blending.choose import Choice, decide
 from ffdi.blending.comparison import evidence
 from ffdi.blending.features import Array
@@ -35,15 +35,13 @@ BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # stored besid
 
 @dataclass(frozen=True)
 class BlendResult:
-    """`members`: as `card.members_table` makes it. `table`: as `blend.parquet` has it. `forecast`: None if no row was
-    held out or the board's size is not known.
+    """`table`: as `blend.parquet` has it. `forecast`: None if no row was held out or the board's size is not known.
 
     `submission`: id column and prediction column, float64 in [0, 1], in the order of the competition's own list.
     `reference`: mean logit by test id; a submission that is not turned round correlates with it.
     """
 
     card: dict[str, Any]
-    members: pd.DataFrame
     choice: Choice
     forecast: Forecast | None
     blended: Blended
@@ -79,7 +77,6 @@ def blend(recipe: Recipe, competition: Competition, places: Workspace, images: P
     limit = competition.max_params
     return BlendResult(
         card=made,
-        members=members_table(made),
         choice=choice,
         forecast=expected,
         blended=blended,
