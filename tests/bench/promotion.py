@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import tomlkit
 
-from ffdi.cli.project import Project, open_project
+from ffdi.cli.project import Options, Project
 from ffdi.cli.search import context_of, verdict_of
 from ffdi.config.recipe import Member
 from ffdi.core import checksum, keys
@@ -70,7 +70,7 @@ def _project(folder: Path, minutes: float, objective: str) -> Project:
         if objective:
             search["objective"] = {"clean": 1.0, objective: 1.0}
         path.write_text(tomlkit.dumps(recipe))
-    return open_project(path, None, folder / "work", folder / "submissions")
+    return Options(path, None, folder / "work", folder / "submissions").open()
 
 
 def _run(project: Project, verb: list[str]) -> None:

@@ -2,9 +2,7 @@
 
 import os
 import platform
-import shutil
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +13,7 @@ from ffdi.cli.project import Options, Project
 from ffdi.config.load import load_competition
 from ffdi.config.presets import LARGE
 from ffdi.config.recipe import Member, Recipe
-from ffdi.core import console
+from ffdi.core import atomic, console
 from ffdi.core.errors import UserError
 from ffdi.data import files
 from ffdi.model import caches
@@ -24,15 +22,6 @@ from ffdi.model.sources import resolve
 from ffdi.training import budget, estimate, launch
 from ffdi.training.probe import Probe, probe
 
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "timm",
-    "opencv-python-headless",
-    "scikit-learn",
-    "optuna",
-    "kaggle",
-)
 KAGGLE = ("timm/tf-efficientnet", "ar90ngas/timm-pretrained-efficientnet", "ar90ngas/timm-pretrained-resnet")
 
 
@@ -46,14 +35,20 @@ def run(options: Options) -> None:
     refuse_over_limit(recipe, limit)
     _better(recipe)
     listed = _listed(options)
-    rows = {name: estimate.CONTEST[name] for name in competition.splits} if listed is None else _counts(listed)
+    if listed is None:
+        rows = {name: estimate.CONTEST[name] for name in competition.splits}
+    else:
+        rows = {name: int((listed[1]["split"] == name).sum()) for name in competition.splits}
     device = torch.device(launch.devices()[0])
     launch.prepare(device)
-    probes = {member.name: _probe(member, device, estimate.steps(recipe, member, rows)) for member in recipe.member}
-    reading = {member.name: _read_seconds(listed, member) for member in recipe.member}
+    probes, reading = {}, {}
+    for member in recipe.member:
+        console.say(f"one step of {member.name} ({member.model}, {member.image_size} px) on {device} …")
+        probes[member.name] = probe(member, device, estimate.steps(recipe, member, rows))
+        reading[member.name] = _read_seconds(listed, member)
     needed = _cost(recipe, rows, probes, reading)
     _elsewhere(recipe, reading)
-    free = shutil.disk_usage(_existing(work)).free
+    free = atomic.disk_usage(work).free
     if needed > free:
         raise UserError(
             f"The recipe needs {_size(needed)} in {work}, {_size(free)} are free; name another with --work."
@@ -63,7 +58,7 @@ def run(options: Options) -> None:
 
 
 def _machine(work: Path) -> None:
-    memory, disk = psutil.virtual_memory(), shutil.disk_usage(_existing(work))
+    memory, disk = psutil.virtual_memory(), atomic.disk_usage(work)
     gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
     names = ", ".join(f"{gpu.name} {gpu.total_memory / 2**30:.0f} GiB" for gpu in gpus)
     rows: list[list[object]] = [
@@ -73,14 +68,7 @@ def _machine(work: Path) -> None:
         ["disk for work", f"{disk.free / 2**30:.1f} GiB free"],
         ["GPU", names or "none: everything runs on the CPU"],
     ]
-    console.table("this machine", ["what", "is"], rows + [[name, _version(name)] for name in PACKAGES])
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:  # not installed, or its metadata is not
-        return "-"
+    console.table("this machine", ["what", "is"], rows)
 
 
 def _members(recipe: Recipe, limit: int | None) -> list[str]:
@@ -122,16 +110,6 @@ def _listed(options: Options) -> tuple[Project, pd.DataFrame] | None:
     except UserError as error:
         console.warn(f"{error} The estimate uses the contest's own counts.")
         return None
-
-
-def _counts(listed: tuple[Project, pd.DataFrame]) -> dict[str, int]:
-    project, rows = listed
-    return {name: int((rows["split"] == name).sum()) for name in project.competition.splits}
-
-
-def _probe(member: Member, device: torch.device, steps: int) -> Probe:
-    console.say(f"one step of {member.name} ({member.model}, {member.image_size} px) on {device} …")
-    return probe(member, device, steps)
 
 
 def _read_seconds(listed: tuple[Project, pd.DataFrame] | None, member: Member) -> float | None:
@@ -195,10 +173,3 @@ def _duration(seconds: float) -> str:
 
 def _size(count: float) -> str:
     return f"{count / 2**20:,.0f} MiB" if count < 2**30 else f"{count / 2**30:,.1f} GiB"
-
-
-def _existing(folder: Path) -> Path:
-    folder = folder.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    return folder

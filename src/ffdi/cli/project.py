@@ -77,8 +77,7 @@ class Options:
         """Return where a budget's recipe is; None where a recipe is named, or nothing but the sample is meant."""
         if self.recipe is not None or (self.data is None and self.minutes is None):
             return None
-        images = self.data or _sample("The kit")
-        return workspace(Recipe.model_fields["competition"].default, images, self.work, self.submissions)
+        return self._workspace(Recipe.model_fields["competition"].default, self.data or _sample("The kit"))
 
     def folder(self) -> Path:
         """Return the competition folder of a plan. Raise UserError if it does not exist."""
@@ -100,41 +99,16 @@ class Options:
             raise UserError(
                 f"There is no recipe for {self.folder()} yet; run `ffdi folds` first, or name one: --recipe."
             )
-        return open_project(self.recipe or planned, self.data, self.work, self.submissions, self.changes)
+        path = self.recipe or planned
+        recipe = load_recipe(path, self.changes)
+        competition = load_competition(recipe.competition)
+        named = Path(recipe.data.folder).expanduser() if recipe.data.folder else None
+        images = _existing(self.data or named or _sample(f"{path} names no data.folder, and the kit"))
+        places = self._workspace(competition.name, images)
+        return Project(path, recipe, competition, images, places, self.data is None)
 
-
-def open_project(
-    recipe_path: Path, data: Path | None, work: Path, submissions: Path, changes: tuple[str, ...] = ()
-) -> Project:
-    """Return what a recipe and places name.
-
-    Args:
-        recipe_path: A TOML file.
-        data: The competition folder; None: the recipe's.
-        work: The folder below which artefacts go.
-        submissions: The folder of submissions.
-        changes: "key=value" each, over what the recipe says.
-
-    Raises:
-        UserError: The recipe is not valid, or the competition folder does not exist.
-    """
-    recipe = load_recipe(recipe_path, changes)
-    competition = load_competition(recipe.competition)
-    images = _existing(data or _folder(recipe_path, recipe))
-    places = workspace(competition.name, images, work, submissions)
-    return Project(recipe_path, recipe, competition, images, places, data is None)
-
-
-def workspace(competition: str, images: Path, work: Path, submissions: Path) -> Workspace:
-    """Return where the artefacts of a competition folder are.
-
-    Args:
-        competition: Its name.
-        images: The competition folder.
-        work: The folder below which artefacts go.
-        submissions: The folder of submissions.
-    """
-    return Workspace(work / competition / (images.resolve().name or "root"), submissions)
+    def _workspace(self, competition: str, images: Path) -> Workspace:
+        return Workspace(self.work / competition / (images.resolve().name or "root"), self.submissions)
 
 
 def _existing(images: Path) -> Path:
@@ -185,12 +159,6 @@ def verb(app: typer.Typer, arguments: str = "") -> Callable[[Callable[..., None]
 
 def _is_change(text: str) -> bool:
     return "=" in text and not Path(text).exists()
-
-
-def _folder(path: Path, recipe: Recipe) -> Path:
-    if recipe.data.folder:
-        return Path(recipe.data.folder).expanduser()
-    return _sample(f"{path} names no data.folder, and the kit")
 
 
 def _sample(what: str) -> Path:

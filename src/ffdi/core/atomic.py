@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ffdi.core.errors import SpaceError, UserError
 
@@ -59,6 +60,11 @@ def sweep(folder: Path) -> int:
     return len(orphans)
 
 
+def disk_usage(folder: Path) -> Any:
+    """Return total, used and free bytes of the disk of a folder, which need not exist yet."""
+    return shutil.disk_usage(next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()))
+
+
 def _write_temporary(folder: Path, chunks: Iterable[bytes | memoryview]) -> Path:
     descriptor, name = tempfile.mkstemp(prefix=TEMP_PREFIX, dir=folder)
     temporary = Path(name)
@@ -84,16 +90,10 @@ def _sync_folder(folder: Path) -> None:
 
 def _explained(error: OSError, path: Path, size: int) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        free = shutil.disk_usage(_existing(path.parent)).free
+        free = disk_usage(path.parent).free
         limit = f", though {free:,} are free: a quota or ulimit -f" if free > 2 * size else f", {free:,} free"
         return SpaceError(
             f"No space to write {path} ({error.strerror}): {size:,} bytes needed{limit}; make room and run the same "
             "command again."
         )
     return UserError(f"Cannot write {path}: {error.strerror}; make the place writable and run again.")
-
-
-def _existing(folder: Path) -> Path:
-    while not folder.exists():
-        folder = folder.parent
-    return folder

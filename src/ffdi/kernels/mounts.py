@@ -1,8 +1,7 @@
-"""Find the inputs that Kaggle mounted for a kernel. Two layouts are in use; then every folder is searched.
+"""Find the inputs that Kaggle mounted for a kernel, by what is in them: more than one layout of mounts is in use.
 
-source          newer form                              older form
-competition     input/competitions/SLUG                 input/SLUG
-kernel output   input/notebooks/OWNER/SLUG              input/SLUG
+A name tells folders apart that hold the same: it is part of the path, as in input/competitions/SLUG, input/SLUG and
+input/notebooks/OWNER/SLUG.
 """
 
 import os
@@ -24,11 +23,8 @@ def working_root() -> Path:
 
 def outputs(names: list[str]) -> list[Path]:
     """Return the attached outputs of train kernels: those named ("owner/slug"), or all. Raises UserError."""
-    if not names:
-        return sorted(folders_with(_holds_runs))
-    return [
-        _one([path for path in _forms(name, "notebooks") if _holds_runs(path)][:1], f"runs of {name}") for name in names
-    ]
+    found = list(folders_with(_holds_runs))
+    return [_first(found, f"runs of {name}", name) for name in names] if names else sorted(found)
 
 
 def competition_folder(competition: Competition, splits: list[str], name: str = "") -> tuple[Path, Competition]:
@@ -45,19 +41,16 @@ def competition_folder(competition: Competition, splits: list[str], name: str = 
         UserError: a table is not mounted; the message lists what is.
     """
     wanted = {split: competition.splits[split] for split in splits}
-    near = [path for form in _forms(name or competition.slug, "competitions") for path in (form, *children(form))]
-    for folder in [*near, *folders_with(lambda path: _has(path, *wanted.values()))]:
-        if _has(folder, *wanted.values()):
-            return folder, competition
-    moved = {split: _moved(paths, near) for split, paths in wanted.items()}
+    slug = name or competition.slug
+    together = _with_tables([*wanted.values()], slug)
+    if together:
+        return together[0], competition
+    moved = {}
+    for split, paths in wanted.items():
+        at = _first(_with_tables([paths], slug), f"the table {paths.labels}").relative_to(input_root()).as_posix()
+        update = {"labels": f"{at}/{paths.labels}", "images": f"{at}/{paths.images}"}
+        moved[split] = paths.model_copy(update=update)
     return input_root(), competition.model_copy(update=moved)
-
-
-def _moved(split: Split, near: list[Path]) -> Split:
-    """Return the split with its paths below the root of all mounts."""
-    found = [path for path in near if _has(path, split)] or list(folders_with(lambda path: _has(path, split)))
-    at = _one(found[:1], f"the table {split.labels}").relative_to(input_root()).as_posix()
-    return split.model_copy(update={"labels": f"{at}/{split.labels}", "images": f"{at}/{split.images}"})
 
 
 def listing() -> str:
@@ -70,22 +63,24 @@ def listing() -> str:
     return f"{root} holds {', '.join(names) or 'nothing'}"
 
 
-def _forms(name: str, kind: str) -> list[Path]:
-    root, slug = input_root(), name.split("/")[-1]
-    newer = [root / kind / name] if kind == "competitions" or "/" in name else [p / slug for p in children(root / kind)]
-    return [path for path in (*newer, root / slug) if path.is_dir()]
-
-
 def _holds_runs(folder: Path) -> bool:
     """Also true for what a run left that stopped before its first fold."""
     return any(any((folder / RUNS).glob(f"*/*/{name}")) for name in ("runs", MANIFEST, "scan"))
 
 
-def _has(folder: Path, *splits: Split) -> bool:
-    return all((folder / split.labels).is_file() and (folder / split.images).is_dir() for split in splits)
+def _with_tables(splits: list[Split], slug: str) -> list[Path]:
+    """Return the folders that have all tables and images of the splits, those first whose path has the slug."""
+
+    def has(folder: Path) -> bool:
+        return all((folder / split.labels).is_file() and (folder / split.images).is_dir() for split in splits)
+
+    return sorted(folders_with(has), key=lambda path: slug not in path.parts)
 
 
-def _one(found: list[Path], what: str) -> Path:
-    if not found:
-        raise UserError(f"Not mounted: {what}; attach it to the notebook. {listing()}.")
-    return found[0]
+def _first(found: list[Path], what: str, name: str = "") -> Path:
+    """Return the first folder that bears a name, "slug" or "owner/slug". Raise UserError if there is none."""
+    for part in (f"/{name}/", f"/{name.split('/')[-1]}/") if name else ("",):
+        for path in found:
+            if part in f"{path}/":
+                return path
+    raise UserError(f"Not mounted: {what}; attach it to the notebook. {listing()}.")
