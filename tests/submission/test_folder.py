@@ -8,7 +8,7 @@ import pytest
 from ffdi.config.load import load_competition
 from ffdi.core import checksum, digest
 from ffdi.core.errors import CorruptError, UserError
-from ffdi.submission.folder import Published, estimates, finished, keep, next_folder, publish
+from ffdi.submission.folder import Published, estimates, finished, next_folder, publish
 from tests.fixtures.sending import CARD
 
 COMPETITION = load_competition("multi-ffdi-phase2")
@@ -64,13 +64,6 @@ def test_a_clone_gets_its_csv_back_and_one_changed_by_hand_is_named(tmp_path: Pa
     first.csv.write_text("img_name,y_pred\n")
     with pytest.raises(CorruptError, match="is not the file that its card names"):
         put(tmp_path)
-
-
-def test_a_kernel_has_a_card_and_no_file(tmp_path: Path) -> None:
-    made = [keep(None, "out.csv", {"competition": "toy"}, "in", tmp_path, "infer") for _ in range(2)]
-    assert [one.reused for one in made] == [False, True]
-    assert [path.name for path in made[1].folder.iterdir()] == ["card.json"]
-    assert made[1].card["submission"] == {"file": "out.csv", "sha256": "", "rows": 0}
 
 
 def test_a_folder_without_a_card_is_unfinished(tmp_path: Path) -> None:

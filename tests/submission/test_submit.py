@@ -129,16 +129,16 @@ def _kernel(world: World, *states: str) -> None:
     world.server.state.kernels["tester/infer"] = [Run({}, list(states), {"submission.csv": b"id,y\n"}, "", "it broke")]
 
 
-def test_a_kernel_is_sent_by_version_and_has_a_card_of_its_own(world: World) -> None:
+def test_a_kernel_is_sent_by_version(world: World) -> None:
     _kernel(world, "COMPLETE")
     assert world.run(*KERNEL, "--competition", "toy", "--yes") == 0
     (row,) = world.rows
     assert (row.kernel, row.version, row.file) == ("tester/infer", 1, "submission.csv")
-    assert (row.status, row.submission, row.sha256, row.oof) == ("scored", "002-infer", "", None)
+    assert (row.status, row.submission, row.sha256, row.oof) == ("scored", "infer", "", None)
     assert world.run(*KERNEL, "--yes") == 2
     assert "sent already" in world.err
-    assert world.run("submit", "--yes", "--no-wait") == 0  # the newest file, not the kernel's card
-    assert {one.submission for one in world.rows} == {"002-infer", "001-toy"}
+    assert world.run("submit", "--yes", "--no-wait") == 0
+    assert {one.submission for one in world.rows} == {"infer", "001-toy"}
 
 
 def test_a_kernel_may_have_the_card_of_a_submission(world: World) -> None:
@@ -158,14 +158,12 @@ def test_a_kernel_that_is_not_complete_is_not_sent(world: World, state: str, nam
     assert (world.sent, world.rows) == (0, [])
 
 
-def test_a_csv_from_elsewhere_gets_a_folder_when_it_is_sent(world: World) -> None:
+def test_a_csv_from_elsewhere_is_sent(world: World) -> None:
     path = world.folder / "my best,1.csv"
     path.write_text("id,y\n" + "".join(f"{name},0.{number}\n" for number, name in enumerate(IDS)))
     assert world.run("submit", str(path)) == 0
-    assert not (world.root / "002-my-best-1").exists()
     assert world.run("submit", str(path), "--yes") == 0
-    assert [(row.submission, row.status) for row in world.rows] == [("002-my-best-1", "scored")]
-    assert (world.root / "002-my-best-1/submission.csv").read_bytes() == path.read_bytes()
+    assert [(row.submission, row.status) for row in world.rows] == [("my-best-1", "scored")]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 from ffdi.core import digest
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import CARD, SUBMISSION_CSV
-from ffdi.submission.folder import estimates, finished, keep, number_of
+from ffdi.submission.folder import estimates, finished, number_of
 from ffdi.submission.ledger import Row, one_line, tag_stem
 
 
@@ -18,15 +18,13 @@ class SubmissionCandidate:
     """A file or a kernel's version to be sent, and its card.
 
     Attributes:
-        folder: the submission's; None for what has none yet (`with_folder` makes one).
-        name: for messages, and for the folder.
+        name: of its folder, of its file, or of the kernel.
         card: what is known of it.
         file: the name of what Kaggle scores.
         csv, sha256: the file here; None and "" for a kernel.
         kernel, version: "owner/slug" and version; "" and 0 for a file.
     """
 
-    folder: Path | None
     name: str
     card: Mapping[str, Any]
     file: str
@@ -48,7 +46,7 @@ class SubmissionCandidate:
             tag="",
             date=date,
             competition=slug,
-            submission="" if self.folder is None else self.folder.name,
+            submission=self.name,
             file=self.file,
             status="pending",
             sha256=self.sha256,
@@ -58,15 +56,6 @@ class SubmissionCandidate:
             **estimates(self.card),
         )
         return replace(made, tag=f"{tag_stem(slug, inputs, made.content)}-{attempt}")
-
-    def with_folder(self, competition: str, root: Path) -> "SubmissionCandidate":
-        """Return it with a folder below `root`, made if there is none, so that it has a number and a card."""
-        if self.folder is not None:
-            return self
-        data = None if self.csv is None else self.csv.read_bytes()
-        card = {"recipe": {"name": self.name}, "competition": competition}
-        made = keep(data, self.file, card, str(self.card["inputs"]), root, self.name)
-        return replace(self, folder=made.folder, csv=None if data is None else made.csv, card=made.card)
 
 
 def candidate_of_file(given: str | None, root: Path) -> SubmissionCandidate:
@@ -83,15 +72,13 @@ def candidate_of_file(given: str | None, root: Path) -> SubmissionCandidate:
     known = {folder.name: card for folder, card in finished(root)}
     name = _find(given, root, known)
     if name is None:
-        return _loose_file(Path(given or ""), root, known)
+        return _loose_file(Path(given or ""), known)
     path, sha256 = root / name / SUBMISSION_CSV, known[name]["submission"]["sha256"]
-    if not sha256:
-        raise UserError(f"{root / name} is the card of a kernel; name it with --kernel and --version.")
     if not path.is_file():
         raise UserError(f"{path} is not here: the big files are not in git; run `ffdi blend` to have it written again.")
     if digest.of_file(path) != sha256:
         raise CorruptError(f"{path} is not the file that its card names; delete it and run `ffdi blend` again.")
-    return SubmissionCandidate(root / name, name, known[name], SUBMISSION_CSV, path, sha256)
+    return SubmissionCandidate(name, known[name], SUBMISSION_CSV, path, sha256)
 
 
 def candidate_of_kernel(kernel: str, version: int, file: str, given: str | None, root: Path) -> SubmissionCandidate:
@@ -117,14 +104,13 @@ def candidate_of_kernel(kernel: str, version: int, file: str, given: str | None,
         found = candidate_of_file(given, root)
         return replace(found, csv=None, sha256="", kernel=kernel, version=version, file=file)
     card = {"inputs": digest.of_json(["kernel", kernel, version, file])}
-    return SubmissionCandidate(None, kernel.rpartition("/")[2], card, file, kernel=kernel, version=version)
+    return SubmissionCandidate(kernel.rpartition("/")[2], card, file, kernel=kernel, version=version)
 
 
 def _find(given: str | None, root: Path, known: Mapping[str, Mapping[str, Any]]) -> str | None:
     """Return the name of a finished folder; None if `given` is a CSV that lies in none."""
     if given is None or given.isdecimal():
-        files = [name for name, card in known.items() if given or card["submission"]["sha256"]]
-        found = [name for name in files if given is None or number_of(name) == int(given)]
+        found = [name for name in known if given is None or number_of(name) == int(given)]
         if not found:
             number = f" {given}" if given else ""
             raise UserError(f"There is no finished submission{number} in {root}; run `ffdi blend` first.")
@@ -140,11 +126,11 @@ def _find(given: str | None, root: Path, known: Mapping[str, Mapping[str, Any]])
     return None
 
 
-def _loose_file(path: Path, root: Path, known: Mapping[str, Mapping[str, Any]]) -> SubmissionCandidate:
+def _loose_file(path: Path, known: Mapping[str, Mapping[str, Any]]) -> SubmissionCandidate:
     """Return a CSV from elsewhere; the submission here with the same bytes, if there is one."""
     sha256 = digest.of_file(path)
     for name, card in known.items():
         if card["submission"]["sha256"] == sha256:
-            return SubmissionCandidate(root / name, name, card, SUBMISSION_CSV, path, sha256)
+            return SubmissionCandidate(name, card, SUBMISSION_CSV, path, sha256)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-") or "file"
-    return SubmissionCandidate(None, name[:60], {"inputs": ""}, SUBMISSION_CSV, path, sha256)
+    return SubmissionCandidate(name[:60], {"inputs": ""}, SUBMISSION_CSV, path, sha256)

@@ -58,32 +58,16 @@ def publish(
     ids = frame[competition.id_column].tolist()
     data = render(frame, competition)
     check_bytes(data, SUBMISSION_CSV, competition, ids, reference=reference)
-    return keep(data, SUBMISSION_CSV, card, inputs, root, name)
-
-
-def keep(data: bytes | None, file: str, card: Mapping[str, Any], inputs: str, root: Path, name: str) -> Published:
-    """Write a submission that was checked, as `publish` does.
-
-    Args:
-        data: The CSV; None writes only a card, since the file is at Kaggle's.
-        file: Its name.
-        card: What is known of it.
-        inputs: Digest of what it was made from.
-        root: Folder of submissions.
-        name: Of the recipe.
-    """
-    sha256 = "" if data is None else digest.of_bytes(data)
+    sha256 = digest.of_bytes(data)
     for folder, known in finished(root):
         if (known["inputs"], known["submission"]["sha256"]) == (inputs, sha256):
-            if data is not None:
-                _restore(folder / SUBMISSION_CSV, data, sha256)
+            _restore(folder / SUBMISSION_CSV, data, sha256)
             return Published(folder, known, reused=True)
     folder = next_folder(root, name)
-    if data is not None:
-        atomic.write_bytes(folder / SUBMISSION_CSV, data)
-    rows = 0 if data is None else data.count(b"\n") - 1
+    atomic.write_bytes(folder / SUBMISSION_CSV, data)
+    about = {"file": SUBMISSION_CSV, "sha256": sha256, "rows": len(ids)}
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    full = {**card, "inputs": inputs, "submission": {"file": file, "sha256": sha256, "rows": rows}, "date": now}
+    full = {**card, "inputs": inputs, "submission": about, "date": now}
     checksum.write_json(folder / CARD, full)
     return Published(folder, full, reused=False)
 

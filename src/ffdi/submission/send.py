@@ -57,25 +57,15 @@ class SubmissionSession:
                 self._read_back(row)
         return listed
 
-    def adopt(self, listed: Sequence[Listed], candidate: SubmissionCandidate, competition: str) -> SubmissionCandidate:
-        """Enter sends of this candidate that Kaggle lists and the ledger lacks: of another machine, or lost here.
-
-        Return the candidate, with a folder if there was one to enter.
-
-        Args:
-            listed: Kaggle's list.
-            candidate: What would be sent.
-            competition: Its name in the kit.
-        """
+    def adopt(self, listed: Sequence[Listed], candidate: SubmissionCandidate) -> None:
+        """Enter sends of this candidate that Kaggle lists and the ledger lacks: of another machine, or lost here."""
         known = {row.tag for row in ledger.load(self.root)}
         for tag, found in tags_in((one.message, one) for one in listed).items():
             if tag in known or tag != candidate.row(self.slug, attempt_of(tag), "").tag:
                 continue
-            candidate = candidate.with_folder(competition, self.root)
             date = found.date.isoformat(timespec="seconds") if found.date else self.clock.date()
             row = candidate.row(self.slug, attempt_of(tag), date)
             ledger.record(self.root, settle(row, found))
-        return candidate
 
     def send(self, candidate: SubmissionCandidate) -> Row:
         """Send it once and read it back from Kaggle's list. Call it while `locked`, after `reconcile` and `adopt`.

@@ -64,15 +64,15 @@ def submit(
     """
     until, root = parse_until(wait, CLOCK.now(), "--wait"), Path(submissions)
     candidate = _candidate(None if submission is None else str(submission), kernel, version, file, root)
-    name = str(candidate.card.get("competition") or competition)
-    slug = _check(candidate, load_competition(name), slug, Path(work), yes)
+    named = load_competition(str(candidate.card.get("competition") or competition))
+    slug = _check(candidate, named, slug, Path(work), yes)
     _show(candidate, slug, sent_before(root, slug, candidate))
     kaggle = _client(yes)
     if kaggle is None:
         return None
     session = SubmissionSession(kaggle, slug, root, CLOCK)
     with session.locked():
-        row = _deliver(session, candidate, name, yes, again)
+        row = _deliver(session, candidate, yes, again)
     return _follow(session, row, until if yes else None)
 
 
@@ -169,12 +169,9 @@ def _show(candidate: SubmissionCandidate, slug: str, before: Sequence[Row]) -> N
     console.table(f"submission: {candidate.name}", ["", ""], lines)
 
 
-def _deliver(
-    session: SubmissionSession, candidate: SubmissionCandidate, competition: str, yes: bool, again: bool
-) -> Row | None:
+def _deliver(session: SubmissionSession, candidate: SubmissionCandidate, yes: bool, again: bool) -> Row | None:
     """Send it, or return the row of an earlier send whose score is awaited; None without `yes`."""
-    listed = session.reconcile()
-    candidate = session.adopt(listed, candidate, competition)
+    session.adopt(session.reconcile(), candidate)
     known = unsettled(sent_before(session.root, session.slug, candidate), again)
     if known is not None:
         return known
@@ -187,7 +184,7 @@ def _deliver(
         raise UserError(f"No submission to {session.slug} is left today; the next ones are given at 00:00 UTC.")
     if candidate.kernel:
         _check_kernel(session.kaggle, candidate)
-    return session.send(candidate.with_folder(competition, session.root))
+    return session.send(candidate)
 
 
 def _check_kernel(kaggle: KaggleClient, candidate: SubmissionCandidate) -> None:
