@@ -5,15 +5,18 @@ held out. A person's images stay together, so an original and its twin are both 
 """
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
+from PIL import Image
 from sklearn.cluster import KMeans
 
 from ffdi.core import keys
-from ffdi.data import degraded
+from ffdi.data.decode import decode
+from ffdi.data.degraded import degrade
 
 LOOKS = 4
 HELD, HELD_UNSEEN = 0.2, 0.5  # of the persons; of those whose fake is of the family left out, for a precise AUC
@@ -80,7 +83,10 @@ def case(rows: pd.DataFrame, folder: Path, copies: Path, seed: int) -> Case:
     parts = {"clean": held & ~unseen, "unseen": held & (unseen | (rows.target == 0)),
              "source": ~here & ~unseen}  # fmt: skip
     tests = [rows[chosen].assign(part=name) for name, chosen in parts.items()]
-    degraded.prepare(tests[0], folder, copies, DAMAGES)
+    for kind, (name, relpath) in product(DAMAGES, zip(tests[0].id, tests[0].relpath, strict=True)):
+        image = decode((folder / relpath).read_bytes()).image_HWC
+        (copies / kind / relpath).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(degrade(image, kind, name)).save(copies / kind / relpath, "PNG")
     tests += [tests[0].assign(part=kind, relpath=f"{copies / kind}/" + tests[0].relpath) for kind in DAMAGES]
     test = pd.concat(tests, ignore_index=True)
     return Case(family, look, rows[here & ~held & ~unseen].reset_index(drop=True),

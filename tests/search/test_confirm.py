@@ -84,7 +84,6 @@ def test_reruns_are_scored_by_the_objective_of_the_search(
     """For real: one trial by a proxy of one fold and half the rows, then it and the default on every fold."""
     monkeypatch.setitem(MEMBER, "epochs", 1)
     cheap, full = prepared(contest, tmp_path, trials=1, rerun_seeds=1, objective={"clean": 1.0, "jpeg": 3.0})
-    objective.prepare(cheap)
     score = objective.TrainAndScore(cheap, World(torch.device("cpu")), 0)
     workers.launch(cheap.options(), lambda _: score, ["cpu"], None)
     chosen = confirm.candidates(cheap, found(cheap.options()))

@@ -48,7 +48,6 @@ def test_a_killed_call_goes_on_and_a_second_one_predicts_nothing(
     for _ in range(2):
         degraded.predict(wanted, place, CPU, Stop())
     assert len(calls) == 5
-    assert not (place / degraded.COPIES).exists()
     logits = degraded.read([one for one in wanted if one.kind == "patch"])
     assert list(logits) == ["tiny"]
     assert sorted(logits["tiny"].index) == sorted(pd.concat([job.oof["id"] for job in jobs]))
@@ -57,9 +56,8 @@ def test_a_killed_call_goes_on_and_a_second_one_predicts_nothing(
 def test_the_aucs_are_those_of_the_tables(jobs: list[FoldJob], tmp_path: Path) -> None:
     wanted = degraded.tables(jobs[:1], KINDS, tmp_path / "degraded")
     degraded.predict(wanted, tmp_path / "degraded", CPU, Stop())
-    found = degraded.aucs(jobs[0], KINDS, tmp_path / "copies", CPU, Stop())
+    found = degraded.aucs(jobs[0], KINDS, CPU, Stop())
     assert list(found) == list(KINDS)
-    assert degraded.aucs(jobs[0]).items() >= found.items()
     for one in wanted:
         logits = degraded.read([one])["tiny"]
         rows = jobs[0].oof.set_index("id").loc[logits.index]
@@ -73,11 +71,9 @@ def test_what_no_longer_fits_is_predicted_again_and_missing_weights_are_told(
     wanted = degraded.tables(jobs[:1], ["blur"], tmp_path)
     degraded.predict(wanted, tmp_path, CPU, Stop())
     (jobs[0].folder / "weights.safetensors").unlink()
-    (tmp_path / degraded.COPIES / "of a call that was killed at its end").mkdir(parents=True)
-    degraded.predict(wanted, tmp_path, CPU, Stop())  # nothing is left to do but to clear up
-    assert not (tmp_path / degraded.COPIES).exists()
+    degraded.predict(wanted, tmp_path, CPU, Stop())  # nothing is left to do
     checksum.write_table(wanted[0].path, pd.DataFrame({"id": ["a"]}), {**wanted[0].facts, "weights": "others"})
     with pytest.raises(UserError, match=r"tiny fold 0 cannot predict degraded copies: .*weights\.safetensors"):
         degraded.predict(wanted, tmp_path, CPU, Stop())
     with pytest.raises(UserError, match="run `ffdi train`"):
-        degraded.aucs(jobs[0], ["blur"], tmp_path / "copies", CPU, Stop())
+        degraded.aucs(jobs[0], ["blur"], CPU, Stop())

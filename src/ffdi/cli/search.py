@@ -48,7 +48,6 @@ def run(project: Project, count: int | None, until: str, storage: str, again: bo
     options, cluster = context.options(storage), project.recipe.cluster
     at_once = "on a cluster" if cluster.address else f"{len(devices)} at a time"
     console.say(f"search {options.name}: {_budget(options)}, {at_once}, in {context.folder}")
-    objective.prepare(context)
     try:
         if cluster.address:
             run_on(cluster, context, options, count, deadline)

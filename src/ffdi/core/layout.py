@@ -80,7 +80,7 @@ class Workspace:
     scan = Below("scan")  # parts of an unfinished scan
     runs = Below("runs")
     forged = Below("forged")
-    degraded = Below("degraded")  # copies of held-out images, and their predictions
+    degraded = Below("degraded")  # predictions of degraded held-out images
     searches = Below("search")
     kernels = Below("kernels")
     embeddings = Below("embeddings.safetensors")  # of the images that the forecast looks at

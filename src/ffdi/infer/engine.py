@@ -25,6 +25,7 @@ from ffdi.core import console
 from ffdi.core.errors import Paused, UserError
 from ffdi.core.stop import Stop
 from ffdi.data.batches import Batch, batches
+from ffdi.data.degraded import DegradedImages
 from ffdi.data.images import Images, TestImages
 from ffdi.data.order import in_sequence
 from ffdi.infer.nets import DeviceNets, Net, common_batch, flops, groups, memory_for_weights, weight_cache
@@ -62,6 +63,7 @@ def predict(
     stop: Stop | None = None,
     compiled: bool = False,
     label: str = "predict",
+    damage: str = "",
 ) -> pd.DataFrame:
     """Predict images by one net, under all views of its member.
 
@@ -74,6 +76,7 @@ def predict(
         stop: Asked after every batch.
         compiled: Whether to compile the net first, which pays for hundreds of thousands of images on a GPU.
         label: What the progress line and messages call this.
+        damage: Key of `data.degraded.DAMAGES`; each image is degraded first.
 
     Returns:
         A table id, view, logit (float32), imputed: each row in order, each view in order. An image that cannot be read
@@ -84,7 +87,7 @@ def predict(
         FfdiError: A logit is not finite; the message names the ids.
     """
     table = _Table(rows, [net], Plan(_costs([net], timed=False), len(rows)))
-    _predict_group([net], table, folder, [device], workers, stop, label, compiled)
+    _predict_group([net], table, folder, [device], workers, stop, label, compiled, damage)
     if table.plan.unfinished and stop is not None:
         raise Paused(f"{label}: stopped ({stop.reason}); run the same command again to go on.")
     found = table.result()
@@ -201,6 +204,7 @@ def _predict_group(
     stop: Stop | None,
     label: str,
     compiled: bool = False,
+    damage: str = "",
 ) -> None:
     """Fill the table by nets of one size."""
     plan = table.plan
@@ -208,7 +212,8 @@ def _predict_group(
     if not any(one in plan.kept for one in passes) or (stop is not None and stop.requested):
         return
     loaded = [DeviceNets([net for net in nets if table.keeps(net)], device, compiled) for device in devices]
-    images = TestImages(table.rows, folder, nets[0].size)
+    size = nets[0].size
+    images = DegradedImages(table.rows, folder, size, damage) if damage else TestImages(table.rows, folder, size)
     plan.restart_clock()
     with ExitStack() as stack:
         stack.enter_context(evaluating([model for one in loaded for model in one.models]))

@@ -88,7 +88,6 @@ def run(
     left = [one.job for one in planned if one.scores is None]
     if not left:
         return
-    objective.prepare(full)
     launch.train(left, list(devices), deadline, cluster)
     scorer = objective.make_objective(full, 1, devices[0])
     with Stop(deadline) as stop:

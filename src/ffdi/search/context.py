@@ -44,11 +44,6 @@ class SearchContext:
     def held_out(self) -> tuple[int, ...]:
         return self.search.proxy.folds or tuple(self.recipe.folds.held_out)
 
-    @property
-    def copies(self) -> Path:
-        """Return the folder of degraded copies of held-out images."""
-        return self.folder / "degraded"
-
     def jobs(self, member: Member) -> list[FoldJob]:
         """Return the folds of one trial, in order. Trials with equal members share a run folder."""
         recipe = self.recipe.model_copy(update={"member": (member,)})

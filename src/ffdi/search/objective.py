@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 import optuna
-import pandas as pd
 import torch
 
 from ffdi.cluster.session import Needs
@@ -17,7 +16,6 @@ from ffdi.config.search import Search
 from ffdi.core import checksum
 from ffdi.core.errors import FfdiError, LockedError, Paused
 from ffdi.core.stop import Stop
-from ffdi.data import degraded
 from ffdi.search import pruning, space
 from ffdi.search.context import SearchContext
 from ffdi.search.study import FOLDS, SPEC
@@ -91,7 +89,7 @@ class TrainAndScore:
         if "auc" not in scores:
             raise FfdiError(f"{job.label} has no held-out image of one of the classes; raise search.proxy.share.")
         kinds = damages(self.context.search)
-        return {"auc": float(scores["auc"]), **aucs(job, kinds, self.context.copies, self.world, stop)}
+        return {"auc": float(scores["auc"]), **aucs(job, kinds, self.world, stop)}
 
     def _with_loaders(self, job: FoldJob) -> FoldJob:
         return replace(job, data=job.data.model_copy(update={"workers": self.loaders}))
@@ -125,16 +123,8 @@ def score(search: Search, scores: Mapping[str, float]) -> float:
 
 
 def damages(search: Search) -> tuple[str, ...]:
-    """Return the kinds of degraded copies that the objective needs."""
+    """Return the kinds of damage that the objective needs."""
     return tuple(name for name, weight in search.objective.items() if weight > 0 and name != "clean")
-
-
-def prepare(context: SearchContext) -> None:
-    """Make the degraded copies that all trials read."""
-    kinds = damages(context.search)
-    if kinds:
-        rows = pd.concat([degraded.sample(job.oof) for job in context.jobs(context.base)], ignore_index=True)
-        degraded.prepare(rows, context.images, context.copies, kinds)
 
 
 def curve(job: FoldJob) -> list[tuple[int, float]]:

@@ -52,21 +52,16 @@ def train(jobs: Sequence[FoldJob], cluster: Cluster, deadline: float | None) -> 
             run_all(runner, (_fold(jobs, number, shared, needs, True) for number in sorted(long)))
 
 
-def predict_degraded(groups: Sequence[Sequence[Table]], copies: Path, cluster: Cluster, stop: Stop) -> None:
-    """Write the tables of every group, of one fold and kind each, on the nodes of a cluster; copies go to a folder.
-
-    Raises as `train`.
-    """
-    jobs = [group[0].job for group in groups]
+def predict_degraded(tables: Sequence[Table], folder: Path, cluster: Cluster, stop: Stop) -> None:
+    """Write tables of degraded images below `folder` on the nodes of a cluster. Raises as `train`."""
+    jobs = [one.job for one in tables]
     with session.connected(cluster.address):
-        check(copies.parent, [jobs[0].images])
+        check(folder, [jobs[0].images])
         needs = needs_of(cluster.model_copy(update={"gpus_per_fold": 1}), jobs)
-        there = [[replace(one, job=on_nodes(one.job, needs)) for one in group] for group in groups]
-        names = [f"{group[0].job.label} {group[0].kind}" for group in groups]
-        shared = share(there)
-        images = sum(len(degraded.sample(group[0].job.oof)) * (1 + len(group)) for group in groups)
-        with console.progress(f"degraded copies on {len(session.nodes())} nodes", images) as meter:
-            tasks = (Task(name, _degrade, (shared, at, copies)) for at, name in enumerate(names))
+        there = [replace(one, job=on_nodes(one.job, needs)) for one in tables]
+        shared, images = share(there), sum(len(degraded.sample(job.oof)) for job in jobs)
+        with console.progress(f"degraded images on {len(session.nodes())} nodes", images) as meter:
+            tasks = (Task(f"{one.job.label} {one.kind}", _degrade, (shared, at)) for at, one in enumerate(tables))
             run_all(Runner(needs, stop, meter=meter), tasks)
 
 
@@ -141,11 +136,11 @@ def _fit_together(jobs: Sequence[FoldJob], number: int, size: int, rank: int, na
     meeting.unlink(missing_ok=True)
 
 
-def _degrade(groups: Sequence[Sequence[Table]], number: int, copies: Path, stop: Stop) -> None:
-    """Write the tables of one fold and kind."""
+def _degrade(tables: Sequence[Table], number: int, stop: Stop) -> None:
+    """Write one table of degraded images."""
     device = device_of_task()
-    launch.prepare(device, groups[number][0].job.data.workers or 0)
-    degraded.write(groups[number], copies, device, stop)
+    launch.prepare(device, tables[number].job.data.workers or 0)
+    degraded.write(tables[number], device, stop)
 
 
 def _predict_part(jobs: Sequence[FoldJob], number: int, name: str, begin: int, stop: Stop) -> None:

@@ -1,69 +1,51 @@
-"""Predict degraded copies of images by finished folds that held the images out."""
+"""Predict degraded images by finished folds that held them out."""
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
 import torch
 
 from ffdi.config.recipe import Cluster
-from ffdi.core import checksum, digest, lock
+from ffdi.core import checksum, lock
 from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
 from ffdi.data import manifest as manifests
-from ffdi.data.degraded import DAMAGES, RULES, prepare, sample
+from ffdi.data.degraded import DAMAGES, RULES, sample
 from ffdi.infer.engine import predict as predict_images
 from ffdi.infer.nets import Net
 from ffdi.metrics.auc import auc
 from ffdi.model.weights import load_net
-from ffdi.training import launch
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 
-COPIES = "copies"  # below the folder of the tables, for as long as they are predicted
 
-
-def aucs(
-    job: FoldJob,
-    kinds: Iterable[str] = tuple(DAMAGES),
-    folder: Path | None = None,
-    world: World | None = None,
-    stop: Stop | None = None,
-) -> dict[str, float]:
-    """Return the AUC of a finished fold on degraded copies of its held-out images, by kind of damage.
+def aucs(job: FoldJob, kinds: Iterable[str], world: World, stop: Stop) -> dict[str, float]:
+    """Return the AUC of a finished fold on its held-out images under each kind of damage.
 
     Args:
         job: The fold.
-        kinds: Keys of `data.degraded.DAMAGES`.
-        folder: Where copies are made, if they are not there, and stay for other nets; None: none stays.
-        world: Whose device predicts; None: the first one.
-        stop: Asked between images and batches.
+        kinds: Keys of DAMAGES.
+        world: Whose device predicts.
+        stop: Asked between batches.
 
     Raises:
         UserError: The weights are gone.
         Paused: `stop` asked.
     """
-    if folder is None:
-        with TemporaryDirectory() as temporary:
-            return aucs(job, kinds, Path(temporary), world, stop)
     kinds = tuple(kinds)
     if not kinds:
         return {}
-    device, stop = world.device if world else torch.device(launch.devices()[0]), stop or Stop()
-    rows = sample(job.oof)
-    prepare(rows, job.images, folder, kinds, stop)
-    net, target = _net(job, device), rows.set_index("id").target
-    logits = {kind: _means(_predict(job, net, rows, kind, folder, device, stop)) for kind in kinds}
+    net, target = _net(job, world.device), job.oof.set_index("id").target
+    logits = {kind: _means(_predict(job, net, kind, world.device, stop)) for kind in kinds}
     return {kind: auc(target.reindex(logits_N.index), logits_N) for kind, logits_N in logits.items()}
 
 
 @dataclass(frozen=True)
 class Table:
-    """Logits of one fold on the copies of one kind: where they are, and what decides them."""
+    """Logits of one fold under one kind of damage: where they are, and what decides them."""
 
     job: FoldJob
     kind: str
@@ -98,35 +80,33 @@ def tables(jobs: Sequence[FoldJob], kinds: Iterable[str], folder: Path) -> list[
 def predict(wanted: Sequence[Table], folder: Path, world: World, stop: Stop, cluster: Cluster | None = None) -> None:
     """Write every table that is not current. Killed, it goes on where it was.
 
-    Copies are made for all nets of a fold at once, and do not stay. Each fold and kind is a task of the cluster, where
-    that has an address; else the device of `world` predicts.
+    Each table is a task of the cluster, where that has an address; else the device of `world` predicts.
 
     Args:
         wanted: From `tables`.
-        folder: Where they lie; copies are made below it and do not stay.
+        folder: Where they lie.
         world: The device.
         stop: Asks to stop.
+        cluster: Of the recipe.
 
     Raises:
         UserError: Weights are gone; nothing is done then.
         LockedError: Another process is at work in `folder`.
         Paused: `stop` asked.
     """
-    groups: dict[tuple[int | str, str], list[Table]] = {}
-    for one in [one for one in wanted if not one.is_current]:
+    missing = [one for one in wanted if not one.is_current]
+    for one in missing:
         _refuse_without_weights(one.job)
-        groups.setdefault((one.job.fold, one.kind), []).append(one)
-    if not groups and not (folder / COPIES).exists():
+    if not missing:
         return
     with lock.exclusive(folder):
-        if cluster is not None and cluster.address and groups:
+        if cluster is not None and cluster.address:
             from ffdi.training import cluster as nodes
 
-            nodes.predict_degraded(list(groups.values()), folder / COPIES, cluster, stop)
+            nodes.predict_degraded(missing, folder, cluster, stop)
         else:
-            for group in groups.values():
-                write(group, folder / COPIES, world.device, stop)
-        shutil.rmtree(folder / COPIES, ignore_errors=True)
+            for one in missing:
+                write(one, world.device, stop)
 
 
 def read(some: Iterable[Table]) -> dict[str, pd.Series]:
@@ -137,26 +117,15 @@ def read(some: Iterable[Table]) -> dict[str, pd.Series]:
     return {name: pd.concat(folds) for name, folds in parts.items()}
 
 
-def write(group: Sequence[Table], folder: Path, device: torch.device, stop: Stop) -> None:
-    """Write the tables of one fold and kind."""
-    job, kind, facts = group[0].job, group[0].kind, group[0].facts
+def write(one: Table, device: torch.device, stop: Stop) -> None:
+    """Predict and write a table."""
+    checksum.write_table(one.path, _predict(one.job, _net(one.job, device), one.kind, device, stop), one.facts)
+
+
+def _predict(job: FoldJob, net: Net, kind: str, device: torch.device, stop: Stop) -> pd.DataFrame:
+    workers, label = job.data.workers or 0, f"{job.label} {kind}"
     rows = sample(job.oof)
-    # Copies of other images, or of another range, that a killed call left are not taken for these.
-    copies = folder / digest.of_json([facts["rows"], facts["damage"], facts["rules"]])[:16]
-    prepare(rows, job.images, copies, [kind], stop)
-    for one in group:
-        frame = _predict(one.job, _net(one.job, device), rows, kind, copies, device, stop)
-        checksum.write_table(one.path, frame, one.facts)
-    shutil.rmtree(copies)
-
-
-def _predict(
-    job: FoldJob, net: Net, rows: pd.DataFrame, kind: str, copies: Path, device: torch.device, stop: Stop
-) -> pd.DataFrame:
-    workers = job.data.workers or 0
-    return predict_images(
-        net, rows, copies / kind, device=device, workers=workers, stop=stop, label=f"{job.label} {kind}"
-    )
+    return predict_images(net, rows, job.images, device=device, workers=workers, stop=stop, label=label, damage=kind)
 
 
 def _means(frame: pd.DataFrame) -> pd.Series:
