@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from ffdi.cli.main import app
 from ffdi.config.load import load_recipe
-from ffdi.core.deadline import parse_until
+from ffdi.core.stop import parse_until
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -14,7 +14,7 @@ import pytest
 from ffdi.blending import saved
 from ffdi.config.load import load_recipe
 from ffdi.core import checksum, digest
-from ffdi.core.code import PACKAGE
+from ffdi.core.digest import PACKAGE
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import Workspace
 from ffdi.kernels import kit_wheel, pack, team

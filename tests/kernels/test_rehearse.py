@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from ffdi.cli.main import app
 from ffdi.core import checksum
-from ffdi.core.code import PACKAGE
+from ffdi.core.digest import PACKAGE
 from ffdi.core.errors import UserError
 from ffdi.data import decode, tables
 from ffdi.kernels import infer, mock_input, sandbox

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from ffdi.core.code import PACKAGE
+from ffdi.core.digest import PACKAGE
 from ffdi.core.errors import UserError
-from ffdi.kernels import image, run, script, team
+from ffdi.kernels import run, script, team, wheels
 from ffdi.submission.kernel import Kernel as Pushed
 from tests.kernels.conftest import SCRIPTS, Home, Kernel, Mounts
 
@@ -141,10 +141,10 @@ def test_what_kaggle_is_told_of_a_script(home: Home, kind: str, competitions: in
 
 def test_the_mains_import_only_what_the_image_has() -> None:
     foreign = _foreign(["kernels/run.py", *(f"kernels/{kind}.py" for kind in KINDS)])
-    known = set(image.SHIPS) | set(image.OPTIONAL)
+    known = set(wheels.SHIPS) | set(wheels.OPTIONAL)
     assert {name: users for name, users in foreign.items() if name not in known} == {}
-    assert not set(image.SHIPS) & set(image.OPTIONAL)
-    assert set(image.SHIPS) <= set(foreign) | {"torchvision"}  # which timm imports
+    assert not set(wheels.SHIPS) & set(wheels.OPTIONAL)
+    assert set(wheels.SHIPS) <= set(foreign) | {"torchvision"}  # which timm imports
 
 
 def _foreign(waiting: list[str]) -> dict[str, set[str]]:
@@ -176,8 +176,8 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 def test_missing_packages_and_wheels_of_the_dataset(
     home: Home, mounts: Mounts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert image.missing() == []
-    monkeypatch.setattr(image, "missing", lambda: ["timm"])
+    assert wheels.missing() == []
+    monkeypatch.setattr(wheels, "missing", lambda: ["timm"])
     with pytest.raises(SystemExit):
         run.run("infer", {}, home.pack, run.API)
     assert "This image has no timm; put the wheels into a folder and pack again" in capsys.readouterr().err
@@ -190,5 +190,5 @@ def test_run_json_says_which_run_it_was(home: Home, mounts: Mounts, monkeypatch:
     run.run("infer", {"run": "abc"}, home.pack, run.API)
     told = json.loads((mounts.working / run.RUN_RECORD).read_text())
     assert (told["kind"], told["run"], told["rows"], told["seconds"]["predict"]) == ("infer", "abc", 3, 1.0)
-    assert told["packages"]["torch"] == image.version_of("torch")
+    assert told["packages"]["torch"] == wheels.version_of("torch")
     assert team.read(home.pack).wheel in os.listdir(home.pack)

@@ -13,7 +13,7 @@ from ffdi.core.errors import CorruptError, Paused, UserError
 from ffdi.core.layout import Workspace
 from ffdi.kernels import blend, pack, team, train
 from ffdi.kernels import mounts as kaggle
-from ffdi.kernels.outputs import copy, gather
+from ffdi.kernels.mounts import copy, gather
 from ffdi.kernels.run import complete
 from ffdi.submission.check import render
 from ffdi.training import launch

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ffdi.core.errors import UserError
-from ffdi.kernels import image
+from ffdi.kernels import wheels
 from ffdi.kernels.wheels import install, lacking
 from tests.kernels.conftest import make_wheel
 
@@ -17,7 +17,7 @@ def test_wheels_come_first_on_the_path_of_this_process_and_its_children(
 ) -> None:
     found = [
         make_wheel(tmp_path, "kaggle_lacks_it", "1.5"),
-        make_wheel(tmp_path, "pandas", image.version_of("pandas")),  # as it is installed: left alone
+        make_wheel(tmp_path, "pandas", wheels.version_of("pandas")),  # as it is installed: left alone
     ]
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("PYTHONPATH", "elsewhere")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.core.code import code_digest
+from ffdi.core.digest import code_digest
 from ffdi.report import style
 from ffdi.report.page import Fact, Gallery, Page, Picture, Section, Text, Thumb, provenance, render, show
 from ffdi.report.table import interval, percent, spread, table, volume, write

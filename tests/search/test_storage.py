@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
-from ffdi.search import owner, storage
+from ffdi.search import journal, storage
 from ffdi.search import study as studies
 from ffdi.search.worker import Objective
 from tests.fixtures.postgresql import postgresql
@@ -43,7 +43,7 @@ def on_machine(name: str, folder: Path, url: str, objective: Objective) -> int:
     """Begin the search as if on another machine, which shares nothing but the database; return the process."""
     child = os.fork()
     if child == 0:
-        owner.machine = lambda: (name, f"boot of {name}")  # type: ignore[assignment]
+        journal.machine = lambda: (name, f"boot of {name}")  # type: ignore[assignment]
         try:
             search(options(folder / name, name="shared", trials=8, storage=url), objective)
         except BaseException:

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from ffdi.core.errors import FfdiError, Paused, UserError
 from ffdi.core.stop import Stop
-from ffdi.search import owner, workers
+from ffdi.search import journal, workers
 from ffdi.search.worker import Objective
 from tests.fixtures.search import by_draw, cheap_objective, cheap_worker, found, options, search, until
 
@@ -96,7 +96,7 @@ def on_machine(name: str, wanted: object, objective: Objective) -> int:
     """Begin a search as if on another machine; return the process."""
     child = os.fork()
     if child == 0:
-        owner.machine = lambda: (name, f"boot of {name}")  # type: ignore[assignment]
+        journal.machine = lambda: (name, f"boot of {name}")  # type: ignore[assignment]
         try:
             search(wanted, objective)  # type: ignore[arg-type]
         finally:
@@ -120,7 +120,7 @@ def test_a_journal_used_by_a_second_machine_is_refused(
         before = wanted.journal.read_bytes()
         with monkeypatch.context() as patch:
             if locks != "shared":
-                patch.setattr(owner.fcntl, "lockf", lambda *_: None)
+                patch.setattr(journal.fcntl, "lockf", lambda *_: None)
             with pytest.raises(UserError, match="The machine a uses this search's journal, which serves one machine"):
                 search(wanted)
         assert wanted.journal.read_bytes() == before
@@ -142,6 +142,6 @@ def test_a_machine_that_is_done_leaves_the_journal_to_another(tmp_path: Path) ->
 @pytest.mark.parametrize("part", [0, 1])
 def test_a_reboot_or_another_container_on_one_kernel_is_the_same_machine(part: int, tmp_path: Path) -> None:
     words = ["other", "other"]
-    words[part] = owner.machine()[part]
+    words[part] = journal.machine()[part]
     (tmp_path / "owner").write_text(" ".join(words))
     assert len(search(options(tmp_path, trials=1))) == 1

@@ -19,7 +19,7 @@ from ffdi.blending.oof import MemberLogits, Team
 from ffdi.blending.rows import group_numbers
 from ffdi.config.recipe import Recipe
 from ffdi.core import digest
-from ffdi.core.code import code_digest
+from ffdi.core.digest import code_digest
 from ffdi.metrics.auc import auc, tpr_at_fpr
 from ffdi.metrics.delong import auc_interval, placements
 

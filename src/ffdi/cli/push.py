@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ffdi.core import console
-from ffdi.core.deadline import parse_until
 from ffdi.core.errors import Paused, UserError
 from ffdi.core.layout import SUBMISSION_CSV, TEAM
 from ffdi.core.lock import exclusive
+from ffdi.core.stop import parse_until
 from ffdi.kernels import script, team
 from ffdi.submission.check import check
 from ffdi.submission.client import sign_in

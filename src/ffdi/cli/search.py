@@ -11,8 +11,8 @@ from ffdi.cluster import session
 from ffdi.cluster.check import check
 from ffdi.config.recipe import Cluster
 from ffdi.core import console
-from ffdi.core.deadline import parse_until
 from ffdi.core.errors import UserError
+from ffdi.core.stop import parse_until
 from ffdi.data import folds, manifest
 from ffdi.search import confirm, workers
 from ffdi.search import promote as promotion

@@ -8,8 +8,8 @@ import pandas as pd
 
 from ffdi.cli.project import WORK, Options, Project
 from ffdi.core import checksum, console
-from ffdi.core.deadline import parse_until
 from ffdi.core.errors import Paused
+from ffdi.core.stop import parse_until
 from ffdi.report.page import Page, show
 from ffdi.training import finish, launch, world
 from ffdi.training.job import FoldJob, plan

@@ -10,7 +10,7 @@ from typing import Any
 
 from ffdi.cluster import session
 from ffdi.core import atomic, digest
-from ffdi.core.code import code_digest
+from ffdi.core.digest import code_digest
 from ffdi.core.errors import UserError
 
 PACKAGES = ("torch", "timm")

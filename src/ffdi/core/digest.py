@@ -1,9 +1,12 @@
-"""Hash bytes, files and plain values by sha256: the identity of everything the kit reads or writes."""
+"""Hash bytes, files, plain values and the kit itself by sha256: the identity of everything it reads or writes."""
 
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def of_bytes(data: bytes) -> str:
@@ -28,3 +31,10 @@ def of_json(value: Any) -> str:
 def canonical(value: Any) -> str:
     """Return the one JSON text of a value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+@cache
+def code_digest() -> str:
+    """Return 64 hex digits over the name and content of every `.py` file of the package."""
+    paths = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+    return of_json({str(path): of_file(PACKAGE / path) for path in paths if "sample" not in path.parts})

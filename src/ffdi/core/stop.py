@@ -1,11 +1,15 @@
-"""Turn SIGTERM, SIGINT and a deadline into a flag, which is read wherever work can be saved."""
+"""Turn SIGTERM, SIGINT and a deadline into a flag, which is read wherever work can be saved; parse a deadline."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from types import FrameType
 from typing import Any, Self
+
+from ffdi.core.errors import UserError
 
 ORPHANED = "the parent process is gone"
 
@@ -60,3 +64,29 @@ class Stop:
         self.reason = signal.Signals(number).name
         if self.on_signal is not None:
             self.on_signal(number)
+
+
+def parse_until(text: str, now: float, option: str = "--until") -> float | None:
+    """Return seconds since the epoch; None for an empty text.
+
+    Args:
+        text: Such as "11h30m" from now, or a local time in ISO form.
+        now: Seconds since the epoch.
+        option: Named in a message.
+
+    Raises:
+        UserError: The text is no time, or one that is over.
+    """
+    if not text:
+        return None
+    lasting = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    if lasting and any(lasting.groups()):
+        hours, minutes, seconds = (int(part or 0) for part in lasting.groups())
+        return now + timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds()
+    try:
+        moment = datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        raise UserError(f"{option} {text!r} is no time; write 11h30m, 45m or 2026-11-22T18:00.") from error
+    if moment <= now:
+        raise UserError(f"{option} {text!r} is over already; name a later time.")
+    return moment

@@ -14,7 +14,7 @@ from ffdi.core import atomic, checksum, console, digest
 from ffdi.core.errors import UserError
 from ffdi.core.layout import CARD, SUBMISSION_CSV, Workspace
 from ffdi.kernels import mounts
-from ffdi.kernels.outputs import gather, link, workspace_of
+from ffdi.kernels.mounts import gather, link, workspace_of
 from ffdi.kernels.team import TeamPack
 from ffdi.submission.check import check_bytes, render
 

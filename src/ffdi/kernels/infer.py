@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from ffdi.blending.apply import BLEND, unseen
 from ffdi.blending.methods import METHODS
 from ffdi.core import atomic, console, digest
-from ffdi.core.deadline import parse_until
 from ffdi.core.errors import UserError
 from ffdi.core.layout import SUBMISSION_CSV
-from ffdi.core.stop import Stop
+from ffdi.core.stop import Stop, parse_until
 from ffdi.infer.engine import TeamLogits, predict_team
 from ffdi.infer.nets import Net
 from ffdi.kernels import mounts

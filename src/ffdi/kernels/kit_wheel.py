@@ -7,7 +7,7 @@ import zipfile
 from dataclasses import dataclass
 
 from ffdi.core import digest
-from ffdi.core.code import PACKAGE
+from ffdi.core.digest import PACKAGE
 
 VERSION = "0.2.0"  # of pyproject.toml; the wheel adds the digest of its sources
 SUFFIXES = (".py", ".toml", ".j2")

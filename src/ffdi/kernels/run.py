@@ -14,10 +14,10 @@ from typing import Any
 from ffdi.config.competition import Frozen
 from ffdi.config.load import validate
 from ffdi.core import checksum, console
-from ffdi.core.code import code_digest
+from ffdi.core.digest import code_digest
 from ffdi.core.errors import FfdiError, UserError
 from ffdi.core.layout import RUN_RECORD
-from ffdi.kernels import image, mounts, team, wheels
+from ffdi.kernels import mounts, team, wheels
 
 API = 1  # of the scripts; raise it when a script of before would not work any more
 IMAGE_FACTS = {"git_commit": Path("/etc/git_commit"), "build_date": Path("/etc/build_date")}
@@ -86,12 +86,12 @@ def _install(packed: team.TeamPack) -> None:
     if found:
         done = wheels.install(found)
         console.say(f"installed from the dataset: {', '.join(done) or 'nothing, all of it is here'}")
-    lacking = image.missing()
+    lacking = wheels.missing()
     if lacking:
         raise UserError(
             f"This image has no {', '.join(lacking)}; put the wheels into a folder and pack again with --wheels FOLDER."
         )
-    versions = ", ".join(f"{name} {number}" for name, number in image.installed().items())
+    versions = ", ".join(f"{name} {number}" for name, number in wheels.installed().items())
     console.say(f"ffdi {packed.wheel.split('-')[1]}, Python {platform.python_version()}, {versions}")
 
 
@@ -102,7 +102,7 @@ def _record(kind: str, run: str, facts: Mapping[str, Any]) -> None:
         "run": run,
         "code": code_digest(),
         "python": platform.python_version(),
-        "packages": image.installed(),
+        "packages": wheels.installed(),
         "image": {name: path.read_text().strip() for name, path in IMAGE_FACTS.items() if path.is_file()},
         "rerun": "KAGGLE_IS_COMPETITION_RERUN" in os.environ,
     }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ffdi.core.code import PACKAGE
+from ffdi.core.digest import PACKAGE
 from ffdi.kernels import guard
 
 UNSHARE = ("unshare", "--map-root-user", "--net")

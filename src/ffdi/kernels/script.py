@@ -12,7 +12,7 @@ from ffdi.config.load import validate
 from ffdi.core.errors import UserError
 from ffdi.core.layout import TEAM
 from ffdi.kernels.team import TeamPack
-from ffdi.submission.metadata import KernelMetadata
+from ffdi.submission.kernel import KernelMetadata
 
 KIND = re.compile(r'^KIND, API = "(infer|train|blend)", \d+$', re.MULTILINE)
 FIND = '    PACK = find_pack(SETTINGS["pack"])\n'

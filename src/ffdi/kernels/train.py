@@ -13,15 +13,14 @@ from typing import Any
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import console, digest
-from ffdi.core.deadline import parse_until
 from ffdi.core.errors import CorruptError, Paused, UserError
 from ffdi.core.layout import TEAM, Workspace
-from ffdi.core.stop import Stop
+from ffdi.core.stop import Stop, parse_until
 from ffdi.data import folds
 from ffdi.data.scan import scan
 from ffdi.infer.embed import for_folds
 from ffdi.kernels import blend, mounts
-from ffdi.kernels.outputs import copy, gather, workspace_of
+from ffdi.kernels.mounts import copy, gather, workspace_of
 from ffdi.kernels.team import TeamPack
 from ffdi.model.sources import SUFFIXES, WORDS, resolve
 from ffdi.training import finish, launch

@@ -1,20 +1,45 @@
-"""Wheels of other packages for an offline kernel: packed at home, installed on Kaggle."""
+"""The packages of Kaggle's notebook image, as `image.toml` lists them, and the wheels that a dataset brings beside."""
 
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from ffdi.core.errors import UserError
-from ffdi.kernels import image
+
+_LIST = tomllib.loads(Path(__file__).with_name("image.toml").read_text())
+SHIPS: dict[str, dict[str, str]] = _LIST["ships"]  # package, version and certainty by the name that is imported
+OPTIONAL: dict[str, str] = _LIST["optional"]  # what a kernel does without each module that the image may lack
+
+
+def missing() -> list[str]:
+    """Return the packages that a kernel needs and this machine lacks."""
+    return [entry["package"] for name, entry in SHIPS.items() if find_spec(name) is None]
+
+
+def installed() -> dict[str, str]:
+    """Return the versions of the packages found here."""
+    names = sorted([*(entry["package"] for entry in SHIPS.values()), *OPTIONAL])
+    return {name: number for name in names if (number := version_of(name))}
+
+
+def version_of(package: str) -> str:
+    """Return the installed version, "" if there is none."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def lacking(folder: Path) -> list[Path]:
     """Return the wheels in `folder` that Kaggle's image does not have in that version, sorted."""
-    ships = {normalised(entry["package"]): entry["version"] for entry in image.SHIPS.values()}
+    ships = {normalised(entry["package"]): entry["version"] for entry in SHIPS.values()}
     found = sorted(folder.glob("*.whl"))
     if not found:
         raise UserError(f"{folder} holds no wheels; fetch some there by `pip download`.")
@@ -27,9 +52,7 @@ def install(found: Sequence[Path]) -> list[str]:
     Into a new folder that goes first on the path of this process and its children, without network and dependencies:
     the image itself stays as it is. Raises UserError.
     """
-    wanted = sorted(
-        f"{name}=={number}" for name, number in set(map(_parsed, found)) if image.version_of(name) != number
-    )
+    wanted = sorted(f"{name}=={number}" for name, number in set(map(_parsed, found)) if version_of(name) != number)
     if not wanted:
         return []
     target = tempfile.mkdtemp(prefix="ffdi-wheels-")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ffdi.core import console
 from ffdi.core.atomic import write_text
-from ffdi.core.code import code_digest
+from ffdi.core.digest import code_digest
 from ffdi.report.table import MISSING, Table
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The workers of one call: one in this process, or one a device in processes of their own.
+"""The workers of one call: one in this process, one a device in processes of their own, or tasks on a cluster.
 
 Joblib's loky kills all workers when one is killed, and their trials would lose what they trained since their last save;
 plain processes go on.
@@ -12,18 +12,22 @@ from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Any, cast
 
 import optuna
 from optuna.trial import TrialState
 
+from ffdi.cluster import session
+from ffdi.cluster.channel import ask
+from ffdi.cluster.run import Runner, Task, share
 from ffdi.cluster.session import Needs
 from ffdi.core import console
 from ffdi.core.errors import FfdiError, Paused
 from ffdi.core.stop import ORPHANED, Stop
-from ffdi.search import cluster, owner
+from ffdi.search import journal
 from ffdi.search import study as studies
 from ffdi.search.study import WORKER, StudyOptions
-from ffdi.search.worker import Objective, Worker
+from ffdi.search.worker import Objective, Worker, outcome
 
 MakeObjective = Callable[[str], Objective]  # called with a device in the worker's own process, so it is pickled
 
@@ -38,7 +42,7 @@ def launch_on_cluster(
     with _alone(options), studies.opened(options) as study, Stop(deadline) as stop:
         worker = Worker(study, options, _name(), stop)
         try:
-            cluster.run(worker, make, needs, count)
+            _run_on_cluster(worker, make, needs, count)
         finally:
             _drop(options, study, worker.name)
 
@@ -46,7 +50,7 @@ def launch_on_cluster(
 @contextmanager
 def _alone(options: StudyOptions) -> Iterator[None]:
     """Be the only call that has the journal, and queue again what killed ones left; a database has many callers."""
-    with nullcontext() if options.storage else owner.owned(options.folder / "owner"):
+    with nullcontext() if options.storage else journal.owned(options.folder / "owner"):
         if not options.storage:
             with studies.opened(options) as study:
                 _drop(options, study, None)
@@ -155,3 +159,51 @@ def _pass_on(number: int, processes: Sequence[BaseProcess]) -> None:
         for process in processes:
             if process.is_alive():
                 process.terminate()
+
+
+class RemoteTrial:
+    """A trial on a node: every method is called in the driver, on the trial of the study."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        return lambda *arguments, **named: ask((method, arguments, named))
+
+
+def _run_on_cluster(worker: Worker, make: Callable[[], Objective], needs: Needs, count: int | None) -> None:
+    """Run the trials as tasks; a trial whose node is lost goes on elsewhere, as the same trial.
+
+    The sampler, the pruner and the study stay in the driver, which answers trials.
+    """
+    trials: dict[str, optuna.Trial] = {}
+
+    def tasks() -> Iterator[Task]:
+        while (trial := worker.ask()) is not None:
+            task = Task(f"trial {trial.number}", _run_trial, (shared, trial.number))
+            trials[task.key] = trial
+            yield task
+
+    shared = share(make)
+    runner = Runner(
+        needs,
+        worker.stop,
+        limit=lambda: count or session.slots(needs),
+        answer=lambda task, question: _answer(worker.study, trials[task], *question),
+    )
+    console.say(f"search on {len(session.nodes())} nodes, {count or session.slots(needs)} trials at a time")
+    for task, value in runner.results(tasks()):
+        if isinstance(value, FfdiError):  # not the fault of the values
+            raise value
+        worker.tell(trials[task.key], *value)
+
+
+def _run_trial(make: Callable[[], Objective], number: int, stop: Stop) -> tuple[TrialState, float | None]:
+    return outcome(make(), cast(optuna.Trial, RemoteTrial(number)), stop)
+
+
+def _answer(study: optuna.Study, trial: optuna.Trial, method: str, arguments: Any, named: Any) -> Any:
+    """Call a method of a trial. What a lost attempt has reported already is not reported again."""
+    if method == "report" and arguments[1] in studies.trials(study)[trial.number].intermediate_values:
+        return None
+    return getattr(trial, method)(*arguments, **named)

@@ -6,7 +6,7 @@ Every method raises Refused (Kaggle said no), Unreachable (nothing was changed) 
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
@@ -26,8 +26,10 @@ from ffdi.submission.answers import (
 )
 from ffdi.submission.errors import LostReply, Refused, refusal
 from ffdi.submission.http import Call, HttpClient
-from ffdi.submission.metadata import KernelMetadata
 from ffdi.submission.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from ffdi.submission.kernel import KernelMetadata
 
 Answer = TypeVar("Answer")
 POLICY = RetryPolicy()  # of clients that are not given one
@@ -147,7 +149,7 @@ class KaggleClient(HttpClient):
         body = {"versionNotes": notes, "files": self._upload_all(doing, files)}
         _check_saved(self.write(_of_dataset(doing, "CreateDatasetVersion", dataset).with_fields(body=body)), doing)
 
-    def push_kernel(self, about: KernelMetadata, text: str, limit: int) -> tuple[int, str]:
+    def push_kernel(self, about: "KernelMetadata", text: str, limit: int) -> tuple[int, str]:
         """Make a version of a kernel, which runs at once. Return version and URL.
 
         Args:

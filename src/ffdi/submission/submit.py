@@ -7,9 +7,9 @@ from pathlib import Path
 from ffdi.config.competition import Competition
 from ffdi.config.load import load_competition
 from ffdi.core import console
-from ffdi.core.deadline import parse_until
 from ffdi.core.errors import UserError
 from ffdi.core.layout import MANIFEST, SUBMISSION_CSV, Workspace
+from ffdi.core.stop import parse_until
 from ffdi.submission.candidate import SubmissionCandidate, candidate_of_file, candidate_of_kernel
 from ffdi.submission.check import check
 from ffdi.submission.client import KaggleClient, sign_in

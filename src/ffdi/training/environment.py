@@ -8,7 +8,7 @@ import torch
 
 from ffdi.config.recipe import Member
 from ffdi.core import checksum
-from ffdi.core.code import code_digest
+from ffdi.core.digest import code_digest
 from ffdi.core.layout import RunFolder
 
 PACKAGES = (
