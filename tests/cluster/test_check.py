@@ -10,7 +10,6 @@ import pytest
 
 from ffdi.cluster import check, session
 from ffdi.cluster.check import facts, faults
-from ffdi.core import atomic
 from ffdi.core.errors import UserError
 
 
@@ -52,17 +51,6 @@ def test_a_file_system_without_locks_gets_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("")
     (told,) = faults(os.getcwd(), str(tmp_path / "token"), [], {**facts([])})
     assert told == f"sees {tmp_path}, which {check.LOCK}"
-
-
-def test_a_file_system_that_cannot_replace_files_gets_one_sentence(
-    token: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(source: str, target: str) -> None:
-        raise OSError(95, "Operation not supported")
-
-    monkeypatch.setattr(atomic.os, "replace", refuse)
-    (told,) = faults(os.getcwd(), str(token), [], facts([]))
-    assert told.startswith(f"cannot write to {token.parent} (Cannot write")
 
 
 def test_without_ray_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

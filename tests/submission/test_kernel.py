@@ -149,7 +149,7 @@ def test_a_state_of_another_version_of_the_kit(session: Follower, kernel: Kernel
     session.folder.mkdir()
     (session.folder / PUSH_STATE).write_bytes(with_checksum({"other": 3}))
     with pytest.raises(CorruptError, match="delete it"):
-        session.known_push(kernel)
+        session.push(kernel)
 
 
 def test_a_state_nobody_knows_is_waited_through(

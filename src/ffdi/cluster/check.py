@@ -24,7 +24,7 @@ def check(work: Path, folders: Sequence[Path]) -> None:
     """Compare every node with this process.
 
     Args:
-        work: A folder that is written to. A token of this process must be read, locked out and replaced by all.
+        work: A folder that is written to. All must see a token of this process, and its lock.
         folders: Folders that are read.
 
     Raises:
@@ -87,20 +87,7 @@ def faults(cwd: str, token: str, folders: Sequence[str], wanted: dict[str, str])
             pass
         except OSError as error:
             found.append(f"sees {path.parent}, which {LOCK} ({error.strerror})")
-    return found + _rename_faults(path)
-
-
-def _rename_faults(token: Path) -> list[str]:
-    """A bucket that is mounted as a folder often cannot replace a file by another."""
-    own = token.with_name(f"{token.name}-{uuid.uuid4().hex}")
-    try:
-        for text in ("old", "new"):
-            atomic.write_text(own, text)
-        replaced = own.read_text() == "new"
-        own.unlink()
-    except (OSError, UserError) as error:
-        return [f"cannot write to {token.parent} ({error})"]
-    return [] if replaced else [f"sees {token.parent}, where a file cannot be replaced in one step; use another one"]
+    return found
 
 
 def _faults(reference: Any) -> list[str]:

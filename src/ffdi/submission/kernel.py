@@ -140,13 +140,6 @@ class KernelSession:
     limit: int
     clock: Clock
 
-    def known_push(self, kernel: Kernel, again: bool = False) -> Push | None:
-        """Return the push of this kernel that an earlier command began; None if a new one is due."""
-        known = self._read_state()
-        if known is None or known.kernel != kernel.digest or (again and known.output):
-            return None
-        return known
-
     def push(self, kernel: Kernel, again: bool = False) -> Push:
         """Return the push of this kernel that an earlier command began, or push it.
 
@@ -158,8 +151,8 @@ class KernelSession:
             Paused: if the answer was lost and no new version shows up; the same command looks again, then pushes.
             Refused: if Kaggle does not take it; nothing of it is remembered.
         """
-        known = self.known_push(kernel, again)
-        if known is None:
+        known = self._read_state()
+        if known is None or known.kernel != kernel.digest or (again and known.output):
             return self._push_now(kernel)
         if known.version:
             return known
