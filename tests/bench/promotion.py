@@ -1,14 +1,14 @@
 """What a search buys on the embedded sample: the default against the promoted policy, on fresh seeds and on the graded
 test, whichever way it falls.
 
-python -m tests.bench.promotion FOLDER [MINUTES [OBJECTIVE]]
+python -m tests.bench.promotion FOLDER [MINUTES]
 
 MINUTES of work of all workers together go to the search (default 60: half an hour on two cores); the re-runs take
-about 12 minutes more, the models for the graded test as long. OBJECTIVE: the recipe's, or a damage such as jpeg, whose
-copies then count as much as the images as they are. Killed, it goes on when it is started again. Not part of `make
-bench`. If nothing is promoted, the trial that was best on fresh seeds stands in, and the table says so.
+about 12 minutes more, the models for the graded test as long. Killed, it goes on when it is started again. Not part of
+`make bench`. If nothing is promoted, the trial that was best on fresh seeds stands in, and the table says so.
 """
 
+import re
 import subprocess
 import sys
 from importlib.resources import files
@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import tomlkit
 
 from ffdi.cli.project import Options, Project
 from ffdi.cli.search import context_of, verdict_of
@@ -35,8 +34,8 @@ SAMPLE = Path(str(files("ffdi"))) / "sample"
 SEEDS = 3  # of the graded models; neither the recipe's nor those of the re-runs
 
 
-def main(folder: Path, minutes: float, objective: str) -> None:
-    project = _project(folder, minutes, objective)
+def main(folder: Path, minutes: float) -> None:
+    project = _project(folder, minutes)
     for verb in (["folds"], ["search"], ["search", "--promote"]):
         _run(project, verb)
     context = context_of(project)
@@ -57,19 +56,14 @@ def main(folder: Path, minutes: float, objective: str) -> None:
           f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f}, DeLong, 95%)")  # fmt: skip
 
 
-def _project(folder: Path, minutes: float, objective: str) -> Project:
+def _project(folder: Path, minutes: float) -> Project:
     """On a copy of the recipe, with a budget of minutes in the place of trials."""
     path = folder / RECIPE.name
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        recipe = tomlkit.parse(RECIPE.read_text())
-        search = recipe["search"]
-        assert isinstance(search, dict)
-        del search["trials"]
-        search.update({"minutes": minutes, "top_k": 2, "rerun_seeds": 2})
-        if objective:
-            search["objective"] = {"clean": 1.0, objective: 1.0}
-        path.write_text(tomlkit.dumps(recipe))
+        budget = f"minutes = {minutes:g}\ntop_k = 2\nrerun_seeds = 2\n"
+        text = re.sub(r"^(top_k|rerun_seeds) = .*\n", "", RECIPE.read_text(), flags=re.MULTILINE)
+        path.write_text(re.sub(r"^trials = .*\n", budget, text, flags=re.MULTILINE))
     return Options(path, None, folder / "work", folder / "submissions").open()
 
 
@@ -111,4 +105,4 @@ def _ranks(job: FoldJob) -> pd.Series:
 
 if __name__ == "__main__":
     given = dict(enumerate(sys.argv))
-    main(Path(given[1]), float(given.get(2, 60)), given.get(3, ""))
+    main(Path(given[1]), float(given.get(2, 60)))

@@ -72,8 +72,6 @@ def test_names_may_be_quoted_or_not(tmp_path: Path) -> None:
         (('member = "a"', 'member = "all"'), "no row is held out"),
         (("trials = 5", ""), "say how long"),
         (("trials = 5", 'trials = 5\npruner = "wilcoxon"'), "search.pruner"),
-        (("trials = 5", "trials = 5\nobjective = {blurr = 1.0}"), "search.objective"),
-        (("trials = 5", "trials = 5\nobjective = {clean = 0}"), "one of the weights of objective must be positive"),
         (("folds = [0, 2]", "folds = [0, 3]"), "names fold 3, but folds.k = 3"),
     ],
 )

@@ -64,34 +64,32 @@ def test_scores_are_read_by_seed_and_fold_and_missing_ones_are_counted(contest: 
     cheap, full = prepared(contest, tmp_path, top_k=1, rerun_seeds=2)
     chosen = confirm.candidates(cheap, TRIALS)
     planned = confirm.plan(full, chosen)
-    paths = [one.job.folder.scores for one in planned]
+    paths = [one.job.folder.done for one in planned]
     for number, path in enumerate(paths):
         with pytest.raises(UserError, match=f"{8 - number} of 8 re-runs are not done; run ffdi search"):
-            confirm.scored(full, planned)
-        checksum.write_json(path, {"spec": "", "scores": {"auc": 0.5 + number / 100}})
-    frame = confirm.scored(full, planned)
+            confirm.scored(planned)
+        checksum.write_json(path, {"scores": {"auc": 0.5 + number / 100}})
+    frame = confirm.scored(planned)
     assert frame["score"].tolist() == [0.5 + number / 100 for number in range(8)]
     assert frame.groupby("candidate").size().tolist() == [4, 4]
-    assert confirm.verdict(full, chosen, planned).design == "2 fresh seeds x 2 folds"
+    assert confirm.verdict(chosen, planned).design == "2 fresh seeds x 2 folds"
     paths[0].write_bytes(paths[0].read_bytes().replace(b"0.5", b"0.9"))
     with pytest.raises(UserError, match="damaged"):
-        confirm.scored(full, planned)
+        confirm.scored(planned)
 
 
-def test_reruns_are_scored_by_the_objective_of_the_search(
+def test_reruns_are_trained_and_scored_on_every_fold(
     contest: Contest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For real: one trial by a proxy of one fold and half the rows, then it and the default on every fold."""
     monkeypatch.setitem(MEMBER, "epochs", 1)
-    cheap, full = prepared(contest, tmp_path, trials=1, rerun_seeds=1, objective={"clean": 1.0, "jpeg": 3.0})
+    cheap, full = prepared(contest, tmp_path, trials=1, rerun_seeds=1)
     score = objective.TrainAndScore(cheap, World(torch.device("cpu")), 0)
     workers.launch(cheap.options(), lambda _: score, ["cpu"], None)
     chosen = confirm.candidates(cheap, found(cheap.options()))
     planned = confirm.plan(full, chosen)
-    confirm.run(full, planned, ["cpu"], None)
-    for one, score in zip(planned, confirm.scored(full, planned)["score"], strict=True):
-        scores = dict(one.scores or {})
-        assert scores.keys() == {"auc", "jpeg"}
-        assert score == pytest.approx((scores["auc"] + 3 * scores["jpeg"]) / 4)
-    verdict = confirm.verdict(full, chosen, planned)
+    confirm.run(planned, ["cpu"], None)
+    assert not list(tmp_path.rglob("weights.safetensors"))
+    assert confirm.scored(planned)["score"].between(0, 1).all()
+    verdict = confirm.verdict(chosen, planned)
     assert (verdict.folds, [row.candidate.name for row in verdict.rows]) == (2, ["default", "trial 0"])

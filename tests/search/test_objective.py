@@ -10,7 +10,7 @@ import pytest
 import torch
 from optuna.trial import FrozenTrial
 
-from ffdi.core import lock
+from ffdi.core import checksum, lock
 from ffdi.core.errors import Paused
 from ffdi.core.stop import Stop
 from ffdi.search import objective, space, workers
@@ -35,7 +35,7 @@ def searched(of: SearchContext) -> list[FrozenTrial]:
 
 def left_behind(of: SearchContext) -> dict[str, bytes]:
     """What trials leave, without where and how fast; `done.json` holds the digest of the weights."""
-    names = ("oof.parquet", "done.json", "scores.json")
+    names = ("oof.parquet", "done.json")
     paths = [path for name in names for path in of.folder.rglob(f"runs/**/{name}")]
     return {str(path.relative_to(of.folder)): path.read_bytes() for path in paths}
 
@@ -60,11 +60,11 @@ def test_a_search_killed_in_its_folds_ends_with_the_same_bytes(contest: Contest,
     trials = found(killed.options())
     assert by_draw(trials) == by_draw(expected)
     done = studies.finished(trials)
-    assert [(one.value, one.user_attrs["folds"], one.intermediate_values) for one in done] == [
-        (one.value, one.user_attrs["folds"], one.intermediate_values) for one in studies.finished(expected)
+    assert [(one.value, one.intermediate_values) for one in done] == [
+        (one.value, one.intermediate_values) for one in studies.finished(expected)
     ]
     assert left_behind(killed) == left_behind(whole)
-    assert len(left_behind(whole)) == 2 * 3
+    assert len(left_behind(whole)) == 2 * 2
     assert not list(killed.folder.rglob("weights.safetensors"))
 
 
@@ -73,13 +73,13 @@ def test_the_score_is_the_mean_of_the_folds_and_the_curve_has_a_step_for_every_e
 ) -> None:
     of = context(contest, tmp_path, trials=1, proxy={"epochs": 2})
     (trial,) = searched(of)
-    aucs = [scores["auc"] for scores in trial.user_attrs["folds"].values()]
-    assert list(trial.user_attrs["folds"]) == ["0", "1"]
+    folder = of.folder / "runs" / f"tiny-{trial.user_attrs['spec']}"
+    aucs = [checksum.read_json(folder / f"fold{fold}" / "done.json")["scores"]["auc"] for fold in (0, 1)]
     assert trial.value == fmean(aucs)
     curve = trial.intermediate_values
     assert list(curve) == [1, 2, 3, 4]
     assert (curve[2], curve[4]) == (aucs[0], trial.value)
-    (log,) = of.folder.glob(f"runs/tiny-{trial.user_attrs['spec']}/fold1/log.jsonl")
+    log = folder / "fold1" / "log.jsonl"
     logged = [json.loads(line)["auc"] for line in log.read_text().splitlines() if '"oof"' in line]
     assert curve[3] == fmean([aucs[0], *logged])
     assert of.jobs(space.applied(of.base, trial.params))[0].spec[:8] == trial.user_attrs["spec"]
@@ -98,7 +98,6 @@ def test_a_trial_pruned_in_a_fold_leaves_no_state_and_no_score(
     monkeypatch.setattr(optuna.Trial, "should_prune", should_prune)
     (trial,) = searched(of)
     assert (studies.state(trial), list(trial.intermediate_values)) == ("pruned", [1, 2])
-    assert "folds" not in trial.user_attrs
     assert studies.finished([trial]) == []
     assert list(of.folder.rglob("step-*")) == list(of.folder.rglob("done.json")) == []
 
@@ -139,25 +138,16 @@ def test_it_waits_for_a_fold_that_another_process_has(contest: Contest, tmp_path
             return bool(self.reason)
 
     with lock.exclusive(of.jobs(of.base)[0].folder), pytest.raises(Paused, match="another process trains tiny fold 0"):
-        objective.TrainAndScore(of, World(torch.device("cpu")), 0).scores(of.jobs(of.base)[0], Later())
+        objective.TrainAndScore(of, World(torch.device("cpu")), 0).score(of.jobs(of.base)[0], Later())
     assert len(questions) == 4
-
-
-def test_degraded_images_count_with_their_weights(contest: Contest, tmp_path: Path) -> None:
-    weights = {"clean": 1.0, "jpeg": 1.0, "noise": 2.0, "blur": 0.0}
-    of = context(contest, tmp_path, trials=1, objective=weights, proxy={"epochs": 1, "folds": [0]})
-    (trial,) = searched(of)
-    (scores,) = trial.user_attrs["folds"].values()
-    assert set(scores) == {"auc", "jpeg", "noise"}
-    assert trial.value == pytest.approx((scores["auc"] + scores["jpeg"] + 2 * scores["noise"]) / 4)
 
 
 def test_a_damaged_score_is_refused_by_name(contest: Contest, tmp_path: Path) -> None:
     of = context(contest, tmp_path, space={"balance": {"choices": [True]}}, trials=1, proxy={"epochs": 1, "folds": [0]})
     searched(of)
-    (path,) = of.folder.rglob("scores.json")
+    (path,) = of.folder.rglob("done.json")
     path.write_bytes(path.read_bytes().replace(b"0.", b"1.", 1))
     again = context(contest, tmp_path, space={"balance": {"choices": [True]}}, trials=2, proxy=of.search.proxy)
     failed = searched(again)[1]
     assert studies.state(failed) == "failed"
-    assert "scores.json is damaged" in failed.user_attrs["error"]
+    assert "done.json is damaged" in failed.user_attrs["error"]

@@ -10,7 +10,6 @@ import torch
 from ffdi.core import checksum
 from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
-from ffdi.metrics.auc import auc
 from ffdi.training import degraded
 from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
@@ -53,18 +52,6 @@ def test_a_killed_call_goes_on_and_a_second_one_predicts_nothing(
     assert sorted(logits["tiny"].index) == sorted(pd.concat([job.oof["id"] for job in jobs]))
 
 
-def test_the_aucs_are_those_of_the_tables(jobs: list[FoldJob], tmp_path: Path) -> None:
-    wanted = degraded.tables(jobs[:1], KINDS, tmp_path / "degraded")
-    degraded.predict(wanted, tmp_path / "degraded", CPU, Stop())
-    found = degraded.aucs(jobs[0], KINDS, CPU, Stop())
-    assert list(found) == list(KINDS)
-    for one in wanted:
-        logits = degraded.read([one])["tiny"]
-        rows = jobs[0].oof.set_index("id").loc[logits.index]
-        assert found[one.kind] == auc(rows["target"], logits)
-        assert not logits.equals(checksum.read_table(jobs[0].folder / "oof.parquet").groupby("id").logit.mean())
-
-
 def test_what_no_longer_fits_is_predicted_again_and_missing_weights_are_told(
     jobs: list[FoldJob], tmp_path: Path
 ) -> None:
@@ -75,5 +62,3 @@ def test_what_no_longer_fits_is_predicted_again_and_missing_weights_are_told(
     checksum.write_table(wanted[0].path, pd.DataFrame({"id": ["a"]}), {**wanted[0].facts, "weights": "others"})
     with pytest.raises(UserError, match=r"tiny fold 0 cannot predict degraded copies: .*weights\.safetensors"):
         degraded.predict(wanted, tmp_path, CPU, Stop())
-    with pytest.raises(UserError, match="run `ffdi train`"):
-        degraded.aucs(jobs[0], ["blur"], CPU, Stop())

@@ -130,11 +130,11 @@ def verdict_of(
         return None
     full = context.without_proxy(*_tables(project))
     planned = confirm.plan(full, chosen)
-    left = sum(one.scores is None for one in planned)
+    left = sum(one.score is None for one in planned)
     if left and devices:
         console.say(f"{left} of {len(planned)} re-runs to do: {len(chosen) - 1} best trials and the default, all folds")
-        confirm.run(full, planned, devices, deadline, project.recipe.cluster)
-    return confirm.verdict(full, chosen, planned)
+        confirm.run(planned, devices, deadline, project.recipe.cluster)
+    return confirm.verdict(chosen, planned)
 
 
 def _tables(project: Project) -> tuple["manifest.pd.DataFrame", "manifest.pd.DataFrame"]:

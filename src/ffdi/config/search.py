@@ -1,4 +1,6 @@
-"""`[search]` of a recipe: which fields of one member are searched, on what part of the data, and what is maximised.
+"""`[search]` of a recipe: which fields of one member are searched, and on what part of the data.
+
+The held-out AUC is maximised.
 
 A field is named as the recipe nests it ("lr", "augment.jpeg.p"). "augment.jpeg" itself is a switch, true or false, and
 "augment.strength" scales the ranges of all operations (1: as the member has them, 0: no effect, 2: twice as strong).
@@ -16,7 +18,6 @@ from ffdi.config.competition import Frozen
 
 Spec = TypeVar("Spec", bound=BaseModel)
 Number = int | float
-Damage = Literal["jpeg_low", "jpeg", "jpeg_high", "resize", "blur", "sharpen", "noise", "rotate", "patch"]
 STRENGTH, MAX_STRENGTH = "augment.strength", 3
 # The same for all trials, or without effect on training.
 FIXED = ("name", "refit_full", "seed", "tta", "test_size", "augment")
@@ -70,8 +71,6 @@ class Search(Frozen):
     minutes: float | None = Field(default=None, gt=0)  # of work at most
     pruner: Literal["none", "median"] = "median"  # ends bad trials early
     seed: int = 0  # of the draws
-    # Weights of the AUC on held-out images and on degraded copies of them; their mean is maximised.
-    objective: dict[Literal["clean"] | Damage, Annotated[float, Field(ge=0)]] = {"clean": 1.0}
     top_k: int = Field(default=3, ge=1, le=50)  # trained again, without the proxy, beside the default
     rerun_seeds: int = Field(default=3, ge=1, le=50)  # fresh ones, each on every fold
 
@@ -87,8 +86,6 @@ class Search(Frozen):
             raise ValueError("say how long: trials, or minutes")
         if not self.space:
             raise ValueError("name at least one field to search, in [search.space]")
-        if not sum(self.objective.values()) > 0:
-            raise ValueError("one of the weights of objective must be positive")
         return self
 
     def check(self, member: BaseModel, k: int) -> None:

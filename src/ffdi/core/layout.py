@@ -49,7 +49,6 @@ class FoldFolder(PosixPath):
     state = Below("state")  # saves of an unfinished training
     predicted_parts = Below("parts")  # of an unfinished prediction
     speed = Below("speed.json")
-    scores = Below("scores.json")  # what a search measured
 
     def table(self, name: str) -> Path:
         """Return the logits of "oof", "val" or "test"."""

@@ -4,7 +4,7 @@ Who leads after many looks owes part of the lead to luck; only seeds that the se
 candidates get the same seeds and folds, so that their differences to the default are paired.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -12,11 +12,10 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 
 from ffdi.config.recipe import Cluster
-from ffdi.core import checksum, keys
+from ffdi.core import keys
 from ffdi.core.errors import UserError
-from ffdi.core.stop import Stop
 from ffdi.search import space
-from ffdi.search.context import SearchContext
+from ffdi.search.context import SearchContext, score_of
 from ffdi.search.study import finished
 from ffdi.search.verdict import DEFAULT, Candidate, Verdict, judge
 from ffdi.training.job import FoldJob
@@ -31,10 +30,9 @@ class Rerun:
     job: FoldJob
 
     @property
-    def scores(self) -> Mapping[str, float] | None:
-        """Return the AUCs by name; None if it is not done. Raises CorruptError if they are damaged."""
-        path = self.job.folder.scores
-        return checksum.read_json(path)["scores"] if path.exists() else None
+    def score(self) -> float | None:
+        """Return the held-out AUC; None if it is not done. Raises CorruptError if it is damaged."""
+        return score_of(self.job) if self.job.folder.done.exists() else None
 
 
 def candidates(context: SearchContext, found: list[FrozenTrial]) -> list[Candidate]:
@@ -62,7 +60,6 @@ def seeds(context: SearchContext) -> list[int]:
 
 
 def run(
-    full: SearchContext,
     planned: Sequence[Rerun],
     devices: Sequence[str],
     deadline: float | None,
@@ -70,10 +67,9 @@ def run(
 ) -> None:
     """Train and score what is not done, one fold a device, or on a cluster that has an address.
 
-    Weights are removed when their scores are written.
+    Weights are removed then: only scores are needed.
 
     Args:
-        full: The context without a proxy.
         planned: As `plan` made them.
         devices: One fold at a time on each.
         deadline: Seconds since the epoch; None: no deadline.
@@ -82,43 +78,24 @@ def run(
         Paused: The deadline or a signal came first; all is saved.
         LockedError: Another process has one of the folds.
     """
-    from ffdi.search import objective
     from ffdi.training import launch
 
-    left = [one.job for one in planned if one.scores is None]
-    if not left:
-        return
-    launch.train(left, list(devices), deadline, cluster)
-    scorer = objective.make_objective(full, 1, devices[0])
-    with Stop(deadline) as stop:
-        for job in launch.with_loaders(left, 1):
-            scorer.scores(job, stop)
+    left = [one.job for one in planned if one.score is None]
+    if left:
+        launch.train(left, list(devices), deadline, cluster)
+    for one in planned:
+        one.job.folder.weights.unlink(missing_ok=True)
 
 
-def verdict(full: SearchContext, chosen: Sequence[Candidate], planned: Sequence[Rerun]) -> Verdict:
-    """Compare the candidates with the default.
-
-    Args:
-        full: The context without a proxy.
-        chosen: The candidates, the default first.
-        planned: Their re-runs.
-
-    Raises:
-        UserError: Some re-runs are not done.
-    """
+def verdict(chosen: Sequence[Candidate], planned: Sequence[Rerun]) -> Verdict:
+    """Compare the candidates, the default first, by their re-runs. Raises UserError when some are not done."""
     held_out = fmean(len(job.oof) / len(job.train) for job in {one.job.fold: one.job for one in planned}.values())
-    return judge(chosen, scored(full, planned), held_out)
+    return judge(chosen, scored(planned), held_out)
 
 
-def scored(full: SearchContext, planned: Sequence[Rerun]) -> pd.DataFrame:
+def scored(planned: Sequence[Rerun]) -> pd.DataFrame:
     """Return candidate, seed, fold and score of every re-run. Raises UserError when some are not done."""
-    from ffdi.search.objective import score
-
-    rows = [
-        (one.candidate, one.seed, int(one.job.fold), score(full.search, scores))
-        for one in planned
-        if (scores := one.scores) is not None
-    ]
+    rows = [(one.candidate, one.seed, int(one.job.fold), score) for one in planned if (score := one.score) is not None]
     if len(rows) < len(planned):
         left = len(planned) - len(rows)
         raise UserError(f"{left} of {len(planned)} re-runs are not done; run ffdi search (make search) to the end.")

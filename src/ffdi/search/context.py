@@ -12,7 +12,7 @@ import pandas as pd
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Member, Recipe
 from ffdi.config.search import Proxy, Search
-from ffdi.core import digest, keys
+from ffdi.core import checksum, digest, keys
 from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
@@ -118,6 +118,14 @@ def make_context(
     }
     folder = workspace.searches / f"{recipe.name}-{digest.of_json(identity)[:8]}"
     return SearchContext(recipe, search, competition, rows, kept, images, folder)
+
+
+def score_of(job: FoldJob) -> float:
+    """Return what is maximised: the held-out AUC of a finished fold. Raise UserError where a class is missing."""
+    found = checksum.read_json(job.folder.done)["scores"]
+    if "auc" not in found:
+        raise UserError(f"{job.label} has no held-out image of one of the classes; raise search.proxy.share.")
+    return float(found["auc"])
 
 
 def share_of_groups(table: pd.DataFrame, share: float, seed: int) -> np.ndarray:

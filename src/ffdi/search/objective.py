@@ -4,7 +4,7 @@ A trial that was killed goes on where it was, and its curve is reported again fr
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -12,16 +12,13 @@ import optuna
 import torch
 
 from ffdi.cluster.session import Needs
-from ffdi.config.search import Search
-from ffdi.core import checksum
-from ffdi.core.errors import FfdiError, LockedError, Paused
+from ffdi.core.errors import LockedError, Paused
 from ffdi.core.stop import Stop
 from ffdi.search import pruning, space
-from ffdi.search.context import SearchContext
-from ffdi.search.study import FOLDS, SPEC
+from ffdi.search.context import SearchContext, score_of
+from ffdi.search.study import SPEC
 from ffdi.training import cluster as nodes
 from ffdi.training import launch, log, state
-from ffdi.training.degraded import aucs
 from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
@@ -43,30 +40,27 @@ class TrainAndScore:
         values = space.suggest(trial, context.search, context.base)
         jobs = [self._with_loaders(job) for job in context.jobs(space.applied(context.base, values))]
         trial.set_user_attr(SPEC, jobs[0].spec[:8])
-        found: dict[str, dict[str, float]] = {}
-        for place, job in enumerate(jobs):
-            found[str(job.fold)] = self._fold(trial, job, place, [scores["auc"] for scores in found.values()], stop)
-            trial.set_user_attr(FOLDS, found)
-        return fmean(score(context.search, scores) for scores in found.values())
+        found: list[float] = []
+        for job in jobs:
+            found.append(self._fold(trial, job, found, stop))
+        return fmean(found)
 
-    def scores(self, job: FoldJob, stop: Stop, watch: Callable[[], None] | None = None) -> dict[str, float]:
-        """Return the AUCs of a fold by name, "auc" on its held-out images as they are; train it as far as needed.
+    def score(self, job: FoldJob, stop: Stop, watch: Callable[[], None] | None = None) -> float:
+        """Return the held-out AUC of a fold; train it as far as needed.
 
         Args:
             job: The fold.
             stop: Asks to stop.
             watch: Called after each epoch of the training.
         """
-        path = job.folder.scores
-        if not path.exists():
+        if not job.folder.done.exists():
             _fit(job, self.world, stop, watch)
-            checksum.write_json(path, {"spec": job.spec, "scores": self._measure(job, stop)})
         job.folder.weights.unlink(missing_ok=True)  # a hundred trials would fill a disk
-        return checksum.read_json(path)["scores"]
+        return score_of(job)
 
-    def _fold(self, trial: optuna.Trial, job: FoldJob, place: int, before: list[float], stop: Stop) -> dict[str, float]:
-        """Return the scores of one fold, with its epochs reported."""
-        epochs, reported = self.context.options().epochs, set()
+    def _fold(self, trial: optuna.Trial, job: FoldJob, before: list[float], stop: Stop) -> float:
+        """Return the score of one fold, with its epochs reported."""
+        epochs, reported, place = self.context.options().epochs, set(), len(before)
 
         def watch() -> None:
             for epoch, auc in curve(job):
@@ -76,20 +70,13 @@ class TrainAndScore:
 
         try:
             watch()
-            scores = self.scores(job, stop, watch)
+            score = self.score(job, stop, watch)
             last = place + 1 == len(self.context.held_out)
-            pruning.report(trial, pruning.step(place, job.member.epochs, epochs), before, scores["auc"], last)
+            pruning.report(trial, pruning.step(place, job.member.epochs, epochs), before, score, last)
         except optuna.TrialPruned:
             state.drop(job.folder.state)  # nothing goes on with it
             raise
-        return scores
-
-    def _measure(self, job: FoldJob, stop: Stop) -> dict[str, float]:
-        scores = checksum.read_json(job.folder.done)["scores"]
-        if "auc" not in scores:
-            raise FfdiError(f"{job.label} has no held-out image of one of the classes; raise search.proxy.share.")
-        kinds = damages(self.context.search)
-        return {"auc": float(scores["auc"]), **aucs(job, kinds, self.world, stop)}
+        return score
 
     def _with_loaders(self, job: FoldJob) -> FoldJob:
         return replace(job, data=job.data.model_copy(update={"workers": self.loaders}))
@@ -114,17 +101,6 @@ def make_on_node(context: SearchContext, needs: Needs) -> TrainAndScore:
     job, device = nodes.on_nodes(context.jobs(context.base)[0], needs), nodes.device_of_task()
     launch.prepare(device, job.data.workers or 0)
     return TrainAndScore(context, World(device), job.data.workers or 0)
-
-
-def score(search: Search, scores: Mapping[str, float]) -> float:
-    """Return what is maximised of one fold: the mean of its AUCs under the weights of `search.objective`."""
-    weights = {("auc" if name == "clean" else name): weight for name, weight in search.objective.items() if weight > 0}
-    return sum(weight * scores[name] for name, weight in weights.items()) / sum(weights.values())
-
-
-def damages(search: Search) -> tuple[str, ...]:
-    """Return the kinds of damage that the objective needs."""
-    return tuple(name for name, weight in search.objective.items() if weight > 0 and name != "clean")
 
 
 def curve(job: FoldJob) -> list[tuple[int, float]]:

@@ -21,7 +21,7 @@ from ffdi.search import journal, pruning
 from ffdi.search import storage as storages
 from ffdi.search.sampler import SeededSampler, is_retry
 
-WORKER, ERROR, SPEC, FOLDS = "worker", "error", "spec", "folds"  # user attributes of a trial
+WORKER, ERROR, SPEC = "worker", "error", "spec"  # user attributes of a trial
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 

@@ -16,31 +16,9 @@ from ffdi.data import manifest as manifests
 from ffdi.data.degraded import DAMAGES, RULES, sample
 from ffdi.infer.engine import predict as predict_images
 from ffdi.infer.nets import Net
-from ffdi.metrics.auc import auc
 from ffdi.model.weights import load_net
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
-
-
-def aucs(job: FoldJob, kinds: Iterable[str], world: World, stop: Stop) -> dict[str, float]:
-    """Return the AUC of a finished fold on its held-out images under each kind of damage.
-
-    Args:
-        job: The fold.
-        kinds: Keys of DAMAGES.
-        world: Whose device predicts.
-        stop: Asked between batches.
-
-    Raises:
-        UserError: The weights are gone.
-        Paused: `stop` asked.
-    """
-    kinds = tuple(kinds)
-    if not kinds:
-        return {}
-    net, target = _net(job, world.device), job.oof.set_index("id").target
-    logits = {kind: _means(_predict(job, net, kind, world.device, stop)) for kind in kinds}
-    return {kind: auc(target.reindex(logits_N.index), logits_N) for kind, logits_N in logits.items()}
 
 
 @dataclass(frozen=True)
