@@ -62,15 +62,14 @@ class TestSandbox:
             "    pass\n"
             "first, second = socket.socketpair()\n"
             "first.send(b'x')\n"
-            "print(second.recv(1), [line.split(':')[0].strip() for line in list(open('/proc/net/dev'))[2:]])",
+            "print(second.recv(1))",
         )
         assert ended.attempts == (
             "reach the address '192.0.2.1' (port 80)",
             "reach the address 'localhost' (port 80)",
             "look up the host 'example.org'",
         )
-        assert ended.output.startswith("b'x'")
-        assert ended.output == "b'x' ['lo']\n" or not sandbox.network_off()
+        assert ended.output == "b'x'\n"
 
     def test_what_takes_too_long_is_killed_with_its_children(self, box: Any, tmp_path: Path, monkeypatch: Any) -> None:
         wait = subprocess.Popen.wait

@@ -133,7 +133,7 @@ def test_a_kernel_is_sent_by_version(world: World) -> None:
     _kernel(world, "COMPLETE")
     assert world.run(*KERNEL, "--competition", "toy", "--yes") == 0
     (row,) = world.rows
-    assert (row.kernel, row.version, row.file) == ("tester/infer", 1, "submission.csv")
+    assert (row.kernel, row.version) == ("tester/infer", 1)
     assert (row.status, row.submission, row.sha256, row.oof) == ("scored", "infer", "", None)
     assert world.run(*KERNEL, "--yes") == 2
     assert "sent already" in world.err
@@ -191,7 +191,6 @@ def test_a_csv_from_elsewhere_is_checked_by_the_manifest_that_knows_it(world: Wo
         (["--version", "3"], "--version belongs to --kernel"),
         (["--kernel", "tester/infer"], "needs --version"),
         (["--kernel", "tester/infer/3", "--version", "3"], "not OWNER/SLUG"),
-        (["--kernel", "tester/infer", "--version", "3", "--file", "../x"], "--file '../x'"),
         (["--competition", "https://www.kaggle.com/c/toy"], "the last part of its address"),
     ],
 )

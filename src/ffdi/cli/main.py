@@ -12,7 +12,6 @@ from ffdi.cli import kernels
 from ffdi.cli.project import SUBMISSIONS, WORK, ClusterOption, Options, SubmissionsOption, UntilOption, verb
 from ffdi.core import atomic, console
 from ffdi.core.errors import FfdiError, UserError
-from ffdi.core.layout import SUBMISSION_CSV
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -124,7 +123,6 @@ def submit(
     again: Annotated[bool, typer.Option("--again", help="Send it although it was sent before.")] = False,
     kernel: Annotated[str, typer.Option(help="Submit the output of a kernel, OWNER/SLUG.")] = "",
     version: Annotated[int, typer.Option(help="The kernel's version.")] = 0,
-    file: Annotated[str, typer.Option(help="The kernel's output that is scored.")] = SUBMISSION_CSV,
     wait: Annotated[str, typer.Option(help="How long to wait for the score, such as 30m (then exit 75).")] = "30m",
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the score.")] = False,
     competition: Annotated[str, typer.Option(help="Kaggle's name for it; default: the competition's.")] = "",
@@ -139,7 +137,6 @@ def submit(
         again=again,
         kernel=kernel,
         version=version,
-        file=file,
         wait="" if no_wait else wait,
         slug=competition,
         work=options.work,

@@ -1,24 +1,20 @@
 """Run a script with nothing that a Kaggle kernel would not have: no network, no sources of the kit.
 
-The guard is loaded by the interpreter and by all that it starts. The network is off by a namespace of its own where the
-system permits one, and by the guard everywhere.
+The guard, which refuses both, is loaded by the interpreter and by every Python that it starts.
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from ffdi.core.digest import PACKAGE
 from ffdi.kernels import guard
 
-UNSHARE = ("unshare", "--map-root-user", "--net")
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "OMP_NUM_THREADS", "LD_LIBRARY_PATH")
 OUTPUT, ATTEMPTS = "output.txt", "attempts.log"
 
@@ -49,7 +45,7 @@ def run(script: Path, working: Path, environment: Mapping[str, str], folder: Pat
     given = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | dict(environment)
     with output.open("wb") as sink:
         process = subprocess.Popen(
-            [*network_off(), sys.executable, str(script)], cwd=working, env=given | {"PYTHONPATH": str(folder)},
+            [sys.executable, str(script)], cwd=working, env=given | {"PYTHONPATH": str(folder)},
             stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
         )  # fmt: skip
         try:
@@ -62,12 +58,3 @@ def run(script: Path, working: Path, environment: Mapping[str, str], folder: Pat
             process.wait()
     attempts = log.read_text().splitlines() if log.exists() else []
     return Ended(process.returncode, output.read_text(errors="replace"), tuple(dict.fromkeys(attempts)))
-
-
-@cache
-def network_off() -> tuple[str, ...]:
-    """Return the command that runs another without a network; () where the system permits no namespace."""
-    if shutil.which(UNSHARE[0]) is None:
-        return ()
-    tried = subprocess.run([*UNSHARE, "true"], capture_output=True, check=False)
-    return UNSHARE if tried.returncode == 0 else ()

@@ -20,14 +20,12 @@ class SubmissionCandidate:
     Attributes:
         name: of its folder, of its file, or of the kernel.
         card: what is known of it.
-        file: the name of what Kaggle scores.
         csv, sha256: the file here; None and "" for a kernel.
         kernel, version: "owner/slug" and version; "" and 0 for a file.
     """
 
     name: str
     card: Mapping[str, Any]
-    file: str
     csv: Path | None = None
     sha256: str = ""
     kernel: str = ""
@@ -47,7 +45,6 @@ class SubmissionCandidate:
             date=date,
             competition=slug,
             submission=self.name,
-            file=self.file,
             status="pending",
             sha256=self.sha256,
             inputs=inputs,
@@ -78,16 +75,15 @@ def candidate_of_file(given: str | None, root: Path) -> SubmissionCandidate:
         raise UserError(f"{path} is not here: the big files are not in git; run `ffdi blend` to have it written again.")
     if digest.of_file(path) != sha256:
         raise CorruptError(f"{path} is not the file that its card names; delete it and run `ffdi blend` again.")
-    return SubmissionCandidate(name, known[name], SUBMISSION_CSV, path, sha256)
+    return SubmissionCandidate(name, known[name], path, sha256)
 
 
-def candidate_of_kernel(kernel: str, version: int, file: str, given: str | None, root: Path) -> SubmissionCandidate:
+def candidate_of_kernel(kernel: str, version: int, given: str | None, root: Path) -> SubmissionCandidate:
     """Return a kernel's version, with the card of the submission that it repeats.
 
     Args:
         kernel: "owner/slug".
         version: Of the kernel.
-        file: Its output that is scored.
         given: The submission that it repeats, a folder or its number; None: none.
         root: Folder of submissions.
 
@@ -98,13 +94,10 @@ def candidate_of_kernel(kernel: str, version: int, file: str, given: str | None,
         raise UserError(f"--kernel {kernel!r} is not OWNER/SLUG, as in the address of the kernel; no version in it.")
     if version < 1:
         raise UserError(f"--kernel {kernel} needs --version N, the number that its push gave.")
-    if not file or file != one_line(file) or "/" in file:
-        raise UserError(f"--file {file!r} is not the name of an output file; write one such as {SUBMISSION_CSV}.")
     if given is not None:
-        found = candidate_of_file(given, root)
-        return replace(found, csv=None, sha256="", kernel=kernel, version=version, file=file)
-    card = {"inputs": digest.of_json(["kernel", kernel, version, file])}
-    return SubmissionCandidate(kernel.rpartition("/")[2], card, file, kernel=kernel, version=version)
+        return replace(candidate_of_file(given, root), csv=None, sha256="", kernel=kernel, version=version)
+    card = {"inputs": digest.of_json(["kernel", kernel, version])}
+    return SubmissionCandidate(kernel.rpartition("/")[2], card, kernel=kernel, version=version)
 
 
 def _find(given: str | None, root: Path, known: Mapping[str, Mapping[str, Any]]) -> str | None:
@@ -131,6 +124,6 @@ def _loose_file(path: Path, known: Mapping[str, Mapping[str, Any]]) -> Submissio
     sha256 = digest.of_file(path)
     for name, card in known.items():
         if card["submission"]["sha256"] == sha256:
-            return SubmissionCandidate(name, card, SUBMISSION_CSV, path, sha256)
+            return SubmissionCandidate(name, card, path, sha256)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-") or "file"
-    return SubmissionCandidate(name[:60], {"inputs": ""}, SUBMISSION_CSV, path, sha256)
+    return SubmissionCandidate(name[:60], {"inputs": ""}, path, sha256)

@@ -28,20 +28,7 @@ def check(
     ids: Sequence[str] | None,
     reference: pd.Series | None = None,
 ) -> pd.DataFrame:
-    """Read a submission and check all that Kaggle would refuse, and what would score nothing.
-
-    Args:
-        path: the submission.
-        competition: names the columns.
-        ids: all that the competition asks for, in its order; None to take those of the file.
-        reference: scores by id, high for fakes, that the predictions must not contradict.
-
-    Returns:
-        The id and prediction columns, in the competition's order.
-
-    Raises:
-        UserError: naming file, row and remedy.
-    """
+    """Read a submission and check it, as `check_bytes` does."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -56,14 +43,20 @@ def check_bytes(
     ids: Sequence[str] | None,
     reference: pd.Series | None = None,
 ) -> pd.DataFrame:
-    """Check the bytes of a submission, as `check` does.
+    """Check all that Kaggle would refuse in a submission, and what would score nothing.
 
     Args:
         data: The file.
         name: Its name in messages.
         competition: Names the columns.
-        ids: That must be in it; None: any.
-        reference: Scores by id that it should agree with.
+        ids: All that the competition asks for, in its order; None: those of the file.
+        reference: Scores by id, high for fakes, that the predictions must not contradict.
+
+    Returns:
+        The id and prediction columns, in the competition's order.
+
+    Raises:
+        UserError: The file is refused; the message names file, row and remedy.
     """
     table = _table(_body(data, name, competition), name)
     wanted = table["id"].unique().tolist() if ids is None else list(ids)

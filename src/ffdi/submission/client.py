@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ffdi.core.errors import UserError
-from ffdi.core.layout import inside
+from ffdi.core.layout import SUBMISSION_CSV, inside
 from ffdi.submission import credentials
 from ffdi.submission.answers import (
     Body,
@@ -79,14 +79,13 @@ class KaggleClient(HttpClient):
         fields = {"blobFileTokens": token, "submissionDescription": message}
         return self._submit(_of_competition(doing, "CreateSubmission", slug, **fields))
 
-    def submit_kernel(self, slug: str, kernel: str, version: int, file_name: str, message: str) -> int:
+    def submit_kernel(self, slug: str, kernel: str, version: int, message: str) -> int:
         """Submit the output of a kernel. Return as `submit_file`.
 
         Args:
             slug: The competition.
             kernel: "owner/slug".
             version: A complete one.
-            file_name: Its output that is scored.
             message: Shown beside the submission.
         """
         owner, _, name = kernel.partition("/")
@@ -94,7 +93,7 @@ class KaggleClient(HttpClient):
             "kernelOwner": owner,
             "kernelSlug": name,
             "kernelVersion": version,
-            "fileName": file_name,
+            "fileName": SUBMISSION_CSV,
             "submissionDescription": message,
         }
         doing = f"submit version {version} of {kernel} to {slug}"

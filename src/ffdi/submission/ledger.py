@@ -38,7 +38,6 @@ class Row:
         date: when it was sent (UTC, ISO).
         competition: Kaggle's slug.
         submission: name of its folder.
-        file: what Kaggle scores: a file of that name, or that output of a kernel.
         status: one of MEANING.
         sha256: of the file; "" for a kernel.
         inputs: digest of what made it.
@@ -55,7 +54,6 @@ class Row:
     date: str
     competition: str
     submission: str
-    file: str
     status: Status
     sha256: str = ""
     inputs: str = ""
@@ -88,7 +86,7 @@ class Row:
     @property
     def content(self) -> str:
         """Return what was sent: two rows with one content sent the same."""
-        return self.sha256 or f"{self.kernel}/{self.version}/{self.file}"
+        return self.sha256 or f"{self.kernel}/{self.version}"
 
 
 def load(root: Path) -> list[Row]:

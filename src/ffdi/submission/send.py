@@ -114,7 +114,7 @@ class SubmissionSession:
         message = f"{row.tag} {row.submission} {row.method}".strip()
         if candidate.csv is not None:
             return self.kaggle.submit_file(self.slug, candidate.csv, message)
-        return self.kaggle.submit_kernel(self.slug, candidate.kernel, candidate.version, candidate.file, message)
+        return self.kaggle.submit_kernel(self.slug, candidate.kernel, candidate.version, message)
 
     def _read_back(self, row: Row) -> Row:
         """Return `row` as the list shows it. Not seen in all looks: `lost`, unless Kaggle had confirmed it.

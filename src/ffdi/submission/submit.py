@@ -8,7 +8,7 @@ from ffdi.config.competition import Competition
 from ffdi.config.load import load_competition
 from ffdi.core import console
 from ffdi.core.errors import UserError
-from ffdi.core.layout import MANIFEST, SUBMISSION_CSV, Workspace
+from ffdi.core.layout import MANIFEST, Workspace
 from ffdi.core.stop import parse_until
 from ffdi.submission.candidate import SubmissionCandidate, candidate_of_file, candidate_of_kernel
 from ffdi.submission.check import check
@@ -31,7 +31,6 @@ def submit(
     slug: str = "",
     kernel: str = "",
     version: int = 0,
-    file: str = SUBMISSION_CSV,
     work: str | Path = "work",
     submissions: str | Path = "submissions",
 ) -> Row | None:
@@ -48,7 +47,6 @@ def submit(
         slug: Kaggle's name of the competition; "" for that of its TOML.
         kernel: "owner/slug" of a kernel whose output is sent instead of a file.
         version: the kernel's version.
-        file: the name of the kernel's output.
         work: the folder with the manifests, whose test ids the file must have.
         submissions: the folder of submissions and of the ledger.
 
@@ -63,7 +61,7 @@ def submit(
         >>> ffdi.submit("submissions/001-sample", yes=True)  # doctest: +SKIP
     """
     until, root = parse_until(wait, CLOCK.now(), "--wait"), Path(submissions)
-    candidate = _candidate(None if submission is None else str(submission), kernel, version, file, root)
+    candidate = _candidate(None if submission is None else str(submission), kernel, version, root)
     named = load_competition(str(candidate.card.get("competition") or competition))
     slug = _check(candidate, named, slug, Path(work), yes)
     _show(candidate, slug, sent_before(root, slug, candidate))
@@ -104,9 +102,9 @@ def expected_ids(path: Path, competition: Competition, work: Path, digest: str =
     return found
 
 
-def _candidate(given: str | None, kernel: str, version: int, file: str, root: Path) -> SubmissionCandidate:
+def _candidate(given: str | None, kernel: str, version: int, root: Path) -> SubmissionCandidate:
     if kernel:
-        return candidate_of_kernel(kernel, version, file, given, root)
+        return candidate_of_kernel(kernel, version, given, root)
     if version:
         raise UserError("--version belongs to --kernel OWNER/SLUG; name the kernel too.")
     return candidate_of_file(given, root)
@@ -154,7 +152,7 @@ def _show(candidate: SubmissionCandidate, slug: str, before: Sequence[Row]) -> N
     file = f"{candidate.csv} (sha256 {candidate.sha256[:12]}…)"
     lines = [
         ["to", slug],
-        ["what", f"{row.kernel} version {row.version}: {row.file}" if row.kernel else file],
+        ["what", f"{row.kernel} version {row.version}" if row.kernel else file],
         ["method", row.method or "unknown: it has no blend card"],
     ]
     if auc:
