@@ -18,7 +18,6 @@ from ffdi.core.digest import PACKAGE
 from ffdi.core.errors import UserError
 from ffdi.data import decode, tables
 from ffdi.kernels import infer, mock_input, sandbox
-from ffdi.kernels import rehearse as rehearsal
 from ffdi.kernels.mock_input import MockInput
 from ffdi.kernels.rehearse import SCENARIOS, rehearse
 from ffdi.submission.check import render
@@ -201,11 +200,10 @@ class TestVerdict:
 
     def test_a_record_that_does_not_fit_is_caught(self, faults: Callable[..., str], answer: Path) -> None:
         kept = checksum.read_json(answer / "run.json")["kept"]
-        self.say(answer, run="yesterday", rows=5, unreached=2, kept=kept[:-1], degraded=["fold 1 of two"])
-        assert faults().splitlines()[:4] == [
+        self.say(answer, run="yesterday", rows=5, kept=kept[:-1], degraded=["fold 1 of two"])
+        assert faults().splitlines()[:3] == [
             "run.json names the run 'yesterday', not '1-newer-mounts'.",
             "run.json counts 5 images, 8 are mounted.",
-            "2 images were reached by no net before the deadline (or this machine was busy: rehearse again).",
             "it did not use all nets and views: fold 1 of two.",
         ]
 
@@ -220,22 +218,11 @@ class TestVerdict:
         assert "the disk is full" in result.stderr
 
 
-def test_the_script_passes_older_mounts_and_a_hidden_rerun_with_newer_ones(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rehearsal, "MIN_SECONDS", 0.1)  # only the scenario that is short of time needs more
-    verdicts = rehearse(INFER, home.pack, home.images, IMAGES, SCENARIOS[1:3])
-    assert [(verdict.faults, verdict.equal) for verdict in verdicts] == [((), True)] * 2
-    assert verdicts[1].images > len(pd.read_csv(home.images / TABLE))
-
-
-@pytest.mark.slow
 def test_the_script_passes_every_scenario(home: Home) -> None:
     *timeless, short = rehearse(INFER, home.pack, home.images, IMAGES)
     assert [(verdict.faults, verdict.equal) for verdict in timeless] == [((), True)] * 3
-    # How much there is time for depends on what else runs on the machine; then, and only then, it may fail.
-    noise = [fault for fault in short.faults if "nothing had to be given up" in fault or "by no net" in fault]
-    assert (not short.faults and short.equal and short.given_up) or noise, short.faults
+    assert timeless[2].images == IMAGES + 1
+    assert (short.faults, short.equal) == ((), None)
 
 
 def test_other_scripts_and_other_folders_are_refused(home: Home, tmp_path: Path) -> None:

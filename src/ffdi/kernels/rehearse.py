@@ -1,10 +1,9 @@
 """Run an infer kernel as Kaggle would, before any quota is spent, and compare every bit of what it submits.
 
-In both known layouts of mounts, as in a hidden rerun, and with too little time. GPUs are hidden from it: fp16 there
-rounds differently, and cannot be compared bit for bit. Shapes: R rows.
+In both known layouts of mounts, as in a hidden rerun, and without any time. GPUs are hidden from it: fp16 there rounds
+differently, and cannot be compared bit for bit. Shapes: R rows.
 """
 
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
@@ -24,29 +24,25 @@ from ffdi.kernels.script import Script
 from ffdi.kernels.team import TeamPack
 from ffdi.submission.check import check
 
-MIN_SECONDS = 10.0  # of predicting in a hidden rerun: of a shorter time a deadline could not take a share
-MIN_BATCHES = 12  # for the same reason
-MAX_IMAGES = 3_000
-SHARE = 0.3  # of that time which a deadline leaves
 RUN_SECONDS = 3_600.0
 SHOWN = 12  # lines of a failed kernel's output
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """`short`: with less time than a `hidden` scenario before it took."""
+    """`until`: the deadline in its SETTINGS; "" for none."""
 
     name: str
     layout: str = "newer"
     hidden: bool = False
-    short: bool = False
+    until: str = ""
 
 
 SCENARIOS = (
     Scenario("newer mounts"),
     Scenario("older mounts", layout="older"),
     Scenario("hidden rerun", hidden=True),
-    Scenario("short of time", layout="older", hidden=True, short=True),
+    Scenario("short of time", layout="older", hidden=True, until="1s"),
 )
 
 
@@ -54,8 +50,7 @@ SCENARIOS = (
 class Verdict:
     """`faults`: sentences, none if it passed. `equal`: bit for bit as `ffdi train` and `ffdi blend` predict.
 
-    `given_up`: views, folds and members, for lack of time. `seconds`: of the whole run. `predicting`: seconds by the
-    kernel's own count, loading included.
+    `given_up`: views, folds and members, for lack of time. `seconds`: of the whole run.
     """
 
     scenario: Scenario
@@ -64,7 +59,6 @@ class Verdict:
     faults: tuple[str, ...]
     equal: bool | None = None
     given_up: tuple[str, ...] = ()
-    predicting: float = 0.0
 
 
 def rehearse(
@@ -77,7 +71,7 @@ def rehearse(
         pack: the folder with team.json.
         data: the competition folder that test images are taken from.
         images: how many of them, at most.
-        scenarios: one that is `short` needs a plain and a hidden one before it.
+        scenarios: what is tried.
 
     Raises:
         UserError: the script is no infer kernel, or pack or test table cannot be read.
@@ -85,92 +79,61 @@ def rehearse(
     packed, kernel = team.read(pack), script.read(path)
     if kernel.kind != "infer" or not packed.members:
         raise UserError(f"Only kernels/infer.py with a packed team can be rehearsed, not {path} with {pack}.")
+    verdicts = []
     with TemporaryDirectory(prefix="ffdi-rehearsal-") as name:
-        root = Path(name).resolve()
-        rehearsal = Rehearsal(kernel, packed, data, root)
-        verdicts: list[Verdict] = []
-        for scenario in scenarios:
+        for number, scenario in enumerate(scenarios, 1):
             console.say(f"rehearsal: {scenario.name}")
-            verdicts.append(rehearsal.short(scenario, verdicts) if scenario.short else rehearsal.run(scenario, images))
-        return verdicts
+            root = Path(name).resolve() / f"{number}-{scenario.name.replace(' ', '-')}"
+            mounts = Mounts(
+                slug=kernel.setting("competition") or packed.competition.slug,
+                dataset=kernel.setting("pack") or packed.folder.resolve().name,
+                newer=scenario.layout == "newer",
+            )
+            # In a hidden rerun the number of images is another one, too.
+            mock = mock_input.build(root, mounts, packed, data, images + scenario.hidden, scenario.hidden)
+            verdicts.append(_run(kernel, packed, mock, scenario))
+    return verdicts
 
 
-class Rehearsal:
-    """A script with its team, the images, and a folder for everything that it is given and writes."""
+def _run(kernel: Script, pack: TeamPack, mock: MockInput, scenario: Scenario) -> Verdict:
+    """Run the script once and compare what it submits."""
+    path = mock.root / kernel.path.name
+    path.write_text(kernel.with_settings({"run": mock.root.name, "until": scenario.until}))
+    begun = time.monotonic()
+    ended = sandbox.run(path, mock.working, _environment(mock, scenario), mock.root, RUN_SECONDS)
+    verdict = Verdict(scenario, len(mock.rows), time.monotonic() - begun, tuple(_faults_of_process(ended)))
+    if ended.code:
+        return verdict
+    try:
+        facts = checksum.read_json(mock.working / RUN_RECORD)
+        faults, equal = _compared(pack, mock, scenario, facts)
+        return replace(verdict, faults=(*verdict.faults, *faults), equal=equal, given_up=tuple(facts["degraded"]))
+    except UserError as error:
+        return replace(verdict, faults=(*verdict.faults, str(error)))
+    except KeyError as error:
+        return replace(verdict, faults=(*verdict.faults, f"{RUN_RECORD} says nothing of {error}."))
 
-    def __init__(self, kernel: Script, pack: TeamPack, data: Path, root: Path) -> None:
-        self.kernel, self.pack, self.data, self._root = kernel, pack, data, root
-        self._runs = 0
-        self._image_seconds = 0.0  # of predicting, for all nets and views
 
-    def short(self, scenario: Scenario, before: Sequence[Verdict]) -> Verdict:
-        """Run with too little time, so that something must be given up."""
-        from ffdi.kernels.infer import RESERVE_SECONDS  # imported lazily: it imports torch
+def _compared(
+    pack: TeamPack, mock: MockInput, scenario: Scenario, facts: Mapping[str, Any]
+) -> tuple[list[str], bool | None]:
+    """Return what is wrong with submission and run.json, and whether every bit is right (None: nothing to compare)."""
+    from ffdi.kernels import infer  # imported lazily: it imports torch
 
-        few, many = (next(one for one in before if one.scenario.hidden is hidden) for hidden in (False, True))
-        left = max(few.predicting + SHARE * (many.predicting - few.predicting), 0.0)
-        verdict = self.run(scenario, many.images, f"{math.ceil(RESERVE_SECONDS + left)}s")
-        if verdict.faults or verdict.given_up:
-            return verdict
-        fault = "nothing had to be given up, so nothing was shown; rehearse again on a machine with less noise."
-        return replace(verdict, faults=(fault,))
-
-    def run(self, scenario: Scenario, images: int, until: str = "") -> Verdict:
-        """Run the script once and compare what it submits.
-
-        Args:
-            scenario: What Kaggle mounts.
-            images: Test images, at most.
-            until: The deadline in its SETTINGS; "" for none.
-        """
-        self._runs += 1
-        root = self._root / f"{self._runs}-{scenario.name.replace(' ', '-')}"
-        mounts = Mounts(
-            slug=self.kernel.setting("competition") or self.pack.competition.slug,
-            dataset=self.kernel.setting("pack") or self.pack.folder.resolve().name,
-            newer=scenario.layout == "newer",
-        )
-        images = self._enough(images) if scenario.hidden else images
-        mock = mock_input.build(root, mounts, self.pack, self.data, images, scenario.hidden)
-        path = root / self.kernel.path.name
-        path.write_text(self.kernel.with_settings({"run": root.name, "until": until}))
-        begun = time.monotonic()
-        ended = sandbox.run(path, mock.working, _environment(mock, scenario), root, RUN_SECONDS)
-        seconds = time.monotonic() - begun
-        verdict = Verdict(scenario, len(mock.rows), seconds, tuple(_faults_of_process(ended)))
-        return verdict if ended.code else self._compared(verdict, mock)
-
-    def _enough(self, images: int) -> int:
-        """Return a number other than `images`, so large that predicting lasts a while."""
-        batch = max(one.member.batch_size for one in self.pack.members)
-        lasting = math.ceil(MIN_SECONDS / self._image_seconds) if self._image_seconds else 0
-        return min(max(lasting, MIN_BATCHES * batch, images + 1), MAX_IMAGES)
-
-    def _compared(self, verdict: Verdict, mock: MockInput) -> Verdict:
-        """Return the verdict with what the submission and run.json show."""
-        from ffdi.kernels import infer  # imported lazily: it imports torch
-
-        wanted, ids = self.pack.competition, mock.rows["id"].tolist()
-        try:
-            frame = check(mock.working / SUBMISSION_CSV, wanted, ids)
-            facts = checksum.read_json(mock.working / RUN_RECORD)
-            kept = {(name, fold): tuple(views) for name, fold, views in facts["kept"]}
-            faults = [*verdict.faults, *_faults_of_record(facts, mock, verdict.scenario)]
-        except UserError as error:
-            return replace(verdict, faults=(*verdict.faults, str(error)))
-        except KeyError as error:
-            return replace(verdict, faults=(*verdict.faults, f"{RUN_RECORD} says nothing of {error}."))
-        score_R = frame[wanted.prediction_column].to_numpy()
-        begun = time.monotonic()
-        expected_R = infer.predict(self.pack, mock.rows, mock.folder, workers=0, kept=kept).score_R
-        if not verdict.scenario.short:
-            self._image_seconds = (time.monotonic() - begun) / len(ids)
-        differ = int((score_R != expected_R).sum())
-        if differ:
-            moved = float(np.abs(score_R - expected_R).max())
-            faults.append(f"{differ} of {len(ids)} predictions are not what the team gives here, by up to {moved:.3g}.")
-        given_up, predicting = tuple(facts["degraded"]), facts["seconds"]["predict"]
-        return replace(verdict, faults=tuple(faults), equal=not differ, given_up=given_up, predicting=predicting)
+    wanted, ids = pack.competition, mock.rows["id"].tolist()
+    faults = list(_faults_of_record(facts, mock, scenario))
+    if scenario.until:  # there was no time to predict
+        sent = pd.read_csv(mock.working / SUBMISSION_CSV, dtype={wanted.id_column: str})
+        lost = sent[wanted.id_column].tolist() != ids or sent[wanted.prediction_column].isna().any()
+        return [*faults, f"{SUBMISSION_CSV} lacks images."] if lost else faults, None
+    score_R = check(mock.working / SUBMISSION_CSV, wanted, ids)[wanted.prediction_column].to_numpy()
+    kept = {(name, fold): tuple(views) for name, fold, views in facts["kept"]}
+    expected_R = infer.predict(pack, mock.rows, mock.folder, workers=0, kept=kept).score_R
+    differ = int((score_R != expected_R).sum())
+    if differ:
+        moved = float(np.abs(score_R - expected_R).max())
+        faults.append(f"{differ} of {len(ids)} predictions are not what the team gives here, by up to {moved:.3g}.")
+    return faults, not differ
 
 
 def _faults_of_process(ended: Ended) -> Iterator[str]:
@@ -186,12 +149,9 @@ def _faults_of_record(facts: Mapping[str, Any], mock: MockInput, scenario: Scena
         yield f"{RUN_RECORD} names the run {facts['run']!r}, not {mock.root.name!r}."
     if facts["rows"] != len(mock.rows):
         yield f"{RUN_RECORD} counts {facts['rows']} images, {len(mock.rows)} are mounted."
-    if facts["unreached"]:
-        busy = "(or this machine was busy: rehearse again)"
-        yield f"{facts['unreached']} images were reached by no net before the deadline {busy}."
-    if facts["degraded"] and not scenario.short:
+    if facts["degraded"] and not scenario.until:
         yield f"it did not use all nets and views: {'; '.join(facts['degraded'])}."
-    if scenario.hidden and mock.broken not in facts["imputed"]:
+    if scenario.hidden and not scenario.until and mock.broken not in facts["imputed"]:
         yield f"the broken image {mock.broken} is not among those that got the prior."
 
 
