@@ -27,12 +27,11 @@ from ffdi.blending import adversarial, averaging, unseen
 from ffdi.blending.adversarial import Adversarial
 from ffdi.blending.evidence import Evidence, Source
 from ffdi.blending.forecast import forecast
-from ffdi.blending.influence import held_out
-from ffdi.blending.shift import NO_SHIFT, Shift, logit
+from ffdi.blending.influence import NO_SHIFT, Shift, held_out
 from ffdi.config.competition import Board
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.delong import Interval, sigmoid
+from ffdi.metrics.delong import Interval, logit, sigmoid
 from tests.bench import forecast_contests as contests
 from tests.bench.forecast_contests import Contest
 

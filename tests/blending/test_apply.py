@@ -47,7 +47,7 @@ def test_weights_given_to_refit_members_alone_leave_no_estimate(contest: Contest
     assert blended.test[BLEND].nunique() > 10
 
 
-@pytest.mark.parametrize("method", ["best_single", "pruned_rank_mean", "weighted_rank_mean", "rank_mean"])
+@pytest.mark.parametrize("method", ["best_single", "pruned_rank_mean", "stack", "rank_mean"])
 def test_a_refit_member_is_weighed_by_the_score_of_its_own_fold_models(contest: Contest, method: str) -> None:
     """`whole` has the settings of `two`, but for name and seed; a refit of other settings has the mean weight."""
     team = read_team(contest.jobs())

@@ -9,10 +9,9 @@ import pytest
 from ffdi.blending import adversarial, averaging, unseen
 from ffdi.blending.evidence import Evidence
 from ffdi.blending.forecast import forecast, with_unseen
-from ffdi.blending.influence import held_out
+from ffdi.blending.influence import Shift, held_out
 from ffdi.blending.result import blend
 from ffdi.blending.sample import drawn
-from ffdi.blending.shift import Shift
 from ffdi.blending.unseen import Unseen
 from ffdi.core.keys import rng
 from ffdi.data import manifest as manifests

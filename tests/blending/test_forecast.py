@@ -6,7 +6,6 @@ from ffdi.config.competition import Board
 from ffdi.config.load import load_competition
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.delong import delong_paired
 from tests.fixtures.teams import SMALL_BOARD as SMALL
 from tests.fixtures.teams import people
 
@@ -97,21 +96,11 @@ def test_what_is_sent_meets_the_others_and_its_choice_is_what_it_is_worth() -> N
     assert list(found.candidates) == ["b", "auto"]
     assert found.candidates["b"].chance == pytest.approx(plain.candidates["b"].chance, abs=0.01)
     assert found.candidates["b"].correlation == plain.candidates["b"].correlation
-    assert found.smallest_gain == pytest.approx(plain.smallest_gain)
     assert (
         found.candidates["auto"].seen["private"].value
         == auc(target, scores["auto"])
         < plain.candidates["a"].seen["private"].value
     )
-
-
-def test_the_smallest_gain_is_that_of_a_paired_interval() -> None:
-    scores, target = people(600, 0.5, "gain")
-    found = forecast(scores, target, "a", SMALL)
-    expected = delong_paired(target, scores["b"], scores["a"])
-    assert found.smallest_gain["held_out"] == pytest.approx(expected.high - expected.value)
-    assert found.smallest_gain["public"] > found.smallest_gain["private"] > found.smallest_gain["held_out"]
-    assert forecast({"a": scores["a"]}, target, "a", SMALL).smallest_gain == {}
 
 
 def test_boards_of_a_sample_shrink_with_its_test_table() -> None:

@@ -35,7 +35,7 @@ def test_what_fits_nothing_has_no_optimism(contest: Contest) -> None:
     found = scored(read_team(contest.jobs()))
     assert list(found.estimates) == [*METHODS, AUTO]
     optimism = {name: found.estimates[name].optimism for name in METHODS if METHODS[name].fits == "nothing"}
-    assert optimism == dict.fromkeys(["rank_mean", "logit_mean", "probability_mean"], 0)
+    assert optimism == dict.fromkeys(["rank_mean", "logit_mean"], 0)
     assert found.estimates[BASELINE].gain.value == 0
 
 

@@ -8,13 +8,12 @@ import pytest
 from ffdi.blending.card import inputs, members_table
 from ffdi.blending.forecast import forecast
 from ffdi.blending.result import blend
-from ffdi.blending.shift import logit
 from ffdi.config.competition import Board
 from ffdi.core import checksum
 from ffdi.core.errors import UserError
 from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc, tpr_at_fpr
-from ffdi.metrics.delong import auc_interval, placements
+from ffdi.metrics.delong import auc_interval, logit, placements
 from ffdi.submission.folder import publish
 from ffdi.training.job import digest_of
 from tests.fixtures.contest import Contest, K, make_recipe

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from ffdi.blending.features import probabilities, rank_logits, ranks, sigmoid
-from ffdi.blending.weights import best_single, by_auc, equal, normalised, stack
+from ffdi.blending.features import rank_logits, ranks, sigmoid
+from ffdi.blending.weights import best_single, equal, normalised, stack
 from ffdi.core.keys import rng
-from ffdi.metrics.auc import auc
 
 FOLDS = np.arange(4000) % 4
 
@@ -19,13 +18,6 @@ def test_best_is_the_first_of_the_highest() -> None:
     given, target = logits(0.5, 1.5, 1.0)
     assert best_single(given, target).tolist() == [0, 1, 0]
     assert best_single(given[[1, 1, 0]], target).tolist() == [1, 0, 0]
-
-
-def test_worth_alone() -> None:
-    given, target = logits(0.5, 1.5)
-    worth = [auc(target, one) - 0.5 for one in given]
-    assert by_auc(given, target) == pytest.approx(np.array(worth) / sum(worth))
-    assert by_auc(-given, target).tolist() == [0.5, 0.5]
 
 
 def test_the_stack_finds_the_weights_that_made_the_target() -> None:
@@ -54,7 +46,6 @@ def test_normalised() -> None:
 def test_features_by_their_definitions() -> None:
     given, _ = logits(1.0, 2.0)
     rank = ranks(given, FOLDS)
-    assert probabilities(given, FOLDS) == pytest.approx(1 / (1 + np.exp(-given)))
     assert sigmoid(rank_logits(given, FOLDS)) == pytest.approx(rank)
 
 

@@ -56,14 +56,14 @@ def test_files_without_a_row_are_counted_and_named(folder: Path) -> None:
     (folder / "train" / "more").mkdir()
     (folder / "train" / "more" / "z.jpg").write_bytes(b"z")
     (folder / "train" / "._a.jpg").write_bytes(b"")
-    unlisted = listing(CONTEST, folder).facts["unlisted"]
+    unlisted = listing(CONTEST, folder).unlisted
     assert unlisted == {"train": {"count": 1, "first": ["more/z.jpg"]}, "test": {"count": 0, "first": []}}
 
 
 def test_tables_beside_the_images_are_not_taken_for_images(folder: Path) -> None:
     flat = CONTEST.model_copy(update={"train": Split(labels="train/labels.csv", images="train")})
     (folder / "train.txt").rename(folder / "train" / "labels.csv")
-    assert listing(flat, folder).facts["unlisted"]["train"]["count"] == 0
+    assert listing(flat, folder).unlisted["train"] == []
 
 
 def test_images_in_the_competition_folder_itself(folder: Path) -> None:

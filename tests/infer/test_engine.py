@@ -87,7 +87,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         seen.append(len(data))
         return decode.decode(data)
 
-    monkeypatch.setattr("ffdi.data.source.decode", counted)
+    monkeypatch.setattr("ffdi.data.images.decode", counted)
     return seen
 
 

@@ -46,7 +46,7 @@ tta = ["hflip", "identity"]
 name = "two"
 model = "test_vit"
 [blend]
-method = "weighted_rank_mean"
+method = "stack"
 """
 BROKEN, WIDE = "0" * 32 + ".png", "f" * 32 + ".png"  # two more test images: no image at all, and two frames in one
 TEST = "phase2/testset1_seen"

@@ -34,7 +34,7 @@ def test_the_folder_is_flat_and_says_what_it_is(home: Home) -> None:
     found, packed = contents(home.pack), home.team
     assert set(found) == {*WEIGHTS, KIT.name, "team.json", "SHA256SUMS"}
     assert packed.verify() == 5
-    assert (packed.method, packed.prior) == ("weighted_rank_mean", home.result.blended.prior)
+    assert (packed.method, packed.prior) == ("stack", home.result.blended.prior)
     assert {one.member.name: one.weight for one in packed.members} == home.result.blended.weights
     assert packed.competition == home.competition
     assert packed.recipe.member == home.recipe.member

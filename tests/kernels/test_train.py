@@ -114,7 +114,7 @@ def test_several_outputs_are_blended_as_one(home: Home, mounts: Mounts, run_blen
     record = run_blend()
     assert record["outputs"] == ["first", "second"]
     assert (mounts.working / "submission.csv").read_bytes() == render(home.result.submission, home.competition)
-    assert checksum.read_json(mounts.working / "card.json")["method"] == "weighted_rank_mean"
+    assert checksum.read_json(mounts.working / "card.json")["method"] == "stack"
 
 
 def test_what_cannot_be_blended_is_one_sentence(home: Home, mounts: Mounts, run_train: Run, run_blend: Run) -> None:

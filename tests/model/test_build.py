@@ -92,7 +92,7 @@ def test_position_embeddings_count_at_the_size_of_the_recipe() -> None:
 
 def test_data_config_is_that_of_the_weights() -> None:
     config = build.data_config(build.build(member("tf_efficientnet_lite0", weights="auto")))
-    assert config == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic")
+    assert config == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 class TestAtSize:

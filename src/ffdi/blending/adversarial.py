@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffdi.blending.features import Array
-from ffdi.blending.influence import HeldOut, held_out, influence
+from ffdi.blending.influence import NO_SHIFT, HeldOut, Shift, held_out, influence
 from ffdi.blending.probe import PARTS, crossfit
-from ffdi.blending.shift import NO_SHIFT, Shift, logit
 from ffdi.core.keys import rng
+from ffdi.metrics.delong import logit
 
 CLIP = 10.0  # the largest density ratio, relative to their mean
 # The test is of another source from this AUC on, or if the weights leave at most this share of the rows. On portraits

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ffdi.blending.shift import logit
-from ffdi.metrics.delong import sigmoid
+from ffdi.metrics.delong import logit, sigmoid
 
 Found = Mapping[str, Any]
 ALONE = " alone"  # ending of a candidate that is one member

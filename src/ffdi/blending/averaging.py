@@ -14,9 +14,10 @@ from statistics import NormalDist
 import numpy as np
 
 from ffdi.blending.features import Array
+from ffdi.blending.influence import NO_SHIFT, Shift
 from ffdi.blending.methods import Method, combine
 from ffdi.blending.oof import Team
-from ffdi.blending.shift import NO_SHIFT, Shift, logit
+from ffdi.metrics.delong import logit
 from ffdi.metrics.ranks import rank
 
 NORMAL = NormalDist()

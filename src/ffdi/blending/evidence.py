@@ -1,15 +1,33 @@
-"""Collect what images and fold models tell of the test: how far held-out scores speak for it.
+"""Evidence for the forecast: what fold models tell of the test, and the test images against those held out.
 
-Shapes: N held-out rows, T test rows.
+Shapes: K fold models, N sampled held-out rows, T sampled test rows.
 """
 
 from dataclasses import dataclass
 from math import hypot
+from pathlib import Path
 
-from ffdi.blending.shift import NO_SHIFT, Shift
+import numpy as np
+import pandas as pd
+
+from ffdi.blending import adversarial, averaging, unseen
+from ffdi.blending.adversarial import Adversarial
+from ffdi.blending.apply import BLEND, Blended
+from ffdi.blending.influence import NO_SHIFT, Shift, held_out
+from ffdi.blending.methods import Method
+from ffdi.blending.oof import Team
+from ffdi.blending.probe import PARTS
+from ffdi.blending.sample import Sample, embedded
 from ffdi.blending.unseen import Unseen
+from ffdi.config.competition import Board
+from ffdi.core.errors import FfdiError
+from ffdi.core.layout import Workspace
+from ffdi.data import manifest as manifests
+from ffdi.metrics.auc import auc
 
-Typical = tuple[tuple[str, ...], tuple[str, ...]]
+MIN_ROWS = 2 * PARTS
+TYPICAL = 7  # images shown of each side
+DIFFERENT = 0.15  # distance from 0.5 of the AUC by which one measurement tells train from test
 
 
 @dataclass(frozen=True)
@@ -26,7 +44,7 @@ class Source:
     rows: int
     other_source: bool
     differences: tuple[tuple[str, float], ...]
-    typical: Typical
+    typical: tuple[tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -47,3 +65,69 @@ class Evidence:
 
 
 NO_EVIDENCE = Evidence()
+
+
+def collect(
+    board: Board,
+    team: Team,
+    method: Method,
+    blended: Blended,
+    manifest: pd.DataFrame,
+    places: Workspace,
+    images: Path | None,
+) -> Evidence:
+    """Return what images and fold models tell of the test.
+
+    Args:
+        board: its share of fakes.
+        team: members with their logits.
+        method: how they were blended.
+        blended: the result.
+        manifest: rows of all splits.
+        places: where embeddings are kept.
+        images: the competition folder; None if the images are not here.
+    """
+    gain = _gain(board, team, method, blended)
+    if images is None:
+        return Evidence(gain, missing="The test images were not looked at.")
+    try:
+        sample = embedded(blended.oof, blended.test, images, places, manifests.digest(manifest))
+    except FfdiError as error:
+        return Evidence(gain, missing=f"The test images were not looked at: {error}")
+    if min(len(sample.oof), len(sample.test)) < MIN_ROWS:
+        return Evidence(gain, missing=f"There are fewer than {MIN_ROWS} images of train or test, too few to compare.")
+    rows = held_out(sample.oof["target"], sample.oof.get("group"))
+    found = adversarial.compare(sample.oof_ND, rows, sample.test_TD, board.fake_share)
+    mix = adversarial.shift(sample.oof[BLEND].to_numpy(), rows, found)
+    return Evidence(gain, mix, _source(found, sample, manifest), unseen.measure(sample.oof_ND, rows))
+
+
+def _gain(board: Board, team: Team, method: Method, blended: Blended) -> Shift:
+    readable_T = ~blended.test["imputed"].to_numpy(bool)
+    scores_KT = averaging.fold_scores(team, method, blended.weights)[:, readable_T]
+    return averaging.gain(scores_KT, auc(blended.oof["target"], blended.oof[BLEND]), board.fake_share)
+
+
+def _source(found: Adversarial, sample: Sample, manifest: pd.DataFrame) -> Source:
+    like_train = sample.oof["relpath"].iloc[np.argsort(found.train_N, kind="stable")[:TYPICAL]]
+    like_test = sample.test["relpath"].iloc[np.argsort(-found.test_T, kind="stable")[:TYPICAL]]
+    return Source(
+        auc=found.auc,
+        effective=found.effective,
+        rows=len(sample.oof),
+        other_source=found.other_source,
+        differences=tuple(_differences(sample, manifest)),
+        typical=(tuple(like_train), tuple(like_test)),
+    )
+
+
+def _differences(sample: Sample, manifest: pd.DataFrame) -> list[tuple[str, float]]:
+    """Return the measurements that alone tell train from test, the clearest first."""
+    from ffdi.data.audit import contrasts, usable  # late: it brings scipy, and most blends start without it
+
+    known = usable(manifest)
+    is_test_R = known["split"] == "test"
+    train = known[~is_test_R & known["id"].isin(sample.oof["id"])]
+    test = known[is_test_R & known["id"].isin(sample.test["id"])]
+    found = [(name, value) for name, value in contrasts(train, test) if abs(value - 0.5) >= DIFFERENT]
+    return sorted(found, key=lambda one: -abs(one[1] - 0.5))

@@ -1,4 +1,4 @@
-"""Features that members bring into a blend: logits, probabilities, or ranks inside folds.
+"""Features that members bring into a blend: logits, or ranks inside folds.
 
 Shapes: M members, N rows. `folds_N` says which rows one model scored; rows of a test set have one fold.
 """
@@ -16,11 +16,6 @@ Target = NDArray[np.int8]
 def logits(logits_MN: Array, folds_N: Folds) -> Array:
     """Return the logits unchanged, with the scales of members and folds."""
     return logits_MN
-
-
-def probabilities(logits_MN: Array, folds_N: Folds) -> Array:
-    """Return sigmoid(logits)."""
-    return sigmoid(logits_MN)
 
 
 def ranks(logits_MN: Array, folds_N: Folds) -> Array:

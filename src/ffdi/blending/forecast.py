@@ -19,14 +19,13 @@ from numpy.typing import ArrayLike
 
 from ffdi.blending.evidence import NO_EVIDENCE, Evidence
 from ffdi.blending.features import Array
-from ffdi.blending.influence import HeldOut, covariance, held_out, influence
-from ffdi.blending.shift import Shift, logit
+from ffdi.blending.influence import HeldOut, Shift, covariance, held_out, influence
 from ffdi.config.competition import Board
-from ffdi.metrics.delong import Interval, perfect, quantile, sigmoid
+from ffdi.metrics.delong import Interval, logit, perfect, quantile, sigmoid
 from ffdi.metrics.ranks import rank
 
 ALIKE = 0.99  # rank correlation from which a second submission would repeat the first
-LEVEL = 0.90
+LEVEL = 0.90  # of the intervals
 BOARDS = ("public", "private")
 NORMAL = NormalDist()
 TINY = 1e-12  # a standard deviation below this is that of one and the same order
@@ -48,8 +47,7 @@ class CandidateForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """`leads`: which intervals answer for this board; "none" if the test is of another source. `smallest_gain`: by name
-    of the rows, the AUC gain over the best that noise cannot explain (95 %, two-sided)."""
+    """`leads`: which intervals answer for this board; "none" if the test is of another source."""
 
     board: Board
     level: float
@@ -57,7 +55,6 @@ class Forecast:
     candidates: dict[str, CandidateForecast]
     best: str
     second: str | None
-    smallest_gain: dict[str, float]
     evidence: Evidence
     leads: Literal["seen", "unseen", "none"]
 
@@ -71,7 +68,6 @@ def forecast(
     group_N: ArrayLike | None = None,
     sent: str | None = None,
     evidence: Evidence = NO_EVIDENCE,
-    level: float = LEVEL,
 ) -> Forecast:
     """Return what the board may show for every candidate.
 
@@ -84,7 +80,6 @@ def forecast(
         sent: the method behind `best`, if the scores of `best` are lowered by choosing the method anew. It meets the
             other candidates in the place of `best` and is no candidate itself.
         evidence: the corrections.
-        level: confidence level of the intervals.
     """
     joint = _joint(scores, held_out(target_N, group_N), board)
     names = [name for name in scores if name == best or name != sent]
@@ -93,9 +88,9 @@ def forecast(
     correlation = {name: float(np.corrcoef(rank(scores[meets[name]]), own_N)[0, 1]) for name in names}
     candidates = {}
     for name in names:
-        seen = {kind: joint.interval(name, kind, level, evidence.seen) for kind in BOARDS}
+        seen = {kind: joint.interval(name, kind, evidence.seen) for kind in BOARDS}
         unseen = {
-            kind: with_unseen(span, board.unseen or 1.0, evidence.unseen.losses, level)
+            kind: with_unseen(span, board.unseen or 1.0, evidence.unseen.losses, LEVEL)
             for kind, span in seen.items()
             if evidence.unseen
         }
@@ -103,12 +98,10 @@ def forecast(
         candidates[name] = CandidateForecast(seen, unseen, chance, correlation[name])
     others = [name for name in names if name != best and correlation[name] < ALIKE]
     second = max(others, key=lambda name: joint.expected_gain(meets[name], meets[best]), default=None)
-    rival = second or min(correlation, key=lambda name: correlation[name])
-    smallest = {} if rival == best else joint.smallest_gains(meets[rival], meets[best])
     leads: Literal["seen", "unseen", "none"] = "unseen" if board.unseen and evidence.unseen else "seen"
     if evidence.source and evidence.source.other_source:
         leads = "none"
-    return Forecast(board, level, joint.rows.groups, candidates, best, second, smallest, evidence, leads)
+    return Forecast(board, LEVEL, joint.rows.groups, candidates, best, second, evidence, leads)
 
 
 def with_unseen(span: Interval, share: float, losses: Sequence[float], level: float) -> Interval:
@@ -146,7 +139,7 @@ class _Joint:
     value_S: Array
     spread: dict[str, Array]
 
-    def interval(self, name: str, board: str, level: float, shift: Shift) -> Interval:
+    def interval(self, name: str, board: str, shift: Shift) -> Interval:
         """Return the interval of the AUC on a board: the noise of the held-out rows, of the board and of the shift.
 
         Without a shift nominal 90 % held 89.9 % of 4,000 simulated boards.
@@ -155,10 +148,10 @@ class _Joint:
         value = float(self.value_S[at])
         se = math.sqrt(self.spread["held_out"][at, at] + self.spread[board][at, at])
         if value in (0.0, 1.0):
-            return perfect(value, min(self.rows.groups_by_class), se, level)
+            return perfect(value, min(self.rows.groups_by_class), se, LEVEL)
         middle = logit(value) + shift.value
         wide = math.hypot(se / (value * (1 - value)), shift.se)
-        half, moved = quantile(level) * wide, sigmoid(middle)
+        half, moved = quantile(LEVEL) * wide, sigmoid(middle)
         return Interval(moved, sigmoid(middle - half), sigmoid(middle + half), wide * moved * (1 - moved))
 
     def chance(self, mine: str, other: str) -> float:
@@ -173,17 +166,11 @@ class _Joint:
         gain, sd = self._difference(mine, other)
         return max(gain, 0.0) if sd < TINY else gain * NORMAL.cdf(gain / sd) + sd * NORMAL.pdf(gain / sd)
 
-    def smallest_gains(self, mine: str, other: str) -> dict[str, float]:
-        """Return the gain that noise cannot explain (95 %), by rows."""
-        return {name: quantile(0.95) * self._sd(mine, other, spread_SS) for name, spread_SS in self.spread.items()}
-
     def _difference(self, mine: str, other: str) -> tuple[float, float]:
-        gain = float(self.value_S[self.place[mine]] - self.value_S[self.place[other]])
-        return gain, self._sd(mine, other, self.spread["held_out"] + self.spread["private"])
-
-    def _sd(self, mine: str, other: str, spread_SS: Array) -> float:
         a, b = self.place[mine], self.place[other]
-        return math.sqrt(max(float(spread_SS[a, a] + spread_SS[b, b] - 2 * spread_SS[a, b]), 0.0))
+        spread_SS = self.spread["held_out"] + self.spread["private"]
+        variance = float(spread_SS[a, a] + spread_SS[b, b] - 2 * spread_SS[a, b])
+        return float(self.value_S[a] - self.value_S[b]), math.sqrt(max(variance, 0.0))
 
 
 def _joint(scores: Mapping[str, Array], rows: HeldOut, board: Board) -> _Joint:

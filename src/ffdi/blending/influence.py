@@ -18,6 +18,17 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class Shift:
+    """A correction: `value` is added to the logit of an AUC; `se` is its standard error."""
+
+    value: float = 0.0
+    se: float = 0.0
+
+
+NO_SHIFT = Shift()
+
+
+@dataclass(frozen=True)
 class HeldOut:
     """Targets and group numbers, from 0 on, of the held-out rows."""
 

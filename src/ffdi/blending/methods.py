@@ -40,11 +40,9 @@ METHODS = {
     for method in (
         Method("rank_mean", inputs.ranks, weights.equal),
         Method("logit_mean", inputs.logits, weights.equal, inputs.sigmoid),
-        Method("probability_mean", inputs.probabilities, weights.equal, candidate=False),
         Method("pruned_rank_mean", inputs.ranks, drop, fits="members"),
         Method("pruned_logit_mean", inputs.logits, drop, inputs.sigmoid, fits="members"),
         Method("best_single", inputs.ranks, weights.best_single, fits="members", candidate=False),
-        Method("weighted_rank_mean", inputs.ranks, weights.by_auc, fits="weights", candidate=False),
         Method("hill_climb", inputs.ranks, climb, fits="weights"),
         Method("stack", inputs.rank_logits, weights.stack, inputs.sigmoid, fits="weights"),
         Method("greedy", inputs.ranks, greedy, fits="weights", candidate=False),

@@ -90,7 +90,6 @@ def nested_table(
     choose: Choose,
     methods: Mapping[str, Method] = METHODS,
     given: Method | None = None,
-    level: float = 0.95,
 ) -> NestedTable:
     """Score every method nested over the outer parts.
 
@@ -99,7 +98,6 @@ def nested_table(
         choose: the rule that picks a method by its placements.
         methods: the candidates, the baseline among them.
         given: scored beside them and never chosen: the recipe's own weights.
-        level: confidence level of the intervals.
     """
     named = methods if given is None else {**methods, given.name: given}
     features = {one.features: one.features(rows.logits_HN, rows.fold_N) for one in named.values()}
@@ -112,8 +110,8 @@ def nested_table(
     placed[AUTO], in_sample[AUTO] = rows.placements(scores[AUTO]), in_sample[choice]
 
     def estimate(name: str) -> Estimate:
-        gain = gain_interval(placed[name] - placed[BASELINE], level)
-        return Estimate(name, in_sample[name], auc_interval(placed[name], level), gain)
+        gain = gain_interval(placed[name] - placed[BASELINE])
+        return Estimate(name, in_sample[name], auc_interval(placed[name]), gain)
 
     return NestedTable({name: estimate(name) for name in placed}, choice, scores, placed)
 

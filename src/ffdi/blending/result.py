@@ -1,8 +1,6 @@
 """`ffdi blend` as one function: finished runs in, blend and card out. It writes and prints nothing."""
 
-import json
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from ffdi.blending import saved
 from ffdi.blending.apply import BLEND, Blended, apply
 from ffdi.blending.card import card
 from ffdi.blending.choose import Choice, decide
-from ffdi.blending.comparison import evidence
+from ffdi.blending.evidence import collect
 from ffdi.blending.features import Array
 from ffdi.blending.forecast import Forecast, forecast
 from ffdi.blending.nested import AUTO
@@ -26,11 +24,10 @@ from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc
-from ffdi.training.job import FoldJob, digest_of, plan
+from ffdi.training.job import digest_of, plan
 
 SINGLES = 3  # best members that the forecast shows by themselves
 RESERVED = {"id", "split", "relpath", "target", "fold", "group", "cluster", "imputed", BLEND}  # no names for members
-BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # stored beside parameters, not counted as such
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,6 @@ def blend(recipe: Recipe, competition: Competition, places: Workspace, images: P
     blended = _with_nested_scores(apply(team, choice.method, recipe.blend.weights), choice)
     expected = _forecast(competition.board, choice, team, blended, manifest, places, images)
     made = card(recipe, choice, expected, team, blended, manifests.digest(manifest), digest_of(folds))
-    limit = competition.max_params
     return BlendResult(
         card=made,
         choice=choice,
@@ -83,7 +79,7 @@ def blend(recipe: Recipe, competition: Competition, places: Workspace, images: P
         table=saved.table(team, blended),
         submission=_submission(blended, manifest["id"][manifest["split"] == "test"], competition),
         reference=_reference(team),
-        warnings=(*_warnings(recipe, team, blended), *_over_limit(jobs, blended, limit)),
+        warnings=tuple(_warnings(recipe, team, blended)),
     )
 
 
@@ -112,7 +108,7 @@ def _forecast(
         board.scaled(len(blended.test)),
         group_N=rows.get("group"),
         sent=choice.method.name if choice.row == AUTO else None,
-        evidence=evidence(board, team, choice.method, blended, manifest, places, images),
+        evidence=collect(board, team, choice.method, blended, manifest, places, images),
     )
 
 
@@ -153,26 +149,3 @@ def _warnings(recipe: Recipe, team: Team, blended: Blended) -> Iterator[str]:
     imputed = blended.test["id"][blended.test["imputed"].astype(bool)]
     if len(imputed):
         yield f"{len(imputed)} test images are unreadable, such as {imputed.iloc[0]}; they get the prior, a median."
-
-
-def _over_limit(jobs: Iterable[FoldJob], blended: Blended, limit: int | None) -> Iterator[str]:
-    """Warn if one fold model of every member with a weight has more parameters together than the contest allows."""
-    counted = {}
-    for job in jobs:
-        path = job.folder / "weights.safetensors"
-        if blended.weights[job.member.name] > 0 and job.member.name not in counted and path.exists():
-            counted[job.member.name] = _count(path)
-    total = sum(counted.values())
-    if limit is not None and total > limit:
-        yield f"The members with a weight have {total:,} parameters, over the limit of {limit:,}."
-
-
-def _count(path: Path) -> int:
-    """Return the number of parameters by the names and shapes in the header of a weights file."""
-    with path.open("rb") as file:
-        heads = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return sum(
-        math.prod(head["shape"])
-        for name, head in heads.items()
-        if name != "__metadata__" and not name.startswith("golden/") and not name.endswith(BUFFERS)
-    )

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from ffdi.blending.features import Array
 from ffdi.blending.influence import HeldOut
 from ffdi.blending.probe import PARTS, crossfit
-from ffdi.blending.shift import logit
 from ffdi.core import keys
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
+from ffdi.metrics.delong import logit
 
 CLUSTERS = 8
 MIN_FAKES = 10  # of a cluster whose loss counts

@@ -22,11 +22,6 @@ def best_single(features_MN: Array, target_N: Target) -> Array:
     return np.eye(len(aucs))[int(np.argmax(aucs))]
 
 
-def by_auc(features_MN: Array, target_N: Target) -> Array:
-    """Return weights in proportion to AUC - 0.5; equal if no member is above 0.5."""
-    return normalised(np.array([max(auc(target_N, features_N) - 0.5, 0.0) for features_N in features_MN]))
-
-
 def stack(features_MN: Array, target_N: Target) -> Array:
     """Return the coefficients of a logistic regression with non-negative coefficients, scaled to sum 1."""
     from scipy.optimize import minimize

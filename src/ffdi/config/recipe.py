@@ -124,8 +124,8 @@ class Blend(Frozen):
     """`auto`: the simplest method within one standard error of the best, by nested out-of-fold scores."""
 
     method: Literal[
-        "auto", "rank_mean", "logit_mean", "probability_mean", "pruned_rank_mean", "pruned_logit_mean", "best_single",
-        "weighted_rank_mean", "hill_climb", "stack", "greedy",
+        "auto", "rank_mean", "logit_mean", "pruned_rank_mean", "pruned_logit_mean", "best_single",
+        "hill_climb", "stack", "greedy",
     ] = "auto"  # fmt: skip
     weights: dict[str, float] = {}  # by member; empty: as the method fits them
 

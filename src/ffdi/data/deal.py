@@ -164,7 +164,8 @@ def _shuffled(group: np.ndarray, seed: int) -> np.ndarray:
     folds off by up to 14 points of class share). So all versions make the same folds.
     """
     place = np.unique(group, return_inverse=True)[1].ravel()
-    drawn = np.random.RandomState(_state(seed)).permutation(place.max() + 1)
+    state = keys.key("folds", "splitter", seed) % 2**32  # what scikit-learn takes as a seed
+    drawn = np.random.RandomState(state).permutation(place.max() + 1)
     return np.argsort(drawn)[place]
 
 
@@ -185,7 +186,3 @@ def _levelled(fold_G: np.ndarray, counts_G2: np.ndarray, k: int) -> np.ndarray:
         movable = np.flatnonzero(fold_G == large)
         after_large, after_small = counts_K2[large] - counts_G2[movable], counts_K2[small] + counts_G2[movable]
         fold_G[movable[(after_large**2 + after_small**2).sum(axis=1).argmin()]] = small
-
-
-def _state(seed: int) -> int:
-    return keys.key("folds", "splitter", seed) % 2**32  # what scikit-learn takes as a seed

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,6 @@ from ffdi.data import tables
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 _NO_FILE = pd.DataFrame({"name": [""], "bytes": [0], "mtime_ns": [0]})
 NO_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # what systems put beside images: copies and thumbnails of them
-_SHOWN = 5  # names of files without a row that are told
 
 
 @dataclass(frozen=True)
@@ -31,12 +29,6 @@ class Listing:
     rows: pd.DataFrame
     notes: tuple[str, ...]
     unlisted: dict[str, list[str]]
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Return what goes into the footer of the manifest."""
-        spare = {split: {"count": len(names), "first": names[:_SHOWN]} for split, names in self.unlisted.items()}
-        return {"notes": list(self.notes), "unlisted": spare}
 
 
 def listing(competition: Competition, folder: Path) -> Listing:

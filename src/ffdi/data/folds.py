@@ -40,23 +40,17 @@ def make(
         spec: The recipe's [folds].
         manifest: As `manifest.read` gives it.
         splits: Those that are folded.
-        embeddings: float [N, D] in the order of `manifest.select(manifest, splits)`.
+        embeddings: As `fold_table` takes them.
     """
     if is_current(places, spec, manifest, splits):
         return checksum.read_table(places.folds(spec.scheme))
     folds = fold_table(manifest, spec, splits, embeddings)
-    checksum.write_table(places.folds(spec.scheme), folds, _facts(folds, spec, manifest, splits))
+    checksum.write_table(places.folds(spec.scheme), folds, _inputs(spec, manifest, splits))
     return folds
 
 
 def read(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequence[str]) -> pd.DataFrame:
-    """Return the table on disk.
-
-    Args:
-        places: Where the table lies.
-        spec: The recipe's [folds].
-        manifest: As `manifest.read` gives it.
-        splits: Those that are folded.
+    """Return the table on disk; its arguments are those of `make`.
 
     Raises:
         UserError: It is missing, or was made from another manifest or recipe.
@@ -70,13 +64,7 @@ def read(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequenc
 
 
 def is_current(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequence[str]) -> bool:
-    """Return whether the table on disk was made from this.
-
-    Args:
-        places: Where the table lies.
-        spec: The recipe's [folds].
-        manifest: As `manifest.read` gives it.
-        splits: Those that are folded.
+    """Return whether the table on disk was made from this; the arguments are those of `make`.
 
     Raises:
         CorruptError: The table is damaged.
@@ -152,9 +140,3 @@ def _inputs(spec: Folds, manifest: pd.DataFrame, splits: Sequence[str]) -> dict[
     unused = set() if spec.scheme == "cluster" else {"clusters"}
     settings = spec.model_dump(mode="json", exclude=unused)
     return {**settings, "train_splits": list(splits), "manifest": manifests.digest(manifest)}
-
-
-def _facts(folds: pd.DataFrame, spec: Folds, manifest: pd.DataFrame, splits: Sequence[str]) -> dict[str, Any]:
-    joined = folds.merge(manifest[["id", "split", "target"]], on=["id", "split"], validate="one_to_one")
-    counts = pd.crosstab(joined["fold"], joined["target"]).to_numpy().tolist()  # a fold: [real, fake]
-    return {**_inputs(spec, manifest, splits), "images": len(joined), "counts": counts}

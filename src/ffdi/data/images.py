@@ -4,6 +4,7 @@ The pixels of an item, (row index, epoch), depend on that, the seed, the id and 
 what came before.
 """
 
+import os.path
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +18,27 @@ from ffdi.core import keys
 from ffdi.core.keys import Draws
 from ffdi.data import augment, operations
 from ffdi.data import forge as forgery
+from ffdi.data.decode import decode
 from ffdi.data.order import Item
-from ffdi.data.source import Files
+
+
+class Files:
+    """The files of a competition folder. `rows`: id, relpath; an absolute one is read as it is."""
+
+    def __init__(self, rows: pd.DataFrame, folder: Path) -> None:
+        self._folder = str(folder)
+        self._relpaths, self._ids = _packed(rows.relpath), _packed(rows.id)
+
+    def id(self, row: int) -> str:
+        return self._ids[row].decode()
+
+    def read(self, row: int) -> np.ndarray:
+        """Return uint8 RGB, HWC. Raise Defect or OSError for what cannot be read."""
+        return decode(self.read_bytes(row)).image_HWC
+
+    def read_bytes(self, row: int) -> bytes:
+        with open(os.path.join(self._folder, self._relpaths[row].decode()), "rb", buffering=0) as file:
+            return file.read()
 
 
 class Images(ABC):
@@ -98,3 +118,8 @@ class TestImages(Images):
 
     def image(self, row: int, epoch: int = 0) -> np.ndarray:
         return operations.fit(self.files.read(row), self.size)
+
+
+def _packed(names: pd.Series) -> np.ndarray:
+    """Return UTF-8 in one array: half a million Python strings would be copied into every worker, touch by touch."""
+    return np.array([name.encode() for name in names.tolist()], dtype=np.bytes_)

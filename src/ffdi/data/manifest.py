@@ -10,7 +10,6 @@ from ffdi.core import digest as hashing
 from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 
-STATUSES = ("ok", "repaired", "quarantined")
 COLUMNS = {
     "id": "str",  # as in the table; unique within a split
     "split": "str",
@@ -28,7 +27,7 @@ COLUMNS = {
     "mean_grey": "float32",
     "colourfulness": "float32",
     "mode": "str",  # as the file holds it: RGB, L, CMYK, ...; "" without an image
-    "status": "str",
+    "status": "str",  # ok, repaired or quarantined
     "defect": "str",  # "" or names joined by "+"
 }
 

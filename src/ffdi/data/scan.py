@@ -5,12 +5,11 @@ checksummed parts while the scan runs, so a killed scan goes on from its last pa
 afterwards, so a second scan only reads what changed.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -86,8 +85,9 @@ def scan(
                 _measure(left, parts, lambda chunks: processes.unordered(measure, chunks, helpers), stop)
             rows, _ = _take_over(listing.rows, _known(places, parts))
         made = manifest.typed(rows)
-        facts = {"competition": competition.name, "rules": measurement.RULES, "counts": _counts(made), **listing.facts}
-        if not _is_there(places, made, facts):
+        facts = {"competition": competition.name, "rules": measurement.RULES}
+        if not (places.manifest.exists() and checksum.read_facts(places.manifest) == facts
+                and manifest.read(places).equals(made)):  # fmt: skip
             manifest.write(places, made, facts)
         for part in _parts(parts):
             part.unlink()
@@ -159,25 +159,6 @@ def _write_part(parts: Path, done: list[pd.DataFrame]) -> None:
 
 def _parts(parts: Path) -> list[Path]:
     return sorted(parts.glob("part-*.parquet"))
-
-
-def _is_there(places: Workspace, made: pd.DataFrame, facts: Mapping[str, Any]) -> bool:
-    return (
-        places.manifest.exists()
-        and checksum.read_facts(places.manifest) == facts
-        and manifest.read(places).equals(made)
-    )
-
-
-def _counts(made: pd.DataFrame) -> dict[str, Any]:
-    """Return by split the rows of each status and of each defect."""
-    return {
-        str(split): {
-            "status": rows["status"].value_counts().sort_index().to_dict(),
-            "defect": rows["defect"][rows["defect"] != ""].value_counts().sort_index().to_dict(),
-        }
-        for split, rows in made.groupby("split", sort=False)
-    }
 
 
 def _warnings(made: pd.DataFrame, listing: files.Listing) -> Iterator[str]:

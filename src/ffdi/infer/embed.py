@@ -51,7 +51,7 @@ def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int, level: int
     net: Any = build(Member(name="embedding", model=model, image_size=SIDE))
     channels_last = precision.wants_channels_last(net)
     net = precision.place(net, device, channels_last)
-    mean, std, _ = data_config(net)
+    mean, std = data_config(net)
 
     def forward(_: int, pixels_BHWC: Tensor) -> Iterator[tuple[str, Tensor]]:
         images_BCHW = normalise(pixels_BHWC, mean, std, channels_last)

@@ -134,10 +134,7 @@ def predict_team(
     """
     _refuse_doubles(nets)
     timed = stop is not None and stop.deadline is not None
-    costs = {
-        net.under(view): float(flops(net.member, view)) if timed else 1.0 for net in nets for view in net.member.tta
-    }
-    table = _Table(rows, nets, Plan(costs, len(rows), len(devices), stop))
+    table = _Table(rows, nets, Plan(_costs(nets, timed), len(rows), len(devices), stop))
     for group in groups(nets, memory_for_weights(devices) if memory is None else memory):
         _predict_group(group, table, folder, devices, workers, stop, label)
     if table.plan.unfinished:

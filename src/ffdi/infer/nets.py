@@ -61,7 +61,7 @@ class LoadedNet:
         by_side = {pixels: size.at_size(model, pixels) for pixels in set(sides.values())}
         self.net, self._sides = net, sides
         self.by_view = {view: by_side[pixels] for view, pixels in sides.items()}
-        self.mean_std = data_config(model)[:2]
+        self.mean_std = data_config(model)
         self.dtype = precision.amp_dtype(net.member.amp, device)
         self.channels_last = precision.is_channels_last(model)
         self._forward = {pixels: partial(logits, one, dtype=self.dtype) for pixels, one in by_side.items()}

@@ -18,6 +18,8 @@ from ffdi.metrics.auc import auc, classes
 from ffdi.metrics.ranks import midrank
 from ffdi.metrics.sorting import finite
 
+MARGIN = 1e-6  # from 0 and 1, where an AUC has no logit
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -114,9 +116,8 @@ def logit_interval(value: float, se: float, level: float) -> Interval:
         se: Its standard error.
         level: Of the interval.
     """
-    logit = math.log(value / (1 - value))
-    half = quantile(level) * se / (value * (1 - value))
-    return Interval(value, sigmoid(logit - half), sigmoid(logit + half), se)
+    middle, half = math.log(value / (1 - value)), quantile(level) * se / (value * (1 - value))
+    return Interval(value, sigmoid(middle - half), sigmoid(middle + half), se)
 
 
 def perfect(value: float, pairs: int, se: float, level: float) -> Interval:
@@ -171,6 +172,12 @@ def placements(targets: ArrayLike, scores: ArrayLike, group: NDArray[np.int64] |
 def _influence(placed: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the influence of each row of one class on the AUC; the squares add up to its part of the variance."""
     return (placed - placed.mean()) / math.sqrt(len(placed) * (len(placed) - 1))
+
+
+def logit(auc: float) -> float:
+    """Return log(auc / (1 - auc)), with the AUC kept off 0 and 1."""
+    inside = min(max(auc, MARGIN), 1 - MARGIN)
+    return math.log(inside / (1 - inside))
 
 
 def sigmoid(x: float) -> float:

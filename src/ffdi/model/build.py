@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import timm
 import torch
@@ -16,14 +16,6 @@ from ffdi.model import names, pretrained, size, stem
 from ffdi.model.sources import FOLDER, Source, resolve
 
 FIELDS = {"drop_rate": "drop_rate", "drop_path_rate": "drop_path", "img_size": "image_size"}  # timm's name: ours
-
-
-class DataConfig(NamedTuple):
-    """Input that the pretrained weights expect: mean and std of each channel in 0..1, and how images were resized."""
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    interpolation: str
 
 
 @dataclass(frozen=True)
@@ -64,8 +56,7 @@ def prepare(member: Member, *, pretrained: bool = True, folder: Path = FOLDER) -
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(keys.key("init", member.seed))
         model, adapted = _filled(member, options, source, shell)
-        mean, std, _ = data_config(model)
-        stem.attach(model, member.stem, mean, std)
+        stem.attach(model, member.stem, *data_config(model))
     size.check(model, member.image_size)
     return Built(model, source, adapted)
 
@@ -113,10 +104,10 @@ def refuse_over_limit(recipe: Recipe, limit: int | None) -> dict[str, int]:
     return counts
 
 
-def data_config(model: nn.Module) -> DataConfig:
-    """Return the normalisation that timm states for `model`."""
+def data_config(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return (mean, std) of each channel in 0..1, as timm states them for the pretrained weights."""
     config: Any = resolve_data_config(pretrained_cfg=model.pretrained_cfg)
-    return DataConfig(tuple(config["mean"]), tuple(config["std"]), config["interpolation"])
+    return tuple(config["mean"]), tuple(config["std"])
 
 
 def _filled(

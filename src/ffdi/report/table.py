@@ -75,12 +75,6 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}%" if math.isfinite(share) else MISSING
 
 
-def volume(count: int) -> str:
-    """Return bytes as '5.7 MB' or '41 GB', powers of ten."""
-    power = min((len(str(max(count, 1))) - 1) // 3, 4)
-    return f"{count / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
-
-
 def interval(low: float, high: float, spec: str = ".4f") -> str:
     """Return '0.9583 to 0.9759', or a dash if there is none.
 
@@ -104,26 +98,14 @@ def intervals(frame: pd.DataFrame, low: str = "low", high: str = "high", spec: s
     return [interval(*pair, spec) for pair in zip(frame[low], frame[high], strict=True)]
 
 
-def spread(mean: float, sd: float, spec: str = ".4f") -> str:
-    """Return '0.9671 ± 0.0052', or the mean alone if there is no deviation.
-
-    Args:
-        mean: Of some values.
-        sd: Their standard deviation; NaN: there is one value.
-        spec: Format.
-    """
-    return f"{write(mean, spec)} ± {write(sd, spec)}" if math.isfinite(sd) else write(mean, spec)
+def spread(mean: float, sd: float) -> str:
+    """Return '0.9671 ± 0.0052', or the mean alone if there is no deviation."""
+    return f"{write(mean, '.4f')} ± {write(sd, '.4f')}" if math.isfinite(sd) else write(mean, ".4f")
 
 
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """Return '1 image', '1,234 images', or '2 copies' with `many`.
-
-    Args:
-        count: How many.
-        one: The word for one.
-        many: The word for more; None: with an s.
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def counted(count: int, one: str) -> str:
+    """Return '1 image' or '1,234 images'."""
+    return f"{count:,} {one if count == 1 else one + 's'}"
 
 
 def capital(text: str) -> str:

@@ -141,7 +141,7 @@ def _train(job: FoldJob, world: World, stop: Stop, saves: Saves, hooks: Hooks, m
     log.rewind(begin)
     late = Checks(job.train.id.to_numpy(), world, LAG if state.late else 0, not state.scaler.is_enabled())
     update: graph.Step = partial(step, member=member)
-    mean, std, _ = data_config(state.unwrapped)
+    mean, std = data_config(state.unwrapped)
     channels_last = precision.is_channels_last(state.unwrapped)
     if world.any(world.writes and log.lacks_score(begin, steps)):
         _evaluate(job, state, world, stop, log, begin, hooks)

@@ -137,7 +137,7 @@ def _log_shares(logits_BC: Tensor) -> Tensor:
 
 def _noisy(images_BCHW: Tensor, state: TrainState) -> Tensor:
     """Return a copy with Gaussian noise, drawn from the generator that the step has just set."""
-    std_C11 = _std(data_config(state.unwrapped).std, images_BCHW.device)
+    std_C11 = _std(data_config(state.unwrapped)[1], images_BCHW.device)
     return images_BCHW + torch.randn_like(images_BCHW) * (NOISE / 255) / std_C11
 
 

@@ -26,12 +26,10 @@ ROUNDS, CPU_ROUNDS = 5, 2
 
 @dataclass(frozen=True)
 class Probe:
-    member: str
     params: int
     train_seconds: float  # per image, without reading it
     predict_seconds: float  # per image and view
     memory: int  # bytes at the peak, of the GPU or of this process
-    micro_batches: int  # parts the batch had to be split into
 
 
 def probe(member: Member, device: torch.device, steps: int) -> Probe:
@@ -63,7 +61,7 @@ def probe(member: Member, device: torch.device, steps: int) -> Probe:
     predict_seconds = _predict_seconds(member, model, device)
     peak = torch.cuda.max_memory_allocated(device) if cuda else psutil.Process().memory_info().rss
     params = sum(parameter.numel() for parameter in model.parameters())
-    return Probe(member.name, params, train_seconds, predict_seconds, peak, micro_batches)
+    return Probe(params, train_seconds, predict_seconds, peak)
 
 
 def _cpu_batch(member: Member) -> int:
@@ -116,8 +114,7 @@ def _predict_seconds(member: Member, trained: torch.nn.Module, device: torch.dev
 def _pixels(member: Member, model: torch.nn.Module, count: int, side: int, device: torch.device) -> torch.Tensor:
     rng = keys.rng("probe", count, side)
     images_BHWC = torch.from_numpy(rng.integers(0, 256, (count, side, side, 3), "uint8")).to(device)
-    mean, std, _ = data_config(model)
-    return normalise(images_BHWC, mean, std, precision.is_channels_last(model))
+    return normalise(images_BHWC, *data_config(model), precision.is_channels_last(model))
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
