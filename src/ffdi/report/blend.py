@@ -11,7 +11,7 @@ from ffdi.blending import advice
 from ffdi.blending.card import members_table
 from ffdi.metrics.delong import Interval, delong_paired
 from ffdi.report import estimates, images, plots
-from ffdi.report.page import Block, Fact, Page, Picture, Section, provenance
+from ffdi.report.page import Block, Page, Picture, Section, provenance
 from ffdi.report.style import embed, shorten
 from ffdi.report.table import Table, counted, interval, intervals, spread, table
 
@@ -51,7 +51,6 @@ def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) ->
     return Page(
         title=f"Blend of {counted(len(members) - 1, 'member')}",
         headline=_headline(members, team, gain, file, len(oof), card["forecast"]),
-        facts=_facts(members, team, gain, oof),
         sections=sections,
         provenance=provenance("ffdi blend", digests),
     )
@@ -95,21 +94,6 @@ def comparison(best: str, count: int, gain: Interval) -> str:
     if gain.high < 0:
         return f"It is worse than {best} alone by {-gain.value:.4f}, beyond noise: send {best} alone."
     return f"Noise cannot separate it from its best member {best} ({gain.value:+.4f})."
-
-
-def _facts(members: pd.DataFrame, team: list[str], gain: Interval | None, oof: pd.DataFrame) -> tuple[Fact, ...]:
-    blend = members.iloc[0]
-    facts = []
-    if gain is not None:
-        fakes = int((oof["target"] == 1).sum())
-        facts += [
-            Fact("nested AUC of the blend", f"{blend['auc']:.4f}", interval(blend["low"], blend["high"])),
-            Fact(f"gain over {team[0]}", f"{gain.value:+.4f}", interval(gain.low, gain.high, "+.4f")),
-            Fact("OOF images", f"{len(oof):,}", f"{fakes:,} fake, {len(oof) - fakes:,} original"),
-        ]
-    if np.isfinite(blend["val_auc"]):
-        facts.append(Fact("validation AUC", f"{blend['val_auc']:.4f}", "official validation split"))
-    return tuple(facts)
 
 
 def _ranking(measured: pd.DataFrame, oof: pd.DataFrame) -> tuple[Picture, ...]:

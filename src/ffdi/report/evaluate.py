@@ -6,7 +6,7 @@ import pandas as pd
 
 from ffdi.metrics.delong import Interval
 from ffdi.report import plots
-from ffdi.report.page import Block, Fact, Page, Section, Text, provenance
+from ffdi.report.page import Block, Page, Section, Text, provenance
 from ffdi.report.style import embed
 from ffdi.report.table import Table, capital, counted, interval, intervals, table
 
@@ -44,7 +44,6 @@ def page(slices: pd.DataFrame, pooled: Interval, copies: pd.DataFrame, inputs: M
     return Page(
         title="Where the blend is weak",
         headline=verdict(every, pooled),
-        facts=(Fact("pooled AUC", f"{pooled.value:.4f}", interval(pooled.low, pooled.high)),),
         sections=tuple(parts),
         provenance=provenance("ffdi evaluate", inputs),
     )

@@ -9,9 +9,9 @@ from ffdi.data import hashes
 from ffdi.data.audit import Audit
 from ffdi.report import audit as audits
 from ffdi.report import images, plots
-from ffdi.report.page import Block, Fact, Page, Section, Text, provenance
+from ffdi.report.page import Block, Page, Section, Text, provenance
 from ffdi.report.style import embed
-from ffdi.report.table import Table, counted, percent, table
+from ffdi.report.table import Table, counted, table
 
 UNEVEN = 0.02  # the largest accepted distance between a fold's share of fakes and the overall share
 PAIRS = 12  # on the sheet
@@ -38,7 +38,6 @@ def page(
     return Page(
         title=f"{counted(rows['fold'].nunique(), 'fold')} of {counted(len(rows), 'image')}",
         headline=_headline(manifest, audit, rows, torn),
-        facts=_facts(manifest, rows, off),
         sections=(
             Section("Folds", _folds(rows, torn, off)),
             Section("Clusters of fakes", _clusters(rows, folder)),
@@ -60,17 +59,6 @@ def _headline(manifest: pd.DataFrame, audit: Audit, rows: pd.DataFrame, torn: in
     leak = f" Near-duplicate pairs across splits: {across:,}." if across else ""
     verdict = f" {audits.verdict(audit.shortcuts)}" if len(audit.shortcuts) else ""
     return f"{told} {usable:,} of {len(manifest):,} images can be used.{leak}{verdict}"
-
-
-def _facts(manifest: pd.DataFrame, rows: pd.DataFrame, off: float) -> tuple[Fact, ...]:
-    sizes, per_fold = rows["group"].value_counts(), rows["fold"].value_counts()
-    bad = int((manifest["status"] == "quarantined").sum())
-    return (
-        Fact("images", f"{len(rows):,}", f"{per_fold.min():,} to {per_fold.max():,} a fold"),
-        Fact("fake", percent((rows["target"] == 1).mean()), f"at most {100 * off:.1f} points off in a fold"),
-        Fact("groups", f"{len(sizes):,}", f"largest: {counted(int(sizes.max()), 'image')}"),
-        Fact("quarantined", f"{bad:,}", "not trained on"),
-    )
 
 
 def _folds(rows: pd.DataFrame, torn: int, off: float) -> tuple[Block, ...]:

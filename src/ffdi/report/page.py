@@ -1,6 +1,6 @@
 """A page as a value, and its rendering to one HTML file that loads nothing else.
 
-The order is fixed: the conclusion, the numbers behind it, the sections, then what the page was made from.
+The order is fixed: the conclusion, the sections, then what the page was made from.
 """
 
 import base64
@@ -93,22 +93,12 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Fact:
-    """A number shown large: 'OOF AUC', '0.9671', '0.9583 to 0.9759'."""
-
-    label: str
-    value: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Page:
     """A whole page. `headline` is its conclusion; sections without blocks are not shown."""
 
     title: str
     headline: str
     sections: tuple[Section, ...]
-    facts: tuple[Fact, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -1,8 +1,7 @@
 """The page of a search: what was found, and whether it holds on fresh seeds."""
 
 import warnings
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +10,23 @@ import numpy as np
 import optuna
 import pandas as pd
 from matplotlib import pyplot
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import FrozenTrial
 from optuna.visualization import matplotlib as plots
 
-from ffdi.report.page import Block, Fact, Page, Picture, Section, Text, provenance
+from ffdi.report.page import Block, Page, Picture, Section, Text, provenance
 from ffdi.report.style import embed
-from ffdi.report.table import Table, table, write
+from ffdi.report.table import Table, table
 from ffdi.search.context import SearchContext
-from ffdi.search.study import finished, state, trials
+from ffdi.search.study import finished, trials
 from ffdi.search.verdict import LEVEL, Verdict
 from ffdi.training.job import digest_of
 
 LISTED = 12  # trials in the table, and parameters that are plotted
 MIN_TRIALS = 8  # finished ones below which an importance says nothing
-TRIALS_PER_PARAMETER = 10  # finished ones below which the order of importances is loose
 
 
-def page(
-    study: optuna.Study,
-    context: SearchContext,
-    verdict: Verdict | None,
-    recipe: Path,
-) -> Page:
+def page(study: optuna.Study, context: SearchContext, verdict: Verdict | None, recipe: Path) -> Page:
     """Return the page of a search with at least one finished trial.
 
     Args:
@@ -42,17 +35,15 @@ def page(
         verdict: None until the re-runs are done.
         recipe: The recipe's path, as a person types it.
     """
-    found = trials(study)
-    top = finished(found)
+    top = finished(trials(study))
     sections = (
         Section("Fresh seeds", (_fresh(verdict),)),
         Section("The search", (_plot(study, "History", plots.plot_optimization_history), _best(top))),
-        Section("Parameters", _parameters(study, len(top))),
+        Section("Parameters", _parameters(study, top)),
     )
     return Page(
         title=f"Search {study.study_name}",
         headline=headline(context, verdict, recipe, top[0]),
-        facts=_facts(context, verdict, found, top[0]),
         sections=tuple(section for section in sections if section.blocks),
         provenance=provenance("ffdi search", {"folds": digest_of(context.folds)}),
     )
@@ -78,21 +69,6 @@ def headline(context: SearchContext, verdict: Verdict | None, recipe: Path, top:
     return f"{verdict.sentence} Next: {command} --promote."
 
 
-def _facts(
-    context: SearchContext, verdict: Verdict | None, found: list[FrozenTrial], top: FrozenTrial
-) -> tuple[Fact, ...]:
-    counts = Counter(map(state, found))
-    others = ", ".join(f"{count} {name}" for name, count in counts.items() if name != "complete")
-    facts = [
-        Fact("finished trials", str(counts["complete"]), others),
-        Fact("best in the search", f"{top.value:.4f}", f"trial {top.number}, with the proxy"),
-    ]
-    if verdict and verdict.best:
-        facts.append(Fact("the best, fresh", f"{verdict.best.fresh:.4f}", verdict.best.candidate.name))
-        facts.append(Fact("the default, fresh", f"{verdict.default.fresh:.4f}", context.search.member))
-    return tuple(facts)
-
-
 def _fresh(verdict: Verdict | None) -> Block:
     if verdict is None:
         return Text("The best trials were not run again yet; the scores below are those of the search.", True)
@@ -114,39 +90,18 @@ def _fresh(verdict: Verdict | None) -> Block:
 
 
 def _best(top: list[FrozenTrial]) -> Table:
-    rows = [{"trial": trial.number, "score": trial.value, **_values(trial.params)} for trial in top[:LISTED]]
-    return table(pd.DataFrame(rows), "Best trials", "Scores of the search.", {"score": ".4f"})
+    rows = pd.DataFrame([{"trial": trial.number, "score": trial.value, **trial.params} for trial in top[:LISTED]])
+    formats = dict.fromkeys(rows.select_dtypes(["float"]), ".3g") | {"score": ".4f"}
+    return table(rows, "Best trials", "Scores of the search.", formats)
 
 
-def _values(params: Mapping[str, Any]) -> dict[str, str]:
-    return {name: write(value, ".3g" if isinstance(value, float) else None) for name, value in params.items()}
-
-
-def _parameters(study: optuna.Study, done: int) -> tuple[Block, ...]:
-    shares = importance(study)
-    names = list(shares or study.best_trial.params)[:LISTED]
-    blocks: list[Block] = []
-    if not shares:
-        blocks.append(Text(f"Importances need {MIN_TRIALS} finished trials of different scores; there are {done}."))
-    else:
-        if done < TRIALS_PER_PARAMETER * len(shares):
-            told = f"Importances rest on {done} finished trials for {len(shares)} parameters: their order is loose."
-            blocks.append(Text(told, warning=True))
-        rows = pd.DataFrame({"parameter": list(shares), "share of the score's variance": list(shares.values())})
-        formats = {"share of the score's variance": ".0%"}
-        blocks.append(table(rows, "Importance", "fANOVA over finished trials, inside the ranges searched.", formats))
-    return (*blocks, *(_plot(study, name, plots.plot_slice, [name]) for name in names))
-
-
-def importance(study: optuna.Study) -> dict[str, float]:
-    """Return shares of the score's variance by parameter, largest first (fANOVA: Hutter, Hoos and Leyton-Brown, 2014).
-
-    Empty with too few finished trials, or where all scores are equal.
-    """
-    done = trials(study, optuna.trial.TrialState.COMPLETE)
-    if len(done) < MIN_TRIALS or len({trial.value for trial in done}) < 2:
-        return {}
-    return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+def _parameters(study: optuna.Study, top: list[FrozenTrial]) -> tuple[Block, ...]:
+    """Show how much of the score's variance each parameter explains (fANOVA), and the score over each."""
+    slices = [_plot(study, name, plots.plot_slice, [name]) for name in list(study.best_trial.params)[:LISTED]]
+    if len(top) < MIN_TRIALS or len({trial.value for trial in top}) < 2:
+        told = f"Importances need {MIN_TRIALS} finished trials of different scores; there are {len(top)}."
+        return Text(told), *slices
+    return _plot(study, "Importance", plots.plot_param_importances, FanovaImportanceEvaluator(seed=0)), *slices
 
 
 def _plot(study: optuna.Study, title: str, draw: Callable[..., Any], *arguments: Any) -> Picture:

@@ -12,9 +12,9 @@ from ffdi.metrics.auc import auc, tpr_at_fpr
 from ffdi.metrics.delong import Interval, delong
 from ffdi.metrics.ranks import rank_within
 from ffdi.report import plots
-from ffdi.report.page import Block, Fact, Page, Section, Text, provenance
+from ffdi.report.page import Block, Page, Section, Text, provenance
 from ffdi.report.style import embed
-from ffdi.report.table import Table, counted, interval, percent, spread, table
+from ffdi.report.table import Table, counted, interval, spread, table
 from ffdi.training.job import FoldJob
 
 MOVED = 0.002  # change of AUC at the end of training that is worth a sentence
@@ -78,7 +78,6 @@ def page(members: Sequence[Trained], inputs: Mapping[str, str]) -> Page:
     return Page(
         title=f"Training of {counted(len(members), 'member')}",
         headline=_headline(members, found[0]),
-        facts=_facts(members[0], found[0]),
         sections=(Section("Members", (_summary(members, found),)), Section("Learning curves", _curves(members))),
         provenance=provenance("ffdi train", inputs),
     )
@@ -114,15 +113,6 @@ def advice(logs: Mapping[int, pd.DataFrame]) -> str:
 
 def _is_clear(change_F: np.ndarray) -> bool:
     return bool(change_F.mean() > max(MOVED, 2 * change_F.std(ddof=1) / math.sqrt(len(change_F))))
-
-
-def _facts(best: Trained, found: Interval) -> tuple[Fact, ...]:
-    folds = best.fold_aucs()
-    return (
-        Fact("OOF AUC, best member", f"{found.value:.4f}", best.name),
-        Fact("its worst fold", f"{folds.min():.4f}", f"fold {folds.idxmin()}"),
-        Fact("fakes found at FPR 1%", percent(tpr_at_fpr(best.oof["target"], best.score(), 1e-2)), "TPR, OOF"),
-    )
 
 
 def _summary(members: Sequence[Trained], intervals: Sequence[Interval]) -> Table:
