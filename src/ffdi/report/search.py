@@ -91,7 +91,7 @@ def _fresh(verdict: Verdict | None) -> Block:
 
 def _best(top: list[FrozenTrial]) -> Table:
     rows = pd.DataFrame([{"trial": trial.number, "score": trial.value, **trial.params} for trial in top[:LISTED]])
-    formats = dict.fromkeys([name for name in rows if rows[name].dtype.kind == "f"], ".3g") | {"score": ".4f"}
+    formats = dict.fromkeys([str(name) for name in rows if rows[name].dtype.kind == "f"], ".3g") | {"score": ".4f"}
     return table(rows, "Best trials", "Scores of the search.", formats)
 
 
