@@ -22,7 +22,6 @@ def test_the_teams_own_logits_give_the_blend_that_stands(contest: Contest) -> No
     assert rows["id"].tolist() == expected["id"].tolist()
     assert np.array_equal(rows["clean"], expected[BLEND])
     assert rows["clean"].equals(rows["worse"])
-    assert rows["clean_among"].equals(rows["worse_among"])
 
 
 def test_fold_models_keep_their_scale_and_rows_without_a_copy_are_left_out(contest: Contest) -> None:
@@ -34,8 +33,7 @@ def test_fold_models_keep_their_scale_and_rows_without_a_copy_are_left_out(conte
         moved = {"one": logits["one"].iloc[3:].sample(frac=1, random_state=0) + 5, "two": logits["two"].iloc[:-2] + 5}
         rows = scores(team, METHODS[method], WEIGHTS, moved)
         assert len(rows) == len(team.oof) - 5
-        assert np.allclose(rows["clean"], rows["worse"])  # moved all alike: the order holds,
-        assert (rows["worse_among"] > rows["clean_among"]).all()  # and the copies look more fake
+        assert np.allclose(rows["clean"], rows["worse"])  # moved all alike: the order holds
 
 
 def test_copies_are_ranked_by_their_own_logits(contest: Contest) -> None:

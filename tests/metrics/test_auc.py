@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score
 
 from ffdi.core.errors import UserError
-from ffdi.metrics.auc import auc, roc, tpr_at_fpr
+from ffdi.metrics.auc import auc, tpr_at_fpr
 
 Scored = tuple[np.ndarray, np.ndarray]
 
@@ -68,18 +68,6 @@ def test_any_type_of_target(dtype: type) -> None:
 def test_what_has_no_curve_is_refused(target: list[float], score: list[float], words: str) -> None:
     with pytest.raises(UserError, match=words):
         auc(target, score)
-
-
-@settings(deadline=None, max_examples=50)
-@given(scored())
-def test_roc_is_the_curve_of_scikit_learn(case: Scored) -> None:
-    target, score = case
-    fpr, tpr = roc(target, score)
-    expected_fpr, expected_tpr, _ = roc_curve(target, score, drop_intermediate=False)
-    assert (fpr[0], tpr[0], fpr[-1], tpr[-1]) == (0, 0, 1, 1)
-    assert np.trapezoid(tpr, fpr) == pytest.approx(auc(target, score), abs=1e-12)
-    expected = set(zip(expected_fpr.round(12), expected_tpr.round(12), strict=True))
-    assert set(zip(fpr.round(12), tpr.round(12), strict=True)) <= expected
 
 
 @settings(deadline=None, max_examples=50)

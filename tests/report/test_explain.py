@@ -1,16 +1,14 @@
 import re
 
 import numpy as np
-import pytest
 
 from ffdi.core import keys
-from ffdi.data import traces
 from ffdi.report import explain as report
 from ffdi.report.explain import Explained
 from ffdi.report.page import render
 from tests.fixtures.html_reader import check
 
-PANELS = ["Image", "Grad-CAM", "Error level", "Residual", "Spectrum", "Mean spectrum"]
+PANELS = ["Image", "Grad-CAM", "Error level", "Residual", "Spectrum"]
 
 
 def pixels(name: str, side: int = 96) -> np.ndarray:
@@ -27,14 +25,9 @@ def explained(
     return Explained(name, label, "The blend gives it 0.1", "one fold 0", pixels(name, side), cells_hw, logit)
 
 
-@pytest.fixture(scope="module")
-def originals_NF() -> np.ndarray:
-    return np.array([traces.azimuthal_mean(traces.spectrum(pixels(f"original {number}"))) for number in range(5)])
-
-
-def test_the_page_holds_every_panel_of_every_image(originals_NF: np.ndarray) -> None:
+def test_the_page_holds_every_panel_of_every_image() -> None:
     images = [explained(), explained("b.jpg", "original", 2.0, cell=2)]
-    made, again = (report.page(images, originals_NF, "Explained", "By another net.", {"m": "a"}) for _ in range(2))
+    made, again = (report.page(images, "Explained", "By another net.", {"m": "a"}) for _ in range(2))
     html = render(made)
     told = [text for _, text in check(html, made.headline).words]
     assert {panel: told.count(panel) for panel in PANELS} == dict.fromkeys(PANELS, 2)
@@ -43,9 +36,9 @@ def test_the_page_holds_every_panel_of_every_image(originals_NF: np.ndarray) -> 
     assert "In 1 of them, most of the Grad-CAM map is outside the face." in made.headline
 
 
-def test_without_originals_and_with_an_empty_map_less_is_said() -> None:
+def test_with_an_empty_map_less_is_said() -> None:
     image = Explained("a.jpg", "unlabelled", "", "one fold 0", pixels("c", 40), np.zeros((2, 2), np.float32), -9e9)
-    made = report.page([image], np.empty((0, traces.BINS)), "Explained", "", {})
+    made = report.page([image], "Explained", "", {})
     html = render(made)
     assert not re.search(r"\bnan\b", re.sub(r'"data:[^"]*"', "", html))
     assert "wrong on" not in made.headline

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ffdi.blending.features import Array, Folds
+from ffdi.blending.features import Array
 from ffdi.blending.methods import Method, combine
 from ffdi.blending.oof import Team, canonical
 from ffdi.metrics.ranks import rank_within
@@ -22,8 +22,7 @@ def members_with_weight(team: Team, weights: Mapping[str, float]) -> tuple[str, 
 def scores(team: Team, method: Method, weights: Mapping[str, float], logits: Mapping[str, pd.Series]) -> pd.DataFrame:
     """Return the held-out rows with their blend twice: `clean` from the team's logits, `worse` from other logits.
 
-    Both are ranked inside folds. `clean_among` and `worse_among` rank both together: they tell if the copies look
-    more fake than the clean images.
+    Both are ranked inside folds.
 
     Args:
         team: the members.
@@ -42,10 +41,7 @@ def scores(team: Team, method: Method, weights: Mapping[str, float], logits: Map
     weight_H = np.array([weights[name] / total for name in names])  # as `apply` has them, to the bit: ranks tie
     folds_N = rows["fold"].to_numpy(np.int64)
 
-    def blended(logits_HN: Array, folds_N: Folds) -> Array:
+    def blended(logits_HN: Array) -> Array:
         return rank_within(combine(method.features(logits_HN, folds_N), weight_H), folds_N)
 
-    clean_N, worse_N = np.split(blended(np.hstack([own_HN, others_HN]), np.tile(folds_N, 2)), 2)
-    return rows.assign(
-        clean=blended(own_HN, folds_N), worse=blended(others_HN, folds_N), clean_among=clean_N, worse_among=worse_N
-    )
+    return rows.assign(clean=blended(own_HN), worse=blended(others_HN))

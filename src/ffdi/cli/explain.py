@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ffdi.cli.project import Project
-from ffdi.core import checksum, console, keys
+from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
 from ffdi.data import manifest as manifests
-from ffdi.data import traces
 from ffdi.data.decode import Defect, decode
 from ffdi.report.page import page_of, show
 
 if TYPE_CHECKING:
     from ffdi.report.explain import Explained
 
-ORIGINALS = 200  # whose spectra are compared with: 5 and 95% are ten images from the ends
-SEED = 1
 UNSEEN = (
     "Each image is explained by a net that did not train on it: the fold model that held it out, of the member with "
     "most weight in the blend."
@@ -46,10 +43,9 @@ def run(images: list[Path], worst: int, project: Project, pack: Path | None) -> 
             "--worst explains each image by the fold model that did not see it; leave --pack away, or name images."
         )
     found = list(_worst(project, worst) if worst else _given(images, pack or project.pack_folder()))
-    originals_NF = np.array([traces.azimuthal_mean(traces.spectrum(image)) for image in _originals(project)])
     inputs = {"manifest": checksum.digest(project.places.manifest)} if project.places.manifest.exists() else {}
     told = ("The blend's worst errors, explained", UNSEEN) if worst else ("Images explained", PACKED)
-    show(project.places.report("explain"), page_of("explain", found, originals_NF, *told, inputs))
+    show(project.places.report("explain"), page_of("explain", found, *told, inputs))
 
 
 def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":
@@ -99,18 +95,6 @@ def _worst(project: Project, most: int) -> "Iterator[Explained]":
             saliency = explain[row["fold"]](image_HWC)
             score, name = f"The blend gives it {row[BLEND]:.3f} (0 original, 1 fake)", f"{member} fold {row['fold']}"
             yield Explained(row["id"], LABELS[row["target"]], score, name, image_HWC, saliency.cells_hw, saliency.logit)
-            meter.advance(1)
-
-
-def _originals(project: Project) -> Iterator[np.ndarray]:
-    """Yield some originals of the manifest, the same on every call; none without a manifest."""
-    if not project.places.manifest.exists():
-        return
-    rows = manifests.read(project.places).query("target == 0 and status == 'ok'").sort_values(["split", "id"])
-    chosen = keys.rng("explain", SEED).permutation(len(rows))[:ORIGINALS]
-    with console.progress("originals", len(chosen)) as meter:
-        for relpath in rows["relpath"].iloc[np.sort(chosen)]:
-            yield _read(inside(project.images, str(relpath)))
             meter.advance(1)
 
 

@@ -1,4 +1,4 @@
-"""Area under the ROC curve and points of that curve, exact for ties.
+"""Area under the ROC curve and true positive rates of that curve, exact for ties.
 
 Shapes: N rows, G runs of equal scores, P points of the curve.
 """
@@ -47,18 +47,6 @@ def auc(targets: ArrayLike, scores: ArrayLike) -> float:
     return _twice_won(is_positive_N[in_order.order_N], in_order) / (2 * pairs)
 
 
-def roc(targets: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the ROC curve (fpr_P, tpr_P) from (0, 0) to (1, 1).
-
-    Points on the straight line between their neighbours are left out: the curve is the same, the plot is lighter.
-    """
-    counts = runs(targets, scores)
-    false_P, true_P = _from_the_top(counts.negatives_G), _from_the_top(counts.positives_G)
-    corner_P = np.ones(len(false_P), bool)
-    corner_P[1:-1] = np.diff(false_P)[:-1] * np.diff(true_P)[1:] != np.diff(false_P)[1:] * np.diff(true_P)[:-1]
-    return false_P[corner_P] / false_P[-1], true_P[corner_P] / true_P[-1]
-
-
 def tpr_at_fpr(targets: ArrayLike, scores: ArrayLike, fpr: float) -> float:
     """Return the highest true positive rate of a threshold whose false positive rate is at most `fpr`.
 
@@ -71,17 +59,11 @@ def tpr_at_fpr(targets: ArrayLike, scores: ArrayLike, fpr: float) -> float:
     """
     if not 0 <= fpr <= 1:
         raise UserError(f"A false positive rate lies between 0 and 1, but {fpr} was asked for.")
-    counts = runs(targets, scores)
+    is_positive_N, in_order = classes(targets, scores), ascend(scores, reuse=True)
+    counts = _counted(is_positive_N[in_order.order_N], in_order)
     false_P, true_P = _from_the_top(counts.negatives_G), _from_the_top(counts.positives_G)
     last = int(np.searchsorted(false_P / false_P[-1], fpr, side="right")) - 1
     return float(true_P[last] / true_P[-1])
-
-
-def runs(targets: ArrayLike, scores: ArrayLike) -> Runs:
-    """Return the class counts of every distinct score. Raises UserError as `auc` does."""
-    is_positive_N = classes(targets, scores)
-    in_order = ascend(scores, reuse=True)
-    return _counted(is_positive_N[in_order.order_N], in_order)
 
 
 def classes(targets: ArrayLike, scores: ArrayLike) -> NDArray[np.bool_]:

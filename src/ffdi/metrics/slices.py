@@ -15,12 +15,11 @@ import pandas as pd
 
 from ffdi.metrics.auc import auc, tpr_at_fpr
 from ffdi.metrics.delong import Interval, auc_interval, gain_interval, placements
-from ffdi.metrics.ranks import rank
 
 Of = Literal["fakes", "originals", "both"]
 MIN_IMAGES = 8  # of each class; smaller slices are left out
 FPR = 1e-2  # at which the TPR of a slice is measured
-COLUMNS = ["kind", "name", "originals", "fakes", "auc", "low", "high", "tpr", "offset"]
+COLUMNS = ["kind", "name", "originals", "fakes", "auc", "low", "high", "tpr"]
 
 
 def cut(rows: pd.DataFrame, kinds: Mapping[str, Of], level: float = 0.95, least: int = MIN_IMAGES) -> pd.DataFrame:
@@ -35,15 +34,10 @@ def cut(rows: pd.DataFrame, kinds: Mapping[str, Of], level: float = 0.95, least:
         least: Images of each class that a slice needs.
 
     Returns:
-        kind, name, originals, fakes, auc, low, high, tpr (at a false positive rate of 1e-2), offset: the mean rank
-        (0..1) of the slice's originals among all originals, less one half; above 0 they look more fake than others.
-        A slice of fakes has no offset (NaN).
+        kind, name, originals, fakes, auc, low, high, tpr (at a false positive rate of 1e-2).
     """
-    rank_N = pd.Series(np.nan, rows.index)
-    originals = rows["target"] == 0
-    rank_N[originals] = rank(rows.loc[originals, "score"])
     several = {kind: of for kind, of in kinds.items() if rows[kind].nunique() > 1}
-    found = [one for kind, of in several.items() for one in _of_kind(rows, rank_N, kind, of, level, least)]
+    found = [one for kind, of in several.items() for one in _of_kind(rows, kind, of, level, least)]
     return pd.DataFrame(found, columns=COLUMNS)
 
 
@@ -77,15 +71,13 @@ def compare(rows: pd.DataFrame, name: str, level: float = 0.95) -> dict[str, Any
     """Compare degraded copies with the same images as they were.
 
     Args:
-        rows: target (0, 1), fold, clean and worse (scores), clean_among and worse_among (both ranked together), and
-            maybe `group`, as in `cut`.
+        rows: target (0, 1), clean and worse (scores), and maybe `group`, as in `cut`.
         name: Of the degradation.
         level: Of the intervals.
 
     Returns:
-        The columns of `cut` for the copies, with clean, clean_tpr (of the same images) and drop, drop_low, drop_high:
-        the AUC of the clean images less that of their copies. offset: the chance that the copy of an original scores
-        above a clean original of its fold, less one half. None with too few images of a class.
+        The columns of `cut` for the copies, with clean, the AUC of the same images, and drop, drop_low, drop_high: that
+        less the AUC of their copies. None with too few images of a class.
     """
     target = rows["target"]
     originals, fakes = int((target == 0).sum()), int((target == 1).sum())
@@ -94,25 +86,13 @@ def compare(rows: pd.DataFrame, name: str, level: float = 0.95) -> dict[str, Any
     group_N = np.unique(rows["group"], return_inverse=True)[1] if "group" in rows else None
     clean, worse = (placements(target, rows[column], group_N) for column in ("clean", "worse"))
     found, drop = auc_interval(worse, level), gain_interval(clean - worse, level)
-    tpr, clean_tpr = (tpr_at_fpr(target, rows[column], FPR) for column in ("worse", "clean"))
-    values = [
-        "degradation",
-        name,
-        originals,
-        fakes,
-        found.value,
-        found.low,
-        found.high,
-        tpr,
-        _offset(rows[target == 0]),
-    ]
+    tpr = tpr_at_fpr(target, rows["worse"], FPR)
+    values = ["degradation", name, originals, fakes, found.value, found.low, found.high, tpr]
     more = {"drop": drop.value, "drop_low": drop.low, "drop_high": drop.high}
-    return {**dict(zip(COLUMNS, values, strict=True)), "clean": clean.value, "clean_tpr": clean_tpr, **more}
+    return {**dict(zip(COLUMNS, values, strict=True)), "clean": clean.value, **more}
 
 
-def _of_kind(
-    rows: pd.DataFrame, rank_N: pd.Series, kind: str, of: Of, level: float, least: int
-) -> Iterator[list[object]]:
+def _of_kind(rows: pd.DataFrame, kind: str, of: Of, level: float, least: int) -> Iterator[list[object]]:
     fake_N = rows["target"] == 1
     for name in sorted(rows[kind].dropna().unique(), key=_natural):
         inside_N = rows[kind] == name
@@ -123,9 +103,8 @@ def _of_kind(
             continue
         some = rows[originals_N | fakes_N]
         found = pooled(some, level)
-        offset = np.nan if of == "fakes" else float(rank_N[originals_N].mean()) - 0.5
         tpr = tpr_at_fpr(some["target"], some["score"], FPR)
-        yield [kind, str(name), originals, fakes, found.value, found.low, found.high, tpr, offset]
+        yield [kind, str(name), originals, fakes, found.value, found.low, found.high, tpr]
 
 
 def _natural(name: object) -> tuple[int, float, str]:
@@ -135,12 +114,3 @@ def _natural(name: object) -> tuple[int, float, str]:
         return 0, float(head), str(name)
     except ValueError:
         return 1, 0.0, str(name)
-
-
-def _offset(originals: pd.DataFrame) -> float:
-    """Return the mean over folds, by their originals: scores of two folds are not on one scale."""
-    total = 0.0
-    for _, rows in originals.groupby("fold"):
-        both = np.concatenate([rows["clean_among"], rows["worse_among"]])
-        total += len(rows) * (auc(np.repeat([0, 1], len(rows)), both) - 0.5)
-    return total / len(originals)

@@ -67,7 +67,7 @@ def _images(manifest: pd.DataFrame) -> tuple[Block, ...]:
     status = pd.crosstab(manifest["split"], manifest["status"]).reindex(counts.index)
     status = status.reindex(columns=["ok", "repaired", "quarantined"], fill_value=0)
     frame = pd.concat([counts, status], axis=1).reset_index(names="split")
-    return embed(plots.class_bars(counts), "Classes by split"), table(frame, "Images of each split")
+    return (table(frame, "Images of each split"),)
 
 
 def _defects(manifest: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:

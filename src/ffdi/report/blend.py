@@ -17,7 +17,6 @@ from ffdi.report.table import Table, counted, interval, intervals, spread, table
 
 BLEND = "blend"  # name of the blend's row and column
 WORST = 14  # images on a sheet of errors
-DRAWN = 6  # curves in the ROC plot; more cannot be told apart
 
 
 def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) -> Page:
@@ -43,7 +42,7 @@ def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) ->
     }
     sections = (
         estimates.what_to_send(card, file),
-        Section("Blend and members", (*_ranking(measured, oof), _summary(members), *_correlation(team, oof))),
+        Section("Blend and members", (*_ranking(measured), _summary(members), *_correlation(team, oof))),
         estimates.nested_cv(card),
         estimates.forecast(card, shown),
         Section("Errors", _errors(oof, shown)),
@@ -96,15 +95,10 @@ def comparison(best: str, count: int, gain: Interval) -> str:
     return f"Noise cannot separate it from its best member {best} ({gain.value:+.4f})."
 
 
-def _ranking(measured: pd.DataFrame, oof: pd.DataFrame) -> tuple[Picture, ...]:
+def _ranking(measured: pd.DataFrame) -> tuple[Picture, ...]:
     if measured.empty:
         return ()
-    curves = {name: (oof["target"].to_numpy(), oof[name].to_numpy()) for name in measured["name"][:DRAWN]}
-    cut = f"The best {DRAWN} of {len(measured)}. " if len(measured) > DRAWN else ""
-    return (
-        embed(plots.dots(measured, "OOF AUC (bars: 95% interval)"), "OOF AUC"),
-        embed(plots.roc(curves), "ROC at low false-positive rates", f"{cut}Dashed: 0.1, 0.5, 1%."),
-    )
+    return (embed(plots.dots(measured, "OOF AUC (bars: 95% interval)"), "OOF AUC"),)
 
 
 def _summary(members: pd.DataFrame) -> Table:

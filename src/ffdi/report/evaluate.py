@@ -10,16 +10,13 @@ from ffdi.report.page import Block, Page, Section, Text, provenance
 from ffdi.report.style import embed
 from ffdi.report.table import Table, capital, counted, interval, intervals, table
 
-OFFSET = 0.05  # distance of a mean rank from the middle that is worth a warning
-FORMATS = {"auc": ".4f", "clean": ".4f", "drop": ".4f", "tpr": ".3f", "offset": "+.3f"}
-NAMES = {"auc": "AUC", "tpr": "TPR at 0.01", "clean": "clean AUC", "offset": "offset"}
+FORMATS = {"auc": ".4f", "clean": ".4f", "drop": ".4f", "tpr": ".3f"}
+NAMES = {"auc": "AUC", "tpr": "TPR at 0.01", "clean": "clean AUC"}
 MEANING = (
-    "A slice of fakes is compared with all originals, a slice of originals with all fakes, any other slice with "
-    "itself. Offset: mean rank of the slice's originals, less the middle."
+    "A slice of fakes is compared with all originals, a slice of originals with all fakes, any other slice with itself."
 )
 COPIES = (
-    "Copies of held-out images, originals and fakes degraded alike. Drop: clean AUC less AUC of the copies, paired. "
-    "Offset: mean rank of the originals' copies among clean originals, less the middle."
+    "Copies of held-out images, originals and fakes degraded alike. Drop: clean AUC less AUC of the copies, paired."
 )
 
 
@@ -27,20 +24,20 @@ def page(slices: pd.DataFrame, pooled: Interval, copies: pd.DataFrame, inputs: M
     """Return the page.
 
     Args:
-        slices: Columns kind, name, originals, fakes, auc, low, high, tpr, offset (NaN for a slice of fakes).
+        slices: Columns kind, name, originals, fakes, auc, low, high, tpr.
         pooled: AUC of all rows.
         copies: The same columns for each degradation, and clean, drop, drop_low, drop_high; may be empty.
         inputs: Digests by name, for the foot.
     """
     every = pd.concat([slices, copies], ignore_index=True)
     parts = [
-        Section(capital(str(kind)), _part(rows, pooled.value, "pooled", "others", MEANING))
+        Section(capital(str(kind)), _part(rows, pooled.value, "pooled", MEANING))
         for kind, rows in (slices.groupby("kind", sort=False) if len(slices) else ())
     ]
     if not parts:
         parts = [Section("Slices", (Text("No property divides these images into parts with both classes."),))]
     if len(copies):
-        parts.append(Section("Degradation", _part(copies, copies["clean"].iloc[0], "clean", "clean ones", COPIES)))
+        parts.append(Section("Degradation", _part(copies, copies["clean"].iloc[0], "clean", COPIES)))
     return Page(
         title="Where the blend is weak",
         headline=verdict(every, pooled),
@@ -64,18 +61,10 @@ def verdict(every: pd.DataFrame, pooled: Interval) -> str:
     return f"{said}, below the pooled AUC {pooled.value:.4f} beyond noise. Add more such images to training first."
 
 
-def _part(rows: pd.DataFrame, line: float, meaning: str, others: str, caption: str) -> tuple[Block, ...]:
-    """Show the slices of one kind beside a line at the AUC of `meaning`; warn of the largest offset."""
+def _part(rows: pd.DataFrame, line: float, meaning: str, caption: str) -> tuple[Block, ...]:
+    """Show the slices of one kind beside a line at the AUC of `meaning`."""
     figure = plots.dots(rows, f"AUC (bars: 95% interval; dashed: {meaning})", line=line)
-    blocks: list[Block] = [Text(caption), embed(figure, f"AUC by {rows['kind'].iloc[0]}"), _table(rows)]
-    offset = rows["offset"].astype(float)
-    if offset.abs().max() > OFFSET:
-        row = rows.iloc[int(offset.abs().argmax())]
-        way = "more" if row["offset"] > 0 else "less"
-        told = f"Originals of {row['kind']} {row['name']} look {way} fake than {others}"
-        text = f"{told} (mean rank {row['offset']:+.3f}). This lowers pooled AUC even if each part is ranked well."
-        blocks.insert(0, Text(text, warning=True))
-    return tuple(blocks)
+    return Text(caption), embed(figure, f"AUC by {rows['kind'].iloc[0]}"), _table(rows)
 
 
 def _table(rows: pd.DataFrame) -> Table:
@@ -84,5 +73,5 @@ def _table(rows: pd.DataFrame) -> Table:
     if "drop" in rows and rows["drop"].notna().any():
         frame["clean"], frame["drop"] = rows["clean"], rows["drop"]
         frame["interval of the drop"] = intervals(rows, "drop_low", "drop_high")
-    frame["tpr"], frame["offset"] = rows["tpr"], rows["offset"]
+    frame["tpr"] = rows["tpr"]
     return table(frame.dropna(axis=1, how="all"), f"By {rows['kind'].iloc[0]}", "", FORMATS, NAMES)

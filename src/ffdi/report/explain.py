@@ -1,6 +1,6 @@
 """The page of explained images: where a network looked, and traces in the pixels.
 
-H x W pixels, h x w cells of a saliency map, N known originals, F bins of frequency.
+H x W pixels, h x w cells of a saliency map.
 """
 
 import math
@@ -13,10 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ffdi.data import face, traces
-from ffdi.report import style
 from ffdi.report.images import jpeg
 from ffdi.report.page import Page, Picture, Section, Text, provenance
-from ffdi.report.style import embed, shorten
+from ffdi.report.style import shorten
 from ffdi.report.table import counted, percent, table
 
 SIDE, QUALITY = 352, 88  # pixels of the longer side; JPEG
@@ -64,19 +63,16 @@ class Explained:
         return float(self.map_HW[face_HW == 0].sum()) / whole if whole > 0 else math.nan
 
 
-def page(
-    images: Sequence[Explained], originals_NF: np.ndarray, title: str, whose: str, inputs: Mapping[str, str]
-) -> Page:
+def page(images: Sequence[Explained], title: str, whose: str, inputs: Mapping[str, str]) -> Page:
     """Return the page.
 
     Args:
         images: At least one.
-        originals_NF: Mean spectra of known originals to compare with; may be empty.
         title: Of the page.
         whose: A sentence about the nets: had they seen the images?
         inputs: Digests by name, for the foot.
     """
-    sections = [_section(number, image, originals_NF) for number, image in enumerate(images, 1)]
+    sections = [_section(number, image) for number, image in enumerate(images, 1)]
     rows = [(image.name, image.label, image.verdict, image.net, percent(image.outside, 0)) for image in images]
     frame = pd.DataFrame(rows, columns=["image", "label", "verdict of the net", "net", "map outside the face"])
     texts = (table(frame, "Images", limit=len(frame)), Text(whose), Text(READING))
@@ -100,11 +96,11 @@ def headline(images: Sequence[Explained]) -> str:
     return f"{said}. In {outside} of them, most of the Grad-CAM map is outside the face."
 
 
-def _section(number: int, image: Explained, originals_NF: np.ndarray) -> Section:
+def _section(number: int, image: Explained) -> Section:
     chance = 1 / (1 + math.exp(-min(max(image.logit, -500.0), 500.0)))
     said = Text(f"{image.name}: {image.label}. {image.score}. P(fake) of {image.net} alone: {chance:.3f}.")
     title = f"{number}. {image.label} {shorten(image.name.rpartition('/')[2], 16)}"
-    return Section(title, (said, *_pictures(image), _mean_spectrum(image, originals_NF)))
+    return Section(title, (said, *_pictures(image)))
 
 
 def _pictures(image: Explained) -> tuple[Picture, ...]:
@@ -125,22 +121,6 @@ def _pictures(image: Explained) -> tuple[Picture, ...]:
         _picture("Residual", cv2.cvtColor(grey_HW, cv2.COLOR_GRAY2RGB), f"Grey 0, black and white ±{span:.0f} levels."),
         _picture("Spectrum", _coloured((spectrum_HW - low) / max(high - low, 1e-6)), "log10 of the magnitude."),
     )
-
-
-def _mean_spectrum(image: Explained, originals_NF: np.ndarray) -> Picture:
-    """Draw the mean of the spectrum over all directions, with the range of the originals."""
-    figure, axes = style.panel(style.WIDTH)  # as high as wide, like its neighbours
-    centres_F = traces.bin_centres()
-    if len(originals_NF):
-        known_F = np.isfinite(originals_NF).any(axis=0)  # small images leave bins of frequency empty
-        low_F, high_F = np.nanpercentile(originals_NF[:, known_F], (5, 95), axis=0)
-        label = f"5 to 95% of {len(originals_NF)} originals"
-        axes.fill_between(centres_F[known_F], low_F, high_F, color=style.BLUE, alpha=0.22, linewidth=0, label=label)
-    mean_F = traces.azimuthal_mean(traces.spectrum(image.image_HWC))
-    axes.plot(centres_F, mean_F, color=style.ORANGE, linewidth=1.8, label="this image")
-    style.legend(figure, axes)
-    style.name_axes(axes, "cycles per pixel", "log10 of the magnitude")
-    return embed(figure, "Mean spectrum", "Mean over all directions.")
 
 
 def _outlined(image: np.ndarray, colour: int | tuple[int, ...], thickness: int) -> np.ndarray:

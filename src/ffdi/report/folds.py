@@ -8,9 +8,8 @@ import pandas as pd
 from ffdi.data import hashes
 from ffdi.data.audit import Audit
 from ffdi.report import audit as audits
-from ffdi.report import images, plots
+from ffdi.report import images
 from ffdi.report.page import Block, Page, Section, Text, provenance
-from ffdi.report.style import embed
 from ffdi.report.table import Table, counted, table
 
 UNEVEN = 0.02  # the largest accepted distance between a fold's share of fakes and the overall share
@@ -69,8 +68,7 @@ def _folds(rows: pd.DataFrame, torn: int, off: float) -> tuple[Block, ...]:
     if off > UNEVEN:
         text = f"One fold is {100 * off:.1f} points off the overall share of fakes: large groups allow no better split."
         blocks.append(Text(text, warning=True))
-    figure = plots.class_bars(counts.set_axis([f"fold {fold}" for fold in counts.index]))
-    return *blocks, embed(figure, "Classes in each fold"), _table(rows, counts)
+    return *blocks, _table(rows, counts)
 
 
 def _table(rows: pd.DataFrame, counts: pd.DataFrame) -> Table:

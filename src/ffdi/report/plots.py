@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ffdi.metrics import auc
 from ffdi.report import style
 
 FALSE_POSITIVE_RATES = (1e-2, 5e-3, 1e-3)  # the contest breaks ties at 1e-3; its paper reports all three
@@ -40,26 +39,6 @@ def dots(rows: pd.DataFrame, x: str, line: float | None = None, band: float = 0.
     return figure
 
 
-def class_bars(counts: pd.DataFrame) -> Figure:
-    """Draw a stacked bar for each row of `counts` (columns: label words), with its share of fakes at the end."""
-    figure, axes = style.rows_panel([str(name) for name in counts.index])
-    left = np.zeros(len(counts))
-    for label in [word for word in style.COLOURS if word in counts.columns]:
-        widths = counts[label].to_numpy(dtype=float)
-        axes.barh(range(len(counts)), widths, left=left, height=0.62, color=style.COLOURS[label], label=label)
-        left += widths
-    for row, total in enumerate(left):
-        axes.annotate(_fake_share(counts.iloc[row], total), (total, row), (5, 0), textcoords="offset points",
-                      va="center", fontsize=style.TEXT - 1, color=style.INK)  # fmt: skip
-    axes.set_xlim(0, max(left.max(), 1) * 1.32)
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.grid(False, axis="y")
-    style.name_axes(axes, "images", "")
-    style.legend(figure, axes)
-    return figure
-
-
 def histogram(values: np.ndarray, target: np.ndarray, x: str) -> Figure:
     """Draw the distribution of a score for each class.
 
@@ -79,27 +58,6 @@ def histogram(values: np.ndarray, target: np.ndarray, x: str) -> Figure:
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     style.name_axes(axes, x, "share of the label's images")
-    style.legend(figure, axes)
-    return figure
-
-
-def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Draw the ROC curve of each (target, score), on a log axis that shows low false-positive rates."""
-    figure, axes = style.panel(3.6)
-    finest = min(1 / max(int((target == 0).sum()), 1) for target, _ in curves.values())
-    left = max(1e-6, min(7e-4, finest / 1.5))
-    for rate in FALSE_POSITIVE_RATES:
-        axes.axvline(rate, color=style.GREY, linewidth=1, linestyle=style.DASHED)
-    for index, (name, (target, score)) in enumerate(curves.items()):
-        fpr, tpr = auc.roc(target, score)
-        axes.plot(np.maximum(fpr, left), tpr, drawstyle="steps-post", linewidth=1.8, color=style.colour(index),
-                  label=style.shorten(name, 14))  # fmt: skip
-    axes.set_xscale("log")
-    axes.set_xlim(left, 1)
-    axes.set_ylim(-0.01, 1.02)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.grid(False, axis="x")
-    style.name_axes(axes, "false-positive rate (log scale)", "true-positive rate")
     style.legend(figure, axes)
     return figure
 
@@ -137,8 +95,3 @@ def series(log: pd.DataFrame, split: str, column: str) -> pd.Series:
     """
     lines = log[log["split"] == split].set_index("epoch")
     return lines.get(column, pd.Series(dtype=float)).dropna().astype(float)
-
-
-def _fake_share(row: pd.Series, total: float) -> str:
-    known = row.get("fake", 0) + row.get("original", 0)
-    return f"{100 * row.get('fake', 0) / known:.1f}% fake" if known else f"{total:,.0f}"
