@@ -1,22 +1,18 @@
 """How often the forecast holds, on contests whose test is graded.
 
-    python -m tests.bench.forecast SET [--contests N] [--fine-tune N]
+    python -m tests.bench.forecast SET [--contests N]
 
 SET is a folder like `gan_portraits`: images, and labels.csv with path, label, method and group. Contests are made of
 it: the same kinds on both sides, each family of fakes left out of training, another look or another camera on the test;
 then the same of nine families of the kit's own forgeries, and of simulated features. A member is a linear head on
-embeddings of an ImageNet network in five folds, a proxy for a fine-tuned one: a contest takes seconds. `--fine-tune`
-adds true ones, by the verbs of the kit. Each contest is a line as it is done; the counts come last.
+embeddings of an ImageNet network in five folds, a proxy for a fine-tuned one: a contest takes seconds. Each contest is
+a line as it is done; the counts come last.
 """
 
 import argparse
-import json
-import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -89,73 +85,7 @@ def graded(contest: Contest) -> dict[str, object]:
     return told | gains | {f"held, {way}": span.low <= true <= span.high for way, span in spans.items() if way != "kit"}
 
 
-RECIPE = """name = "bench"
-competition = "{competition}"
-[folds]
-k = 3
-embedding = "tf_efficientnet_lite0"
-[defaults]
-epochs = 5
-batch_size = 8
-lr = 1e-3
-image_size = 96
-ema_decay = 0
-augment = {{preset = "none", hflip = true}}
-[[member]]
-name = "lite0"
-model = "tf_efficientnet_lite0"
-"""
-COMPETITION = """name = "bench-forecast"
-title = "Bench"
-slug = "bench"
-id_column = "id"
-prediction_column = "score"
-submissions_per_day = 5
-[train]
-labels = "train.csv"
-images = "train"
-[test]
-labels = "test.csv"
-images = "test"
-has_target = false
-[board]
-public_rows = {rows}
-private_rows = {rows}
-fake_share = {share:.3f}
-{unseen}
-"""
-
-
-def fine_tuned(contest: Contest, images: Path) -> dict[str, object]:
-    """Train one member by the verbs of the kit, and return what its card says and the test then shows."""
-    rows = contest.world.rows
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for split, numbers in (("train", contest.train), ("test", contest.test)):
-            part = rows.iloc[numbers].assign(id=[f"{split}{number}.jpg" for number in numbers])
-            part[["id", "target"]].to_csv(folder / f"{split}.csv", index=False)
-            (folder / split).mkdir()
-            for one in part.itertuples():
-                shutil.copyfile(images / one.relpath, folder / split / one.id)
-        test = part.set_index("id")["target"]
-        unseen_share = "unseen = 1.0" if contest.kind == "family" else ""
-        made = COMPETITION.format(rows=len(test) // 2, share=test.mean(), unseen=unseen_share)
-        (folder / "competition.toml").write_text(made)
-        (folder / "recipe.toml").write_text(RECIPE.format(competition=folder / "competition.toml"))
-        places = ["--recipe", "recipe.toml", "--data", ".", "--work", "work", "--submissions", "submissions"]
-        for verb in ("folds", "train", "blend"):
-            subprocess.run([sys.executable, "-m", "ffdi.cli.main", verb, *places], cwd=folder, check=True,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
-        sent = next((folder / "submissions").glob("*/submission.csv"))
-        card = json.loads((sent.parent / "card.json").read_text())
-        score = pd.read_csv(sent).set_index("id")["score"]
-    found, public = card["forecast"], rng("bench public", contest.name).permutation(len(test)) < len(test) // 2
-    span = found["candidates"][found["best"]]["unseen" if contest.kind == "family" else "seen"]["public"]
-    true = auc(test.to_numpy()[public], score.loc[test.index].to_numpy()[public])
-    return line(contest, card["blend"]["auc"]["value"], true, Interval(**span), Source(**found["evidence"]["source"]))
-
-
-def line(contest: Contest, oof: float, true: float, span: Interval, source: Adversarial | Source) -> dict[str, object]:
+def line(contest: Contest, oof: float, true: float, span: Interval, source: Adversarial) -> dict[str, object]:
     """Print and return what was forecast for a contest and what its public board shows."""
     held, announced = span.low <= true <= span.high, source.other_source
     print(
@@ -203,29 +133,15 @@ def of_numbers(count: int) -> Iterator[Contest]:
         yield from list(contests.family_left_out(f"simulated {number}", world, 1))[:2]
 
 
-def true_contests(folder: Path, count: int) -> Iterator[Contest]:
-    real = contests.read_set(folder)
-    sources = (one for one in contests.by_look("true", real) if one.kind == "source")
-    yield from contests.same_kinds("true", real, count)
-    yield from contests.family_left_out("true", real, count)
-    yield from islice(sources, count)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("set", type=Path)
     parser.add_argument("--contests", type=int, default=6, help="of each sort")
-    parser.add_argument("--fine-tune", type=int, default=0, metavar="N", help="true contests of each sort")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         begun = chain(of_numbers(4 * options.contests), of_images(options.set, Path(work), options.contests))
         found = [graded(contest) for contest in begun]
         print(counts(pd.DataFrame(found)))
-    if options.fine_tune:
-        print("fine-tuned")
-        print(
-            counts(pd.DataFrame(fine_tuned(one, options.set) for one in true_contests(options.set, options.fine_tune)))
-        )
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def _training(job: FoldJob, rounds: int) -> Ratio:
     state = states.begin(build(member), member, world)
     schedule = optim.schedule(state.optimizer, member, 10_000)
     late = Checks(job.train.id.to_numpy(), world, 0, gradients=True)
-    mean, std, _ = data_config(state.unwrapped)
+    mean, std = data_config(state.unwrapped)
     state.model.train()
     stream, out = enumerate(fits._batches(job, world, fits._order(job, world), 0, 10_000)), [None]
 
@@ -109,7 +109,7 @@ def _prediction(job: FoldJob, rounds: int) -> Ratio:
 
 
 def _in_memory(job: FoldJob, model: torch.nn.Module) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    mean, std, _ = data_config(model)
+    mean, std = data_config(model)
     images = TestImages(job.train, job.images, job.member.image_size)
     size = job.member.batch_size
     for batch in loader(images, list(in_sequence(len(images), size))[: len(images) // size]):

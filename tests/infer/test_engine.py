@@ -324,7 +324,7 @@ def test_the_sample_with_pretrained_weights() -> None:
     rows = pd.DataFrame({"id": names, "relpath": names})
     member = Member(name="m", model="tf_efficientnet_lite0", image_size=112, batch_size=5, tta=("flips",))
     net = build(member).eval()
-    mean, std, _ = data_config(net)
+    mean, std = data_config(net)
     frame = predict(Net(member, 0, net), rows, folder, device=CPU)
     images = TestImages(rows, folder, 112)
     pixels_BHWC = np.stack([images.image(row) for row in range(len(rows))])
