@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ffdi.config.load import load_competition
 from ffdi.config.recipe import Folds, Recipe
-from ffdi.core import checksum
+from ffdi.core import checksum, keys
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import Workspace
 from ffdi.data import folds
@@ -173,7 +173,8 @@ def test_groups_come_to_the_splitter_as_scikit_learn_shuffles_them() -> None:
 
     draw = np.random.default_rng(3)
     group, target = draw.integers(0, 60, 300), draw.integers(0, 2, 300)
-    theirs = StratifiedGroupKFold(5, shuffle=True, random_state=keys.key("folds", "splitter", 7) % 2**32).split(group, target, group)
+    state = keys.key("folds", "splitter", 7) % 2**32
+    theirs = StratifiedGroupKFold(5, shuffle=True, random_state=state).split(group, target, group)
     ours = StratifiedGroupKFold(5).split(group, target, _shuffled(group, 7))
     for (_, held), (_, own) in zip(theirs, ours, strict=True):
         assert held.tolist() == own.tolist()
