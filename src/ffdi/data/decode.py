@@ -33,7 +33,13 @@ from ffdi.data import jpeg, png
 MIN_SIDE = 16  # pixels; less shows no face
 MAX_ASPECT = 4.0  # longer to shorter side
 MAX_PIXELS = 40_000_000  # 120 MB as RGB; checked before anything is allocated
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
+SUFFIXES = {  # format of a file by the ending of its name
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    **{".png": "PNG", ".gif": "GIF", ".webp": "WEBP", ".bmp": "BMP"},
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM"),
+}
+FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
 ORIENTATION = 0x0112
 
 

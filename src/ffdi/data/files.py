@@ -15,8 +15,8 @@ from ffdi.config.competition import Competition, Split
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
 from ffdi.data import tables
+from ffdi.data.decode import SUFFIXES
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 _NO_FILE = pd.DataFrame({"name": [""], "bytes": [0], "mtime_ns": [0]})
 NO_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # what systems put beside images: copies and thumbnails of them
 
@@ -75,7 +75,7 @@ def names_below(images: Path, root: Path) -> pd.Series:
 
 def are_images(names: pd.Series) -> pd.Series:
     """Return which names have the ending of an image."""
-    return names.str.lower().str.endswith(SUFFIXES)
+    return names.str.lower().str.endswith(tuple(SUFFIXES))
 
 
 def locate(ids: pd.Series, names: pd.Series, suffix: str = "") -> np.ndarray:
@@ -156,7 +156,7 @@ def _folded(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix("")) if name.lower().endswith(SUFFIXES) else name
+    return str(PurePosixPath(name).with_suffix("")) if name.lower().endswith(tuple(SUFFIXES)) else name
 
 
 def _is_utf8(name: str) -> bool:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ffdi.core import digest
 from ffdi.data import features, hashes, jpeg, manifest
-from ffdi.data.decode import Decoded, Defect, decode
+from ffdi.data.decode import SUFFIXES, Decoded, Defect, decode
 
 RULES = 2  # of decoding and measuring; raised when they change, so that old measurements are made anew
 KEY = ["relpath", "bytes", "mtime_ns"]  # as long as these are the same, so is the file
@@ -18,12 +18,6 @@ MEASURED = [name for name in manifest.COLUMNS if name not in ("id", "split", "ta
 MAX_BYTES = 256_000_000  # a file; beyond it nothing is read
 PLAIN = 1.0  # grey levels of contrast, below which an image shows nothing
 UNREADABLE = "unreadable"  # the file is there, and the system refuses to read it
-_SUFFIXES = {
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
-    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
-    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM"),
-    **{".png": "PNG", ".gif": "GIF", ".webp": "WEBP", ".bmp": "BMP"},
-}
 
 
 def measure(folder: Path, files: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +57,7 @@ def _accepted(image: Decoded, suffix: str) -> dict[str, Any]:
     status, defects = image.status, [image.defect] if image.defect else []
     if cv2.meanStdDev(grey)[1][0, 0] < PLAIN:  # all images of one colour have the same hashes
         status, defects = "quarantined", [*defects, "plain"]
-    if _SUFFIXES.get(suffix, image.format) != image.format:
+    if SUFFIXES.get(suffix, image.format) != image.format:
         status, defects = "repaired" if status == "ok" else status, [*defects, "extension"]
     return {
         **{"width": image.width, "height": image.height, "mode": image.mode},

@@ -10,18 +10,13 @@ import mmap
 import os
 import tempfile
 import weakref
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
+from ffdi.data.images import Images
+
 PAGE = mmap.ALLOCATIONGRANULARITY
-
-
-class Images(Protocol):
-    size: int
-
-    def image(self, row: int, epoch: int) -> np.ndarray:
-        """Return uint8 [size, size, 3]. Raise Defect or OSError."""
 
 
 class Shape(NamedTuple):

@@ -22,7 +22,8 @@ import cv2
 import numpy as np
 
 from ffdi.core.errors import FfdiError
-from ffdi.data.slots import PAGE, Images, Shape, Slots, anonymous_file
+from ffdi.data.images import Images
+from ffdi.data.slots import PAGE, Shape, Slots, anonymous_file
 
 TASK = struct.Struct("<HHHH")  # stream, slot, first place in the slot, number of images
 STREAMS = 64  # open at one time; entry n % STREAMS describes stream n

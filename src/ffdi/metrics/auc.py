@@ -3,21 +3,11 @@
 Shapes: N rows, G runs of equal scores, P points of the curve.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ffdi.core.errors import UserError
 from ffdi.metrics.sorting import Sorted, ascend
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Number of rows of each class that share a score, for every distinct score in ascending order."""
-
-    positives_G: NDArray[np.int64]
-    negatives_G: NDArray[np.int64]
 
 
 def auc(targets: ArrayLike, scores: ArrayLike) -> float:
@@ -60,8 +50,7 @@ def tpr_at_fpr(targets: ArrayLike, scores: ArrayLike, fpr: float) -> float:
     if not 0 <= fpr <= 1:
         raise UserError(f"A false positive rate lies between 0 and 1, but {fpr} was asked for.")
     is_positive_N, in_order = classes(targets, scores), ascend(scores, reuse=True)
-    counts = _counted(is_positive_N[in_order.order_N], in_order)
-    false_P, true_P = _from_the_top(counts.negatives_G), _from_the_top(counts.positives_G)
+    true_P, false_P = map(_from_the_top, _counted(is_positive_N[in_order.order_N], in_order))
     last = int(np.searchsorted(false_P / false_P[-1], fpr, side="right")) - 1
     return float(true_P[last] / true_P[-1])
 
@@ -81,17 +70,18 @@ def classes(targets: ArrayLike, scores: ArrayLike) -> NDArray[np.bool_]:
     return is_positive_N
 
 
-def _counted(is_positive_N: NDArray[np.bool_], in_order: Sorted) -> Runs:
+def _counted(is_positive_N: NDArray[np.bool_], in_order: Sorted) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many (positives, negatives) share a score, for every distinct score in ascending order."""
     starts_G = in_order.starts_G
     positives_G = np.add.reduceat(is_positive_N, starts_G, dtype=np.int64)
-    return Runs(positives_G, np.diff(starts_G, append=len(is_positive_N)) - positives_G)
+    return positives_G, np.diff(starts_G, append=len(is_positive_N)) - positives_G
 
 
 def _twice_won(is_positive_N: NDArray[np.bool_], in_order: Sorted) -> int:
     """Return twice the pairs that the positive wins plus the tied pairs. Rows are in ascending order."""
     if in_order.many_ties:
-        counts = _counted(is_positive_N, in_order)
-        return int(counts.positives_G @ (2 * np.cumsum(counts.negatives_G) - counts.negatives_G))
+        positives_G, negatives_G = _counted(is_positive_N, in_order)
+        return int(positives_G @ (2 * np.cumsum(negatives_G) - negatives_G))
     places = np.flatnonzero(is_positive_N)
     won = int(places.sum()) - len(places) * (len(places) - 1) // 2
     return 2 * won + _tie_correction(is_positive_N, in_order)

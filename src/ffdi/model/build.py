@@ -20,11 +20,10 @@ FIELDS = {"drop_rate": "drop_rate", "drop_path_rate": "drop_path", "img_size": "
 
 @dataclass(frozen=True)
 class Built:
-    """A model, where its weights come from, and what had to be adapted to load them (phrases for a log)."""
+    """A model, and where its weights come from."""
 
     model: nn.Module
     source: Source
-    adapted: tuple[str, ...] = ()
 
 
 def build(member: Member, device: str | torch.device = "cpu", pretrained: bool = True) -> nn.Module:
@@ -55,10 +54,10 @@ def prepare(member: Member, *, pretrained: bool = True, folder: Path = FOLDER) -
     options = _options(member)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(keys.key("init", member.seed))
-        model, adapted = _filled(member, options, source, shell)
+        model = _filled(member, options, source, shell)
         stem.attach(model, member.stem, *data_config(model))
     size.check(model, member.image_size)
-    return Built(model, source, adapted)
+    return Built(model, source)
 
 
 def skeleton(member: Member) -> nn.Module:
@@ -110,11 +109,9 @@ def data_config(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]
     return tuple(config["mean"]), tuple(config["std"])
 
 
-def _filled(
-    member: Member, options: dict[str, Any], source: Source, skeleton: nn.Module
-) -> tuple[nn.Module, tuple[str, ...]]:
+def _filled(member: Member, options: dict[str, Any], source: Source, skeleton: nn.Module) -> nn.Module:
     if source.kind == "none":
-        return timm.create_model(member.model, num_classes=member.num_classes, **options), ()
+        return timm.create_model(member.model, num_classes=member.num_classes, **options)
     return pretrained.start(member.model, member.num_classes, options, source, skeleton)
 
 

@@ -1,10 +1,10 @@
-"""Load pretrained weights into a timm model with any head: without pickle, strictly, reporting what was adapted.
+"""Load pretrained weights into a timm model with any head: without pickle, strictly.
 
 timm loads leniently as soon as the number of classes differs: a file for another network then leaves random layers
 behind a log line. So the model is first made with the head of the file, loaded strictly, and then given its own head.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, TypeVar
@@ -41,10 +41,8 @@ LITE_EXPANDED = {
 LITE_PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 
 
-def start(
-    name: str, classes: int, options: dict[str, Any], source: Source, skeleton: nn.Module
-) -> tuple[nn.Module, tuple[str, ...]]:
-    """Make the timm model `name` with the weights of `source`.
+def start(name: str, classes: int, options: dict[str, Any], source: Source, skeleton: nn.Module) -> nn.Module:
+    """Return the timm model `name` with the weights of `source`.
 
     Args:
         name: timm's name, with or without tag.
@@ -53,9 +51,6 @@ def start(
         source: A file, a package or the hub.
         skeleton: The same model without memory (meta device).
 
-    Returns:
-        The model, and a phrase for everything that had to be adapted.
-
     Raises:
         UserError: The file does not fit; its first mismatching tensors are named.
         CorruptError: The file of a package is not the one it shipped.
@@ -63,15 +58,13 @@ def start(
     config: Any = skeleton.pretrained_cfg
     model: Any  # timm's own methods are not nn.Module's
     if source.path is None:
-        model, file_classes, tensors = _from_hub(name, config, options), config["num_classes"], Tensors()
+        model, file_classes = _from_hub(name, config, options), config["num_classes"]
     else:
         tensors = read(source, name, skeleton)
         model, file_classes = _from_tensors(name, config, options, tensors, source.path)
-    adapted = _reshaped(tensors, model)
     if file_classes != classes:
         model.reset_classifier(classes)
-        adapted += [f"head: {file_classes} -> {classes} classes, new"]
-    return model, tuple(adapted)
+    return model
 
 
 def read(source: Source, name: str, skeleton: nn.Module) -> Tensors:
@@ -227,17 +220,6 @@ def _refuse_gaps(tensors: Tensors, model: nn.Module, path: Path, name: str) -> N
     missing = [key for key, _ in model.named_parameters() if key not in tensors]
     if missing and not renamed:
         raise UserError(f"{path} does not fit {name}: {len(missing)} tensors are missing, first {missing[0]}.")
-
-
-def _reshaped(tensors: Tensors, model: nn.Module) -> list[str]:
-    """Return a phrase for every tensor that timm resampled, such as position embeddings for another input size."""
-    made = model.state_dict()
-    pairs = [(key, tensors[key].shape, made[key].shape) for key in made if key in tensors]
-    return [f"{key}: {_shape(old)} -> {_shape(new)}, resampled" for key, old, new in pairs if old != new]
-
-
-def _shape(shape: Iterable[int]) -> str:
-    return "x".join(map(str, shape))
 
 
 def _lines(error: BaseException) -> list[str]:

@@ -228,7 +228,7 @@ def _set_up(job: FoldJob, world: World, micro_batches: int) -> tuple[TrainState,
     """Return model and optimizer as the newest save left them, the order, the updates done, and where it started."""
     member, order = job.member, check(job, world, micro_batches)
     built = prepare(member)
-    start = {"from": built.source.kind, "sha256": built.source.sha256(), "adapted": list(built.adapted)}
+    start = {"from": built.source.kind, "sha256": built.source.sha256()}
     finish.agree_on_start(job, start, world)
     state = states.begin(built.model, member, world)
     state.micro_batches = micro_batches
