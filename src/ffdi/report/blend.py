@@ -124,7 +124,8 @@ def _correlation(team: list[str], oof: pd.DataFrame) -> tuple[Block, ...]:
     matrix = oof[team].corr("spearman").rename(columns=lambda name: shorten(name, 14))
     frame = matrix.reset_index(names="member")
     caption = "A member whose correlation with another is near 1 adds little to it."
-    return (table(frame, "Rank correlation of members", caption, dict.fromkeys(matrix.columns, ".3f")),)
+    formats, names = dict.fromkeys(matrix.columns, ".3f"), {name: name for name in matrix.columns}
+    return (table(frame, "Rank correlation of members", caption, formats, names),)
 
 
 def _errors(oof: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
