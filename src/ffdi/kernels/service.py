@@ -5,8 +5,6 @@ no image or no such request. Nothing outside the folder is opened; no answer hol
 machine.
 """
 
-import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -84,20 +82,14 @@ async def _body(request: Request, limit: int) -> bytes:
 
 def _read(root: Path, relative: str) -> bytes:
     try:
-        with open(inside(root, relative), "rb", opener=_open) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError("a pipe or a device")
-            data = file.read(MAX_IMAGE_BYTES + 1)
+        path = inside(root, relative)
+        if not path.is_file():
+            raise OSError("a folder, a pipe or nothing")
+        if path.stat().st_size > MAX_IMAGE_BYTES:
+            raise HTTPException(413, f"The file is larger than {MAX_IMAGE_BYTES:,} bytes.")
+        return path.read_bytes()
     except (OSError, RuntimeError, ValueError, UserError) as error:
         raise HTTPException(400, "The path names no readable file below the folder that is served.") from error
-    if len(data) > MAX_IMAGE_BYTES:
-        raise HTTPException(413, f"The file is larger than {MAX_IMAGE_BYTES:,} bytes.")
-    return data
-
-
-def _open(path: str, flags: int) -> int:
-    """Follow no link, since links were resolved before, and do not wait for a pipe."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _pixels(data: bytes) -> np.ndarray:

@@ -10,20 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ffdi.core.errors import UserError
 from ffdi.core.layout import SUBMISSION_CSV, inside
-from ffdi.submission import credentials
-from ffdi.submission.answers import (
-    Body,
-    DatasetFile,
-    DatasetState,
-    KernelState,
-    Limits,
-    Listed,
-    OutputFile,
-    Pushed,
-    Versioned,
-    objects_of,
-    text_of,
-)
+from ffdi.submission import answers, credentials
+from ffdi.submission.answers import Body, Listed, Pushed, objects_of, text_of
 from ffdi.submission.errors import LostReply, Refused, refusal
 from ffdi.submission.http import Call, HttpClient
 from ffdi.submission.retry import RetryPolicy
@@ -56,10 +44,10 @@ class KaggleClient(HttpClient):
         super().__init__(credential, policy)
         self.owner, self.source = credential.user, credential.source
 
-    def limits(self, slug: str) -> Limits:
+    def limits(self, slug: str) -> answers.Limits:
         """Return how many submissions were made and are left; all zero while the user is in no team."""
         doing = f"say how many submissions to {slug} are left"
-        return Limits.model_validate(self.read(_of_competition(doing, "GetSubmissionLimits", slug)))
+        return answers.Limits.model_validate(self.read(_of_competition(doing, "GetSubmissionLimits", slug)))
 
     def submissions(self, slug: str) -> list[Listed]:
         """Return every submission of the team, the newest first."""
@@ -106,21 +94,21 @@ class KaggleClient(HttpClient):
         """
         self.fetch(_of_competition(f"download the files of {slug}", "DownloadDataFiles", slug), path)
 
-    def dataset_status(self, dataset: str) -> DatasetState:
+    def dataset_status(self, dataset: str) -> answers.DatasetState:
         """Return how far Kaggle is with the newest version of "owner/slug"; "missing" where there is no dataset."""
         doing = f"show the dataset {dataset}"
         status = _unless_missing(lambda: self.read(_of_dataset(doing, "GetDatasetStatus", dataset)))
         if status is None:
-            return DatasetState.model_validate({"status": "missing"})
+            return answers.DatasetState.model_validate({"status": "missing"})
         # A new dataset is missing in this call for some seconds.
         about = _unless_missing(lambda: self.read(_of_dataset(doing, "GetDataset", dataset))) or {}
-        return DatasetState.model_validate({**about, "status": status.get("status")})
+        return answers.DatasetState.model_validate({**about, "status": status.get("status")})
 
     def dataset_files(self, dataset: str) -> dict[str, int]:
         """Return the files of the newest version: bytes by name; none for some seconds after it was made."""
         call = _of_dataset(f"list the files of the dataset {dataset}", "ListDatasetFiles", dataset)
         bodies = _unless_missing(lambda: list(self.pages(call, "datasetFiles"))) or []
-        files = [DatasetFile.model_validate(row) for body in bodies for row in objects_of(body, "datasetFiles")]
+        files = [answers.DatasetFile.model_validate(row) for body in bodies for row in objects_of(body, "datasetFiles")]
         return {file.name: file.total_bytes for file in files}
 
     def create_dataset(self, dataset: str, files: Mapping[str, Path]) -> None:
@@ -162,16 +150,16 @@ class KaggleClient(HttpClient):
         _check_pushed(pushed, doing)
         return pushed.version_number, pushed.url
 
-    def kernel_status(self, kernel: str, version: int) -> KernelState:
+    def kernel_status(self, kernel: str, version: int) -> answers.KernelState:
         """Return the state of a version of "owner/slug"."""
         call = _of_kernel(f"show the kernel {kernel}", "GetKernelSessionStatus", kernel, version)
-        return KernelState.model_validate(self.read(call))
+        return answers.KernelState.model_validate(self.read(call))
 
     def newest_kernel(self, kernel: str) -> tuple[int, str]:
         """Return the newest version of "owner/slug", 0 if there is none, and its text."""
         call = _of_kernel(f"show the kernel {kernel}", "GetKernel", kernel)
         body = _unless_missing(lambda: self.read(call)) or {}
-        version = Versioned.model_validate(body.get("metadata") or {}).version
+        version = answers.Versioned.model_validate(body.get("metadata") or {}).version
         return version, text_of(body.get("blob") or {}, "source")
 
     def kernel_output(self, kernel: str, folder: Path, version: int) -> None:
@@ -184,7 +172,7 @@ class KaggleClient(HttpClient):
         """
         call = _of_kernel(f"send the output of {kernel}", "ListKernelSessionOutput", kernel, version)
         bodies = list(self.pages(call, "files"))
-        files = [OutputFile.model_validate(row) for body in bodies for row in objects_of(body, "files")]
+        files = [answers.OutputFile.model_validate(row) for body in bodies for row in objects_of(body, "files")]
         places = [inside(folder, file.file_name) for file in files]  # all, before the first is written
         for file, place in zip(files, places, strict=True):
             self.fetch_url(f"{call.doing} ({place.name})", file.url, place)

@@ -1,6 +1,5 @@
 """`submit`: check a submission, say what it is worth, send it once, and wait for its score."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from ffdi.core.stop import parse_until
 from ffdi.submission.candidate import SubmissionCandidate, candidate_of_file, candidate_of_kernel
 from ffdi.submission.check import check
 from ffdi.submission.client import KaggleClient, sign_in
+from ffdi.submission.download import checked_slug
 from ffdi.submission.ledger import Row
 from ffdi.submission.retry import Clock
 from ffdi.submission.send import SubmissionSession, sent_before, unsettled
@@ -112,9 +112,7 @@ def _candidate(given: str | None, kernel: str, version: int, root: Path) -> Subm
 
 def _check(candidate: SubmissionCandidate, competition: Competition, slug: str, work: Path, yes: bool) -> str:
     """Return the slug. Raise UserError for a file that Kaggle would refuse, and for one of a sample of the contest."""
-    slug = slug or competition.slug
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", slug):
-        raise UserError(f"{slug!r} is not a competition's name at Kaggle's: give the last part of its address alone.")
+    slug = checked_slug(slug or competition.slug)
     if candidate.csv is None:
         return slug
     path = candidate.csv
