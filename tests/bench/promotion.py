@@ -11,6 +11,7 @@ about 12 minutes more, the models for the graded test as long. Killed, it goes o
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,13 +22,12 @@ from ffdi.cli.project import Options, Project
 from ffdi.cli.search import context_of, verdict_of
 from ffdi.config.recipe import Member
 from ffdi.core import checksum, keys
-from ffdi.data import folds, manifest
 from ffdi.metrics.auc import auc
 from ffdi.metrics.delong import delong_paired
 from ffdi.metrics.ranks import midrank
 from ffdi.search import space
 from ffdi.training import launch
-from ffdi.training.job import FoldJob, plan
+from ffdi.training.job import FoldJob
 
 RECIPE = Path(__file__).parents[2] / "ensembles" / "search_sample.toml"
 SAMPLE = Path(str(files("ffdi"))) / "sample"
@@ -92,10 +92,7 @@ def _graded_ranks(project: Project, member: Member) -> pd.DataFrame:
 
 
 def _jobs(project: Project, member: Member) -> list[FoldJob]:
-    rows = manifest.read(project.places)
-    table = folds.read(project.places, project.recipe.folds, rows, project.recipe.data.train_splits)
-    recipe = project.recipe.model_copy(update={"member": (member,)})
-    return plan(recipe, project.competition, rows, table, project.images, project.places)
+    return replace(project, recipe=project.recipe.model_copy(update={"member": (member,)})).jobs()
 
 
 def _ranks(job: FoldJob) -> pd.Series:

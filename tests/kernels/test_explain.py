@@ -16,7 +16,7 @@ from tests.kernels.conftest import Home
 
 
 def project(home: Home, places: Workspace | None = None) -> Project:
-    return Project(Path("tiny.toml"), home.recipe, home.competition, home.images, places or home.places, False)
+    return Project(Path("tiny.toml"), home.recipe, home.competition, home.images, places or home.places)
 
 
 def test_the_worst_errors_by_the_fold_that_held_them_out(home: Home, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,11 +4,9 @@ from ffdi.blending import saved
 from ffdi.blending.card import inputs
 from ffdi.blending.result import blend
 from ffdi.cli.project import Project
-from ffdi.core import checksum, console
-from ffdi.core.errors import UserError
-from ffdi.core.layout import CARD
+from ffdi.core import console
 from ffdi.report.page import page_of, show
-from ffdi.submission.folder import Published, publish
+from ffdi.submission.folder import publish
 
 
 def run(project: Project) -> None:
@@ -20,17 +18,6 @@ def run(project: Project) -> None:
     made, name = inputs(result.card), project.recipe.name
     folder = project.places.submissions
     done = publish(result.submission, result.card, made, project.competition, folder, name, result.reference)
-    if project.own_data:
-        _keep_beside_recipe(project, done)
     console.say(result.choice.why)
     console.say(f"submission: {done.csv}" + (" (there already: same inputs, same bytes)" if done.reused else ""))
     show(project.places.report("blend"), page_of("blend", done.card, result.blended.oof, str(done.csv), project.images))
-
-
-def _keep_beside_recipe(project: Project, done: Published) -> None:
-    """Write the card beside the recipe; its folder may be read-only, as Kaggle's inputs are."""
-    path = project.recipe_path.with_suffix(f".{CARD}")
-    try:
-        checksum.write_json(path, done.card)
-    except UserError as error:
-        console.warn(f"The card stays in {done.folder} alone: {error}")

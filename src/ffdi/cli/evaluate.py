@@ -24,7 +24,6 @@ from ffdi.metrics.auc import tpr_at_fpr
 from ffdi.metrics.slices import COLUMNS, Of, binned, compare, cut, pooled
 from ffdi.report.page import page_of, show
 from ffdi.submission.truth import FAMILY, joined
-from ffdi.training.job import plan
 
 KINDS: dict[str, Of] = {
     "forgery cluster": "fakes",
@@ -112,8 +111,7 @@ def _copies(project: Project, blend: saved.SavedBlend) -> pd.DataFrame:
     from ffdi.training import degraded, launch
     from ffdi.training.world import World
 
-    rows, table = manifests.read(project.places), checksum.read_table(project.places.folds(project.recipe.folds.scheme))
-    jobs = plan(project.recipe, project.competition, rows, table, project.images, project.places)
+    jobs = project.jobs()
     team = read_team(jobs)
     names = members_with_weight(team, blend.weights)
     mine = launch.with_loaders([job for job in jobs if job.member.name in names], 1)

@@ -10,7 +10,6 @@ from ffdi.cli.project import Project
 from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
-from ffdi.data import manifest as manifests
 from ffdi.data.decode import Defect, decode
 from ffdi.report.page import page_of, show
 
@@ -74,7 +73,6 @@ def _worst(project: Project, most: int) -> "Iterator[Explained]":
     from ffdi.infer.saliency import GradCAM
     from ffdi.report.explain import Explained
     from ffdi.report.style import LABELS
-    from ffdi.training.job import plan
 
     blend = saved.load(project.recipe, project.competition, project.places)
     oof, weights = blend.oof.dropna(subset=[BLEND]), blend.weights
@@ -82,11 +80,8 @@ def _worst(project: Project, most: int) -> "Iterator[Explained]":
         raise UserError("No member of this recipe held images out, so there is no honest error; name images.")
     order = oof.assign(error=(oof["target"] - oof[BLEND]).abs()).sort_values(["error", "id"], ascending=[False, True])
     member = max((name for name in weights if oof[name].notna().all()), key=weights.__getitem__)
-    table = checksum.read_table(project.places.folds(project.recipe.folds.scheme))
-    jobs = plan(
-        project.recipe, project.competition, manifests.read(project.places), table, project.images, project.places
-    )
-    nets = {job.fold: Net(job.member, job.fold, job.folder.weights) for job in jobs if job.member.name == member}
+    mine = [job for job in project.jobs() if job.member.name == member]
+    nets = {job.fold: Net(job.member, job.fold, job.folder.weights) for job in mine}
     rows = order.head(most)
     explain = {fold: GradCAM(nets[fold]) for fold in rows["fold"].unique()}
     with console.progress("explain", len(rows)) as meter:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -14,6 +14,11 @@ from ffdi.config.load import load_competition, load_recipe
 from ffdi.config.recipe import Recipe
 from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ffdi.training.job import FoldJob
 
 RECIPE, WORK, SUBMISSIONS = Path("ensembles/sample.toml"), Path("work"), Path("submissions")
 RecipeOption = Annotated[
@@ -52,7 +57,19 @@ class Project:
     competition: Competition
     images: Path  # the competition folder
     places: Workspace
-    own_data: bool  # the folder is the recipe's, not one given instead
+
+    def tables(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
+        """Return manifest and fold table as they are on disk. Raise UserError if one is missing or stale."""
+        from ffdi.data import folds, manifest
+
+        rows = manifest.read(self.places)
+        return rows, folds.read(self.places, self.recipe.folds, rows, self.recipe.data.train_splits)
+
+    def jobs(self) -> "list[FoldJob]":
+        """Return a job for every member and fold. Raise UserError as `tables`."""
+        from ffdi.training.job import plan
+
+        return plan(self.recipe, self.competition, *self.tables(), self.images, self.places)
 
     def pack_folder(self, train: bool = False) -> Path:
         """Return where the dataset of the recipe is packed: with a team, or with `train` without one."""
@@ -105,7 +122,7 @@ class Options:
         named = Path(recipe.data.folder).expanduser() if recipe.data.folder else None
         images = _existing(self.data or named or _sample(f"{path} names no data.folder, and the kit"))
         places = self._workspace(competition.name, images)
-        return Project(path, recipe, competition, images, places, self.data is None)
+        return Project(path, recipe, competition, images, places)
 
     def _workspace(self, competition: str, images: Path) -> Workspace:
         return Workspace(self.work / competition / (images.resolve().name or "root"), self.submissions)

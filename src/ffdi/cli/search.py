@@ -13,7 +13,6 @@ from ffdi.config.recipe import Cluster
 from ffdi.core import console
 from ffdi.core.errors import UserError
 from ffdi.core.stop import parse_until
-from ffdi.data import folds, manifest
 from ffdi.search import confirm, workers
 from ffdi.search import promote as promotion
 from ffdi.search import study as studies
@@ -104,7 +103,7 @@ def promote(project: Project, storage: str) -> None:
 
 def context_of(project: Project) -> SearchContext:
     """Return what the recipe's trials share. Raises UserError if it has no search, or folds are missing."""
-    return make_context(project.recipe, project.competition, *_tables(project), project.images, project.places)
+    return make_context(project.recipe, project.competition, *project.tables(), project.images, project.places)
 
 
 def verdict_of(
@@ -128,18 +127,13 @@ def verdict_of(
     if len(chosen) == 1:
         console.say(f"{SAME} Nothing is run again, and {project.recipe_path} stays as it is.")
         return None
-    full = context.without_proxy(*_tables(project))
+    full = context.without_proxy(*project.tables())
     planned = confirm.plan(full, chosen)
     left = sum(one.score is None for one in planned)
     if left and devices:
         console.say(f"{left} of {len(planned)} re-runs to do: {len(chosen) - 1} best trials and the default, all folds")
         confirm.run(planned, devices, deadline, project.recipe.cluster)
     return confirm.verdict(chosen, planned)
-
-
-def _tables(project: Project) -> tuple["manifest.pd.DataFrame", "manifest.pd.DataFrame"]:
-    rows = manifest.read(project.places)
-    return rows, folds.read(project.places, project.recipe.folds, rows, project.recipe.data.train_splits)
 
 
 def _show_page(project: Project, context: SearchContext, options: StudyOptions, verdict: Verdict | None) -> None:

@@ -12,7 +12,7 @@ from ffdi.core.errors import Paused
 from ffdi.core.stop import parse_until
 from ffdi.report.page import Page, show
 from ffdi.training import finish, launch, world
-from ffdi.training.job import FoldJob, plan
+from ffdi.training.job import FoldJob
 
 LAST_SAVES = 60.0  # seconds before a deadline from which on a pause is its doing
 
@@ -55,7 +55,7 @@ def _trained(options: Options, until: str) -> tuple[Project, list[FoldJob]]:
     deadline = parse_until(until, time.time())
     project = options.open()
     _check_params(project)
-    jobs = plan_jobs(project)
+    jobs = project.jobs()
     _check_weights(jobs)
     if options.planned and not until and any(not finish.is_done(job) for job in jobs):
         return project, _within_budget(project, jobs)
@@ -85,16 +85,6 @@ def _within_budget(project: Project, jobs: list[FoldJob]) -> list[FoldJob]:
     taken, planned = (time.time() - begun) / 60, budget["planned_seconds"] / 60
     console.say(f"training: {taken:.1f} min, planned {planned:.1f}")
     return jobs
-
-
-def plan_jobs(project: Project) -> list[FoldJob]:
-    """Return a job for every member and fold, from the manifest and fold table on disk. Raises UserError if one is
-    missing or stale."""
-    from ffdi.data import folds, manifest
-
-    rows = manifest.read(project.places)
-    table = folds.read(project.places, project.recipe.folds, rows, project.recipe.data.train_splits)
-    return plan(project.recipe, project.competition, rows, table, project.images, project.places)
 
 
 def _check_params(project: Project) -> None:
