@@ -8,7 +8,7 @@ from ffdi.report.explain import Explained
 from ffdi.report.page import render
 from tests.fixtures.html_reader import check
 
-PANELS = ["Image", "Grad-CAM", "Error level", "Residual", "Spectrum"]
+PANELS = ["Image", "Grad-CAM"]
 
 
 def pixels(name: str, side: int = 96) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`ffdi explain`: show what a net looked at and what a person would check, for given images or the worst errors."""
+"""`ffdi explain`: show where a net looked, in given images or the worst errors."""
 
 from collections.abc import Iterator
 from pathlib import Path

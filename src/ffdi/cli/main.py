@@ -174,7 +174,7 @@ def explain(
     worst: Annotated[int, typer.Option(min=0, help="The N worst errors on held-out images instead.", metavar="N")] = 0,
     pack: PackOption = None,
 ) -> None:
-    """Write a page of images: traces in their pixels, where a network looked, what a person would check."""
+    """Write a page of images that shows where a network looked."""
     from ffdi.cli import explain
 
     explain.run([Path(name) for name in options.arguments], worst, options.open(), pack)

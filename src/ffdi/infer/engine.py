@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ffdi.core import console
-from ffdi.core.errors import Paused, UserError
+from ffdi.core.errors import Paused
 from ffdi.core.stop import Stop
 from ffdi.data.batches import Batch, batches
 from ffdi.data.degraded import DegradedImages
@@ -118,7 +118,7 @@ def predict_team(
     """Predict images by several nets, and drop what will not be ready before the deadline.
 
     Args:
-        nets: The most important member first: it is the last to be dropped.
+        nets: At least one, each once; the most important member first: it is the last to be dropped.
         rows: id and relpath of each image.
         folder: What relpath is relative to.
         devices: Batches go to each in turn.
@@ -130,9 +130,8 @@ def predict_team(
 
     Raises:
         FfdiError: Golden outputs moved, or no net gives finite logits.
-        UserError: A file of weights does not fit its member, or the list of nets is empty or holds one twice.
+        UserError: A file of weights does not fit its member.
     """
-    _refuse_doubles(nets)
     timed = stop is not None and stop.deadline is not None
     table = _Table(rows, nets, Plan(_costs(nets, timed), len(rows), len(devices), stop))
     for group in groups(nets, memory_for_weights(devices) if memory is None else memory):
@@ -266,14 +265,6 @@ def _costs(nets: Sequence[Net], timed: bool) -> dict[Pass, float]:
     """Return the work of each pass for one image; it is counted only where there is a deadline."""
     passes = [(net, view) for net in nets for view in net.member.tta]
     return {net.under(view): float(flops(net.member, view)) if timed else 1.0 for net, view in passes}
-
-
-def _refuse_doubles(nets: Sequence[Net]) -> None:
-    keys = [net.key for net in nets]
-    twice = [key for key in keys if keys.count(key) > 1]
-    if twice or not nets:
-        what = f"{twice[0][0]} fold {twice[0][1]} is given twice" if twice else "no net is given"
-        raise UserError(f"A team needs nets, each once; {what}.")
 
 
 def _some(ids: Sequence[str]) -> str:

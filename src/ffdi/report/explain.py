@@ -1,4 +1,4 @@
-"""The page of explained images: where a network looked, and traces in the pixels.
+"""The page of explained images: where a network looked.
 
 H x W pixels, h x w cells of a saliency map.
 """
@@ -12,21 +12,17 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ffdi.data import face, traces
+from ffdi.data import face
 from ffdi.report.images import jpeg
 from ffdi.report.page import Page, Picture, Section, Text, provenance
 from ffdi.report.style import shorten
 from ffdi.report.table import counted, percent, table
 
 SIDE, QUALITY = 352, 88  # pixels of the longer side; JPEG
-BRIGHT = 99.5  # percentile of a map that is shown as white, so that one hot pixel does not darken the rest
 HEAT = 0.65  # opacity of the highest value
 READING = (
     "Grad-CAM: the parts of the image that the last stage of the net used for its prediction. The white line is where "
-    f"an aligned face is expected. Error level: what saving as JPEG quality {traces.QUALITY} changes; regions with "
-    "another history change more or less, and so do edges. Residual: luma less its 3 x 3 median, which is noise "
-    "without edges. Spectrum: dots off the centre are repeated patterns, as upsampling makes them. None of these "
-    "proves a forgery; an original may show all of them."
+    "an aligned face is expected. A map proves no forgery."
 )
 
 
@@ -104,22 +100,12 @@ def _section(number: int, image: Explained) -> Section:
 
 
 def _pictures(image: Explained) -> tuple[Picture, ...]:
-    image_HWC = image.image_HWC
-    error_HW, residual_HW = traces.ela(image_HWC), traces.residual(image_HWC)
-    spectrum_HW = traces.spectrum(image_HWC)
-    top, span = (max(1.0, float(np.percentile(map_HW, BRIGHT))) for map_HW in (error_HW, np.abs(residual_HW)))
-    low, high = np.percentile(spectrum_HW, [100 - BRIGHT, 99.9])
-    grey_HW = np.clip(127.5 + 127.5 * residual_HW / span, 0, 255).astype(np.uint8)
-    rows, columns = image.cells_hw.shape
-    size = f"{image_HWC.shape[1]} x {image_HWC.shape[0]} pixels."
-    shown_HWC = _resized(image_HWC)
+    shown_HWC, (rows, columns) = _resized(image.image_HWC), image.cells_hw.shape
+    size = f"{image.image_HWC.shape[1]} x {image.image_HWC.shape[0]} pixels."
     outlined_HWC = _outlined(_heat(shown_HWC, image.map_HW), (255, 255, 255), 1)
     return (
         _picture("Image", shown_HWC, size),
         _picture("Grad-CAM", outlined_HWC, f"{image.net}, for “{image.verdict}”; {rows} x {columns} cells."),
-        _picture("Error level", _coloured(error_HW / top), f"Black 0, brightest {top:.1f} grey levels."),
-        _picture("Residual", cv2.cvtColor(grey_HW, cv2.COLOR_GRAY2RGB), f"Grey 0, black and white ±{span:.0f} levels."),
-        _picture("Spectrum", _coloured((spectrum_HW - low) / max(high - low, 1e-6)), "log10 of the magnitude."),
     )
 
 
@@ -132,10 +118,12 @@ def _outlined(image: np.ndarray, colour: int | tuple[int, ...], thickness: int) 
 
 
 def _heat(shown_HWC: np.ndarray, map_HW: np.ndarray) -> np.ndarray:
-    """Lay a map over the image in grey."""
+    """Lay a map, 0 to 1, over the image in grey: black over red to pale yellow."""
     grey_HWC = cv2.cvtColor(cv2.cvtColor(shown_HWC, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     warm_HW1 = cv2.resize(map_HW, shown_HWC.shape[1::-1], interpolation=cv2.INTER_LINEAR)[..., None]
-    return (grey_HWC * (1 - HEAT * warm_HW1) + _coloured(warm_HW1[..., 0]) * (HEAT * warm_HW1)).astype(np.uint8)
+    levels_HW = np.clip(warm_HW1 * 255, 0, 255).astype(np.uint8)
+    colours_HWC = cv2.cvtColor(cv2.applyColorMap(levels_HW, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    return (grey_HWC * (1 - HEAT * warm_HW1) + colours_HWC * (HEAT * warm_HW1)).astype(np.uint8)
 
 
 def _resized(image_HWC: np.ndarray) -> np.ndarray:
@@ -144,12 +132,6 @@ def _resized(image_HWC: np.ndarray) -> np.ndarray:
     height, width = (max(1, round(side * factor)) for side in image_HWC.shape[:2])
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST
     return cv2.resize(image_HWC, (width, height), interpolation=how).copy()
-
-
-def _coloured(map_HW: np.ndarray) -> np.ndarray:
-    """Return 0 to 1 as black over red to pale yellow, RGB."""
-    levels_HW = np.clip(map_HW * 255, 0, 255).astype(np.uint8)
-    return cv2.cvtColor(cv2.applyColorMap(levels_HW, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
 
 
 def _picture(title: str, shown_HWC: np.ndarray, caption: str) -> Picture:
