@@ -297,10 +297,11 @@ class TestSealed:
         path, trained = tmp_path / "weights.safetensors", _warmed(model)
         weights.save_weights(path, trained, member(model, test_size=96), {"fold": 2})
         loaded = build.build(member(model, seed=9))
-        assert weights.load_weights(path, loaded) == {"fold": 2}
+        recorded = weights.load_weights(path, loaded)
+        assert checksum.read_tensors(path)[1] == {"fold": 2}
         wanted = trained.state_dict()
         assert all(torch.equal(tensor, wanted[name]) for name, tensor in loaded.state_dict().items())
-        assert weights.check_golden(loaded, path, tolerance=0.0) == 0.0
+        assert golden.check(loaded, recorded, tolerance=0.0) == 0.0
 
     def test_saving_leaves_the_model_as_it_was(self, tmp_path: Path) -> None:
         net = _warmed("test_resnet")
@@ -362,22 +363,22 @@ class TestSealed:
 
 
 class TestGolden:
-    def test_moved_logits_are_refused(self, tmp_path: Path) -> None:
-        path, net = tmp_path / "weights.safetensors", _warmed("test_resnet")
-        weights.save_weights(path, net, member(), {})
-        assert weights.check_golden(net, path) == 0.0
+    def test_moved_logits_are_refused(self) -> None:
+        net = _warmed("test_resnet")
+        recorded = golden.record(net, 64)
+        assert golden.check(net, recorded) == 0.0
         with torch.no_grad():
             net.fc.bias += 0.01
-        assert weights.check_golden(net, path, tolerance=0.02) == pytest.approx(0.01, abs=1e-4)
+        assert golden.check(net, recorded, tolerance=0.02) == pytest.approx(0.01, abs=1e-4)
         with pytest.raises(FfdiError, match=r"moved by 0\.01 \(tolerance 0\.001\)"):
-            weights.check_golden(net, path)
+            golden.check(net, recorded)
 
-    def test_other_normalisation_is_found(self, tmp_path: Path) -> None:
-        path, net = tmp_path / "weights.safetensors", _warmed("test_resnet")
-        weights.save_weights(path, net, member(), {})
+    def test_other_normalisation_is_found(self) -> None:
+        net = _warmed("test_resnet")
+        recorded = golden.record(net, 64)
         net.pretrained_cfg["mean"] = (0.2, 0.5, 0.5)
         with pytest.raises(FfdiError, match="golden outputs moved"):
-            weights.check_golden(net, path)
+            golden.check(net, recorded)
 
     def test_outputs_that_are_no_numbers_are_refused(self) -> None:
         net = _warmed("test_resnet")
@@ -395,7 +396,7 @@ class TestGolden:
     def test_a_file_without_them_says_so(self, tmp_path: Path) -> None:
         checksum.write_tensors(tmp_path / "state.safetensors", {"a": np.zeros(2)})
         with pytest.raises(UserError, match="holds no golden outputs"):
-            weights.check_golden(_warmed("test_resnet"), tmp_path / "state.safetensors")
+            weights.load_weights(tmp_path / "state.safetensors", _warmed("test_resnet"))
 
     def test_the_images_never_change(self) -> None:
         images = golden.images(48)

@@ -48,47 +48,31 @@ def load_net(path: Path, member: Member, device: torch.device | str = "cpu") -> 
         FfdiError: The golden outputs moved by more than GOLDEN_TOLERANCE.
     """
     model = build(member, pretrained=False)
-    load_weights(path, model)
+    recorded = load_weights(path, model)
     model = precision.place_for(model, member, torch.device(device))
-    check_golden(model, path, GOLDEN_TOLERANCE)
+    golden.check(model, recorded, GOLDEN_TOLERANCE)
     return model
 
 
-def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
-    """Fill `model` (in place) from a file of `save_weights`; return its facts.
+def load_weights(path: Path, model: nn.Module) -> golden.Golden:
+    """Fill `model` (in place) from a file of `save_weights`; return its golden outputs.
 
     Raises:
         CorruptError: The file is damaged.
-        UserError: A name, shape or type in the file is not the model's.
+        UserError: A name, shape or type in the file is not the model's, or it holds no golden outputs.
     """
-    arrays, facts = checksum.read_tensors(path)
-    state = {name: torch.from_numpy(array) for name, array in arrays.items() if not name.startswith(golden.PREFIX)}
+    arrays, _ = checksum.read_tensors(path)
+    try:
+        recorded = golden.Golden(*(arrays.pop(golden.PREFIX + name) for name in ("images_BHWC", "outputs_BK")))
+    except KeyError as error:
+        raise UserError(f"{path} holds no golden outputs; it was not written as the weights of a fold.") from error
+    state = {name: torch.from_numpy(array) for name, array in arrays.items()}
     faults = mismatches(state, model.state_dict())
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise UserError(f"{path} does not fit {type(model).__name__}: {'; '.join(faults[:3])}{more}.")
     model.load_state_dict(state, strict=True)
-    return facts
-
-
-def check_golden(model: nn.Module, path: Path, tolerance: float = 1e-3) -> float:
-    """Return how far the golden outputs in `path` have moved in `model`, which was loaded from it.
-
-    Args:
-        model: Loaded from `path`.
-        path: File with the golden outputs.
-        tolerance: The largest change that is accepted.
-
-    Raises:
-        FfdiError: They moved by more than `tolerance`.
-        UserError: The file holds no golden outputs.
-    """
-    arrays, _ = checksum.read_tensors(path)
-    try:
-        recorded = golden.Golden(arrays[golden.PREFIX + "images_BHWC"], arrays[golden.PREFIX + "outputs_BK"])
-    except KeyError as error:
-        raise UserError(f"{path} holds no golden outputs; it was not written as the weights of a fold.") from error
-    return golden.check(model, recorded, tolerance)
+    return recorded
 
 
 def mismatches(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:

@@ -4,25 +4,21 @@ The order is fixed: the conclusion, the sections, then what the page was made fr
 """
 
 import base64
-import platform
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ffdi.core import console
 from ffdi.core.atomic import write_text
 from ffdi.core.digest import code_digest
-from ffdi.report.table import MISSING, Table
+from ffdi.report.table import Table
 
 if TYPE_CHECKING:
     from jinja2 import Template
-
-PACKAGES = ("ffdi", "numpy", "pandas", "matplotlib", "pillow")  # whose versions stand at the foot
 
 
 @dataclass(frozen=True)
@@ -151,18 +147,8 @@ def page_of(module: str, *values: Any) -> Callable[[], Page]:
 
 
 def provenance(command: str, inputs: Mapping[str, str]) -> dict[str, str]:
-    """Return the lines at the foot of a page: command, input digests by name, code, versions. It holds no time."""
-    packages = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
-    versions = f"Python {platform.python_version()}, {packages}"
-    return {"command": command, **inputs, "code": code_digest(), "versions": versions}
-
-
-def _version(package: str) -> str:
-    """Return the installed version, or a dash: the kit run from its sources has no metadata."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return MISSING
+    """Return the lines at the foot of a page: command, input digests by name, code. It holds no time."""
+    return {"command": command, **inputs, "code": code_digest()}
 
 
 def data_uri(data: bytes, mime: str) -> str:
