@@ -3,8 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from ffdi.report import plots, style
@@ -15,12 +13,6 @@ def drawn(figure: Figure) -> list[str]:
     """Draw it, and return the texts inside its axes."""
     assert embed(figure, "title").source.startswith("data:image/")
     return [text.get_text() for text in figure.axes[0].texts]
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=40))
-def test_a_histogram_holds_any_finite_values(values: list[float]) -> None:
-    drawn(plots.histogram(np.array(values), np.arange(len(values)) % 2, "x"))
 
 
 def test_dots_have_bars_numbers_and_a_line() -> None:

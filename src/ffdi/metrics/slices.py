@@ -22,7 +22,7 @@ FPR = 1e-2  # at which the TPR of a slice is measured
 COLUMNS = ["kind", "name", "originals", "fakes", "auc", "low", "high", "tpr"]
 
 
-def cut(rows: pd.DataFrame, kinds: Mapping[str, Of], level: float = 0.95, least: int = MIN_IMAGES) -> pd.DataFrame:
+def cut(rows: pd.DataFrame, kinds: Mapping[str, Of], least: int = MIN_IMAGES) -> pd.DataFrame:
     """Return every slice with enough images of both classes.
 
     Args:
@@ -30,22 +30,21 @@ def cut(rows: pd.DataFrame, kinds: Mapping[str, Of], level: float = 0.95, least:
             kind, and a kind with one name is left out. Rows of one `group`, if that column is there, count as one for
             the intervals.
         kinds: Which class a kind divides.
-        level: Of the intervals.
         least: Images of each class that a slice needs.
 
     Returns:
         kind, name, originals, fakes, auc, low, high, tpr (at a false positive rate of 1e-2).
     """
     several = {kind: of for kind, of in kinds.items() if rows[kind].nunique() > 1}
-    found = [one for kind, of in several.items() for one in _of_kind(rows, kind, of, level, least)]
+    found = [one for kind, of in several.items() for one in _of_kind(rows, kind, of, least)]
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def pooled(rows: pd.DataFrame, level: float = 0.95) -> Interval:
+def pooled(rows: pd.DataFrame) -> Interval:
     """Return the AUC of all `rows`, measured as `cut` measures that of a slice."""
     group_N = np.unique(rows["group"], return_inverse=True)[1] if "group" in rows else None
     if min(rows["target"].value_counts()) > 1:
-        return auc_interval(placements(rows["target"], rows["score"], group_N), level)
+        return auc_interval(placements(rows["target"], rows["score"], group_N))
     value = auc(rows["target"], rows["score"])  # one row of a class has no variance
     return Interval(value, 0.0, 1.0, float("nan"))
 
@@ -67,13 +66,12 @@ def binned(values: pd.Series, edges: list[float], unit: str = "") -> pd.Series:
     return pd.Series([names[place] if place >= 0 else None for place in place_N], values.index, dtype=object)
 
 
-def compare(rows: pd.DataFrame, name: str, level: float = 0.95) -> dict[str, Any] | None:
+def compare(rows: pd.DataFrame, name: str) -> dict[str, Any] | None:
     """Compare degraded copies with the same images as they were.
 
     Args:
         rows: target (0, 1), clean and worse (scores), and maybe `group`, as in `cut`.
         name: Of the degradation.
-        level: Of the intervals.
 
     Returns:
         The columns of `cut` for the copies, with clean, the AUC of the same images, and drop, drop_low, drop_high: that
@@ -85,14 +83,14 @@ def compare(rows: pd.DataFrame, name: str, level: float = 0.95) -> dict[str, Any
         return None
     group_N = np.unique(rows["group"], return_inverse=True)[1] if "group" in rows else None
     clean, worse = (placements(target, rows[column], group_N) for column in ("clean", "worse"))
-    found, drop = auc_interval(worse, level), gain_interval(clean - worse, level)
+    found, drop = auc_interval(worse), gain_interval(clean - worse)
     tpr = tpr_at_fpr(target, rows["worse"], FPR)
     values = ["degradation", name, originals, fakes, found.value, found.low, found.high, tpr]
     more = {"drop": drop.value, "drop_low": drop.low, "drop_high": drop.high}
     return {**dict(zip(COLUMNS, values, strict=True)), "clean": clean.value, **more}
 
 
-def _of_kind(rows: pd.DataFrame, kind: str, of: Of, level: float, least: int) -> Iterator[list[object]]:
+def _of_kind(rows: pd.DataFrame, kind: str, of: Of, least: int) -> Iterator[list[object]]:
     fake_N = rows["target"] == 1
     for name in sorted(rows[kind].dropna().unique(), key=_natural):
         inside_N = rows[kind] == name
@@ -102,7 +100,7 @@ def _of_kind(rows: pd.DataFrame, kind: str, of: Of, level: float, least: int) ->
         if min(originals, fakes) < least:
             continue
         some = rows[originals_N | fakes_N]
-        found = pooled(some, level)
+        found = pooled(some)
         tpr = tpr_at_fpr(some["target"], some["score"], FPR)
         yield [kind, str(name), originals, fakes, found.value, found.low, found.high, tpr]
 

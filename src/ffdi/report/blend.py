@@ -129,17 +129,12 @@ def _correlation(team: list[str], oof: pd.DataFrame) -> tuple[Block, ...]:
 
 
 def _errors(oof: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
-    """Show the scores by class, and the worst errors of each class."""
-    if BLEND not in oof:
+    """Show the worst errors of each class."""
+    if folder is None or BLEND not in oof:
         return ()
-    figure = plots.histogram(oof[BLEND].to_numpy(), oof["target"].to_numpy(), "OOF score of the blend")
-    scores = embed(figure, "Blend scores by label", "Where the two overlap, the blend makes errors.")
-    if folder is None:
-        return (scores,)
     rows = oof.assign(note="score " + oof[BLEND].map("{:.3f}".format)).sort_values([BLEND, "id"])
     missed, called = rows[rows["target"] == 1].head(WORST), rows[rows["target"] == 0].iloc[::-1].head(WORST)
     return (
-        scores,
         images.sheet(missed, folder, "Fakes taken for originals", "Lowest scores first."),
         images.sheet(called, folder, "Originals taken for fakes", "Highest scores first."),
     )

@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from ffdi.report import style
-
-FALSE_POSITIVE_RATES = (1e-2, 5e-3, 1e-3)  # the contest breaks ties at 1e-3; its paper reports all three
 
 
 def dots(rows: pd.DataFrame, x: str, line: float | None = None, band: float = 0.0) -> Figure:
@@ -22,7 +20,11 @@ def dots(rows: pd.DataFrame, x: str, line: float | None = None, band: float = 0.
         line: Where to draw a dashed line.
         band: Half the width of a grey band around the line.
     """
-    figure, axes = style.rows_panel([str(name) for name in rows["name"]])
+    figure, axes = style.panel(max(2.1, 1.0 + 0.36 * len(rows)))
+    axes.set_yticks(range(len(rows)), [style.shorten(str(name)) for name in rows["name"]])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
     if line is not None:
         axes.axvline(line, color=style.GREY, linewidth=1.2, linestyle=style.DASHED)
         axes.axvspan(line - band, line + band, color=style.GREY, alpha=0.18, linewidth=0)
@@ -36,29 +38,6 @@ def dots(rows: pd.DataFrame, x: str, line: float | None = None, band: float = 0.
     axes.margins(x=0.06)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     style.name_axes(axes, x, "")
-    return figure
-
-
-def histogram(values: np.ndarray, target: np.ndarray, x: str) -> Figure:
-    """Draw the distribution of a score for each class.
-
-    Args:
-        values: A finite number of each image.
-        target: Its class, 0 or 1.
-        x: Label of the axis.
-    """
-    edges = np.histogram_bin_edges(values, 40)
-    figure, axes = style.panel()
-    for code, label in ((1, "fake"), (0, "original")):
-        mine = values[target == code]
-        heights = np.histogram(mine, edges)[0] / max(len(mine), 1)
-        axes.stairs(heights, edges, fill=True, color=style.COLOURS[label], alpha=0.22)
-        axes.stairs(heights, edges, color=style.COLOURS[label], linewidth=1.6, label=f"{label} ({len(mine):,})")
-    axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    style.name_axes(axes, x, "share of the label's images")
-    style.legend(figure, axes)
     return figure
 
 

@@ -4,7 +4,6 @@ A panel is 4.6 inches wide, so its letters stay readable on a screen of 380 pixe
 """
 
 import io
-from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,15 +12,12 @@ from matplotlib.figure import Figure
 from ffdi.report.page import Picture, data_uri
 
 # Colours of Okabe and Ito (2008): people with any common colour blindness can tell them apart.
-BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1b1f24",
-)  # fmt: skip
-SERIES = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK)
+BLUE = "#0072B2"
+SERIES = (BLUE, "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1b1f24")
 GREY, GRID, INK = "#6b7280", "#e3e6ea", "#24292f"
 DASHED = (0, (4, 3))
 
 LABELS = {1: "fake", 0: "original", -1: "unlabelled"}  # word for each target
-COLOURS = {"fake": ORANGE, "original": BLUE, "unlabelled": GREY}
 
 WIDTH, HEIGHT = 4.6, 3.1  # inches
 TEXT = 10.5  # points
@@ -44,16 +40,6 @@ def panel(height: float = HEIGHT) -> tuple[Figure, Axes]:
     axes.tick_params(which="both", colors=GREY, labelcolor=INK, labelsize=TEXT - 0.5)
     axes.grid(True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
-    return figure, axes
-
-
-def rows_panel(names: Sequence[str]) -> tuple[Figure, Axes]:
-    """Return a panel with one named row for each of `names`, the first on top."""
-    figure, axes = panel(max(2.1, 1.0 + 0.36 * len(names)))
-    axes.set_yticks(range(len(names)), [shorten(name) for name in names])
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
     return figure, axes
 
 

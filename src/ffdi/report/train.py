@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ffdi.blending.card import FALSE_POSITIVE_RATES
 from ffdi.core import checksum
 from ffdi.metrics.auc import auc, tpr_at_fpr
 from ffdi.metrics.delong import Interval, delong
@@ -18,7 +19,7 @@ from ffdi.report.table import Table, counted, interval, spread, table
 from ffdi.training.job import FoldJob
 
 MOVED = 0.002  # change of AUC at the end of training that is worth a sentence
-RATES = {f"TPR at {rate:g}": rate for rate in plots.FALSE_POSITIVE_RATES}
+RATES = {f"TPR at {rate:g}": rate for rate in FALSE_POSITIVE_RATES}
 
 
 @dataclass(frozen=True)
