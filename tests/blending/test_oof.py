@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -108,13 +107,6 @@ def test_other_views_than_the_recipe_asks_for_are_stale(contest: Contest) -> Non
     contest.recipe = contest.recipe.model_copy(update={"member": (contest.recipe.member[0], member)})
     with pytest.raises(UserError, match=r"two fold 0: .* is not what the recipe asks for"):
         read_team(contest.jobs())
-
-
-def test_members_of_other_folds_are_refused_by_name(contest: Contest) -> None:
-    jobs = contest.jobs()
-    jobs[-1] = replace(jobs[-1], folds="e" * 64)
-    with pytest.raises(UserError, match=r"whole was trained on other folds than one: .* one fold table"):
-        read_team(jobs)
 
 
 def test_groups_come_along(contest: Contest) -> None:

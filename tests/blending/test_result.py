@@ -7,7 +7,6 @@ import pytest
 
 from ffdi.blending.card import inputs, members_table
 from ffdi.blending.forecast import forecast
-from ffdi.blending.result import blend
 from ffdi.config.competition import Board
 from ffdi.core import checksum
 from ffdi.core.errors import UserError
@@ -136,12 +135,6 @@ def test_near_duplicates_are_forecast_as_one(contest: Contest) -> None:
     )  # fmt: skip
     there, here = (found.candidates[result.choice.row].seen["private"] for found in (alone, result.forecast))
     assert there.se != here.se
-
-
-def test_no_member_may_be_called_like_a_column(contest: Contest) -> None:
-    member = contest.recipe.member[0].model_copy(update={"name": "blend"})
-    with pytest.raises(UserError, match="may not be called 'blend'"):
-        blend(contest.recipe.model_copy(update={"member": (member,)}), contest.competition, contest.places)
 
 
 def test_before_anything_was_trained(contest: Contest, tmp_path: Path) -> None:

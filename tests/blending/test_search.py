@@ -136,12 +136,6 @@ def test_climbing_a_single_member() -> None:
     assert climb(features, target).tolist() == [1.0]
 
 
-@pytest.mark.parametrize("search", [greedy, climb])
-def test_logits_are_no_features_for_a_search(search: object) -> None:
-    with pytest.raises(UserError, match="between 0 and 1"):
-        search(np.array([[-3.0, 2.0]]), np.array([0, 1], np.int8))  # type: ignore[operator]
-
-
 @pytest.mark.parametrize("scale", [1.0, 30.0])
 def test_dropping_leaves_out_who_lowers_the_mean_by_brute_force(scale: float) -> None:
     """Any features on one scale, logits too; each step is the best of its moment."""

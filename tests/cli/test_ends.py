@@ -1,7 +1,10 @@
+import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
 
+from ffdi.__main__ import main
 from tests.fixtures.command_line import CommandLine, command_line
 
 
@@ -33,3 +36,28 @@ def test_a_defect_is_one_line_and_its_traceback_is_in_a_file(
     )
     assert "Traceback" not in line.err
     assert "ZeroDivisionError: of nothing" in path.read_text()
+
+
+def test_ctrl_c_while_modules_are_imported_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted(MetaPathFinder):
+        def find_spec(self, name: str, path: object, target: object = None) -> None:
+            if name == "ffdi.cli.main":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "ffdi.cli.main")
+    monkeypatch.delattr("ffdi.cli.main")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_the_command_is_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["ffdi", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert "explain" in capsys.readouterr().out

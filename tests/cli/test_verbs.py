@@ -3,7 +3,6 @@
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,47 +14,9 @@ from ffdi.core.errors import CorruptError
 from ffdi.core.layout import Workspace
 from ffdi.data.degraded import DAMAGES
 from ffdi.data.scan import scan
-from tests.fixtures.command_line import CommandLine, command_line
+from tests.fixtures.command_line import RECIPE, CommandLine
 
-RECIPE = """
-name = "tiny"
-[folds]
-k = 2
-[data]
-workers = 0
-[defaults]
-weights = "none"
-image_size = 32
-batch_size = 8
-epochs = 2
-[[member]]
-name = "one"
-model = "test_resnet"
-[[member]]
-name = "two"
-model = "test_vit"
-"""
 FORGING = RECIPE.replace("workers = 0", 'workers = 0\nextra = ["fakes"]') + "[forge]\nimages = 9\n"
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
-    """A folder in which folds, train and blend were run once."""
-    line = command_line(tmp_path_factory.mktemp("finished"), RECIPE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(line.folder)
-        for verb in ("folds", "train", "blend"):
-            assert line.run(verb) == 0, line.err
-    return line
-
-
-@pytest.fixture
-def line(finished: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    """A copy of the finished folder, which a test may change."""
-    shutil.copytree(finished.folder, tmp_path / "copy")
-    folder = tmp_path / "copy"
-    monkeypatch.chdir(folder)
-    return replace(finished, folder=folder, images=folder / "contest", recipe=folder / "tiny.toml")
 
 
 def files_of(folder: Path) -> dict[Path, bytes]:

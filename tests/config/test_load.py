@@ -91,7 +91,16 @@ def test_a_wrong_override_is_one_sentence(tmp_path: Path, override: str, sentenc
         (("epochs = 3", "epoch = 3"), "unknown key 'member.0.epoch', did you mean 'epochs'"),
         (("epochs = 3", "epochs = 0"), "member.0.epochs: input should be greater than or equal to 1, not 0"),
         (("epochs = 3", 'epochs = "many"'), "member.0.epochs"),
-        (('name = "b"', 'name = "a"'), "two members are called 'a'"),
+        (('name = "b"', 'name = "a"'), "two members are called 'a'; rename one"),
+        (
+            ('name = "b"', 'name = "blend"'),
+            "a member may not be called 'blend', a column of the blend's tables; rename it",
+        ),
+        (
+            ("augment = {hflip = {p = 0.25}}", 'augment = "strong"'),
+            "preset is one of 'none', 'light', 'medium', 'heavy', not 'strong'.",
+        ),
+        (('name = "x"', 'name = "x"\n[data]\ntrain_splits = []'), "data.train_splits: "),
         (("p = 0.25", "q = 0.25"), "unknown key 'member.0.augment.hflip.q'"),
         (("hflip", "flip"), "did you mean"),
         (('model = "test_vit"', 'model = "hf_hub:x/y"'), "without a hub prefix"),

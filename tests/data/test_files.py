@@ -127,7 +127,14 @@ def test_a_folder_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize(
     ("id", "name"),
-    [("IMG.JPG", "img.jpg"), ("\u00e9.jpg", "e\u0301.jpg"), ("x", "x.png"), ("y", "Y.TIFF"), ("z.b", "z.b.jpg")],
+    [
+        ("IMG.JPG", "img.jpg"),
+        ("\u00e9.jpg", "e\u0301.jpg"),
+        ("x", "x.png"),
+        ("y", "Y.TIFF"),
+        ("z.b", "z.b.jpg"),
+        ("p.png", "p.webp"),
+    ],
 )
 def test_a_name_is_found_in_another_case_form_or_with_its_extension(folder: Path, id: str, name: str) -> None:
     (folder / "train" / name).write_bytes(b"4444")
@@ -141,6 +148,24 @@ def test_a_name_that_two_files_could_mean_is_missing(folder: Path) -> None:
         (folder / "train" / name).write_bytes(b"1")
     (folder / "train.txt").write_text("img_name,target\na.jpg,0\nx,1\n")
     assert by_id(listing(CONTEST, folder)) == {"a.jpg": ("", 1), "x": ("missing", 0)}
+
+
+def test_a_file_is_not_that_of_two_rows(folder: Path) -> None:
+    (folder / "train" / "d.jpg").write_bytes(b"4444")
+    (folder / "train.txt").write_text("img_name,target\na.jpg,0\na.png,1\nd.gif,0\nd.png,1\n")
+    missing = ("missing", 0)
+    assert by_id(listing(CONTEST, folder)) == {"a.jpg": ("", 1), "a.png": missing, "d.gif": missing, "d.png": missing}
+
+
+def test_images_that_all_are_links_out_of_the_folder_are_called_so(folder: Path, tmp_path: Path) -> None:
+    (folder / "train").rename(tmp_path / "elsewhere")
+    (folder / "train").mkdir()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (folder / "train" / name).symlink_to(tmp_path / "elsewhere" / name)
+    assert set(by_id(listing(CONTEST, folder)).values()) == {("outside", 0)}
+    (folder / "train.txt").write_text("img_name,target\na,0\nb,1\n")
+    with pytest.raises(UserError, match=r"holds no file; .* Besides, 3 links lead to .* out of the competition folder"):
+        listing(CONTEST, folder)
 
 
 def test_an_empty_folder_is_told_with_what_the_table_names(folder: Path) -> None:

@@ -151,7 +151,6 @@ def test_too_few_images_or_groups_for_the_folds() -> None:
     ("target", "group", "fold", "message"),
     [
         ([0, 1] * 20, [0, *range(39)], [0] * 20 + [1] * 20, None),
-        ([0, 1] * 20, [*range(39), 0], [0] * 20 + [1] * 20, "Group 0 stands in several folds"),
         ([0] * 15 + [1] * 10 + [0] * 5 + [1] * 10, range(40), [0] * 20 + [1] * 20, "Fold 0 has 25.0% fakes"),
         ([0] * 10 + [1] * 10, [0] * 10 + [1] * 10, [0] * 10 + [1] * 10, "Fold 0 has 0.0% fakes"),
     ],

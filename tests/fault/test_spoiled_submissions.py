@@ -101,7 +101,7 @@ SPOILED: dict[str, tuple[bytes, str]] = {
     "classes": (every(lambda name, y: f"{name},{int(float(y) > 0.5)}"), "send scores, not classes"),
     "labels exchanged": (every(lambda name, y: f"{name},{1 - float(y)!r}"), "exchanged"),
     # the file
-    "0 bytes": (b"", "0 bytes"),
+    "0 bytes": (b"", "the header is ''"),
     "header alone": (text(LINES[:1]), "no rows"),
     "without a header": (text(LINES[1:]), "the header is"),
     "a wrong header": (head("img_name,target"), "the header is"),
@@ -110,7 +110,7 @@ SPOILED: dict[str, tuple[bytes, str]] = {
     "an index column": (text(["," + LINES[0], *[f"{i},{line}" for i, line in enumerate(LINES[1:])]]), "no index"),
     "an index column without a header": (text([LINES[0], *[f"1,{line}" for line in LINES[1:]]]), "got 3"),
     "semicolons": (GOOD.replace(b",", b";"), "the header is"),
-    "a byte order mark": (b"\xef\xbb\xbf" + GOOD, "the header is"),
+    "a byte order mark": (b"\xef\xbb\xbf" + GOOD, "a byte order mark; remove it"),
     "UTF-16": (GOOD.decode().encode("utf-16"), "NUL"),
     "Latin-1": (renamed(3, "ü.jpg").decode().encode("latin-1"), "not UTF-8"),
     "CRLF": (GOOD.replace(b"\n", b"\r\n"), "CR line ends"),

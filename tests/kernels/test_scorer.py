@@ -70,5 +70,5 @@ def test_the_verb_takes_images_and_folders(home: Home, tmp_path: Path, capsys: p
     (tmp_path / "c.png").unlink()
     with pytest.raises(UserError, match="run `ffdi kernels pack`"):
         verb.run([tmp_path], tmp_path)
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match="No such file"):
         verb.run([tmp_path / "c.png"], home.pack)

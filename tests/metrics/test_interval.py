@@ -100,12 +100,6 @@ def test_quantile() -> None:
     assert quantile(0.5) == pytest.approx(0.6744897501960817)
 
 
-@pytest.mark.parametrize("level", [0, 1, -1, 2])
-def test_level_outside_its_range_is_refused(level: float) -> None:
-    with pytest.raises(UserError, match="confidence level"):
-        delong([0, 1, 0, 1], [1, 2, 3, 4], level)
-
-
 def test_one_image_of_a_class_has_no_interval() -> None:
     with pytest.raises(UserError, match="two images of each class"):
         delong([0, 1, 1], [1, 2, 3])

@@ -69,7 +69,7 @@ class TestWhereFrom:
         assert sources.resolve(member(weights="hub"), tmp_path).kind == "file"
 
     def test_nothing_found_names_the_ways(self, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match=r'weights = "path".*test_resnet\.safetensors.*"hub".*"none"'):
+        with pytest.raises(UserError, match=r'test_resnet\.safetensors.*weights = "path".*"hub".*"none"'):
             build.prepare(member(weights="auto"), folder=tmp_path)
 
     def test_a_package_that_is_not_installed_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,11 +387,6 @@ class TestGolden:
             net.fc.bias += float("nan")
         with pytest.raises(FfdiError, match="moved by nan"):
             golden.check(net, recorded)
-
-    def test_another_head_is_refused(self) -> None:
-        recorded = golden.record(_warmed("test_resnet"), 64)
-        with pytest.raises(FfdiError, match="gives 2 outputs"):
-            golden.check(build.build(member(num_classes=2)), recorded)
 
     def test_a_file_without_them_says_so(self, tmp_path: Path) -> None:
         checksum.write_tensors(tmp_path / "state.safetensors", {"a": np.zeros(2)})

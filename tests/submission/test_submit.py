@@ -170,7 +170,10 @@ def test_a_csv_from_elsewhere_is_sent(world: World) -> None:
     ("text", "says"),
     [
         ("".join(f"{name},0.{n}\n" for n, name in enumerate(IDS[:-1])), "1 of 8 ids are missing"),
-        ("".join(f"x{name},0.{n}\n" for n, name in enumerate(IDS)), "no manifest in .*toy has these test images"),
+        ("".join(f"{n},{name},0.{n}\n" for n, name in enumerate(IDS)), "write an id, a comma and a number"),
+        ("".join(f"{name};0.{n}\n" for n, name in enumerate(IDS)), "write an id, a comma and a number"),
+        ("", "has a header and no rows"),
+        ("".join(f"x{name},0.{n}\n" for n, name in enumerate(IDS)), "no manifest in .*toy has its images, such as"),
     ],
 )
 def test_a_csv_from_elsewhere_is_checked_by_the_manifest_that_knows_it(world: World, text: str, says: str) -> None:

@@ -65,7 +65,6 @@ def read_team(jobs: Iterable[FoldJob]) -> Team:
         CorruptError: a file is not the one that its run names.
     """
     ordered = sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
-    _refuse_other_folds(ordered)
     by_name = [list(folds) for _, folds in groupby(ordered, key=lambda job: job.member.name)]
     in_folds = [folds for folds in by_name if not folds[0].member.refit_full]
     settings = {_settings(folds[0].member): folds[0].member.name for folds in reversed(in_folds)}
@@ -96,16 +95,6 @@ def _by_id(ids: pd.Series) -> NDArray[np.intp] | slice:
 
 def _settings(member: Member) -> str:
     return member.model_dump_json(exclude=NOT_SETTINGS)
-
-
-def _refuse_other_folds(jobs: list[FoldJob]) -> None:
-    """Raise UserError if members used different fold tables: one may have trained on what another held out."""
-    for job in jobs:
-        if job.folds != jobs[0].folds:
-            raise UserError(
-                f"{job.member.name} was trained on other folds than {jobs[0].member.name}: what one held out, the "
-                "other may have seen; blend members of one fold table."
-            )
 
 
 def _read_member(jobs: list[FoldJob], kfold: str | None) -> MemberLogits:

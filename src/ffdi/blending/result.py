@@ -20,14 +20,12 @@ from ffdi.blending.oof import Team, canonical, read_team
 from ffdi.config.competition import Board, Competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import checksum
-from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc
 from ffdi.training.job import digest_of, plan
 
 SINGLES = 3  # best members that the forecast shows by themselves
-RESERVED = {"id", "split", "relpath", "target", "fold", "group", "cluster", "imputed", BLEND}  # no names for members
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,6 @@ def blend(recipe: Recipe, competition: Competition, places: Workspace, images: P
     Raises:
         UserError: a member's fold is unfinished or stale; the message names it.
     """
-    reserved = sorted(RESERVED & {member.name for member in recipe.member})
-    if reserved:
-        raise UserError(f"A member may not be called {reserved[0]!r}, a column of the blend's tables; rename it.")
     manifest = manifests.read(places)
     folds = checksum.read_table(places.folds(recipe.folds.scheme))
     jobs = plan(recipe, competition, manifest, folds, Path(), places)

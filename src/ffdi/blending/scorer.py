@@ -71,8 +71,6 @@ class AucScorer:
         self._each(range(len(features_MN)), lambda member: self._fill(member, features_MN[member], order_N))
 
     def _fill(self, member: int, features_N: Array, order_N: NDArray[np.intp]) -> None:
-        if not (features_N.min() >= 0 and features_N.max() <= 1):
-            raise UserError("A search for weights needs features between 0 and 1; give ranks or probabilities.")
         scaled_N = features_N * STEPS_OF_ONE
         np.rint(scaled_N, out=scaled_N)
         np.take(scaled_N.astype(np.int32), order_N, out=self.grid_MN[member])

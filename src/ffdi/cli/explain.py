@@ -97,4 +97,6 @@ def _read(path: Path) -> np.ndarray:
     try:
         return decode(path.read_bytes()).image_HWC
     except (OSError, Defect) as error:
-        raise UserError(f"{path} cannot be explained: {getattr(error, 'strerror', None) or error}.") from error
+        raise UserError(
+            f"{path} cannot be explained: {getattr(error, 'strerror', None) or error}; name image files."
+        ) from error

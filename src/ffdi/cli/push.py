@@ -111,7 +111,8 @@ def _upload_and_run(
     for pack in packs:
         if TEAM in pack.sums:
             competition = team.read(pack.folder).competition
-            ids = expected_ids(folder / SUBMISSION_CSV, competition, options.work)
+            given = check(folder / SUBMISSION_CSV, competition, None)[competition.id_column]
+            ids = expected_ids(given, competition, options.work)
             check(folder / SUBMISSION_CSV, competition, ids)
             console.say(
                 f"{SUBMISSION_CSV} is checked"

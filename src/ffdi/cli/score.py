@@ -11,6 +11,7 @@ def run(images: list[Path], pack: Path) -> None:
     from ffdi.kernels.scorer import load_team
 
     team = load_team(pack)
+    team.nets()  # now, so that a fault of the pack is not told of every image
     files = [file for image in images for file in _files(image)]
     rows, faults = [], []
     with console.progress("score", len(files)) as meter:
@@ -28,6 +29,7 @@ def run(images: list[Path], pack: Path) -> None:
 
 def _files(path: Path) -> list[Path]:
     """Return the file itself, or the images of a folder by name."""
-    if not path.exists():
-        raise UserError(f"{path} does not exist; name images, or folders of images.")
-    return [path / name for name in image_names(path)] if path.is_dir() else [path]
+    found = [path / name for name in image_names(path)] if path.is_dir() else [path]
+    if not found:
+        raise UserError(f"There is no image in {path}; name image files, or folders of them.")
+    return found

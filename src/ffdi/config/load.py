@@ -74,7 +74,8 @@ def validate(kind: type[Model], value: Any, source: str) -> Model:
         sentences = [
             _sentence(kind, item) for item in items if item["type"] != "too_short" or item["loc"] not in within
         ]
-        raise UserError(f"{source}: " + "; ".join(sentences[:5]) + ".") from error
+        told = "; ".join(dict.fromkeys(sentences[:5]))
+        raise UserError(f"{source}: {told}{'' if told.endswith('?') else '.'}") from error
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -141,7 +142,9 @@ def _sentence(kind: type[BaseModel], item: Any) -> str:
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return f"unknown key {where!r}, {hint}"
     message = item["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(item["input"], dict | list | tuple) else f", not {item['input']!r}"
+    given = f", not {item['input']!r}"
+    if isinstance(item["input"], dict | list | tuple) or message.endswith(given):
+        given = ""
     return f"{where}: {message[0].lower() + message[1:]}{given}"
 
 

@@ -13,13 +13,14 @@ from ffdi.core.errors import UserError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+RESERVED = {"id", "split", "relpath", "target", "fold", "group", "cluster", "imputed", "blend"}  # no names for members
 
 
 class Data(Frozen):
     """The images that are read. `workers` and `folds_per_device` change the speed, never the result."""
 
     folder: str = ""  # empty: the sample inside the package
-    train_splits: tuple[Literal["train", "val"], ...] = ("train",)  # splits that are folded and trained on
+    train_splits: tuple[Literal["train", "val"], ...] = Field(default=("train",), min_length=1)  # folded and trained on
     extra: tuple[str, ...] = ()  # folders of `ffdi forge`: fakes that are trained on and never judged
     workers: int | None = Field(default=None, ge=0, le=64)  # loader processes a fold; None: what the cores allow
     folds_per_device: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"  # side by side on one GPU
@@ -163,7 +164,9 @@ class Recipe(Frozen):
         names = [member.name for member in self.member]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
-            raise ValueError(f"two members are called {sorted(twice)[0]!r}")
+            raise ValueError(f"two members are called {sorted(twice)[0]!r}; rename one")
+        if reserved := RESERVED.intersection(names):
+            raise ValueError(f"a member may not be called {min(reserved)!r}, a column of the blend's tables; rename it")
         unknown = sorted(set(self.blend.weights) - set(names))
         if unknown:
             raise ValueError(f"blend.weights names {unknown[0]!r}, which is no member")

@@ -19,6 +19,7 @@ import pandas as pd
 
 from ffdi.core import atomic
 from ffdi.core.errors import CorruptError, UserError
+from ffdi.core.layout import verb_of
 
 KEY = "checksum"
 BLANK = "ffdi-sha256:" + "0" * 64
@@ -116,7 +117,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 def _filled_in(data: bytes) -> bytes:
     """Return `data` with its one blank checksum filled in."""
-    start, end = _place(data, "new artefact")
+    ((start, end),) = _places(data)
     return data[:start] + _hash(data, start, end) + data[end:]
 
 
@@ -124,21 +125,19 @@ def _verified(path: Path) -> tuple[bytes, str]:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; run the verb that writes it first.") from error
+        raise UserError(f"{path} does not exist; run {verb_of(path)} first.") from error
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror}.") from error
-    start, end = _place(data, str(path))
-    if _hash(data, start, end) != data[start:end]:
-        raise CorruptError(f"{path} is damaged: its bytes do not match its checksum; delete it and run the verb again.")
-    return data, data[start:end].decode()
+    places = _places(data)
+    if len(places) != 1 or _hash(data, *places[0]) != data[slice(*places[0])]:
+        remedy = f"delete it and run {verb_of(path)} again"
+        raise CorruptError(f"{path} is damaged: its bytes do not match its checksum; {remedy}.")
+    return data, data[slice(*places[0])].decode()
 
 
-def _place(data: bytes, name: str) -> tuple[int, int]:
-    """Return where the 64 digits begin and end."""
-    found = list(_FOUND.finditer(data))
-    if len(found) != 1:
-        raise CorruptError(f"{name} is damaged: it holds {len(found)} checksums, not one; delete it and run again.")
-    return found[0].span(1)
+def _places(data: bytes) -> list[tuple[int, int]]:
+    """Return where the 64 digits begin and end; one place where nothing is damaged."""
+    return [found.span(1) for found in _FOUND.finditer(data)]
 
 
 def _hash(data: bytes, start: int, end: int) -> bytes:

@@ -16,6 +16,19 @@ PUSH_STATE, RUN_RECORD = "push.json", "run.json"  # of a kernel: what is known o
 MANIFEST = "manifest.parquet"
 JOURNAL = "journal.log"  # of a search on one machine
 TEAM, SUMS = "team.json", "SHA256SUMS"  # of a packed dataset
+_WRITERS = {MANIFEST: "folds", TEAM: "kernels pack", CARD: "blend", "blends": "blend", "kernels": "kernels pack",
+            "search": "search", "folds": "folds", "runs": "train"}  # fmt: skip
+
+
+def verb_of(path: Path) -> str:
+    """Return the verb that writes an artefact, as a message names it.
+
+    Example:
+        >>> verb_of(Path("work/mine/runs/one-82fe9765/fold0/oof.parquet"))
+        '`ffdi train`'
+    """
+    found = next((verb for part, verb in _WRITERS.items() if part in path.parts[-7:]), None)  # a search has runs too
+    return f"`ffdi {found}`" if found else "the verb that writes it"
 
 
 def inside(root: Path, relative: str) -> Path:

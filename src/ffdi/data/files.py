@@ -43,7 +43,7 @@ def listing(competition: Competition, folder: Path) -> Listing:
         images = _folder_of(folder, name, split)
         files, odd = files_below(images, folder)
         labels = tables.read_labels(folder, competition, name) if split.labels else _from_folders(split, files["name"])
-        rows, used = _match(folder, name, split, labels.frame, files)
+        rows, used = _match(folder, name, split, labels.frame, files, odd)
         spare = sorted(files["name"][~used])
         unlisted[name] = [spared for spared in spare if images / spared not in tables_here]
         notes += [*labels.notes, *(f"{name}: {sentence}" for sentence in odd)]
@@ -80,8 +80,7 @@ def are_images(names: pd.Series) -> pd.Series:
 
 def locate(ids: pd.Series, names: pd.Series, suffix: str = "") -> np.ndarray:
     """Return the place in `names` of the file of each id, int64 [N]; -1 where there is none. The name is the id with
-    `suffix`, or the only one that differs from it by letter case, Unicode form or a missing extension.
-
+    `suffix`, or else the only one that differs from it by letter case, Unicode form or the extension.
 
     Args:
         ids: Of the table.
@@ -92,7 +91,7 @@ def locate(ids: pd.Series, names: pd.Series, suffix: str = "") -> np.ndarray:
         >>> locate(pd.Series(["a.jpg", "B.jpg", "c", "d"]), pd.Series(["a.jpg", "b.JPG", "c.png"])).tolist()
         [0, 1, 2, -1]
     """
-    wanted = ids + suffix
+    wanted, names = (pd.Series(some.to_numpy(), dtype="str") for some in (ids + suffix, names))
     place = pd.Index(names).get_indexer(pd.Index(wanted))
     for key_of in (_folded, lambda name: _folded(_stem(name))):
         place = _matched_by(key_of, place, wanted, names)
@@ -140,14 +139,13 @@ def _is_file_inside(link: Path, root: Path) -> bool:
 
 
 def _matched_by(key_of: Callable[[str], str], place: np.ndarray, ids: pd.Series, names: pd.Series) -> np.ndarray:
-    """Fill in the places of ids whose key belongs to one name alone."""
-    open_rows = np.flatnonzero(place < 0)
-    if not len(open_rows) or not len(names):
+    """Fill in the places of ids whose key belongs to one id and to one name alone, which is no other id's."""
+    ids, names = ids[place < 0], names.drop(place[place >= 0])
+    if not len(ids) or not len(names):
         return place
-    keys = pd.Series([key_of(name) for name in names])
-    alone = keys[~keys.duplicated(keep=False)]
-    found = pd.Index(alone).get_indexer(pd.Index([_folded(ids.iloc[row]) for row in open_rows]))
-    place[open_rows[found >= 0]] = alone.index.to_numpy()[found[found >= 0]]
+    wanted, keys = (pd.Series(map(key_of, some), some.index).drop_duplicates(keep=False) for some in (ids, names))
+    found = pd.Index(keys).get_indexer(pd.Index(wanted))
+    place[wanted.index[found >= 0]] = keys.index[found[found >= 0]]
     return place
 
 
@@ -191,7 +189,7 @@ def _from_folders(split: Split, names: pd.Series) -> tables.Labels:
 
 
 def _match(
-    folder: Path, name: str, split: Split, labels: pd.DataFrame, files: pd.DataFrame
+    folder: Path, name: str, split: Split, labels: pd.DataFrame, files: pd.DataFrame, odd: list[str]
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the rows with the facts of their files, and which of the files are taken."""
     place = locate(labels["id"], files["name"], split.suffix)
@@ -202,8 +200,8 @@ def _match(
     defects = np.full(len(labels), "", object)
     for row in np.flatnonzero(place < 0):
         defects[row], sizes[row], times[row] = _elsewhere(folder, relpaths[row])
-    if (defects != "").all():
-        raise UserError(_nothing_there(name, folder / split.images, labels["id"], files["name"]))
+    if (defects == "missing").all():
+        raise UserError(_nothing_there(name, folder / split.images, labels["id"], files["name"], odd))
     rows = labels.assign(split=name, relpath=relpaths, bytes=sizes, mtime_ns=times, defect=defects.astype(str))
     return rows, np.isin(np.arange(len(files)), place)
 
@@ -221,11 +219,12 @@ def _elsewhere(folder: Path, relpath: str) -> tuple[str, int, int]:
     return "", facts.st_size, facts.st_mtime_ns
 
 
-def _nothing_there(split: str, images: Path, ids: pd.Series, names: pd.Series) -> str:
-    return (
+def _nothing_there(split: str, images: Path, ids: pd.Series, names: pd.Series, odd: list[str]) -> str:
+    told = (
         f"Not one of the {len(ids):,} images of split {split!r} is in {images}: the table names {ids.iloc[0]!r}, "
         f"{_held(names)}; in the competition correct `images`, the folder, or `suffix`, which is put behind each id."
     )
+    return " Besides, ".join([told, *odd])
 
 
 def _held(names: pd.Series) -> str:

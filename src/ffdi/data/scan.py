@@ -43,6 +43,11 @@ CAUSES = {  # by defect: what the files are, and what to do
     "empty": "files without a byte; copy or download them again",
     "zeros": "files of nothing but zeros; copy or download them again",
     "truncated": "cut off; copy or download them again",
+    "too_large": "too large to decode; shrink them",
+    "aspect": "a strip rather than a face; crop them",
+    "tiny": "too small to show anything; take larger ones",
+    "unscaled": "numbers without a known range; save them with 8 or 16 bits",
+    "double_width": "twice as wide as high, as two images in one; cut them apart",
     "plain": "of one colour, without anything to see; they are not trained on",
 }
 

@@ -48,7 +48,7 @@ def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int, level: int
         UserError: An unknown model, missing weights, or an image that cannot be read.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net: Any = build(Member(name="embedding", model=model, image_size=SIDE))
+    net: Any = build(Member(name="folds.embedding", model=model, image_size=SIDE))
     channels_last = precision.wants_channels_last(net)
     net = precision.place(net, device, channels_last)
     mean, std = data_config(net)

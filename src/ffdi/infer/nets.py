@@ -18,7 +18,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ffdi.config.recipe import Member
 from ffdi.config.views import side
-from ffdi.core.errors import FfdiError
 from ffdi.data.batches import normalise
 from ffdi.infer import tta
 from ffdi.infer.plan import Pass
@@ -113,13 +112,8 @@ def logits(model: nn.Module, images_BCHW: Tensor, dtype: torch.dtype | None = No
         model: One output an image, or two.
         images_BCHW: Normalised.
         dtype: The autocast type; None for plain float32.
-
-    Raises:
-        FfdiError: The output is not [B, 1] or [B, 2].
     """
     outputs_BK = _outputs(model, images_BCHW, dtype).float()
-    if outputs_BK.ndim != 2 or outputs_BK.shape[1] not in (1, 2):
-        raise FfdiError(f"{type(model).__name__} gives {tuple(outputs_BK.shape)}, not one or two outputs an image.")
     return outputs_BK[:, 0] if outputs_BK.shape[1] == 1 else outputs_BK[:, 1] - outputs_BK[:, 0]
 
 

@@ -63,7 +63,7 @@ class Team:
     def score_pixels(self, image_HWC: np.ndarray) -> float:
         """Return P(fake) of uint8 RGB pixels of any size."""
         logits: dict[tuple[str, int | str], list[float]] = {}
-        for size, nets in self._nets().items():
+        for size, nets in self.nets().items():
             pixels_1HWC = torch.from_numpy(operations.fit(image_HWC, size).copy())[None].to(self._device)
             with evaluating(nets.models):
                 for one, logit_1 in nets.logits(pixels_1HWC):
@@ -94,8 +94,8 @@ class Team:
             {"id": names, "score": found.score_R, "probability": self._probability(found.logits.logits)}
         )
 
-    def _nets(self) -> dict[int, DeviceNets]:
-        """Load the nets with the first image."""
+    def nets(self) -> dict[int, DeviceNets]:
+        """Return the nets by side of the image, loaded once. Raise UserError if a file of the pack is not there."""
         if not self._by_size:
             nets = infer.nets(self.pack)
             for size in dict.fromkeys(net.size for net in nets):

@@ -51,9 +51,9 @@ class TeamPack:
         for name, sha256 in self.files.items():
             path = self.path(name)
             if not path.is_file():
-                raise CorruptError(f"{path} is missing, though {TEAM} lists it; upload the dataset again.")
+                raise CorruptError(f"{path} is missing, though {TEAM} lists it; pack and upload it again.")
             if digest.of_file(path) != sha256:
-                raise CorruptError(f"{path} is damaged: its sha256 is not that in {TEAM}; upload the dataset again.")
+                raise CorruptError(f"{path} is damaged: its sha256 is not that in {TEAM}; pack and upload it again.")
         return len(self.files)
 
 

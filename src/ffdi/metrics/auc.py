@@ -47,8 +47,6 @@ def tpr_at_fpr(targets: ArrayLike, scores: ArrayLike, fpr: float) -> float:
         scores: Higher means fake, [N].
         fpr: From 0 to 1.
     """
-    if not 0 <= fpr <= 1:
-        raise UserError(f"A false positive rate lies between 0 and 1, but {fpr} was asked for.")
     is_positive_N, in_order = classes(targets, scores), ascend(scores, reuse=True)
     true_P, false_P = map(_from_the_top, _counted(is_positive_N[in_order.order_N], in_order))
     last = int(np.searchsorted(false_P / false_P[-1], fpr, side="right")) - 1

@@ -20,9 +20,9 @@ def current(model: str) -> str:
     name = _deprecated().get(model, model)
     architecture, _, tag = name.partition(".")
     if not is_model(architecture):
-        known = timm.list_models()
-        hint = difflib.get_close_matches(architecture, known, n=3) or known[:3]
-        raise UserError(f"timm {timm.__version__} has no model {architecture!r}; near: {', '.join(hint)}.")
+        near = ", ".join(difflib.get_close_matches(architecture, timm.list_models(), n=3))
+        hint = f"near: {near}" if near else "timm.list_models() gives all names"
+        raise UserError(f"timm {timm.__version__} has no model {architecture!r}; {hint}.")
     try:
         get_pretrained_cfg(name)
     except RuntimeError as error:

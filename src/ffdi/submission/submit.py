@@ -1,6 +1,6 @@
 """`submit`: check a submission, say what it is worth, send it once, and wait for its score."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ffdi.config.competition import Competition
@@ -74,11 +74,11 @@ def submit(
     return _follow(session, row, until if yes else None)
 
 
-def expected_ids(path: Path, competition: Competition, work: Path, digest: str = "") -> list[str] | None:
-    """Return the ids that the file at `path` must have, in the competition's order; None if no manifest knows them.
+def expected_ids(given: Iterable[str], competition: Competition, work: Path, digest: str = "") -> list[str] | None:
+    """Return the ids that a submission must have, in the competition's order; None if no manifest knows them.
 
     Args:
-        path: a submission.
+        given: the ids that it has.
         competition: whose manifests are looked at.
         work: the folder with the manifests.
         digest: of the manifest that the submission was made with. Without it, or where it is gone, a manifest counts
@@ -86,8 +86,7 @@ def expected_ids(path: Path, competition: Competition, work: Path, digest: str =
     """
     from ffdi.data import manifest
 
-    lines = path.read_bytes().decode(errors="replace").splitlines()[1:]
-    mine, found = {line.rpartition(",")[0].strip('"') for line in lines}, None
+    mine, found = set(given), None
     for place in sorted((work / competition.name).glob(f"*/{MANIFEST}")):
         try:
             rows = manifest.read(Workspace(place.parent, work))
@@ -116,11 +115,12 @@ def _check(candidate: SubmissionCandidate, competition: Competition, slug: str, 
     if candidate.csv is None:
         return slug
     path = candidate.csv
-    ids = expected_ids(path, competition, work, str(candidate.card.get("manifest", "")))
+    given = check(path, competition, None)[competition.id_column]
+    ids = expected_ids(given, competition, work, str(candidate.card.get("manifest", "")))
     if ids is None:
         raise UserError(
-            f"{path}: no manifest in {work / competition.name} has these test images, so the file cannot be checked; "
-            "run `ffdi folds` with the contest's folder, or name the right --work."
+            f"{path}: no manifest in {work / competition.name} has its images, such as {given[0]!r}; write the ids as "
+            "the contest's table has them, run `ffdi folds` with the contest's folder, or name the right --work."
         )
     check(path, competition, ids)
     if competition.board is None or 2 * len(ids) > competition.board.public_rows:

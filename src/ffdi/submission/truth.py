@@ -35,6 +35,8 @@ def joined(submission: Path, labels: Path, competition: Competition) -> pd.DataF
     unnamed = truth["id"][(truth["target"] == 1) & (family == "")]
     if len(unnamed):
         raise UserError(f"{labels}: the fake {unnamed.iloc[0]} has no {FAMILY}; name one, or leave the column out.")
+    if not check(submission, competition, None)[competition.id_column].isin(truth["id"]).any():
+        raise UserError(f"{labels} holds none of the images of {submission}; name their true labels with --labels.")
     score = check(submission, competition, truth["id"].tolist())[competition.prediction_column]
     fakes_only = None if family is None else family.where(truth["target"] == 1, None)
     return truth.assign(score=score.to_numpy(), **{FAMILY: fakes_only})

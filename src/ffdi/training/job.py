@@ -10,7 +10,6 @@ from ffdi.config.competition import Competition
 from ffdi.config.identity import member_digest
 from ffdi.config.recipe import Data, Member, Recipe
 from ffdi.core import digest
-from ffdi.core.errors import UserError
 from ffdi.core.layout import FoldFolder, Workspace
 from ffdi.data import manifest as manifests
 
@@ -91,12 +90,6 @@ def plan(
     folds_digest = digest_of(folds)
     fit = folds.merge(manifest[COLUMNS], on=["id", "split"], how="left", validate="one_to_one")
     fit = fit.sort_values(["split", "id"], ignore_index=True)
-    twice = fit["id"][fit["id"].duplicated()]
-    if len(twice):
-        raise UserError(
-            f"The id {twice.iloc[0]} stands in several of {', '.join(recipe.data.train_splits)}; run `ffdi folds` "
-            "again, which tells such ids apart."
-        )
     extra = _extra(recipe.data, fit)
     fit_digest = manifests.digest(fit if extra is None else pd.concat([fit, extra]))
     val, test = (_held(manifest, name, recipe.data.train_splits) for name in ("val", "test"))
