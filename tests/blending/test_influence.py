@@ -19,7 +19,8 @@ def test_alone_the_variance_is_delongs() -> None:
     placed = placements(target, score)
     assert value == placed.value
     assert covariance(pull[None], rows)[0, 0] == pytest.approx(placed.se() ** 2)
-    assert covariance(pull[None], rows, (90, 30))[0, 0] == pytest.approx(placed.se(30, 90) ** 2)
+    on_board = placed.fakes_P.var(ddof=1) / 30 + placed.reals_R.var(ddof=1) / 90
+    assert covariance(pull[None], rows, (90, 30))[0, 0] == pytest.approx(on_board)
 
 
 def test_copies_as_one_group_tell_no_more_than_one_of_them() -> None:

@@ -59,15 +59,6 @@ def test_quarantined_rows_and_splits_of_one_class_are_left_out() -> None:
     assert auc_of(found.shortcuts, "bytes") == 0.5
 
 
-def test_a_shift_between_splits_is_shown_for_each_pair_of_them() -> None:
-    parts = [rows(20, "train"), rows(20, "val", sharpness=2.0), rows(20, "test", target=-1, sharpness=3.0)]
-    shifts = audit(pd.concat(parts)).shifts
-    pairs = list(dict.fromkeys(zip(shifts["split_a"], shifts["split_b"], strict=True)))
-    assert pairs == [("train", "val"), ("train", "test"), ("val", "test")]
-    assert auc_of(shifts, "sharpness", split_a="train", split_b="test") == 1.0
-    assert auc_of(shifts, "bytes", split_a="train", split_b="test") == 0.5
-
-
 def test_contrasts_are_of_the_second_above_the_first() -> None:
     low, high = rows(10, mean_grey=np.arange(10.0)), rows(10, mean_grey=np.arange(10.0) + 5)
     wide = {"aspect": 1.0, "bits_per_pixel": 2.5}
@@ -94,7 +85,7 @@ def test_contradicting_labels_of_equal_bytes_are_listed() -> None:
 
 def test_nothing_in_common_gives_empty_tables_with_their_columns() -> None:
     found = audit(rows(4, "test", target=-1))
-    assert (len(found.pairs), len(found.conflicts), len(found.shifts)) == (0,) * 3
+    assert (len(found.pairs), len(found.conflicts)) == (0, 0)
     assert list(found.pairs.columns) == [*KIND, "pairs", "equal"]
 
 

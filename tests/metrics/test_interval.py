@@ -124,4 +124,3 @@ def test_groups_of_one_row_are_no_groups() -> None:
     draw = rng("alone")
     target, a = draw.integers(0, 2, 200), draw.normal(size=200).round(1)
     assert placements(target, a, np.arange(200)).se() == pytest.approx(delong(target, a).se, rel=1e-12)
-    assert placements(target, a, np.arange(200) // 2).se(50, 50) == placements(target, a).se(50, 50)

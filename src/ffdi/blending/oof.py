@@ -155,25 +155,13 @@ def _read_table(job: FoldJob, done: dict[str, Any], name: str, ids: pd.Index) ->
 
 
 def _join(frame: pd.DataFrame, ids: pd.Index, views: tuple[str, ...], where: str) -> Logits:
-    """Return logits by (id, view), views in the order of their names. Raise UserError for a missing, doubled, unknown
-    or NaN entry."""
-    names = sorted(views)
-    row_R = ids.get_indexer(pd.Index(frame["id"]))
-    view_R = pd.Index(names).get_indexer(pd.Index(frame["view"]))
-    _refuse(frame["id"][(row_R < 0) | (view_R < 0)], "is not among the rows and views of this recipe", where)
-    place_R = row_R * len(names) + view_R
-    count_C = np.bincount(place_R, minlength=len(ids) * len(names))
-    _refuse(frame["id"][count_C[place_R] > 1], "is there more than once", where)
-    _refuse(ids[np.flatnonzero(count_C == 0) // len(names)].to_series(), "is missing", where)
-    _refuse(frame["id"][~np.isfinite(frame["logit"].to_numpy())], "has a logit that is NaN or infinite", where)
-    logits_C = np.empty(len(count_C))
-    logits_C[place_R] = frame["logit"]
-    return logits_C.reshape(len(ids), len(names))
-
-
-def _refuse(bad: pd.Series, fault: str, where: str) -> None:
+    """Return logits by (id, view), views in the order of their names. Raise UserError unless each is there once."""
+    once = frame.drop_duplicates(["id", "view"], keep=False).pivot(index="id", columns="view", values="logit")
+    logits_NW = once.reindex(index=ids, columns=sorted(views)).to_numpy(np.float64)
+    bad = ids[~np.isfinite(logits_NW).all(axis=1)]
     if len(bad):
-        raise UserError(f"{where}: the id {bad.iloc[0]} {fault} ({bad.nunique()} such ids); {REMEDY}.")
+        raise UserError(f"{where}: the id {bad[0]} has not one finite logit a view ({len(bad)} such ids); {REMEDY}.")
+    return logits_NW
 
 
 def _oof_rows(jobs: list[FoldJob]) -> pd.DataFrame:

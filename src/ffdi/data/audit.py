@@ -1,4 +1,4 @@
-"""Audit a manifest: find what separates classes or splits and should not, and what the data holds twice.
+"""Audit a manifest: find what separates classes and should not, and what the data holds twice.
 
 A detector takes the easiest way. If the number of bytes alone tells fake from real in the training split, it learns
 that, and fails where it does not hold. So each such number is tried alone: its AUC is what a model would get for free.
@@ -6,7 +6,6 @@ that, and fails where it does not hold. So each such number is tried alone: its 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -23,7 +22,6 @@ class Audit:
     """Tables for a page to draw, of usable images. Targets: 0 real, 1 fake, -1 unknown."""
 
     shortcuts: pd.DataFrame  # split, real, fake (images), feature, auc (of fake above real)
-    shifts: pd.DataFrame  # split_a, split_b, feature, auc (of b above a)
     pairs: pd.DataFrame  # KIND, pairs: near-duplicates as linked by `near_pairs`, and how many of equal bytes
     conflicts: pd.DataFrame  # sha256, split, id, relpath, target: equal bytes, contradicting targets
 
@@ -31,7 +29,7 @@ class Audit:
 def audit(manifest: pd.DataFrame) -> Audit:
     """Return the audit of a manifest."""
     rows = usable(manifest)
-    return Audit(shortcuts(manifest), _shifts(rows), _pairs(rows), _conflicts(rows))
+    return Audit(shortcuts(manifest), _pairs(rows), _conflicts(rows))
 
 
 def contrasts(low: pd.DataFrame, high: pd.DataFrame) -> Iterator[tuple[str, float]]:
@@ -64,12 +62,6 @@ def shortcuts(manifest: pd.DataFrame) -> pd.DataFrame:
         if len(real) and len(fake):
             found += [(split, len(real), len(fake), *contrast) for contrast in contrasts(real, fake)]
     return pd.DataFrame(found, columns=["split", "real", "fake", "feature", "auc"])
-
-
-def _shifts(usable: pd.DataFrame) -> pd.DataFrame:
-    splits = dict(iter(usable.groupby("split", sort=False)))
-    found = [(a, b, *contrast) for a, b in combinations(splits, 2) for contrast in contrasts(splits[a], splits[b])]
-    return pd.DataFrame(found, columns=["split_a", "split_b", "feature", "auc"])
 
 
 def _pairs(usable: pd.DataFrame) -> pd.DataFrame:

@@ -48,13 +48,14 @@ class Placements:
         fakes_P, reals_R = self.fakes_P - other.fakes_P, self.reals_R - other.reals_R
         return Placements(self.value - other.value, fakes_P, reals_R, self.groups)
 
-    def se(self, fakes: int | None = None, reals: int | None = None) -> float:
-        """Return the standard error on these rows, or on a set of so many independent fakes and reals like them."""
-        if self.groups is not None and fakes is None and reals is None:
+    def se(self) -> float:
+        """Return the standard error on these rows."""
+        if self.groups is not None:
             influence_N = np.concatenate([_influence(self.fakes_P), _influence(self.reals_R)])
             return float(np.linalg.norm(np.bincount(self.groups, influence_N)))
-        var_fakes, var_reals = np.var(self.fakes_P, ddof=1), np.var(self.reals_R, ddof=1)
-        return math.sqrt(var_fakes / (fakes or len(self.fakes_P)) + var_reals / (reals or len(self.reals_R)))
+        return math.sqrt(
+            np.var(self.fakes_P, ddof=1) / len(self.fakes_P) + np.var(self.reals_R, ddof=1) / len(self.reals_R)
+        )
 
 
 def delong(targets: ArrayLike, scores: ArrayLike, level: float = 0.95) -> Interval:

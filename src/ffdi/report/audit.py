@@ -9,7 +9,7 @@ import pandas as pd
 
 from ffdi.data.audit import Audit
 from ffdi.report import images, plots
-from ffdi.report.page import Block, Picture, Section, Text
+from ffdi.report.page import Block, Section, Text
 from ffdi.report.style import LABELS, embed
 from ffdi.report.table import capital, counted, table
 
@@ -29,7 +29,7 @@ def sections(manifest: pd.DataFrame, audit: Audit, folder: Path | None) -> tuple
     """
     return (
         Section("Images", (*_images(manifest), *_defects(manifest, folder))),
-        Section("Shortcuts", tuple(_shortcuts(audit, manifest))),
+        Section("Shortcuts", tuple(_shortcuts(audit))),
         Section("Duplicates", (*_conflicts(audit), *_duplicates(audit))),
     )
 
@@ -87,24 +87,14 @@ def _defects(manifest: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _shortcuts(audit: Audit, manifest: pd.DataFrame) -> Iterator[Block]:
-    """Show how well each property separates the classes of a split, and two splits."""
+def _shortcuts(audit: Audit) -> Iterator[Block]:
+    """Show how well each property separates the classes of each split."""
     if len(audit.shortcuts):
         yield Text("AUC of each property alone, fakes above originals. A model can use a property far from 0.5.")
     for split, rows in audit.shortcuts.groupby("split", sort=False):
-        yield _picture(rows, f"In {split}", "fakes", int(rows["real"].iloc[0]), int(rows["fake"].iloc[0]))
-    if len(audit.shifts):
-        yield Text("The same between two splits. Far from 0.5, a score on one says less about the other.")
-    usable = manifest.loc[manifest["status"] != "quarantined", "split"].value_counts()
-    for (low, high), rows in audit.shifts.groupby(["split_a", "split_b"], sort=False):
-        yield _picture(rows, f"From {low} to {high}", str(high), usable[str(low)], usable[str(high)])
-
-
-def _picture(rows: pd.DataFrame, title: str, more: str, low: int, high: int) -> Picture:
-    """Draw the AUC of each property; to the right it is higher in `more`, which has `high` images."""
-    band = chance(low, high)
-    figure = plots.dots(rows.assign(name=rows["feature"].map(name_of)), "AUC", line=0.5, band=band)
-    return embed(figure, title, f"Right of 0.5: higher in {more}. Grey band: 95% of chance results (±{band:.3f}).")
+        band = chance(int(rows["real"].iloc[0]), int(rows["fake"].iloc[0]))
+        figure = plots.dots(rows.assign(name=rows["feature"].map(name_of)), "AUC", line=0.5, band=band)
+        yield embed(figure, f"In {split}", f"Right of 0.5: higher in fakes. Grey band: 95% of chance (±{band:.3f}).")
 
 
 def _conflicts(audit: Audit) -> tuple[Block, ...]:
