@@ -53,7 +53,7 @@ TEST = "phase2/testset1_seen"
 TABLE = "phase2/testset1_seen_nolabel.txt"
 SLUG = "multi-ffdi-phase2"
 # Installed here, and not in Kaggle's image or not asked of it.
-LACKING = ("simplejpeg", "imagehash", "optuna", "matplotlib", "jinja2", "typer", "kaggle", "tomlkit")
+LACKING = ("simplejpeg", "imagehash", "optuna", "matplotlib", "jinja2", "typer", "kaggle")
 
 
 SCRIPTS = Path(__file__).parents[2] / "kernels"
