@@ -51,7 +51,7 @@ def test_from_the_folds_to_the_table_of_trials(line: CommandLine) -> None:
     assert line.run("search", "--status") == 2
     assert "has not begun" in line.err
     assert line.run("search", "--workers", "1", "--no-rerun") == 0, line.err
-    for told in ("best trials of tiny-", "augment.strength", "2 complete; budget 2 trials"):
+    for told in ("The search: Best trials", "augment.strength", "2 complete; budget 2 trials"):
         assert told in line.out
     runs = {path: path.stat().st_mtime_ns for path in line.work.rglob("runs/**/*") if path.is_file()}
     assert [path.parent.name for path in runs if path.name == "oof.parquet"] == ["fold0", "fold0"]

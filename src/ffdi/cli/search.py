@@ -20,7 +20,7 @@ from ffdi.search.context import SearchContext, make_context
 from ffdi.search.study import StudyOptions
 from ffdi.search.verdict import Verdict
 
-SHOWN = 10  # trials in a table
+SHOWN = 10  # failed trials in a table
 SAME = "No finished trial differs from the default."
 
 
@@ -90,7 +90,13 @@ def run_on(
 
 def status(project: Project, storage: str) -> None:
     """Show where the search stands; it may be running."""
-    _show(context_of(project).options(storage))
+    from ffdi.report.search import best
+
+    options = context_of(project).options(storage)
+    with studies.read(options) as study:
+        shown = best(studies.finished(studies.trials(study)))
+    console.table(shown.title, shown.columns, shown.rows)
+    _show(options)
 
 
 def promote(project: Project, storage: str) -> None:
@@ -148,10 +154,6 @@ def _show_page(project: Project, context: SearchContext, options: StudyOptions, 
 def _show(options: StudyOptions) -> None:
     with studies.read(options) as study:
         found = studies.trials(study)
-    best = studies.finished(found)[:SHOWN]
-    names = list(best[0].params) if best else []
-    rows = [[trial.number, f"{trial.value:.4f}", *(_value(trial.params[name]) for name in names)] for trial in best]
-    console.table(f"best trials of {options.name}", ["trial", "score", *names], rows)
     failed = [trial for trial in found if studies.state(trial) == "failed"][-SHOWN:]
     if failed:
         console.table("failed", ["trial", "because"], [[one.number, one.user_attrs[studies.ERROR]] for one in failed])
@@ -159,10 +161,6 @@ def _show(options: StudyOptions) -> None:
     console.say(
         f"{counts or 'no trial yet'}; budget {_budget(options)}, {studies.seconds(found) / 60:.0f} minutes used"
     )
-
-
-def _value(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _budget(options: StudyOptions) -> str:

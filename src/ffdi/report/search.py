@@ -38,7 +38,7 @@ def page(study: optuna.Study, context: SearchContext, verdict: Verdict | None, r
     top = finished(trials(study))
     sections = (
         Section("Fresh seeds", (_fresh(verdict),)),
-        Section("The search", (_plot(study, "History", plots.plot_optimization_history), _best(top))),
+        Section("The search", (_plot(study, "History", plots.plot_optimization_history), best(top))),
         Section("Parameters", _parameters(study, top)),
     )
     return Page(
@@ -89,7 +89,8 @@ def _fresh(verdict: Verdict | None) -> Block:
     return table(pd.DataFrame(rows), "Run again", caption, dict.fromkeys(("search", "fresh", "sd"), ".4f"))
 
 
-def _best(top: list[FrozenTrial]) -> Table:
+def best(top: list[FrozenTrial]) -> Table:
+    """Return the best of the finished trials."""
     rows = pd.DataFrame([{"trial": trial.number, "score": trial.value, **trial.params} for trial in top[:LISTED]])
     formats = dict.fromkeys([str(name) for name in rows if rows[name].dtype.kind == "f"], ".3g") | {"score": ".4f"}
     return table(rows, "Best trials", "Scores of the search.", formats)
