@@ -1,22 +1,16 @@
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from ffdi.config.search import Damage
 from ffdi.core import keys
 from ffdi.core.keys import Draws
 from ffdi.data import degraded, operations
 from tests.fixtures.photographs import picture
 
 SIDE = 96
-
-
-def test_a_search_may_weigh_every_kind() -> None:
-    assert set(get_args(Damage)) == set(degraded.DAMAGES)
 
 
 @pytest.mark.parametrize("kind", degraded.DAMAGES)

@@ -16,7 +16,6 @@ from ffdi.data import manifest as manifests
 from ffdi.data.degraded import DAMAGES, RULES, sample
 from ffdi.infer.engine import predict as predict_images
 from ffdi.infer.nets import Net
-from ffdi.model.weights import load_net
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 
@@ -74,7 +73,11 @@ def predict(wanted: Sequence[Table], folder: Path, world: World, stop: Stop, clu
     """
     missing = [one for one in wanted if not one.is_current]
     for one in missing:
-        _refuse_without_weights(one.job)
+        if not (path := one.job.folder.weights).exists():
+            raise UserError(
+                f"{one.job.label} cannot predict degraded copies: {path} does not exist; put it back, or run "
+                "`ffdi train` with this recipe."
+            )
     if not missing:
         return
     with lock.exclusive(folder):
@@ -91,35 +94,16 @@ def read(some: Iterable[Table]) -> dict[str, pd.Series]:
     """Return by member the mean logits of all its folds, by id, without the images that cannot be read."""
     parts: dict[str, list[pd.Series]] = {}
     for one in some:
-        parts.setdefault(one.job.member.name, []).append(_means(checksum.read_table(one.path)))
+        frame = checksum.read_table(one.path)
+        parts.setdefault(one.job.member.name, []).append(frame[~frame.imputed].groupby("id").logit.mean())
     return {name: pd.concat(folds) for name, folds in parts.items()}
 
 
 def write(one: Table, device: torch.device, stop: Stop) -> None:
     """Predict and write a table."""
-    checksum.write_table(one.path, _predict(one.job, _net(one.job, device), one.kind, device, stop), one.facts)
-
-
-def _predict(job: FoldJob, net: Net, kind: str, device: torch.device, stop: Stop) -> pd.DataFrame:
-    workers, label = job.data.workers or 0, f"{job.label} {kind}"
-    rows = sample(job.oof)
-    return predict_images(net, rows, job.images, device=device, workers=workers, stop=stop, label=label, damage=kind)
-
-
-def _means(frame: pd.DataFrame) -> pd.Series:
-    return frame[~frame.imputed].groupby("id").logit.mean()
-
-
-def _net(job: FoldJob, device: torch.device) -> Net:
-    """Load the fold's model once, for all kinds of damage."""
-    _refuse_without_weights(job)
-    return Net(job.member, job.fold, load_net(job.folder.weights, job.member, device))
-
-
-def _refuse_without_weights(job: FoldJob) -> None:
-    path = job.folder.weights
-    if not path.exists():
-        raise UserError(
-            f"{job.label} cannot predict degraded copies: {path} does not exist; put it back, or run `ffdi train` with "
-            "this recipe."
-        )
+    job = one.job
+    frame = predict_images(
+        Net(job.member, job.fold, job.folder.weights), sample(job.oof), job.images, device=device,
+        workers=job.data.workers or 0, stop=stop, label=f"{job.label} {one.kind}", damage=one.kind,
+    )  # fmt: skip
+    checksum.write_table(one.path, frame, one.facts)
