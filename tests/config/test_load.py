@@ -123,6 +123,8 @@ def test_a_mistake_is_one_sentence_with_its_place(tmp_path: Path, change: tuple[
 def test_a_missing_recipe_and_competition_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere\.toml"):
         load_recipe(tmp_path / "nowhere.toml")
+    with pytest.raises(UserError, match=r"nobodyx/a\.toml: No such file or directory; name an existing"):
+        load_recipe(Path("~nobodyx/a.toml"))
     with pytest.raises(UserError, match="multi-ffdi-phase2"):
         load_competition("multi")
 

@@ -141,13 +141,13 @@ def test_a_missing_driver_is_one_sentence_with_its_remedy(
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("postgresql+psycopg://ffdi:secret@127.0.0.1:1/none", "does not answer"),
-        ("mysql+nothing://ffdi:secret@127.0.0.1:1/none", "does not answer"),
+        ("postgresql+psycopg://ffdi:secret@127.0.0.1:1/none", "correct the URL, or start the database"),
+        ("mysql+nothing://ffdi:secret@127.0.0.1:1/none", "correct the URL, or start the database"),
         ("no url", "--storage is no URL"),
         ("postgresql+psycopg://ffdi:secret@127.0.0.1:port/none", "--storage is no URL"),
-        ("postgresql+psycopg://ffdi:se@secret@127.0.0.1:1/none", "does not answer"),
-        ("postgresql+psycopg://ffdi:se%40secret@127.0.0.1:1/none", "does not answer"),
-        ("postgresql+psycopg://127.0.0.1:1/none?password=secret&nothing=1", "does not answer"),
+        ("postgresql+psycopg://ffdi:se@secret@127.0.0.1:1/none", "correct the URL, or start the database"),
+        ("postgresql+psycopg://ffdi:se%40secret@127.0.0.1:1/none", "correct the URL, or start the database"),
+        ("postgresql+psycopg://127.0.0.1:1/none?password=secret&nothing=1", "correct the URL, or start the database"),
     ],
 )
 def test_a_bad_url_is_one_sentence_without_its_password(tmp_path: Path, url: str, told: str) -> None:

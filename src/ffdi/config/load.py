@@ -1,6 +1,7 @@
 """Read TOML into typed values. Every mistake is one sentence: file, key, what is wrong, the nearest right name."""
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterable
@@ -80,7 +81,7 @@ def validate(kind: type[Model], value: Any, source: str) -> Model:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        data = path.expanduser().read_bytes()
+        data = Path(os.path.expanduser(path)).read_bytes()  # Path's own fails for a user who is not there
     except OSError as error:
         raise UserError(f"Cannot read {path.absolute()}: {error.strerror}; name an existing TOML file.") from error
     if len(data) > MAX_BYTES:

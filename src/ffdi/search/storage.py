@@ -106,7 +106,9 @@ def answering(name: str, url: str) -> Iterator[None]:
     try:
         yield
     except ERRORS as error:
-        raise UserError(f"The storage of {name} does not answer: {masked(str(error), url)}") from None
+        raise UserError(
+            f"--storage of {name}: {masked(str(error), url)}; correct the URL, or start the database."
+        ) from None
     except OSError as error:
         kind = SpaceError if error.errno in DISK_FULL else FfdiError
         raise kind(f"The search {name} stopped: {error}; run the same command again to go on.") from error
