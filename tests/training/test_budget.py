@@ -80,6 +80,13 @@ def test_pixels_go_before_epochs() -> None:
     assert quick[few].side == 160
 
 
+@pytest.mark.parametrize(("epochs", "share"), [(5, 0.0), (12, 0.3)])
+def test_short_trainings_have_no_forged_fakes(epochs: int, share: float) -> None:
+    rung = Rung(LADDER[-2], SMALL[:1], 160, 160, epochs)
+    recipe = made(rung)
+    assert recipe.member[0].forge.share == share
+
+
 def test_seconds_are_those_of_the_longest_place() -> None:
     rung = next(one for one in rungs(900, 160, NETS) if one.preset.name == "quick" and one.nets[0] in SMALL)
     recipe = made(rung)

@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ffdi.config.presets import Rung, members
+from ffdi.config.presets import SHORT, Rung, members, steps_of_an_epoch
 from ffdi.config.recipe import Recipe
 from ffdi.config.reference import toml
 
 REASONS = {
-    "augment": "what carries a model to another source; chosen by tests.bench recipes, never on the own OOF alone",
-    "forge": "fakes that are made of originals while training: most of the gain on methods that no one has seen",
+    "augment": "in first runs what carried a model to another source best",
+    "forge": "fakes that are made of originals while training, for methods that no one has seen",
     "ema_decay": "too few steps for an average of weights",
     "tta": "twice the prediction, which is a small part of the time",
     "lr": "highest, after the warm-up",
@@ -34,12 +34,13 @@ def written(
     shared = {key: value for key, value in tables[0].items() if all(one.get(key) == value for one in tables)}
     shared = {key: value for key, value in shared.items() if key not in ("name", "model")}
     preset = rung.preset
-    steps = rows * (1 - 1 / preset.folds) / shared["batch_size"]
     reasons = REASONS | {
         "image_size": "the images' own size" if rung.side >= rung.own else f"of {rung.own} px: larger would not fit",
         "epochs": f'"{preset.name}" has {preset.epochs[0]} to {preset.epochs[1]}, fewer where time or need is less',
-        "batch_size": f"{steps:.0f} steps an epoch",
+        "batch_size": f"{steps_of_an_epoch(rung, rows):.0f} steps an epoch",
     }
+    if shared["augment"] == SHORT["augment"]:
+        reasons["augment"] = "the flip alone: for more there are too few steps"
     lines = [f"# {line}" for line in comments]
     lines += [f'name = "{recipe.name}"', f'competition = "{recipe.competition}"', ""]
     lines += ["[data]", f"folder = {json.dumps(folder)}", ""] if folder else []
