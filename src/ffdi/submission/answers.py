@@ -107,7 +107,7 @@ class KernelState(Answer):
 
 
 class Pushed(Answer):
-    """What a push made; `version_number` is 0 where it made nothing."""
+    """The answer to a push; `version_number` is 0 where it made nothing."""
 
     version_number: NonNegativeInt = 0
     url: str = ""
