@@ -1,12 +1,14 @@
 """What each part of a recipe is worth on a real set: clean, unseen family, other source and degraded AUC.
 
     python -m tests.bench recipes SET [--out FILE] [--until SECONDS] [--seeds N] [--processes N] [--only NAME ...]
+    python -m tests.bench recipes SET --half
     python -m tests.bench recipes SET --short
     python -m tests.bench recipes --table FILE ...
 
 SET is a folder of portraits with labels.csv (tests/bench/recipe_set.py). Every run is one line of JSON, printed and
 added to FILE at once; seed 0 of all recipes comes first. What stands in FILE is not run again, so a bench that was
-stopped goes on. Processes share a GPU, and each trains one model after another; on a CPU each core has one.
+stopped goes on. Processes share a GPU, and each trains one model after another; on a CPU each core has one. With
+`--half` every recipe has half the pixels, epochs and batch size, which takes a CPU a quarter of the time.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -40,9 +42,20 @@ from ffdi.training.world import World
 from tests.bench.recipe_set import DAMAGES, Case, case, read
 from tests.bench.recipe_table import PLAIN, RECIPES, Change, table
 
+Form = Callable[[Change], Change]
 MODELS = 3  # of a recipe that averages several
-SHORT = {"epochs": 3, "image_size": 64, "batch_size": 16}
 SHORT_RECIPES = ("plain", "light + self_blend", "norms")
+
+
+def halved(change: Change) -> Change:
+    """Return a recipe with half the pixels, epochs and batch size."""
+    side = round(change["image_size"] * 0.5**0.5 / 16) * 16
+    return change | {"image_size": side, "epochs": change["epochs"] // 2, "batch_size": change["batch_size"] // 2}
+
+
+def shortened(change: Change) -> Change:
+    """Return a recipe of some seconds, to see that it runs."""
+    return change | {"epochs": 3, "image_size": 64, "batch_size": 16}
 
 
 @dataclass(frozen=True)
@@ -73,8 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cores = max(1, len(os.sched_getaffinity(0)) // processes)
         on_gpu = torch.cuda.is_available()
         place = Place(images, "cuda:0" if on_gpu else "cpu", cores if on_gpu else 0, deadline)
-        changes = SHORT if options.short else {}
-        for line in results(runs, cases, place, changes, processes):
+        form = shortened if options.short else halved if options.half else dict
+        for line in results(runs, cases, place, form, processes):
             print(json.dumps(line), flush=True)
             if options.out and "error" not in line:
                 with options.out.open("a") as file:
@@ -82,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def results(
-    runs: list[tuple[str, int]], cases: dict[int, Case], place: Place, changes: Change, processes: int
+    runs: list[tuple[str, int]], cases: dict[int, Case], place: Place, form: Form, processes: int
 ) -> Iterator[dict[str, Any]]:
     """Train every (recipe, seed), and yield its AUCs as soon as it is done; what the deadline cut off is left out.
 
@@ -90,12 +103,12 @@ def results(
         runs: In the order in which they begin.
         cases: By seed.
         place: The images, and what each process has of the machine.
-        changes: Of every recipe.
+        form: What is done to every recipe, to make it cheaper.
         processes: How many train at the same time.
     """
     pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin, (place,))
     with pool:
-        futures = [pool.submit(result, name, seed, cases[seed], place, changes) for name, seed in runs]
+        futures = [pool.submit(result, name, seed, cases[seed], place, form) for name, seed in runs]
         for future in as_completed(futures):
             if (line := future.result()) is not None:
                 yield line
@@ -108,7 +121,7 @@ def _begin(place: Place) -> None:
     launch.prepare(torch.device(place.device), place.loaders)
 
 
-def result(name: str, seed: int, one: Case, place: Place, changes: Change) -> dict[str, Any] | None:
+def result(name: str, seed: int, one: Case, place: Place, form: Form) -> dict[str, Any] | None:
     """Train one recipe on one case and return its line; None when the time is over."""
     stop, begun = Stop(place.deadline), time.monotonic()
     if stop.requested:
@@ -116,7 +129,7 @@ def result(name: str, seed: int, one: Case, place: Place, changes: Change) -> di
     line: dict[str, Any] = {"recipe": name, "seed": seed, "family": one.family, "train": len(one.train)}
     with tempfile.TemporaryDirectory() as work:
         try:
-            logits = [_logits(job, stop) for job in _jobs(name, seed, one, place, changes, Path(work))]
+            logits = [_logits(job, stop) for job in _jobs(name, seed, one, place, form, Path(work))]
         except Paused:
             return None
         except (FfdiError, RuntimeError, ValueError) as error:
@@ -126,9 +139,9 @@ def result(name: str, seed: int, one: Case, place: Place, changes: Change) -> di
     return line | {"seconds": round(time.monotonic() - begun, 1), "device": _device(place)}
 
 
-def _jobs(name: str, seed: int, one: Case, place: Place, changes: Change, work: Path) -> Iterator[FoldJob]:
+def _jobs(name: str, seed: int, one: Case, place: Place, form: Form, work: Path) -> Iterator[FoldJob]:
     """Yield the models of a recipe, mostly one."""
-    change = dict(PLAIN | {"seed": seed} | RECIPES[name] | changes)
+    change = form(PLAIN | {"seed": seed} | RECIPES[name])
     models = change.pop("models", "")
     persons = one.train.group.rank(method="dense").astype(int) % MODELS
     for number in range(MODELS if models else 1):
@@ -179,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, help="default: 8 on a GPU, one a core on a CPU")
     parser.add_argument("--only", nargs="+", choices=RECIPES, metavar="NAME", help="these recipes")
+    parser.add_argument("--half", action="store_true", help="half the pixels, epochs and batch size, for a CPU")
     parser.add_argument("--short", action="store_true", help="three recipes, few images: about a minute on two cores")
     parser.add_argument("--table", nargs="+", type=Path, metavar="FILE", help="print the summary of these files")
     return parser
