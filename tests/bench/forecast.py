@@ -74,8 +74,7 @@ def graded(contest: Contest) -> dict[str, object]:
     board = Board(public_rows=int(public.sum()), private_rows=int((~public).sum()), fake_share=share)
     spans = {}
     for way, evidence in ways.items():
-        made = forecast({"a": oof}, known.target_N, "a", board, group_N=known.group_N, evidence=evidence)
-        one = made.candidates["a"]
+        one = forecast(oof, known.target_N, board, known.group_N, evidence)
         spans[way] = one.unseen.get("public", one.seen["public"]) if contest.kind == "family" else one.seen["public"]
     truth = test["target"].to_numpy()
     one_model = np.mean([auc(truth, score_T) for score_T in test_KT])

@@ -110,10 +110,10 @@ def test_the_interval_of_unseen_kinds_is_wider_lower_and_mixes_by_share() -> Non
     evidence = Evidence(unseen=Unseen(losses, 0.94, 0.88))
     scores, target = people(300, 0.5, "unseen")
     board = SMALL_BOARD.model_copy(update={"unseen": 0.73})
-    made = forecast(scores, target, "a", board, evidence=evidence)
+    made = forecast(scores["a"], target, board, evidence=evidence)
     assert made.leads == "unseen"
-    assert made.candidates["a"].unseen["public"].value < made.candidates["a"].seen["public"].value
-    assert forecast(scores, target, "a", SMALL_BOARD, evidence=evidence).leads == "seen"
+    assert made.unseen["public"].value < made.seen["public"].value
+    assert forecast(scores["a"], target, SMALL_BOARD, evidence=evidence).leads == "seen"
 
 
 def test_a_sample_keeps_groups_whole() -> None:

@@ -16,10 +16,10 @@ def test_nine_of_ten_boards_lie_in_the_interval(contests: int) -> None:
     hits = dict.fromkeys(BOARDS, 0)
     for contest in range(contests):
         scores, target = people(400, 0.7, "held", contest, skills=(1.5,))
-        found = forecast(scores, target, "a", SMALL)
+        found = forecast(scores["a"], target, SMALL)
         for kind, rows in (("public", 200), ("private", 400)):
             board, truth = people(rows, 0.55, kind, contest, skills=(1.5,))
-            interval = found.candidates["a"].seen[kind]
+            interval = found.seen[kind]
             hits[kind] += interval.low <= auc(truth, board["a"]) <= interval.high
     print({kind: f"{count} of {contests} in the 90 % interval" for kind, count in hits.items()})
     slack = 3 * np.sqrt(0.9 * 0.1 / contests)
@@ -46,61 +46,14 @@ def test_groups_drawn_whole_keep_the_promise_and_rows_alone_do_not(contests: int
             drawn, truth, _ = families(groups, kind, contest)
             value = auc(truth, drawn["a"])
             for whole in (True, False):
-                found = forecast(scores, target, "a", board, group_N=group if whole else None)
-                interval = found.candidates["a"].seen[kind]
+                found = forecast(scores["a"], target, board, group if whole else None)
+                interval = found.seen[kind]
                 hits[kind, whole] += interval.low <= value <= interval.high
     print({key: f"{count} of {contests}" for key, count in hits.items()})
     slack = 3 * np.sqrt(0.9 * 0.1 / contests)
     for kind in BOARDS:
         assert abs(hits[kind, True] / contests - 0.9) < slack
         assert hits[kind, False] / contests < 0.75
-
-
-def test_the_chance_that_one_beats_the_other_is_right_on_average() -> None:
-    """Over contests, forecast chances and what the private boards then showed agree."""
-    chances, won = [], []
-    for contest in range(60):
-        scores, target = people(300, 0.5, "chance", contest, skills=(1.5, 1.7))
-        found = forecast(scores, target, "a", SMALL)
-        board, truth = people(400, 0.55, "truth", contest, skills=(1.5, 1.7))
-        chances.append(found.candidates["b"].chance)
-        won.append(auc(truth, board["b"]) > auc(truth, board["a"]))
-        assert found.candidates["a"].chance == 0.5
-    assert abs(np.mean(chances) - np.mean(won)) < 3 * np.sqrt(0.25 / 60)
-
-
-def test_twice_the_same_is_the_same_and_columns_keep_their_names() -> None:
-    scores, target = people(300, 0.5, "same")
-    assert forecast(scores, target, "a", SMALL) == forecast(scores, target, "a", SMALL)
-    turned = dict(reversed(scores.items()))
-    there, back = (forecast(given, target, "a", SMALL) for given in (scores, turned))
-    assert there.candidates == back.candidates
-
-
-def test_the_second_differs_and_is_good() -> None:
-    scores, target = people(600, 0.5, "pair", skills=(1.5, 1.4, 0.1))
-    scores["copy"] = 2 * scores["a"]
-    found = forecast(scores, target, "a", SMALL)
-    assert (found.best, found.second) == ("a", "b")
-    assert found.candidates["copy"].chance == 0.5
-    assert found.candidates["c"].chance < 0.05
-    assert forecast({"a": scores["a"], "copy": scores["copy"]}, target, "a", SMALL).second is None
-
-
-def test_what_is_sent_meets_the_others_and_its_choice_is_what_it_is_worth() -> None:
-    """A choice that paid for itself with a lower score: the file that is sent is not the worse for it."""
-    scores, target = people(400, 0.5, "sent", skills=(1.5, 1.4))
-    scores["auto"] = scores["a"] - 0.3 * target
-    found = forecast(scores, target, "auto", SMALL, sent="a")
-    plain = forecast({name: scores[name] for name in "ab"}, target, "a", SMALL)
-    assert list(found.candidates) == ["b", "auto"]
-    assert found.candidates["b"].chance == pytest.approx(plain.candidates["b"].chance, abs=0.01)
-    assert found.candidates["b"].correlation == plain.candidates["b"].correlation
-    assert (
-        found.candidates["auto"].seen["private"].value
-        == auc(target, scores["auto"])
-        < plain.candidates["a"].seen["private"].value
-    )
 
 
 def test_boards_of_a_sample_shrink_with_its_test_table() -> None:
@@ -115,9 +68,9 @@ def test_boards_of_a_sample_shrink_with_its_test_table() -> None:
 
 def test_a_board_of_two_images_and_a_large_one() -> None:
     scores, target = people(300, 0.5, "two")
-    tiny = forecast(scores, target, "a", Board(public_rows=2, private_rows=2, fake_share=0.01))
-    assert 0 <= tiny.candidates["a"].seen["public"].low <= tiny.candidates["a"].seen["public"].high <= 1
+    tiny = forecast(scores["a"], target, Board(public_rows=2, private_rows=2, fake_share=0.01))
+    assert 0 <= tiny.seen["public"].low <= tiny.seen["public"].high <= 1
     board = load_competition("multi-ffdi-phase2").board
     assert board is not None
-    huge = forecast(scores, target, "a", board)
-    assert huge.candidates["a"].seen["private"].se == pytest.approx(huge.candidates["a"].seen["public"].se, rel=0.1)
+    huge = forecast(scores["a"], target, board)
+    assert huge.seen["private"].se == pytest.approx(huge.seen["public"].se, rel=0.1)

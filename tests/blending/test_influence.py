@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ffdi.blending.influence import covariance, held_out, influence
+from ffdi.blending.influence import held_out, influence, variance
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
 from ffdi.metrics.delong import placements
@@ -18,9 +18,9 @@ def test_alone_the_variance_is_delongs() -> None:
     value, pull = influence(score, rows)
     placed = placements(target, score)
     assert value == placed.value
-    assert covariance(pull[None], rows)[0, 0] == pytest.approx(placed.se() ** 2)
+    assert variance(pull, rows) == pytest.approx(placed.se() ** 2)
     on_board = placed.fakes_P.var(ddof=1) / 30 + placed.reals_R.var(ddof=1) / 90
-    assert covariance(pull[None], rows, (90, 30))[0, 0] == pytest.approx(on_board)
+    assert variance(pull, rows, (90, 30)) == pytest.approx(on_board)
 
 
 def test_copies_as_one_group_tell_no_more_than_one_of_them() -> None:
@@ -31,10 +31,10 @@ def test_copies_as_one_group_tell_no_more_than_one_of_them() -> None:
     value, pull = influence(score, once)
     value_many, pull_many = influence(np.tile(score, 5), many)
     assert value_many == pytest.approx(value)
-    assert covariance(pull_many[None], many)[0, 0] == pytest.approx(covariance(pull[None], once)[0, 0])
+    assert variance(pull_many, many) == pytest.approx(variance(pull, once))
     alone = held_out(np.tile(target, 5))
-    shrunk = covariance(influence(np.tile(score, 5), alone)[1][None], alone)[0, 0]
-    assert shrunk == pytest.approx(covariance(pull[None], once)[0, 0] / 5, rel=0.02)
+    shrunk = variance(influence(np.tile(score, 5), alone)[1], alone)
+    assert shrunk == pytest.approx(variance(pull, once) / 5, rel=0.02)
 
 
 def test_weights_count_as_if_rows_stood_there_as_often() -> None:

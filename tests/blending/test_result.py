@@ -129,12 +129,8 @@ def test_near_duplicates_are_forecast_as_one(contest: Contest) -> None:
     assert result.forecast is not None
     assert result.forecast.groups == 60
     rows = result.blended.oof
-    alone = forecast(
-        {result.choice.row: rows["blend"].to_numpy()}, rows["target"].to_numpy(), result.choice.row,
-        result.forecast.board,
-    )  # fmt: skip
-    there, here = (found.candidates[result.choice.row].seen["private"] for found in (alone, result.forecast))
-    assert there.se != here.se
+    alone = forecast(rows["blend"].to_numpy(), rows["target"].to_numpy(), result.forecast.board)
+    assert alone.seen["private"].se != result.forecast.seen["private"].se
 
 
 def test_before_anything_was_trained(contest: Contest, tmp_path: Path) -> None:
@@ -159,18 +155,13 @@ def test_the_board_is_forecast_for_the_size_of_the_test_table(contest: Contest) 
     result = contest.blend()
     assert result.forecast is not None
     assert result.forecast.board.public_rows == 50
-    assert result.forecast.best == result.choice.row
-    assert {"one alone", "two alone"} <= set(result.forecast.candidates)
-    found = result.forecast.candidates[result.forecast.best]
+    found = result.forecast.seen["private"]
     gain = result.forecast.evidence.averaging.value
-    assert logit(found.seen["private"].value) == pytest.approx(logit(result.card["blend"]["auc"]["value"]) + gain)
-    card = result.card["forecast"]["candidates"][result.forecast.best]
-    assert card["seen"]["private"]["low"] == found.seen["private"].low
+    assert logit(found.value) == pytest.approx(logit(result.card["blend"]["auc"]["value"]) + gain)
+    assert result.card["forecast"]["seen"]["private"]["low"] == found.low
     assert result.forecast.evidence.missing == "The test images were not looked at."
     assert contest.only("whole").blend().forecast is None
-    single = contest.only("one").blend()
-    assert single.forecast is not None
-    assert list(single.forecast.candidates) == ["rank_mean"]
+    assert contest.only("one").blend().forecast is not None
 
 
 def test_the_forecast_is_of_the_board_of_the_competition(contest: Contest) -> None:

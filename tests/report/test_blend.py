@@ -9,9 +9,7 @@ from ffdi.blending import advice
 from ffdi.core import keys
 from ffdi.metrics.delong import Interval
 from ffdi.report import blend as report
-from ffdi.report import estimates
 from ffdi.report.page import Gallery, Page, render
-from ffdi.report.table import Table
 from tests.fixtures.blend_card import card_of
 from tests.fixtures.html_reader import check
 
@@ -65,14 +63,11 @@ def test_a_gain_is_only_claimed_beyond_noise(count: int, low: float, high: float
     assert report.comparison("a", count, Interval((low + high) / 2, low, high, 0.001)) == said
 
 
-def test_the_advice_names_weights_expectation_and_the_second_submission(card: dict[str, Any], page: Page) -> None:
+def test_the_advice_names_weights_and_expectation(card: dict[str, Any], page: Page) -> None:
     told = words(page)
     assert "Method: rank_mean. Weights: lite0-112 50%" in told
     assert "Expected AUC, if the leaderboard has the same kinds of forgery as the data: 0.950. 90% interval" in told
     assert advice.UNKNOWN in told
-    assert 'write weights = { "lite0-112" = 1 } under [blend]' in told
-    again = words(Page("t", "h", (estimates.what_to_send(changed(card, second=None), FILE),)))
-    assert "A second submission is not worth it" in again
 
 
 def test_the_page_leads_with_unseen_kinds_where_the_competition_says_so(
@@ -102,7 +97,7 @@ def test_a_test_of_another_source_has_no_interval_and_shows_its_images(
     assert "told apart with AUC 0.98" in told
     assert "sharpness (0.91)" in told
     forecast = next(section for section in page.sections if section.title == "Leaderboard forecast")
-    assert [type(block) for block in forecast.blocks] == [Table, Gallery]
+    assert [type(block) for block in forecast.blocks] == [Gallery]
 
 
 def changed(card: dict[str, Any], **changes: object) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from typing import Any
 from ffdi.metrics.delong import logit, sigmoid
 
 Found = Mapping[str, Any]
-ALONE = " alone"  # ending of a candidate that is one member
 OTHER_SOURCE = (
     "The test images are of another source than the training images. The nested AUC is for images like those of train; "
     "on the leaderboard it may be far lower, so no interval is given."
@@ -15,8 +14,8 @@ UNKNOWN = "If the leaderboard has other kinds of forgery, the score may be far l
 
 
 def sentences(found: Found) -> list[str]:
-    """Return what to expect, what it rests on, and what a second submission is worth."""
-    return [expected(found), *_corrections(found), *source(found), *_unseen(found), second(found)]
+    """Return what to expect, and what it rests on."""
+    return [expected(found), *_corrections(found), *source(found), *_unseen(found)]
 
 
 def expected(found: Found) -> str:
@@ -34,7 +33,7 @@ def _kinds(found: Found, kinds: str) -> str:
 
 
 def _spans(found: Found, kinds: str) -> str:
-    private, public = (found["candidates"][found["best"]][kinds][board] for board in ("private", "public"))
+    private, public = (found[kinds][board] for board in ("private", "public"))
     return (
         f"{private['value']:.3f}. {found['level']:.0%} interval: {private['low']:.3f} to {private['high']:.3f} on the "
         f"private part, {public['low']:.3f} to {public['high']:.3f} on the public part."
@@ -44,7 +43,7 @@ def _spans(found: Found, kinds: str) -> str:
 def _corrections(found: Found) -> Iterator[str]:
     """Say what was added to the nested AUC."""
     evidence = found["evidence"]
-    value = logit(found["candidates"][found["best"]]["seen"]["private"]["value"])
+    value = logit(found["seen"]["private"]["value"])
     own = value - evidence["averaging"]["value"] - evidence["mix"]["value"]
     named = {"averaging": "the mean over fold models", "mix": "the mix of the test images"}
     told = [
@@ -81,17 +80,4 @@ def _unseen(found: Found) -> Iterator[str]:
     yield (
         f"The cost of unseen kinds was measured by leaving out each of {len(measured['losses'])} clusters of fakes: a "
         f"linear probe falls from AUC {measured['seen']:.3f} to {measured['left_out']:.3f}."
-    )
-
-
-def second(found: Found) -> str:
-    """Say what to select beside the first."""
-    name = found["second"]
-    if name is None:
-        return "A second submission is not worth it: no other candidate ranks the images differently."
-    made = f'weights = {{ "{name.removesuffix(ALONE)}" = 1 }}' if name.endswith(ALONE) else f'method = "{name}"'
-    return (
-        f"If you may select two submissions, add {name}. It ranks the images differently. The chance that its private "
-        f"AUC is higher is {found['candidates'][name]['chance']:.0%}. To make it, write {made} under [blend] in the "
-        "recipe and run ffdi blend."
     )

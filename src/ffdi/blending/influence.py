@@ -3,7 +3,7 @@
 Influences have mean 0; their squares, summed over independent groups, add up to the variance of the AUC: DeLong's for
 independent rows, Obuchowski's (1997) for rows in groups.
 
-Shapes: S candidates, N rows, G groups of near-duplicates.
+Shapes: N rows, G groups of near-duplicates.
 """
 
 from dataclasses import dataclass
@@ -77,18 +77,23 @@ def influence(score_N: Array, rows: HeldOut, weight_N: Array | None = None) -> t
     return value, shares_N * np.sqrt(known / (known - 1))[fake_N.astype(int)] * (placed_N - value)
 
 
-def covariance(influence_SN: Array, rows: HeldOut, size: tuple[int, int] | None = None) -> Array:
-    """Return the covariance [S, S] of the AUCs over the held-out rows, or over boards of `size` (originals, fakes).
+def variance(influence_N: Array, rows: HeldOut, size: tuple[int, int] | None = None) -> float:
+    """Return the variance of the AUC over the held-out rows, or over boards of `size` (originals, fakes).
 
     A board takes groups whole as long as it wants rows of both classes, so two rows of one group meet there as often
     as the rarer wanted of the two.
+
+    Args:
+        influence_N: from `influence`.
+        rows: the held-out rows.
+        size: of the board.
     """
     if size is None:
-        return _outer(influence_SN, rows)
-    have = np.bincount(rows.is_fake_N, minlength=2)
-    low, high = sorted(have / np.maximum(size, 1))
-    wider = int(np.argmax(have / np.maximum(size, 1)))
-    return low * _outer(influence_SN, rows) + (high - low) * _outer(influence_SN * (rows.is_fake_N == wider), rows)
+        return _squares(influence_N, rows)
+    ratio = np.bincount(rows.is_fake_N, minlength=2) / np.maximum(size, 1)
+    wider_N = rows.is_fake_N == int(np.argmax(ratio))
+    low, high = sorted(ratio)
+    return low * _squares(influence_N, rows) + (high - low) * _squares(influence_N * wider_N, rows)
 
 
 def _shares(weight_N: Array, fake_N: Mask) -> Array:
@@ -105,8 +110,5 @@ def _below(score_N: Array, others_M: Array, share_M: Array) -> Array:
     return (sums[left] + sums[right]) / 2
 
 
-def _outer(values_SN: Array, rows: HeldOut) -> Array:
-    if rows.groups == values_SN.shape[1]:
-        return values_SN @ values_SN.T
-    sums_SG: Array = np.stack([np.bincount(rows.group_N, values_N, rows.groups) for values_N in values_SN])
-    return sums_SG @ sums_SG.T
+def _squares(influence_N: Array, rows: HeldOut) -> float:
+    return float((np.bincount(rows.group_N, influence_N) ** 2).sum())

@@ -13,19 +13,14 @@ from ffdi.blending.apply import BLEND, Blended, apply
 from ffdi.blending.card import card
 from ffdi.blending.choose import Choice, decide
 from ffdi.blending.evidence import collect
-from ffdi.blending.features import Array
 from ffdi.blending.forecast import Forecast, forecast
-from ffdi.blending.nested import AUTO
 from ffdi.blending.oof import Team, canonical, read_team
 from ffdi.config.competition import Board, Competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import checksum
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
-from ffdi.metrics.auc import auc
 from ffdi.training.job import digest_of, plan
-
-SINGLES = 3  # best members that the forecast shows by themselves
 
 
 @dataclass(frozen=True)
@@ -97,27 +92,12 @@ def _forecast(
     if board is None or BLEND not in rows:
         return None
     return forecast(
-        _candidates(choice, blended),
+        rows[BLEND].to_numpy(),
         rows["target"].to_numpy(np.int8),
-        choice.row,
         board.scaled(len(blended.test)),
-        group_N=rows.get("group"),
-        sent=choice.method.name if choice.row == AUTO else None,
-        evidence=collect(board, team, choice.method, blended, manifest, places, images),
+        rows.get("group"),
+        collect(board, team, choice.method, blended, manifest, places, images),
     )
-
-
-def _candidates(choice: Choice, blended: Blended) -> dict[str, Array]:
-    """Return the held-out scores of the blend, of the other methods, and of the best members by themselves."""
-    target_N = blended.oof["target"].to_numpy(np.int8)
-    scores = {choice.row: blended.oof[BLEND].to_numpy()}
-    if choice.found is not None:
-        hidden = {"best_single"} - {choice.method.name}  # it is in the table under its own name
-        scores |= {name: score_N for name, score_N in choice.found.scores.items() if name not in hidden}
-        names = [name for name in blended.weights if name in blended.oof]
-        best = sorted(names, key=lambda name: -auc(target_N, blended.oof[name]))[:SINGLES]
-        scores |= {f"{name} alone": blended.oof[name].to_numpy() for name in best}
-    return scores
 
 
 def _submission(blended: Blended, order: pd.Series, competition: Competition) -> pd.DataFrame:

@@ -9,8 +9,9 @@ import pandas as pd
 from ffdi.blending import advice
 from ffdi.report import images
 from ffdi.report.page import Gallery, Section, Text
-from ffdi.report.table import Table, interval, intervals, percent, table
+from ffdi.report.table import Table, interval, intervals, table
 
+KINDS = ("seen", "unseen")
 BASELINE = "rank_mean"  # equal weights
 WORDS = (
     "AUC: the share of pairs (one fake, one original) in which the fake has the higher score; 1 is perfect, 0.5 is "
@@ -63,27 +64,20 @@ def forecast(card: Mapping[str, Any], folder: Path | None) -> Section:
     found, title = card["forecast"], "Leaderboard forecast"
     if not found:
         return Section(title, ())
-    return Section(title, (_candidates(found), *_typical(found, folder)))
+    return Section(title, (*_boards(found), *_typical(found, folder)))
 
 
-def _candidates(found: Mapping[str, Any]) -> Table:
-    board, kinds = found["board"], "unseen" if found["leads"] == "unseen" else "seen"
-    rows = []
-    for name, one in found["candidates"].items():
-        spans = {part: interval(span["low"], span["high"]) for part, span in one[kinds].items()}
-        aucs = {} if found["leads"] == "none" else {"AUC": one[kinds]["private"]["value"], **spans}
-        place = "first" if name == found["best"] else "second" if name == found["second"] else ""
-        rows.append({
-            "candidate": name, **aucs, "chance to be better": percent(one["chance"], 0),
-            "rank correlation": one["correlation"], "select": place,
-        })  # fmt: skip
-    caption = (
-        f"Simulated: {board['public_rows']:,} public and {board['private_rows']:,} private images, "
-        f"{board['fake_share']:.0%} fake, kinds of forgery {kinds}. Chance to be better and rank correlation: compared "
-        "with the first."
-    )
-    formats = {"AUC": ".4f", "rank correlation": ".3f"}
-    return table(pd.DataFrame(rows), f"Candidates, {found['level']:.0%} intervals", caption, formats)
+def _boards(found: Mapping[str, Any]) -> tuple[Table, ...]:
+    if found["leads"] == "none":
+        return ()
+    board, spans = found["board"], [(kinds, part, found[kinds][part]) for kinds in KINDS for part in found[kinds]]
+    rows = pd.DataFrame([
+        {"kinds of forgery": kinds, "board": part, "images": board[f"{part}_rows"], "AUC": span["value"],
+         "interval": interval(span["low"], span["high"])}
+        for kinds, part, span in spans
+    ])  # fmt: skip
+    caption = f"{board['fake_share']:.0%} of the images are fake."
+    return (table(rows, f"Forecast, {found['level']:.0%} intervals", caption, {"AUC": ".4f"}),)
 
 
 def _typical(found: Mapping[str, Any], folder: Path | None) -> tuple[Gallery, ...]:

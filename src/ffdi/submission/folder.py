@@ -113,7 +113,7 @@ def estimates(card: Mapping[str, Any]) -> dict[str, Any]:
     if honest is not None:
         found |= {"nested": honest["nested"], "nested_low": honest["low"], "nested_high": honest["high"]}
     if forecast is not None and forecast["leads"] != "none":  # else the test is of another source than train
-        public = forecast["candidates"][forecast["best"]][forecast["leads"]]["public"]
+        public = forecast[forecast["leads"]]["public"]
         found |= {"forecast_low": public["low"], "forecast_high": public["high"]}
     return found
 
