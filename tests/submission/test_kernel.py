@@ -145,13 +145,6 @@ def test_scripts_without_a_place_for_the_run_id(session: Follower, kernel: Kerne
         session.push(replace(kernel, text=script))
 
 
-def test_a_state_of_another_version_of_the_kit(session: Follower, kernel: Kernel) -> None:
-    session.folder.mkdir()
-    (session.folder / PUSH_STATE).write_bytes(with_checksum({"other": 3}))
-    with pytest.raises(CorruptError, match="delete it"):
-        session.push(kernel)
-
-
 def test_a_state_nobody_knows_is_waited_through(
     kaggle_server: Server, session: Follower, kernel: Kernel, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -125,3 +125,12 @@ def test_competitions_are_reconciled_apart(world: World) -> None:
     assert {one.competition: one.status for one in world.rows} == {"toy": "sent", "other": "sent"}
     world.session().reconcile()
     assert {one.competition: one.status for one in world.rows} == {"toy": "scored", "other": "sent"}
+
+
+@pytest.mark.parametrize(("message", "found"), [("{} 001-toy", True), ("{}", True), ("x{}", False), ("{}x", False)])
+def test_a_send_is_found_by_the_first_word_of_its_message(world: World, message: str, found: bool) -> None:
+    candidate = candidate_of_file(None, world.root)
+    tag = candidate.row("toy", 3, "").tag
+    world.session().adopt([listed(message=message.format(tag))], candidate)
+    assert [one.tag for one in world.rows] == [tag] * found
+    assert candidate.row("other", 3, "").tag != tag

@@ -148,14 +148,11 @@ def test_a_kernel_may_have_the_card_of_a_submission(world: World) -> None:
     assert (row.submission, row.kernel, row.oof, row.sha256) == ("001-toy", "tester/infer", 0.95, "")
 
 
-@pytest.mark.parametrize(
-    ("state", "named"), [("RUNNING", "is running; wait"), ("ERROR", "is error: it broke; push it again")]
-)
-def test_a_kernel_that_is_not_complete_is_not_sent(world: World, state: str, named: str) -> None:
-    _kernel(world, state)
+def test_a_kernel_that_is_not_complete_is_refused(world: World) -> None:
+    _kernel(world, "RUNNING")
     assert world.run(*KERNEL, "001-toy", "--yes") == 2
-    assert named in world.err
-    assert (world.sent, world.rows) == (0, [])
+    assert "wait until that version is complete, or push it again" in world.err
+    assert world.statuses == ["refused"]
 
 
 def test_a_csv_from_elsewhere_is_sent(world: World) -> None:
@@ -193,7 +190,7 @@ def test_a_csv_from_elsewhere_is_checked_by_the_manifest_that_knows_it(world: Wo
         (["--wait", "soon"], "--wait 'soon' is no time"),
         (["--version", "3"], "--version belongs to --kernel"),
         (["--kernel", "tester/infer"], "needs --version"),
-        (["--kernel", "tester/infer/3", "--version", "3"], "not OWNER/SLUG"),
+        (["--kernel", "tester/infer/3", "--version", "3"], "belongs to --kernel OWNER/SLUG"),
         (["--competition", "https://www.kaggle.com/c/toy"], "the last part of its address"),
     ],
 )

@@ -51,7 +51,8 @@ def _show(rows: Sequence[Row]) -> None:
     for row in rows:
         if row.error or row.status in ("pending", "lost"):
             console.say(f"{row.tag}, {row.submission}, {row.status}: {row.error or MEANING[row.status]}")
-        if row.public is not None and row.misses_forecast:
+        known = row.public is not None and row.forecast_low is not None
+        if known and not row.forecast_low <= row.public <= row.forecast_high:  # type: ignore[operator]
             console.warn(
                 f"{row.submission}: public {row.public:.4f} lies outside its forecast, as one in ten does by chance."
             )

@@ -10,7 +10,7 @@ from ffdi.core import digest
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import CARD, SUBMISSION_CSV
 from ffdi.submission.folder import estimates, finished, number_of
-from ffdi.submission.ledger import Row, one_line, tag_stem
+from ffdi.submission.ledger import Row, one_line
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class SubmissionCandidate:
     def row(self, slug: str, attempt: int, date: str) -> Row:
         """Return the row of the ledger for sending it.
 
+        Its tag depends only on what is sent, so that another machine, or one that lost its ledger, finds it.
+
         Args:
             slug: The competition.
             attempt: Counts from 1.
@@ -52,7 +54,7 @@ class SubmissionCandidate:
             version=self.version,
             **estimates(self.card),
         )
-        return replace(made, tag=f"{tag_stem(slug, inputs, made.content)}-{attempt}")
+        return replace(made, tag=f"ffdi-{digest.of_json([slug, inputs, made.content])[:12]}-{attempt}")
 
 
 def candidate_of_file(given: str | None, root: Path) -> SubmissionCandidate:
@@ -91,7 +93,9 @@ def candidate_of_kernel(kernel: str, version: int, given: str | None, root: Path
         UserError: A name or number is not valid.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w-]*", kernel, re.ASCII):
-        raise UserError(f"--kernel {kernel!r} is not OWNER/SLUG, as in the address of the kernel; no version in it.")
+        raise UserError(
+            f"--version belongs to --kernel OWNER/SLUG, as in the kernel's address, which {kernel!r} is not."
+        )
     if version < 1:
         raise UserError(f"--kernel {kernel} needs --version N, the number that its push gave.")
     if given is not None:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator
 
 from ffdi.config.competition import Frozen
 from ffdi.core import atomic, checksum, console, digest
-from ffdi.core.errors import CorruptError, Paused, UserError
+from ffdi.core.errors import Paused, UserError
 from ffdi.core.layout import PUSH_STATE
 from ffdi.submission.client import KaggleClient
 from ffdi.submission.dataset import LOOKS_AFTER_LOST_REPLY
@@ -172,12 +172,7 @@ class KernelSession:
 
     def _read_state(self) -> Push | None:
         path = self.folder / PUSH_STATE
-        if not path.is_file():
-            return None
-        try:
-            return Push(**checksum.read_json(path))
-        except TypeError as error:
-            raise CorruptError(f"{path} is of another version of the kit; delete it.") from error
+        return Push(**checksum.read_json(path)) if path.is_file() else None
 
     def _push_now(self, kernel: Kernel) -> Push:
         about, last = kernel.about, self._read_state()

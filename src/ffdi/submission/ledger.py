@@ -4,20 +4,17 @@ A row is written before its submission is sent, and in one step. The CSV is only
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import pandas as pd
 
-from ffdi.core import atomic, checksum, digest
-from ffdi.core.errors import CorruptError
+from ffdi.core import atomic, checksum
 from ffdi.core.layout import LEDGER, LEDGER_CSV
 
 TAG = re.compile(r"(ffdi-[0-9a-f]{12})-([1-9][0-9]*)")
 MAX_TEXT = 300  # characters; reasons that Kaggle gives have no limit
-Sent = TypeVar("Sent")
 Status = Literal["pending", "lost", "sent", "refused", "failed", "scored"]
 MEANING: dict[Status, str] = {
     "pending": "about to be sent, or killed while it was",
@@ -77,13 +74,6 @@ class Row:
         return self.status in ("refused", "failed", "scored")
 
     @property
-    def misses_forecast(self) -> bool:
-        """Return whether the public score lies outside its forecast, as one in ten does by chance."""
-        if self.public is None or self.forecast_low is None or self.forecast_high is None:
-            return False
-        return not self.forecast_low <= self.public <= self.forecast_high
-
-    @property
     def content(self) -> str:
         """Return what was sent: two rows with one content sent the same."""
         return self.sha256 or f"{self.kernel}/{self.version}"
@@ -91,7 +81,8 @@ class Row:
 
 def load(root: Path) -> list[Row]:
     """Return all rows below the submissions folder `root`, by date. Raise CorruptError naming a damaged file."""
-    return sorted(map(_read, (root / LEDGER).glob("*.json")), key=lambda row: (row.date, row.tag))
+    rows = [Row(**checksum.read_json(path)) for path in (root / LEDGER).glob("*.json")]
+    return sorted(rows, key=lambda row: (row.date, row.tag))
 
 
 def record(root: Path, row: Row) -> None:
@@ -114,36 +105,6 @@ def one_line(text: str) -> str:
     return (f"'{line}" if line.startswith(("=", "+", "-", "@")) else line)[:MAX_TEXT].rstrip()
 
 
-def tag_stem(competition: str, inputs: str, content: str) -> str:
-    """Return what the tags of all attempts with one content share.
-
-    It depends only on what is sent, so that another machine, or one that lost its ledger, finds the submission.
-
-    Args:
-        competition: Its slug.
-        inputs: Digest of what was sent.
-        content: Digest of the file, or the kernel.
-    """
-    return f"ffdi-{digest.of_json([competition, inputs, content])[:12]}"
-
-
 def attempt_of(tag: str) -> int:
     """Return the number of the attempt, which counts from 1."""
     return int(tag.rpartition("-")[2])
-
-
-def tags_in(messages: Iterable[tuple[str, Sent]]) -> dict[str, Sent]:
-    """Return by tag what came with each message whose first word is a tag; of two with one tag the first."""
-    found: dict[str, Sent] = {}
-    for message, sent in messages:
-        word = message.partition(" ")[0]
-        if TAG.fullmatch(word):
-            found.setdefault(word, sent)
-    return found
-
-
-def _read(path: Path) -> Row:
-    try:
-        return Row(**checksum.read_json(path))
-    except TypeError as error:
-        raise CorruptError(f"{path} is of another version of the kit; delete it.") from error

@@ -4,8 +4,8 @@ A row `pending` is written first, then the file is uploaded, then Kaggle's list 
 happens in between, the next command finds that row and looks for its tag before it does anything else.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ffdi.submission.answers import Listed
 from ffdi.submission.candidate import SubmissionCandidate
 from ffdi.submission.client import KaggleClient
 from ffdi.submission.errors import LostReply, Refused, Unreachable
-from ffdi.submission.ledger import Row, attempt_of, one_line, tags_in
+from ffdi.submission.ledger import TAG, Row, attempt_of, one_line
 from ffdi.submission.retry import Clock, poll
 
 LOOKS = (0.0, 3.0, 7.0, 20.0, 30.0, 60.0)  # seconds before each look for one that the list does not show yet
@@ -34,11 +34,9 @@ class SubmissionSession:
     root: Path
     clock: Clock
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Let one process send at a time: a row `pending` is then one that was killed. Raise LockedError."""
-        with exclusive(self.root, LOCK):
-            yield
+        return exclusive(self.root, LOCK)
 
     def reconcile(self) -> list[Listed]:
         """Update the rows of this competition from Kaggle's list, and return the list. Call it while `locked`.
@@ -60,7 +58,7 @@ class SubmissionSession:
     def adopt(self, listed: Sequence[Listed], candidate: SubmissionCandidate) -> None:
         """Enter sends of this candidate that Kaggle lists and the ledger lacks: of another machine, or lost here."""
         known = {row.tag for row in ledger.load(self.root)}
-        for tag, found in tags_in((one.message, one) for one in listed).items():
+        for tag, found in _tagged(listed).items():
             if tag in known or tag != candidate.row(self.slug, attempt_of(tag), "").tag:
                 continue
             date = found.date.isoformat(timespec="seconds") if found.date else self.clock.date()
@@ -195,5 +193,10 @@ def settle(row: Row, found: Listed) -> Row:
 
 def _find(listed: Sequence[Listed], row: Row) -> Listed | None:
     """Return the one with our tag, or with the number that Kaggle gave when it took it."""
-    tagged = tags_in((one.message, one) for one in listed)
-    return tagged.get(row.tag) or next((one for one in listed if row.ref and one.ref == row.ref), None)
+    return _tagged(listed).get(row.tag) or next((one for one in listed if row.ref and one.ref == row.ref), None)
+
+
+def _tagged(listed: Sequence[Listed]) -> dict[str, Listed]:
+    """Return those whose message begins with a tag, by it; of two with one tag the first in the list."""
+    words = [(one.message.partition(" ")[0], one) for one in reversed(listed)]
+    return {word: one for word, one in words if TAG.fullmatch(word)}

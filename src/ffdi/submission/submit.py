@@ -61,7 +61,9 @@ def submit(
         >>> ffdi.submit("submissions/001-sample", yes=True)  # doctest: +SKIP
     """
     until, root = parse_until(wait, CLOCK.now(), "--wait"), Path(submissions)
-    candidate = _candidate(None if submission is None else str(submission), kernel, version, root)
+    given = None if submission is None else str(submission)
+    remote = kernel or version
+    candidate = candidate_of_kernel(kernel, version, given, root) if remote else candidate_of_file(given, root)
     named = load_competition(str(candidate.card.get("competition") or competition))
     slug = _check(candidate, named, slug, Path(work), yes)
     _show(candidate, slug, sent_before(root, slug, candidate))
@@ -99,14 +101,6 @@ def expected_ids(given: Iterable[str], competition: Competition, work: Path, dig
         if 2 * len(mine.intersection(ids)) > min(len(ids), len(mine)):
             found = ids
     return found
-
-
-def _candidate(given: str | None, kernel: str, version: int, root: Path) -> SubmissionCandidate:
-    if kernel:
-        return candidate_of_kernel(kernel, version, given, root)
-    if version:
-        raise UserError("--version belongs to --kernel OWNER/SLUG; name the kernel too.")
-    return candidate_of_file(given, root)
 
 
 def _check(candidate: SubmissionCandidate, competition: Competition, slug: str, work: Path, yes: bool) -> str:
@@ -178,17 +172,7 @@ def _deliver(session: SubmissionSession, candidate: SubmissionCandidate, yes: bo
         return None
     if left.num_allowed_now < 1 and left.num_total:  # all zero: Kaggle knows no team of this user yet, and may take it
         raise UserError(f"No submission to {session.slug} is left today; the next ones are given at 00:00 UTC.")
-    if candidate.kernel:
-        _check_kernel(session.kaggle, candidate)
     return session.send(candidate)
-
-
-def _check_kernel(kaggle: KaggleClient, candidate: SubmissionCandidate) -> None:
-    found, name = kaggle.kernel_status(candidate.kernel, candidate.version), candidate.kernel
-    if found.status != "complete":
-        why = f": {found.failure_message}" if found.failure_message else ""
-        remedy = "wait until it is complete" if found.running else "push it again"
-        raise UserError(f"{name} version {candidate.version} is {found.status}{why}; {remedy}, then submit it.")
 
 
 def _follow(session: SubmissionSession, row: Row | None, until: float | None) -> Row | None:
