@@ -25,7 +25,7 @@ OTHER_TOOLS = {"--force-reinstall", "--no-deps"}
 OTHER_WORDS = {  # with an underscore, and no keys: columns, functions, file names, words of Kaggle and of torch
     "access_token", "auc_val", "state_dict", "max_retries", "nested_high", "nested_low", "split_a", "split_b",
 }  # fmt: skip
-OTHER_VARIABLES = {"HTTPS_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE"}
+OTHER_VARIABLES = {"HTTPS_PROXY", "ALL_PROXY"}
 NO_KEYS = {"it", "both", "the", "right"}  # what a sentence may lower, raise or set besides
 HOLE = "\N{REPLACEMENT CHARACTER}"  # what a message fills in when it is printed
 

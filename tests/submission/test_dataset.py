@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from ffdi.core.errors import CorruptError, Paused, UserError
-from ffdi.submission.dataset import MAX_FILES, publish, read_folder
+from ffdi.submission.dataset import publish, read_folder
 from ffdi.submission.errors import Refused
 from tests.fixtures.kaggle.server import Server, answer, cut, lose, refuse
 from tests.fixtures.pushing import Follower, PushClock, make_pack
@@ -139,40 +139,25 @@ def test_what_kaggle_refuses_is_passed_on(kaggle_server: Server, session: Follow
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "error", "says"),
+    ("name", "data", "says"),
     [
-        (".DS_Store", b"x", UserError, "is hidden"),
-        ("code.tar.gz", b"x", UserError, "is an archive"),
-        ("empty.bin", b"", UserError, "is empty"),
-        ("unlisted.bin", b"x", CorruptError, "disagree about 'unlisted.bin'"),
-        ("team.json", b"THE TEAM", CorruptError, "is not the file that SHA256SUMS names"),
-        ("SHA256SUMS", b"not a list of sums\n", CorruptError, "is not a list"),
+        ("unlisted.bin", b"x", "disagree about 'unlisted.bin'"),
+        ("team.json", b"THE TEAM", "is not the file that SHA256SUMS names"),
     ],
 )
-def test_a_file_that_is_refused_before_any_request(
-    folder: Path, name: str, data: bytes, error: type[UserError], says: str
-) -> None:
+def test_a_file_that_is_refused_before_any_request(folder: Path, name: str, data: bytes, says: str) -> None:
     (folder / name).write_bytes(data)
-    with pytest.raises(UserError, match=says) as refused:
+    with pytest.raises(CorruptError, match=says):
         read_folder(folder, "tester")
-    assert type(refused.value) is error
 
 
 def test_folders_that_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="'short' cannot be a dataset"):
         read_folder(make_pack(tmp_path / "short"), "tester")
-    with pytest.raises(UserError, match=f"at most {MAX_FILES - 1}"):
-        read_folder(make_pack(tmp_path / "many-files", {f"{n}.bin": b"x" for n in range(MAX_FILES - 1)}), "tester")
-    (folder / "wheels").mkdir()
-    (folder / "wheels" / "team.json").write_bytes(b"x")
-    with pytest.raises(UserError, match="two files of one name"):
-        read_folder(folder, "tester")
-    (folder / "wheels" / "team.json").unlink()
     (folder / "team.json").unlink()
     with pytest.raises(CorruptError, match=r"disagree about 'team\.json'"):
         read_folder(folder, "tester")
     (folder / "SHA256SUMS").unlink()
-    with pytest.raises(UserError, match="SHA256SUMS is missing"):
-        read_folder(folder, "tester")
-    with pytest.raises(UserError, match="There is no folder"):
-        read_folder(tmp_path / "absent", "tester")
+    for missing in (folder, tmp_path / "absent"):
+        with pytest.raises(UserError, match="has no SHA256SUMS; make it with"):
+            read_folder(missing, "tester")

@@ -51,7 +51,6 @@ def test_any_error_of_the_wire_is_one_of_ours(text: str, status: int, write: boo
     [
         (OSError(errno.ENOSPC, "No space left"), True, SpaceError, "The disk is full"),
         (requests.ConnectionError(), False, Unreachable, "check the network"),
-        (requests.exceptions.SSLError(), False, Unreachable, "check the clock"),
         (requests.exceptions.ProxyError(), False, Unreachable, "HTTPS_PROXY"),
         (requests.exceptions.InvalidProxyURL(), False, Unreachable, "HTTPS_PROXY"),
         (FileNotFoundError(errno.ENOENT, "No such file", "a.csv"), False, UserError, "a.csv: No such file"),
@@ -61,7 +60,7 @@ def test_any_error_of_the_wire_is_one_of_ours(text: str, status: int, write: boo
         (KeyError("x"), False, FfdiError, "An unexpected KeyError"),
         (FfdiError("as it was"), True, FfdiError, "as it was"),
     ],
-    ids=["disk", "network", "certificates", "proxy", "no proxy", "file", "write", "no JSON", "encoding", "bug", "ours"],
+    ids=["disk", "network", "proxy", "no proxy", "file", "write", "no JSON", "encoding", "bug", "ours"],
 )
 def test_the_diagnosis_is_true(error: Any, write: bool, kind: type[FfdiError], says: str) -> None:
     if isinstance(error, bytes):

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import stat
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,8 +66,6 @@ def redact(text: str) -> str:
 
 def _find_token(environ: Mapping[str, str]) -> Credential | None:
     given, saved = environ.get("KAGGLE_API_TOKEN"), Path.home() / ".kaggle" / "access_token"
-    if given and _is_file(given.strip()):
-        return _checked("the file that KAGGLE_API_TOKEN names", "token", "", _read(Path(given.strip())))
     if given:
         return _checked("KAGGLE_API_TOKEN", "token", "", given)
     return _checked("~/.kaggle/access_token", "token", "", _read(saved)) if saved.exists() else None
@@ -99,13 +96,6 @@ def _find_key(environ: Mapping[str, str]) -> Credential | None:
     return _checked(str(path), "key", user, key)
 
 
-def _is_file(text: str) -> bool:
-    try:
-        return bool(text) and Path(text).exists()
-    except (OSError, ValueError):  # a token is no path: too long, or odd characters
-        return False
-
-
 def _read(path: Path) -> str:
     """Return the text of a file that only its owner can read. Raise UserError with the command that repairs it."""
     try:
@@ -122,8 +112,7 @@ def _checked(source: str, kind: Literal["token", "key"], user: str, secret: str)
     user, secret = user.strip(SURROUNDING), secret.strip(SURROUNDING)
     odd = next((letter for letter in user + secret if not "!" <= letter <= "~"), "")
     if odd or not secret:
-        name = unicodedata.name(odd, "a control character") if odd else ""
-        fault = f"holds a character that no credential has, {name} (U+{ord(odd):04X})" if odd else "is empty"
+        fault = f"holds a character that no credential has (U+{ord(odd):04X})" if odd else "is empty"
         raise UserError(f"{source} {fault}; copy the credential again from {SETTINGS_PAGE}.")
     _seen.update({secret, f"{user}:{secret}"})  # HTTP sends the base64 of the second
     return Credential(source, kind, user, secret)

@@ -17,8 +17,6 @@ from ffdi.submission.errors import LostReply
 from ffdi.submission.retry import Clock, poll
 
 MAX_FILES = 50  # of a Kaggle dataset
-# Kaggle unpacks these, so that neither name nor size would be found again. Wheels stay as they are.
-ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 # Looks at 0, 30, 75 and 142 s after a lost reply: a version that was made shows within seconds (kaggle-cli #890).
 LOOKS_AFTER_LOST_REPLY = 4
 
@@ -56,22 +54,25 @@ class DatasetFolder:
 
 
 def read_folder(folder: Path, owner: str) -> DatasetFolder:
-    """Return a folder whose files are those of its SHA256SUMS and can be a dataset.
+    """Return a folder whose files are those of its SHA256SUMS.
 
     Raises:
-        UserError: for a file that Kaggle would leave out or change, naming it.
+        UserError: if it is no packed folder, or its name cannot be that of a dataset.
         CorruptError: if a file is not the one that SHA256SUMS names.
     """
-    if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}; make it with `ffdi kernels pack`, or name another with --pack.")
-    paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
-    for path in paths:
-        _check_file(path)
-    if len({path.name for path in paths}) < len(paths):
-        raise UserError(f"{folder} has two files of one name in different folders; a dataset is flat, rename one.")
-    if len(paths) >= MAX_FILES:  # one more file holds the digest
-        raise UserError(f"{folder} has {len(paths)} files; a dataset takes at most {MAX_FILES - 1}.")
-    made = DatasetFolder(folder, owner, _checked_sums(folder, {path.relative_to(folder).as_posix() for path in paths}))
+    path = folder / SUMS
+    if not path.is_file():
+        raise UserError(f"{folder} has no {SUMS}; make it with `ffdi kernels pack`, or name another with --pack.")
+    sums = {line[66:]: line[:64] for line in path.read_text().splitlines()}
+    names = {one.relative_to(folder).as_posix() for one in folder.rglob("*") if not one.is_dir()}
+    if strange := sorted(sums.keys() ^ (names - {SUMS})):
+        raise CorruptError(f"{folder}: {SUMS} and the folder disagree about {strange[0]!r}; pack again.")
+    with console.progress("check", len(sums), "files") as meter:
+        for name, sha256 in sums.items():
+            if digest.of_file(folder / name) != sha256:
+                raise CorruptError(f"{folder / name} is not the file that {SUMS} names; pack again.")
+            meter.advance()
+    made = DatasetFolder(folder, owner, {**sums, SUMS: digest.of_file(path)})
     if not re.fullmatch("[a-z0-9-]{6,50}", slug := made.id.partition("/")[2]):
         raise UserError(f"{folder}: {slug!r} cannot be a dataset's name; use 6 to 50 letters, digits and dashes.")
     return made
@@ -116,36 +117,6 @@ def differences(kaggle: KaggleClient, folder: DatasetFolder) -> list[str]:
         for name, size in sizes.items()
         if found.get(name, size) != size
     ]
-
-
-def _check_file(path: Path) -> None:
-    faults = {
-        "is hidden; remove it": path.name.startswith("."),
-        "is no file; remove it": not path.is_file(),
-        "is an archive, which Kaggle unpacks; use plain files or wheels": path.name.endswith(ARCHIVES),
-        "is empty; write it again": path.is_file() and path.stat().st_size == 0,
-    }
-    for fault, found in faults.items():
-        if found:
-            raise UserError(f"{path} {fault}.")
-
-
-def _checked_sums(folder: Path, names: set[str]) -> dict[str, str]:
-    path = folder / SUMS
-    if not path.is_file():
-        raise UserError(f"{path} is missing; pack again (ffdi kernels pack).")
-    rows = [line.split() for line in path.read_text().splitlines()]
-    if not rows or any(len(row) != 2 for row in rows):
-        raise CorruptError(f"{path} is not a list of sha256 and name; pack again.")
-    sums = {name.removeprefix("*"): sha256 for sha256, name in rows}
-    if strange := sorted(sums.keys() ^ (names - {SUMS})):
-        raise CorruptError(f"{folder}: {SUMS} and the folder disagree about {strange[0]!r}; pack again.")
-    with console.progress("check", len(sums), "files") as meter:
-        for name, sha256 in sums.items():
-            if digest.of_file(folder / name) != sha256:
-                raise CorruptError(f"{folder / name} is not the file that {SUMS} names; pack again.")
-            meter.advance()
-    return {**sums, SUMS: digest.of_file(path)}
 
 
 def _settled_state(kaggle: KaggleClient, folder: DatasetFolder, until: float, clock: Clock) -> DatasetState:

@@ -18,12 +18,16 @@ MAX_REASON = 600  # characters of a reason that are shown: some answers are whol
 BUSY = (408, 425, 429)  # as every 5xx: worth another try
 
 
-class Refused(UserError):
-    """Kaggle said no. `reason` is its own text, `status` the HTTP code (200 where the answer looked like success)."""
+class KaggleError(FfdiError):
+    """A failed call. No secret is in what it holds."""
 
-    def __init__(self, text: str, reason: str = "", status: int = 0) -> None:
+    def __init__(self, text: str, reason: str = "", status: int = 0, wait: float = 0.0) -> None:
         super().__init__(redact(text))
-        self.reason, self.status = redact(reason), status
+        self.reason, self.status, self.wait = redact(reason), status, wait
+
+
+class Refused(KaggleError, UserError):
+    """Kaggle said no. `reason` is its own text, `status` the HTTP code (200 where the answer looked like success)."""
 
     @property
     def missing(self) -> bool:
@@ -31,19 +35,12 @@ class Refused(UserError):
         return self.status in (403, 404)
 
 
-class LostReply(FfdiError):
+class LostReply(KaggleError):
     """A write without an answer: it may have been done. Look first; never repeat it blindly."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(redact(text))
 
-
-class Unreachable(FfdiError):
+class Unreachable(KaggleError):
     """No usable answer, and nothing was changed. `wait`: seconds that Kaggle asked for, if it did."""
-
-    def __init__(self, text: str, wait: float | None = None) -> None:
-        super().__init__(redact(text))
-        self.wait = wait
 
 
 # Kaggle's texts as users quote them, and what helps. {slug} is the competition. The first match counts.
@@ -69,14 +66,6 @@ _BY_STATUS = {
     403: "check owner and name, that it is yours or public, and that your phone number is verified at "
     "https://www.kaggle.com/settings",
     404: "check the spelling: owner and slug are the last parts of the page's address",
-}
-_PROXY = "correct or unset the variables HTTPS_PROXY and ALL_PROXY"
-_BY_KIND = {
-    "SSLError": "check the clock of this machine; where a proxy replaces certificates, name the file of its own in "
-    "the variable REQUESTS_CA_BUNDLE",
-    "ProxyError": _PROXY,
-    "InvalidProxyURL": _PROXY,
-    "InvalidSchema": _PROXY,
 }
 _FORBIDDEN_COMPETITION = (
     "check the slug {slug!r}, accept the rules at https://www.kaggle.com/competitions/{slug}/rules, and verify your "
@@ -134,10 +123,8 @@ def explain(error: BaseException, doing: str, slug: str = "", write: bool = Fals
         return _from_response(error.response, doing, slug, write)
     if isinstance(error, OSError) and error.filename:
         return UserError(f"{error.filename}: {error.strerror}, while asking Kaggle to {doing}; make it readable.")
-    unreadable = isinstance(error, ValueError) and not isinstance(error, UnicodeError)  # no JSON
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
-        unreadable = False  # of a proxy
     network = isinstance(error, OSError | urllib3.exceptions.HTTPError | HTTPException)
+    unreadable = isinstance(error, json.JSONDecodeError) or (type(error) is ValueError and not network)
     if not unreadable and not network:
         return FfdiError(f"An unexpected {kind} while asking Kaggle to {doing}; please report it.")
     if write and not _never_connected(error):
@@ -147,8 +134,10 @@ def explain(error: BaseException, doing: str, slug: str = "", write: bool = Fals
         )
     if unreadable:
         return Unreachable(f"Kaggle's answer, asked to {doing}, cannot be read ({kind}); run again later.")
-    remedy = _BY_KIND.get(kind, "check the network and run again")
-    return Unreachable(f"Kaggle cannot be reached to {doing} ({kind}); {remedy}.")
+    return Unreachable(
+        f"Kaggle cannot be reached to {doing} ({kind}); check the network, and the variables HTTPS_PROXY and "
+        "ALL_PROXY if they are set, and run again."
+    )
 
 
 def _from_response(response: Any, doing: str, slug: str, write: bool) -> FfdiError:
@@ -165,22 +154,13 @@ def _from_response(response: Any, doing: str, slug: str, write: bool) -> FfdiErr
             f"Kaggle failed (HTTP {status}: {_one_line(reason)}) while asked to {doing}: it may or may not have been "
             "done; look there before trying again."
         )
-    wait = _seconds(response.headers.get("Retry-After"))
-    return Unreachable(
-        f"Kaggle is busy (HTTP {status}: {_one_line(reason)}) and did not {doing}; run again later.", wait
-    )
+    busy = f"Kaggle is busy (HTTP {status}: {_one_line(reason)}) and did not {doing}; run again later."
+    asked = response.headers.get("Retry-After", "")  # seconds, or a date, which is not waited for
+    return Unreachable(busy, wait=float(asked) if asked.isdecimal() else 0.0)
 
 
 def _one_line(reason: str) -> str:
     return " ".join(reason.split())[:MAX_REASON]
-
-
-def _seconds(text: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for; one that holds a date counts as none."""
-    try:
-        return max(0.0, float(text or ""))
-    except ValueError:
-        return None
 
 
 def _never_connected(error: BaseException | None) -> bool:

@@ -89,7 +89,7 @@ def retry(call: Callable[[], Answer], policy: RetryPolicy) -> Answer:
             # Random, so that two processes that were turned away together do not come back together.
             jitter = keys.Draws(keys.key("wait", os.getpid(), attempt), "kaggle").uniform(0.5, 1.0)
             pause = policy.backoff * 2 ** (attempt - 1) * jitter
-            policy.sleep(min(policy.max_backoff, max(pause, error.wait or 0.0)))
+            policy.sleep(min(policy.max_backoff, max(pause, error.wait)))
     return call()
 
 
