@@ -89,39 +89,26 @@ def test_an_image_folder_that_leads_outside_is_refused(folder: Path, tmp_path: P
 
 
 def test_hidden_files_are_no_images(folder: Path) -> None:
-    """macOS puts `._a.jpg` and .DS_Store beside images, and whole folders; Synology thumbnails in `@eaDir`."""
-    for name in ("._a.jpg", ".DS_Store", ".AppleDouble/a.jpg", "__MACOSX/a.jpg", "@eaDir/a.jpg"):
+    """macOS puts `._a.jpg` and .DS_Store beside images, and whole folders; Synology thumbnails in `@eaDir`; the last is
+    no UTF-8, which no table can hold."""
+    for name in ("._a.jpg", ".DS_Store", ".AppleDouble/a.jpg", "__MACOSX/a.jpg", "@eaDir/a.jpg", "\udcd0.jpg"):
         (folder / "train" / name).parent.mkdir(exist_ok=True)
         (folder / "train" / name).write_bytes(b"\0\5\x16\7")
     assert listing(CONTEST, folder).unlisted["train"] == []
     assert names_below(folder / "train", folder).tolist() == ["a.jpg", "b.jpg", "c.jpg"]
 
 
-def test_a_name_that_is_no_utf8_is_told_and_passed_over(folder: Path) -> None:
-    name = os.fsencode(folder / "train") + b"/\xd0\xc2\xbd\xa8.jpg"
-    Path(os.fsdecode(name)).write_bytes(b"x")
-    found = listing(CONTEST, folder)
-    (note,) = found.notes
-    assert note.startswith(r"train: the name '\\xd0")
-    assert "is not UTF-8, so no table can name it" in note
-    assert found.unlisted["train"] == []
-
-
 def test_a_folder_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = os.scandir
 
     def refusing(path: Path) -> object:
-        if Path(path).name == refused:
+        if Path(path).name == "locked":
             raise PermissionError(13, "Permission denied")
         return plain(path)
 
     monkeypatch.setattr(os, "scandir", refusing)  # root may read everything, so no mode would do
     (folder / "train" / "locked").mkdir()
-    refused = "locked"
-    notes = listing(CONTEST, folder).notes
-    assert notes == ("train: the folder locked/ cannot be read (Permission denied); give yourself access to it.",)
-    refused = "train"
-    with pytest.raises(UserError, match=r"folder .*train cannot be read \(Permission denied\)"):
+    with pytest.raises(UserError, match=r"folder .*train/locked/? cannot be read \(Permission denied\)"):
         listing(CONTEST, folder)
 
 
@@ -163,9 +150,6 @@ def test_images_that_all_are_links_out_of_the_folder_are_called_so(folder: Path,
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         (folder / "train" / name).symlink_to(tmp_path / "elsewhere" / name)
     assert set(by_id(listing(CONTEST, folder)).values()) == {("outside", 0)}
-    (folder / "train.txt").write_text("img_name,target\na,0\nb,1\n")
-    with pytest.raises(UserError, match=r"holds no file; .* Besides, 3 links lead to .* out of the competition folder"):
-        listing(CONTEST, folder)
 
 
 def test_an_empty_folder_is_told_with_what_the_table_names(folder: Path) -> None:

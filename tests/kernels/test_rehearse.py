@@ -100,7 +100,7 @@ class TestMockInput:
 
     def test_a_hidden_rerun_has_other_ids_a_broken_image_and_a_stale_sample(self, home: Home, tmp_path: Path) -> None:
         made = self.build(home, tmp_path, images=25, hidden=True)
-        ids = tables.read_labels(made.folder, home.competition, "test").frame["id"].tolist()
+        ids = tables.read_labels(made.folder, home.competition, "test")["id"].tolist()
         old = set(pd.read_csv(home.images / TABLE)["img_name"])
         assert ids == made.rows["id"].tolist()
         assert len(set(ids)) == 25

@@ -27,7 +27,7 @@ class Listing:
     tables' order. `notes`: sentences for the user. `unlisted`: by split, names of files without a row."""
 
     rows: pd.DataFrame
-    notes: tuple[str, ...]
+    notes: list[str]
     unlisted: dict[str, list[str]]
 
 
@@ -37,40 +37,36 @@ def listing(competition: Competition, folder: Path) -> Listing:
     Raises:
         UserError: a table is bad, a split's folder is missing or cannot be read, or not one of its images is there.
     """
-    frames, notes, unlisted = [], list[str](), {}
+    frames, unlisted = [], {}
     tables_here = {inside(folder, split.labels) for split in competition.splits.values() if split.labels}
     for name, split in competition.splits.items():
         images = _folder_of(folder, name, split)
-        files, odd = files_below(images, folder)
+        files = files_below(images, folder)
         labels = tables.read_labels(folder, competition, name) if split.labels else _from_folders(split, files["name"])
-        rows, used = _match(folder, name, split, labels.frame, files, odd)
-        spare = sorted(files["name"][~used])
-        unlisted[name] = [spared for spared in spare if images / spared not in tables_here]
-        notes += [*labels.notes, *(f"{name}: {sentence}" for sentence in odd)]
+        rows, used = _match(folder, name, split, labels, files)
+        unlisted[name] = [spare for spare in files["name"][~used] if images / spare not in tables_here]
         frames.append(rows)
-    rows, said = _told_apart(pd.concat(frames, ignore_index=True))
-    return Listing(rows, (*notes, *said), unlisted)
+    return Listing(*_told_apart(pd.concat(frames, ignore_index=True)), unlisted)
 
 
-def files_below(images: Path, root: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return the regular files below a folder and sentences about what was passed over.
+def files_below(images: Path, root: Path) -> pd.DataFrame:
+    """Return name (relative, with /), bytes and mtime_ns of the regular files below a folder, sorted.
 
     Links are followed to files below `root` alone. Hidden files are left out: `._a.jpg`, which macOS puts beside
-    `a.jpg`, is no image.
+    `a.jpg`, is no image; and so are names that are no UTF-8, which no table can hold.
 
-    Returns:
-        Columns name (relative, with /), bytes and mtime_ns; and sentences that name what cannot be read.
+    Raises:
+        UserError: A folder cannot be read.
     """
-    passed: list[str] = []
-    walked = sorted(_walk(images, root, passed), key=itemgetter(0))  # the system's order is another on each machine
+    walked = sorted(_walk(images, root), key=itemgetter(0))  # the system's order is another on each machine
     facts = [(name, one.st_size, one.st_mtime_ns) for name, entry in walked for one in [entry.stat()]]
     files = pd.DataFrame(facts, columns=["name", "bytes", "mtime_ns"])
-    return files.astype({"name": "str", "bytes": "int64", "mtime_ns": "int64"}), passed
+    return files.astype({"name": "str", "bytes": "int64", "mtime_ns": "int64"})
 
 
 def names_below(images: Path, root: Path) -> pd.Series:
     """Return the names of the files below a folder, as `files_below` finds them, sorted."""
-    return pd.Series(sorted(name for name, _ in _walk(images, root, [])), dtype="str")
+    return pd.Series(sorted(name for name, _ in _walk(images, root)), dtype="str")
 
 
 def are_images(names: pd.Series) -> pd.Series:
@@ -98,36 +94,27 @@ def locate(ids: pd.Series, names: pd.Series, suffix: str = "") -> np.ndarray:
     return place
 
 
-def _walk(images: Path, root: Path, passed: list[str]) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
-    """Yield (name, entry) of the files below `images`; add sentences to `passed` for what cannot be read."""
-    folders, links = [""], list[str]()
+def _walk(images: Path, root: Path) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """Yield (name, entry) of the files below `images`."""
+    folders = [""]
     while folders:
         prefix = folders.pop()
         try:
             with os.scandir(images / prefix) as entries:
-                inner = [entry for entry in entries if not entry.name.startswith((".", *NO_FOLDERS))]
+                inner = [entry for entry in entries if _is_visible(entry.name)]
         except OSError as error:
-            if not prefix:
-                raise UserError(
-                    f"The folder {images} cannot be read ({error.strerror}); give yourself access."
-                ) from error
-            passed.append(f"the folder {prefix} cannot be read ({error.strerror}); give yourself access to it.")
-            continue
+            raise UserError(
+                f"The folder {images / prefix} cannot be read ({error.strerror}); give yourself access."
+            ) from error
         for entry in inner:
-            if not _is_utf8(entry.name):
-                shown = os.fsencode(prefix + entry.name).decode(errors="backslashreplace")
-                passed.append(f"the name {shown!r} is not UTF-8, so no table can name it; rename it if it is an image.")
-            elif entry.is_dir(follow_symlinks=False):
+            if entry.is_dir(follow_symlinks=False):
                 folders.append(f"{prefix}{entry.name}/")
-            elif entry.is_symlink() and not _is_file_inside(Path(entry.path), root):
-                links.append(prefix + entry.name)
-            elif entry.is_file():
+            elif _is_file_inside(Path(entry.path), root) if entry.is_symlink() else entry.is_file():
                 yield prefix + entry.name, entry
-    if links:
-        passed.append(
-            f"{len(links):,} links lead to a folder, to nothing or out of the competition folder, such as "
-            f"{min(links)!r}; put the files themselves there."
-        )
+
+
+def _is_visible(name: str) -> bool:
+    return not name.startswith((".", *NO_FOLDERS)) and name.encode(errors="ignore").decode() == name
 
 
 def _is_file_inside(link: Path, root: Path) -> bool:
@@ -157,14 +144,6 @@ def _stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix("")) if name.lower().endswith(tuple(SUFFIXES)) else name
 
 
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _folder_of(folder: Path, name: str, split: Split) -> Path:
     images = inside(folder, split.images)
     if not images.is_dir():
@@ -172,7 +151,7 @@ def _folder_of(folder: Path, name: str, split: Split) -> Path:
     return images
 
 
-def _from_folders(split: Split, names: pd.Series) -> tables.Labels:
+def _from_folders(split: Split, names: pd.Series) -> pd.DataFrame:
     """Return a row for each image below the folders of the classes; below the whole folder without classes."""
     images = names[are_images(names)]
     frames = []
@@ -185,11 +164,11 @@ def _from_folders(split: Split, names: pd.Series) -> tables.Labels:
                     "correct the folder."
                 )
             frames.append(pd.DataFrame({"id": ids.str.removesuffix(split.suffix), "target": np.int8(target)}))
-    return tables.Labels(pd.concat(frames, ignore_index=True), ())
+    return pd.concat(frames, ignore_index=True)
 
 
 def _match(
-    folder: Path, name: str, split: Split, labels: pd.DataFrame, files: pd.DataFrame, odd: list[str]
+    folder: Path, name: str, split: Split, labels: pd.DataFrame, files: pd.DataFrame
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the rows with the facts of their files, and which of the files are taken."""
     place = locate(labels["id"], files["name"], split.suffix)
@@ -201,7 +180,11 @@ def _match(
     for row in np.flatnonzero(place < 0):
         defects[row], sizes[row], times[row] = _elsewhere(folder, relpaths[row])
     if (defects == "missing").all():
-        raise UserError(_nothing_there(name, folder / split.images, labels["id"], files["name"], odd))
+        raise UserError(
+            f"Not one of the {len(labels):,} images of split {name!r} is in {folder / split.images}: the table names "
+            f"{labels['id'].iloc[0]!r}, {_held(files['name'])}; in the competition correct `images`, the folder, or "
+            "`suffix`, which is put behind each id."
+        )
     rows = labels.assign(split=name, relpath=relpaths, bytes=sizes, mtime_ns=times, defect=defects.astype(str))
     return rows, np.isin(np.arange(len(files)), place)
 
@@ -217,14 +200,6 @@ def _elsewhere(folder: Path, relpath: str) -> tuple[str, int, int]:
     if not stat.S_ISREG(facts.st_mode):
         return "not_a_file", 0, 0
     return "", facts.st_size, facts.st_mtime_ns
-
-
-def _nothing_there(split: str, images: Path, ids: pd.Series, names: pd.Series, odd: list[str]) -> str:
-    told = (
-        f"Not one of the {len(ids):,} images of split {split!r} is in {images}: the table names {ids.iloc[0]!r}, "
-        f"{_held(names)}; in the competition correct `images`, the folder, or `suffix`, which is put behind each id."
-    )
-    return " Besides, ".join([told, *odd])
 
 
 def _held(names: pd.Series) -> str:

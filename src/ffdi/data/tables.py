@@ -1,8 +1,7 @@
 """Read a competition's table of ids and targets strictly: every odd table is repaired as written here, or refused.
 
-Repaired, with a note: a byte order mark, UTF-16 with its mark, tabs or semicolons between the columns, spaces around
-column names, extra columns (ignored).
-Repaired in silence: CRLF and CR line ends, blank lines at the end, targets written 0.0 and 1.0 or with spaces around.
+Repaired: a byte order mark, CRLF and CR line ends, blank lines at the end, tabs or semicolons between the columns,
+spaces around column names, extra columns (ignored), targets written 0.0 and 1.0 or with spaces around.
 Refused with file and row (the header is row 1): everything else that is not one clean id and one known target a row.
 Ids are text, so leading zeros stay, and they may name files in folders below the image folder.
 """
@@ -12,7 +11,6 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,30 +21,15 @@ from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
 from ffdi.core.stand_ins import stand_in
 
-MAX_BYTES = 1_000_000_000  # refused before reading
-MAX_ROWS = 5_000_000  # ten times the contest
-SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
-ARCHIVES = {  # how files begin that hold a table: what they are, and what to do
-    b"PK\3\4": ("a zip archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
-    b"\x1f\x8b": ("a gzip archive", "unpack it"),
-    b"PAR1": ("a Parquet file", "save it as CSV"),
-}
-_SHOWN = 3  # rows named in one message
 # What nearly every id is made of: checked at once for all rows; the others one by one, in `_flaw_of_id`.
 _PLAIN = r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*"
 _LONGEST = 255  # bytes of a file name
 
 
-@dataclass(frozen=True)
-class Labels:
-    """`frame`: id str, target int8 (-1 where the split has none), in the table's order. `notes`: what was repaired."""
+def read_labels(folder: Path, competition: Competition, split: str) -> pd.DataFrame:
+    """Return id (str) and target (int8; -1 where the split has none) of one split's table, in its order.
 
-    frame: pd.DataFrame
-    notes: tuple[str, ...]
-
-
-def read_labels(folder: Path, competition: Competition, split: str) -> Labels:
-    """Return the rows of one split's table; nothing outside `folder` is read.
+    Nothing outside `folder` is read.
 
     Args:
         folder: The competition folder.
@@ -58,102 +41,49 @@ def read_labels(folder: Path, competition: Competition, split: str) -> Labels:
     """
     described = competition.splits[split]
     path = inside(folder, described.labels)
-    text, notes = _text(path)
     columns = [competition.id_column, *([competition.target_column] if described.has_target else [])]
-    header, separator = _header(text, columns, path, notes)
-    extra = [name for name in header if name not in (competition.id_column, competition.target_column)]
-    if extra:
-        notes.append(f"{path.name}: extra columns ignored: {', '.join(map(repr, extra))}.")
-    ids, *targets = _columns(text, header, separator, columns, path)
+    ids, *targets = _columns(_text(path), columns, path)
     _check_ids(ids, path)
     target = _targets(targets[0], competition, path) if targets else np.full(len(ids), -1, np.int8)
-    return Labels(pd.DataFrame({"id": ids, "target": target}), tuple(notes))
+    return pd.DataFrame({"id": ids, "target": target})
 
 
-def _text(path: Path) -> tuple[str, list[str]]:
-    """Return the file with LF line ends, without byte order mark and blank lines at the end; and notes."""
-    data, notes = _bytes_of(path), []
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        data = _recoded(data, path)
-        notes.append(f"{path.name}: read as UTF-16.")
-    elif data.startswith(b"\xef\xbb\xbf"):
-        data = data[3:]
-        notes.append(f"{path.name}: byte order mark ignored.")
-    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n") + b"\n"
-    if (rows := data.count(b"\n")) > MAX_ROWS:
-        raise UserError(f"{path} has {rows:,} rows, more than {MAX_ROWS:,}; is it the right file?")
-    if (at := data.find(b"\0")) >= 0:
-        raise UserError(f"{path}, row {_row(data, at)}: a NUL byte; save the table as plain UTF-8 text.")
+def _text(path: Path) -> str:
+    """Return the file with LF line ends, without byte order mark and blank lines at the end."""
     try:
-        return data.decode(), notes
-    except UnicodeDecodeError as error:
-        row = _row(data, error.start)
-        raise UserError(f"{path}, row {row}: not UTF-8; save the table as plain UTF-8 text.") from error
-
-
-def _row(data: bytes, at: int) -> int:
-    return data.count(b"\n", 0, at) + 1
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise UserError(f"{path} has {size:,} bytes, more than {MAX_BYTES:,}; is it the right file?")
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"Cannot read the label table {path}: {error.strerror}; put it there.") from error
     if not data.strip():
         raise UserError(f"{path} is empty; put the contest's label table there.")
-    for start, (what, remedy) in ARCHIVES.items():
-        if data.startswith(start):
-            raise UserError(f"{path} is {what}, not the table; {remedy}.")
     if found := stand_in(data):
         raise UserError(f"{path} is {found.what}, not the table; {found.remedy}.")
-    return data
-
-
-def _recoded(data: bytes, path: Path) -> bytes:
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n") + b"\n"
+    at, fault = data.find(b"\0"), "a NUL byte"
     try:
-        return data.decode("utf-16").encode()
-    except UnicodeError as error:
-        raise UserError(f"{path} starts as UTF-16 and is not; save the table as plain UTF-8 text.") from error
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        at, fault = (at, fault) if at >= 0 else (error.start, "not UTF-8")
+    if at >= 0:
+        row = data.count(b"\n", 0, at) + 1
+        raise UserError(f"{path}, row {row}: {fault}; unpack the file, or save the table as plain UTF-8 text.")
+    return text
 
 
-def _header(text: str, columns: list[str], path: Path, notes: list[str]) -> tuple[list[str], str]:
-    """Return the column names and the separator under which the wanted ones are found, else the comma."""
-    line = text[: text.index("\n")]
-    written = {one: next(csv.reader([line], delimiter=one)) for one in SEPARATORS}
-    names = {one: [name.strip() for name in found] for one, found in written.items()}
-    separator = next((one for one in SEPARATORS if set(columns) <= set(names[one])), ",")
-    header = names[separator]
-    for name in columns:
-        if (count := header.count(name)) != 1:
-            fault = f"{count} columns named" if count else "no column"
-            shown = ", ".join(map(repr, header[:6]))
-            raise UserError(
-                f"{path}, row 1: {fault} {name!r} (found: {shown}); name it once in the first line, or correct "
-                "id_column or target_column of the competition."
-            )
-    if separator != ",":
-        notes.append(f"{path.name}: the columns are separated by {SEPARATORS[separator]}.")
-    if header != written[separator]:
-        notes.append(f"{path.name}: spaces around column names ignored.")
-    return header, separator
-
-
-def _columns(text: str, header: list[str], separator: str, columns: list[str], path: Path) -> list[pd.Series]:
+def _columns(text: str, columns: list[str], path: Path) -> list[pd.Series]:
     """Return the wanted columns as text. Raises UserError for a row with more or fewer fields than the header."""
-    places = [header.index(name) for name in columns]
+    line = text[: text.index("\n")]
+    separator = max(",\t;", key=line.count)
+    header = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+    _check_header(header, columns, path)
+    places, row = [header.index(name) for name in columns], 0
     found: list[list[str]] = [[] for _ in columns]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    row = 0
     try:
-        for row, fields in enumerate(reader, start=1):
+        for row, fields in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), 1):
             if len(fields) != len(header):
                 raise UserError(
                     f"{path}, row {row}: {len(fields)} fields, and the header has {len(header)}; write as many, and "
-                    f"quote a field that holds one of the {SEPARATORS[separator]}."
+                    f"quote a field that holds {separator!r}."
                 )
             for column, place in zip(found, places, strict=True):
                 column.append(fields[place])
@@ -162,6 +92,17 @@ def _columns(text: str, header: list[str], separator: str, columns: list[str], p
     if row < 2:
         raise UserError(f"{path} has a header and no rows; put the contest's label table there.")
     return [pd.Series(column[1:], dtype="str") for column in found]
+
+
+def _check_header(header: list[str], columns: list[str], path: Path) -> None:
+    for name in columns:
+        if (count := header.count(name)) != 1:
+            fault = f"{count} columns named" if count else "no column"
+            shown = ", ".join(map(repr, header[:6]))
+            raise UserError(
+                f"{path}, row 1: {fault} {name!r} (found: {shown}); name it once in the first line, or correct "
+                "id_column or target_column of the competition."
+            )
 
 
 def _check_ids(ids: pd.Series, path: Path) -> None:
@@ -212,15 +153,12 @@ def _refuse(values: pd.Series, flaw_of: Callable[[str], str], path: Path) -> Non
     found = [(row, text, flaw) for row, text in pairs if (flaw := flaw_of(text))]
     if found:
         row, text, flaw = found[0]
-        also = [str(other) for other, _, _ in found[1:_SHOWN]]
-        more = f" ({len(found):,} such rows, also {', '.join(also)})" if also else ""
+        more = f" ({len(found):,} such rows)" if len(found) > 1 else ""
         raise UserError(f"{path}, row {row}: {text[:80]!r} {flaw}{more}.")
 
 
 def _refuse_repeated(values: pd.Series, message: str, path: Path) -> None:
     repeated = values[values.duplicated(keep=False)]
     if len(repeated):
-        rows = repeated.index[repeated == repeated.iloc[0]][:_SHOWN] + 2
-        number = repeated.nunique()
-        more = f" ({number:,} such ids)" if number > 1 else ""
-        raise UserError(f"{path}: {message.format(repeated.iloc[0], ' and '.join(map(str, rows)))}{more}.")
+        rows = repeated.index[repeated == repeated.iloc[0]][:2] + 2
+        raise UserError(f"{path}: {message.format(repeated.iloc[0], ' and '.join(map(str, rows)))}.")

@@ -24,7 +24,7 @@ def submission_rows(folder: Path, competition: Competition) -> pd.DataFrame:
     test = competition.test
     images = inside(folder, test.images)
     names = files.names_below(images, folder)
-    ids = _listed(folder, competition) if test.labels else pd.Series([], dtype="str")
+    ids = tables.read_labels(folder, competition, "test")["id"] if test.labels else pd.Series([], dtype="str")
     place = files.locate(ids, names, test.suffix)
     if (place < 0).all():
         names = names[files.are_images(names)].reset_index(drop=True)
@@ -38,13 +38,6 @@ def submission_rows(folder: Path, competition: Competition) -> pd.DataFrame:
     prefix = str(PurePosixPath(test.images, "_"))[:-1]
     found = names.reindex(place).to_numpy()
     return pd.DataFrame({"id": ids, "relpath": prefix + np.where(place >= 0, found, ids + test.suffix)})
-
-
-def _listed(folder: Path, competition: Competition) -> pd.Series:
-    labels = tables.read_labels(folder, competition, "test")
-    for note in labels.notes:
-        console.warn(note)
-    return labels.frame["id"]
 
 
 def _ids_of(names: pd.Series, listed: pd.Series, suffix: str) -> pd.Series:

@@ -28,7 +28,7 @@ def joined(submission: Path, labels: Path, competition: Competition) -> pd.DataF
             family where the column is there.
     """
     split = competition.train.model_copy(update={"labels": labels.name})
-    truth = read_labels(labels.parent, competition.model_copy(update={"train": split}), "train").frame
+    truth = read_labels(labels.parent, competition.model_copy(update={"train": split}), "train")
     if truth["target"].nunique() < 2:
         raise UserError(f"{labels} holds one class only; an AUC needs fakes and originals.")
     family = pd.read_csv(labels, dtype=str, keep_default_na=False).get(FAMILY)
