@@ -7,8 +7,8 @@ __version__ = "0.2.0"
 _MODULES = {
     "auc": "ffdi.metrics.auc",
     "make_folds": "ffdi.data.deal",
-    "read_oof": "ffdi.blending.runs",
-    "read_test": "ffdi.blending.runs",
+    "read_oof": "ffdi.blending.library",
+    "read_test": "ffdi.blending.library",
     "blend": "ffdi.blending.library",
     "load_team": "ffdi.kernels.scorer",
     "transforms": "ffdi.data.augment",

@@ -1,17 +1,16 @@
-"""AUC against scikit-learn, ranks and CSV against pandas, greedy selection against the plain loop: N = 524,000 rows.
+"""AUC against scikit-learn, ranks and CSV against pandas, hill climbing against the plain loop: N = 524,000 rows.
 
     python -m tests.bench.blend
 
 scikit-learn gets int8 labels, with which it is fastest (x1.5 against int64). One core, CPU seconds; the searches are
 timed by the wall clock too, as they use all cores. Of slow loops some evaluations are timed, and the rest reckoned:
-the plain loop makes members x rounds of them. AutoGluon and hillclimbers are shown if they are installed.
+the plain loop makes as many as there are moves. AutoGluon and hillclimbers are shown if they are installed.
 """
 
 import contextlib
 import hashlib
 import io
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -21,7 +20,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from ffdi.blending.search import ROUNDS, greedy
+from ffdi.blending.scorer import AucScorer
 from ffdi.config.load import load_competition
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
@@ -60,7 +59,7 @@ def sections(rounds: int = 9) -> Iterator[tuple[str, list[Ratio]]]:
     for members, copies in ((20, False), (20, True), (100, False)):
         kind = "near-copies" if copies else "members"
         for unit, clock in {"CPU": time.process_time, "wall": time.perf_counter}.items():
-            title = f"greedy, {members} {kind}, {ROUNDS} rounds, against the plain loop, {unit} seconds"
+            title = f"one round of hill climbing, {members} {kind}, against the plain loop, {unit} seconds"
             yield title, searches(members, copies, clock=clock)
 
 
@@ -78,19 +77,18 @@ def pool(members: int, copies: bool) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([rank(s * target + common + own * draw.normal(size=N)) for s in skill]), target
 
 
-def searches(
-    members: int = 20, copies: bool = False, rounds: int = ROUNDS, clock: Callable[[], float] = time.process_time
-) -> list[Ratio]:
-    """Greedy selection against the plain loop, of which one call is timed: it makes members x rounds of them."""
+def searches(members: int = 20, copies: bool = False, clock: Callable[[], float] = time.process_time) -> list[Ratio]:
+    """A round of hill climbing against the plain loop, of which one call is timed: it makes one a move."""
     features_MN, target_N = pool(members, copies)
-    score_N = features_MN[0]
+    score_N, moves = features_MN[0], [(member, 20 - step, step) for member in range(members) for step in range(1, 11)]
+    scorer = AucScorer(features_MN, target_N)
     plain = "one roc_auc_score of the plain loop"
     candidates: dict[str, Callable[[], object]] = {
         plain: lambda: roc_auc_score(target_N, score_N),
-        "ffdi greedy": lambda: greedy(features_MN, target_N, rounds, bags=1),
+        "ffdi hill climbing": lambda: scorer.best(scorer.grid_MN[0], moves, 20),
     }
     others = peers(features_MN, target_N)
-    calls = {"ffdi greedy": members * rounds, **dict.fromkeys(others, 1)}
+    calls = {"ffdi hill climbing": len(moves), **dict.fromkeys(others, 1)}
     ratios = compare(candidates | {name: run for name, (run, _) in others.items()}, 3, clock)
     for name, (_, count) in others.items():
         calls[name] = count
@@ -126,20 +124,6 @@ def _hillclimbers(features_MN: np.ndarray, target_N: np.ndarray) -> None:
         )
 
 
-def memory(members: int = 20) -> str:
-    """Of the search, beside the features that it is given; they are counted as input, once."""
-    features_MN, target_N = pool(members, copies=False)
-    greedy(features_MN, target_N, bags=1)  # loads the compiler, which is no part of it
-    tracemalloc.start()
-    greedy(features_MN, target_N, bags=1)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    given = features_MN.nbytes
-    return (
-        f"greedy, {members} members: input {given / 1e6:.0f} MB, peak with it {(given + peak) / given:.2f} times that"
-    )
-
-
 def files() -> dict[str, Callable[[], object]]:
     competition = load_competition("multi-ffdi-phase2")
     ids = [hashlib.md5(str(i).encode()).hexdigest() + ".jpg" for i in range(N)]
@@ -155,7 +139,6 @@ def files() -> dict[str, Callable[[], object]]:
 def main() -> None:
     for title, ratios in sections():
         print(title, *ratios, sep="\n  ", flush=True)
-    print(memory())
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from ffdi.blending import adversarial, averaging, unseen
+from ffdi.blending import adversarial, averaging, probe
 from ffdi.blending.adversarial import Adversarial
 from ffdi.blending.evidence import Evidence, Source
 from ffdi.blending.forecast import forecast
@@ -61,7 +61,7 @@ def graded(contest: Contest) -> dict[str, object]:
     share, own = float(test["target"].mean()), auc(known.target_N, oof)
     found = adversarial.compare(probe_ND, known, test_TD, share)
     gain, mix = averaging.gain(test_KT, own, share), adversarial.shift(oof, known, found)
-    lost = unseen.measure(probe_ND, known)
+    lost = probe.cost_of_unseen(probe_ND, known)
     source = Source(found.auc, found.effective, len(train), found.other_source, (), ((), ()))
     ways = {
         "kit": Evidence(gain, mix, source, lost),

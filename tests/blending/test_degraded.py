@@ -1,8 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from ffdi.blending.apply import BLEND, apply
-from ffdi.blending.degraded import members_with_weight, scores
+from ffdi.blending.apply import BLEND, apply, degraded_scores, members_with_weight
 from ffdi.blending.methods import METHODS
 from ffdi.blending.oof import Team, canonical, read_team
 from tests.fixtures.contest import Contest
@@ -17,7 +16,7 @@ def own(team: Team) -> dict[str, pd.Series]:
 
 def test_the_teams_own_logits_give_the_blend_that_stands(contest: Contest) -> None:
     team = read_team(contest.jobs())
-    rows = scores(team, METHODS["rank_mean"], WEIGHTS, own(team))
+    rows = degraded_scores(team, METHODS["rank_mean"], WEIGHTS, own(team))
     expected = apply(team, METHODS["rank_mean"], WEIGHTS).oof
     assert rows["id"].tolist() == expected["id"].tolist()
     assert np.array_equal(rows["clean"], expected[BLEND])
@@ -31,7 +30,7 @@ def test_fold_models_keep_their_scale_and_rows_without_a_copy_are_left_out(conte
     logits = own(team)
     for method in ("rank_mean", "logit_mean", "stack"):
         moved = {"one": logits["one"].iloc[3:].sample(frac=1, random_state=0) + 5, "two": logits["two"].iloc[:-2] + 5}
-        rows = scores(team, METHODS[method], WEIGHTS, moved)
+        rows = degraded_scores(team, METHODS[method], WEIGHTS, moved)
         assert len(rows) == len(team.oof) - 5
         assert np.allclose(rows["clean"], rows["worse"])  # moved all alike: the order holds
 
@@ -40,5 +39,5 @@ def test_copies_are_ranked_by_their_own_logits(contest: Contest) -> None:
     team = read_team(contest.jobs())
     logits = own(team)
     worse = {"one": -logits["one"], "two": -logits["two"]}
-    rows = scores(team, METHODS["rank_mean"], {"one": 1.0, "two": 2**0.5}, worse)  # without ties
+    rows = degraded_scores(team, METHODS["rank_mean"], {"one": 1.0, "two": 2**0.5}, worse)  # without ties
     assert np.allclose(rows["worse"], 1 - rows["clean"])

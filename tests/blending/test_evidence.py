@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.blending import adversarial, averaging, unseen
+from ffdi.blending import adversarial, averaging, probe
 from ffdi.blending.evidence import Evidence
 from ffdi.blending.forecast import forecast, with_unseen
 from ffdi.blending.influence import Shift, held_out
+from ffdi.blending.probe import Unseen
 from ffdi.blending.result import blend
 from ffdi.blending.sample import drawn
-from ffdi.blending.unseen import Unseen
 from ffdi.core.keys import rng
 from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc
@@ -91,12 +91,12 @@ def kinds(groups: int, families: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 def test_families_left_out_whole_cost_the_probe_its_score() -> None:
     features_ND, target, group = kinds(240, 6)
-    found = unseen.measure(features_ND, held_out(target, group))
+    found = probe.cost_of_unseen(features_ND, held_out(target, group))
     assert found is not None
-    assert unseen.MIN_CLUSTERS <= len(found.losses) <= unseen.CLUSTERS
+    assert probe.MIN_CLUSTERS <= len(found.losses) <= probe.CLUSTERS
     assert found.left_out < found.seen
     assert np.mean(found.losses) < -0.3
-    assert unseen.measure(features_ND[:40], held_out(target[:40], group[:40])) is None
+    assert probe.cost_of_unseen(features_ND[:40], held_out(target[:40], group[:40])) is None
 
 
 def test_the_interval_of_unseen_kinds_is_wider_lower_and_mixes_by_share() -> None:

@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 
 import ffdi
-from ffdi.blending import library, runs
-from ffdi.blending.library import blend
-from ffdi.blending.runs import read_oof, read_test
+from ffdi.blending import library
+from ffdi.blending.library import blend, read_oof, read_test
 from ffdi.core.errors import UserError
 from ffdi.core.keys import rng
 from ffdi.metrics import auc as auc_module
@@ -182,7 +181,7 @@ def test_runs_are_read_as_frames_and_blend_like_any_other(contest: Contest) -> N
         read_oof(contest.places.work / "folds")
 
 
-@pytest.mark.parametrize("module", [auc_module, delong_module, library, runs])
+@pytest.mark.parametrize("module", [auc_module, delong_module, library])
 def test_examples_in_docstrings_are_true(module: Any) -> None:
     assert doctest.testmod(module).failed == 0
 

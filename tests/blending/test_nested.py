@@ -12,8 +12,7 @@ from ffdi.blending.methods import METHODS, Method
 from ffdi.blending.nested import AUTO, BASELINE, NestedCV, NestedTable, honest_table, nested_table
 from ffdi.blending.oof import Team, read_team
 from ffdi.blending.rows import PARTS, gather, outer_parts
-from ffdi.blending.search import greedy
-from ffdi.blending.weights import best_single
+from ffdi.blending.weights import best_single, climb
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
 from ffdi.metrics.delong import delong_paired
@@ -64,16 +63,16 @@ def test_the_best_of_similar_members_looks_too_good_in_sample() -> None:
 
 
 @pytest.mark.parametrize("seeds", [20, pytest.param(100, marks=pytest.mark.slow)])
-def test_on_noise_the_nested_gain_is_nothing_and_in_sample_greedy_claims_some(seeds: int) -> None:
+def test_on_noise_the_nested_gain_is_nothing_and_in_sample_climbing_claims_some(seeds: int) -> None:
     """Members of pure noise. Gain over the equal-weight rank mean, mean over seeds in its own standard errors."""
     honest, naive = [], []
     for seed in range(seeds):
         logits, target = drawn(300, [0.0] * 8, seed)
         features = ranks(logits, np.arange(300) // 2 % FOLDS)
         mean = features.mean(axis=0)
-        method = Method("greedy", ranks, lambda f, t: greedy(f, t, 8, 1), fits="weights")
+        method = Method("climb", ranks, climb, fits="weights")
         honest.append(delong_paired(target, nested(method, team_of(logits, target)), mean).value)
-        naive.append(auc(target, greedy(features, target, 8, 1) @ features) - auc(target, mean))
+        naive.append(auc(target, climb(features, target) @ features) - auc(target, mean))
     assert abs(np.mean(honest)) < 2 * np.std(honest, ddof=1) / np.sqrt(seeds)
     assert np.mean(naive) > 5 * np.std(naive, ddof=1) / np.sqrt(seeds)
 

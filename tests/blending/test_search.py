@@ -7,47 +7,40 @@ from sklearn.metrics import roc_auc_score
 
 from ffdi.blending import scorer as scorers
 from ffdi.blending.histogram import twice_won
-from ffdi.blending.scorer import COARSE_BITS, MAX_SUM, STEPS_OF_ONE, AucScorer, first_best
-from ffdi.blending.search import climb, drop, greedy
+from ffdi.blending.scorer import MAX_SUM, STEPS_OF_ONE, AucScorer, first_best
+from ffdi.blending.weights import best_single, climb, drop
 from ffdi.core.errors import UserError
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
 from tests.fixtures.teams import pool
 
 
-def plain_greedy(features: np.ndarray, target: np.ndarray, rounds: int) -> np.ndarray:
-    """Caruana's loop as everyone writes it, on the same whole numbers; ties go to members already in.
+def plain_climb(features: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The loop as everyone writes it, on the same whole numbers; ties go to the first move.
 
     Compared by twice the rank sum of the fakes, a whole number: scikit-learn's AUC parts equals by its rounding.
     """
-    grid = np.rint(features * STEPS_OF_ONE)
-    total, counts = np.zeros(features.shape[1]), np.zeros(len(features))
-    best_counts, highest = counts, -1.0
-    for _ in range(rounds):
-        order = sorted(range(len(features)), key=lambda member: counts[member] == 0)
-        values = [2 * rankdata(total + grid[member])[target == 1].sum() for member in order]
-        won = order[int(np.argmax(values))]
-        total, counts = total + grid[won], counts + np.eye(len(features))[won]
-        if max(values) > highest:
-            best_counts, highest = counts, max(values)
-    return best_counts / best_counts.sum()
+    grid, weights = np.rint(features * STEPS_OF_ONE), best_single(features, target)
+    base = grid[int(np.argmax(weights))]
+    moves = [(member, step) for member in range(len(grid)) for step in range(1, 11)]
+    while True:
+        tried = [20 * base, *((20 - step) * base + step * grid[member] for member, step in moves)]
+        won = int(np.argmax([2 * rankdata(score)[target == 1].sum() for score in tried]))
+        if won == 0:
+            return weights / weights.sum()
+        member, step = moves[won - 1]
+        base = np.rint(tried[won] / 20)
+        weights = (weights * (20 - step) + np.eye(len(grid))[member] * step) / 20
 
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("spread", [1.0, 0.3, 1e-4])
-def test_greedy_picks_what_the_exact_search_picks(
+def test_climbing_picks_what_the_exact_search_picks(
     compiled: bool, spread: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scorers, "EXACT_BELOW", 0 if compiled else 1 << 62)
-    features, target = pool(6_000, 5, spread)
-    assert greedy(features, target, rounds=8, bags=1) == pytest.approx(plain_greedy(features, target, 8))
-
-
-@settings(deadline=None, max_examples=25)
-@given(st.integers(0, 1000), st.integers(20, 80))
-def test_greedy_on_few_rows_too(seed: int, rows: int) -> None:
-    features, target = pool(rows, 4, seed=seed)
-    assert greedy(features, target, rounds=6, bags=1) == pytest.approx(plain_greedy(features, target, 6))
+    features, target = pool(3_000, 4, spread)
+    assert climb(features, target) == pytest.approx(plain_climb(features, target))
 
 
 def test_the_bounds_enclose_the_exact_value_closely() -> None:
@@ -56,9 +49,8 @@ def test_the_bounds_enclose_the_exact_value_closely() -> None:
     base = scorer.grid_MN[0] + scorer.grid_MN[1]
     for move, full in (((2, 1, 1), 3), ((0, 1, 1), 3), ((1, 10, 10), 30)):
         low, high = scorer.bound(base, move, full)
-        coarse_low, coarse_high = scorer.bound(base, move, full, COARSE_BITS)
         exact = roc_auc_score(scorer.target_N, scorer.blend(base, move))
-        assert coarse_low <= low <= exact <= high <= coarse_high
+        assert low <= exact <= high
         assert high - low < 1e-3
         assert scorer.exact(base, [move]) == [pytest.approx(exact, abs=1e-12)]
 
@@ -108,19 +100,6 @@ def test_a_clear_winner_needs_no_exact_value() -> None:
         raise AssertionError(places)
 
     assert first_best([(0.1, 0.2), (0.5, 0.6), (0.3, 0.4)], exact) == (1, (0.5, 0.6))
-
-
-def test_greedy_leaves_a_member_of_noise_out() -> None:
-    features, target = pool(4_000, 3, 1.0)
-    noise = rng("noise").random(4_000)
-    weights = greedy(np.vstack([features, noise]), target, bags=1)
-    assert weights[3] == 0
-    assert weights.sum() == pytest.approx(1)
-
-
-def test_bags_spread_the_weight() -> None:
-    features, target = pool(3_000, 8, 1.0)
-    assert (greedy(features, target, bags=8) > 0).sum() > (greedy(features, target, bags=1) > 0).sum()
 
 
 def test_climbing_never_falls_below_the_best_member() -> None:

@@ -84,7 +84,7 @@ def test_a_page_that_fails_does_not_change_the_exit_code(
 
     page = line.work / "reports" / f"{verb}.html"
     page.unlink()
-    monkeypatch.setattr("ffdi.report.style.panel", fail)
+    monkeypatch.setattr("ffdi.report.plots.panel", fail)
     assert line.run(verb) == 0, line.err
     told = " ".join(line.err.split())
     assert f"The page {verb}.html was not written (ValueError: no such colour)" in told

@@ -14,7 +14,7 @@ from tests.fixtures.html_reader import check
 
 
 def words(manifest: pd.DataFrame, audit: Audit) -> list[str]:
-    page = Page("Title", "Headline.", audits.sections(manifest, audit, None))
+    page = Page("Title", "Headline.", audits.sections(manifest, audit))
     return [text for _, text in check(render(page), "Headline.").words]
 
 

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.blending import advice
 from ffdi.core import keys
 from ffdi.metrics.delong import Interval
 from ffdi.report import blend as report
+from ffdi.report import estimates
 from ffdi.report.page import Gallery, Page, render
 from tests.fixtures.blend_card import card_of
 from tests.fixtures.html_reader import check
@@ -67,7 +67,7 @@ def test_the_advice_names_weights_and_expectation(card: dict[str, Any], page: Pa
     told = words(page)
     assert "Method: rank_mean. Weights: lite0-112 50%" in told
     assert "Expected AUC, if the leaderboard has the same kinds of forgery as the data: 0.950. 90% interval" in told
-    assert advice.UNKNOWN in told
+    assert estimates.UNKNOWN in told
 
 
 def test_the_page_leads_with_unseen_kinds_where_the_competition_says_so(
@@ -92,7 +92,7 @@ def test_a_test_of_another_source_has_no_interval_and_shows_its_images(
     evidence = {**card["forecast"]["evidence"], "source": source}
     page = report.page(changed(card, evidence=evidence, leads="none"), oof, FILE, folder)
     told = words(page)
-    assert page.headline.endswith(advice.OTHER_SOURCE)
+    assert page.headline.endswith(estimates.OTHER_SOURCE)
     assert "0.930 to 0.970 on the private part" not in told
     assert "told apart with AUC 0.98" in told
     assert "sharpness (0.91)" in told
@@ -122,9 +122,9 @@ def test_the_worst_errors_are_ranked_furthest_on_the_wrong_side(page: Page, oof:
     missed, called = (block for block in page.sections[-1].blocks if isinstance(block, Gallery))
     rows = oof.sort_values(["blend", "id"])
     fakes, originals = (rows.loc[rows["target"] == target, "id"].str.removesuffix(".jpg") for target in (1, 0))
-    assert [thumb.name for (thumb,) in missed.cards] == list(fakes.head(report.WORST))
-    assert {thumb.name for (thumb,) in called.cards} == set(originals.tail(report.WORST))
-    assert {thumb.label for (thumb,) in called.cards} == {"original"}
+    assert [thumb.name for thumb in missed.thumbs] == list(fakes.head(report.WORST))
+    assert {thumb.name for thumb in called.thumbs} == set(originals.tail(report.WORST))
+    assert {thumb.label for thumb in called.thumbs} == {"original"}
 
 
 def test_twenty_members_fit() -> None:

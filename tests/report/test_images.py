@@ -46,7 +46,7 @@ def test_sheets_show_placeholders_for_what_cannot_be_read(tmp_path: Path) -> Non
     (tmp_path / "cut.jpg").write_bytes(encoded(100, 100)[:300])
     names = ["good.jpg", "cut.jpg", "gone.jpg", "../outside.jpg"]
     rows = pd.DataFrame({"relpath": names, "target": [1, 0, 1, 0], "note": "logit +1.00"})
-    thumbs = [thumb for (thumb,) in images.sheet(rows, tmp_path, "title", "caption").cards]
+    thumbs = images.sheet(rows, tmp_path, "title", "caption").thumbs
     assert [thumb.problem for thumb in thumbs] == ["", "truncated", "missing", "missing"]
     assert [bool(thumb.source) for thumb in thumbs] == [True, False, False, False]
     assert [thumb.label for thumb in thumbs] == ["fake", "original", "fake", "original"]

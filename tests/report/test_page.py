@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ffdi.core.digest import code_digest
-from ffdi.report import style
+from ffdi.report import plots
 from ffdi.report.page import Gallery, Page, Picture, Section, Text, Thumb, provenance, render, show
 from ffdi.report.table import interval, percent, spread, table, write
 from tests.fixtures.html_reader import check, read
@@ -25,13 +25,13 @@ GOOD = (
 
 def hostile_page() -> Page:
     """Return a page with every kind of block, each text as an attacker's file name would have it."""
-    cards = ((Thumb("", HOSTILE, HOSTILE, HOSTILE, "fake", HOSTILE),),)
+    thumbs = (Thumb("", HOSTILE, HOSTILE, HOSTILE, "fake", HOSTILE),)
     blocks = (
         Text(HOSTILE),
         Text(HOSTILE, warning=True),
-        style.embed(style.panel()[0], HOSTILE, HOSTILE),
+        plots.embed(plots.panel()[0], HOSTILE, HOSTILE),
         table(pd.DataFrame({HOSTILE: [HOSTILE]}), HOSTILE, HOSTILE),
-        Gallery(HOSTILE, cards, HOSTILE),
+        Gallery(HOSTILE, thumbs, HOSTILE),
     )
     sections = (Section("One", blocks), Section("Empty", ()), Section("Two: <b>", (Text("end"),)))
     return Page(HOSTILE, HOSTILE, sections, {HOSTILE: HOSTILE})
@@ -109,10 +109,10 @@ def test_pages_need_neither_torch_nor_pyplot_and_their_front_no_matplotlib() -> 
 
 
 def test_equal_figures_are_equal_pictures() -> None:
-    figures = [style.panel() for _ in range(2)]
+    figures = [plots.panel() for _ in range(2)]
     for _, axes in figures:
         axes.plot([0, 1], [0, 1])
-    first, second = (style.embed(figure, "a", "b") for figure, _ in figures)
+    first, second = (plots.embed(figure, "a", "b") for figure, _ in figures)
     assert first == second
     assert first.source.startswith("data:image/png;base64,")
     assert first.alt == "a. b"

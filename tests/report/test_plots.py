@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from ffdi.report import plots, style
-from ffdi.report.style import embed
+from ffdi.report import plots, table
+from ffdi.report.plots import embed
 
 
 def drawn(figure: Figure) -> list[str]:
@@ -20,7 +20,7 @@ def test_dots_have_bars_numbers_and_a_line() -> None:
     rows = pd.DataFrame({"name": names, "auc": [0.9, 0.8], "low": [0.85, 0.7], "high": [0.95, 0.9]})
     figure = plots.dots(rows, "AUC", 0.5, 0.1)
     assert drawn(figure) == ["0.900", "0.800"]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", style.shorten(names[1])]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", table.shorten(names[1])]
 
 
 @pytest.mark.parametrize("column", ["loss", "lr"])
@@ -35,5 +35,5 @@ def test_curves_draw_oof_solid_and_training_dashed(column: str) -> None:
 
 
 def test_names_are_shortened_in_the_middle() -> None:
-    assert style.shorten("tf_efficientnetv2_m.in21k-384") == "tf_efficien…_m.in21k-384"
-    assert style.shorten("short") == "short"
+    assert table.shorten("tf_efficientnetv2_m.in21k-384") == "tf_efficien…_m.in21k-384"
+    assert table.shorten("short") == "short"

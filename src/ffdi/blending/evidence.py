@@ -10,15 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ffdi.blending import adversarial, averaging, unseen
+from ffdi.blending import adversarial, averaging, probe
 from ffdi.blending.adversarial import Adversarial
 from ffdi.blending.apply import BLEND, Blended
 from ffdi.blending.influence import NO_SHIFT, Shift, held_out
 from ffdi.blending.methods import Method
 from ffdi.blending.oof import Team
-from ffdi.blending.probe import PARTS
+from ffdi.blending.probe import PARTS, Unseen
 from ffdi.blending.sample import Sample, embedded
-from ffdi.blending.unseen import Unseen
 from ffdi.config.competition import Board
 from ffdi.core.errors import FfdiError
 from ffdi.core.layout import Workspace
@@ -99,7 +98,7 @@ def collect(
     rows = held_out(sample.oof["target"], sample.oof.get("group"))
     found = adversarial.compare(sample.oof_ND, rows, sample.test_TD, board.fake_share)
     mix = adversarial.shift(sample.oof[BLEND].to_numpy(), rows, found)
-    return Evidence(gain, mix, _source(found, sample, manifest), unseen.measure(sample.oof_ND, rows))
+    return Evidence(gain, mix, _source(found, sample, manifest), probe.cost_of_unseen(sample.oof_ND, rows))
 
 
 def _gain(board: Board, team: Team, method: Method, blended: Blended) -> Shift:

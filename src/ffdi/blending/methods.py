@@ -18,7 +18,6 @@ import numpy as np
 from ffdi.blending import features as inputs
 from ffdi.blending import weights
 from ffdi.blending.features import Array, Folds, Target
-from ffdi.blending.search import climb, drop, greedy
 
 
 @dataclass(frozen=True)
@@ -33,19 +32,18 @@ class Method:
     candidate: bool = True
 
 
-# From the simplest on: "auto" takes the first candidate within one standard error of the best. Those that are no
-# candidates did worse on simulated sets than a candidate of the same kind (tests/bench/blend_rule.py).
+# From the simplest on: "auto" takes the first candidate within one standard error of the best. best_single,
+# which is no candidate, did worse on simulated sets than one of the same kind (tests/bench/blend_rule.py).
 METHODS = {
     method.name: method
     for method in (
         Method("rank_mean", inputs.ranks, weights.equal),
         Method("logit_mean", inputs.logits, weights.equal, inputs.sigmoid),
-        Method("pruned_rank_mean", inputs.ranks, drop, fits="members"),
-        Method("pruned_logit_mean", inputs.logits, drop, inputs.sigmoid, fits="members"),
+        Method("pruned_rank_mean", inputs.ranks, weights.drop, fits="members"),
+        Method("pruned_logit_mean", inputs.logits, weights.drop, inputs.sigmoid, fits="members"),
         Method("best_single", inputs.ranks, weights.best_single, fits="members", candidate=False),
-        Method("hill_climb", inputs.ranks, climb, fits="weights"),
+        Method("hill_climb", inputs.ranks, weights.climb, fits="weights"),
         Method("stack", inputs.rank_logits, weights.stack, inputs.sigmoid, fits="weights"),
-        Method("greedy", inputs.ranks, greedy, fits="weights", candidate=False),
     )
 }
 CANDIDATES = [name for name, method in METHODS.items() if method.candidate]

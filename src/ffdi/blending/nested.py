@@ -1,6 +1,6 @@
 """The honest table: what each method is worth with weights fitted to the other outer parts.
 
-In-sample, fitted weights look too good: on 40 similar members and 1,500 rows greedy selection showed .8118, was worth
+In-sample, fitted weights look too good: on 40 similar members and 1,500 rows greedy weights showed .8118, was worth
 .7973 nested, and equal weights .8086 (own simulation, 8 repeats). Outer parts hold groups of near-duplicates whole, so
 no row is scored by weights that were fitted to a near-copy of it.
 

@@ -1,8 +1,8 @@
 """Find the candidate blend with the highest AUC, exactly, while computing few exact AUCs.
 
 Features become whole numbers, so sums are exact. A histogram bounds the AUC of each candidate: only pairs inside one
-bin are uncertain. Candidates whose upper bound reaches the best lower bound get finer bins, then an exact AUC, and only
-if several are left. So every pick is that of the exact search.
+bin are uncertain. Candidates whose upper bound reaches the best lower bound get an exact AUC, and only if several are
+left. So every pick is that of the exact search.
 
 Shapes: M members, N rows (fakes first).
 """
@@ -22,15 +22,13 @@ from ffdi.core.errors import UserError
 from ffdi.metrics.auc import auc, classes
 
 Grid = NDArray[np.int32]
-Counts = NDArray[np.int32]
 Move = tuple[int, int, int]  # (member, factor of the base, factor of the member)
 Bounds = tuple[float, float]  # of an AUC; equal if it is known exactly
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 STEPS_OF_ONE = 1 << 24  # grid steps between 0 and 1: finer than the ranks of 8 million rows
 MAX_SUM = 127  # factors may add up to this: more would overflow 31 bits
-COARSE_BITS, FINE_BITS = 13, 16  # histograms that fit in the first and the second cache
-MAX_OPEN = 0.8  # share of candidates that fine bins may leave open: they cost a fifth of an exact AUC
+BITS = 14  # of a histogram that fits in the first cache
 EXACT_BELOW = 1 << 12  # rows up to which an exact AUC is cheaper than loading the compiled histogram
 
 
@@ -90,29 +88,23 @@ class AucScorer:
         """
         if full > MAX_SUM:
             raise UserError(f"A search blends at most {MAX_SUM} members at once, but {full} were asked for.")
-        bounds = self._bound_all(base_N, moves, full, COARSE_BITS)
-        open_places = _open(bounds)
-        if len(open_places) > 1 and _fine_bins_pay([bounds[place] for place in open_places]):
-            finer = self._bound_all(base_N, [moves[place] for place in open_places], full, FINE_BITS)
-            for place, bound in zip(open_places, finer, strict=True):
-                bounds[place] = bound
+        bounds = self._each(moves, lambda move: self.bound(base_N, move, full))
         place, value = first_best(bounds, lambda asked: self.exact(base_N, [moves[place] for place in asked]))
         return moves[place], value
 
-    def bound(self, base_N: Grid, move: Move, full: int, bits: int = FINE_BITS) -> Bounds:
+    def bound(self, base_N: Grid, move: Move, full: int) -> Bounds:
         """Return bounds of the AUC of a move; of few rows the exact value.
 
         Args:
             base_N: The blend so far, on the grid.
             move: Member, weight of the base, weight of the member.
             full: Sum of the weights.
-            bits: Of the bins; more bits give closer bounds.
         """
         if not self.compiled:
             value = auc(self.target_N, self.blend(base_N, move))
             return value, value
         member, here, there = move
-        shift = max((full * STEPS_OF_ONE).bit_length() - bits, 0)
+        shift = max((full * STEPS_OF_ONE).bit_length() - BITS, 0)
         bins = ((full * STEPS_OF_ONE) >> shift) + 1
         won, tied = _loops().count(base_N, self.grid_MN[member], here, there, shift, bins, self.fakes)
         return won / self.pairs, (won + tied) / self.pairs
@@ -121,13 +113,6 @@ class AucScorer:
         """Return the AUC of each move."""
         return self._each(moves, lambda move: self._exact(base_N, move))
 
-    def auc_of(self, counts_M: Counts) -> float:
-        """Return the AUC of the blend that takes each member so many times, at most MAX_SUM in all."""
-        total_N = np.zeros_like(self.grid_MN[0])
-        for member in np.flatnonzero(counts_M):
-            total_N += counts_M[member] * self.grid_MN[member]
-        return self._exact(total_N, (0, 1, 0))
-
     def _exact(self, base_N: Grid, move: Move) -> float:
         if not self.compiled:
             return auc(self.target_N, self.blend(base_N, move))
@@ -135,9 +120,6 @@ class AucScorer:
         keys_2N = _BUFFER.take(len(base_N))
         twice = _loops().twice_won(base_N, self.grid_MN[member], here, there, self.fakes, keys_2N[0], keys_2N[1])
         return twice / (2 * self.pairs)
-
-    def _bound_all(self, base_N: Grid, moves: Sequence[Move], full: int, bits: int) -> list[Bounds]:
-        return self._each(moves, lambda move: self.bound(base_N, move, full, bits))
 
     def _each(self, items: Iterable[Item], work: Callable[[Item], Result]) -> list[Result]:
         return [work(item) for item in items] if self.threads is None else list(self.threads.map(work, items))
@@ -165,15 +147,6 @@ def _open(bounds: Sequence[Bounds]) -> list[int]:
     highest_low = max(low for low, _ in bounds)
     places = [place for place, (_, high) in enumerate(bounds) if high >= highest_low]
     return sorted(places, key=lambda place: (-bounds[place][1], place))
-
-
-def _fine_bins_pay(bounds: Sequence[Bounds]) -> bool:
-    """Return True if fine bins will close some of these. The middle of coarse bounds is nearly the exact value."""
-    margin = max(high - low for low, high in bounds) / 2 ** (FINE_BITS - COARSE_BITS)
-    if not margin:
-        return False
-    middles = [(low + high) / 2 for low, high in bounds]
-    return sum(middle >= max(middles) - margin for middle in middles) < MAX_OPEN * len(bounds)
 
 
 def _loops() -> ModuleType:

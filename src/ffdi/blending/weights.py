@@ -6,9 +6,13 @@ Shapes: M members, N rows.
 import numpy as np
 
 from ffdi.blending.features import Array, Target
+from ffdi.blending.scorer import MAX_SUM, AucScorer
 from ffdi.metrics.auc import auc
+from ffdi.metrics.sorting import finite
 
 RIDGE = 1e-3  # of the stack, per row: decides between members that the data cannot tell apart
+CLIMB_STEPS = 20  # hill climbing moves weight in twentieths
+MAX_CLIMBS = 50
 
 
 def equal(features_MN: Array, target_N: Target) -> Array:
@@ -38,6 +42,40 @@ def stack(features_MN: Array, target_N: Target) -> Array:
     start = np.append(np.full(members, 1 / members), 0.0)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * members + [(None, None)])
     return normalised(found.x[:-1])
+
+
+def climb(features_MN: Array, target_N: Target) -> Array:
+    """Start at the best member; move weight to the member that raises AUC most, until none does."""
+    members = len(features_MN)
+    scorer = AucScorer(features_MN, target_N)
+    weights_M = best_single(features_MN, target_N)
+    base_N = scorer.grid_MN[int(np.argmax(weights_M))]
+    stay = (0, CLIMB_STEPS, 0)
+    moves = [(member, CLIMB_STEPS - step, step) for member in range(members) for step in range(1, CLIMB_STEPS // 2 + 1)]
+    for _ in range(MAX_CLIMBS):
+        move, _ = scorer.best(base_N, [stay, *moves], full=CLIMB_STEPS)
+        member, here, there = move
+        if move == stay:
+            break
+        base_N = np.rint(scorer.blend(base_N, move) / CLIMB_STEPS).astype(np.int32)
+        weights_M = (weights_M * here + np.eye(members)[member] * there) / CLIMB_STEPS
+    return normalised(weights_M)
+
+
+def drop(features_MN: Array, target_N: Target) -> Array:
+    """Return equal weights of the members that are left after dropping those whose absence raises AUC, worst first."""
+    numbers_MN = np.stack([finite(features_N) for features_N in features_MN])
+    lowest, width = numbers_MN.min(), max(np.ptp(numbers_MN), 1e-300)
+    scorer = AucScorer((numbers_MN - lowest) / width, target_N)  # one scale for all members: sums keep their order
+    kept = list(range(len(features_MN)))
+    base_N = scorer.grid_MN.sum(axis=0, dtype=np.int32)
+    while 1 < len(kept) <= MAX_SUM:
+        move, _ = scorer.best(base_N, [(0, 1, 0), *((member, 1, -1) for member in kept)], full=len(kept))
+        if move == (0, 1, 0):
+            break
+        base_N = scorer.blend(base_N, move)
+        kept.remove(move[0])
+    return normalised(np.isin(np.arange(len(features_MN)), kept).astype(float))
 
 
 def normalised(weights_M: Array) -> Array:

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.blending import saved
-from ffdi.blending.apply import BLEND
-from ffdi.blending.degraded import members_with_weight, scores
+from ffdi.blending.apply import BLEND, degraded_scores, members_with_weight
 from ffdi.blending.methods import METHODS
 from ffdi.blending.oof import read_team
 from ffdi.cli.project import Project
@@ -123,7 +122,7 @@ def _copies(project: Project, blend: saved.SavedBlend) -> pd.DataFrame:
     found = []
     for kind, damage in DAMAGES.items():
         logits = degraded.read([one for one in tables if one.kind == kind])
-        found.append(compare(scores(team, METHODS[blend.card["method"]], blend.weights, logits), damage.name))
+        found.append(compare(degraded_scores(team, METHODS[blend.card["method"]], blend.weights, logits), damage.name))
     return pd.DataFrame([one for one in found if one is not None])
 
 

@@ -72,7 +72,7 @@ def _worst(project: Project, most: int) -> "Iterator[Explained]":
     from ffdi.infer.nets import Net
     from ffdi.infer.saliency import GradCAM
     from ffdi.report.explain import Explained
-    from ffdi.report.style import LABELS
+    from ffdi.report.table import LABELS
 
     blend = saved.load(project.recipe, project.competition, project.places)
     oof, weights = blend.oof.dropna(subset=[BLEND]), blend.weights

@@ -126,7 +126,7 @@ class Blend(Frozen):
 
     method: Literal[
         "auto", "rank_mean", "logit_mean", "pruned_rank_mean", "pruned_logit_mean", "best_single",
-        "hill_climb", "stack", "greedy",
+        "hill_climb", "stack",
     ] = "auto"  # fmt: skip
     weights: dict[str, float] = {}  # by member; empty: as the method fits them
 

@@ -2,33 +2,25 @@
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ffdi.data.audit import Audit
-from ffdi.report import images, plots
+from ffdi.report import plots
 from ffdi.report.page import Block, Section, Text
-from ffdi.report.style import LABELS, embed
-from ffdi.report.table import capital, counted, table
+from ffdi.report.plots import embed
+from ffdi.report.table import LABELS, capital, counted, table
 
-DEFECTS = 14  # broken images shown
 NAMES = {"bytes": "file size", "aspect": "aspect ratio", "jpeg_q": "JPEG quality", "mode": "colour mode"}
 STRONG = 0.65  # AUC from which a shortcut alone makes a detector
 HARMLESS = 0.05  # distance from 0.5 that hardly helps a model
 
 
-def sections(manifest: pd.DataFrame, audit: Audit, folder: Path | None) -> tuple[Section, ...]:
-    """Return the sections.
-
-    Args:
-        manifest: One row an image, as stored.
-        audit: The tables of `data.audit`.
-        folder: Where the manifest's relpath starts; None leaves the image sheets out.
-    """
+def sections(manifest: pd.DataFrame, audit: Audit) -> tuple[Section, ...]:
+    """Return the sections of a stored manifest and its audit."""
     return (
-        Section("Images", (*_images(manifest), *_defects(manifest, folder))),
+        Section("Images", (*_images(manifest), *_defects(manifest))),
         Section("Shortcuts", tuple(_shortcuts(audit))),
         Section("Duplicates", (*_conflicts(audit), *_duplicates(audit))),
     )
@@ -70,7 +62,7 @@ def _images(manifest: pd.DataFrame) -> tuple[Block, ...]:
     return (table(frame, "Images of each split"),)
 
 
-def _defects(manifest: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
+def _defects(manifest: pd.DataFrame) -> tuple[Block, ...]:
     broken = manifest[manifest["defect"] != ""]
     if broken.empty:
         return ()
@@ -80,10 +72,6 @@ def _defects(manifest: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
     lost = int(((broken["split"] == "test") & (broken["status"] == "quarantined")).sum())
     if lost:
         blocks.insert(0, Text(f"{counted(lost, 'test image')} cannot be read and will get a middle score.", True))
-    if folder is not None:
-        first = by.head(2).sort_values(["status", "defect", "split", "id"]).head(DEFECTS)
-        rows = first.assign(note=first["split"] + ", " + first["defect"])
-        blocks.append(images.sheet(rows, folder, "Images with defects", "As the kit decodes them."))
     return tuple(blocks)
 
 

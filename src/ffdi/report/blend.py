@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ffdi.blending import advice
 from ffdi.blending.card import members_table
 from ffdi.metrics.delong import Interval, delong_paired
 from ffdi.report import estimates, images, plots
 from ffdi.report.page import Block, Page, Picture, Section, provenance
-from ffdi.report.style import embed, shorten
-from ffdi.report.table import Table, counted, interval, intervals, spread, table
+from ffdi.report.plots import embed
+from ffdi.report.table import Table, counted, interval, intervals, shorten, spread, table
 
 BLEND = "blend"  # name of the blend's row and column
 WORST = 14  # images on a sheet of errors
@@ -73,7 +72,7 @@ def _headline(
     )
     if np.isfinite(blend["val_auc"]):
         told += f" AUC on the official validation images: {blend['val_auc']:.4f}."
-    return f"{told} {advice.expected(forecast)}" if forecast else told
+    return f"{told} {estimates.expected(forecast)}" if forecast else told
 
 
 def comparison(best: str, count: int, gain: Interval) -> str:

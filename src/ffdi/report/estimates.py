@@ -1,12 +1,15 @@
-"""Sections of the blend page: what to send, nested CV of each method, the leaderboard forecast."""
+"""Sections of the blend page: what to send, nested CV of each method, the leaderboard forecast.
 
-from collections.abc import Mapping
+`found`: the forecast as the card of a blend has it.
+"""
+
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ffdi.blending import advice
+from ffdi.metrics.delong import logit, sigmoid
 from ffdi.report import images
 from ffdi.report.page import Gallery, Section, Text
 from ffdi.report.table import Table, interval, intervals, table
@@ -19,6 +22,12 @@ WORDS = (
     "were fitted without it too."
 )
 
+OTHER_SOURCE = (
+    "The test images are of another source than the training images. The nested AUC is for images like those of train; "
+    "on the leaderboard it may be far lower, so no interval is given."
+)
+UNKNOWN = "If the leaderboard has other kinds of forgery, the score may be far lower. How far was not measured."
+
 
 def what_to_send(card: Mapping[str, Any], file: str) -> Section:
     """Return what to send, why, and what score to expect."""
@@ -27,7 +36,7 @@ def what_to_send(card: Mapping[str, Any], file: str) -> Section:
     texts = [Text(f"Send {file}. Method: {card['method']}. Weights: {shares}. Why: {card['why']}")]
     found = card["forecast"]
     if found:
-        first, *others = advice.sentences(found)
+        first, *others = _sentences(found)
         texts += [Text(first, warning=found["leads"] == "none"), *map(Text, others)]
     return Section("What to send, and why", (*texts, Text(WORDS)))
 
@@ -92,3 +101,73 @@ def _typical(found: Mapping[str, Any], folder: Path | None) -> tuple[Gallery, ..
     ]
     caption = "By adversarial validation. Look for what the two groups do not share."
     return (images.sheet(pd.DataFrame(rows), folder, "Most typical of train, and of the test", caption),)
+
+
+def _sentences(found: Mapping[str, Any]) -> list[str]:
+    """Return what to expect, and what it rests on."""
+    return [expected(found), *_corrections(found), *source(found), *_unseen(found)]
+
+
+def expected(found: Mapping[str, Any]) -> str:
+    """Return the AUC to expect on this leaderboard, with its interval."""
+    if found["leads"] == "none":
+        return OTHER_SOURCE
+    return f"Expected AUC, if {_kinds(found, found['leads'])}: {_spans(found, found['leads'])}"
+
+
+def _kinds(found: Mapping[str, Any], kinds: str) -> str:
+    if kinds == "seen":
+        return "the leaderboard has the same kinds of forgery as the data"
+    share = found["board"]["unseen"]
+    return f"{share:.0%} of the fakes are of unseen kinds, as the competition says" if share else "all kinds are unseen"
+
+
+def _spans(found: Mapping[str, Any], kinds: str) -> str:
+    private, public = (found[kinds][board] for board in ("private", "public"))
+    return (
+        f"{private['value']:.3f}. {found['level']:.0%} interval: {private['low']:.3f} to {private['high']:.3f} on the "
+        f"private part, {public['low']:.3f} to {public['high']:.3f} on the public part."
+    )
+
+
+def _corrections(found: Mapping[str, Any]) -> Iterator[str]:
+    """Say what was added to the nested AUC."""
+    evidence = found["evidence"]
+    value = logit(found["seen"]["private"]["value"])
+    own = value - evidence["averaging"]["value"] - evidence["mix"]["value"]
+    named = {"averaging": "the mean over fold models", "mix": "the mix of the test images"}
+    told = [
+        f"{sigmoid(own + evidence[name]['value']) - sigmoid(own):+.4f} for {words}"
+        for name, words in named.items()
+        if evidence[name]["value"]
+    ]
+    if told and found["leads"] != "none":
+        yield f"The forecast is the nested AUC {sigmoid(own):.4f}, {' and '.join(told)}."
+
+
+def source(found: Mapping[str, Any]) -> Iterator[str]:
+    """Say how train and test can be told apart."""
+    check = found["evidence"]["source"]
+    if check is None:
+        yield found["evidence"]["missing"]
+        return
+    told = ", ".join(f"{name} ({value:.2f})" for name, value in check["differences"])
+    yield (
+        f"Adversarial validation: train and test can be told apart with AUC {check['auc']:.2f} (0.5: not at all). "
+        f"Weighted like the test, the OOF images are worth {check['effective']:.0%} of their number."
+        + (f" Measurements that differ, with their AUC: {told}." if told else "")
+    )
+
+
+def _unseen(found: Mapping[str, Any]) -> Iterator[str]:
+    measured = found["evidence"]["unseen"]
+    if measured is None:
+        yield UNKNOWN
+        return
+    if found["leads"] != "none":
+        kinds = "seen" if found["leads"] == "unseen" else "unseen"
+        yield f"If {_kinds(found, kinds)}: {_spans(found, kinds)}"
+    yield (
+        f"The cost of unseen kinds was measured by leaving out each of {len(measured['losses'])} clusters of fakes: a "
+        f"linear probe falls from AUC {measured['seen']:.3f} to {measured['left_out']:.3f}."
+    )

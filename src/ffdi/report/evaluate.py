@@ -7,7 +7,7 @@ import pandas as pd
 from ffdi.metrics.delong import Interval
 from ffdi.report import plots
 from ffdi.report.page import Block, Page, Section, Text, provenance
-from ffdi.report.style import embed
+from ffdi.report.plots import embed
 from ffdi.report.table import Table, capital, counted, interval, intervals, table
 
 FORMATS = {"auc": ".4f", "clean": ".4f", "drop": ".4f", "tpr": ".3f"}

@@ -15,8 +15,7 @@ import pandas as pd
 from ffdi.data import face
 from ffdi.report.images import jpeg
 from ffdi.report.page import Page, Picture, Section, Text, provenance
-from ffdi.report.style import shorten
-from ffdi.report.table import counted, percent, table
+from ffdi.report.table import counted, percent, shorten, table
 
 SIDE, QUALITY = 352, 88  # pixels of the longer side; JPEG
 HEAT = 0.65  # opacity of the highest value

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ffdi.data import hashes
 from ffdi.data.audit import Audit
 from ffdi.report import audit as audits
 from ffdi.report import images
@@ -13,9 +12,7 @@ from ffdi.report.page import Block, Page, Section, Text, provenance
 from ffdi.report.table import Table, counted, table
 
 UNEVEN = 0.02  # the largest accepted distance between a fold's share of fakes and the overall share
-PAIRS = 12  # on the sheet
 CLUSTERS, FACES = 12, 3  # clusters of fakes on the sheet, images of each
-PAIRED = 2000  # groups whose pairs are compared
 
 
 def page(
@@ -40,8 +37,8 @@ def page(
         sections=(
             Section("Folds", _folds(rows, torn, off)),
             Section("Clusters of fakes", _clusters(rows, folder)),
-            *audits.sections(manifest, audit, folder),
-            Section("Groups of near-duplicates", _groups(rows, folder)),
+            *audits.sections(manifest, audit),
+            Section("Groups of near-duplicates", _groups(rows)),
         ),
         provenance=provenance("ffdi folds", inputs),
     )
@@ -98,31 +95,8 @@ def _clusters(rows: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
     return found, images.sheet(shown, folder, "Examples of each cluster", caption)
 
 
-def _groups(rows: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
+def _groups(rows: pd.DataFrame) -> tuple[Block, ...]:
     sizes = rows["group"].value_counts().value_counts().sort_index()
     frame = pd.DataFrame({"images in the group": sizes.index.astype(str), "groups": sizes.to_numpy()})
     caption = "A very large group often means that small steps chained different images."
-    found, pairs = table(frame, "Group sizes", caption, limit=20), group_pairs(rows)
-    if folder is None or pairs.empty:
-        return (found,)
-    told = "The least similar pairs of a group. A pair of different pictures does no harm but leaves fewer groups."
-    return found, images.pair_sheet(pairs.head(PAIRS), folder, "Farthest apart", told)
-
-
-def group_pairs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return each grouped image beside the first image of its group, farthest first.
-
-    Args:
-        rows: Columns relpath, split, target, group, phash256 (64 hex digits).
-
-    Returns:
-        relpath, split, target with the suffixes _a and _b, and bits: in how many of 256 the hashes differ.
-    """
-    sizes = rows["group"].value_counts()
-    chosen = rows[rows["group"].isin(sizes.index[sizes > 1].sort_values()[:PAIRED])]
-    chosen = chosen.sort_values(["group", "split", "relpath"])[["group", "split", "relpath", "target", "phash256"]]
-    first = chosen.groupby("group").head(1)
-    pairs = first.merge(chosen.drop(first.index), on="group", suffixes=("_a", "_b"))
-    a, b = (hashes.from_hex(pairs[f"phash256_{side}"].tolist()) for side in "ab")
-    pairs["bits"] = hashes.bits_apart(a, b)
-    return pairs.sort_values(["bits", "relpath_b"], ascending=[False, True], ignore_index=True)
+    return (table(frame, "Group sizes", caption, limit=20),)

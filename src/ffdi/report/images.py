@@ -11,7 +11,7 @@ from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
 from ffdi.data.decode import Defect, decode
 from ffdi.report.page import Gallery, Thumb, data_uri
-from ffdi.report.style import LABELS
+from ffdi.report.table import LABELS
 
 SIDE = 180  # pixels of a thumbnail; shown at 110 to 150
 QUALITY = 72  # about 6 kB each: a sheet of 24 is 0.2 MB inside the page
@@ -62,20 +62,4 @@ def sheet(rows: pd.DataFrame, folder: Path, title: str, caption: str) -> Gallery
         caption: Shown below the title.
     """
     shown = zip(rows["relpath"], rows["target"], rows["note"], strict=True)
-    return Gallery(title, tuple((thumb(folder, *one),) for one in shown), caption)
-
-
-def pair_sheet(pairs: pd.DataFrame, folder: Path, title: str, caption: str) -> Gallery:
-    """Return a gallery of pairs, side by side.
-
-    Args:
-        pairs: relpath_a, target_a, split_a, the same with _b, and bits (of 256 in which the hashes differ).
-        folder: Where each relpath starts.
-        title: Shown above the sheet.
-        caption: Shown below the title.
-    """
-    cards = []
-    for row in pairs.to_dict("records"):
-        notes = {"a": row["split_a"], "b": f"{row['split_b']}, {row['bits']} of 256 bits differ"}
-        cards.append(tuple(thumb(folder, row[f"relpath_{side}"], row[f"target_{side}"], notes[side]) for side in notes))
-    return Gallery(title, tuple(cards), caption)
+    return Gallery(title, tuple(thumb(folder, *one) for one in shown), caption)

@@ -55,10 +55,10 @@ class Thumb:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A sheet of small images; those of one card belong together, such as a pair of near-duplicates."""
+    """A sheet of small images."""
 
     title: str
-    cards: tuple[tuple[Thumb, ...], ...]
+    thumbs: tuple[Thumb, ...]
     caption: str = ""
 
 

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 from optuna.visualization import matplotlib as plots
 
 from ffdi.report.page import Block, Page, Picture, Section, Text, provenance
-from ffdi.report.style import embed
+from ffdi.report.plots import embed
 from ffdi.report.table import Table, table
 from ffdi.search.context import SearchContext
 from ffdi.search.study import finished, trials

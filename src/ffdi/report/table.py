@@ -8,6 +8,7 @@ from numbers import Integral, Real
 import pandas as pd
 
 MISSING = "–"
+LABELS = {1: "fake", 0: "original", -1: "unlabelled"}  # word for each target
 
 
 @dataclass(frozen=True)
@@ -111,3 +112,9 @@ def counted(count: int, one: str) -> str:
 def capital(text: str) -> str:
     """Return `text` with its first letter large and all others as they are."""
     return text[:1].upper() + text[1:]
+
+
+def shorten(name: str, limit: int = 24) -> str:
+    """Return `name` with its middle left out if it is longer than `limit` characters."""
+    head = (limit - 1) // 2
+    return name if len(name) <= limit else f"{name[:head]}…{name[-(limit - 1 - head) :]}"

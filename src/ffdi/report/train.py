@@ -14,11 +14,10 @@ from ffdi.metrics.delong import Interval, delong
 from ffdi.metrics.ranks import rank_within
 from ffdi.report import plots
 from ffdi.report.page import Block, Page, Section, Text, provenance
-from ffdi.report.style import embed
+from ffdi.report.plots import embed
 from ffdi.report.table import Table, counted, interval, spread, table
 from ffdi.training.job import FoldJob
 
-MOVED = 0.002  # change of AUC at the end of training that is worth a sentence
 RATES = {f"TPR at {rate:g}": rate for rate in FALSE_POSITIVE_RATES}
 
 
@@ -89,31 +88,8 @@ def _headline(members: Sequence[Trained], found: Interval) -> str:
     start = f"{best.name} is the best of {len(members)} members with" if len(members) > 1 else f"{best.name} has"
     return (
         f"{start} an OOF AUC of {found.value:.4f} (95% interval {interval(found.low, found.high)}) on "
-        f"{counted(len(best.oof), 'image')} in {counted(best.oof['fold'].nunique(), 'fold')}. {advice(best.logs)}"
+        f"{counted(len(best.oof), 'image')} in {counted(best.oof['fold'].nunique(), 'fold')}."
     )
-
-
-def advice(logs: Mapping[int, pd.DataFrame]) -> str:
-    """Return one sentence on what the OOF curves of a member's folds say about the number of epochs.
-
-    A change counts if it exceeds twice its standard error over the folds, because single curves are noisy.
-    """
-    aucs = pd.DataFrame({fold: plots.series(log, "oof", "auc") for fold, log in logs.items()}).dropna()
-    epochs_E, aucs_EF = aucs.index.to_numpy(dtype=float), aucs.to_numpy(dtype=float)
-    if min(aucs_EF.shape) < 2:
-        return "Too few epochs and folds were measured to say whether more training would help."
-    best = int(aucs_EF.mean(axis=1).argmax())
-    rose_F, fell_F = aucs_EF[-1] - aucs_EF[-2], aucs_EF[best] - aucs_EF[-1]
-    if best == len(epochs_E) - 1 and _is_clear(rose_F):
-        return f"OOF AUC still rose by {rose_F.mean():.4f} in the last epoch: more epochs may help."
-    if _is_clear(fell_F):
-        after = f"{fell_F.mean():.4f} after epoch {epochs_E[best]:g}"
-        return f"OOF AUC fell by {after}: try fewer epochs or stronger augmentation."
-    return "Its OOF curves have levelled off."
-
-
-def _is_clear(change_F: np.ndarray) -> bool:
-    return bool(change_F.mean() > max(MOVED, 2 * change_F.std(ddof=1) / math.sqrt(len(change_F))))
 
 
 def _summary(members: Sequence[Trained], intervals: Sequence[Interval]) -> Table:
