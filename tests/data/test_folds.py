@@ -246,12 +246,10 @@ def test_a_group_larger_than_a_fold_is_refused_with_a_remedy_that_parts_nothing(
     assert not re.search("confirm|distance|cosine", " ".join(told))
 
 
-def test_a_group_that_no_folds_can_hold_is_shown_by_its_least_alike_pair() -> None:
-    rows = videos(1, 60, [1])
-    with pytest.raises(UserError, match=r"60 of 60 images .* add images of other scenes.* least alike .*\.jpg"):
-        fold_table(rows.drop(columns="video"), SPEC, ["train"])
-    with pytest.raises(UserError, match=r"the same file stands under 60 names, such as .*; remove the copies"):
-        fold_table(rows.drop(columns="video").assign(sha256="a" * 64), SPEC, ["train"])
+def test_a_group_that_no_folds_can_hold_is_named() -> None:
+    rows = videos(1, 60, [1]).drop(columns="video")
+    with pytest.raises(UserError, match=r"60 of 60 images, such as .*\.jpg.* add images of other scenes"):
+        fold_table(rows, SPEC, ["train"])
 
 
 def labels_of(count: int, seed: int = 0) -> pd.DataFrame:

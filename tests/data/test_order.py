@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ffdi.core.errors import UserError
-from ffdi.data.order import Order, epoch_length, epoch_order, in_sequence, steps_per_epoch
+from ffdi.data.order import Order, epoch_length, epoch_order, in_sequence
 
 SEEDS = st.integers(0, 2**31)
 EPOCHS = st.integers(0, 50)
@@ -78,15 +78,12 @@ def test_nothing_to_train_on_is_said() -> None:
 
 @given(st.integers(1, 300), st.integers(1, 40))
 def test_steps_per_epoch(images: int, batch: int) -> None:
-    assert steps_per_epoch(images, batch, drop_last=False) == -(-images // batch)
-    assert steps_per_epoch(images, batch) == max(1, images // batch)
+    assert Order(np.zeros(images), batch, 0).steps_per_epoch == max(1, images // batch)
 
 
-@given(both_classes(), st.integers(1, 9), SEEDS, st.booleans(), st.booleans(), st.integers(0, 30))
-def test_a_run_can_begin_at_any_step(
-    targets: np.ndarray, batch: int, seed: int, balance: bool, drop_last: bool, begin: int
-) -> None:
-    order = Order(targets, batch, seed, balance, drop_last)
+@given(both_classes(), st.integers(1, 9), SEEDS, st.booleans(), st.integers(0, 30))
+def test_a_run_can_begin_at_any_step(targets: np.ndarray, batch: int, seed: int, balance: bool, begin: int) -> None:
+    order = Order(targets, batch, seed, balance)
     whole = list(order.batches(0, 40))
     resumed = list(order.batches(begin, 40))
     assert len(resumed) == 40 - begin
@@ -95,11 +92,9 @@ def test_a_run_can_begin_at_any_step(
         assert rows.tolist() == other_rows.tolist()
 
 
-@given(both_classes(), st.integers(1, 9), SEEDS, st.booleans())
-def test_the_batches_of_an_epoch_are_its_order_cut_up(
-    targets: np.ndarray, batch: int, seed: int, drop_last: bool
-) -> None:
-    order = Order(targets, batch, seed, drop_last=drop_last)
+@given(both_classes(), st.integers(1, 9), SEEDS)
+def test_the_batches_of_an_epoch_are_its_order_cut_up(targets: np.ndarray, batch: int, seed: int) -> None:
+    order = Order(targets, batch, seed)
     steps = order.steps_per_epoch
     for epoch in range(3):
         cut = list(order.batches(epoch * steps, (epoch + 1) * steps))

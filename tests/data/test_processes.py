@@ -3,13 +3,13 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 
+from ffdi.core.errors import FfdiError
 from ffdi.data import processes
 
 
@@ -34,7 +34,7 @@ def test_several_processes_do_everything_once_and_are_gone_afterwards() -> None:
 
 
 def test_a_killed_worker_is_an_error_and_no_hang() -> None:
-    with pytest.raises(BrokenProcessPool):
+    with pytest.raises(FfdiError, match="run again: it goes on where it was"):
         list(processes.unordered(die, iter(range(3)), 2))
 
 

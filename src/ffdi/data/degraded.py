@@ -101,4 +101,4 @@ class DegradedImages(TestImages):
         self.kind = kind
 
     def image(self, row: int, epoch: int = 0) -> np.ndarray:
-        return operations.fit(degrade(self.files.read(row), self.kind, self.id(row)), self.size)
+        return operations.fit(degrade(self.read(row), self.kind, self.id(row)), self.size)

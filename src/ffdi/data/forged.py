@@ -11,7 +11,6 @@ writes the same bytes. The folder holds
 
 import io
 import shutil
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -26,12 +25,12 @@ from PIL import Image, JpegImagePlugin
 from ffdi.config.competition import Competition
 from ffdi.config.forge import ForgedSet
 from ffdi.core import atomic, checksum, console, digest, keys, lock
-from ffdi.core.errors import FfdiError, Paused, UserError
+from ffdi.core.errors import Paused, UserError
 from ffdi.core.keys import Draws
 from ffdi.core.layout import inside
 from ffdi.core.stop import Stop
 from ffdi.data import forge, manifest, measurement, processes
-from ffdi.data.decode import Defect, decode
+from ffdi.data.decode import decode
 from ffdi.data.extra import MANIFEST, SPLIT, read
 
 TABLE, OPTIONS = "forged.txt", "forged.json"
@@ -160,17 +159,12 @@ def _forge(
     results = processes.unordered(partial(_make, images, out, files), tasks, helpers)
     with console.progress("forge", len(wanted)) as meter, closing(results):
         meter.skip(sum(min(CHUNK, len(wanted) - number * CHUNK) for number in done))
-        try:
-            for part, frame in results:
-                checksum.write_table(out / "parts" / f"{part:06d}.parquet", frame)
-                meter.advance(len(frame))
-                if stop is not None and stop.requested and meter.done < len(wanted):
-                    told = f"goes on from {meter.done:,} fakes"
-                    raise Paused(f"Forging stopped ({stop.reason}); the same command {told}.")
-        except BrokenProcessPool as error:
-            raise FfdiError(
-                "A worker was killed, for lack of memory perhaps; run again: it goes on where it was."
-            ) from error
+        for part, frame in results:
+            checksum.write_table(out / "parts" / f"{part:06d}.parquet", frame)
+            meter.advance(len(frame))
+            if stop is not None and stop.requested and meter.done < len(wanted):
+                told = f"goes on from {meter.done:,} fakes"
+                raise Paused(f"Forging stopped ({stop.reason}); the same command {told}.")
 
 
 def _finish(out: Path, competition: Competition, facts: dict[str, Any]) -> None:
@@ -191,8 +185,7 @@ def _make(images: Path, out: Path, sources: pd.DataFrame, task: tuple[int, pd.Da
 
 def _make_one(images: Path, out: Path, sources: pd.DataFrame, row: Any) -> tuple[Any, ...]:
     source, donor = sources.loc[row.source], sources.loc[row.donor]
-    image = _decoded(images, source)
-    others = [_decoded(images, sources.loc[place]) for place in row.others]
+    image, *others = (decode(_bytes(images, sources.loc[place])).image_HWC for place in (row.source, *row.others))
     taken = forge.most_like(image, others) if others else None
     partner = ("", "") if taken is None else tuple(sources.loc[row.others[taken], ["split", "id"]])
     fake = forge.forge(image, [] if taken is None else [others[taken]], row.family, row.key)
@@ -201,18 +194,9 @@ def _make_one(images: Path, out: Path, sources: pd.DataFrame, row: Any) -> tuple
     return row.id, relpath, row.family, row.key, source["split"], source["id"], *partner, len(data)
 
 
-def _decoded(images: Path, row: pd.Series) -> np.ndarray:
-    try:
-        return decode(_bytes(images, row)).image_HWC
-    except Defect as defect:
-        raise UserError(f"{row['id']} cannot be read ({defect}); run `ffdi folds`, which sets it aside.") from defect
-
-
 def _bytes(images: Path, row: pd.Series) -> bytes:
-    try:
-        data = inside(images, row["relpath"]).read_bytes()
-    except OSError as error:
-        raise UserError(f"{row['id']} cannot be read ({error.strerror}); run `ffdi folds` again.") from error
+    path = inside(images, row["relpath"])
+    data = path.read_bytes() if path.is_file() else b""
     if digest.of_bytes(data) != row["sha256"]:
         raise UserError(f"{row['id']} is not the file that was scanned; run `ffdi folds` again.")
     return data

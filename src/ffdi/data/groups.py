@@ -40,7 +40,8 @@ def groups(
         embeddings: Finite numbers [N, D] in the order of `rows`; None: hashes alone.
         cosine: Similarity from which two embeddings are near-duplicates too.
     """
-    order = _by_id(rows)
+    keys = [name for name in ("split", "id") if name in rows]
+    order = rows[keys].reset_index(drop=True).sort_values(keys).index.to_numpy()
     rows = rows.iloc[order]
     links = [_forest(pd.factorize(rows["sha256"])[0]), near(rows, distance, confirm)]
     if embeddings is not None:
@@ -58,24 +59,14 @@ def too_large(rows: pd.DataFrame, group: np.ndarray, k: int) -> str:
         group: Of each row, [N].
         k: Number of folds.
     """
-    number = int(np.bincount(group).argmax())
-    members = rows[group == number]
-    told = (
-        f"{len(members):,} of {len(rows):,} images are near-duplicates of each other, which must stay together, and "
-        f"one of {k} folds holds {len(rows) // k:,}"
-    )
-    copies = members["sha256"].value_counts()
-    if copies.iloc[0] > len(rows) / k:
-        names = members["id"][members["sha256"] == copies.index[0]]
-        return f"{told}: the same file stands under {len(names):,} names, such as {names.iloc[0]!r}; remove the copies."
+    members = rows[group == np.bincount(group).argmax()]
+    one, other = members["id"].iloc[[0, -1]]
     fits = len(rows) // len(members)
-    remedy = f"lower folds.k to {fits}" if fits >= 2 else "add images of other scenes or persons"
-    links = near(members)
-    if not len(links):
-        return f"{told}; {remedy}."
-    looks = hashes.from_hex(list(members["phash256"]))
-    one, other = members["id"].iloc[links[hashes.bits_apart(looks[links[:, 0]], looks[links[:, 1]]).argmax()]]
-    return f"{told}; {remedy}. The two least alike that are linked are {one!r} and {other!r}."
+    remedy = f"lower folds.k to {fits}" if fits >= 2 else "remove copies, or add images of other scenes or persons"
+    return (
+        f"{len(members):,} of {len(rows):,} images, such as {one!r} and {other!r}, are near-duplicates of each other, "
+        f"which must stay together, and one of {k} folds holds {len(rows) // k:,}; {remedy}."
+    )
 
 
 def near(rows: pd.DataFrame, distance: int = DISTANCE, confirm: int = CONFIRM) -> np.ndarray:
@@ -122,9 +113,3 @@ def _forest(labels: np.ndarray) -> np.ndarray:
     first = np.unique(labels, return_index=True)[1][labels]
     others = np.flatnonzero(first != np.arange(len(labels)))
     return np.stack([first[others], others], axis=1)
-
-
-def _by_id(rows: pd.DataFrame) -> np.ndarray:
-    """Return the positions that put the rows in the order of (split, id)."""
-    keys = [name for name in ("split", "id") if name in rows]
-    return rows[keys].reset_index(drop=True).sort_values(keys).index.to_numpy()

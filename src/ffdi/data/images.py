@@ -22,40 +22,27 @@ from ffdi.data.decode import decode
 from ffdi.data.order import Item
 
 
-class Files:
-    """The files of a competition folder. `rows`: id, relpath; an absolute one is read as it is."""
-
-    def __init__(self, rows: pd.DataFrame, folder: Path) -> None:
-        self._folder = str(folder)
-        self._relpaths, self._ids = _packed(rows.relpath), _packed(rows.id)
-
-    def id(self, row: int) -> str:
-        return self._ids[row].decode()
-
-    def read(self, row: int) -> np.ndarray:
-        """Return uint8 RGB, HWC. Raise Defect or OSError for what cannot be read."""
-        return decode(self.read_bytes(row)).image_HWC
-
-    def read_bytes(self, row: int) -> bytes:
-        with open(os.path.join(self._folder, self._relpaths[row].decode()), "rb", buffering=0) as file:
-            return file.read()
-
-
 class Images(ABC):
-    """Rows (id, relpath, and target where known) as images of one size."""
+    """Rows (id, relpath, and target where known) as images of one size; an absolute relpath is read as it is."""
 
     strict = False  # one unreadable image ends the stream
 
     def __init__(self, rows: pd.DataFrame, folder: Path, size: int) -> None:
         self.size = size
         self.targets = rows.target.to_numpy(np.float32) if "target" in rows else np.full(len(rows), -1, np.float32)
-        self.files = Files(rows, folder)
+        self._folder = str(folder)
+        self._relpaths, self._ids = _packed(rows.relpath), _packed(rows.id)
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def id(self, row: int) -> str:
-        return self.files.id(row)
+        return self._ids[row].decode()
+
+    def read(self, row: int) -> np.ndarray:
+        """Return uint8 RGB, HWC. Raise Defect or OSError for what cannot be read."""
+        with open(os.path.join(self._folder, self._relpaths[row].decode()), "rb", buffering=0) as file:
+            return decode(file.read()).image_HWC
 
     @abstractmethod
     def image(self, row: int, epoch: int) -> np.ndarray:
@@ -87,7 +74,7 @@ class TrainImages(Images):
         self._originals = np.flatnonzero(self.targets == 0)
 
     def image(self, row: int, epoch: int) -> np.ndarray:
-        image, label = self.files.read(row), int(self.targets[row])
+        image, label = self.read(row), int(self.targets[row])
         if self._is_forged(row, epoch):
             image, label = self._forged(image, self._forge_key(row, epoch)), 1
         return self.augmentation(image, label, keys.key(self.seed, "augment", epoch, self.id(row)))
@@ -105,7 +92,7 @@ class TrainImages(Images):
         family = forgery.family(self.forge, key)
         draw, last = Draws(key, "others"), len(self._originals) - 1
         rows = [int(self._originals[draw.integer(0, last)]) for _ in range(forgery.CANDIDATES.get(family, 0))]
-        return forgery.forge(image, [self.files.read(row) for row in rows], family, key)
+        return forgery.forge(image, [self.read(row) for row in rows], family, key)
 
     def _forge_key(self, row: int, epoch: int) -> int:
         return keys.key(self.seed, "forge", epoch, self.id(row))
@@ -117,7 +104,7 @@ class TestImages(Images):
     __test__ = False  # not a test case
 
     def image(self, row: int, epoch: int = 0) -> np.ndarray:
-        return operations.fit(self.files.read(row), self.size)
+        return operations.fit(self.read(row), self.size)
 
 
 def _packed(names: pd.Series) -> np.ndarray:

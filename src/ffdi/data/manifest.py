@@ -23,7 +23,7 @@ COLUMNS = {
     "phash": "uint64",
     "phash256": "str",  # 64 hex digits; "" without an image
     "jpeg_q": "int16",  # 1-100; -1 without quantisation tables
-    "sharpness": "float32",  # these three: see `data.features`; 0 without an image
+    "sharpness": "float32",  # these three: see `data.measurement`; 0 without an image
     "mean_grey": "float32",
     "colourfulness": "float32",
     "mode": "str",  # as the file holds it: RGB, L, CMYK, ...; "" without an image

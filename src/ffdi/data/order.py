@@ -41,18 +41,6 @@ def epoch_order(targets: np.ndarray, seed: int, epoch: int, balance: bool = Fals
     return keys.rng(seed, "order", int(epoch)).permutation(np.concatenate(turns))
 
 
-def steps_per_epoch(images: int, batch_size: int, drop_last: bool = True) -> int:
-    """Return the number of batches in an epoch.
-
-    Args:
-        images: In an epoch.
-        batch_size: Images of a step.
-        drop_last: Leave out a short batch at the end, unless it is the only one.
-    """
-    whole, rest = divmod(images, batch_size)
-    return whole if whole and drop_last else whole + bool(rest)
-
-
 @dataclass(frozen=True)
 class Order:
     """The order of a whole run over rows with these `targets`. A step's batch depends on nothing but its number."""
@@ -61,7 +49,6 @@ class Order:
     batch_size: int
     seed: int
     balance: bool = False
-    drop_last: bool = True
 
     def __post_init__(self) -> None:
         if not len(self.targets):
@@ -69,7 +56,8 @@ class Order:
 
     @property
     def steps_per_epoch(self) -> int:
-        return steps_per_epoch(epoch_length(self.targets, self.balance), self.batch_size, self.drop_last)
+        """Return the batches of an epoch; a short one at its end is left out, unless it is the only one."""
+        return max(epoch_length(self.targets, self.balance) // self.batch_size, 1)
 
     def batches(self, first: int, last: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (epoch, int64 rows) of the steps from `first` up to `last`, which is left out. Begin at k to go on at

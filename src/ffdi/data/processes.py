@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context
 from typing import TypeVar
 
 import cv2
+
+from ffdi.core.errors import FfdiError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,8 +22,8 @@ Result = TypeVar("Result")
 def unordered(task: Callable[[Item], Result], items: Iterator[Item], workers: int) -> Generator[Result, None, None]:
     """Yield `task(item)` of every item, in the order in which they are done.
 
-    At most two items a worker wait in memory. Raises BrokenProcessPool when a worker was killed. Closing the
-    generator ends the workers.
+    At most two items a worker wait in memory. Raises FfdiError when a worker was killed. Closing the generator ends the
+    workers.
 
     Args:
         task: Called in a process.
@@ -38,6 +41,10 @@ def unordered(task: Callable[[Item], Result], items: Iterator[Item], workers: in
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             waiting |= {pool.submit(task, item) for item in islice(items, len(done))}
             yield from (future.result() for future in done)
+    except BrokenProcessPool as error:
+        raise FfdiError(
+            "A worker was killed, for lack of memory perhaps; run again: it goes on where it was."
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -6,7 +6,6 @@ afterwards, so a second scan only reads what changed.
 """
 
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from ffdi.cluster import session
 from ffdi.cluster.check import check
 from ffdi.config.competition import Competition
 from ffdi.core import atomic, checksum, console, lock
-from ffdi.core.errors import FfdiError, Paused, UserError
+from ffdi.core.errors import Paused, UserError
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
 from ffdi.data import files, manifest, measurement, processes
@@ -140,10 +139,6 @@ def _measure(left: pd.DataFrame, parts: Path, unordered: Unordered, stop: Stop |
                     _write_part(parts, done)
                 if stop is not None and stop.requested:
                     raise Paused(f"Scan stopped ({stop.reason}); the same command goes on from {meter.done:,} images.")
-        except BrokenProcessPool as error:
-            raise FfdiError(
-                "A scan worker was killed, for lack of memory perhaps; run again: it goes on where it was."
-            ) from error
         finally:
             _write_part(parts, done)
 

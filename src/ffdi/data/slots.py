@@ -7,8 +7,6 @@ B images of a slot, H = W the size in pixels, C = 3 channels RGB.
 """
 
 import mmap
-import os
-import tempfile
 import weakref
 from typing import NamedTuple
 
@@ -98,14 +96,6 @@ class Slots:
 def private(shape: Shape) -> Slots:
     """Return slots of this process alone."""
     return Slots(shape, mmap.mmap(-1, shape.bytes))
-
-
-def anonymous_file() -> int:
-    """Return the descriptor of a file without a name, in memory; not in /dev/shm, of which a container has 64 MB."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("ffdi-loader")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
 
 
 def _rounded(size: int, unit: int) -> int:

@@ -23,13 +23,14 @@ import numpy as np
 
 from ffdi.core.errors import FfdiError
 from ffdi.data.images import Images
-from ffdi.data.slots import PAGE, Shape, Slots, anonymous_file
+from ffdi.data.slots import PAGE, Shape, Slots
 
 TASK = struct.Struct("<HHHH")  # stream, slot, first place in the slot, number of images
 STREAMS = 64  # open at one time; entry n % STREAMS describes stream n
 ENTRY = 8  # int64 of an entry: stream, offset, slots, batch, size, bytes of the pickled images
 TABLE_BYTES = -(-STREAMS * ENTRY * 8 // PAGE) * PAGE
 MAX_WORKERS = 512  # places for the row that each worker reads
+HEAD_BYTES = TABLE_BYTES + -(-MAX_WORKERS * 8 * 2 // PAGE) * PAGE
 IDLE = -1
 POLL_SECONDS = 0.5  # between two looks whether a worker died
 
@@ -50,8 +51,8 @@ class WorkerPool:
 
     def __init__(self, workers: int) -> None:
         self.workers, self.owner = workers, os.getpid()
-        self._file = anonymous_file()
-        self._used = TABLE_BYTES + -(-MAX_WORKERS * 8 * 2 // PAGE) * PAGE
+        self._file = os.memfd_create("ffdi-loader")  # not in /dev/shm, of which a container has 64 MB
+        self._used = HEAD_BYTES
         os.ftruncate(self._file, self._used)
         head = mmap.mmap(self._file, self._used)
         self._table = np.frombuffer(head, np.int64, STREAMS * ENTRY).reshape(STREAMS, ENTRY)
@@ -121,12 +122,8 @@ class WorkerPool:
         self.pids = []
 
     def _place(self, size: int) -> int:
-        """Return where `size` bytes are free in the file, which grows where needed."""
-        begin = TABLE_BYTES + -(-MAX_WORKERS * 8 * 2 // PAGE) * PAGE
-        for offset, length in sorted(stream.region for stream in self._streams.values()):
-            if begin + size <= offset:
-                break
-            begin = offset + length
+        """Return where `size` bytes are free in the file, behind all open streams; it grows where needed."""
+        begin = max((sum(stream.region) for stream in self._streams.values()), default=HEAD_BYTES)
         if begin + size > self._used:
             self._used = begin + size
             os.ftruncate(self._file, self._used)
