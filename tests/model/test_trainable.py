@@ -5,7 +5,7 @@ import torch
 from ffdi.config.recipe import Member
 from ffdi.core.errors import UserError
 from ffdi.model import stem
-from ffdi.model.trainable import freeze
+from ffdi.model.build import freeze
 from ffdi.training import state as states
 from ffdi.training.fit import step
 from ffdi.training.world import World

@@ -12,8 +12,9 @@ from torch import nn
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import keys
 from ffdi.core.errors import UserError
-from ffdi.model import names, pretrained, size, stem
-from ffdi.model.sources import FOLDER, Source, resolve
+from ffdi.model import size, stem
+from ffdi.model.pretrained import start
+from ffdi.model.sources import FOLDER, Source, current, resolve
 
 FIELDS = {"drop_rate": "drop_rate", "drop_path_rate": "drop_path", "img_size": "image_size"}  # timm's name: ours
 
@@ -54,7 +55,10 @@ def prepare(member: Member, *, pretrained: bool = True, folder: Path = FOLDER) -
     options = _options(member)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(keys.key("init", member.seed))
-        model = _filled(member, options, source, shell)
+        if source.kind == "none":
+            model = timm.create_model(member.model, num_classes=member.num_classes, **options)
+        else:
+            model = start(member.model, member.num_classes, options, source, shell)
         stem.attach(model, member.stem, *data_config(model))
     size.check(model, member.image_size)
     return Built(model, source)
@@ -109,10 +113,27 @@ def data_config(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]
     return tuple(config["mean"]), tuple(config["std"])
 
 
-def _filled(member: Member, options: dict[str, Any], source: Source, skeleton: nn.Module) -> nn.Module:
-    if source.kind == "none":
-        return timm.create_model(member.model, num_classes=member.num_classes, **options)
-    return pretrained.start(member.model, member.num_classes, options, source, skeleton)
+def freeze(model: nn.Module, trainable: str) -> None:
+    """Let only some parameters learn, in place; a stem always learns, as it starts without knowledge.
+
+    A large pretrained network that is fine-tuned whole on few images forgets what it knew. With its norms and head
+    alone it learns hundreds of times fewer numbers. Batch norms still follow the statistics of the images.
+
+    Args:
+        model: A timm model.
+        trainable: "all", "norms" (and the head) or "head".
+
+    Raises:
+        UserError: The model has no head that timm knows.
+    """
+    if trainable == "all":
+        return
+    learning = [module for module in model.modules() if trainable == "norms" and "Norm" in type(module).__name__]
+    kept = {id(parameter) for module in learning for parameter in module.parameters(recurse=False)}
+    for module in (*_heads(model), getattr(model, stem.NAME, None)):
+        kept |= {id(parameter) for parameter in module.parameters()} if module is not None else set()
+    for parameter in model.parameters():
+        parameter.requires_grad_(id(parameter) in kept)
 
 
 def _options(member: Member) -> dict[str, Any]:
@@ -122,4 +143,12 @@ def _options(member: Member) -> dict[str, Any]:
 
 
 def _renamed(member: Member) -> Member:
-    return member.model_copy(update={"model": names.current(member.model)})
+    return member.model_copy(update={"model": current(member.model)})
+
+
+def _heads(model: Any) -> tuple[nn.Module, ...]:
+    found = model.get_classifier()
+    heads = tuple(found) if isinstance(found, tuple | list) else (found,)
+    if not any(isinstance(head, nn.Module) and any(True for _ in head.parameters()) for head in heads):
+        raise UserError(f'{type(model).__name__} has no head that timm knows; set trainable = "all".')
+    return heads

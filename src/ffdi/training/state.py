@@ -16,7 +16,7 @@ from ffdi.config.recipe import Member
 from ffdi.core import checksum
 from ffdi.core.errors import CorruptError
 from ffdi.model import precision
-from ffdi.model.trainable import freeze
+from ffdi.model.build import freeze
 from ffdi.training import optim
 from ffdi.training.world import World
 
