@@ -1,11 +1,10 @@
 """What a search buys on the embedded sample: the default against the promoted policy, on fresh seeds and on the graded
 test, whichever way it falls.
 
-python -m tests.bench.promotion FOLDER [MINUTES]
+python -m tests.bench.promotion FOLDER [TRIALS]
 
-MINUTES of work of all workers together go to the search (default 60: half an hour on two cores); the re-runs take
-about 12 minutes more, the models for the graded test as long. Killed, it goes on when it is started again. Not part of
-`make bench`. If nothing is promoted, the trial that was best on fresh seeds stands in, and the table says so.
+TRIALS (default 60) go to the search; the re-runs take about 12 minutes, the models for the graded test as long. Killed,
+it goes on when it is started again. Not part of `make bench`. If nothing is promoted, the trial that was best on fresh seeds stands in, and the table says so.
 """
 
 import re
@@ -34,14 +33,14 @@ SAMPLE = Path(str(files("ffdi"))) / "sample"
 SEEDS = 3  # of the graded models; neither the recipe's nor those of the re-runs
 
 
-def main(folder: Path, minutes: float) -> None:
-    project = _project(folder, minutes)
+def main(folder: Path, trials: int) -> None:
+    project = _project(folder, trials)
     for verb in (["folds"], ["search"], ["search", "--promote"]):
         _run(project, verb)
     context = context_of(project)
     verdict = verdict_of(project, context, context.options())
     row = verdict and verdict.best
-    assert verdict is not None, "no trial was finished; raise MINUTES"
+    assert verdict is not None, "no trial was finished; raise TRIALS"
     assert row is not None
     pair = {"default": space.searched_member(context.recipe), row.candidate.name: row.candidate.member}
     ranks = {name: _graded_ranks(project, member) for name, member in pair.items()}
@@ -56,12 +55,12 @@ def main(folder: Path, minutes: float) -> None:
           f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f}, DeLong, 95%)")  # fmt: skip
 
 
-def _project(folder: Path, minutes: float) -> Project:
-    """On a copy of the recipe, with a budget of minutes in the place of trials."""
+def _project(folder: Path, trials: int) -> Project:
+    """On a copy of the recipe, with so many trials."""
     path = folder / RECIPE.name
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        budget = f"minutes = {minutes:g}\ntop_k = 2\nrerun_seeds = 2\n"
+        budget = f"trials = {trials}\ntop_k = 2\nrerun_seeds = 2\n"
         text = re.sub(r"^(top_k|rerun_seeds) = .*\n", "", RECIPE.read_text(), flags=re.MULTILINE)
         path.write_text(re.sub(r"^trials = .*\n", budget, text, flags=re.MULTILINE))
     return Options(path, None, folder / "work", folder / "submissions").open()
@@ -102,4 +101,4 @@ def _ranks(job: FoldJob) -> pd.Series:
 
 if __name__ == "__main__":
     given = dict(enumerate(sys.argv))
-    main(Path(given[1]), float(given.get(2, 60)))
+    main(Path(given[1]), int(given.get(2, 60)))

@@ -13,15 +13,15 @@ from ffdi.training.job import plan
 from ffdi.training.world import World
 from tests.fixtures.search import MEMBER, Contest, context, found, made_up_study
 
-PROXY = {"epochs": 1, "folds": [1], "share": 0.5}
+PROXY = {"epochs": 1, "folds": [1]}
 LR = {"lr": FloatDistribution(1e-3, 1e-2, log=True)}
 TRIALS = made_up_study(LR, 12).trials
 
 
 def prepared(contest: Contest, folder: Path, **search: object) -> tuple[SearchContext, SearchContext]:
     """Return the context of the trials and that of the re-runs."""
-    cheap, whole = (context(contest, folder, **{**fields, **search}) for fields in ({"proxy": PROXY}, {}))
-    return cheap, cheap.without_proxy(contest[1], whole.folds)
+    cheap = context(contest, folder, **{"proxy": PROXY, **search})
+    return cheap, cheap.without_proxy()
 
 
 def test_reruns_are_the_runs_that_training_would_do_but_for_the_seed(contest: Contest, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_scores_are_read_by_seed_and_fold_and_missing_ones_are_counted(contest: 
 def test_reruns_are_trained_and_scored_on_every_fold(
     contest: Contest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For real: one trial by a proxy of one fold and half the rows, then it and the default on every fold."""
+    """For real: one trial by a proxy of one fold, then it and the default on every fold."""
     monkeypatch.setitem(MEMBER, "epochs", 1)
     cheap, full = prepared(contest, tmp_path, trials=1, rerun_seeds=1)
     score = objective.TrainAndScore(cheap, World(torch.device("cpu")), 0)

@@ -6,13 +6,10 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote
 
 import optuna
 import pytest
 import sqlalchemy
-from hypothesis import given
-from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from ffdi.core.errors import UserError
@@ -170,11 +167,3 @@ def test_what_a_driver_says_of_odd_options_is_one_sentence(
     with pytest.raises(UserError, match="look at what follows the \\?") as told:
         search(options(tmp_path, storage=url))
     assert "secret" not in str(told.value)
-
-
-@given(password=st.text(st.characters(codec="ascii", exclude_categories=["Cc"], exclude_characters=" "), min_size=3))
-def test_no_text_shows_the_password_of_its_url(password: str) -> None:
-    url = f"mysql+pymysql://one:{password}@host/name"
-    assert password not in storage.masked(f"could not open {url} for one", url)
-    assert unquote(password) not in storage.masked(f"({unquote(password)})", url)
-    assert "se/cret" not in storage.masked("no role for se/cret", "postgresql://h/db?password=se%2Fcret")

@@ -3,7 +3,6 @@
 import math
 import os
 from contextlib import nullcontext
-from datetime import timedelta
 from pathlib import Path
 
 import optuna
@@ -112,23 +111,8 @@ def test_a_search_may_be_made_longer_and_one_not_begun_is_said(tmp_path: Path) -
     assert len(search(options(tmp_path, trials=3))) == 3
 
 
-def trial(state: TrialState, value: float | None = None, minutes: float = 1, **attributes: object) -> FrozenTrial:
-    made = create_trial(state=state, value=value, user_attrs=attributes)
-    made.datetime_complete = made.datetime_start and made.datetime_start + timedelta(minutes=minutes)
-    return made
-
-
-def test_minutes_are_those_of_all_workers_together_without_the_killed() -> None:
-    trials = [
-        trial(TrialState.COMPLETE, 0.5, 2),
-        trial(TrialState.PRUNED, None, 3),
-        trial(TrialState.FAIL, None, 1, error="no memory"),
-        trial(TrialState.FAIL, None, 999),  # killed, and found days later
-        trial(TrialState.RUNNING),
-    ]
-    assert studies.seconds(trials) == 6 * 60
-    limits = {minutes: studies.is_enough(options(Path(), trials=None, minutes=minutes), trials) for minutes in (6, 7)}
-    assert limits == {6: True, 7: False}
+def trial(state: TrialState, value: float | None = None, **attributes: object) -> FrozenTrial:
+    return create_trial(state=state, value=value, user_attrs=attributes)
 
 
 def test_equal_members_are_listed_once_best_first() -> None:

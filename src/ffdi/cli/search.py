@@ -46,7 +46,7 @@ def run(project: Project, count: int | None, until: str, storage: str, again: bo
     devices = [there[index % len(there)] for index in range(count or len(there))]
     options, cluster = context.options(storage), project.recipe.cluster
     at_once = "on a cluster" if cluster.address else f"{len(devices)} at a time"
-    console.say(f"search {options.name}: {_budget(options)}, {at_once}, in {context.folder}")
+    console.say(f"search {options.name}: {options.trials} trials, {at_once}, in {context.folder}")
     try:
         if cluster.address:
             run_on(cluster, context, options, count, deadline)
@@ -133,8 +133,7 @@ def verdict_of(
     if len(chosen) == 1:
         console.say(f"{SAME} Nothing is run again, and {project.recipe_path} stays as it is.")
         return None
-    full = context.without_proxy(*project.tables())
-    planned = confirm.plan(full, chosen)
+    planned = confirm.plan(context.without_proxy(), chosen)
     left = sum(one.score is None for one in planned)
     if left and devices:
         console.say(f"{left} of {len(planned)} re-runs to do: {len(chosen) - 1} best trials and the default, all folds")
@@ -158,14 +157,4 @@ def _show(options: StudyOptions) -> None:
     if failed:
         console.table("failed", ["trial", "because"], [[one.number, one.user_attrs[studies.ERROR]] for one in failed])
     counts = ", ".join(f"{count} {name}" for name, count in Counter(map(studies.state, found)).items())
-    console.say(
-        f"{counts or 'no trial yet'}; budget {_budget(options)}, {studies.seconds(found) / 60:.0f} minutes used"
-    )
-
-
-def _budget(options: StudyOptions) -> str:
-    parts = [
-        f"{options.trials} trials" if options.trials else "",
-        f"{options.minutes:g} minutes" if options.minutes else "",
-    ]
-    return " or ".join(part for part in parts if part)
+    console.say(f"{counts or 'no trial yet'}; budget {options.trials} trials")

@@ -2,16 +2,16 @@
 
 The held-out AUC is maximised.
 
-A field is named as the recipe nests it ("lr", "augment.jpeg.p"). "augment.jpeg" itself is a switch, true or false, and
-"augment.strength" scales the ranges of all operations (1: as the member has them, 0: no effect, 2: twice as strong).
+A field is named as the recipe nests it, in quotes where it has a dot (lr, "augment.jpeg.p"). "augment.strength" scales
+the ranges of all operations (1: as the member has them, 0: no effect, 2: twice as strong).
 """
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ffdi.config.augment import DEFAULTS, KINDS
 from ffdi.config.competition import Frozen
@@ -57,33 +57,23 @@ class Proxy(Frozen):
 
     epochs: int | None = Field(default=None, ge=1)  # instead of the member's
     image_size: int | None = Field(default=None, ge=16, le=2048)  # instead of the member's
-    share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the groups of each fold
     folds: tuple[int, ...] = ()  # held out in turn; empty: all
 
 
 class Search(Frozen):
-    """The budget is `trials`, or `minutes` of work of all workers together, whichever is used up first."""
+    """Trials on one member; the best are trained again."""
 
     member: str  # whose fields are searched
     space: dict[str, Dimension]  # by field: low and high, or choices
     proxy: Proxy = Proxy()  # what makes a trial cheaper
-    trials: int | None = Field(default=None, ge=1)  # how many at most
-    minutes: float | None = Field(default=None, gt=0)  # of work at most
+    trials: int = Field(ge=1)  # how many; `--until` ends a search by time
     pruner: Literal["none", "median"] = "median"  # ends bad trials early
     seed: int = 0  # of the draws
     top_k: int = Field(default=3, ge=1, le=50)  # trained again, without the proxy, beside the default
     rerun_seeds: int = Field(default=3, ge=1, le=50)  # fresh ones, each on every fold
 
-    @field_validator("space", mode="before")
-    @classmethod
-    def _flat(cls, value: Any) -> Any:
-        """Flatten the tables that TOML makes of augment.jpeg.p without quotes."""
-        return dict(_leaves(value)) if isinstance(value, dict) else value
-
     @model_validator(mode="after")
     def _is_a_search(self) -> "Search":
-        if self.trials is None and self.minutes is None:
-            raise ValueError("say how long: trials, or minutes")
         if not self.space:
             raise ValueError("name at least one field to search, in [search.space]")
         return self
@@ -109,43 +99,26 @@ class Search(Frozen):
 def searchable(member: BaseModel) -> tuple[str, ...]:
     """Return the names under which fields of a member can be searched. Ranges are scaled by "augment.strength" only."""
     names = [name for name in type(member).model_fields if name not in FIXED]
-    for name in KINDS:
-        names += [f"augment.{name}", f"augment.{name}.p"]
-    return (*names, STRENGTH)
+    return (*names, *[f"augment.{name}.p" for name in KINDS], STRENGTH)
 
 
 def changed(member: Spec, values: Mapping[str, Any]) -> Spec:
     """Return the member with other values of searchable fields, except the strength.
 
-    A field of an operation that is off switches it on, unless its switch is among the values.
+    A field of an operation that is off switches it on.
 
     Raises:
         pydantic.ValidationError: The member does not take the values, or two of them together.
     """
     fields = member.model_dump()
-    for path in sorted(values, key=lambda path: -path.count(".")):  # the switch has the last word
-        _put(fields, path.split("."), values[path])
+    for path, value in values.items():
+        *table, name = path.split(".")
+        if table:
+            operations, operation = fields["augment"], table[1]
+            operations[operation] = {**(operations[operation] or DEFAULTS[operation].model_dump()), name: value}
+        else:
+            fields[name] = value
     return type(member).model_validate(fields)
-
-
-def value_of(member: BaseModel, path: str) -> Any:
-    """Return what a member has under a searchable name; for a switch whether it is on."""
-    value: Any = member
-    for part in path.split("."):
-        value = getattr(value, part)
-    return value is not None if path.count(".") == 1 else value
-
-
-def _put(fields: dict[str, Any], path: list[str], value: Any) -> None:
-    if len(path) == 1:
-        fields[path[0]] = value
-        return
-    policy, name = fields["augment"], path[1]
-    before = policy[name] if policy[name] is not None else DEFAULTS[name].model_dump()
-    if len(path) == 3:
-        policy[name] = {**before, path[2]: value}
-    else:
-        policy[name] = before if value is True else value
 
 
 def _check_value(member: BaseModel, path: str, value: Any) -> None:
@@ -164,11 +137,3 @@ def _unknown(path: str, known: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
     ending = f"did you mean {near[0]!r}?" if near else "name a field of the member, for example lr or augment.jpeg.p"
     return f"unknown key {path!r}, {ending}"
-
-
-def _leaves(tables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in tables.items():
-        if isinstance(value, dict) and any(isinstance(part, dict) for part in value.values()):
-            yield from ((f"{name}.{rest}", leaf) for rest, leaf in _leaves(value))
-        else:
-            yield name, value

@@ -1,18 +1,14 @@
-"""The context that all trials of a search share: rows, folds and seeds, so that they differ only in what is searched.
-
-N rows, G groups.
-"""
+"""What all trials of a search share: rows, folds and seeds, so that they differ only in what is searched."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Member, Recipe
 from ffdi.config.search import Proxy, Search
-from ffdi.core import checksum, digest, keys
+from ffdi.core import checksum, digest
 from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
@@ -20,12 +16,12 @@ from ffdi.search import space
 from ffdi.search.study import StudyOptions
 from ffdi.training.job import FoldJob, digest_of, plan
 
-BUDGET = {"trials", "minutes", "top_k", "rerun_seeds"}  # may grow in a study that has begun
+BUDGET = {"trials", "top_k", "rerun_seeds"}  # may grow in a study that has begun
 
 
 @dataclass(frozen=True)
 class SearchContext:
-    """`manifest` and `folds` hold only the rows of the trials; artefacts go below `folder`."""
+    """`manifest` holds the rows that may be trained on; artefacts go below `folder`."""
 
     recipe: Recipe
     search: Search
@@ -60,17 +56,14 @@ class SearchContext:
             folder=self.folder,
             storage=storage,
             trials=search.trials,
-            minutes=search.minutes,
             pruner=search.pruner,
             seed=search.seed,
             epochs=space.longest(search, self.base),
         )
 
-    def without_proxy(self, manifest: pd.DataFrame, folds: pd.DataFrame) -> "SearchContext":
-        """Return the context of full training, from the whole manifest and fold table."""
-        search = self.search.model_copy(update={"proxy": Proxy()})
-        rows = manifests.select(manifest, self.recipe.data.train_splits, usable=False)
-        return replace(self, search=search, manifest=rows, folds=folds)
+    def without_proxy(self) -> "SearchContext":
+        """Return the context of full training."""
+        return replace(self, search=self.search.model_copy(update={"proxy": Proxy()}))
 
 
 def make_context(
@@ -95,52 +88,25 @@ def make_context(
         workspace: Where artefacts go.
 
     Raises:
-        UserError: There is no `[search]`, or the proxy leaves a fold without one of the classes.
+        UserError: There is no `[search]`.
     """
     search = recipe.search
     if search is None:
         raise UserError(f"Recipe {recipe.name} has no [search]; ensembles/search_sample.toml shows one.")
     rows = manifests.select(manifest, recipe.data.train_splits, usable=False)
-    table = folds.merge(rows[["id", "split", "target"]], on=["id", "split"], validate="one_to_one")
-    kept = table[share_of_groups(table, search.proxy.share, search.seed)]
-    classes = kept.groupby("fold")["target"].nunique()
-    for fold in search.proxy.folds or recipe.folds.held_out:
-        if classes.get(fold, 0) < 2:
-            share = f"search.proxy.share = {search.proxy.share:g}"
-            raise UserError(f"{share} leaves fold {fold} without images of both classes; raise it.")
-    kept = kept[list(folds.columns)].reset_index(drop=True)
-    rows = rows.merge(kept[["id", "split"]], on=["id", "split"])
     identity = {
         "search": search.model_dump(mode="json", exclude=BUDGET),
         "member": space.searched_member(recipe).model_dump(mode="json"),
         "manifest": manifests.digest(rows),
-        "folds": digest_of(kept),
+        "folds": digest_of(folds),
     }
     folder = workspace.searches / f"{recipe.name}-{digest.of_json(identity)[:8]}"
-    return SearchContext(recipe, search, competition, rows, kept, images, folder)
+    return SearchContext(recipe, search, competition, rows, folds, images, folder)
 
 
 def score_of(job: FoldJob) -> float:
     """Return what is maximised: the held-out AUC of a finished fold. Raise UserError where a class is missing."""
     found = checksum.read_json(job.folder.done)["scores"]
     if "auc" not in found:
-        raise UserError(f"{job.label} has no held-out image of one of the classes; raise search.proxy.share.")
+        raise UserError(f"{job.label} has no held-out image of one of the classes; lower folds.k.")
     return float(found["auc"])
-
-
-def share_of_groups(table: pd.DataFrame, share: float, seed: int) -> np.ndarray:
-    """Return the rows to keep, bool [N]: whole groups, the same share of every fold and of every kind of group.
-
-    Args:
-        table: id, split, target, group and fold of N rows.
-        share: From 0 to 1.
-        seed: With the ids it decides which groups are kept; the order of the rows does not.
-    """
-    groups = table.assign(name=table["split"] + "\t" + table["id"]).groupby("group")
-    kinds = groups.agg(fold=("fold", "first"), fakes=("target", "sum"), size=("target", "size"), name=("name", "min"))
-    kinds["key"] = [keys.key(seed, "share", name) for name in kinds["name"]]
-    kinds = kinds.sort_values(["fold", "size", "fakes", "key"])
-    place_G = kinds.groupby("fold").cumcount().to_numpy()
-    # Every 1 / share-th of the sorted groups of a fold.
-    kept = kinds.index[np.floor((place_G + 1) * share + 1e-9) > np.floor(place_G * share + 1e-9)]
-    return table["group"].isin(kept).to_numpy()

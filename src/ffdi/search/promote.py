@@ -7,14 +7,13 @@ what was run again, up to its seed.
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydantic import BaseModel
 
 from ffdi.config.augment import DEFAULTS
 from ffdi.config.load import load_recipe
-from ffdi.config.recipe import Member, Recipe
+from ffdi.config.recipe import Member
 from ffdi.config.reference import toml
 from ffdi.core import atomic
 from ffdi.core.errors import UserError
@@ -42,7 +41,6 @@ def promote(path: Path, context: SearchContext, verdict: Verdict) -> str:
     row = verdict.winner
     if row is None:
         return f"{verdict.sentence} {path} stays as it is."
-    path = path.resolve()  # a link stays a link
     recipe = load_recipe(path)
     members = {member.name: member for member in recipe.member}
     name = context.search.member[: MAX_NAME - len(SUFFIX)] + SUFFIX
@@ -55,25 +53,27 @@ def promote(path: Path, context: SearchContext, verdict: Verdict) -> str:
         raise UserError(
             f"{path}: member {context.search.member!r} is not what was searched any more; run ffdi search again."
         )
-    text = with_member(path.read_bytes().decode(), wanted, _provenance(context, verdict, row))
-    _check(text, recipe, wanted)
-    atomic.write_text(path, text)
+    atomic.write_text(
+        path, with_member(path.read_text(encoding="utf-8-sig"), wanted, _provenance(context, verdict, row))
+    )
     return f"{verdict.sentence} It is member {name} of {path} now."
 
 
 def with_member(text: str, member: Member, comments: list[str]) -> str:
-    """Return the recipe's text with one more member at its end, and with its own line ends.
+    """Return the recipe's text with one more member at its end.
 
     Args:
         text: Of the recipe.
         member: The new one.
         comments: Lines above it.
     """
-    defaults = tomllib.loads(text.removeprefix("\ufeff")).get("defaults", {})
-    base = Member.model_validate({"model": member.model, **defaults, "name": member.name})
+    value = tomllib.loads(text)
+    if "\n[[member]]" not in text:
+        raise UserError("The recipe cannot be added to; write its members as [[member]] each, and promote again.")
+    base = Member.model_validate({"model": member.model, **value.get("defaults", {}), "name": member.name})
     named = {"name": member.name, "model": member.model, **_difference(member, base)}
     lines = [text.rstrip(), "", "[[member]]", *(f"# {line}" for line in comments), *_lines(named), ""]
-    return ("\r\n" if "\r\n" in text else "\n").join(lines)
+    return "\n".join(lines)
 
 
 def _provenance(context: SearchContext, verdict: Verdict, row: Row) -> list[str]:
@@ -86,19 +86,6 @@ def _provenance(context: SearchContext, verdict: Verdict, row: Row) -> list[str]
         f"{row.fresh:.4f}, {context.search.member} {verdict.default.fresh:.4f}, "
         f"difference {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}).",
     ]
-
-
-def _check(text: str, before: Recipe, wanted: Member) -> None:
-    """Raise UserError unless the text reads as the recipe with the new member."""
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / "recipe.toml"
-        copy.write_bytes(text.encode())
-        try:
-            after = load_recipe(copy)
-        except UserError:  # such as members in one list, to which no table can be added
-            after = before
-    if after != before.model_copy(update={"member": (*before.member, wanted)}):
-        raise UserError("The recipe cannot be added to; write its members as [[member]] each, and promote again.")
 
 
 def _difference(wanted: BaseModel, base: BaseModel) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ffdi.config.augment import FROM_ZERO, KINDS, Augment, Range
 from ffdi.config.recipe import Member, Recipe
-from ffdi.config.search import STRENGTH, Dimension, Search, changed, value_of
+from ffdi.config.search import STRENGTH, Dimension, Search, changed
 from ffdi.core.errors import UserError
 
 
@@ -88,7 +88,7 @@ def _suggest(trial: optuna.Trial, path: str, dimension: Dimension, member: Membe
 
 
 def _is_whole(member: Member, path: str, dimension: Dimension) -> bool:
-    return path != STRENGTH and isinstance(value_of(changed(member, {path: dimension.low}), path), int)
+    return "." not in path and isinstance(getattr(changed(member, {path: dimension.low}), path), int)
 
 
 def _moved(name: str, ends: Range, strength: float) -> Range:

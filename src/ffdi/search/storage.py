@@ -4,12 +4,10 @@ A URL may hold a password, which is neither printed nor kept.
 """
 
 import errno
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import unquote, unquote_plus
 
 import optuna
 import sqlalchemy
@@ -115,13 +113,10 @@ def answering(name: str, url: str) -> Iterator[None]:
 
 
 def masked(text: str, url: str) -> str:
-    """Return the first line of a text without what may be the URL's password, also in a wrong URL."""
-    line = text.partition("\n")[0]
-    password = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
-    secrets = {password, unquote(password), *re.split("[@:/]", password)}
-    found = re.findall(r"[?&]\w*pass\w*=([^&]*)", url)
-    secrets |= {*found, *map(unquote_plus, found)}
-    for secret in sorted(secrets - {""}, key=len, reverse=True):
+    """Return the first line of a text without the password of a valid URL."""
+    parsed = sqlalchemy.engine.make_url(url)
+    line, secrets = text.partition("\n")[0], (parsed.password, parsed.query.get("password"))
+    for secret in filter(None, map(str, secrets)):
         line = line.replace(secret, "•••")
     return line
 

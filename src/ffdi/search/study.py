@@ -32,8 +32,7 @@ class StudyOptions:
     name: str
     folder: Path
     storage: str = field(default="", repr=False)  # may hold a password
-    trials: int | None = None
-    minutes: float | None = None
+    trials: int = 0
     pruner: str = "none"
     seed: int = 0
     epochs: int = 1  # of the longest fold
@@ -100,16 +99,8 @@ def begun(found: list[FrozenTrial]) -> int:
 
 
 def is_enough(options: StudyOptions, found: list[FrozenTrial]) -> bool:
-    """Return whether the budget of trials or minutes is used up."""
-    if options.trials is not None and begun(found) >= options.trials:
-        return True
-    return options.minutes is not None and seconds(found) >= 60 * options.minutes
-
-
-def seconds(found: list[FrozenTrial]) -> float:
-    """Return the seconds of work in all trials; those of killed attempts are not known and not counted."""
-    ended = [trial for trial in found if trial.state in ENDED or ERROR in trial.user_attrs]
-    return sum(trial.duration.total_seconds() for trial in ended if trial.duration)
+    """Return whether as many trials have begun as there shall be."""
+    return begun(found) >= options.trials
 
 
 def finished(found: list[FrozenTrial]) -> list[FrozenTrial]:

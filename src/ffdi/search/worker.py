@@ -99,8 +99,7 @@ class Worker:
         ended, best, begun = found[number], studies.finished(found), studies.begun(found)
         score = f"{ended.value:.4f}" if ended.value is not None else f"({ended.user_attrs.get(ERROR, '')})"
         lead = f"best {best[0].value:.4f} of trial {best[0].number}" if best else "no score yet"
-        budget = f" of {self.options.trials}" if self.options.trials else ""
-        console.say(f"trial {number}: {studies.state(ended)} {score}; {lead}; {begun}{budget} begun")
+        console.say(f"trial {number}: {studies.state(ended)} {score}; {lead}; {begun} of {self.options.trials} begun")
 
     def _refuse_endless_failure(self) -> None:
         found = studies.trials(self.study)
