@@ -4,7 +4,8 @@ test, whichever way it falls.
 python -m tests.bench.promotion FOLDER [TRIALS]
 
 TRIALS (default 60) go to the search; the re-runs take about 12 minutes, the models for the graded test as long. Killed,
-it goes on when it is started again. Not part of `make bench`. If nothing is promoted, the trial that was best on fresh seeds stands in, and the table says so.
+it goes on when it is started again. Not part of `make bench`. If nothing is promoted, the trial that was best on fresh
+seeds stands in, and the table says so.
 """
 
 import re
