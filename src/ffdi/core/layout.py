@@ -61,7 +61,6 @@ class FoldFolder(PosixPath):
     log = Below(LOG)
     state = Below("state")  # saves of an unfinished training
     predicted_parts = Below("parts")  # of an unfinished prediction
-    speed = Below("speed.json")
 
     def table(self, name: str) -> Path:
         """Return the logits of "oof", "val" or "test"."""

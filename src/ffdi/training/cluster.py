@@ -19,7 +19,6 @@ from ffdi.training import degraded, launch, predictions, world
 from ffdi.training.degraded import Table
 from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
-from ffdi.training.throughput import Throughput
 from ffdi.training.world import World
 
 GB = 1_000_000_000
@@ -148,4 +147,4 @@ def _predict_part(jobs: Sequence[FoldJob], number: int, name: str, begin: int, s
     job, here = jobs[number], World(device_of_task())
     launch.prepare(here.device, job.data.workers or 0)
     model = load_net(job.folder.weights, job.member, here.device)
-    predictions.part(job, name, begin, model, here, stop, Throughput())
+    predictions.part(job, name, begin, model, here, stop)

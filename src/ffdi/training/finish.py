@@ -4,23 +4,26 @@ Training and predicting have separate identities: other views, or a test set tha
 weights that stand, without training again.
 """
 
+import platform
 import shutil
-from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
+import timm
 import torch
 
 from ffdi.core import checksum
-from ffdi.core.errors import CorruptError, UserError
+from ffdi.core.digest import code_digest
+from ffdi.core.errors import UserError
 from ffdi.core.layout import RunFolder
 from ffdi.core.stop import Stop
 from ffdi.metrics.auc import auc
 from ffdi.model.weights import load_net
-from ffdi.training import environment, loss, predictions
+from ffdi.training import loss, predictions
 from ffdi.training.job import FoldJob
-from ffdi.training.throughput import Throughput
+from ffdi.training.state import refuse_other_run
 from ffdi.training.world import World
 
 
@@ -30,7 +33,7 @@ def is_trained(job: FoldJob) -> bool:
     if not path.exists():
         return False
     _, facts = checksum.read_tensors(path)
-    _refuse_other_run(path, facts, job)
+    refuse_other_run(path, facts, job.identity)
     return True
 
 
@@ -40,7 +43,7 @@ def is_done(job: FoldJob) -> bool:
     if not path.exists():
         return False
     done = checksum.read_json(path)
-    _refuse_other_run(path, done, job)
+    refuse_other_run(path, done, job.identity)
     return done["asked"] == job.asked and all((job.folder / name).exists() for name in done["files"])
 
 
@@ -84,11 +87,10 @@ def finish(job: FoldJob, world: World, stop: Stop) -> None:
     if world.writes:
         job.folder.done.unlink(missing_ok=True)  # it must not vouch for tables that are being replaced
     world.barrier()
-    throughput = Throughput()
     priors: dict[str, float] = {}
     scores: dict[str, float] = {}
     for name in job.asked:
-        frame = predictions.table(job, name, model, world, stop, throughput)
+        frame = predictions.table(job, name, model, world, stop)
         if name == "oof" or not priors:
             priors = _medians(frame)
         if name == "oof":
@@ -97,7 +99,6 @@ def finish(job: FoldJob, world: World, stop: Stop) -> None:
             facts = {**job.identity, "member": job.member.name}
             checksum.write_table(job.folder.table(name), _impute(frame, priors), facts)
     if world.writes:
-        throughput.write(job.folder, world.device)
         _write_done(job, scores)
     world.barrier()
 
@@ -116,12 +117,22 @@ def held_out(job: FoldJob, model: torch.nn.Module, world: World, stop: Stop) -> 
 
 
 def _write_done(job: FoldJob, scores: dict[str, float]) -> None:
-    environment.write(RunFolder(job.folder.parent), job.member)
+    _describe(RunFolder(job.folder.parent), job)
     written = [job.folder.weights, *map(job.folder.table, job.asked)]
     files = {path.name: checksum.digest(path) for path in written}
     done = {**job.identity, "spec8": job.spec[:8], "files": files, "asked": job.asked, "scores": scores}
     checksum.write_json(job.folder.done, done)
     shutil.rmtree(job.folder.predicted_parts, ignore_errors=True)
+
+
+def _describe(run: RunFolder, job: FoldJob) -> None:
+    """Record, for people, what trained the run, on what and with which code; nothing of it enters an identity."""
+    if run.environment.exists():
+        return
+    versions = {"python": platform.python_version()} | {one.__name__: one.__version__ for one in (torch, timm, cv2)}
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    checksum.write_json(run.spec, job.member.model_dump(mode="json"))
+    checksum.write_json(run.environment, {**versions, "gpus": gpus, "code": code_digest()})
 
 
 def _medians(frame: pd.DataFrame) -> dict[str, float]:
@@ -142,11 +153,3 @@ def _scores(job: FoldJob, frame: pd.DataFrame) -> dict[str, float]:
         return {}
     losses_B = loss.cross_entropy(torch.tensor(logits.to_numpy())[:, None], torch.tensor(targets).float())
     return {"auc": auc(targets, logits.to_numpy()), "loss": float(losses_B.mean())}
-
-
-def _refuse_other_run(path: Path, facts: dict[str, Any], job: FoldJob) -> None:
-    for name, wanted in job.identity.items():
-        if facts.get(name) != wanted:
-            raise CorruptError(
-                f"{path} was made with {name} {facts.get(name)}, this run has {name} {wanted}; delete {job.folder}."
-            )

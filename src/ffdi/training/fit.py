@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,13 +35,6 @@ from ffdi.training.world import World
 
 SAVE_SECONDS = 300.0  # between two saves within an epoch
 SAVE_SHARE = 0.05  # of the time that saves at the end of an epoch may take
-
-
-class Hooks(NamedTuple):
-    """Calls at two instants of a training; see `fit`."""
-
-    watch: Callable[[], None]
-    started: Callable[[], None]
 
 
 class Saves:
@@ -72,7 +65,7 @@ def fit(
     save_seconds: float = SAVE_SECONDS,
     save_steps: int | None = None,
     watch: Callable[[], None] | None = None,
-    started: Callable[[], None] | None = None,
+    started: Callable[[], None] = lambda: None,
     predicts: bool = True,
 ) -> None:
     """Train and predict one fold, and write `done.json`; do nothing if that is done.
@@ -97,10 +90,10 @@ def fit(
             return
         if world.writes:
             atomic.sweep(job.folder)
-        micro_batches, hooks = job.member.micro_batches, Hooks(watch or _nothing, started or _nothing)
+        micro_batches = job.member.micro_batches
         while not finish.is_trained(job):
             try:
-                _train(job, world, stop, Saves(save_seconds, save_steps), hooks, micro_batches)
+                _train(job, world, stop, Saves(save_seconds, save_steps), watch, started, micro_batches)
             except RuntimeError as error:
                 if not memory.is_out_of_memory(error):
                     raise
@@ -132,7 +125,15 @@ def check(job: FoldJob, world: World, micro_batches: int) -> Order:
     return order
 
 
-def _train(job: FoldJob, world: World, stop: Stop, saves: Saves, hooks: Hooks, micro_batches: int) -> None:
+def _train(
+    job: FoldJob,
+    world: World,
+    stop: Stop,
+    saves: Saves,
+    watch: Callable[[], None] | None,
+    started: Callable[[], None],
+    micro_batches: int,
+) -> None:
     """Train from the newest save to the last step, then write the weights."""
     member, (state, order, begin, start) = job.member, _set_up(job, world, micro_batches)
     steps = member.epochs * order.steps_per_epoch
@@ -144,7 +145,7 @@ def _train(job: FoldJob, world: World, stop: Stop, saves: Saves, hooks: Hooks, m
     mean, std = data_config(state.unwrapped)
     channels_last = precision.is_channels_last(state.unwrapped)
     if world.any(world.writes and log.lacks_score(begin, steps)):
-        _evaluate(job, state, world, stop, log, begin, hooks)
+        _evaluate(job, state, world, stop, log, begin, watch)
     state.model.train()
     images_BCHW = None
     with console.progress(job.label, steps * order.batch_size) as meter:
@@ -179,10 +180,10 @@ def _train(job: FoldJob, world: World, stop: Stop, saves: Saves, hooks: Hooks, m
             if stopping and done < steps:
                 raise Paused(f"{job.label} stopped ({stop.reason}) after step {done} of {steps}; all is saved.")
             if ends_epoch and done < steps:
-                _evaluate(job, state, world, stop, log, done, hooks)
+                _evaluate(job, state, world, stop, log, done, watch)
                 state.model.train()
             if number == begin:
-                hooks.started()
+                started()
     if world.writes:
         save_weights(job.folder.weights, state.predictor, member, {**job.identity, "start": start})
     world.barrier()
@@ -262,15 +263,14 @@ def _save(job: FoldJob, state: TrainState, world: World, stop: Stop, done: int) 
     return cost
 
 
-def _evaluate(job: FoldJob, state: TrainState, world: World, stop: Stop, log: Log, done: int, hooks: Hooks) -> None:
+def _evaluate(
+    job: FoldJob, state: TrainState, world: World, stop: Stop, log: Log, done: int, watch: Callable[[], None]
+) -> None:
     """Log the held-out AUC, for the curve; the last epoch is measured by the OOF table itself."""
     if len(job.oof):
         log.held_out(done, finish.held_out(job, state.predictor, world, stop))
-        hooks.watch()
-
-
-def _nothing() -> None:
-    return None
+        if watch is not None:
+            watch()
 
 
 def _seed(member: Member, number: int, world: World, part: int) -> int:

@@ -16,16 +16,13 @@ from ffdi.infer.engine import predict
 from ffdi.infer.nets import Net
 from ffdi.model import compiling
 from ffdi.training.job import FoldJob
-from ffdi.training.throughput import Throughput
 from ffdi.training.world import World
 
 MIN_GPU_BATCH = 64
 PART_BATCHES = 500  # whole batches, so that parts are bit-equal to the whole
 
 
-def table(
-    job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: Stop, throughput: Throughput
-) -> pd.DataFrame:
+def table(job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: Stop) -> pd.DataFrame:
     """Predict a table of a fold, part by part if it is long.
 
     Args:
@@ -34,7 +31,6 @@ def table(
         model: Its weights.
         world: The processes that work together.
         stop: Asks to stop.
-        throughput: Counts what is predicted.
 
     Returns:
         id, view, logit (NaN where the image is unreadable) and imputed of every row.
@@ -45,10 +41,9 @@ def table(
     rows: pd.DataFrame = getattr(job, name)
     begins = part_begins(job, name, world.device, world.size)
     if len(begins) > 1:
-        return pd.concat([part(job, name, at, model, world, stop, throughput) for at in begins], ignore_index=True)
-    with throughput.over(len(rows)):
-        compiled = _wants_compile(job, len(rows), world.device)
-        return logits(job, model, rows, job.size, job.member.tta, f"{job.label} {name}", world, stop, compiled)
+        return pd.concat([part(job, name, at, model, world, stop) for at in begins], ignore_index=True)
+    compiled = _wants_compile(job, len(rows), world.device)
+    return logits(job, model, rows, job.size, job.member.tta, f"{job.label} {name}", world, stop, compiled)
 
 
 def part_begins(job: FoldJob, name: str, device: torch.device, processes: int = 1) -> range:
@@ -56,19 +51,16 @@ def part_begins(job: FoldJob, name: str, device: torch.device, processes: int = 
     return range(0, len(getattr(job, name)), PART_BATCHES * prediction_batch(job.member, device) * processes)
 
 
-def part(
-    job: FoldJob, name: str, begin: int, model: torch.nn.Module, world: World, stop: Stop, throughput: Throughput
-) -> pd.DataFrame:
-    """Return one part of a table; predict and write it where it is not there. Parts may be made in any order."""
+def part(job: FoldJob, name: str, begin: int, model: torch.nn.Module, world: World, stop: Stop) -> pd.DataFrame:
+    """Return one part of a table, by its first row; predict and write it where it is not there, in any order."""
     path, facts = _part(job, name, begin)
     if not has_part(job, name, begin):
         end = begin + part_begins(job, name, world.device, world.size).step
         rows: pd.DataFrame = getattr(job, name)
         some = rows.iloc[begin:end].reset_index(drop=True)
-        with throughput.over(len(some)):
-            label = f"{job.label} {name} from {begin:,}"
-            compiled = _wants_compile(job, len(rows), world.device)  # as the whole table: all parts alike
-            frame = logits(job, model, some, job.size, job.member.tta, label, world, stop, compiled)
+        label = f"{job.label} {name} from {begin:,}"
+        compiled = _wants_compile(job, len(rows), world.device)  # as the whole table: all parts alike
+        frame = logits(job, model, some, job.size, job.member.tta, label, world, stop, compiled)
         if world.writes:
             checksum.write_table(path, frame, facts)
         world.barrier()

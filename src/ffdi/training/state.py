@@ -117,13 +117,12 @@ def unpack(saved: Saved, state: TrainState) -> None:
     state.micro_batches = max(state.micro_batches, int(saved.facts["micro_batches"]))
 
 
-def save(folder: Path, saved: Saved) -> Path:
+def save(folder: Path, saved: Saved) -> None:
     """Write `folder/step-00001200.safetensors`, then drop all but the newest two."""
     path = folder / f"step-{saved.step:08d}.safetensors"
     checksum.write_tensors(path, saved.tensors, {**saved.facts, "step": saved.step})
     for old in sorted(folder.glob("step-*.safetensors"))[:-KEPT]:
         old.unlink()
-    return path
 
 
 def drop(folder: Path) -> None:
@@ -138,13 +137,23 @@ def newest(folder: Path, identity: dict[str, str]) -> Saved | None:
     if not paths:
         return None
     tensors, facts = checksum.read_tensors(paths[-1])
+    refuse_other_run(paths[-1], facts, identity)
+    return Saved(facts["step"], tensors, facts)
+
+
+def refuse_other_run(path: Path, facts: dict[str, Any], identity: dict[str, str]) -> None:
+    """Raise CorruptError for an artefact of another run.
+
+    Args:
+        path: Of the artefact, for the message.
+        facts: What it says it was made with.
+        identity: What it should have been made with.
+    """
     for name, wanted in identity.items():
         if facts.get(name) != wanted:
             raise CorruptError(
-                f"{paths[-1]} was made with {name} {facts.get(name)}, this run has {name} {wanted}; "
-                "delete that folder or restore what it was made with."
+                f"{path} was made with {name} {facts.get(name)}, this run has {name} {wanted}; delete {path.parent}."
             )
-    return Saved(facts["step"], tensors, facts)
 
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
