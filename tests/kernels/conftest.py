@@ -21,8 +21,9 @@ from ffdi.config.recipe import Recipe
 from ffdi.core.layout import Workspace
 from ffdi.data import folds
 from ffdi.data.scan import scan
-from ffdi.kernels import pack, script, team
+from ffdi.kernels import pack, team
 from ffdi.kernels.team import TeamPack
+from ffdi.submission.kernel import with_settings
 from ffdi.training import launch
 from ffdi.training.job import plan
 from tests.fixtures.contest_folder import contest_folder
@@ -160,7 +161,7 @@ def kernel(tmp_path: Path) -> Iterator[Callable[..., Kernel]]:
 
     def make(kind: str, **values: str) -> Kernel:
         made = Kernel(tmp_path / "script.py", tmp_path / "input", tmp_path / "working")
-        made.script.write_text(script.read(SCRIPTS / f"{kind}.py").with_settings(values))
+        made.script.write_text(with_settings((SCRIPTS / f"{kind}.py").read_text(), **values))
         made.input.mkdir(exist_ok=True)
         made.working.mkdir(exist_ok=True)
         return made

@@ -16,7 +16,7 @@ import pytest
 from ffdi.core.digest import PACKAGE
 from ffdi.core.errors import UserError
 from ffdi.kernels import run, script, team, wheels
-from ffdi.submission.kernel import Kernel as Pushed
+from ffdi.submission.kernel import with_settings
 from tests.kernels.conftest import SCRIPTS, Home, Kernel, Mounts
 
 KINDS = ("infer", "train", "blend")
@@ -108,11 +108,11 @@ def test_mistakes_in_settings_are_named(
 
 def test_settings_are_edited_as_by_hand() -> None:
     kernel = script.read(SCRIPTS / "train.py")
-    text = kernel.with_settings({"run": 'a "b" \\1', "until": "70s"})
+    text = with_settings(kernel.text, run='a "b" \\1', until="70s")
     assert script.Script(kernel.path, text, "train").setting("run") == 'a "b" \\1'
     assert ast.parse(text)
     with pytest.raises(UserError, match="has 0 settings 'speed', not one"):
-        kernel.with_settings({"speed": "high"})
+        with_settings(kernel.text, speed="high")
     with pytest.raises(UserError, match="is no kernel of the kit"):
         script.read(Path(__file__))
 
@@ -136,7 +136,7 @@ def test_what_kaggle_is_told_of_a_script(home: Home, kind: str, competitions: in
     assert (about.id, about.gpu, about.dataset_sources) == (f"me/tiny-{kind}", kind != "blend", ["me/pack"])
     assert len(about.competition_sources) == competitions
     assert about.kernel_sources == (["me/tiny-train"] if kind == "blend" else []) + ["me/other/2"]
-    assert Pushed(kernel.text, about).with_run("an-id").count('    "run": "an-id",\n') == 1
+    assert with_settings(kernel.text, run="an-id").count('    "run": "an-id",\n') == 1
 
 
 def test_the_mains_import_only_what_the_image_has() -> None:

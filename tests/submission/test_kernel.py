@@ -141,7 +141,7 @@ def test_refusals_that_look_like_success(
 
 @pytest.mark.parametrize("script", ["print(1)\n", SCRIPT + SCRIPT])
 def test_scripts_without_a_place_for_the_run_id(session: Follower, kernel: Kernel, script: str) -> None:
-    with pytest.raises(UserError, match="needs one line"):
+    with pytest.raises(UserError, match="settings 'run', not one"):
         session.push(replace(kernel, text=script))
 
 

@@ -23,6 +23,7 @@ from ffdi.kernels.sandbox import Ended
 from ffdi.kernels.script import Script
 from ffdi.kernels.team import TeamPack
 from ffdi.submission.check import check
+from ffdi.submission.kernel import with_settings
 
 RUN_SECONDS = 3_600.0
 SHOWN = 12  # lines of a failed kernel's output
@@ -98,7 +99,7 @@ def rehearse(
 def _run(kernel: Script, pack: TeamPack, mock: MockInput, scenario: Scenario) -> Verdict:
     """Run the script once and compare what it submits."""
     path = mock.root / kernel.path.name
-    path.write_text(kernel.with_settings({"run": mock.root.name, "until": scenario.until}))
+    path.write_text(with_settings(kernel.text, run=mock.root.name, until=scenario.until))
     begun = time.monotonic()
     ended = sandbox.run(path, mock.working, _environment(mock, scenario), mock.root, RUN_SECONDS)
     verdict = Verdict(scenario, len(mock.rows), time.monotonic() - begun, tuple(_faults_of_process(ended)))

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,18 +38,6 @@ class Script:
         """Return a text setting; "" where it is empty, missing or no text."""
         found = re.search(rf'^    "{name}": (".*"),$', self.text, re.MULTILINE)
         return str(json.loads(found[1])) if found else ""
-
-    def with_settings(self, values: Mapping[str, str]) -> str:
-        """Return the text with other settings, as a person would edit them. Raises UserError for an unknown one."""
-        text = self.text
-        for name, value in values.items():
-            line = f'    "{name}": {json.dumps(value)},'
-            text, count = re.subn(rf'^    "{name}": .*,$', line.replace("\\", r"\\"), text, flags=re.MULTILINE)
-            if count != 1:
-                raise UserError(
-                    f"{self.path} has {count} settings {name!r}, not one; take the script of the kit again."
-                )
-        return text
 
 
 def read(path: Path) -> Script:

@@ -72,15 +72,10 @@ class Listed(Answer):
     message: str = Field("", validation_alias="description")
 
 
-class Versioned(Answer):
-    """`version`: the newest of a dataset or kernel, 0 where none is known."""
+class DatasetState(Answer):
+    """The state of Kaggle's work on the newest version; `version` is 0 where none is known."""
 
     version: NonNegativeInt = Field(0, validation_alias="currentVersionNumber")
-
-
-class DatasetState(Versioned):
-    """The state of Kaggle's work on the newest version."""
-
     status: Annotated[str, AfterValidator(_one_of("missing", "ready", "failed", "deleted", *DATASET_BUSY))] = (
         "not_yet_persisted"
     )
@@ -88,11 +83,6 @@ class DatasetState(Versioned):
     @property
     def busy(self) -> bool:
         return self.status.startswith(DATASET_BUSY)
-
-
-class DatasetFile(Answer):
-    name: str = ""
-    total_bytes: NonNegativeInt = 0
 
 
 class KernelState(Answer):
@@ -104,24 +94,6 @@ class KernelState(Answer):
     @property
     def running(self) -> bool:
         return self.status.startswith(KERNEL_BUSY)
-
-
-class Pushed(Answer):
-    """The answer to a push; `version_number` is 0 where it made nothing."""
-
-    version_number: NonNegativeInt = 0
-    url: str = ""
-    error: str = ""
-    invalid_tags: list[Any] = []
-    invalid_dataset_sources: list[Any] = []
-    invalid_competition_sources: list[Any] = []
-    invalid_kernel_sources: list[Any] = []
-    invalid_model_sources: list[Any] = []
-
-
-class OutputFile(Answer):
-    file_name: str = ""
-    url: str = ""
 
 
 def objects_of(body: Body, name: str) -> list[Body]:

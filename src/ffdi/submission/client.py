@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ffdi.core.errors import UserError
 from ffdi.core.layout import SUBMISSION_CSV, inside
 from ffdi.submission import answers, credentials
-from ffdi.submission.answers import Body, Listed, Pushed, objects_of, text_of
+from ffdi.submission.answers import Body, Listed, objects_of, text_of
 from ffdi.submission.errors import LostReply, Refused, refusal
 from ffdi.submission.http import Call, HttpClient
 from ffdi.submission.retry import RetryPolicy
@@ -107,9 +107,8 @@ class KaggleClient(HttpClient):
     def dataset_files(self, dataset: str) -> dict[str, int]:
         """Return the files of the newest version: bytes by name; none for some seconds after it was made."""
         call = _of_dataset(f"list the files of the dataset {dataset}", "ListDatasetFiles", dataset)
-        bodies = _unless_missing(lambda: list(self.pages(call, "datasetFiles"))) or []
-        files = [answers.DatasetFile.model_validate(row) for body in bodies for row in objects_of(body, "datasetFiles")]
-        return {file.name: file.total_bytes for file in files}
+        rows = _unless_missing(lambda: self.rows(call, "datasetFiles")) or []
+        return {text_of(row, "name"): int(row.get("totalBytes", 0)) for row in rows}
 
     def create_dataset(self, dataset: str, files: Mapping[str, Path]) -> None:
         """Make a private dataset of files by name."""
@@ -146,9 +145,8 @@ class KaggleClient(HttpClient):
         """
         doing = f"push the kernel {about.id}"
         fields = {**about.request(), "text": text, "sessionTimeoutSeconds": limit}
-        pushed = Pushed.model_validate(self.write(Call(doing, "kernels", "SaveKernel", fields)))
-        _check_pushed(pushed, doing)
-        return pushed.version_number, pushed.url
+        pushed = self.write(Call(doing, "kernels", "SaveKernel", fields))
+        return _checked_version(pushed, doing), text_of(pushed, "url")
 
     def kernel_status(self, kernel: str, version: int) -> answers.KernelState:
         """Return the state of a version of "owner/slug"."""
@@ -159,8 +157,8 @@ class KaggleClient(HttpClient):
         """Return the newest version of "owner/slug", 0 if there is none, and its text."""
         call = _of_kernel(f"show the kernel {kernel}", "GetKernel", kernel)
         body = _unless_missing(lambda: self.read(call)) or {}
-        version = answers.Versioned.model_validate(body.get("metadata") or {}).version
-        return version, text_of(body.get("blob") or {}, "source")
+        version = (body.get("metadata") or {}).get("currentVersionNumber")
+        return int(version or 0), text_of(body.get("blob") or {}, "source")
 
     def kernel_output(self, kernel: str, folder: Path, version: int) -> None:
         """Fetch what a run left, and its log as `<slug>.log`.
@@ -172,10 +170,10 @@ class KaggleClient(HttpClient):
         """
         call = _of_kernel(f"send the output of {kernel}", "ListKernelSessionOutput", kernel, version)
         bodies = list(self.pages(call, "files"))
-        files = [answers.OutputFile.model_validate(row) for body in bodies for row in objects_of(body, "files")]
-        places = [inside(folder, file.file_name) for file in files]  # all, before the first is written
+        files = [file for body in bodies for file in objects_of(body, "files")]
+        places = [inside(folder, text_of(file, "fileName")) for file in files]  # all, before the first is written
         for file, place in zip(files, places, strict=True):
-            self.fetch_url(f"{call.doing} ({place.name})", file.url, place)
+            self.fetch_url(f"{call.doing} ({place.name})", text_of(file, "url"), place)
         log = next((text for body in bodies if (text := text_of(body, "log"))), "")
         log_path = folder / f"{kernel.rpartition('/')[2]}.log"
         if log and not log_path.exists():
@@ -225,18 +223,18 @@ def _check_saved(body: Body, doing: str) -> None:
         raise LostReply(f"Kaggle's answer, asked to {doing}, says neither yes nor no; look there before trying again.")
 
 
-def _check_pushed(pushed: Pushed, doing: str) -> None:
-    """Raise Refused for a push that failed, which Kaggle answers with HTTP 200 too."""
-    faults = [pushed.error] if pushed.error else []
-    for kind in ("tags", "dataset_sources", "competition_sources", "kernel_sources", "model_sources"):
-        if names := getattr(pushed, f"invalid_{kind}"):
-            faults.append(f"no such {kind.replace('_sources', 's')}: {', '.join(map(str, names))}")
-    competitions = pushed.invalid_competition_sources
+def _checked_version(pushed: Body, doing: str) -> int:
+    """Return the version that a push made. Raise Refused for one that failed: Kaggle answers that with HTTP 200 too."""
+    version, faults = int(pushed.get("versionNumber", 0)), [text for text in [text_of(pushed, "error")] if text]
+    for kind in ("Tags", "DatasetSources", "CompetitionSources", "KernelSources", "ModelSources"):
+        if names := pushed.get(f"invalid{kind}"):
+            faults.append(f"no such {kind.replace('Sources', 's').lower()}: {', '.join(map(str, names))}")
+    competitions = pushed.get("invalidCompetitionSources")
     if competitions:
         faults.append("to attach a competition, accept its rules")
-    if faults and pushed.version_number:
-        faults.append(f"version {pushed.version_number} was made all the same; stop it before you push again")
-    if faults or not pushed.version_number:
-        raise refusal(
-            doing, 200, "; ".join(faults) or "the answer names no version", "".join(map(str, competitions[:1]))
-        )
+    if faults and version:
+        faults.append(f"version {version} was made all the same; stop it before you push again")
+    if faults or not version:
+        reason = "; ".join(faults) or "the answer names no version"
+        raise refusal(doing, 200, reason, str(competitions[0]) if competitions else "")
+    return version

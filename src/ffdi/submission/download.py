@@ -106,17 +106,9 @@ def _extract(archive: zipfile.ZipFile, missing: Mapping[Path, zipfile.ZipInfo], 
 
 def _name_others(archive: Path, there: Mapping[Path, zipfile.ZipInfo]) -> None:
     """Warn of files that were there with another content: somebody's work, or another competition's."""
-    others = [file for file, info in there.items() if _size(file) != info.file_size or _crc(file) != info.CRC]
+    others = [file for file, info in there.items() if not file.is_file() or zlib.crc32(file.read_bytes()) != info.CRC]
     if others:
         console.warn(
             f"{len(others):,} files of {archive.name} were there already with another content, such as {others[0]}; "
             "they are kept: delete them and run again for those of Kaggle."
         )
-
-
-def _crc(path: Path) -> int:
-    crc = 0
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            crc = zlib.crc32(chunk, crc)
-    return crc

@@ -6,15 +6,15 @@ given, it takes some refusals for success, and it hides the reason of others.
 
 import importlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import requests
 from kagglesdk.common.types.http_redirect import HttpRedirect
 from kagglesdk.kaggle_http_client import KaggleHttpClient
-from requests.adapters import HTTPAdapter
 
 from ffdi.submission import transfer
 from ffdi.submission.answers import Body, objects_of, text_of
@@ -97,17 +97,16 @@ class HttpClient:
             token, url = text_of(begun, "token"), text_of(begun, "createUrl")
             if not token or not url.startswith(("http://", "https://")):
                 raise Unreachable(f"Kaggle's answer holds no URL to upload {path.name} to; run again.")
+            taking = replace(call, doing=f"take the upload of {path.name}")
             limit = self.policy.transfer_timeout(facts.st_size)
-            _, error = with_deadline(limit, lambda: transfer.put(url, path, self.policy.stall_timeout))
-            if error is not None:
-                raise explain(error, f"take the upload of {path.name}", call.slug)
+            self._within(limit, lambda: transfer.put(url, path, self.policy.stall_timeout), taking)
             return token
 
         return retry(once, self.policy)
 
     def fetch(self, call: Call, path: Path) -> None:
         """Write the file that a call leads to to `path`; go on from the part that an earlier run left."""
-        transfer.fetch(lambda: retry(lambda: self._once(call, stream=True), self.policy), path, self.policy)
+        transfer.fetch(lambda: self._once(call, stream=True), path, self.policy)
 
     def fetch_url(self, doing: str, url: str, path: Path) -> None:
         """Write what a signed URL leads to.
@@ -118,17 +117,16 @@ class HttpClient:
             path: The file.
         """
 
-        def once() -> requests.Response:
-            stall = self.policy.stall_timeout
-            answer, error = with_deadline(self.policy.call_timeout, lambda: transfer.get(url, stall))
-            if answer is None:
-                raise explain(error or ValueError(), doing)
-            return answer
-
-        transfer.fetch(lambda: retry(once, self.policy), path, self.policy)
+        call, stall = Call(doing, "", "", {}), self.policy.stall_timeout
+        limit = self.policy.call_timeout
+        transfer.fetch(lambda: self._within(limit, lambda: transfer.get(url, stall), call), path, self.policy)
 
     def _once(self, call: Call, write: bool = False, stream: bool = False) -> Any:
-        answer, error = with_deadline(self.policy.call_timeout, lambda: self.post(call, stream))
+        return self._within(self.policy.call_timeout, lambda: self.post(call, stream), call, write)
+
+    def _within(self, seconds: float, act: Callable[[], Any], call: Call, write: bool = False) -> Any:
+        """Return what `act` returns in time. Raise one of our errors, which says what `call` asked for."""
+        answer, error = with_deadline(seconds, act)
         if error is not None:
             raise explain(error, call.doing, call.slug, write)
         return answer
@@ -159,8 +157,7 @@ class _Http(KaggleHttpClient):
         if self._session is None:
             super()._init_session()
             session: Any = self._session
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, _TimeoutAdapter(self._timeout))
+            session.send = partial(session.send, timeout=self._timeout)
 
     def _try_fill_auth(self) -> None:
         if self._credential.kind == "token":
@@ -180,12 +177,3 @@ class _Http(KaggleHttpClient):
         if error_in(body):
             raise requests.HTTPError("an error with a status of success", response=http_response)
         return body
-
-
-class _TimeoutAdapter(HTTPAdapter):
-    def __init__(self, timeout: tuple[float, float]) -> None:
-        super().__init__()
-        self._timeout = timeout
-
-    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        return super().send(request, *args, **{**kwargs, "timeout": self._timeout})

@@ -4,6 +4,7 @@ Kaggle makes and runs a version with every push, charges its time, and has no li
 pushed is written down first. After a lost answer or a kill the next command looks for that version before it pushes.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +23,6 @@ from ffdi.submission.errors import LostReply, Unreachable
 from ffdi.submission.ledger import one_line
 from ffdi.submission.retry import Clock, poll
 
-RUN_SETTING = '    "run": "",\n'  # of a script: the place for the id of its run
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 T4 = "NvidiaTeslaT4"  # two of them: Kaggle has no machine with one
 
@@ -48,6 +48,16 @@ Source = Annotated[  # a dataset or the output of a kernel; the newest without a
         f"{NAME}/{NAME}(/[1-9][0-9]*)?", 'write "owner/slug" or "owner/slug/version", the last parts of its address'
     ),
 ]
+
+
+def with_settings(text: str, **values: str) -> str:
+    """Return a script with other SETTINGS, as a person would edit them. Raise UserError for one that it lacks."""
+    for name, value in values.items():
+        line = f'    "{name}": {json.dumps(value)},'.replace("\\", r"\\")
+        text, count = re.subn(rf'^    "{name}": .*,$', line, text, flags=re.MULTILINE)
+        if count != 1:
+            raise UserError(f"The script has {count} settings {name!r}, not one; take the script of the kit again.")
+    return text
 
 
 class KernelMetadata(Frozen):
@@ -99,14 +109,6 @@ class Kernel:
     @property
     def digest(self) -> str:
         return digest.of_json([self.text, self.about.model_dump(), list(self.datasets)])
-
-    def with_run(self, run: str) -> str:
-        """Return the script with the id of its run. Raise UserError if it has no place for it."""
-        if self.text.count(RUN_SETTING) != 1:
-            raise UserError(
-                f"{self.about.slug}.py needs one line {RUN_SETTING.strip()!r}; take the kit's script again."
-            )
-        return self.text.replace(RUN_SETTING, RUN_SETTING.replace('""', f'"{run}"'))
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ class KernelSession:
         before, _ = self.kaggle.newest_kernel(about.id)
         started = re.sub(r"[-:]|\+.*", "", self.clock.date())
         push = Push(kernel.digest, f"{started}-{kernel.digest[:12]}", before)
-        text = kernel.with_run(push.run)
+        text = with_settings(kernel.text, run=push.run)
         atomic.write_text(self.folder / "pushed" / f"{about.slug}.py", text)  # for a person who wonders
         self.save(push)
         try:

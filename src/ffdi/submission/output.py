@@ -62,13 +62,13 @@ def facts_of(folder: Path) -> dict[str, Any]:
     """Return what the script says of its run; nothing if it left no record, or a damaged one."""
     try:
         return checksum.read_json(folder / RUN_RECORD)
-    except (UserError, ValueError, LookupError, TypeError, RecursionError):
+    except UserError:
         return {}
 
 
 def log_lines(text: str) -> list[str]:
     """Return the lines of a log, which Kaggle keeps as a JSON list of pieces or as text, without control codes."""
-    with suppress(ValueError, AttributeError, TypeError, RecursionError):
+    with suppress(ValueError, AttributeError, TypeError):
         text = "".join(str(piece.get("data", "")) for piece in json.loads(text))
     lines = [line for line in text.splitlines() if line.strip()]
     return ["".join(letter if letter.isprintable() else " " for letter in line) for line in lines]

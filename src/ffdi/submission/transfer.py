@@ -11,7 +11,7 @@ import requests
 
 from ffdi.core import console, digest
 from ffdi.submission.errors import Unreachable, explain
-from ffdi.submission.retry import RetryPolicy
+from ffdi.submission.retry import RetryPolicy, retry
 
 CHUNK = 1 << 18
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -75,7 +75,7 @@ def fetch(begin: Callable[[], requests.Response], path: Path, policy: RetryPolic
     path.parent.mkdir(parents=True, exist_ok=True)
     idle = 0
     while True:
-        response = begin()
+        response = retry(begin, policy)
         etag, size = _content_of(response)
         part = _part(path, etag, size)
         before = part.stat().st_size
