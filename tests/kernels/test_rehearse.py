@@ -89,8 +89,8 @@ class TestSandbox:
 
 class TestMockInput:
     def build(self, home: Home, root: Path, images: int = IMAGES, hidden: bool = False) -> MockInput:
-        mounts = mock_input.Mounts(SLUG, "someone/team", newer=True)
-        return mock_input.build(root / "made", mounts, home.team, home.images, images, hidden)
+        folders = mock_input.folders_of(SLUG, "someone/team", newer=True)
+        return mock_input.build(root / "made", folders, home.team, home.images, images, hidden)
 
     def test_the_plain_one_holds_the_first_images_as_they_are(self, home: Home, tmp_path: Path) -> None:
         made = self.build(home, tmp_path)

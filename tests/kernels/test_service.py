@@ -71,6 +71,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "sub").mkdir(parents=True)
     (root / "sub" / "good.png").write_bytes(png(51))
     (root / "broken.jpg").write_bytes(b"this is no image")
+    (root / "empty.png").write_bytes(b"")
+    (root / "tiny.png").write_bytes(png(9, 8))
+    (root / "raises.png").write_bytes(png(13))
+    many = bytearray(png(1))
+    many[16:24] = (30_000).to_bytes(4, "big") * 2  # width and height of the header
+    many[29:33] = zlib.crc32(bytes(many[12:29])).to_bytes(4, "big")
+    (root / "many.png").write_bytes(many)
     (root / "link.png").symlink_to(folder / "secret.png")
     (root / "round.png").symlink_to(root / "round.png")
     (root / "near.png").symlink_to(root / "sub" / "good.png")
@@ -92,11 +99,10 @@ def url(root: Path) -> Iterator[str]:
         yield address
 
 
-def test_a_path_and_its_bytes_score_alike(url: str) -> None:
+def test_an_image_is_scored_by_its_path(url: str) -> None:
     wanted = (200, {"score": pytest.approx(0.2)})
     assert ask_path(url, "sub/good.png") == wanted
     assert ask_path(url, "near.png") == wanted
-    assert ask(f"{url}/score/image", png(51)) == wanted
     assert ask(f"{url}/health") == (200, {"status": "ok", "pack": "d1ge57"})
 
 
@@ -116,23 +122,17 @@ def test_an_absolute_path_inside_is_inside(url: str, root: Path) -> None:
     assert ask_path(url, str(root / "sub" / "good.png"))[0] == 200
 
 
-def test_what_is_no_image_is_named(url: str) -> None:
-    assert ask_path(url, "broken.jpg") == (422, {"error": "The image cannot be scored: not_image."})
-    assert ask(f"{url}/score/image", b"") == (422, {"error": "The image cannot be scored: empty."})
-    assert ask(f"{url}/score/image", png(51)[:60])[0] == 422
-    assert ask(f"{url}/score/image", png(9, 8)) == (422, {"error": "The image cannot be scored: tiny."})
-
-
-def test_a_few_bytes_that_claim_many_pixels_are_refused_before_they_are_decoded(url: str) -> None:
-    data = bytearray(png(1))
-    data[16:24] = (30_000).to_bytes(4, "big") * 2  # width and height of the header
-    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
-    assert ask(f"{url}/score/image", bytes(data)) == (422, {"error": "The image cannot be scored: too_large."})
+@pytest.mark.parametrize(
+    ("name", "defect"),
+    [("broken.jpg", "not_image"), ("empty.png", "empty"), ("tiny.png", "tiny"), ("many.png", "too_large")],
+)
+def test_what_is_no_image_is_named(url: str, name: str, defect: str) -> None:
+    """`many.png` has few bytes and claims many pixels: it is refused before it is decoded."""
+    assert ask_path(url, name) == (422, {"error": f"The image cannot be scored: {defect}."})
 
 
 def test_too_many_bytes_are_refused(url: str) -> None:
     assert ask_path(url, "huge.png") == (413, {"error": f"The file is larger than {service.MAX_IMAGE_BYTES:,} bytes."})
-    assert ask(f"{url}/score", b" " * (service.MAX_PATH_BYTES + 1))[0] == 413
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"path": 3}', b'{"path": "a", "more": 1}', b"\xff\xfe"])
@@ -141,7 +141,7 @@ def test_another_question_is_not_understood(url: str, body: bytes) -> None:
 
 
 def test_errors_tell_no_traceback_and_no_place(url: str) -> None:
-    status, told = ask(f"{url}/score/image", png(13))
+    status, told = ask_path(url, "raises.png")
     assert (status, told) == (500, {"error": "The image could not be scored; the log says why."})
     for other in ("/nowhere", "/docs", "/openapi.json", "/score"):
         status, told = ask(url + other)

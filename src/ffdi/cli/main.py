@@ -187,7 +187,7 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on; the default is this machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
 ) -> None:
-    """Score images over HTTP: POST /score {"path": …}, POST /score/image with its bytes, GET /health."""
+    """Score images over HTTP: POST /score {"path": …}, GET /health."""
     from ffdi.cli import serve
 
     serve.run(pack, root, host, port)

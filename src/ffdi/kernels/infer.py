@@ -51,7 +51,8 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     folder, competition = mounts.competition_folder(pack.competition, ["test"], settings["competition"])
     rows = submission_rows(folder, competition)
     console.say(f"images: {folder}, {len(rows):,} rows")
-    check_members(pack)
+    for one in pack.members:  # compares the golden outputs of one fold of each, before hours of work
+        load_net(pack.path(next(iter(one.files.values()))), one.member, devices()[0])
     with Stop(parse_until(settings["until"], begun, "SETTINGS: until")) as stop:
         stop.reserve = RESERVE_SECONDS
         found = predict(pack, rows, folder, settings["workers"], stop)
@@ -107,12 +108,6 @@ def nets(pack: TeamPack, kept: Kept | None = None) -> list[Net]:
     return [Net(net.member.model_copy(update={"tta": kept[net.key]}), net.fold, net.weights) for net in found]
 
 
-def check_members(pack: TeamPack) -> None:
-    """Compare the golden outputs of one fold of each member before hours of work. Raises FfdiError if they moved."""
-    for one in pack.members:
-        load_net(pack.path(next(iter(one.files.values()))), one.member, devices()[0])
-
-
 def devices() -> list[torch.device]:
     """Return all GPUs, or the CPU with one thread: sums of two are not those of one, and training used one."""
     if torch.cuda.is_available():
@@ -145,15 +140,12 @@ def blended(pack: TeamPack, rows: pd.DataFrame, found: TeamLogits) -> NDArray[np
 
 
 def _member(folds: list[int | str], name: str, found: TeamLogits) -> NDArray[np.float64]:
-    """Return float64 [K, R]: the mean over views of each fold model that was kept."""
-    means = [_mean(found.logits[name, fold], found.views[name, fold]) for fold in folds if (name, fold) in found.logits]
+    """Return float64 [K, R]: of each fold model that was kept the mean over views, summed by name as the blend does."""
+    means = []
+    for key in [(name, fold) for fold in folds if (name, fold) in found.logits]:
+        by_name = np.argsort(np.array(found.views[key], object), kind="stable")
+        means.append(np.ascontiguousarray(found.logits[key][:, by_name], np.float64).mean(axis=1))
     return np.stack(means) if means else np.empty((0, 0))
-
-
-def _mean(logits_RV: np.ndarray, views: tuple[str, ...]) -> NDArray[np.float64]:
-    """Sum the views in the order of their names, as the blend does."""
-    by_name = np.argsort(np.array(views, object), kind="stable")
-    return np.ascontiguousarray(logits_RV[:, by_name], np.float64).mean(axis=1)
 
 
 def _write(ids: pd.Series, found: Prediction, pack: TeamPack) -> str:

@@ -1,10 +1,10 @@
 """Lay out in a folder what Kaggle would mount for an infer kernel, in either known layout."""
 
-import itertools
 import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 
 from ffdi.config.competition import Competition
@@ -16,20 +16,17 @@ SAMPLE = "sample_submission.csv"  # of the opening day: in a hidden rerun it nam
 KEPT_BYTES = 64  # of an image that is broken on purpose
 
 
-@dataclass(frozen=True)
-class Mounts:
-    """The names under which competition (`slug`) and packed dataset (["owner/"]slug) appear, and the layout."""
+def folders_of(slug: str, dataset: str, newer: bool) -> tuple[str, str]:
+    """Return where competition and packed dataset appear below the root of all mounts.
 
-    slug: str
-    dataset: str
-    newer: bool
-
-    @property
-    def folders(self) -> tuple[str, str]:
-        """Return where competition and dataset are, below the root of all mounts."""
-        slug = self.dataset.split("/")[-1]
-        owned = self.dataset if "/" in self.dataset else f"rehearsal/{slug}"
-        return (f"competitions/{self.slug}", f"datasets/{owned}") if self.newer else (self.slug, slug)
+    Args:
+        slug: Of the competition.
+        dataset: "slug" or "owner/slug".
+        newer: Which of the two known layouts.
+    """
+    if not newer:
+        return slug, dataset.split("/")[-1]
+    return f"competitions/{slug}", f"datasets/{dataset if '/' in dataset else f'rehearsal/{dataset}'}"
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,12 @@ class MockInput:
         return str(self.rows["id"].iloc[1])
 
 
-def build(root: Path, mounts: Mounts, pack: TeamPack, data: Path, images: int, hidden: bool) -> MockInput:
+def build(root: Path, folders: tuple[str, str], pack: TeamPack, data: Path, images: int, hidden: bool) -> MockInput:
     """Lay out test images and the packed dataset below `root/input`.
 
     Args:
         root: a new folder.
-        mounts: names and layout.
+        folders: where competition and dataset appear below `root/input`.
         pack: the packed dataset.
         data: the competition folder that images are taken from.
         images: how many, at most.
@@ -64,7 +61,7 @@ def build(root: Path, mounts: Mounts, pack: TeamPack, data: Path, images: int, h
 
     Raises UserError if `data` has no test table.
     """
-    at, dataset = (root / "input" / folder for folder in mounts.folders)
+    at, dataset = (root / "input" / folder for folder in folders)
     mock = MockInput(root, at, _rows(data, pack.competition, images, hidden))
     dataset.parent.mkdir(parents=True)
     dataset.symlink_to(pack.folder.resolve(), target_is_directory=True)
@@ -83,16 +80,16 @@ def build(root: Path, mounts: Mounts, pack: TeamPack, data: Path, images: int, h
 def _rows(data: Path, competition: Competition, images: int, hidden: bool) -> pd.DataFrame:
     """Return id, relpath, and of the image in `data` its file (source) and id (old)."""
     rows, folder = submission_rows(data, competition), PurePosixPath(competition.test.images)
-    places = (
-        list(itertools.islice(itertools.cycle(range(len(rows))), images)) if hidden else list(range(len(rows)))[:images]
+    number_N = np.arange(images if hidden else min(images, len(rows)))
+    rows = rows.iloc[number_N % len(rows)].reset_index(drop=True)
+    rows = rows.assign(source=[str(data / path) for path in rows["relpath"]], old=rows["id"])
+    if not hidden:
+        return rows
+    new = [f"{keys.key('hidden rerun', n, name):032x}{Path(name).suffix}" for n, name in enumerate(rows["old"])]
+    places = zip(rows["relpath"], rows["old"], new, strict=True)
+    return rows.assign(
+        id=new, relpath=[f"{folder / name}{path.removeprefix(str(folder / old))}" for path, old, name in places]
     )
-    old, found = rows["id"].iloc[places].tolist(), rows["relpath"].iloc[places].tolist()
-    new = [f"{keys.key('hidden rerun', n, name):032x}{Path(name).suffix}" for n, name in enumerate(old)]
-    names = new if hidden else old
-    endings = [path.removeprefix(str(folder / name)) for path, name in zip(found, old, strict=True)]
-    relpaths = [f"{folder / name}{ending}" for name, ending in zip(names, endings, strict=True)]
-    sources = [str(data / path) for path in found]
-    return pd.DataFrame({"id": names, "relpath": relpaths if hidden else found, "source": sources, "old": old})
 
 
 def _write_tables(mock: MockInput, competition: Competition) -> None:

@@ -43,11 +43,13 @@ def pack_team(
     blend = saved.load(recipe, competition, workspace)
     weights = {name: weight for name, weight in blend.weights.items() if weight > 0}
     jobs = [job for job in _jobs(recipe, competition, workspace) if job.member.name in weights]
-    for job in jobs:
-        _verify(job)
+    for path in [job.folder / WEIGHTS for job in jobs]:
+        if checksum.digest(path) != checksum.read_json(path.with_name(DONE))["files"].get(WEIGHTS):
+            raise CorruptError(f"{path} is not the file that its {DONE} names; delete {path.parent} and train again.")
     files = {_file(job): job.folder / WEIGHTS for job in jobs}
     members = [_member(name, weight, jobs) for name, weight in weights.items()]
-    body = {**_blend(blend.card), "members": members}
+    body = {name: blend.card[name] for name in ("manifest", "method", "prior")}
+    body |= {"folds": blend.card["folds"]["digest"], "members": members}
     return _write(folder, recipe, competition, files, wheelhouse, body)
 
 
@@ -90,11 +92,12 @@ def _write(
             f"{len(files) + len(lacking)} weights and wheels are too many: with the kit's files a Kaggle dataset takes "
             f"{MAX_FILES}; blend fewer members or folds."
         )
-    _clear(folder, {*files, *lacking, kit.name})
-    for name, source in {**files, **lacking}.items():
+    files = {**files, **lacking}
+    _clear(folder, {*files, kit.name})
+    for name, source in files.items():
         _link(source, folder / name)
     atomic.write_bytes(folder / kit.name, kit.data)
-    sums = {name: digest.of_file(folder / name) for name in sorted({*files, *lacking, kit.name})}
+    sums = {name: digest.of_file(folder / name) for name in sorted({*files, kit.name})}
     about = {
         "format": team.FORMAT,
         "wheel": {"file": kit.name, "sha256": kit.sha256},
@@ -117,12 +120,6 @@ def _jobs(recipe: Recipe, competition: Competition, workspace: Workspace) -> lis
 
 def _file(job: FoldJob) -> str:
     return f"{job.member.name}-fold{job.fold}.safetensors"
-
-
-def _verify(job: FoldJob) -> None:
-    path = job.folder / WEIGHTS
-    if checksum.digest(path) != checksum.read_json(job.folder / DONE)["files"].get(WEIGHTS):
-        raise CorruptError(f"{path} is not the file that its {DONE} names; delete {job.folder} and train again.")
 
 
 def _clear(folder: Path, wanted: Iterable[str]) -> None:
@@ -153,10 +150,6 @@ def _portable(recipe: Recipe, competition: Competition) -> dict[str, Any]:
     """Return the recipe without the folders of this machine, which mean nothing on Kaggle and change no run."""
     data = recipe.data.model_copy(update={"folder": Path(recipe.data.folder).name})
     return recipe.model_copy(update={"data": data, "competition": competition.name}).model_dump(mode="json")
-
-
-def _blend(card: Mapping[str, Any]) -> dict[str, Any]:
-    return {**{name: card[name] for name in ("manifest", "method", "prior")}, "folds": card["folds"]["digest"]}
 
 
 def _member(name: str, weight: float, jobs: Sequence[FoldJob]) -> dict[str, Any]:

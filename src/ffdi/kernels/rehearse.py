@@ -18,7 +18,7 @@ from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
 from ffdi.core.layout import RUN_RECORD, SUBMISSION_CSV
 from ffdi.kernels import mock_input, sandbox, script, team
-from ffdi.kernels.mock_input import MockInput, Mounts
+from ffdi.kernels.mock_input import MockInput, folders_of
 from ffdi.kernels.sandbox import Ended
 from ffdi.kernels.script import Script
 from ffdi.kernels.team import TeamPack
@@ -31,19 +31,19 @@ SHOWN = 12  # lines of a failed kernel's output
 
 @dataclass(frozen=True)
 class Scenario:
-    """`until`: the deadline in its SETTINGS; "" for none."""
+    """`newer`: of the two layouts of mounts. `until`: the deadline in its SETTINGS; "" for none."""
 
     name: str
-    layout: str = "newer"
+    newer: bool = True
     hidden: bool = False
     until: str = ""
 
 
 SCENARIOS = (
     Scenario("newer mounts"),
-    Scenario("older mounts", layout="older"),
+    Scenario("older mounts", newer=False),
     Scenario("hidden rerun", hidden=True),
-    Scenario("short of time", layout="older", hidden=True, until="1s"),
+    Scenario("short of time", newer=False, hidden=True, until="1s"),
 )
 
 
@@ -85,13 +85,10 @@ def rehearse(
         for number, scenario in enumerate(scenarios, 1):
             console.say(f"rehearsal: {scenario.name}")
             root = Path(name).resolve() / f"{number}-{scenario.name.replace(' ', '-')}"
-            mounts = Mounts(
-                slug=kernel.setting("competition") or packed.competition.slug,
-                dataset=kernel.setting("pack") or packed.folder.resolve().name,
-                newer=scenario.layout == "newer",
-            )
+            slug = kernel.setting("competition") or packed.competition.slug
+            folders = folders_of(slug, kernel.setting("pack") or packed.folder.resolve().name, scenario.newer)
             # In a hidden rerun the number of images is another one, too.
-            mock = mock_input.build(root, mounts, packed, data, images + scenario.hidden, scenario.hidden)
+            mock = mock_input.build(root, folders, packed, data, images + scenario.hidden, scenario.hidden)
             verdicts.append(_run(kernel, packed, mock, scenario))
     return verdicts
 

@@ -1,4 +1,4 @@
-"""P(fake) of images over HTTP: an image by its path below one folder, or its bytes.
+"""P(fake) of images over HTTP, each by its path below one folder.
 
 Every error is {"error": one sentence}: 400 for a path that may not be opened, 413 for too many bytes, 422 for what is
 no image or no such request. Nothing outside the folder is opened; no answer holds a traceback or a path of this
@@ -22,7 +22,6 @@ from ffdi.core.layout import inside
 from ffdi.data.decode import Defect, decode
 
 MAX_IMAGE_BYTES = 32_000_000  # a PNG of 4000 x 2500 pixels of noise
-MAX_PATH_BYTES = 16_384  # of a request that names a path
 
 
 class ScoreRequest(Frozen):
@@ -40,9 +39,9 @@ def service(score: Callable[[np.ndarray], float], pack: str, root: Path) -> Fast
     app = FastAPI(title="ffdi", docs_url=None, redoc_url=None, openapi_url=None)
     lock = Lock()  # one image at a time: nets switch to evaluation for each, and one image keeps the cores busy
 
-    def scored(read: Callable[[], bytes]) -> dict[str, float]:
+    def scored(path: str) -> dict[str, float]:
         with lock:
-            return {"score": score(_pixels(read()))}
+            return {"score": score(_pixels(root, path))}
 
     @app.get("/health")
     def health() -> dict[str, str]:
@@ -50,17 +49,11 @@ def service(score: Callable[[np.ndarray], float], pack: str, root: Path) -> Fast
 
     @app.post("/score")
     async def score_path(request: Request) -> dict[str, float]:
-        body = await _body(request, MAX_PATH_BYTES)
         try:
-            path = ScoreRequest.model_validate_json(body).path
+            path = ScoreRequest.model_validate_json(await request.body()).path
         except ValidationError as error:
             raise HTTPException(422, 'The body must be JSON such as {"path": "a.jpg"}.') from error
-        return await run_in_threadpool(scored, lambda: _read(root, path))
-
-    @app.post("/score/image")
-    async def score_image(request: Request) -> dict[str, float]:
-        data = await _body(request, MAX_IMAGE_BYTES)
-        return await run_in_threadpool(scored, lambda: data)
+        return await run_in_threadpool(scored, path)
 
     def answer(status: int, sentence: str) -> JSONResponse:
         return JSONResponse({"error": sentence if sentence.endswith(".") else f"{sentence}."}, status)
@@ -70,29 +63,16 @@ def service(score: Callable[[np.ndarray], float], pack: str, root: Path) -> Fast
     return app
 
 
-async def _body(request: Request, limit: int) -> bytes:
-    """Read until it is too much: the length in the header may be missing or wrong."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise HTTPException(413, f"The body is larger than {limit:,} bytes.")
-    return bytes(body)
-
-
-def _read(root: Path, relative: str) -> bytes:
+def _pixels(root: Path, relative: str) -> np.ndarray:
     try:
         path = inside(root, relative)
         if not path.is_file():
             raise OSError("a folder, a pipe or nothing")
         if path.stat().st_size > MAX_IMAGE_BYTES:
             raise HTTPException(413, f"The file is larger than {MAX_IMAGE_BYTES:,} bytes.")
-        return path.read_bytes()
+        data = path.read_bytes()
     except (OSError, RuntimeError, ValueError, UserError) as error:
         raise HTTPException(400, "The path names no readable file below the folder that is served.") from error
-
-
-def _pixels(data: bytes) -> np.ndarray:
     try:
         return decode(data).image_HWC
     except Defect as defect:
