@@ -3,8 +3,7 @@
 import pytest
 
 from ffdi.config.augment import Augment
-from ffdi.config.identity import member_digest
-from ffdi.config.recipe import Data, Member
+from ffdi.config.recipe import Data, Member, member_digest
 
 PLAIN = Member(name="a", model="resnet18")
 

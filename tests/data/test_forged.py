@@ -18,7 +18,7 @@ from ffdi.data import extra, forged, jpeg, processes
 from ffdi.data.audit import shortcuts
 from ffdi.data.decode import decode
 from ffdi.data.scan import scan
-from ffdi.report.audit import chance
+from ffdi.report.folds import chance
 from tests.fixtures.kills import run_killed
 from tests.fixtures.photographs import photograph
 from tests.fixtures.pictures import CONTEST, contest_folder, contest_images, saved

@@ -8,8 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from ffdi.core.errors import UserError
 from ffdi.metrics.auc import auc
-from ffdi.metrics.ranks import midrank
-from ffdi.metrics.sorting import ascend, finite
+from ffdi.metrics.ranks import ascend, finite, midrank
 
 SIZES = st.integers(1, 60)
 FINITE_32 = st.floats(width=32, allow_nan=False, allow_infinity=False)

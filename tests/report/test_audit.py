@@ -8,13 +8,13 @@ import pytest
 
 from ffdi.data.audit import Audit
 from ffdi.metrics.auc import auc as exact_auc
-from ffdi.report import audit as audits
+from ffdi.report import folds as audits
 from ffdi.report.page import Page, render
 from tests.fixtures.html_reader import check
 
 
 def words(manifest: pd.DataFrame, audit: Audit) -> list[str]:
-    page = Page("Title", "Headline.", audits.sections(manifest, audit))
+    page = Page("Title", "Headline.", audits._audited(manifest, audit))
     return [text for _, text in check(render(page), "Headline.").words]
 
 

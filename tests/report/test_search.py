@@ -9,8 +9,8 @@ from ffdi.config.load import load_competition
 from ffdi.report import page
 from ffdi.report import search as report
 from ffdi.search import confirm
+from ffdi.search.confirm import Verdict, judge
 from ffdi.search.context import SearchContext
-from ffdi.search.verdict import Verdict, judge
 from tests.fixtures.search import made_up_scores, made_up_study, recipe
 
 STRENGTH = "augment.strength"

@@ -4,13 +4,13 @@ import pandas as pd
 import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
 
-from ffdi.config.identity import member_digest
 from ffdi.config.load import load_competition, load_recipe
+from ffdi.config.recipe import member_digest
 from ffdi.core.errors import UserError
 from ffdi.search import confirm
+from ffdi.search.confirm import Verdict, judge
 from ffdi.search.context import SearchContext
 from ffdi.search.promote import promote as promoted
-from ffdi.search.verdict import Verdict, judge
 from tests.fixtures import search as made_up
 
 RECIPE = """# Two members and a search.

@@ -7,7 +7,7 @@ from scipy import stats
 
 from ffdi.config.recipe import Member
 from ffdi.core import keys
-from ffdi.search.verdict import DEFAULT, Candidate, Verdict, judge, paired
+from ffdi.search.confirm import DEFAULT, Candidate, Verdict, judge, paired
 from tests.fixtures.search import made_up_scores
 
 MEMBER = Member(name="m", model="test_resnet")

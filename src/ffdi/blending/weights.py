@@ -8,7 +8,7 @@ import numpy as np
 from ffdi.blending.features import Array, Target
 from ffdi.blending.scorer import MAX_SUM, AucScorer
 from ffdi.metrics.auc import auc
-from ffdi.metrics.sorting import finite
+from ffdi.metrics.ranks import finite
 
 RIDGE = 1e-3  # of the stack, per row: decides between members that the data cannot tell apart
 CLIMB_STEPS = 20  # hill climbing moves weight in twentieths

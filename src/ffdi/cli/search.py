@@ -16,9 +16,9 @@ from ffdi.core.stop import parse_until
 from ffdi.search import confirm, workers
 from ffdi.search import promote as promotion
 from ffdi.search import study as studies
+from ffdi.search.confirm import Verdict
 from ffdi.search.context import SearchContext, make_context
 from ffdi.search.study import StudyOptions
-from ffdi.search.verdict import Verdict
 
 SHOWN = 10  # failed trials in a table
 SAME = "No finished trial differs from the default."

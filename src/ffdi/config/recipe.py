@@ -1,4 +1,7 @@
-"""A recipe: everything that decides a result, in one typed value."""
+"""A recipe: everything that decides a result, in one typed value, and the name of the run that a member makes.
+
+Two recipes that share a member (same fields, fold table and manifest) share its run and train it once.
+"""
 
 from typing import Annotated, Literal
 
@@ -9,6 +12,7 @@ from ffdi.config.competition import Frozen
 from ffdi.config.forge import Forge, ForgedSet
 from ffdi.config.search import Search
 from ffdi.config.views import parse
+from ffdi.core import digest
 from ffdi.core.errors import UserError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -183,3 +187,24 @@ class Recipe(Frozen):
             raise ValueError(f"search.member {base.name!r} has refit_full = true, so no row is held out to score it on")
         self.search.check(base, self.folds.k)
         return self
+
+
+NOT_TRAINING = {"name", "tta", "test_size"}  # they change predictions, which have an identity of their own
+
+
+def member_digest(member: Member, manifest_digest: str, folds_digest: str, data: Data) -> str:
+    """Return 64 hex digits that name a run.
+
+    Args:
+        member: Of the recipe.
+        manifest_digest: Of the training rows.
+        folds_digest: Of their folds.
+        data: The recipe's [data].
+    """
+    config = {
+        "member": member.model_dump(mode="json", exclude=NOT_TRAINING),
+        "manifest": manifest_digest,
+        "folds": folds_digest,
+        "train_splits": list(data.train_splits),
+    }
+    return digest.of_json(config)

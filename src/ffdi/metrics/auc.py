@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ffdi.core.errors import UserError
-from ffdi.metrics.sorting import Sorted, ascend
+from ffdi.metrics.ranks import Sorted, ascend
 
 
 def auc(targets: ArrayLike, scores: ArrayLike) -> float:

@@ -15,8 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ffdi.core.errors import UserError
 from ffdi.metrics.auc import auc, classes
-from ffdi.metrics.ranks import midrank
-from ffdi.metrics.sorting import finite
+from ffdi.metrics.ranks import finite, midrank
 
 MARGIN = 1e-6  # from 0 and 1, where an AUC has no logit
 

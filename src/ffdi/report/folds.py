@@ -1,15 +1,17 @@
 """The page of folds: what the folder holds, what would mislead a model, and whether the folds can be trusted."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ffdi.data.audit import Audit
-from ffdi.report import audit as audits
-from ffdi.report import images
+from ffdi.report import images, plots
 from ffdi.report.page import Block, Page, Section, Text, provenance
-from ffdi.report.table import Table, counted, table
+from ffdi.report.plots import embed
+from ffdi.report.table import LABELS, Table, capital, counted, table
 
 UNEVEN = 0.02  # the largest accepted distance between a fold's share of fakes and the overall share
 CLUSTERS, FACES = 12, 3  # clusters of fakes on the sheet, images of each
@@ -37,7 +39,7 @@ def page(
         sections=(
             Section("Folds", _folds(rows, torn, off)),
             Section("Clusters of fakes", _clusters(rows, folder)),
-            *audits.sections(manifest, audit),
+            *_audited(manifest, audit),
             Section("Groups of near-duplicates", _groups(rows)),
         ),
         provenance=provenance("ffdi folds", inputs),
@@ -53,12 +55,12 @@ def _headline(manifest: pd.DataFrame, audit: Audit, rows: pd.DataFrame, torn: in
     usable = int((manifest["status"] != "quarantined").sum())
     across = int(audit.pairs.loc[audit.pairs["split_a"] != audit.pairs["split_b"], "pairs"].sum())
     leak = f" Near-duplicate pairs across splits: {across:,}." if across else ""
-    verdict = f" {audits.verdict(audit.shortcuts)}" if len(audit.shortcuts) else ""
-    return f"{told} {usable:,} of {len(manifest):,} images can be used.{leak}{verdict}"
+    told_apart = f" {verdict(audit.shortcuts)}" if len(audit.shortcuts) else ""
+    return f"{told} {usable:,} of {len(manifest):,} images can be used.{leak}{told_apart}"
 
 
 def _folds(rows: pd.DataFrame, torn: int, off: float) -> tuple[Block, ...]:
-    counts = audits.class_counts(rows, "fold")
+    counts = class_counts(rows, "fold")
     blocks: list[Block] = []
     if torn:
         blocks.append(Text("A model is tested on images that it has nearly seen. Make the folds again.", warning=True))
@@ -100,3 +102,97 @@ def _groups(rows: pd.DataFrame) -> tuple[Block, ...]:
     frame = pd.DataFrame({"images in the group": sizes.index.astype(str), "groups": sizes.to_numpy()})
     caption = "A very large group often means that small steps chained different images."
     return (table(frame, "Group sizes", caption, limit=20),)
+
+
+NAMES = {"bytes": "file size", "aspect": "aspect ratio", "jpeg_q": "JPEG quality", "mode": "colour mode"}
+STRONG = 0.65  # AUC from which a shortcut alone makes a detector
+HARMLESS = 0.05  # distance from 0.5 that hardly helps a model
+
+
+def _audited(manifest: pd.DataFrame, audit: Audit) -> tuple[Section, ...]:
+    """Return the sections of a stored manifest and its audit."""
+    return (
+        Section("Images", (*_images(manifest), *_defects(manifest))),
+        Section("Shortcuts", tuple(_shortcuts(audit))),
+        Section("Duplicates", (*_conflicts(audit), *_duplicates(audit))),
+    )
+
+
+def class_counts(rows: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return images by `by` (rows, in order of appearance) and label word (columns); empty labels are left out."""
+    counts = pd.crosstab(rows[by], rows["target"].map(LABELS)).reindex(list(dict.fromkeys(rows[by])))
+    return counts[[word for word in ("original", "fake", "unlabelled") if word in counts.columns]]
+
+
+def verdict(rows: pd.DataFrame) -> str:
+    """Return one sentence about the property that separates most beyond chance (split, feature, auc, real, fake)."""
+    beyond = [abs(row["auc"] - 0.5) - chance(row["real"], row["fake"]) for row in rows.to_dict("records")]
+    found = rows.iloc[int(np.nanargmax(beyond))].to_dict()
+    name, reach = name_of(found["feature"]), max(found["auc"], 1 - found["auc"])
+    if reach - 0.5 <= max(HARMLESS, chance(found["real"], found["fake"])):
+        return f"No measured file property separates fakes from originals (most: {name}, AUC {found['auc']:.2f})."
+    weak, strong = "part of any score may come from it", "a model can score with it and learn nothing about forgery"
+    meaning = weak if reach < STRONG else strong
+    return f"{capital(name)} alone separates fakes from originals in {found['split']} with AUC {reach:.2f}: {meaning}."
+
+
+def chance(low: int, high: int) -> float:
+    """Return half the width of the interval that holds 95% of the AUCs of a meaningless number (Mann-Whitney)."""
+    return 1.96 * math.sqrt((low + high + 1) / (12 * low * high)) if low and high else math.inf
+
+
+def name_of(feature: str) -> str:
+    """Return the words for a column of the audit."""
+    return NAMES.get(feature, feature.replace("_", " "))
+
+
+def _images(manifest: pd.DataFrame) -> tuple[Block, ...]:
+    counts = class_counts(manifest, "split")
+    status = pd.crosstab(manifest["split"], manifest["status"]).reindex(counts.index)
+    status = status.reindex(columns=["ok", "repaired", "quarantined"], fill_value=0)
+    frame = pd.concat([counts, status], axis=1).reset_index(names="split")
+    return (table(frame, "Images of each split"),)
+
+
+def _defects(manifest: pd.DataFrame) -> tuple[Block, ...]:
+    broken = manifest[manifest["defect"] != ""]
+    if broken.empty:
+        return ()
+    by = broken.groupby(["status", "defect", "split"])
+    frame = by.agg(images=("id", "size"), example=("relpath", "min")).reset_index()
+    blocks: list[Block] = [table(frame, "Defects", "Repaired images are used; quarantined images are not trained on.")]
+    lost = int(((broken["split"] == "test") & (broken["status"] == "quarantined")).sum())
+    if lost:
+        blocks.insert(0, Text(f"{counted(lost, 'test image')} cannot be read and will get a middle score.", True))
+    return tuple(blocks)
+
+
+def _shortcuts(audit: Audit) -> Iterator[Block]:
+    """Show how well each property separates the classes of each split."""
+    if len(audit.shortcuts):
+        yield Text("AUC of each property alone, fakes above originals. A model can use a property far from 0.5.")
+    for split, rows in audit.shortcuts.groupby("split", sort=False):
+        band = chance(int(rows["real"].iloc[0]), int(rows["fake"].iloc[0]))
+        figure = plots.dots(rows.assign(name=rows["feature"].map(name_of)), "AUC", line=0.5, band=band)
+        yield embed(figure, f"In {split}", f"Right of 0.5: higher in fakes. Grey band: 95% of chance (±{band:.3f}).")
+
+
+def _conflicts(audit: Audit) -> tuple[Block, ...]:
+    if audit.conflicts.empty:
+        return ()
+    count = audit.conflicts["sha256"].nunique()
+    text = f"{counted(count, 'file')} labelled both fake and original: no model can be right about both."
+    frame = audit.conflicts.assign(label=audit.conflicts["target"].map(LABELS))[["id", "split", "label", "sha256"]]
+    return Text(text, warning=True), table(frame, "The same bytes with both labels", limit=20)
+
+
+def _duplicates(audit: Audit) -> tuple[Block, ...]:
+    """Count the pairs by split and label: pairs across splits make a score on the other split too high."""
+    pairs = audit.pairs
+    if pairs.empty:
+        return ()
+    first = pairs["split_a"] + " " + pairs["target_a"].map(LABELS)
+    words = first + " and " + pairs["split_b"] + " " + pairs["target_b"].map(LABELS)
+    frame = pd.DataFrame({"between": words, "pairs": pairs["pairs"], "of equal bytes": pairs["equal"]})
+    caption = "Pairs of near-duplicates: equal bytes, or similar perceptual hashes."
+    return (table(frame.sort_values("pairs", ascending=False), "Near-duplicates", caption),)

@@ -17,9 +17,9 @@ from optuna.visualization import matplotlib as plots
 from ffdi.report.page import Block, Page, Picture, Section, Text, provenance
 from ffdi.report.plots import embed
 from ffdi.report.table import Table, table
+from ffdi.search.confirm import LEVEL, Verdict
 from ffdi.search.context import SearchContext
 from ffdi.search.study import finished, trials
-from ffdi.search.verdict import LEVEL, Verdict
 from ffdi.training.job import digest_of
 
 LISTED = 12  # trials in the table, and parameters that are plotted

@@ -17,9 +17,9 @@ from ffdi.config.recipe import Member
 from ffdi.config.reference import toml
 from ffdi.core import atomic
 from ffdi.core.errors import UserError
+from ffdi.search.confirm import Row, Verdict
 from ffdi.search.context import SearchContext
 from ffdi.search.space import searched_member
-from ffdi.search.verdict import Row, Verdict
 
 SUFFIX = "-tuned"
 MAX_NAME = 60

@@ -1,25 +1,31 @@
-"""One Optuna study that several workers share, each of which may be killed at any instant.
+"""One Optuna study that several workers share, each of which may be killed at any instant, and its sampler.
 
 What becomes of a trial:
   a finite score                     COMPLETE
   the pruner stops it                PRUNED
   NaN, infinity, any exception       FAIL, with the reason in the user attribute `error`
   killed, stopped, over a deadline   FAIL without a reason, and a retry goes on in the same run folder
+
+The sampler is seeded anew for every draw, so it has no state: the n-th draw depends on the seed, on n and on the trials
+that are finished. A search that was killed goes on with the values that it would have tried anyway.
 """
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from ffdi.core import keys
 from ffdi.core.errors import UserError
 from ffdi.core.layout import JOURNAL
 from ffdi.search import journal, pruning
 from ffdi.search import storage as storages
-from ffdi.search.sampler import SeededSampler, is_retry
 
 WORKER, ERROR, SPEC = "worker", "error", "spec"  # user attributes of a trial
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -117,3 +123,41 @@ def state(trial: FrozenTrial) -> str:
     if trial.state == TrialState.FAIL:
         return "failed" if ERROR in trial.user_attrs else "interrupted"
     return trial.state.name.lower()
+
+
+RETRY_OF = "failed_trial"  # system attribute that Optuna's retry callback writes: the number of the first attempt
+
+
+def is_retry(trial: FrozenTrial) -> bool:
+    """Return whether the trial repeats one that was interrupted."""
+    return RETRY_OF in trial.system_attrs
+
+
+def draw(trials: list[FrozenTrial], trial: FrozenTrial) -> int:
+    """Return the number of the trial as if no trial had been interrupted; a retry has that of its first attempt."""
+    first = trial.system_attrs.get(RETRY_OF, trial.number)
+    return sum(not is_retry(other) for other in trials if other.number < first)
+
+
+class SeededSampler(BaseSampler):
+    """A fresh TPE sampler for every value, seeded by (seed, draw, name of the value)."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._tpe(study, trial, "").infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._tpe(study, trial, "").sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._tpe(study, trial, param_name).sample_independent(study, trial, param_name, param_distribution)
+
+    def _tpe(self, study: optuna.Study, trial: FrozenTrial, name: str) -> TPESampler:
+        number = draw(study.get_trials(deepcopy=False), trial)
+        return TPESampler(seed=keys.key(self.seed, "sampler", number, name) % 2**32)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from ffdi.config.competition import Competition
-from ffdi.config.identity import member_digest
-from ffdi.config.recipe import Data, Member, Recipe
+from ffdi.config.recipe import Data, Member, Recipe, member_digest
 from ffdi.core import digest
 from ffdi.core.layout import FoldFolder, Workspace
 from ffdi.data import manifest as manifests
