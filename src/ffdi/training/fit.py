@@ -35,6 +35,7 @@ from ffdi.training.world import World
 
 SAVE_SECONDS = 300.0  # between two saves within an epoch
 SAVE_SHARE = 0.05  # of the time that saves at the end of an epoch may take
+Watch = Callable[[], None] | None
 
 
 class Saves:
@@ -64,7 +65,7 @@ def fit(
     *,
     save_seconds: float = SAVE_SECONDS,
     save_steps: int | None = None,
-    watch: Callable[[], None] | None = None,
+    watch: Watch = None,
     started: Callable[[], None] = lambda: None,
     predicts: bool = True,
 ) -> None:
@@ -130,7 +131,7 @@ def _train(
     world: World,
     stop: Stop,
     saves: Saves,
-    watch: Callable[[], None] | None,
+    watch: Watch,
     started: Callable[[], None],
     micro_batches: int,
 ) -> None:
@@ -263,9 +264,7 @@ def _save(job: FoldJob, state: TrainState, world: World, stop: Stop, done: int) 
     return cost
 
 
-def _evaluate(
-    job: FoldJob, state: TrainState, world: World, stop: Stop, log: Log, done: int, watch: Callable[[], None]
-) -> None:
+def _evaluate(job: FoldJob, state: TrainState, world: World, stop: Stop, log: Log, done: int, watch: Watch) -> None:
     """Log the held-out AUC, for the curve; the last epoch is measured by the OOF table itself."""
     if len(job.oof):
         log.held_out(done, finish.held_out(job, state.predictor, world, stop))
