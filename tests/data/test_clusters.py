@@ -89,12 +89,6 @@ def test_too_few_clusters_or_no_features_are_refused() -> None:
         Folds(scheme="cluster")
 
 
-def test_clusters_are_numbered_by_size() -> None:
-    target = np.ones(9, np.int64)
-    features = np.eye(3)[[2, 0, 0, 0, 0, 1, 1, 1, 2]] + 0.01 * np.arange(9)[:, None]
-    assert cluster(features, target, np.arange(9), 3, 0).tolist() == [2, 0, 0, 0, 0, 1, 1, 1, 2]
-
-
 def test_the_hand_counts_and_not_the_person() -> None:
     """Persons differ far more than hands do; an original and its fake share the person, so their difference is left."""
     draw, count = keys.rng("persons"), 60

@@ -204,22 +204,6 @@ FAULTS = {
         LABELS.replace("id", "ID"),
         ('id_column = "id"', 'id_column = "ID"'),
     ),
-    "words": Fault(
-        "row 2: 'real' is no target; .* name it among the competition's real_words",
-        LABELS.replace(",0", ",real"),
-        ("submissions_per_day", 'real_words = ["real"]\nsubmissions_per_day'),
-    ),
-    "a comma too many": Fault(
-        r"row 2: 3 fields, and the header has 2; write as many", LABELS.replace(",0", ",0,"), labelled(LABELS)
-    ),
-    "web page": Fault(
-        r"is text with tags, such as a web page, not the table; download", b"<!DOCTYPE html>\n<p>", labelled(LABELS)
-    ),
-    "own folder": Fault(
-        r"row 2: '\./a\.jpg' is no plain path below the image folder; write it without a leading /, `\.`",
-        LABELS.replace("a.jpg", "./a.jpg"),
-        labelled(LABELS),
-    ),
     "class in another case": Fault(
         r"no image in the folder 'fake' of the competition \(the folder holds 'Fake/b\.jpg' and others\); correct",
         b"",

@@ -31,21 +31,6 @@ def test_noise_is_that_of_training_at_any_size_without_its_bank() -> None:
         np.testing.assert_array_equal(noise.apply(image, noise.span, Draws(number, "noise")), expected)
 
 
-def test_bands_of_jpeg_are_ever_finer() -> None:
-    image = picture(SIDE).astype(float)
-    errors = [
-        sum(np.abs(degraded.degrade(picture(SIDE), kind, str(name)) - image).mean() for name in range(20))
-        for kind in ("jpeg_low", "jpeg", "jpeg_high")
-    ]
-    assert errors == sorted(errors, reverse=True)
-
-
-def test_a_turn_leaves_black_corners_and_the_middle() -> None:
-    copy = degraded.degrade(np.full((SIDE, SIDE, 3), 200, np.uint8), "rotate", "a")
-    assert not copy[[0, 0, -1, -1], [0, -1, 0, -1]].any()
-    assert (copy[SIDE // 3 : -SIDE // 3, SIDE // 3 : -SIDE // 3] == 200).all()
-
-
 def test_a_patch_is_one_small_block_of_noise_or_of_the_image() -> None:
     image = picture(SIDE)
     pasted = []

@@ -144,14 +144,6 @@ def test_a_file_is_not_that_of_two_rows(folder: Path) -> None:
     assert by_id(listing(CONTEST, folder)) == {"a.jpg": ("", 1), "a.png": missing, "d.gif": missing, "d.png": missing}
 
 
-def test_images_that_all_are_links_out_of_the_folder_are_called_so(folder: Path, tmp_path: Path) -> None:
-    (folder / "train").rename(tmp_path / "elsewhere")
-    (folder / "train").mkdir()
-    for name in ("a.jpg", "b.jpg", "c.jpg"):
-        (folder / "train" / name).symlink_to(tmp_path / "elsewhere" / name)
-    assert set(by_id(listing(CONTEST, folder)).values()) == {("outside", 0)}
-
-
 def test_an_empty_folder_is_told_with_what_the_table_names(folder: Path) -> None:
     (folder / "test" / "t.jpg").rename(folder / "test" / "other.png")
     with pytest.raises(UserError, match=r"the table names 't\.jpg', the folder holds 'other\.png' and others"):

@@ -12,7 +12,7 @@ from PIL import Image
 from ffdi.config.augment import Augment
 from ffdi.config.forge import FAMILIES, Family, Forge
 from ffdi.core import keys
-from ffdi.data import face, forge
+from ffdi.data import forge
 from ffdi.data.batches import batches as loader
 from ffdi.data.images import TrainImages
 from tests.fixtures.photographs import photograph
@@ -56,14 +56,6 @@ def test_the_background_is_all_but_the_face() -> None:
     moved = np.mean([forge.forge(image, [other], "background", key) != image for key in range(12)], axis=0)
     assert moved[:6].mean() > 0.9
     assert moved[45:60, 42:54].mean() < 0.05
-
-
-def test_masks_are_of_the_face_and_of_its_parts() -> None:
-    whole = np.mean([face.face((100, 100), keys.Draws(key, "face")) for key in range(40)], axis=0)
-    assert whole[55, 50] > 0.95
-    assert whole[:, :8].max() == 0
-    parts = [face.part((100, 100), keys.Draws(key, "part")).mean() for key in range(40)]
-    assert 0.002 < min(parts) < max(parts) < 0.1
 
 
 def test_the_other_most_like_the_image_is_taken() -> None:

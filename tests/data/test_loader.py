@@ -123,10 +123,6 @@ def test_batches_may_differ_in_size(rows: pd.DataFrame, folder: Path) -> None:
         assert torch.equal(batches[3].images_BHWC[:7], batches[1].images_BHWC)
 
 
-def test_no_batches_no_work(rows: pd.DataFrame, folder: Path) -> None:
-    assert list(loader(train(rows, folder), [], 2)) == []
-
-
 def test_test_images_are_the_files_resized(rows: pd.DataFrame, folder: Path) -> None:
     images = TestImages(rows.drop(columns="target"), folder, SIZE)
     batches = list(loader(images, in_sequence(len(rows), 5), 1))
@@ -276,10 +272,3 @@ def test_normalise_uses_old_memory_again_where_it_fits(channels_last: bool) -> N
         fresh = normalise(images[:2], (0.0,) * 3, (1.0,) * 3, channels_last, out=other)
         assert fresh.data_ptr() != other.data_ptr()
         assert (fresh == 1).all()
-
-
-def test_ids_need_no_python_string_each(rows: pd.DataFrame, folder: Path) -> None:
-    named = rows.assign(id=[f"Müller {index}.jpg" for index in rows.index])
-    images = TestImages(named, folder, SIZE)
-    assert images.id(11) == "Müller 11.jpg"
-    assert len(images) == len(rows)

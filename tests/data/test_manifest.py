@@ -38,12 +38,6 @@ def test_what_is_written_is_read(places: Workspace) -> None:
     assert checksum.read_facts(places.manifest) == {"competition": "tiny"}
 
 
-def test_select_by_split_and_use() -> None:
-    assert manifest.select(rows(), ["train"])["id"].tolist() == ["0.jpg", "4.jpg"]
-    assert manifest.select(rows(), ["train"], usable=False)["id"].tolist() == ["0.jpg", "2.jpg", "4.jpg"]
-    assert manifest.select(rows(), ("train", "test")).index.tolist() == [0, 1, 2, 3]
-
-
 def test_the_digest_is_of_content_and_not_of_order_or_time() -> None:
     whole = manifest.digest(rows())
     assert manifest.digest(rows().sample(frac=1, random_state=1)) == whole

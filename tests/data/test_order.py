@@ -30,12 +30,6 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
         assert len(orders) == 25
 
 
-def test_an_epoch_given_as_numpy_number_is_the_same_epoch() -> None:
-    targets = np.arange(40) % 2
-    for balance in (False, True):
-        assert (epoch_order(targets, 1, 3, balance) == epoch_order(targets, 1, np.int64(3), balance)).all()  # type: ignore[arg-type]
-
-
 @given(both_classes(), SEEDS, EPOCHS)
 def test_a_balanced_epoch_is_half_and_half_with_the_whole_rarer_class(
     targets: np.ndarray, seed: int, epoch: int

@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -19,13 +18,6 @@ def square(number: int) -> int:
 
 def die(number: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_one_process_goes_in_order_and_only_as_far_as_asked() -> None:
-    taken: list[int] = []
-    with closing(processes.unordered(square, (taken.append(n) or n for n in range(9)), 1)) as results:
-        assert [next(results), next(results)] == [0, 1]
-    assert taken == [0, 1]
 
 
 def test_several_processes_do_everything_once_and_are_gone_afterwards() -> None:

@@ -212,20 +212,6 @@ class TestUnreadable:
         pd.testing.assert_frame_equal(frame[~frame.imputed], whole[~frame.imputed], check_exact=True)
         assert f"2 images ({gone}, {cut}) cannot be read" in capsys.readouterr().err
 
-    def test_nothing_readable_still_gives_every_row_and_few_names(
-        self,
-        rows: pd.DataFrame,
-        tmp_path: Path,
-        run: Callable[..., pd.DataFrame],
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        for name in rows.id:
-            (tmp_path / name).unlink()
-        frame = run(Linear(), tta=("flips",))
-        assert len(frame) == 2 * len(rows)
-        assert frame.imputed.all()
-        assert f"11 images ({', '.join(rows.id[:5])} and 6 more)" in capsys.readouterr().err
-
 
 class TestNotFinite:
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -304,14 +290,6 @@ def test_a_half_precision_body_has_a_float_head(warmed: Callable[[str], nn.Modul
     assert (half - exact).abs().max() < 0.2 * (exact.max() - exact.min())
 
 
-@pytest.mark.parametrize("model", [*MODELS, "test_coatnet", "test_nfnet"])
-def test_two_halves_of_timm_are_its_whole(make_member: Callable[..., Member], model: str) -> None:
-    net: Any = build(make_member(model=model)).eval()
-    images = torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
-    with torch.inference_mode():
-        assert torch.equal(net.forward_head(net.forward_features(images)), net(images))
-
-
 def test_the_sample_with_pretrained_weights() -> None:
     """Real JPEG files through the package's ImageNet network: as a bare loop in memory."""
     folder = Path(str(files("ffdi") / "sample" / "phase2" / "testset1_seen"))
@@ -363,19 +341,6 @@ def test_every_bit_of_a_team_is_that_of_its_nets_alone(
         assert found.logits[net.key].dtype == np.float32
         np.testing.assert_array_equal(found.logits[net.key], alone)
     assert not np.array_equal(found.logits["a", 0], found.logits["a", 1])
-
-
-def test_whole_batches_go_to_the_devices_in_turn(rows: pd.DataFrame, tmp_path: Path) -> None:
-    seen = []
-
-    def forward(device: int, pixels_BHWC: Tensor) -> Iterator[tuple[str, Tensor]]:
-        seen.append((device, len(pixels_BHWC)))
-        yield "first", pixels_BHWC[:, 0, 0, 0]
-
-    found = list(engine.run(TestImages(rows, tmp_path, SIDE), 4, 0, [CPU, CPU], forward))
-    assert seen == [(0, 4), (1, 4), (0, 3)]
-    assert [batch.rows_B.tolist() for batch, _ in found] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
-    assert [values["first"].shape for _, values in found] == [(4,), (4,), (3,)]
 
 
 class Clock:

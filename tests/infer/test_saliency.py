@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import timm
 import torch
 from torch import nn
 
@@ -42,11 +41,6 @@ def test_the_planted_patch_is_found_for_either_verdict(channel: int) -> None:
     assert (found.logit > 0) == (channel == 0)
 
 
-def test_nothing_to_see_is_a_map_of_zeros() -> None:
-    found = saliency.gradcam(Linear(), torch.zeros(1, 3, 32, 32))
-    assert not found.cells_hw.any()
-
-
 CELLS = {"test_resnet": 2, "test_vit": 4, "test_convnext": 2, "test_efficientnet": 2}
 
 
@@ -66,13 +60,6 @@ def test_every_kind_of_network_gives_a_grid(name: str, side: int, stem: str) -> 
     np.testing.assert_array_equal(found.cells_hw, saliency.gradcam(model, images_1CHW).cells_hw)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
-
-
-def test_a_patch_that_only_the_class_token_hears_of_counts() -> None:
-    """After the last block only the class token has a gradient: the map must come from before it."""
-    torch.manual_seed(0)
-    found = saliency.gradcam(timm.create_model("test_vit", num_classes=1, img_size=64), torch.randn(1, 3, 64, 64))
-    assert found.cells_hw.any()
 
 
 class Odd(Linear):

@@ -58,12 +58,6 @@ def test_scale_shows_the_whole_image_at_a_side_that_strides_divide(factor: float
     torch.testing.assert_close(shown, torch.full_like(shown, 77))  # a resize keeps a flat image flat
 
 
-def test_scale_is_the_antialiased_bilinear_resize() -> None:
-    images = torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))
-    wanted = torch.nn.functional.interpolate(images, (128, 128), mode="bilinear", antialias=True)
-    assert torch.equal(tta.apply(images, "scale:0.8"), wanted)
-
-
 @given(st.floats(0.25, 1.0), st.sampled_from([32, 64, 160, 384]))
 @settings(deadline=None, max_examples=30)
 def test_crop_is_the_middle_untouched(factor: float, side: int) -> None:

@@ -44,15 +44,3 @@ def test_small_steps_of_depthwise_convolutions_on_a_gpu_are_not_channels_last(mo
 @pytest.mark.parametrize("model", ["test_efficientnet", "test_convnext", "test_resnet"])
 def test_the_layout_of_a_model_is_read_from_its_weights(model: str, channels_last: bool) -> None:
     assert precision.is_channels_last(precision.place(build(member(model)), CPU, channels_last)) is channels_last
-
-
-@pytest.mark.parametrize("channels_last", [True, False])
-def test_place_lays_out_the_weights_and_keeps_their_values(channels_last: bool) -> None:
-    net = build(member("test_resnet"))
-    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    placed = precision.place(net, CPU, channels_last)
-    kernel = placed.get_parameter("layer1.0.conv2.weight")
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    assert kernel.is_contiguous(memory_format=layout)
-    assert not kernel.is_contiguous(memory_format=torch.contiguous_format) or not channels_last
-    assert all(torch.equal(tensor, before[name]) for name, tensor in placed.state_dict().items())

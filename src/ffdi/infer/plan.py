@@ -28,30 +28,26 @@ Step = tuple[str, frozenset[Pass]]  # what is dropped, in words, and its passes
 
 
 def order_of_views(tta: Sequence[str]) -> tuple[str, ...]:
-    """Return the views, "identity" (or the first, where there is none) in front."""
-    plain = PLAIN if PLAIN in tta else tta[0]
-    return (plain, *(view for view in tta if view != plain))
+    """Return the views, each once, "identity" (or the first, where there is none) in front."""
+    return tuple(dict.fromkeys([PLAIN if PLAIN in tta else tta[0], *tta]))
 
 
 def drop_order(passes: Iterable[Pass]) -> list[Step]:
     """Return everything that can be dropped, in order; `passes` begin with the most important member."""
     passes = list(passes)
-    folds = {one.member: list(dict.fromkeys(p.fold for p in passes if p.member == one.member)) for one in passes}
-    views = {one.member: list(dict.fromkeys(p.view for p in passes if p.member == one.member)) for one in passes}
-
-    def step(what: str, member: str, **where: object) -> Step:
-        chosen = (p for p in passes if p.member == member and all(getattr(p, k) == v for k, v in where.items()))
-        return f"{what} {member}".strip(), frozenset(chosen)
-
-    steps = []
-    for rank in range(max(map(len, views.values())) - 1, 0, -1):
-        for name in [name for name in reversed(views) if rank < len(views[name])]:
-            view = order_of_views(views[name])[rank]
-            steps.append(step(f"view {view} of", name, view=view))
-    for rank in range(max(map(len, folds.values())) - 1, 0, -1):
-        for name in [name for name in reversed(folds) if rank < len(folds[name])]:
-            steps.append(step(f"fold {folds[name][rank]} of", name, fold=folds[name][rank]))
-    return steps + [step("member", name) for name in list(reversed(views))[:-1]]
+    names = list(dict.fromkeys(one.member for one in passes))
+    views = {name: order_of_views([one.view for one in passes if one.member == name]) for name in names}
+    folds = {name: list(dict.fromkeys(one.fold for one in passes if one.member == name)) for name in names}
+    steps: list[Step] = []
+    for kind, values in (("view", views), ("fold", folds)):
+        for rank in range(max(map(len, values.values())) - 1, 0, -1):
+            for name in [name for name in reversed(names) if rank < len(values[name])]:
+                value = values[name][rank]
+                chosen = (one for one in passes if one.member == name and getattr(one, kind) == value)
+                steps.append((f"{kind} {value} of {name}", frozenset(chosen)))
+    for name in names[:0:-1]:
+        steps.append((f"member {name}", frozenset(one for one in passes if one.member == name)))
+    return steps
 
 
 class Plan:

@@ -41,7 +41,11 @@ def at_size(model: nn.Module, size: int) -> nn.Module:
 
 def _resized(model: nn.Module, size: int, resample: bool) -> nn.Module:
     try:
-        resized = _resampled(model, size) if resample else model
+        resized: Any = copy.deepcopy(model) if resample else model
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch's hint on the speed of timm's interpolation
+            if resample:
+                resized.set_input_size(img_size=(size, size))
         weight = next(resized.parameters())
         blank_1CHW = torch.zeros(1, 3, size, size, device=weight.device, dtype=weight.dtype)
         with evaluating([resized]):  # some networks accept a size when built and fail only here
@@ -52,14 +56,6 @@ def _resized(model: nn.Module, size: int, resample: bool) -> nn.Module:
             f"{_config(model).get('architecture', type(model).__name__)} cannot take images of {size} px: {reason}; "
             "give it a size it can (image_size, test_size), and no scale or crop view."
         ) from error
-    return resized
-
-
-def _resampled(model: nn.Module, size: int) -> nn.Module:
-    resized: Any = copy.deepcopy(model)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # torch's hint on the speed of timm's interpolation
-        resized.set_input_size(img_size=(size, size))
     return resized
 
 

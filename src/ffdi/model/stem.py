@@ -129,9 +129,5 @@ def _dct(levels_BCHW: Tensor, filters: Tensor) -> Tensor:
     return whole - whole.mean((-2, -1), keepdim=True)
 
 
-def _no_filters() -> Tensor:
-    return torch.empty(0)
-
-
-FILTERS = {"srm": _srm_filters, "npr": _no_filters, "dct": _dct_filters}
+FILTERS = {"srm": _srm_filters, "npr": lambda: torch.empty(0), "dct": _dct_filters}
 MAKERS = {"srm": _srm, "npr": _npr, "dct": _dct}

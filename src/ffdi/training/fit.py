@@ -234,13 +234,11 @@ def _set_up(job: FoldJob, world: World, micro_batches: int) -> tuple[TrainState,
     finish.agree_on_start(job, start, world)
     state = states.begin(built.model, member, world)
     state.micro_batches = micro_batches
-    saved = states.newest(job.folder.state, job.identity)
-    if saved is not None:
-        states.unpack(saved, state)
+    done = states.resume(job.folder.state, job.identity, state)
     if compiling.is_for_training(member, member.epochs * order.steps_per_epoch, world.device):
         compiling.choose_by_rule()
         state.model.compile()  # in place: the state dict keeps its names
-    return state, order, 0 if saved is None else saved.step, start
+    return state, order, done, start
 
 
 def _batches(job: FoldJob, world: World, order: Order, begin: int, end: int) -> Iterator[Batch]:
@@ -257,7 +255,7 @@ def _save(job: FoldJob, state: TrainState, world: World, stop: Stop, done: int) 
     """Write the state after `done` updates; return the seconds it took, which are kept free before the deadline."""
     begun = time.monotonic()
     if world.writes:
-        states.save(job.folder.state, states.pack(state, done, dict(job.identity)))
+        states.save(job.folder.state, state, done, job.identity)
     world.barrier()
     cost = time.monotonic() - begun
     stop.reserve = max(stop.reserve, 2 * cost)

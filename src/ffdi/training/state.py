@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from timm.utils import ModelEmaV3
 
@@ -46,13 +45,6 @@ class TrainState:
         return self.unwrapped if self.ema is None else self.ema.module
 
 
-@dataclass(frozen=True)
-class Saved:
-    step: int  # updates done
-    tensors: dict[str, np.ndarray]
-    facts: dict[str, Any]
-
-
 def begin(model: torch.nn.Module, member: Member, world: World, late: bool | None = None) -> TrainState:
     """Return the state before the first step.
 
@@ -84,11 +76,11 @@ def begin(model: torch.nn.Module, member: Member, world: World, late: bool | Non
     )
 
 
-def pack(state: TrainState, step: int, facts: dict[str, Any]) -> Saved:
-    """Return everything under names such as `model/…`, `ema/…`, `exp_avg/…`. On a CPU nothing is copied: save it at
-    once.
+def save(folder: Path, state: TrainState, step: int, facts: dict[str, Any]) -> None:
+    """Write all tensors, under names such as `model/…`, `ema/…`, `exp_avg/…`, then drop all but the newest two files.
 
     Args:
+        folder: Gets `step-00001200.safetensors`.
         state: Of a training.
         step: Updates done.
         facts: JSON values beside it.
@@ -100,45 +92,45 @@ def pack(state: TrainState, step: int, facts: dict[str, Any]) -> Saved:
     for parameter, moments in state.optimizer.state.items():
         tensors |= {f"{kind}/{names[id(parameter)]}": value for kind, value in moments.items()}
     arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
-    return Saved(step, arrays, {**facts, "scaler": state.scaler.state_dict(), "micro_batches": state.micro_batches})
+    facts = {**facts, "scaler": state.scaler.state_dict(), "micro_batches": state.micro_batches, "step": step}
+    checksum.write_tensors(folder / f"step-{step:08d}.safetensors", arrays, facts)
+    for old in sorted(folder.glob("step-*.safetensors"))[:-KEPT]:
+        old.unlink()
 
 
-def unpack(saved: Saved, state: TrainState) -> None:
-    """Put a packed state back; every name and shape must fit (RuntimeError of torch names the first that does not)."""
-    tensors = {name: torch.from_numpy(array) for name, array in saved.tensors.items()}
+def resume(folder: Path, identity: dict[str, str], state: TrainState) -> int:
+    """Put the newest saved state back and return the updates done; 0 where there is none.
+
+    Args:
+        folder: Where the states lie.
+        identity: What the state must have been made with.
+        state: Filled; every name and shape must fit (RuntimeError of torch names the first that does not).
+
+    Raises:
+        CorruptError: It is damaged or belongs to another run.
+    """
+    paths = sorted(folder.glob("step-*.safetensors"))
+    if not paths:
+        return 0
+    arrays, facts = checksum.read_tensors(paths[-1])
+    refuse_other_run(paths[-1], facts, identity)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     state.unwrapped.load_state_dict(_under("model/", tensors))
     if state.ema is not None:
         state.ema.module.load_state_dict(_under("ema/", tensors))
     for name, parameter in state.unwrapped.named_parameters():
         kinds = [kind for kind in ("step", "exp_avg", "exp_avg_sq") if f"{kind}/{name}" in tensors]
         state.optimizer.state[parameter] = {kind: _like(tensors[f"{kind}/{name}"], parameter) for kind in kinds}
-    if saved.facts["scaler"]:
-        state.scaler.load_state_dict(saved.facts["scaler"])
-    state.micro_batches = max(state.micro_batches, int(saved.facts["micro_batches"]))
-
-
-def save(folder: Path, saved: Saved) -> None:
-    """Write `folder/step-00001200.safetensors`, then drop all but the newest two."""
-    path = folder / f"step-{saved.step:08d}.safetensors"
-    checksum.write_tensors(path, saved.tensors, {**saved.facts, "step": saved.step})
-    for old in sorted(folder.glob("step-*.safetensors"))[:-KEPT]:
-        old.unlink()
+    if facts["scaler"]:
+        state.scaler.load_state_dict(facts["scaler"])
+    state.micro_batches = max(state.micro_batches, int(facts["micro_batches"]))
+    return int(facts["step"])
 
 
 def drop(folder: Path) -> None:
     """Delete all saved states: a trained fold needs none, and one is four times the size of the weights."""
     for path in folder.glob("step-*.safetensors"):
         path.unlink()
-
-
-def newest(folder: Path, identity: dict[str, str]) -> Saved | None:
-    """Return the newest saved state, or None. Raise CorruptError if it is damaged or belongs to another run."""
-    paths = sorted(folder.glob("step-*.safetensors"))
-    if not paths:
-        return None
-    tensors, facts = checksum.read_tensors(paths[-1])
-    refuse_other_run(paths[-1], facts, identity)
-    return Saved(facts["step"], tensors, facts)
 
 
 def refuse_other_run(path: Path, facts: dict[str, Any], identity: dict[str, str]) -> None:
