@@ -40,8 +40,8 @@ READS: dict[str, Call] = {
 WRITES: dict[str, Call] = {
     "CreateSubmission": lambda kaggle, folder: kaggle.submit_file("toy", folder / "s.csv", "tag"),
     "CreateCodeSubmission": lambda kaggle, folder: kaggle.submit_kernel("toy", KERNEL, 1, "tag"),
-    "CreateDataset": lambda kaggle, folder: kaggle.create_dataset("tester/new-weights", files_of(folder)),
-    "CreateDatasetVersion": lambda kaggle, folder: kaggle.create_version(OLD, files_of(folder), "notes"),
+    "CreateDataset": lambda kaggle, folder: kaggle.save_dataset("tester/new-weights", files_of(folder), "", new=True),
+    "CreateDatasetVersion": lambda kaggle, folder: kaggle.save_dataset(OLD, files_of(folder), "notes", new=False),
     "SaveKernel": lambda kaggle, folder: kaggle.push_kernel(ABOUT, SCRIPT, 60),
 }
 UPLOADS = {"CreateSubmission": "StartSubmissionUpload", "CreateDatasetVersion": "StartBlobUpload"}

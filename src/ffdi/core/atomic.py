@@ -8,7 +8,6 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +21,9 @@ def write_bytes(path: Path, data: bytes) -> None:
 
     Raise SpaceError when the disk is full, UserError when the place cannot be written; the old file stays intact.
     """
-    write_chunks(path, (data,), len(data))
-
-
-def write_chunks(path: Path, chunks: Iterable[bytes | memoryview], size: int) -> None:
-    """Write as `write_bytes` does, from chunks.
-
-    Args:
-        path: The file.
-        chunks: Its bytes. An exception of theirs, other than OSError, is passed on, and the old file stays as it
-            is.
-        size: Bytes of all chunks, which a message about a full disk names.
-    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _write_temporary(path.parent, chunks)
+        temporary = _write_temporary(path.parent, data)
         try:
             os.replace(temporary, path)
         except OSError:
@@ -44,7 +31,7 @@ def write_chunks(path: Path, chunks: Iterable[bytes | memoryview], size: int) ->
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        raise _explained(error, path, size) from error
+        raise _explained(error, path, len(data)) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -65,12 +52,12 @@ def disk_usage(folder: Path) -> Any:
     return shutil.disk_usage(next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()))
 
 
-def _write_temporary(folder: Path, chunks: Iterable[bytes | memoryview]) -> Path:
+def _write_temporary(folder: Path, data: bytes) -> Path:
     descriptor, name = tempfile.mkstemp(prefix=TEMP_PREFIX, dir=folder)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.writelines(chunks)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)

@@ -113,10 +113,9 @@ def _find(given: str | None, root: Path, known: Mapping[str, Mapping[str, Any]])
             number = f" {given}" if given else ""
             raise UserError(f"There is no finished submission{number} in {root}; {remedy}.")
         return max(found, key=number_of)
-    path = root / given if given in known else Path(given)
-    folder = path.parent if path.name == SUBMISSION_CSV else path
-    if folder.name in known and folder.resolve() == (root / folder.name).resolve():
-        return folder.name
+    path = Path(given)
+    if path.name in known and (not path.exists() or path.resolve() == (root / path.name).resolve()):
+        return path.name
     if not path.is_file():
         raise UserError(
             f"There is no submission {given!r}; name a folder of {root} that has a {CARD}, its number, or a CSV."

@@ -110,30 +110,29 @@ class KaggleClient(HttpClient):
         rows = _unless_missing(lambda: self.rows(call, "datasetFiles")) or []
         return {text_of(row, "name"): int(row.get("totalBytes", 0)) for row in rows}
 
-    def create_dataset(self, dataset: str, files: Mapping[str, Path]) -> None:
-        """Make a private dataset of files by name."""
-        doing, (owner, slug) = f"make the dataset {dataset}", dataset.split("/")
-        fields = {
-            "ownerSlug": owner,
-            "slug": slug,
-            "title": slug.replace("-", " "),
-            "licenseName": "other",
-            "isPrivate": True,
-            "files": self._upload_all(doing, files),
-        }
-        _check_saved(self.write(Call(doing, "datasets", "CreateDataset", fields)), doing)
-
-    def create_version(self, dataset: str, files: Mapping[str, Path], notes: str) -> None:
-        """Make a version of a dataset.
+    def save_dataset(self, dataset: str, files: Mapping[str, Path], notes: str, new: bool) -> None:
+        """Make a private dataset, or a version of it. Kaggle refuses with HTTP 200 and a status.
 
         Args:
             dataset: "owner/slug".
             files: By name; the version holds no other.
-            notes: Shown beside the version.
+            notes: Shown beside a version.
+            new: Whether it is the first one.
         """
-        doing = f"make a version of the dataset {dataset}"
-        body = {"versionNotes": notes, "files": self._upload_all(doing, files)}
-        _check_saved(self.write(_of_dataset(doing, "CreateDatasetVersion", dataset).with_fields(body=body)), doing)
+        doing, (owner, slug) = f"make {'' if new else 'a version of '}the dataset {dataset}", dataset.split("/")
+        begin = [Call(doing, "blobs", "StartBlobUpload", {"type": "DATASET", "name": name}) for name in files]
+        tokens = [{"token": self.upload(*one)} for one in zip(begin, files.values(), strict=True)]
+        first = {"ownerSlug": owner, "slug": slug, "title": slug.replace("-", " "), "licenseName": "other"}
+        call = Call(doing, "datasets", "CreateDataset", {**first, "isPrivate": True, "files": tokens})
+        if not new:
+            body = {"versionNotes": notes, "files": tokens}
+            call = _of_dataset(doing, "CreateDatasetVersion", dataset).with_fields(body=body)
+        saved = self.write(call)
+        status, reason = text_of(saved, "status").lower(), text_of(saved, "error")
+        if reason or status == "error":
+            raise refusal(doing, 200, reason or "it gives no reason")
+        if status != "ok":
+            raise LostReply(f"Kaggle's answer, asked to {doing}, says neither yes nor no; look there, then try again.")
 
     def push_kernel(self, about: "KernelMetadata", text: str, limit: int) -> tuple[int, str]:
         """Make a version of a kernel, which runs at once. Return version and URL.
@@ -182,12 +181,6 @@ class KaggleClient(HttpClient):
     def _submit(self, call: Call) -> int:
         return Listed.model_validate(self.write(call)).ref
 
-    def _upload_all(self, doing: str, files: Mapping[str, Path]) -> list[dict[str, str]]:
-        return [
-            {"token": self.upload(Call(doing, "blobs", "StartBlobUpload", {"type": "DATASET", "name": name}), path)}
-            for name, path in files.items()
-        ]
-
 
 def _unless_missing(read: Callable[[], Answer]) -> Answer | None:
     """Return what `read` returns; None where there is no such thing."""
@@ -212,15 +205,6 @@ def _of_kernel(doing: str, method: str, kernel: str, version: int = 0) -> Call:
     owner, slug = kernel.split("/")
     place = {"userName": owner, "kernelSlug": slug}
     return Call(doing, "kernels", method, place | ({"versionLabel": f"v{version}"} if version else {}))
-
-
-def _check_saved(body: Body, doing: str) -> None:
-    """Raise what a dataset's answer says: Kaggle refuses with HTTP 200 and a status."""
-    status, reason = text_of(body, "status").lower(), text_of(body, "error")
-    if reason or status == "error":
-        raise refusal(doing, 200, reason or "it gives no reason")
-    if status != "ok":
-        raise LostReply(f"Kaggle's answer, asked to {doing}, says neither yes nor no; look there before trying again.")
 
 
 def _checked_version(pushed: Body, doing: str) -> int:

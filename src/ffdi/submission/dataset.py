@@ -140,10 +140,7 @@ def _upload(
     files = {**folder.files, folder.marker: scratch / folder.marker}
     lost = False
     try:
-        if before.status == "missing":
-            kaggle.create_dataset(folder.id, files)
-        else:
-            kaggle.create_version(folder.id, files, f"pack {folder.digest[:16]}")
+        kaggle.save_dataset(folder.id, files, f"pack {folder.digest[:16]}", new=before.status == "missing")
     except LostReply:
         lost = True
         console.warn(f"the answer to the upload to {folder.id} was lost; looking whether it arrived.")
