@@ -64,7 +64,7 @@ def test_there_and_back_and_once_more(
 def test_sources(options: PushOptions, tmp_path: Path) -> None:
     wheels = make_pack(tmp_path / "wheelhouse", {"tiny-1.0-py3-none-any.whl": b"a wheel"})
     more = replace(options, packs=[*options.packs, wheels], kernels=["me/toy-train/2"])
-    packs, kernel = prepare(more, "some-one")
+    packs, kernel, _ = prepare(more, "some-one")
     assert kernel.about.id == "some-one/toy-infer"
     assert (
         kernel.about.dataset_sources == [pack.id for pack in packs] == ["some-one/toy-weights", "some-one/wheelhouse"]

@@ -1,10 +1,10 @@
 """`ffdi kernels push`: upload folders as datasets, run a kernel, fetch its output."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ffdi.config.competition import Competition
 from ffdi.core import console
 from ffdi.core.errors import Paused, UserError
 from ffdi.core.layout import SUBMISSION_CSV, TEAM
@@ -52,19 +52,20 @@ def run(options: PushOptions) -> None:
     """Raise UserError (exit code 2) with nothing pushed, or Paused (75) where the same command goes on."""
     until = parse_until(options.wait, CLOCK.now(), "--wait") or CLOCK.now()
     kaggle = sign_in()
-    packs, kernel = prepare(options, kaggle.owner)
+    packs, kernel, competition = prepare(options, kaggle.owner)
     _show(packs, kernel, options.kernel)
     if not options.yes:
         return console.say("nothing was uploaded; with --yes it is")
     session = KernelSession(kaggle, options.work / "kernels" / kernel.about.slug, until, LIMIT, CLOCK)
     try:
         with exclusive(session.folder):
-            _upload_and_run(session, packs, kernel, options)
+            folder, pushed = _upload_and_run(session, packs, kernel, options.again)
+            _tell(kernel, pushed, folder, competition, options.work)
     except KeyboardInterrupt:
         raise Paused("Interrupted; what was sent is known, run the same command to go on.") from None
 
 
-def prepare(options: PushOptions, owner: str) -> tuple[list[DatasetFolder], Kernel]:
+def prepare(options: PushOptions, owner: str) -> tuple[list[DatasetFolder], Kernel, Competition]:
     """Return everything read and checked, before the first upload. Raise UserError."""
     packs = [read_folder(folder, owner) for folder in options.packs]
     ids = [pack.id for pack in packs]
@@ -75,7 +76,7 @@ def prepare(options: PushOptions, owner: str) -> tuple[list[DatasetFolder], Kern
     if packed is None:
         raise UserError(f"{options.kernel} reads a packed dataset; name its folder with --pack.")
     about = script.metadata(kernel, packed, owner, [*options.datasets, *ids], options.kernels)
-    return packs, Kernel(kernel.text, about, [pack.digest for pack in packs])
+    return packs, Kernel(kernel.text, about, [pack.digest for pack in packs]), packed.competition
 
 
 def _show(packs: Sequence[DatasetFolder], kernel: Kernel, given: Path) -> None:
@@ -92,42 +93,33 @@ def _show(packs: Sequence[DatasetFolder], kernel: Kernel, given: Path) -> None:
 
 
 def _upload_and_run(
-    session: KernelSession, packs: Sequence[DatasetFolder], kernel: Kernel, options: PushOptions
-) -> None:
+    session: KernelSession, packs: Sequence[DatasetFolder], kernel: Kernel, again: bool
+) -> tuple[Path, Push]:
+    """Return the checked output of the kernel, and its push."""
     for pack in packs:
         version, uploaded = publish(session.kaggle, pack, session.folder, session.until, CLOCK)
         said = "uploaded and verified" if uploaded else "unchanged, nothing was uploaded"
         console.say(f"{pack.id} version {version}: {said}")
-    pushed = session.push(kernel, options.again)
+    pushed = session.push(kernel, again)
     console.say(f"{kernel.about.id} version {pushed.version}, run {pushed.run}: {pushed.url}")
     if pushed.output:
         console.say("it was run before, with the same weights; --again runs it again")
-    folder = await_output(session, kernel, pushed)
-    _tell(kernel, pushed, folder, facts_of(folder))
-    if not (folder / SUBMISSION_CSV).is_file():
-        return console.say(
-            f"there is no {SUBMISSION_CSV} in it; attach it to the next kernel with --kernel-source {kernel.about.id}"
-        )
-    for pack in packs:
-        if TEAM in pack.sums:
-            competition = team.read(pack.folder).competition
-            given = check(folder / SUBMISSION_CSV, competition, None)[competition.id_column]
-            ids = expected_ids(given, competition, options.work)
-            check(folder / SUBMISSION_CSV, competition, ids)
-            console.say(
-                f"{SUBMISSION_CSV} is checked"
-                + ("" if ids else " without its ids: no manifest here knows these images")
-            )
-    competitions = kernel.about.competition_sources  # of several the first is the one submitted to
-    slug = f" --competition {competitions[0]}" if competitions else ""
-    console.say(f"submit it: ffdi submit --kernel {kernel.about.id} --version {pushed.version}{slug}")
+    return await_output(session, kernel, pushed), pushed
 
 
-def _tell(kernel: Kernel, pushed: Push, folder: Path, facts: Mapping[str, Any]) -> None:
-    """Print where the output is, and what the kernel itself says of it."""
-    console.say(f"{kernel.about.id} version {pushed.version} is complete, its output is in {folder}")
-    for name in ("rows", "unreached", "degraded", "seconds"):
-        if facts.get(name):
-            console.say(f"  {name}: {one_line(str(facts[name]))}")
+def _tell(kernel: Kernel, pushed: Push, folder: Path, competition: Competition, work: Path) -> None:
+    """Print where the output is, what the kernel says of it, and how it is used. Check its submission."""
+    facts, path, name = facts_of(folder), folder / SUBMISSION_CSV, kernel.about.id
+    console.say(f"{name} version {pushed.version} is complete, its output is in {folder}")
+    for fact in [fact for fact in ("rows", "unreached", "degraded", "seconds") if facts.get(fact)]:
+        console.say(f"  {fact}: {one_line(str(facts[fact]))}")
     if facts.get("doubt"):
         console.warn(f"the kernel wrote its submission, and yet: {one_line(str(facts['doubt']))}")
+    if not path.is_file():
+        return console.say(f"there is no {path.name} in it; attach it to the next kernel with --kernel-source {name}")
+    ids = expected_ids(check(path, competition, None)[competition.id_column], competition, work)
+    check(path, competition, ids)
+    console.say(f"{path.name} is checked" + ("" if ids else " without its ids: no manifest here knows these images"))
+    competitions = kernel.about.competition_sources  # of several the first is the one submitted to
+    slug = f" --competition {competitions[0]}" if competitions else ""
+    console.say(f"submit it: ffdi submit --kernel {name} --version {pushed.version}{slug}")

@@ -106,7 +106,16 @@ def ask(question: Any) -> Any:
 def work(
     channel: Any, task: str, folder: str, deadline: float | None, function: Callable[..., Any], *arguments: Any
 ) -> Any:
-    """Run a task on a node: return `function(*arguments, stop)`, or the error of the kit that it raised."""
+    """Run a task on a node: return `function(*arguments, stop)`, or the error of the kit that it raised.
+
+    Args:
+        channel: The actor on the driver's node.
+        task: Its key.
+        folder: The driver's current folder.
+        deadline: Seconds since the epoch; None for none.
+        function: What it does.
+        arguments: Of the function.
+    """
     import ray
 
     os.chdir(folder)  # the driver's: relative paths mean the same everywhere

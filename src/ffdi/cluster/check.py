@@ -71,7 +71,14 @@ def facts(folders: Sequence[str]) -> dict[str, str]:
 
 
 def faults(cwd: str, token: str, folders: Sequence[str], wanted: dict[str, str]) -> list[str]:
-    """Return what is wrong on this node, each fault as the end of a sentence that begins with the node."""
+    """Return what is wrong on this node, each fault as the end of a sentence that begins with the node.
+
+    Args:
+        cwd: The driver's current folder.
+        token: A file that the driver has locked.
+        folders: Those that must be here.
+        wanted: The driver's `facts`.
+    """
     path = Path(token)
     if not os.path.isdir(cwd):
         return [f"does not see the current folder {cwd}; start this in a folder that all nodes see"]

@@ -101,8 +101,9 @@ class Runner:
                 for attempt in self._ended():
                     yield from self._outcome(attempt)
                 self._exchange(channel)
-                if self._stop.requested:
-                    self._cancel_those_not_begun()
+                not_begun = [one for one in self._running.values() if self._stop.requested and not one.node]
+                for reference in [one for attempt in not_begun for one in attempt.references]:
+                    ray.cancel(reference)
         finally:
             for attempt in self._running.values():
                 _end(attempt)
@@ -125,14 +126,17 @@ class Runner:
 
     def _start(self, task: Task, channel: Any) -> Attempt:
         import ray
+        from ray.util import placement_group
+        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy as InGroup
 
         needs = self._needs
         options: dict[str, Any] = {"num_cpus": needs.cpus, "num_gpus": needs.gpus, "max_retries": 0}
         options |= {"memory": needs.memory} if needs.memory else {}
-        group = _placed(needs) if needs.processes > 1 else None
+        # Places for all processes of a task, on as few nodes as possible.
+        group = placement_group([needs.resources] * needs.processes, strategy="PACK") if needs.processes > 1 else None
         references, name = [], uuid.uuid4().hex
         for rank in range(needs.processes):
-            strategy = _in_group(group, rank) if group else "SPREAD"
+            strategy = InGroup(group, placement_group_bundle_index=rank) if group else "SPREAD"
             remote = ray.remote(**options)(work).options(name=task.key, scheduling_strategy=strategy)
             arguments = (*task.arguments, rank, name) if group else task.arguments
             references.append(
@@ -219,14 +223,6 @@ class Runner:
             counts = [one for labels in self._counts.values() for one in labels.values()]
             self._meter.show(sum(done for done, _ in counts), sum(skipped for _, skipped in counts))
 
-    def _cancel_those_not_begun(self) -> None:
-        import ray
-
-        for attempt in self._running.values():
-            if not attempt.node:
-                for one in attempt.references:
-                    ray.cancel(one)
-
 
 def run_all(runner: Runner, tasks: Iterable[Task]) -> None:
     """Run all tasks, then raise the first error: one that fails does not end the others."""
@@ -236,7 +232,13 @@ def run_all(runner: Runner, tasks: Iterable[Task]) -> None:
 
 
 def unordered(function: Callable[[Any], Any], items: Iterable[Any], stop: Stop) -> Generator[Any, None, None]:
-    """Yield `function(item)` of every item as they end, one CPU each; at most two items a CPU wait."""
+    """Yield `function(item)` of every item as they end, one CPU each; at most two items a CPU wait.
+
+    Args:
+        function: Called on some node.
+        items: Taken as they are needed.
+        stop: Passed on to all nodes.
+    """
     needs = Needs()
     tasks = (Task(f"part {number}", _without_stop, (function, item)) for number, item in enumerate(items))
     with closing(Runner(needs, stop, limit=lambda: 2 * session.slots(needs)).results(tasks)) as results:
@@ -260,19 +262,6 @@ def _value(reference: Any) -> Any:
         if isinstance(error, ray.exceptions.RayTaskError) and not isinstance(error, ray.exceptions.TaskCancelledError):
             raise
         return error
-
-
-def _placed(needs: Needs) -> Any:
-    """Ask for places of all processes of a task, on as few nodes as possible."""
-    from ray.util import placement_group
-
-    return placement_group([needs.resources] * needs.processes, strategy="PACK")
-
-
-def _in_group(group: Any, rank: int) -> Any:
-    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-
-    return PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=rank)
 
 
 def _end(attempt: Attempt) -> None:

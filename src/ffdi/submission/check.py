@@ -31,7 +31,12 @@ def check(
     ids: Sequence[str] | None,
     reference: pd.Series | None = None,
 ) -> pd.DataFrame:
-    """Read a submission and check it, as `check_bytes` does."""
+    """Read a submission and check it.
+
+    Args:
+        path: The file.
+        competition, ids, reference: As of `check_bytes`.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
