@@ -42,7 +42,11 @@ def pack_team(
     """
     blend = saved.load(recipe, competition, workspace)
     weights = {name: weight for name, weight in blend.weights.items() if weight > 0}
-    jobs = [job for job in _jobs(recipe, competition, workspace) if job.member.name in weights]
+    table = checksum.read_table(workspace.folds(recipe.folds.scheme))
+    jobs = plan(recipe, competition, manifests.read(workspace), table, Path(), workspace)
+    # As the blend reads them: members by name, folds in the order in which it sums them.
+    jobs = sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
+    jobs = [job for job in jobs if job.member.name in weights]
     for path in [job.folder / WEIGHTS for job in jobs]:
         if checksum.digest(path) != checksum.read_json(path.with_name(DONE))["files"].get(WEIGHTS):
             raise CorruptError(f"{path} is not the file that its {DONE} names; delete {path.parent} and train again.")
@@ -109,13 +113,6 @@ def _write(
     sums[TEAM] = digest.of_file(folder / TEAM)
     atomic.write_text(folder / SUMS, "".join(f"{sha}  {name}\n" for name, sha in sorted(sums.items())))
     return folder
-
-
-def _jobs(recipe: Recipe, competition: Competition, workspace: Workspace) -> list[FoldJob]:
-    """Return the fold jobs as the blend reads them: members by name, folds in the order in which it sums them."""
-    table = checksum.read_table(workspace.folds(recipe.folds.scheme))
-    jobs = plan(recipe, competition, manifests.read(workspace), table, Path(), workspace)
-    return sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
 
 
 def _file(job: FoldJob) -> str:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ffdi.config.competition import Competition
 from ffdi.config.load import validate
@@ -79,10 +78,12 @@ def read(folder: Path) -> TeamPack:
         wheel=value["wheel"]["file"],
         method=value.get("method", ""),
         prior=value.get("prior", 0.5),
-        members=tuple(_member(entry, path) for entry in value.get("members", [])),
+        members=tuple(
+            PackedMember(
+                validate(Member, one["member"], str(path)),
+                one["weight"],
+                {fold["fold"]: fold["file"] for fold in one["folds"]},
+            )
+            for one in value.get("members", [])
+        ),
     )
-
-
-def _member(entry: dict[str, Any], path: Path) -> PackedMember:
-    files = {fold["fold"]: fold["file"] for fold in entry["folds"]}
-    return PackedMember(validate(Member, entry["member"], str(path)), entry["weight"], files)

@@ -38,7 +38,8 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     recipe, competition = pack.recipe, pack.competition
     _check_names(settings["members"], recipe)
     workspace = workspace_of(recipe, competition, mounts.working_root())
-    _keep_kit(pack)
+    for name in [TEAM, *(name for name in pack.files if name.endswith(".whl"))]:  # a blend kernel finds the kit there
+        copy(pack.path(name), mounts.working_root() / name)
     before = gather(mounts.outputs(list(settings["resume"])), competition, workspace, copy)
     console.say(f"{before} folds taken over from attached outputs" if before else "no earlier output is attached")
     images, competition = mounts.competition_folder(competition, list(competition.splits), settings["competition"])
@@ -55,12 +56,6 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     left = _left(jobs) if jobs else ["everything"]
     console.say(f"left: {', '.join(left) or 'nothing'}")
     return {**facts, "left": left, "seconds": {"train": round(time.time() - begun)}}
-
-
-def _keep_kit(pack: TeamPack) -> None:
-    """Put team.json and the wheels into the output, so that a blend kernel finds them there."""
-    for name in [TEAM, *(name for name in pack.files if name.endswith(".whl"))]:
-        copy(pack.path(name), mounts.working_root() / name)
 
 
 def _planned(

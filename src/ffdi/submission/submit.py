@@ -76,19 +76,17 @@ def submit(
     return _follow(session, row, until if yes else None)
 
 
-def expected_ids(given: Iterable[str], competition: Competition, work: Path, digest: str = "") -> list[str] | None:
+def expected_ids(given: Iterable[str], competition: Competition, work: Path) -> list[str] | None:
     """Return the ids that a submission must have, in the competition's order; None if no manifest knows them.
 
     Args:
-        given: the ids that it has.
+        given: the ids that it has. The manifest counts whose test ids are most like them.
         competition: whose manifests are looked at.
         work: the folder with the manifests.
-        digest: of the manifest that the submission was made with. Without it, or where it is gone, a manifest counts
-            that shares most of its test ids with the file.
     """
     from ffdi.data import manifest
 
-    mine, found = set(given), None
+    mine, most, found = set(given), 0.0, None
     for place in sorted((work / competition.name).glob(f"*/{MANIFEST}")):
         try:
             rows = manifest.read(Workspace(place.parent, work))
@@ -96,10 +94,9 @@ def expected_ids(given: Iterable[str], competition: Competition, work: Path, dig
             console.warn(f"{error} It is not used for the check.")
             continue
         ids = rows.loc[rows["split"] == "test", "id"].tolist()
-        if digest and manifest.digest(rows) == digest:
-            return ids
-        if 2 * len(mine.intersection(ids)) > min(len(ids), len(mine)):
-            found = ids
+        alike = len(mine.intersection(ids)) / len(mine.union(ids))
+        if alike > most:
+            most, found = alike, ids
     return found
 
 
@@ -110,7 +107,7 @@ def _check(candidate: SubmissionCandidate, competition: Competition, slug: str, 
         return slug
     path = candidate.csv
     given = check(path, competition, None)[competition.id_column]
-    ids = expected_ids(given, competition, work, str(candidate.card.get("manifest", "")))
+    ids = expected_ids(given, competition, work)
     if ids is None:
         raise UserError(
             f"{path}: no manifest in {work / competition.name} has its images, such as {given[0]!r}; write the ids as "
