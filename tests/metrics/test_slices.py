@@ -58,7 +58,8 @@ def test_one_fake_alone_has_an_auc_and_no_interval() -> None:
 
 def test_bins_are_half_open_named_and_in_order() -> None:
     names = binned(pd.Series([-1, 1, 49, 50, 95, 100]), [1, 50, 95])
-    assert names.tolist() == [None, "1 to 50", "1 to 50", "50 to 95", "95 and more", "95 and more"]
+    assert names.isna().tolist() == [True] + [False] * 5
+    assert names.tolist()[1:] == ["1 to 50", "1 to 50", "50 to 95", "95 and more", "95 and more"]
     table = pd.DataFrame({"target": [0, 1] * 60, "score": np.arange(120.0), "q": np.repeat([1, 5, 10], 40)})
     table["q"] = binned(table["q"], [1, 5, 10])
     assert cut(table, {"q": "both"})["name"].tolist() == ["1 to 5", "5 to 10", "10 and more"]

@@ -97,10 +97,10 @@ def _clusters(project: Project, rows: pd.DataFrame) -> pd.Series:
     path = project.places.folds("cluster")
     if not path.exists():
         console.say('no forgery clusters: run `ffdi folds` with folds.scheme = "cluster" to have them')
-        return pd.Series(None, rows.index, dtype=object)
+        return pd.Series(pd.NA, rows.index, dtype="Int64")
     table = checksum.read_table(path)[["id", "split", "cluster"]]
     cluster = rows[["id", "split"]].merge(table, on=["id", "split"], how="left")["cluster"]
-    return cluster.where(cluster >= 0).map(lambda number: None if pd.isna(number) else f"{number:.0f}")
+    return cluster.where(cluster >= 0).astype("Int64")
 
 
 def _copies(project: Project, blend: saved.SavedBlend) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """The command line: verbs and their options. The recipe says what decides a result."""
 
-import os
 import sys
 import traceback
 from pathlib import Path
@@ -205,8 +204,6 @@ def doctor(options: Options) -> None:
 def main() -> None:
     """Run a verb. Exit with 2 after a mistake of the user, told in one sentence, and with 75 after a pause."""
     console.never_fail()
-    if sys.getfilesystemencoding() != "utf-8":
-        _start_again_in_utf8()
     try:
         app()
     except FfdiError as error:
@@ -221,13 +218,6 @@ def main() -> None:
         sys.exit(1)
 
 
-def _start_again_in_utf8() -> None:
-    """Read names of files and tables as UTF-8 also where the locale is another one, such as en_US.ISO-8859-1."""
-    printed = f"{sys.stdout.encoding}:replace"
-    environment = {"PYTHONIOENCODING": printed, **os.environ, "PYTHONUTF8": "1"}
-    os.execve(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]], environment)
-
-
 def _only(options: Options) -> str:
     """Return the one argument that is no change of the recipe; "" without one."""
     if len(options.arguments) > 1:
@@ -238,18 +228,13 @@ def _only(options: Options) -> str:
 def _unexpected(error: Exception) -> str:
     """Write the traceback to a file and return a sentence that names what was being done."""
     done = " ".join(["ffdi", *(word for word in sys.argv[1:3] if not word.startswith("-"))])
-    path = Path(_given("--work") or WORK) / "error.txt"
+    path = Path(dict(zip(sys.argv, sys.argv[1:], strict=False)).get("--work", WORK)) / "error.txt"
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     try:
         atomic.write_text(path, "".join(traceback.format_exception(error)))
     except UserError as other:
         return f"{done} failed ({reason}). {other}"
     return f"{done} failed ({reason}). The traceback, for a report, is in {path}."
-
-
-def _given(option: str) -> str:
-    following = dict(zip(sys.argv, sys.argv[1:], strict=False))
-    return following.get(option, "")
 
 
 if __name__ == "__main__":

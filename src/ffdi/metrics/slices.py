@@ -59,11 +59,10 @@ def binned(values: pd.Series, edges: list[float], unit: str = "") -> pd.Series:
 
     Example:
         >>> binned(pd.Series([10, 60, 99]), [50, 90]).tolist()
-        [None, '50 to 90', '90 and more']
+        [nan, '50 to 90', '90 and more']
     """
     names = [f"{low:g} to {high:g}{unit}" for low, high in pairwise(edges)] + [f"{edges[-1]:g}{unit} and more"]
-    place_N = np.searchsorted(edges, values.to_numpy(float), side="right") - 1
-    return pd.Series([names[place] if place >= 0 else None for place in place_N], values.index, dtype=object)
+    return pd.cut(values.astype(float), [*edges, np.inf], right=False, labels=names)
 
 
 def compare(rows: pd.DataFrame, name: str) -> dict[str, Any] | None:
@@ -92,8 +91,8 @@ def compare(rows: pd.DataFrame, name: str) -> dict[str, Any] | None:
 
 def _of_kind(rows: pd.DataFrame, kind: str, of: Of, least: int) -> Iterator[list[object]]:
     fake_N = rows["target"] == 1
-    for name in sorted(rows[kind].dropna().unique(), key=_natural):
-        inside_N = rows[kind] == name
+    for name in rows.groupby(kind, observed=True).groups:
+        inside_N = rows[kind].eq(name).fillna(False).astype(bool)  # type: ignore[arg-type]
         originals_N = ~fake_N if of == "fakes" else ~fake_N & inside_N
         fakes_N = fake_N if of == "originals" else fake_N & inside_N
         originals, fakes = int(originals_N.sum()), int(fakes_N.sum())
@@ -103,12 +102,3 @@ def _of_kind(rows: pd.DataFrame, kind: str, of: Of, least: int) -> Iterator[list
         found = pooled(some)
         tpr = tpr_at_fpr(some["target"], some["score"], FPR)
         yield [kind, str(name), originals, fakes, found.value, found.low, found.high, tpr]
-
-
-def _natural(name: object) -> tuple[int, float, str]:
-    """Sort bins and numbered clusters by their number, words by letter."""
-    head = str(name).replace(",", "").split(" ")[0]
-    try:
-        return 0, float(head), str(name)
-    except ValueError:
-        return 1, 0.0, str(name)
