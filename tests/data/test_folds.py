@@ -156,7 +156,7 @@ def test_the_official_scheme_trains_on_train_and_holds_val_out(places: Workspace
                                     "data": {"train_splits": ["train", "val"]}})  # fmt: skip
     (job,) = plan(recipe, load_competition("multi-ffdi-phase2"), rows, made, Path(), places)
     assert (set(job.train["split"]), set(job.oof["split"])) == ({"train"}, {"val"})
-    with pytest.raises(UserError, match=r"needs originals and fakes in val; say data\.train_splits"):
+    with pytest.raises(UserError, match=r"needs originals and fakes in train and in val; say data\.train_splits"):
         fold_table(rows, spec, ["train"])
 
 

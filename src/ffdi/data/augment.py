@@ -81,13 +81,8 @@ def transforms(augment: str | Mapping[str, Any] = "light", size: int = 224) -> A
 
 def compile(policy: Augment, size: int) -> Augmentation:
     """Bind every operation that is on (p > 0) to its code."""
-    steps = [_step(name, one, size) for name, one in policy.operations() if one.p > 0]
+    code = operations.OPERATIONS | {"crop": partial(operations.crop, size=size)}
+    steps = [Step(name, one, code[name]) for name, one in policy.operations() if one.p > 0]
     first = {step.name: step for step in steps if step.name in FIRST}
     rest = tuple(step for step in steps if step.name not in FIRST)
     return Augmentation(size, first.get("parts"), first.get("crop"), rest)
-
-
-def _step(name: str, operation: Operation, size: int) -> Step:
-    if name == "crop":
-        return Step(name, operation, partial(operations.crop, size=size))
-    return Step(name, operation, operations.OPERATIONS[name])

@@ -71,7 +71,13 @@ def normalise(
     """
     size, height, width, channels = images_BHWC.shape
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    if out is None or not _fits(out, images_BHWC, layout):
+    shape, kind = (channels, height, width), (torch.float32, images_BHWC.device)
+    if (
+        out is None
+        or len(out) < size
+        or (out.shape[1:], (out.dtype, out.device)) != (shape, kind)
+        or not (out.is_contiguous(memory_format=layout))
+    ):
         out = torch.empty(size, channels, height, width, device=images_BHWC.device, memory_format=layout)
     out = out[:size]
     scale_C, shift_C = _scale_and_shift(tuple(mean), tuple(std), images_BHWC.device)
@@ -133,14 +139,3 @@ def _scale_and_shift(
     scale_C = 1 / (255 * torch.tensor(std, dtype=torch.float32))
     shift_C = -torch.tensor(mean, dtype=torch.float32) / torch.tensor(std, dtype=torch.float32)
     return scale_C.to(device), shift_C.to(device)
-
-
-def _fits(out: torch.Tensor, images_BHWC: torch.Tensor, layout: torch.memory_format) -> bool:
-    size, height, width, channels = images_BHWC.shape
-    alike = out.dtype == torch.float32 and out.device == images_BHWC.device
-    return (
-        alike
-        and len(out) >= size
-        and out.shape[1:] == (channels, height, width)
-        and out.is_contiguous(memory_format=layout)
-    )

@@ -137,7 +137,7 @@ def _defects() -> Iterator[None]:
 def _convert(picture: Image.Image) -> Decoded:
     _check_size(*picture.size)
     mode, kind = picture.mode, str(picture.format)
-    repairs = ["animated"] if _is_animated(picture) else []
+    repairs = ["animated"] if _readable(lambda: getattr(picture, "is_animated", False)) else []
     wide = any(";16" in str(tile.args) for tile in getattr(picture, "tile", ()))  # before load, which forgets them
     turned = _orientation(picture) if kind == "TIFF" else 1
     picture.load()
@@ -147,22 +147,20 @@ def _convert(picture: Image.Image) -> Decoded:
     return _finish(image, mode, kind, 1 if kind == "TIFF" else _orientation(picture), [*repairs, *repair])
 
 
-def _is_animated(picture: Image.Image) -> bool:
-    try:
-        return bool(getattr(picture, "is_animated", False))
-    except Exception:  # a damaged second frame; the first may be whole
-        return False
-
-
 def _orientation(picture: Image.Image) -> int:
     """Return the orientation, 1 to 8, as Pillow reads it from Exif or else XMP; 1 where it cannot be read."""
+    value = _readable(lambda: picture.getexif().get(ORIENTATION, 1))
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _readable(read: Callable[[], object]) -> object:
+    """Return what `read` does; None where metadata, or a second frame, are damaged, which raises anything."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            value = picture.getexif().get(ORIENTATION, 1)
-    except Exception:  # damaged Exif raises anything
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+            return read()
+    except Exception:
+        return None
 
 
 def _to_rgb(picture: Image.Image, wide: bool) -> tuple[np.ndarray, list[str]]:

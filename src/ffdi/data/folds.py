@@ -110,7 +110,11 @@ def _dealt(table: pd.DataFrame, spec: Folds, embeddings: np.ndarray | None) -> p
     target, group = table["target"].to_numpy(np.int64), table["group"].to_numpy()
     columns = ["id", "split", "group", "fold"]
     if spec.scheme == "official":
-        _check_official(table)
+        if (table.groupby("split")["target"].nunique().reindex(["train", "val"], fill_value=0) < 2).any():
+            raise UserError(
+                'The scheme "official" needs originals and fakes in train and in val; say data.train_splits = '
+                '["train", "val"], or take another folds.scheme.'
+            )
         held_N = table["split"] == "val"
         return table.assign(fold=np.where(held_N, 0, TRAINED_ONLY).astype(np.int16))[columns]
     require_enough(target, group, spec.k)
@@ -125,15 +129,6 @@ def _dealt(table: pd.DataFrame, spec: Folds, embeddings: np.ndarray | None) -> p
         table["fold"] = deal_groups(target, group, spec.k, spec.seed)
     check_folds(table, even=spec.scheme != "cluster")
     return table[columns]
-
-
-def _check_official(table: pd.DataFrame) -> None:
-    for split in ("train", "val"):
-        if table.loc[table["split"] == split, "target"].nunique() < 2:
-            raise UserError(
-                f'The scheme "official" needs originals and fakes in {split}; say data.train_splits = '
-                '["train", "val"], or take another folds.scheme.'
-            )
 
 
 def _inputs(spec: Folds, manifest: pd.DataFrame, splits: Sequence[str]) -> dict[str, Any]:

@@ -55,7 +55,9 @@ def forge(image: np.ndarray, others: Sequence[np.ndarray], name: Family, key: in
         name: The family.
         key: The same key gives the same pixels.
     """
-    other = _resized(others[most_like(image, others)], image.shape) if others else image
+    other = others[most_like(image, others)] if others else image
+    if other.shape != image.shape:
+        other = cv2.resize(other, image.shape[1::-1], interpolation=cv2.INTER_AREA)
     return FAMILIES[name](image, other, Draws(key, name))
 
 
@@ -99,7 +101,9 @@ def excision(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
 
 def erasure(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
     """Erase a box: black, of the mean colour, or noise."""
-    box = _box(image.shape, draw, 0.1, 0.35)
+    sides = [max(2, round(side * draw.uniform(0.1, 0.35))) for side in image.shape[:2]]
+    starts = [draw.integer(0, side - size) for side, size in zip(image.shape[:2], sides, strict=True)]
+    box = tuple(slice(start, start + size) for start, size in zip(starts, sides, strict=True))
     fill = draw.pick(("black", "mean", "noise"))
     erased = image.copy()
     shape = erased[box].shape
@@ -152,12 +156,6 @@ def resampling(image: np.ndarray, _: np.ndarray, draw: Draws) -> np.ndarray:
     return cv2.addWeighted(again, 1 + amount, cv2.GaussianBlur(again, (0, 0), 1.5), -amount, 0)
 
 
-def _resized(other: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if other.shape == shape:
-        return other
-    return cv2.resize(other, shape[1::-1], interpolation=cv2.INTER_AREA)
-
-
 def _thumb(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, (THUMB, THUMB), interpolation=cv2.INTER_AREA).astype(np.float32)
 
@@ -201,12 +199,6 @@ def _poisson(image: np.ndarray, source: np.ndarray, mask_HW: np.ndarray) -> np.n
         return image
     centre = (int(columns[0] + columns[-1]) // 2, int(rows[0] + rows[-1]) // 2)
     return cv2.seamlessClone(source, image, inside, centre, cv2.NORMAL_CLONE)
-
-
-def _box(shape: tuple[int, ...], draw: Draws, low: float, high: float) -> tuple[slice, slice]:
-    sides = [max(2, round(side * draw.uniform(low, high))) for side in shape[:2]]
-    starts = [draw.integer(0, side - size) for side, size in zip(shape[:2], sides, strict=True)]
-    return slice(starts[0], starts[0] + sides[0]), slice(starts[1], starts[1] + sides[1])
 
 
 def _blend(under: np.ndarray, over: np.ndarray, mask_HW: np.ndarray) -> np.ndarray:

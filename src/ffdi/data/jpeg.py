@@ -41,7 +41,6 @@ class Header:
     segments: tuple[tuple[int, int, int], ...]
     scan: int
     frame: int  # marker of the frame, which tells the kind of coding
-    precision: int  # bits a sample
     width: int
     height: int
     components: int
@@ -54,7 +53,11 @@ def read_header(data: bytes) -> Header | None:
     while 0 <= (position := data.find(b"\xff", position)) <= limit:
         marker = data[position + 1]
         if marker == _SOS:
-            return _header(data, tuple(segments), position, frame) if frame else None
+            if frame is None:
+                return None
+            kind, start, _ = frame
+            height, width = (data[at] << 8 | data[at + 1] for at in (start + 5, start + 7))
+            return Header(tuple(segments), position, kind, width, height, data[start + 9])
         if marker == 0xD9:
             return None
         if marker in _WITHOUT_LENGTH:
@@ -138,12 +141,6 @@ def quality(data: bytes) -> int:
     """Return the libjpeg quality (1-100) whose luminance table is nearest to the file's; -1 without JPEG or table."""
     header = read_header(data) if data.startswith(SIGNATURE) else None
     return _nearest_quality(_luminance(_pure(data, header))) if header else -1
-
-
-def _header(data: bytes, segments: tuple[tuple[int, int, int], ...], scan: int, frame: tuple[int, int, int]) -> Header:
-    marker, start, _ = frame
-    precision, height, width = data[start + 4], *(data[at] << 8 | data[at + 1] for at in (start + 5, start + 7))
-    return Header(segments, scan, marker, precision, width, height, data[start + 9])
 
 
 def _pure(data: bytes, header: Header) -> bytes:

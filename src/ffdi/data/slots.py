@@ -8,6 +8,7 @@ B images of a slot, H = W the size in pixels, C = 3 channels RGB.
 
 import mmap
 import weakref
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -48,12 +49,11 @@ class Slots:
         count, after = (shape.slots, shape.batch), shape.slots * shape.stride
         self.items = np.ndarray((*count, 2), np.int64, memory, after)
         self.failed = np.ndarray(count, np.bool_, memory, after + self.items.nbytes)
-        self._users: dict[int, weakref.ref[np.ndarray] | None] = {}
+        self._users: dict[int, Callable[[], object] | None] = dict.fromkeys(range(shape.slots), lambda: None)
 
     def take(self) -> int | None:
         """Return a slot that nobody reads or writes, or None; it is taken until what `window` returned is gone."""
-        for slot in range(self.shape.slots):
-            user = self._users.get(slot, _gone)
+        for slot, user in self._users.items():
             if user is not None and user() is None:
                 self._users[slot] = None
                 return slot
@@ -101,7 +101,3 @@ def private(shape: Shape) -> Slots:
 def _rounded(size: int, unit: int) -> int:
     """Return the next multiple of `unit`."""
     return -(-size // unit) * unit
-
-
-def _gone() -> None:
-    return None

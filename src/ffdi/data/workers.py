@@ -13,7 +13,8 @@ import struct
 import traceback
 import warnings
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.reduction import ForkingPickler
 from typing import NoReturn, cast
@@ -157,8 +158,7 @@ class WorkerPool:
         """Start one worker with all signals held, so that none arrives before it ignores them."""
         held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which stay behind
+            with quiet_fork():
                 pid = os.fork()
             if pid == 0:
                 self._work(index, tasks, done)
@@ -221,6 +221,14 @@ def shared_pool(workers: int) -> WorkerPool:
     if not _pool:
         _pool.append(WorkerPool(workers))
     return _pool[0]
+
+
+@contextmanager
+def quiet_fork() -> Iterator[None]:
+    """Silence the warning of a fork beside threads, which stay behind."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 def _ending(pid: int) -> str:

@@ -27,7 +27,10 @@ def find(model: str) -> Path | None:
         config: Any = get_pretrained_cfg(model)
     except RuntimeError:  # another tag than timm has
         return None
-    return None if config is None else _in_hub(config) or _in_torch(config) or _in_inputs(config)
+    if config is None:
+        return None
+    in_torch = Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(config.url or "").name)
+    return _in_hub(config) or (in_torch if in_torch.is_file() else _in_inputs(config))
 
 
 def file_name(model: str) -> str:
@@ -42,11 +45,6 @@ def _in_hub(config: Any) -> Path | None:
         if isinstance(found, str | os.PathLike):
             return Path(found)
     return None
-
-
-def _in_torch(config: Any) -> Path | None:
-    path = Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(config.url or "").name)
-    return path if path.is_file() else None
 
 
 def _in_inputs(config: Any) -> Path | None:

@@ -29,6 +29,11 @@ def train(jobs: Sequence[FoldJob], cluster: Cluster, deadline: float | None) -> 
 
     Tables of several parts are predicted part by part, on all nodes, when all folds are trained.
 
+    Args:
+        jobs: Not finished yet.
+        cluster: Of the recipe.
+        deadline: Seconds since the epoch; None: no deadline.
+
     Raises:
         UserError: A node does not see the folders, or has other code; or what a fold raises.
         Paused: A deadline or a signal came first; all is saved.
@@ -47,7 +52,13 @@ def train(jobs: Sequence[FoldJob], cluster: Cluster, deadline: float | None) -> 
         with console.progress(label, total) as meter:
             runner = Runner(needs, stop, meter=meter)
             run_all(runner, (_fold(jobs, number, shared, needs, number not in long) for number in range(len(jobs))))
-            run_all(runner, (_part_task(jobs, shared, *one) for one in parts))
+            run_all(
+                runner,
+                (
+                    Task(f"{jobs[number].label} {name} from {begin:,}", _predict_part, (shared, number, name, begin))
+                    for number, name, begin in parts
+                ),
+            )
             run_all(runner, (_fold(jobs, number, shared, needs, True) for number in sorted(long)))
 
 
@@ -105,10 +116,6 @@ def _parts(jobs: Sequence[FoldJob], needs: Needs) -> list[tuple[int, str, int]]:
         for begin in begins
         if not predictions.has_part(job, name, begin)
     ]
-
-
-def _part_task(jobs: Sequence[FoldJob], shared: Any, number: int, name: str, begin: int) -> Task:
-    return Task(f"{jobs[number].label} {name} from {begin:,}", _predict_part, (shared, number, name, begin))
 
 
 def _images(job: FoldJob) -> int:

@@ -100,7 +100,13 @@ def read(some: Iterable[Table]) -> dict[str, pd.Series]:
 
 
 def write(one: Table, device: torch.device, stop: Stop) -> None:
-    """Predict and write a table."""
+    """Predict and write a table.
+
+    Args:
+        one: Which table.
+        device: Where the net computes.
+        stop: Asks to stop.
+    """
     job = one.job
     frame = predict_images(
         Net(job.member, job.fold, job.folder.weights), sample(job.oof), job.images, device=device,

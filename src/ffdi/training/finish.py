@@ -87,17 +87,18 @@ def finish(job: FoldJob, world: World, stop: Stop) -> None:
     if world.writes:
         job.folder.done.unlink(missing_ok=True)  # it must not vouch for tables that are being replaced
     world.barrier()
-    priors: dict[str, float] = {}
+    priors: pd.Series | None = None
     scores: dict[str, float] = {}
     for name in job.asked:
         frame = predictions.table(job, name, model, world, stop)
-        if name == "oof" or not priors:
-            priors = _medians(frame)
+        if name == "oof" or priors is None:
+            priors = frame.groupby("view").logit.median()  # of each view: an unreadable image then moves no rank
         if name == "oof":
             scores = _scores(job, frame)
         if world.writes:
             facts = {**job.identity, "member": job.member.name}
-            checksum.write_table(job.folder.table(name), _impute(frame, priors), facts)
+            filled = frame.logit.where(~frame.imputed, frame["view"].map(priors)).astype(np.float32)
+            checksum.write_table(job.folder.table(name), frame.assign(logit=filled), facts)
     if world.writes:
         _write_done(job, scores)
     world.barrier()
@@ -133,16 +134,6 @@ def _describe(run: RunFolder, job: FoldJob) -> None:
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     checksum.write_json(run.spec, job.member.model_dump(mode="json"))
     checksum.write_json(run.environment, {**versions, "gpus": gpus, "code": code_digest()})
-
-
-def _medians(frame: pd.DataFrame) -> dict[str, float]:
-    """Return the median logit of each view, which an unreadable image gets: it then moves no rank."""
-    return {str(view): float(logit) for view, logit in frame.groupby("view").logit.median().items()}
-
-
-def _impute(frame: pd.DataFrame, priors: dict[str, float]) -> pd.DataFrame:
-    filled = frame.logit.where(~frame.imputed, frame["view"].map(priors)).astype(np.float32)
-    return frame.assign(logit=filled)
 
 
 def _scores(job: FoldJob, frame: pd.DataFrame) -> dict[str, float]:

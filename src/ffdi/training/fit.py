@@ -111,7 +111,13 @@ def fit(
 
 
 def check(job: FoldJob, world: World, micro_batches: int) -> Order:
-    """Return the order of the fold's images. Raise UserError for what would end the first step."""
+    """Return the order of the fold's images. Raise UserError for what would end the first step.
+
+    Args:
+        job: The fold.
+        world: The processes that train it together.
+        micro_batches: Parts of a batch.
+    """
     targets, member = job.train.target.to_numpy(), job.member
     size = min(member.batch_size, epoch_length(targets, member.balance))
     if size % world.size:

@@ -7,11 +7,10 @@ there is no queue to lose, and a process that dies gives its fold back at once.
 import multiprocessing
 import os
 import signal
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +22,7 @@ from ffdi.config.recipe import Cluster
 from ffdi.core import console
 from ffdi.core.errors import FfdiError, LockedError, Paused
 from ffdi.core.stop import ORPHANED, Stop
-from ffdi.data.workers import shared_pool
+from ffdi.data.workers import quiet_fork, shared_pool
 from ffdi.model import precision
 from ffdi.training import finish, world
 from ffdi.training.fit import check, fit
@@ -161,7 +160,7 @@ def can_fork(places: Sequence[str]) -> bool:
     """
     if "cpu" in places:  # threads of this process, and their locks, would be missing there
         return False
-    with _quiet_fork():
+    with quiet_fork():
         child = os.fork()
     if child == 0:
         os._exit(int(torch.cuda._is_in_bad_fork()))
@@ -170,15 +169,8 @@ def can_fork(places: Sequence[str]) -> bool:
 
 def _forked(calls: Sequence[Call]) -> list[FfdiError | None]:
     """Return what each call returns, made in a process of its own. Raise BrokenProcessPool when one is killed."""
-    with _quiet_fork(), ProcessPoolExecutor(len(calls), multiprocessing.get_context("fork")) as pool:
+    with quiet_fork(), ProcessPoolExecutor(len(calls), multiprocessing.get_context("fork")) as pool:
         return [future.result() for future in [pool.submit(call, *args) for call, args, _ in calls]]
-
-
-@contextmanager
-def _quiet_fork() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which stay behind
-        yield
 
 
 def _worker(jobs: list[FoldJob], device: str, deadline: float | None, shared: bool) -> FfdiError | None:

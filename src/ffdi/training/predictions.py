@@ -52,7 +52,16 @@ def part_begins(job: FoldJob, name: str, device: torch.device, processes: int = 
 
 
 def part(job: FoldJob, name: str, begin: int, model: torch.nn.Module, world: World, stop: Stop) -> pd.DataFrame:
-    """Return one part of a table, by its first row; predict and write it where it is not there, in any order."""
+    """Return one part of a table; predict and write it where it is not there. Parts may be made in any order.
+
+    Args:
+        job: A fold.
+        name: Of the table.
+        begin: First row of the part.
+        model: The fold's weights.
+        world: The processes that work together.
+        stop: Asks to stop.
+    """
     path, facts = _part(job, name, begin)
     if not has_part(job, name, begin):
         end = begin + part_begins(job, name, world.device, world.size).step
