@@ -129,9 +129,7 @@ def test_a_missing_recipe_and_competition_are_named(tmp_path: Path) -> None:
         load_competition("multi")
 
 
-def test_a_huge_or_binary_recipe_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="bytes"):
-        _load(tmp_path, "#" * 1_000_001)
+def test_a_binary_recipe_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"x\.toml is not UTF-8 \(byte 0\); save it as UTF-8"):
         load_recipe(tmp_path / "x.toml")

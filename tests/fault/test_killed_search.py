@@ -17,15 +17,16 @@ from ffdi.core import atomic
 from ffdi.core.errors import FfdiError
 from ffdi.core.stop import Stop
 from ffdi.search import storage, workers
-from ffdi.search import study as studies
 from ffdi.search.study import StudyOptions
 from ffdi.search.worker import Objective
 from tests.fixtures.kills import run_killed
 from tests.fixtures.search import by_draw, cheap_objective, found, options, search
 
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+
 
 def ended(trials: list[FrozenTrial]) -> dict[str, list[object]]:
-    return {str(trial.number): [trial.state.name, trial.value] for trial in trials if trial.state in studies.ENDED}
+    return {str(trial.number): [trial.state.name, trial.value] for trial in trials if trial.state in ENDED}
 
 
 def checked_search(wanted: StudyOptions, seconds: float) -> Callable[[], None]:

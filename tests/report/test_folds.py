@@ -37,20 +37,16 @@ def test_a_group_in_two_folds_is_the_headline(manifest: pd.DataFrame, audited: A
     torn = folds.assign(fold=(np.arange(len(folds)) % 5).astype(np.int16))
     page = report.page(manifest, audited, torn, None, {})
     count = int((torn.groupby("group")["fold"].nunique() > 1).sum())
-    assert page.headline.startswith(f"{count} near-duplicate groups in more than one fold: OOF AUC will be too high.")
-    assert "tested on images that it has nearly seen" in " ".join(words(page))
+    assert page.headline.startswith(f"{count} near-duplicate groups in more than one fold: OOF AUC will be too high;")
 
 
-def test_no_duplicates_uneven_folds_and_clusters_are_said(
-    manifest: pd.DataFrame, audited: Audit, folds: pd.DataFrame
-) -> None:
+def test_no_duplicates_and_clusters_are_said(manifest: pd.DataFrame, audited: Audit, folds: pd.DataFrame) -> None:
     alone = folds.assign(group=np.arange(len(folds)))
     assert report.page(manifest, audited, alone, None, {}).headline.startswith("No near-duplicates were found.")
     fake = folds["id"].map(manifest.set_index("id")["target"]) == 1
     giant = folds.assign(group=np.where(fake, 0, folds["group"] + 1), fold=np.where(fake, 0, 1 + folds["fold"] % 4))
     giant = giant.assign(cluster=np.where(fake, 3, -1)).astype({"fold": np.int16})
     told = " ".join(words(report.page(manifest, audited, giant, None, {})))
-    assert "large groups allow no better split" in told
     assert "One fold holds out all fakes of a cluster." in told
 
 

@@ -96,7 +96,13 @@ def _parts(features_RD: Array, is_test_R: NDArray[np.int64]) -> NDArray[np.int64
 
 
 def shift(score_N: Array, rows: HeldOut, found: Adversarial) -> Shift:
-    """Return what weighting the held-out rows like the test does to their AUC; nothing for another source."""
+    """Return what weighting the held-out rows like the test does to their AUC; nothing for another source.
+
+    Args:
+        score_N: held-out scores of the blend.
+        rows: their targets and groups.
+        found: the comparison of train and test.
+    """
     if found.other_source:
         return NO_SHIFT
     (plain, plain_N), (weighted, weighted_N) = influence(score_N, rows), influence(score_N, rows, found.weight_N)

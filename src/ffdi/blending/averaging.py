@@ -26,7 +26,13 @@ MIN_SE = 0.1  # least standard error, on the logit scale: with it 53 of 60 board
 
 
 def fold_scores(team: Team, method: Method, weights: Mapping[str, float]) -> Array:
-    """Return the blend's score [K, T] by the fold models of each number; a member with one model is in all of them."""
+    """Return the blend's score [K, T] by the fold models of each number; a member with one model is in all of them.
+
+    Args:
+        team: members with their test logits.
+        method: how they are blended.
+        weights: by member.
+    """
     count = max(len(member.test_KT) for member in team.members)
     one_fold_T = np.zeros(len(team.test), np.int64)
     weight_M = np.array([weights[member.name] for member in team.members])

@@ -83,7 +83,7 @@ def cost_of_unseen(features_ND: Array, rows: HeldOut, seed: int = 0) -> Unseen |
         return None
     fake_N = rows.is_fake_N
     part_N = (rng("unseen", seed).permutation(rows.groups) % PARTS)[rows.group_N]
-    cluster_N = clusters(features_ND, rows, count, seed)
+    cluster_N = _clusters(features_ND, rows, count, seed)
     seen = auc(rows.target_N, crossfit(features_ND, rows.target_N, part_N))
     found = []
     for number in range(count):
@@ -98,7 +98,7 @@ def cost_of_unseen(features_ND: Array, rows: HeldOut, seed: int = 0) -> Unseen |
     return Unseen(losses, float(seen), float(np.mean(found)))
 
 
-def clusters(features_ND: Array, rows: HeldOut, count: int, seed: int) -> NDArray[np.int64]:
+def _clusters(features_ND: Array, rows: HeldOut, count: int, seed: int) -> NDArray[np.int64]:
     """Return the cluster of each fake, -1 for originals, by what sets it apart from the original of its group.
 
     A fake without an original is compared with the mean of all. Unlike the clusters of folds these part the fakes of

@@ -45,7 +45,8 @@ class SavedBlend:
 
 def save(result: "BlendResult", places: Workspace) -> Path:
     """Write table and card of a blend, the card last; return their folder."""
-    table, card = _paths(places, result.card["recipe"]["name"])
+    name = result.card["recipe"]["name"]
+    table, card = places.blend_table(name), places.blend_card(name)
     made = inputs(result.card)
     checksum.write_table(table, result.table, {"inputs": made})
     checksum.write_json(card, {**result.card, "inputs": made})
@@ -64,7 +65,7 @@ def load(recipe: Recipe, competition: Competition, places: Workspace) -> SavedBl
         UserError: there is none, or it was made from other inputs than are here now; the remedy is `ffdi blend`.
         CorruptError: a file is damaged.
     """
-    table_path, card_path = _paths(places, recipe.name)
+    table_path, card_path = places.blend_table(recipe.name), places.blend_card(recipe.name)
     if not card_path.exists():
         raise UserError(f"{card_path} does not exist; run `ffdi blend` with this recipe first.")
     card = checksum.read_json(card_path)
@@ -94,10 +95,6 @@ def table(team: Team, blended: Blended) -> pd.DataFrame:
 def _part(rows: pd.DataFrame, logits: dict[str, np.ndarray]) -> pd.DataFrame:
     kept = rows.reindex(columns=["id", "split", "relpath", "target", "fold", "group", "imputed"])
     return kept.assign(**logits, **{BLEND: rows.get(BLEND, np.nan)})
-
-
-def _paths(places: Workspace, recipe: str) -> tuple[Path, Path]:
-    return places.blend_table(recipe), places.blend_card(recipe)
 
 
 def _inputs_now(recipe: Recipe, competition: Competition, places: Workspace) -> str:

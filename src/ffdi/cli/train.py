@@ -52,9 +52,11 @@ def train(
 
 
 def _trained(options: Options, until: str) -> tuple[Project, list[FoldJob]]:
+    from ffdi.model.build import refuse_over_limit
+
     deadline = parse_until(until, time.time())
     project = options.open()
-    _check_params(project)
+    refuse_over_limit(project.recipe, project.competition.max_params)
     jobs = project.jobs()
     _check_weights(jobs)
     if options.planned and not until and any(not finish.is_done(job) for job in jobs):
@@ -87,12 +89,6 @@ def _within_budget(project: Project, jobs: list[FoldJob]) -> list[FoldJob]:
     return jobs
 
 
-def _check_params(project: Project) -> None:
-    from ffdi.model.build import refuse_over_limit
-
-    refuse_over_limit(project.recipe, project.competition.max_params)
-
-
 def _check_weights(jobs: list[FoldJob]) -> None:
     """Check that every member's first weights are there, before hours of training."""
     from ffdi.model.sources import resolve
@@ -110,10 +106,10 @@ def _result(job: FoldJob) -> dict[str, Any]:
 def _show_trained(project: Project, jobs: list[FoldJob]) -> None:
     console.say(f"trained: {len(jobs)} folds of {len({job.member.name for job in jobs})} members")
     if any(len(job.oof) for job in jobs):
-        show(project.places.report("train"), lambda: _page(project, jobs))
+        show(project.places.report("train"), lambda: _page(jobs))
 
 
-def _page(project: Project, jobs: list[FoldJob]) -> Page:
+def _page(jobs: list[FoldJob]) -> Page:
     from ffdi.report import train
 
     return train.of_jobs(jobs)

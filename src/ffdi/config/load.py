@@ -16,7 +16,6 @@ from ffdi.config.recipe import Recipe
 from ffdi.core.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
-MAX_BYTES = 1_000_000  # a recipe is written by a person; more is an attack or a mistake
 WORD = re.compile(r"[A-Za-z0-9_./:-]+")  # taken as text where it is no TOML value, since shells eat quotes
 
 
@@ -84,8 +83,6 @@ def _parse(path: Path) -> dict[str, Any]:
         data = Path(os.path.expanduser(path)).read_bytes()  # Path's own fails for a user who is not there
     except OSError as error:
         raise UserError(f"Cannot read {path.absolute()}: {error.strerror}; name an existing TOML file.") from error
-    if len(data) > MAX_BYTES:
-        raise UserError(f"{path} has {len(data):,} bytes; a recipe has at most {MAX_BYTES:,}.")
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -13,7 +13,6 @@ from ffdi.report.page import Block, Page, Section, Text, provenance
 from ffdi.report.plots import embed
 from ffdi.report.table import LABELS, Table, capital, counted, table
 
-UNEVEN = 0.02  # the largest accepted distance between a fold's share of fakes and the overall share
 CLUSTERS, FACES = 12, 3  # clusters of fakes on the sheet, images of each
 
 
@@ -30,14 +29,12 @@ def page(
         inputs: Digests by name, for the foot.
     """
     rows = folds.merge(manifest, on=["id", "split"], how="left", validate="one_to_one").sort_values(["fold", "id"])
-    fake = rows["target"] == 1
-    off = float((fake.groupby(rows["fold"]).mean() - fake.mean()).abs().max())
     torn = int((rows.groupby("group")["fold"].nunique() > 1).sum())
     return Page(
         title=f"{counted(rows['fold'].nunique(), 'fold')} of {counted(len(rows), 'image')}",
         headline=_headline(manifest, audit, rows, torn),
         sections=(
-            Section("Folds", _folds(rows, torn, off)),
+            Section("Folds", (_folds(rows),)),
             Section("Clusters of fakes", _clusters(rows, folder)),
             *_audited(manifest, audit),
             Section("Groups of near-duplicates", _groups(rows)),
@@ -49,7 +46,8 @@ def page(
 def _headline(manifest: pd.DataFrame, audit: Audit, rows: pd.DataFrame, torn: int) -> str:
     told = "No near-duplicate group is split over folds."
     if torn:
-        told = f"{counted(torn, 'near-duplicate group')} in more than one fold: OOF AUC will be too high."
+        many = counted(torn, "near-duplicate group")
+        told = f"{many} in more than one fold: OOF AUC will be too high; make the folds again."
     elif rows["group"].is_unique:
         told = "No near-duplicates were found."
     usable = int((manifest["status"] != "quarantined").sum())
@@ -59,20 +57,9 @@ def _headline(manifest: pd.DataFrame, audit: Audit, rows: pd.DataFrame, torn: in
     return f"{told} {usable:,} of {len(manifest):,} images can be used.{leak}{told_apart}"
 
 
-def _folds(rows: pd.DataFrame, torn: int, off: float) -> tuple[Block, ...]:
-    counts = class_counts(rows, "fold")
-    blocks: list[Block] = []
-    if torn:
-        blocks.append(Text("A model is tested on images that it has nearly seen. Make the folds again.", warning=True))
-    if off > UNEVEN:
-        text = f"One fold is {100 * off:.1f} points off the overall share of fakes: large groups allow no better split."
-        blocks.append(Text(text, warning=True))
-    return *blocks, _table(rows, counts)
-
-
-def _table(rows: pd.DataFrame, counts: pd.DataFrame) -> Table:
+def _folds(rows: pd.DataFrame) -> Table:
     by = rows.groupby("fold")
-    frame = counts.assign(
+    frame = class_counts(rows, "fold").assign(
         fake_share=by["target"].apply(lambda target: (target == 1).mean()),
         groups=by["group"].nunique(),
         largest_group=by["group"].apply(lambda group: group.value_counts().max()),

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ffdi.blending.card import FALSE_POSITIVE_RATES
 from ffdi.core import checksum
-from ffdi.metrics.auc import auc, tpr_at_fpr
+from ffdi.metrics.auc import auc
 from ffdi.metrics.delong import Interval, delong
 from ffdi.metrics.ranks import rank_within
 from ffdi.report import plots
@@ -17,8 +16,6 @@ from ffdi.report.page import Block, Page, Section, Text, provenance
 from ffdi.report.plots import embed
 from ffdi.report.table import Table, counted, interval, spread, table
 from ffdi.training.job import FoldJob
-
-RATES = {f"TPR at {rate:g}": rate for rate in FALSE_POSITIVE_RATES}
 
 
 @dataclass(frozen=True)
@@ -36,10 +33,6 @@ class Trained:
     def score(self) -> np.ndarray:
         """Return ranks inside each fold, because logits of two folds are not on one scale."""
         return rank_within(self.oof["logit"], self.oof["fold"])
-
-    def fold_aucs(self) -> pd.Series:
-        """Return AUC by fold; NaN where a fold lacks a class."""
-        return pd.Series({fold: _auc(rows) for fold, rows in self.oof.groupby("fold")}, dtype=float)
 
 
 def of_jobs(jobs: Sequence[FoldJob]) -> Page:
@@ -95,15 +88,13 @@ def _headline(members: Sequence[Trained], found: Interval) -> str:
 def _summary(members: Sequence[Trained], intervals: Sequence[Interval]) -> Table:
     rows = []
     for member, found in zip(members, intervals, strict=True):
-        folds, score = member.fold_aucs(), member.score()
-        rates = {name: tpr_at_fpr(member.oof["target"], score, rate) for name, rate in RATES.items()}
+        folds = pd.Series({fold: _auc(rows) for fold, rows in member.oof.groupby("fold")}, dtype=float)
         rows.append({
             "member": member.name, "OOF AUC": found.value, "95% interval": interval(found.low, found.high),
-            "folds": int(folds.size), "mean ± sd": spread(folds.mean(), folds.std()), **rates,
+            "folds": int(folds.size), "mean ± sd": spread(folds.mean(), folds.std()),
         })  # fmt: skip
     caption = "OOF AUC: scores are ranked inside each fold, then pooled. Intervals: DeLong."
-    formats = {"OOF AUC": ".4f"} | dict.fromkeys(RATES, ".3f")
-    return table(pd.DataFrame(rows), "Members, best first", caption, formats)
+    return table(pd.DataFrame(rows), "Members, best first", caption, {"OOF AUC": ".4f"})
 
 
 def _curves(members: Sequence[Trained]) -> tuple[Block, ...]:

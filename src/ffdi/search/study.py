@@ -28,7 +28,6 @@ from ffdi.search import journal, pruning
 from ffdi.search import storage as storages
 
 WORKER, ERROR, SPEC = "worker", "error", "spec"  # user attributes of a trial
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,16 @@ class Worker:
             raise
 
     def tell(self, trial: optuna.Trial, state: TrialState, score: float | None) -> None:
-        """Write how a trial ended, and show it. Raise UserError when several in a row have failed."""
+        """Write how a trial ended, and show it.
+
+        Args:
+            trial: The trial, asked for by this worker.
+            state: How it ended.
+            score: Its score; None if it has none.
+
+        Raises:
+            UserError: Several trials in a row have failed.
+        """
         told = self.study.tell(trial, score, state, skip_if_finished=True).state
         if told != state:  # no heartbeat for long, so another worker took it
             console.warn(f"Trial {trial.number} was given to another worker.")
@@ -109,7 +118,13 @@ class Worker:
 
 
 def outcome(objective: Objective, trial: optuna.Trial, stop: Stop) -> tuple[TrialState, float | None]:
-    """Return the state and the score of a trial that was not interrupted."""
+    """Return the state and the score of a trial that was not interrupted.
+
+    Args:
+        objective: Called for the score.
+        trial: The trial; a failed one gets its reason as an attribute.
+        stop: Asks to stop.
+    """
     try:
         score = objective(trial, stop)
     except optuna.TrialPruned:

@@ -35,9 +35,14 @@ MakeObjective = Callable[[str], Objective]  # called with a device in the worker
 def launch_on_cluster(
     options: StudyOptions, make: Callable[[], Objective], needs: Needs, count: int | None, deadline: float | None
 ) -> None:
-    """Run trials on the connected cluster, `count` at a time (None: as many as it can), until there are enough.
+    """Run trials on the connected cluster until there are enough. Raises as `launch`.
 
-    Raises as `launch`.
+    Args:
+        options: The study.
+        make: Makes the objective, in a task.
+        needs: What a task needs of a node.
+        count: Trials at a time; None: as many as the cluster runs.
+        deadline: Seconds since the epoch, or None.
     """
     with _alone(options), studies.opened(options) as study, Stop(deadline) as stop:
         worker = Worker(study, options, _name(), stop)
