@@ -5,7 +5,6 @@ import pytest
 
 from ffdi.core.errors import CorruptError, Paused, UserError
 from ffdi.submission.dataset import publish, read_folder
-from ffdi.submission.errors import Refused
 from tests.fixtures.kaggle.server import Server, answer, cut, lose, refuse
 from tests.fixtures.pushing import Follower, PushClock, make_pack
 
@@ -130,12 +129,6 @@ def test_a_lost_reply_is_no_second_upload(
     assert bring(session, folder) == (1 + there, True)
     assert sum(writes(kaggle_server)) == 1 + there + (fault.kind == "cut")
     assert len(kaggle_server.state.datasets[NAME].versions) == 1 + there
-
-
-def test_what_kaggle_refuses_is_passed_on(kaggle_server: Server, session: Follower, folder: Path) -> None:
-    kaggle_server.script("CreateDataset", answer({"status": "error", "error": "storage limit reached"}))
-    with pytest.raises(Refused, match="storage limit reached"):
-        bring(session, folder)
 
 
 @pytest.mark.parametrize(

@@ -233,12 +233,3 @@ def test_a_bomb_that_lies_about_its_size_writes_no_more_than_it_said(kaggle: Ser
         download("toy", tmp_path, sign_in)
     assert files_in(tmp_path) == {}
     assert (tmp_path / ".download" / "unpacking").stat().st_size <= 1000
-
-
-def test_names_that_differ_in_case_are_two_files(kaggle: Server, tmp_path: Path) -> None:
-    """Ids of images are often random letters."""
-    kaggle.state.competitions["toy"].archive = zipped(
-        ("folder/", b""), ("folder/Ab.jpg", b"1"), ("folder/aB.jpg", b"2")
-    )
-    download("toy", tmp_path, sign_in)
-    assert files_in(tmp_path) == {"folder/Ab.jpg": b"1", "folder/aB.jpg": b"2"}

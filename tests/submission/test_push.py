@@ -9,9 +9,8 @@ import pytest
 from ffdi.cli import push as verb
 from ffdi.cli.push import PushOptions, prepare, run
 from ffdi.config.load import load_competition
-from ffdi.core.errors import LockedError, Paused, UserError
+from ffdi.core.errors import LockedError, UserError
 from ffdi.core.lock import exclusive
-from ffdi.submission.client import KaggleClient
 from ffdi.submission.errors import Refused
 from tests.fixtures.kaggle.server import CANARY, Server
 from tests.fixtures.pushing import SCRIPT, PushClock, make_pack, results, toy_team
@@ -99,18 +98,6 @@ def test_places_that_cannot_be_used(kaggle_server: Server, options: PushOptions,
     with exclusive(options.work / "kernels" / "toy-infer"), pytest.raises(LockedError):
         run(options)
     assert kaggle_server.count("StartBlobUpload") == 0
-
-
-def test_an_interrupt_is_a_pause(kaggle_server: Server, options: PushOptions, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(KaggleClient, "kernel_status", interrupt)
-        with pytest.raises(Paused, match="run the same command to go on"):
-            run(options)
-    run(options)
-    assert (kaggle_server.count("SaveKernel"), kaggle_server.count("CreateDataset")) == (1, 1)
 
 
 def test_a_kernel_goes_on_from_an_output_without_a_submission(

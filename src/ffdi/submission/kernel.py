@@ -81,7 +81,7 @@ class KernelMetadata(Frozen):
 
     def request(self) -> dict[str, Any]:
         """Return the fields of Kaggle's SaveKernel call, without the text. Its default for the internet is on."""
-        fields = {
+        return {
             "slug": self.id,
             "newTitle": self.slug,
             "language": "python",
@@ -90,12 +90,10 @@ class KernelMetadata(Frozen):
             "enableGpu": self.gpu,
             "enableTpu": False,
             "enableInternet": False,
-            "machineShape": T4 if self.gpu else None,
             "competitionDataSources": self.competition_sources,
             "datasetDataSources": self.dataset_sources,
             "kernelDataSources": self.kernel_sources,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
+        } | ({"machineShape": T4} if self.gpu else {})
 
 
 @dataclass(frozen=True)
