@@ -26,9 +26,10 @@ def augmented(*operations: str) -> Change:
     return {"augment": {"preset": "none", "hflip": True} | dict.fromkeys(operations, True)}
 
 
-BLEND = forge("self_blend")
+BLEND, SWAPS = forge("self_blend"), forge("self_blend", "swap")
 LIGHT, MEDIUM, HEAVY = ({"augment": name} for name in ("light", "medium", "heavy"))
-# `models`: three are averaged, each without a third of the persons ("folds"), or all by other seeds ("seeds").
+# `models`: three are averaged, each without a third of the persons ("folds"), or all by other seeds ("seeds"), or one
+# plain, one with self-blends and one with swaps besides ("team").
 RECIPES: dict[str, Change] = {
     "plain": {},
     "light": LIGHT,
@@ -39,9 +40,9 @@ RECIPES: dict[str, Change] = {
     "medium + self_blend": MEDIUM | BLEND,
     "heavy + self_blend": HEAVY | BLEND,
     "swap": forge("swap"),
-    "self_blend and swap": forge("self_blend", "swap"),
+    "self_blend and swap": SWAPS,
     "all nine": forge(*FAMILIES),
-    "light + self_blend and swap": LIGHT | forge("self_blend", "swap"),
+    "light + self_blend and swap": LIGHT | SWAPS,
     "srm": {"stem": "srm"},
     "ema": {"ema_decay": 0.99},
     "mixup": {"mixup": 0.2},
@@ -56,11 +57,13 @@ RECIPES: dict[str, Change] = {
     "larger": {"image_size": 224},
     "light + self_blend, longer": LIGHT | BLEND | {"epochs": 40},
     "light + self_blend, larger": LIGHT | BLEND | {"image_size": 224},
+    "light + self_blend, larger, half as long": LIGHT | BLEND | {"image_size": 224, "epochs": 10},
     "light + self_blend, 8 epochs": LIGHT | BLEND | {"epochs": 8},
     "light + self_blend, ema": LIGHT | BLEND | {"ema_decay": 0.99},
     "light + self_blend, srm": LIGHT | BLEND | {"stem": "srm"},
     "light + self_blend, 3 folds": LIGHT | BLEND | {"models": "folds"},
     "light + self_blend, 3 seeds": LIGHT | BLEND | {"models": "seeds"},
+    "team of three": {"models": "team"},
     "none": {"augment": "none"},
     "crop": augmented("crop"),
     "turns": augmented("vflip", "rotate"),

@@ -40,10 +40,10 @@ from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 from tests.bench.recipe_set import DAMAGES, Case, case, read
-from tests.bench.recipe_table import PLAIN, RECIPES, Change, table
+from tests.bench.recipe_table import BLEND, LIGHT, PLAIN, RECIPES, SWAPS, Change, table
 
 Form = Callable[[Change], Change]
-MODELS = 3  # of a recipe that averages several
+MODELS = 3  # of a recipe that averages several of its kind
 SHORT_RECIPES = ("plain", "light + self_blend", "norms")
 
 
@@ -141,18 +141,28 @@ def result(name: str, seed: int, one: Case, place: Place, form: Form) -> dict[st
 
 def _jobs(name: str, seed: int, one: Case, place: Place, form: Form, work: Path) -> Iterator[FoldJob]:
     """Yield the models of a recipe, mostly one."""
-    change = form(PLAIN | {"seed": seed} | RECIPES[name])
-    models = change.pop("models", "")
     persons = one.train.group.rank(method="dense").astype(int) % MODELS
-    for number in range(MODELS if models else 1):
-        member = Member.model_validate(change | {"seed": seed + 100 * number})
-        rows = one.train[persons != number] if models == "folds" else one.train
+    for number, change in enumerate(_models(form(PLAIN | {"seed": seed} | RECIPES[name]))):
+        left_out = change.pop("left_out", None)
+        rows = one.train[persons != left_out] if left_out is not None else one.train
         yield FoldJob(
-            member=member, fold="full", spec="0" * 64, manifest="0" * 64, folds="0" * 64,
+            member=Member.model_validate(change), fold="full", spec="0" * 64, manifest="0" * 64, folds="0" * 64,
             data=Data(workers=place.loaders), images=place.images,
             folder=Workspace(work, work).fold(f"model{number}", "0", 0), fit=rows.assign(fold=0),
             val=rows.iloc[:0], test=one.test, rows={"test": "0" * 64},
         )  # fmt: skip
+
+
+def _models(change: Change) -> list[Change]:
+    """Return what each model of a recipe is: one, or several whose logits are averaged."""
+    kind, one = change.get("models"), {key: value for key, value in change.items() if key != "models"}
+    seeds = [one | {"seed": one["seed"] + 100 * number} for number in range(MODELS)]
+    several = {
+        "seeds": seeds,
+        "folds": [change | {"left_out": number} for number, change in enumerate(seeds)],
+        "team": [one, one | LIGHT | BLEND, one | LIGHT | SWAPS],
+    }
+    return several[kind] if kind else [one]
 
 
 def _logits(job: FoldJob, stop: Stop) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from pydantic import BaseModel
 
 from ffdi.config.load import model_in, validate
 from ffdi.config.recipe import Recipe
-from ffdi.config.reference import reference
+from ffdi.config.reference import MEASURED, reference
 from ffdi.core.errors import UserError
 
 PAGE = Path(__file__).parents[2] / "ensembles" / "README.md"
@@ -25,7 +25,7 @@ def keys(model: type[BaseModel]) -> set[tuple[str, str]]:
 
 
 def test_the_page_of_all_keys_is_current() -> None:
-    assert PAGE.read_text() == reference(), "run: python -m ffdi.config.reference > ensembles/README.md"
+    assert PAGE.read_text().partition(MEASURED)[0] == reference(), "run: python -m ffdi.config.reference"
     assert "| `lr` | number | `0.0003` |" in reference()
 
 

@@ -8,9 +8,14 @@ import pytest
 
 from tests.bench import recipes
 from tests.bench.recipe_set import DAMAGES, PARTS, Case, case, read
-from tests.bench.recipe_table import RECIPES, table
+from tests.bench.recipe_table import PLAIN, RECIPES, Change, table
 
 TINY = {"model": "test_resnet", "weights": "none", "image_size": 32, "epochs": 1, "batch_size": 16}
+MEASURED = Path(__file__).parents[2] / "ensembles" / "recipes.jsonl"
+
+
+def tiny(change: Change) -> Change:
+    return change | TINY
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +52,32 @@ def test_a_family_a_look_and_persons_are_left_out(images: Path, one: Case) -> No
 @pytest.mark.parametrize("name", ["plain", "light + self_blend, 3 folds"])
 def test_one_training_gives_four_aucs(images: Path, one: Case, name: str, tmp_path: Path) -> None:
     place = recipes.Place(images, "cpu", 0, None)
-    line = recipes.result(name, 1, one, place, TINY)
+    line = recipes.result(name, 1, one, place, tiny)
     assert line is not None
     assert set(PARTS) <= set(line["auc"])
     assert set(PARTS) <= set(line["tta"])
-    assert recipes.result(name, 1, one, recipes.Place(images, "cpu", 0, 0.0), TINY) is None  # the time is over
+    assert recipes.result(name, 1, one, recipes.Place(images, "cpu", 0, 0.0), tiny) is None  # the time is over
     (tmp_path / "lines").write_text(json.dumps(line) + "\n")
     assert f"| {name} | 1 | {line['auc']['clean']:.4f} |" in table([tmp_path / "lines"])
 
 
 def test_every_recipe_of_the_bench_is_one_that_the_kit_takes(images: Path, one: Case, tmp_path: Path) -> None:
     place = recipes.Place(images, "cpu", 0, None)
-    counts = {name: len(list(recipes._jobs(name, 0, one, place, {}, tmp_path))) for name in RECIPES}
+    counts = {name: len(list(recipes._jobs(name, 0, one, place, dict, tmp_path))) for name in RECIPES}
     assert counts["plain"] == 1
     assert counts["light + self_blend, 3 seeds"] == 3
+    team = [job.member for job in recipes._jobs("team of three", 0, one, place, dict, tmp_path)]
+    assert team[0].augment != team[1].augment == team[2].augment
+    assert [(member.forge.share, list(member.forge.families)) for member in team] == [
+        (0.0, ["self_blend"]), (0.3, ["self_blend"]), (0.3, ["self_blend", "swap"])
+    ]  # fmt: skip
+
+
+def test_half_a_recipe_has_half_the_pixels_epochs_and_batch_size() -> None:
+    half = recipes.halved(PLAIN)
+    assert half["image_size"] ** 2 == pytest.approx(PLAIN["image_size"] ** 2 / 2, rel=0.03)
+    assert (half["epochs"], half["batch_size"]) == (PLAIN["epochs"] // 2, PLAIN["batch_size"] // 2)
+
+
+def test_the_page_of_recipes_shows_what_was_measured() -> None:
+    assert table([MEASURED]) in (MEASURED.parent / "README.md").read_text()

@@ -1,11 +1,12 @@
 """Every key of a recipe with type, default and one line, made from the types: `ensembles/README.md`.
 
-python -m ffdi.config.reference > ensembles/README.md
+python -m ffdi.config.reference
 """
 
 import re
 from collections.abc import Iterator
 from inspect import getsource
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -15,6 +16,7 @@ from ffdi.config.forge import Forge, ForgedSet
 from ffdi.config.recipe import Blend, Cluster, Data, Folds, Loss, Member, Recipe
 from ffdi.config.search import Proxy, Search
 from ffdi.config.semantics import FOR_FAKES
+from ffdi.core import atomic
 
 TABLES: dict[str, type[BaseModel]] = {
     "At the top": Recipe,
@@ -29,11 +31,13 @@ TABLES: dict[str, type[BaseModel]] = {
     "proxy of [search]": Proxy,
     "[cluster]": Cluster,
 }
+MEASURED = "\n# What the parts of a recipe are worth\n"  # the chapter that is written by hand
 HEAD = """# Recipes
 
 A recipe is one TOML file: members, and how they are blended. `[defaults]` lies under every `[[member]]`. On the command
 line `member.lr=1e-3` changes a copy of it, `member.NAME.lr=1e-3` one member of that.
-This page is made from the types by `python -m ffdi.config.reference`.
+The tables of keys are made from the types by `python -m ffdi.config.reference`. The last chapter says what the parts of
+a recipe are worth.
 """
 AUGMENT = """
 ## augment of a member
@@ -108,4 +112,6 @@ def _first_line(model: type[BaseModel]) -> str:
 
 
 if __name__ == "__main__":
-    print(reference(), end="")
+    page = Path("ensembles/README.md")
+    _, *chapter = page.read_text().partition(MEASURED)
+    atomic.write_text(page, "".join([reference(), *chapter]))
