@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -58,7 +59,7 @@ def test_many_images_need_fewer_epochs_and_larger_batches() -> None:
 def test_more_time_buys_a_higher_rung_and_what_is_chosen_fits() -> None:
     order = list(rungs(900, 160, NETS))
     places = []
-    for seconds in (60, 600, 6_000, 60_000):
+    for seconds in (60, 600, 6_000, 100_000):
         rung, needed, timed = chosen(seconds, 1e-6)
         assert needed <= seconds
         assert len(timed) == len(set(timed))
@@ -73,26 +74,30 @@ def test_the_smallest_is_taken_where_nothing_fits() -> None:
     assert needed > 1.0
 
 
-def test_pixels_go_before_epochs() -> None:
-    quick = [rung for rung in rungs(900, 160, NETS) if rung.preset.name == "quick"]
-    few = next(place for place, rung in enumerate(quick) if rung.epochs < 5)
-    assert min(rung.side for rung in quick[:few]) == 64
-    assert quick[few].side == 160
+def test_every_step_down_a_preset_is_cheaper() -> None:
+    for preset in LADDER:
+        costs = [share**2 * epochs for share, epochs in preset.sizes]
+        assert costs == sorted(costs, reverse=True)
+        assert len(set(costs)) == len(costs)
+        assert min(below / above for above, below in pairwise(costs)) >= 0.5
 
 
-@pytest.mark.parametrize(("epochs", "share"), [(5, 0.0), (12, 0.3)])
-def test_short_trainings_have_no_forged_fakes(epochs: int, share: float) -> None:
-    rung = Rung(LADDER[-2], SMALL[:1], 160, 160, epochs)
-    recipe = made(rung)
-    assert recipe.member[0].forge.share == share
+@pytest.mark.parametrize(("epochs", "shares"), [(2, [0.0] * 3), (5, [0.0, 0.3, 0.3]), (10, [0.3] * 3)])
+def test_short_trainings_have_no_forged_fakes(epochs: int, shares: list[float]) -> None:
+    quick = next(preset for preset in LADDER if preset.name == "quick")
+    recipe = made(Rung(quick, SMALL[:1], 160, 160, epochs))
+    assert [member.forge.share for member in recipe.member] == shares
+    assert [member.refit_full for member in recipe.member] == [False, True, True]
+    assert len({(member.name, member.seed) for member in recipe.member}) == 3
 
 
 def test_seconds_are_those_of_the_longest_place() -> None:
     rung = next(one for one in rungs(900, 160, NETS) if one.preset.name == "quick" and one.nets[0] in SMALL)
     recipe = made(rung)
-    one_fold = 600 * rung.epochs + 300 + 800 * 0  # images trained and held out; prediction costs nothing here
-    found = budget.seconds(recipe, ROWS, {"lite0": Speed(0.01, 0.0, 0.0)})
-    assert found == pytest.approx(budget.START + 2 * (budget.FOLD + (one_fold - 300) * 0.01))
+    fold, refit = 900 / 2 * rung.epochs, 900 * round(1.4 * rung.epochs)
+    speeds = {member.name: Speed(0.01, 0.0, 0.0) for member in recipe.member}  # prediction costs nothing here
+    found = budget.seconds(recipe, ROWS, speeds)
+    assert found == pytest.approx(budget.START + 2 * budget.FOLD + 0.01 * (fold + refit))
 
 
 def test_a_member_is_timed_for_real(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

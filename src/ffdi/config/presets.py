@@ -20,11 +20,11 @@ LARGE = (
     "convnext_tiny.fb_in1k",
     "resnet50.a1_in1k",
 )
-SIZES = (384, 320, 256, 224, 192, 160, 144, 128, 112, 96, 80, 64)
+LARGEST, SMALLEST, STEP = 384, 64, 16  # sides in pixels
 TTA = ["identity", "hflip"]
 RECIPE: dict[str, Any] = {
     "augment": "light",
-    "forge": {"share": 0.3, "families": {"self_blend": 1.0}},
+    "forge": {"share": 0.3, "families": {"self_blend": 1.0, "swap": 1.0}},
     "tta": TTA,
 }
 # Fewer steps are too few for it. On the sample the graded AUC of folds of 170 to 250 steps was 0.885 to 0.919 with it
@@ -32,26 +32,34 @@ RECIPE: dict[str, Any] = {
 # three with the flip alone 0.951.
 FEW_STEPS = 400
 SHORT: dict[str, Any] = {"augment": {"preset": "none", "hflip": True}, "tta": TTA}
+# Of the second refit: models that differ in their fakes are worth more together than models of one kind.
+OTHER: dict[str, Any] = {"forge": {"share": 0.3, "families": {"self_blend": 1.0}}}
+# Epochs of a refit for one of a fold: of few images a longer training is worth more than a further fold.
+LONGER = 1.4
 
 
 @dataclass(frozen=True)
 class Preset:
-    """`epochs` from least to most; `images` is the number that a model sees at which there are no more epochs."""
+    """`sizes`: side as a share of the images' own, with the epochs of a fold; from the best to the cheapest.
+
+    `images` is the number that a model sees at which there are no more epochs.
+    """
 
     name: str
     nets: int
     folds: int
-    epochs: tuple[int, int]
+    refits: int  # besides the folds, models of the first network on all rows
     images: int
-    smaller: float  # least side, as a share of the images' own
-    refit: bool = False  # besides the folds, the first network is trained on all rows
+    sizes: tuple[tuple[float, int], ...]
 
 
+CHEAPEST = ((0.4, 5), (0.4, 4), (0.4, 3), (0.4, 2), (0.4, 1))
+# Pixels go before epochs: 10 epochs at 112 px are worth more than 5 at 160 px, in the same time (ensembles/README.md).
 LADDER = (
-    Preset("best", 2, 5, (12, 30), 2_000_000, 0.8, refit=True),
-    Preset("good", 1, 3, (8, 20), 500_000, 0.7, refit=True),
-    Preset("quick", 1, 3, (5, 10), 50_000, 0.4),
-    Preset("quick", 1, 3, (1, 4), 50_000, 0.0),  # fewer epochs cost more than fewer pixels
+    Preset("best", 2, 5, 2, 2_000_000, ((1.0, 30), (1.0, 25), (1.0, 20), (1.0, 16), (1.0, 12), (0.9, 12), (0.8, 12))),
+    Preset("good", 1, 3, 2, 500_000, ((1.0, 20), (1.0, 17), (1.0, 14), (1.0, 12), (1.0, 10), (0.9, 10), (0.8, 10))),
+    Preset("quick", 1, 2, 2, 50_000, ((1.0, 10), (0.9, 10), (0.8, 10), (0.8, 8), (0.7, 8), (0.7, 7))),
+    Preset("quick", 1, 2, 1, 50_000, ((0.7, 8), (0.7, 7), (0.6, 8), (0.6, 7), (0.5, 7), (0.5, 5), *CHEAPEST)),
 )
 
 
@@ -74,43 +82,45 @@ def rungs(rows: int, side: int, found: Sequence[Sequence[str]]) -> Iterator[Rung
         side: The images' own size in pixels.
         found: Networks whose weights are there, best first; a list each for large and small ones.
     """
+    own = min(side, LARGEST)
     for preset in LADDER:
-        sizes = [size for size in SIZES if preset.smaller * min(side, SIZES[0]) <= size <= max(side, SIZES[-1])]
-        for size, nets in product(sizes, filter(None, found)):
-            for epochs in _epochs(preset, rows):
-                yield Rung(preset, tuple(nets[: preset.nets]), min(side, SIZES[0]), size, epochs)
-
-
-def _epochs(preset: Preset, rows: int) -> list[int]:
-    """Return some numbers of epochs, most first: fewer where the images are many."""
-    least, most = preset.epochs
-    top = max(min(most, preset.images // max(rows, 1)), 1)
-    wanted = {round(top * share) for share in (1.0, 0.8, 0.6, 0.5, 0.4, 0.25)} | {least}
-    return sorted((number for number in wanted if min(least, top) <= number <= top), reverse=True)
+        for (share, epochs), nets in product(preset.sizes, filter(None, found)):
+            here = max(round(share * own / STEP) * STEP, SMALLEST)
+            fewer = min(epochs, max(preset.images // max(rows, 1), 1))
+            yield Rung(preset, tuple(nets[: preset.nets]), own, here, fewer)
 
 
 def members(rung: Rung, rows: int) -> list[dict[str, Any]]:
-    """Return the members of a rung, as tables of a recipe."""
-    shared = {"image_size": rung.side, "epochs": rung.epochs, "batch_size": batch_size(rows), "ema_decay": 0.0}
-    recipe = SHORT if rung.epochs * steps_of_an_epoch(rung, rows) < FEW_STEPS else RECIPE
-    made = []
-    for number, net in enumerate(rung.nets):
-        small = net in SMALL
-        fields = {"model": net, "seed": number, "lr": 1e-3 if small else 2e-4, **shared, **recipe}
-        made.append({"name": _name(net), **fields})
-    if rung.preset.refit:
-        made.append(made[0] | {"name": f"{made[0]['name']}_all", "refit_full": True, "seed": len(made)})
-    return made
+    """Return the members of a rung, as tables of a recipe.
+
+    Args:
+        rung: The choice.
+        rows: Training images.
+    """
+    longer = round(LONGER * rung.epochs)
+    made = [_member(net, rung.side, rung.epochs, rows, steps(rung, rows)) for net in rung.nets]
+    for number in range(rung.preset.refits):
+        refit = _member(rung.nets[0], rung.side, longer, rows, longer * rows / batch_size(rows))
+        other = OTHER if number == 1 and "forge" in refit else {}
+        name = f"{refit['name']}_all" + (f"_{number + 1}" if number else "")
+        made.append(refit | other | {"name": name, "refit_full": True})
+    return [one | {"seed": seed} for seed, one in enumerate(made)]
 
 
-def steps_of_an_epoch(rung: Rung, rows: int) -> float:
-    """Return the steps of one fold in an epoch over `rows` training images."""
-    return rows * (1 - 1 / rung.preset.folds) / batch_size(rows)
+def _member(net: str, side: int, epochs: int, rows: int, number_of_steps: float) -> dict[str, Any]:
+    recipe = SHORT if number_of_steps < FEW_STEPS else RECIPE
+    fields = {"name": _name(net), "model": net, "lr": 1e-3 if net in SMALL else 2e-4, "ema_decay": 0.0}
+    return fields | {"image_size": side, "epochs": epochs, "batch_size": batch_size(rows)} | recipe
+
+
+def steps(rung: Rung, rows: int) -> float:
+    """Return the steps of one fold over its part of `rows` training images."""
+    return rung.epochs * rows * (1 - 1 / rung.preset.folds) / batch_size(rows)
 
 
 def batch_size(rows: int) -> int:
-    """Return a small batch for few images: on the sample's 270 a batch of 8 is better than 16 in the same time."""
-    return 8 if rows < 600 else 16 if rows < 1500 else 32
+    """Return a small batch for few images: on the sample a batch of 8 is better than 16 in the same time."""
+    return 8 if rows < 1000 else 16 if rows < 3000 else 32
 
 
 def _name(net: str) -> str:

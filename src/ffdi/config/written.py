@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ffdi.config.presets import SHORT, Rung, members, steps_of_an_epoch
+from ffdi.config.presets import SHORT, Rung, batch_size, members
 from ffdi.config.recipe import Recipe
 from ffdi.config.reference import toml
 
 REASONS = {
-    "augment": "in first runs what carried a model to another source best",
-    "forge": "fakes that are made of originals while training, for methods that no one has seen",
+    "augment": "what carries a model to damaged images: ensembles/README.md",
+    "forge": "fakes that are made of originals while training, for methods that train does not have",
     "ema_decay": "too few steps for an average of weights",
     "tta": "twice the prediction, which is a small part of the time",
     "lr": "highest, after the warm-up",
@@ -36,11 +36,9 @@ def written(
     preset = rung.preset
     reasons = REASONS | {
         "image_size": "the images' own size" if rung.side >= rung.own else f"of {rung.own} px: larger would not fit",
-        "epochs": f'"{preset.name}" has {preset.epochs[0]} to {preset.epochs[1]}, fewer where time or need is less',
-        "batch_size": f"{steps_of_an_epoch(rung, rows):.0f} steps an epoch",
+        "epochs": f'"{preset.name}" has {preset.sizes[-1][1]} to {preset.sizes[0][1]}, fewer where the images are many',
+        "batch_size": f"{rows / batch_size(rows):.0f} steps an epoch of all rows",
     }
-    if shared["augment"] == SHORT["augment"]:
-        reasons["augment"] = "the flip alone: for more there are too few steps"
     lines = [f"# {line}" for line in comments]
     lines += [f'name = "{recipe.name}"', f'competition = "{recipe.competition}"', ""]
     lines += ["[data]", f"folder = {json.dumps(folder)}", ""] if folder else []
@@ -54,7 +52,9 @@ def written(
     return "\n".join(lines) + "\n"
 
 
-def _keys(table: Mapping[str, Any], reasons: Mapping[str, str]) -> list[str]:
+def _keys(table: Mapping[str, Any], reasons: dict[str, str]) -> list[str]:
+    if table.get("augment") == SHORT["augment"]:
+        reasons = reasons | {"augment": "the flip alone: for more there are too few steps"}
     return [
         f"{key} = {toml(value)}" + (f"  # {reasons[key]}" if key in reasons else "") for key, value in table.items()
     ]

@@ -27,7 +27,8 @@ from ffdi.model.build import refuse_over_limit
 from ffdi.training import estimate, launch
 from ffdi.training.probe import Probe, probe
 
-READ = 32  # images that are timed
+TIMED = 2.0  # seconds of steps, and of predictions, on a CPU: those of all places at the same time
+MAX_SLOWDOWN = 1.25  # wall time for processor time that is believed
 START = 8.0  # seconds of a process until its first step: imports, and CUDA where there is one
 FOLD = 2.5  # seconds of a fold beside its images: weights are read, checked, saved and loaded again
 SCAN = 2.0  # times what reading an image costs: sharpness and hashes besides
@@ -70,9 +71,14 @@ def measure(member: Member, rows: pd.DataFrame, images: Path) -> Speed:
 
 
 def _speed(member: Member, device: str, rows: pd.DataFrame, images: Path) -> tuple[float, float, float]:
+    """Time one place. What other programs take of a core makes everything slower, though a burst must not decide."""
     launch.prepare(torch.device(device))
-    found: Probe = probe(member, torch.device(device), 1)
-    return found.train_seconds, found.predict_seconds, read_seconds(member, rows, images)
+    clock, processor = time.monotonic(), time.process_time()
+    found: Probe = probe(member, torch.device(device), 1, TIMED)
+    read = read_seconds(member, rows, images)
+    slower = (time.monotonic() - clock) / (time.process_time() - processor)
+    slower = min(max(slower, 1.0), MAX_SLOWDOWN) if device == "cpu" else 1.0
+    return found.train_seconds * slower, found.predict_seconds * slower, read * slower
 
 
 def read_seconds(member: Member, rows: pd.DataFrame, images: Path) -> float:

@@ -32,13 +32,14 @@ class Probe:
     memory: int  # bytes at the peak, of the GPU or of this process
 
 
-def probe(member: Member, device: torch.device, steps: int) -> Probe:
+def probe(member: Member, device: torch.device, steps: int, least: float = 0.0) -> Probe:
     """Return what steps by the code that trains, and predictions, cost.
 
     Args:
         member: What is trained; its batch is tried whole on a GPU, and on a CPU some images of its first part.
         device: Where.
         steps: Of the whole training, which decide whether it is compiled.
+        least: Seconds that steps, and predictions, are timed for on a CPU.
 
     Raises:
         UserError: As training would.
@@ -51,14 +52,14 @@ def probe(member: Member, device: torch.device, steps: int) -> Probe:
     while True:
         parts.check(member.name, member, member.batch_size, micro_batches)
         try:
-            train_seconds = _train_seconds(member, model, World(device), micro_batches, compiled)
+            train_seconds = _train_seconds(member, model, World(device), micro_batches, compiled, least)
             break
         except RuntimeError as error:
             if not memory.is_out_of_memory(error):
                 raise
         torch.cuda.empty_cache()
         micro_batches = memory.more_micro_batches(member.name, micro_batches, member.batch_size)
-    predict_seconds = _predict_seconds(member, model, device)
+    predict_seconds = _predict_seconds(member, model, device, least)
     peak = torch.cuda.max_memory_allocated(device) if cuda else psutil.Process().memory_info().rss
     params = sum(parameter.numel() for parameter in model.parameters())
     return Probe(params, train_seconds, predict_seconds, peak)
@@ -68,7 +69,9 @@ def _cpu_batch(member: Member) -> int:
     return min(member.batch_size, max(CPU_BATCH, CPU_PIXELS // member.image_size**2))
 
 
-def _train_seconds(member: Member, model: torch.nn.Module, world: World, micro_batches: int, compiled: bool) -> float:
+def _train_seconds(
+    member: Member, model: torch.nn.Module, world: World, micro_batches: int, compiled: bool, least: float
+) -> float:
     """Return seconds per image of a step, after one that is not timed."""
     state, count = states.begin(model, member, world), member.batch_size
     state.micro_batches = micro_batches
@@ -91,10 +94,10 @@ def _train_seconds(member: Member, model: torch.nn.Module, world: World, micro_b
             state.ema.update(state.unwrapped, step=1)
 
     step()
-    return _seconds(step, world.device) / count
+    return _seconds(step, world.device, least) / count
 
 
-def _predict_seconds(member: Member, trained: torch.nn.Module, device: torch.device) -> float:
+def _predict_seconds(member: Member, trained: torch.nn.Module, device: torch.device, least: float) -> float:
     """Return seconds per image of a forward pass."""
     side, count = (
         member.test_size or member.image_size,
@@ -108,7 +111,7 @@ def _predict_seconds(member: Member, trained: torch.nn.Module, device: torch.dev
             model(images_BCHW)
 
     forward()
-    return _seconds(forward, device) / count
+    return _seconds(forward, device, least) / count
 
 
 def _pixels(member: Member, model: torch.nn.Module, count: int, side: int, device: torch.device) -> torch.Tensor:
@@ -117,15 +120,17 @@ def _pixels(member: Member, model: torch.nn.Module, count: int, side: int, devic
     return normalise(images_BHWC, *data_config(model), precision.is_channels_last(model))
 
 
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
+def _seconds(work: Callable[[], object], device: torch.device, least: float) -> float:
     """Return the seconds of one call, the mean of some; on a CPU those of this process, whatever else runs."""
-    cuda = device.type == "cuda"
-    clock, rounds = (time.perf_counter, ROUNDS) if cuda else (time.process_time, CPU_ROUNDS)
-    if cuda:
-        torch.cuda.synchronize(device)
-    begun = clock()
-    for _ in range(rounds):
+    if device.type == "cpu":
+        begun, rounds = time.process_time(), 0
+        while rounds < CPU_ROUNDS or time.process_time() - begun < least:
+            work()
+            rounds += 1
+        return (time.process_time() - begun) / rounds
+    torch.cuda.synchronize(device)
+    begun = time.perf_counter()
+    for _ in range(ROUNDS):
         work()
-    if cuda:
-        torch.cuda.synchronize(device)
-    return (clock() - begun) / rounds
+    torch.cuda.synchronize(device)
+    return (time.perf_counter() - begun) / ROUNDS
