@@ -6,6 +6,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from ffdi.blending import scorer as scorers
+from ffdi.blending.histogram import twice_won
 from ffdi.blending.scorer import MAX_SUM, STEPS_OF_ONE, AucScorer, first_best
 from ffdi.blending.weights import best_single, climb, drop
 from ffdi.core.errors import UserError
@@ -52,6 +53,20 @@ def test_the_bounds_enclose_the_exact_value_closely() -> None:
         assert low <= exact <= high
         assert high - low < 1e-3
         assert scorer.exact(base, [move]) == [pytest.approx(exact, abs=1e-12)]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 6), min_size=2, max_size=60), st.integers(0, 9), st.integers(0, 9), st.integers(0, 99))
+def test_the_compiled_sort_counts_pairs_exactly(steps: list[int], here: int, there: int, seed: int) -> None:
+    """Many ties and the largest whole numbers there are."""
+    grid = np.array(steps, np.int32) * (STEPS_OF_ONE // 6)
+    base = rng("twice won", seed).permutation(grid)
+    target = np.arange(len(grid)) < 1 + seed % (len(grid) - 1)
+    space = np.empty((2, len(grid)), np.uint32)
+    twice = twice_won(base, grid, here, there, int(target.sum()), space[0], space[1])
+    blend = here * base.astype(np.int64) + there * grid.astype(np.int64)
+    fakes, reals = blend[target, None], blend[~target]
+    assert twice == (fakes > reals).sum() + (fakes >= reals).sum()
 
 
 def test_more_than_the_whole_numbers_hold_is_refused() -> None:

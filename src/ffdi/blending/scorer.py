@@ -8,8 +8,10 @@ Shapes: M members, N rows (fakes first).
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 from typing import TypeVar
 
 import numpy as np
@@ -26,8 +28,22 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 STEPS_OF_ONE = 1 << 24  # grid steps between 0 and 1: finer than the ranks of 8 million rows
 MAX_SUM = 127  # factors may add up to this: more would overflow 31 bits
-BITS = 16  # of a histogram that fits in the second cache
+BITS = 14  # of a histogram that fits in the first cache
 EXACT_BELOW = 1 << 12  # rows up to which an exact AUC is cheaper than loading the compiled histogram
+
+
+class _Buffer(threading.local):
+    """Two rows of sort keys a thread, kept: page faults of fresh ones would cost a third of the sort."""
+
+    keys_2N = np.empty((2, 0), np.uint32)
+
+    def take(self, length: int) -> NDArray[np.uint32]:
+        if self.keys_2N.shape[1] < length:
+            self.keys_2N = np.empty((2, length), np.uint32)
+        return self.keys_2N[:, :length]
+
+
+_BUFFER = _Buffer()
 
 
 class AucScorer:
@@ -90,14 +106,20 @@ class AucScorer:
         member, here, there = move
         shift = max((full * STEPS_OF_ONE).bit_length() - BITS, 0)
         bins = ((full * STEPS_OF_ONE) >> shift) + 1
-        from ffdi.blending.histogram import count  # late: the compiler takes half a second to import
-
-        won, tied = count(base_N, self.grid_MN[member], here, there, shift, bins, self.fakes)
+        won, tied = _loops().count(base_N, self.grid_MN[member], here, there, shift, bins, self.fakes)
         return won / self.pairs, (won + tied) / self.pairs
 
     def exact(self, base_N: Grid, moves: Sequence[Move]) -> list[float]:
         """Return the AUC of each move."""
-        return self._each(moves, lambda move: auc(self.target_N, self.blend(base_N, move)))
+        return self._each(moves, lambda move: self._exact(base_N, move))
+
+    def _exact(self, base_N: Grid, move: Move) -> float:
+        if not self.compiled:
+            return auc(self.target_N, self.blend(base_N, move))
+        member, here, there = move
+        keys_2N = _BUFFER.take(len(base_N))
+        twice = _loops().twice_won(base_N, self.grid_MN[member], here, there, self.fakes, keys_2N[0], keys_2N[1])
+        return twice / (2 * self.pairs)
 
     def _each(self, items: Iterable[Item], work: Callable[[Item], Result]) -> list[Result]:
         return [work(item) for item in items] if self.threads is None else list(self.threads.map(work, items))
@@ -125,3 +147,10 @@ def _open(bounds: Sequence[Bounds]) -> list[int]:
     highest_low = max(low for low, _ in bounds)
     places = [place for place, (_, high) in enumerate(bounds) if high >= highest_low]
     return sorted(places, key=lambda place: (-bounds[place][1], place))
+
+
+def _loops() -> ModuleType:
+    """Import the compiled loops when first needed: the import takes half a second."""
+    from ffdi.blending import histogram
+
+    return histogram
