@@ -27,6 +27,7 @@ from ffdi.model.build import refuse_over_limit
 from ffdi.training import estimate, launch
 from ffdi.training.probe import Probe, probe
 
+READ = 32  # images whose reading is timed
 TIMED = 2.0  # seconds of steps, and of predictions, on a CPU: those of all places at the same time
 MAX_SLOWDOWN = 1.25  # wall time for processor time that is believed
 START = 8.0  # seconds of a process until its first step: imports, and CUDA where there is one
