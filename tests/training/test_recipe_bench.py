@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ffdi.config import presets
 from tests.bench import recipes
 from tests.bench.recipe_set import DAMAGES, PARTS, Case, case, read
 from tests.bench.recipe_table import PLAIN, RECIPES, Change, table
@@ -81,3 +82,13 @@ def test_half_a_recipe_has_half_the_pixels_epochs_and_batch_size() -> None:
 
 def test_the_page_of_recipes_shows_what_was_measured() -> None:
     assert table([MEASURED]) in (MEASURED.parent / "README.md").read_text()
+
+
+def test_the_presets_train_as_the_best_model_that_was_measured() -> None:
+    lines = pd.DataFrame([json.loads(line) for line in MEASURED.read_text().splitlines()])
+    mean = lines.assign(mean=[np.mean([one[part] for part in PARTS]) for one in lines.auc]).groupby("recipe")["mean"]
+    found = mean.agg(["mean", "count"]).query("count >= 3").drop(index="team of three").sort_values("mean")
+    best = RECIPES[found.index[-1]]
+    assert len(found) >= 3
+    assert {key: presets.RECIPE[key] for key in best} == best
+    assert set(presets.RECIPE) == {*best, "tta"}

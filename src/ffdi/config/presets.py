@@ -1,8 +1,8 @@
 """The ladder of presets from which a budget of minutes picks: how much is trained, and with which networks.
 
-Augmentation and forgeries are the same on every rung, but for very short trainings. They are those of single first runs
-that held best on another source; `python -m tests.bench recipes` compares them by clean, unseen-family, other-source
-and degraded AUC. A rung up buys more models, longer training and more folds.
+Augmentation and forgeries are the same on every rung, but for very short trainings: those that had the best mean of
+clean, unseen-family, other-source and degraded AUC (`ensembles/README.md`, "What the parts of a recipe are worth"). A
+rung up buys more models, longer training and more folds.
 """
 
 from collections.abc import Iterator, Sequence
