@@ -85,7 +85,7 @@ def test_a_deadline_pauses_before_it_and_running_again_finishes(make_job: MakeJo
 
 def test_sigterm_while_folds_run_side_by_side_saves_and_exits_75(make_job: MakeJob, tmp_path: Path) -> None:
     """With loaders at work, which must not see the signal; afterwards the folds end as if nothing had happened."""
-    fields = {"epochs": 40, "workers": 1}
+    fields = {"epochs": 20, "workers": 1}
     jobs = [make_job(fold=fold, at="stopped", **fields) for fold in range(2)]
     joblib.dump(jobs, tmp_path / "jobs")
     code = f"""
