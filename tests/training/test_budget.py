@@ -88,6 +88,8 @@ def test_short_trainings_have_no_forged_fakes(epochs: int, shares: list[float]) 
     recipe = made(Rung(quick, SMALL[:1], 160, 160, epochs))
     assert [member.forge.share for member in recipe.member] == shares
     assert [member.refit_full for member in recipe.member] == [False, True, True]
+    kinds = [list(member.forge.families) for member in recipe.member[1:] if member.forge.share]
+    assert kinds in ([], [["self_blend", "swap"], ["self_blend"]])
     assert len({(member.name, member.seed) for member in recipe.member}) == 3
 
 

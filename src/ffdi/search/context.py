@@ -1,4 +1,4 @@
-"""What all trials of a search share: rows, folds and seeds, so that they differ only in what is searched."""
+"""Hold what all trials of a search share: rows, folds and seeds, so that they differ only in what is searched."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
