@@ -198,6 +198,15 @@ def test_streams_share_the_workers_of_this_process(rows: pd.DataFrame, folder: P
     assert pools.shared_pool(2).pids == pids
 
 
+def test_a_stream_outlives_a_hundred_others(rows: pd.DataFrame, folder: Path) -> None:
+    """As a training of many epochs, which are all evaluated, does."""
+    stream = loader(train(rows, folder), steps(rows, 0, 30), 2)
+    for number, expected in enumerate(loader(train(rows, folder), steps(rows, 0, 30))):
+        assert equal([expected], [next(stream)])  # no batch is kept, so that slots are used again
+        for _ in range(100 if number == 1 else 0):
+            assert len(list(loader(TestImages(rows[:1], folder, 16), [[(0, 0)]], 2))) == 1
+
+
 def test_a_stream_that_is_left_gives_its_memory_back(rows: pd.DataFrame, folder: Path) -> None:
     for _ in range(3):
         stream = loader(train(rows, folder), steps(rows, 0, 50), 2)

@@ -74,6 +74,15 @@ def test_the_longest_fold_begins_first_and_equal_ones_in_their_order(make_job: M
     assert launch.longest_first([short, long, alike]) == [long, short, alike]
 
 
+def test_every_gpu_has_a_fold_before_any_has_a_second(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As two small folds on Kaggle's two T4 with four cores."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
+    jobs = [make_job(fold=fold) for fold in range(5)]
+    assert launch.places_for(jobs[:2], ["cuda:0", "cuda:1"]) == ["cuda:0", "cuda:1"]
+    assert launch.places_for(jobs, ["cuda:0", "cuda:1"]) == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    assert launch.places_for([], ["cuda:0"]) == ["cuda:0"]
+
+
 def test_a_deadline_pauses_before_it_and_running_again_finishes(make_job: MakeJob) -> None:
     jobs = [make_job(fold=fold, epochs=1) for fold in range(2)]
     with pytest.raises(Paused) as paused:

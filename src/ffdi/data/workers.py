@@ -75,7 +75,8 @@ class WorkerPool:
         region = (self._place(size), size)
         memory = mmap.mmap(self._file, size, offset=region[0])
         memory[shape.bytes : shape.bytes + len(pickled)] = pickled
-        self._count += 1
+        taken = {0} | {number % STREAMS for number in self._streams}  # a stream number 0 would look closed
+        self._count = next(n for n in range(self._count + 1, self._count + STREAMS) if n % STREAMS not in taken)
         number = self._count % (1 << 16)
         self._table[number % STREAMS, :6] = (number, region[0], *shape, len(pickled))
         stream = Stream(number, Slots(shape, memory), region, images)

@@ -66,7 +66,7 @@ def train(jobs: list[FoldJob], on: list[str], deadline: float | None, cluster: C
 
         nodes.train(left, cluster, deadline)
         return
-    places = [device for device in on for _ in range(folds_per_device(left, device))][: max(len(left), 1)]
+    places = places_for(left, on)
     left = with_loaders(left, len(places))
     if len(places) > 1:
         _train_in_parallel(longest_first(left), places, deadline)
@@ -81,6 +81,12 @@ def train(jobs: list[FoldJob], on: list[str], deadline: float | None, cluster: C
 def longest_first(jobs: Sequence[FoldJob]) -> list[FoldJob]:
     """Return the jobs by pixels seen in training, so that no device waits long for the last; equal ones stay."""
     return sorted(jobs, key=lambda job: len(job.train) * job.member.epochs * job.member.image_size**2, reverse=True)
+
+
+def places_for(jobs: Sequence[FoldJob], on: Sequence[str]) -> list[str]:
+    """Return the device of each fold that runs at one time: every device has one before any has a second."""
+    turns = [(turn, device) for device in on for turn in range(folds_per_device(jobs, device))]
+    return [device for _, device in sorted(turns, key=lambda one: one[0])][: max(len(jobs), 1)]
 
 
 def folds_per_device(jobs: Sequence[FoldJob], device: str) -> int:
