@@ -90,6 +90,25 @@ def test_columns_of_one_name_are_numbered_and_probabilities_and_labels_are_under
     assert found.test["score"].to_numpy() == pytest.approx(1 / (1 + np.exp(-mean.to_numpy())))
 
 
+def test_names_and_types_of_columns_change_nothing() -> None:
+    oof, test = frames()
+    expected = blend(oof, test, method="rank_mean").test["score"].tolist()
+    named = {"a": "blend", "b": 0}  # the name of a column of ours, and a number
+    found = blend(oof.rename(columns=named), test.rename(columns=named), method="rank_mean")
+    assert (found.test["score"].tolist(), list(found.weights)) == (expected, ["0", "blend"])
+    parts = [oof[["img", "target", "fold", "a"]], oof.drop(columns="a").astype({"target": float, "fold": float})]
+    assert blend(parts, [test[["img", "a"]], test.drop(columns="a")], method="rank_mean").test.equals(found.test)
+
+
+def test_a_row_without_a_group_stands_for_itself() -> None:
+    oof, test = frames(60)
+    some = [f"pair {row // 2}" if row < 20 else None for row in range(60)]
+    every = [f"pair {row // 2}" if row < 20 else f"{row}" for row in range(60)]
+    tables = [blend(oof.assign(group=group), test).table for group in (some, every)]
+    limits = [table[["low", "high"]].to_numpy() for table in tables]
+    assert limits[0] == pytest.approx(limits[1])
+
+
 def test_near_duplicates_without_folds_are_never_split() -> None:
     """Groups of copies and no folds: parts are dealt by groups, so the interval knows how few images there are."""
     oof, test = frames(60)
@@ -116,6 +135,8 @@ def wrong(change: str, oof: pd.DataFrame, test: pd.DataFrame) -> tuple[Any, Any]
             return pd.concat([oof, oof.iloc[:1]]), test
         case "nan":
             return oof.assign(a=np.nan), test
+        case "empty":
+            return oof, test.iloc[:0]
         case "no file":
             return "nowhere.csv", test
     return [], test
@@ -131,6 +152,7 @@ def wrong(change: str, oof: pd.DataFrame, test: pd.DataFrame) -> tuple[Any, Any]
         ("one class", "must hold 0 and 1"),
         ("twice", "the id 0000 is there more than once"),
         ("nan", "the column a holds something that is no finite number"),
+        ("empty", "the test frame holds no predictions"),
         ("no file", "nowhere.csv is not a CSV that can be read"),
         ("nothing", "No OOF predictions are given"),
     ],

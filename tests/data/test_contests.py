@@ -15,12 +15,10 @@ from tests.fixtures.pictures import jpeg, portrait, saved
 
 HEAD = """
 name = "other"
-title = "Other"
 slug = "other"
 id_column = "id"
 target_column = "label"
 prediction_column = "label"
-submissions_per_day = 5
 """
 TABLES = """
 [train]

@@ -33,7 +33,6 @@ def test_the_page_holds_every_panel_of_every_image() -> None:
     assert {panel: told.count(panel) for panel in PANELS} == dict.fromkeys(PANELS, 2)
     assert html == render(again)
     assert "the net calls 1 fake and 1 original; it is wrong on 2 of the 2 with a known label" in made.headline
-    assert "In 1 of them, most of the Grad-CAM map is outside the face." in made.headline
 
 
 def test_with_an_empty_map_less_is_said() -> None:

@@ -16,10 +16,10 @@ def run(of: optuna.Study, levels: list[float]) -> int | None:
     trial, done = of.ask(), []
     for fold, level in enumerate(levels):
         for epoch in range(1, EPOCHS + 1):
-            step = pruning.step(fold, epoch, EPOCHS)
+            step = fold * EPOCHS + epoch
             auc = level - 0.1 * (EPOCHS - epoch) / EPOCHS + 1e-3 * level * step
             try:
-                pruning.report(trial, step, done, auc, step == FOLDS * EPOCHS)
+                pruning.report(trial, epoch, EPOCHS, done, auc, step == FOLDS * EPOCHS)
             except optuna.TrialPruned:
                 of.tell(trial, state=optuna.trial.TrialState.PRUNED)
                 return step
@@ -28,15 +28,14 @@ def run(of: optuna.Study, levels: list[float]) -> int | None:
     return None
 
 
-def test_no_two_folds_share_a_step_and_they_are_in_order() -> None:
-    steps = [pruning.step(fold, epoch, EPOCHS) for fold in range(FOLDS) for epoch in range(1, EPOCHS + 1)]
-    assert steps == list(range(1, FOLDS * EPOCHS + 1))
-
-
-def test_what_is_reported_ends_at_the_mean_of_the_folds() -> None:
+def test_no_two_folds_share_a_step_and_the_last_is_the_mean_of_the_folds() -> None:
     trial = study("none").ask()
-    pruning.report(trial, 3, [0.9, 0.7], 0.8)
-    assert trial.study.trials[0].intermediate_values == {3: pytest.approx(0.8)}
+    for fold in range(FOLDS):
+        for epoch in range(1, EPOCHS + 1):
+            pruning.report(trial, epoch, EPOCHS, [0.9, 0.7][:fold], 0.8)
+    reported = trial.study.trials[0].intermediate_values
+    assert list(reported) == list(range(1, FOLDS * EPOCHS + 1))
+    assert reported[FOLDS * EPOCHS] == pytest.approx(0.8)
 
 
 def test_a_bad_trial_is_stopped_and_a_good_one_is_not() -> None:
@@ -56,11 +55,11 @@ def test_an_easy_first_fold_protects_nothing() -> None:
     of = study("median")
     for _ in range(6):
         assert run(of, [0.99, 0.8, 0.8]) is None
-    assert run(of, [0.995, 0.6, 0.6]) == pruning.step(1, 1, EPOCHS)
+    assert run(of, [0.995, 0.6, 0.6]) == EPOCHS + 1
 
 
 def test_the_median_waits_for_the_middle_of_the_first_fold() -> None:
     of = study("median")
     for _ in range(6):
         run(of, [0.9] * FOLDS)
-    assert run(of, [0.5] * FOLDS) == pruning.step(0, EPOCHS // 2, EPOCHS)
+    assert run(of, [0.5] * FOLDS) == EPOCHS // 2

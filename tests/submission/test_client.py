@@ -151,12 +151,6 @@ def test_a_key_is_sent_although_an_old_token_appears(kaggle_server: Server, monk
     assert kaggle.limits("toy").num_allowed_now == 2
 
 
-def test_an_environment_of_the_staff_is_refused(kaggle_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "STAGING")
-    with pytest.raises(UserError, match="unset it"):
-        sign_in()
-
-
 def test_the_guard_stops_a_call_to_the_real_host(kaggle_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KAGGLE_API_ENVIRONMENT")
     with pytest.raises(Unreachable):

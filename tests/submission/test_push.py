@@ -24,7 +24,7 @@ def options(tmp_path: Path, kaggle_server: Server, clock: PushClock, monkeypatch
     script = tmp_path / "infer.py"
     script.write_text(SCRIPT)
     pack = make_pack(tmp_path / "toy-weights")
-    return PushOptions(script, [pack], wait="2h", yes=True, work=tmp_path / "work")
+    return PushOptions(script, pack, wait="2h", yes=True, work=tmp_path / "work")
 
 
 def test_without_yes_it_is_only_shown(
@@ -60,14 +60,12 @@ def test_there_and_back_and_once_more(
     assert [path for path in left if CANARY.encode() in path.read_bytes()] == []
 
 
-def test_sources(options: PushOptions, tmp_path: Path) -> None:
-    wheels = make_pack(tmp_path / "wheelhouse", {"tiny-1.0-py3-none-any.whl": b"a wheel"})
-    more = replace(options, packs=[*options.packs, wheels], kernels=["me/toy-train/2"])
-    packs, kernel, _ = prepare(more, "some-one")
+def test_sources(options: PushOptions) -> None:
+    more = replace(options, datasets=["me/wheelhouse"], kernels=["me/toy-train/2"])
+    pack, kernel, _ = prepare(more, "some-one")
     assert kernel.about.id == "some-one/toy-infer"
-    assert (
-        kernel.about.dataset_sources == [pack.id for pack in packs] == ["some-one/toy-weights", "some-one/wheelhouse"]
-    )
+    assert kernel.about.dataset_sources == ["me/wheelhouse", pack.id]
+    assert pack.id == "some-one/toy-weights"
     assert kernel.about.kernel_sources == ["me/toy-train/2"]
 
 
@@ -89,9 +87,6 @@ def test_mistakes_before_any_upload(
 
 
 def test_places_that_cannot_be_used(kaggle_server: Server, options: PushOptions, tmp_path: Path) -> None:
-    other = make_pack(tmp_path / "elsewhere" / "toy-weights")
-    with pytest.raises(UserError, match="would be one dataset"):
-        run(replace(options, packs=[*options.packs, other]))
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"Cannot work in .*kernels/toy-infer"):
         run(replace(options, work=tmp_path / "file"))

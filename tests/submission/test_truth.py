@@ -13,12 +13,10 @@ from ffdi.submission.truth import joined
 
 CONTEST = Competition(
     name="tiny",
-    title="Tiny",
     slug="tiny",
     id_column="img_name",
     target_column="target",
     prediction_column="y_pred",
-    submissions_per_day=2,
     train=Split(labels="train.txt", images="train"),
     test=Split(labels="test.txt", images="test", has_target=False),
 )

@@ -96,7 +96,7 @@ def unseen(
             features[name][seen_N] = over_models(method, logits_KN[:, seen_N])
         seen_MN = np.stack([features[name][seen_N] for name in weights])
         blend_N[seen_N] = method.squash(combine(seen_MN, np.array(list(weights.values()))))
-    return rows.assign(**features, **{BLEND: blend_N})
+    return rows.assign(**features | {BLEND: blend_N})
 
 
 def normalised_weights(weights: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:

@@ -37,7 +37,7 @@ def joined(given: Frames, what: str) -> pd.DataFrame:
         for name in frame.columns:
             column = frame[name].reindex(joined.index)
             if name in NO_PREDICTIONS:
-                if name in joined and not joined[name].equals(column):
+                if name in joined and not joined[name].astype(object).equals(column.astype(object)):  # 1 and 1.0 agree
                     raise UserError(f"{where} and {frames[0][0]} disagree in the column {name}.")
                 joined[name] = column
             else:
@@ -56,13 +56,15 @@ def _by_id(given: pd.DataFrame | str | Path, what: str) -> tuple[str, pd.DataFra
         except (OSError, ValueError, IndexError) as error:
             raise UserError(f"{where} is not a CSV that can be read: {error}.") from error
     assert isinstance(frame, pd.DataFrame)
+    if frame.empty:
+        raise UserError(f"{where} holds no predictions.")
     frame = frame.copy() if frame.index.name else frame.set_index("id" if "id" in frame else frame.columns[0])
     frame.attrs["ids"] = frame.index
     frame.index = frame.index.astype(str)
     twice = frame.index[frame.index.duplicated()]
     if len(twice):
         raise UserError(f"{where}: the id {twice[0]} is there more than once ({len(twice)} such rows).")
-    frame = frame.rename(columns={name: "target" for name in frame.columns if str(name).lower() in TARGETS})
+    frame = frame.rename(columns=lambda name: "target" if str(name).lower() in TARGETS else str(name))
     for name in frame.columns.difference(["group"]):
         if not pd.api.types.is_numeric_dtype(frame[name]) or not np.isfinite(frame[name]).all():
             raise UserError(f"{where}: the column {name} holds something that is no finite number.")
@@ -94,6 +96,9 @@ def team_of(oof: pd.DataFrame, test: pd.DataFrame, names: list[str]) -> Team:
     """
     rows = oof[[name for name in NO_PREDICTIONS if name in oof]].assign(id=oof.index)
     rows = rows.assign(fold=rows.get("fold", 0), split="oof", relpath="").reset_index(drop=True)
+    if "group" in rows:
+        code_N = pd.factorize(rows["group"], sort=True)[0]  # -1: no group, so a row of its own
+        rows["group"] = np.where(code_N < 0, len(rows) + np.arange(len(rows)), code_N)
     nothing = pd.DataFrame({"id": pd.Series([], dtype="str"), "relpath": "", "target": -1, "imputed": False})
     asked = pd.DataFrame({"id": test.index, "relpath": "", "target": -1, "imputed": False})
 

@@ -28,7 +28,15 @@ def _add_counts(bins_N, count_B):  # type: ignore[no-untyped-def]
 
 @compiled
 def count(base_N, grid_N, here, there, shift, bins, fakes):  # type: ignore[no-untyped-def]
-    """Return the pairs (fake, real) with the fake in a higher bin, and the pairs in one bin. A bin is 2**shift wide."""
+    """Return the pairs (fake, real) with the fake in a higher bin, and the pairs in one bin.
+
+    Args:
+        base_N, grid_N: The blend so far and a member, int32.
+        here, there: Their factors.
+        shift: A bin is 2**shift wide.
+        bins: How many there are.
+        fakes: Rows that are fakes, the first ones.
+    """
     fakes_B, reals_B = np.zeros(bins, np.int32), np.zeros(bins, np.int32)
     block = np.empty(BLOCK, np.uint16)
     for begin, end, count_B in ((0, fakes, fakes_B), (fakes, len(base_N), reals_B)):
@@ -49,8 +57,11 @@ def count(base_N, grid_N, here, there, shift, bins, fakes):  # type: ignore[no-u
 def twice_won(base_N, grid_N, here, there, fakes, key_N, moved_N):  # type: ignore[no-untyped-def]
     """Return twice the pairs that the fake wins, a tie counted once, by a radix sort of three digits.
 
-    The lowest bit of a key says if the row is a fake, so the reals come first among equals. `key_N` and `moved_N` are
-    buffers.
+    The lowest bit of a key says if the row is a fake, so the reals come first among equals.
+
+    Args:
+        base_N, grid_N, here, there, fakes: As of `count`.
+        key_N, moved_N: Buffers, uint32.
     """
     _write_keys(base_N[:fakes], grid_N[:fakes], here, there, 1, key_N[:fakes])
     _write_keys(base_N[fakes:], grid_N[fakes:], here, there, 0, key_N[fakes:])

@@ -97,12 +97,12 @@ def _row(verdict: "Verdict") -> list[object]:
 @app.command()
 def push(
     kernel: Annotated[Path, typer.Argument(help="The script, such as kernels/infer.py.")],
-    pack: Annotated[list[Path], typer.Option(help="A packed folder, to be kept as a dataset; may be repeated.")] = [],  # noqa: B006 (typer makes its own)
+    pack: Annotated[Path, typer.Option(help="The packed folder, which is kept as a dataset.")],
     wait: Annotated[str, typer.Option(help="How long to wait for the run, such as 12h (then exit 75).")] = "12h",
     kernel_source: Annotated[
         list[str],
         typer.Option(help="Attach this kernel's output too.", metavar="OWNER/SLUG[/VERSION]"),
-    ] = [],  # noqa: B006
+    ] = [],  # noqa: B006 (typer makes its own)
     dataset_source: Annotated[list[str], typer.Option(help="Attach this dataset too.", metavar="OWNER/SLUG")] = [],  # noqa: B006
     again: Annotated[bool, typer.Option("--again", help="Run it again although nothing of it changed.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Upload and run; without this it is only shown.")] = False,

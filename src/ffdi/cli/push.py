@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ffdi.config.competition import Competition
 from ffdi.core import console
-from ffdi.core.errors import Paused, UserError
-from ffdi.core.layout import SUBMISSION_CSV, TEAM
+from ffdi.core.errors import Paused
+from ffdi.core.layout import SUBMISSION_CSV
 from ffdi.core.lock import exclusive
 from ffdi.core.stop import parse_until
 from ffdi.kernels import script, team
@@ -30,16 +30,16 @@ class PushOptions:
 
     Attributes:
         kernel: the script.
-        packs: folders that become datasets.
+        pack: the folder that becomes a dataset.
         wait: how long to wait for the run, such as "12h".
         yes: upload and run; without this everything is only shown.
         work: the folder that remembers the push and gets its output.
-        kernels, datasets: sources beside the packs.
+        kernels, datasets: sources beside the pack.
         again: push a kernel that was run before.
     """
 
     kernel: Path
-    packs: Sequence[Path]
+    pack: Path
     wait: str
     yes: bool
     work: Path
@@ -52,54 +52,42 @@ def run(options: PushOptions) -> None:
     """Raise UserError (exit code 2) with nothing pushed, or Paused (75) where the same command goes on."""
     until = parse_until(options.wait, CLOCK.now(), "--wait") or CLOCK.now()
     kaggle = sign_in()
-    packs, kernel, competition = prepare(options, kaggle.owner)
-    _show(packs, kernel, options.kernel)
+    pack, kernel, competition = prepare(options, kaggle.owner)
+    _show(pack, kernel, options.kernel)
     if not options.yes:
         return console.say("nothing was uploaded; with --yes it is")
     session = KernelSession(kaggle, options.work / "kernels" / kernel.about.slug, until, LIMIT, CLOCK)
     try:
         with exclusive(session.folder):
-            folder, pushed = _upload_and_run(session, packs, kernel, options.again)
+            folder, pushed = _upload_and_run(session, pack, kernel, options.again)
             _tell(kernel, pushed, folder, competition, options.work)
     except KeyboardInterrupt:
         raise Paused("Interrupted; what was sent is known, run the same command to go on.") from None
 
 
-def prepare(options: PushOptions, owner: str) -> tuple[list[DatasetFolder], Kernel, Competition]:
+def prepare(options: PushOptions, owner: str) -> tuple[DatasetFolder, Kernel, Competition]:
     """Return everything read and checked, before the first upload. Raise UserError."""
-    packs = [read_folder(folder, owner) for folder in options.packs]
-    ids = [pack.id for pack in packs]
-    if len(set(ids)) < len(ids):
-        raise UserError("Two folders given with --pack have one name, and so would be one dataset; rename one.")
-    kernel = script.read(options.kernel)
-    packed = next((team.read(pack.folder) for pack in packs if TEAM in pack.sums), None)
-    if packed is None:
-        raise UserError(f"{options.kernel} reads a packed dataset; name its folder with --pack.")
-    about = script.metadata(kernel, packed, owner, [*options.datasets, *ids], options.kernels)
-    return packs, Kernel(kernel.text, about, [pack.digest for pack in packs]), packed.competition
+    pack, packed, kernel = read_folder(options.pack, owner), team.read(options.pack), script.read(options.kernel)
+    about = script.metadata(kernel, packed, owner, [*options.datasets, pack.id], options.kernels)
+    return pack, Kernel(kernel.text, about, pack.digest), packed.competition
 
 
-def _show(packs: Sequence[DatasetFolder], kernel: Kernel, given: Path) -> None:
+def _show(pack: DatasetFolder, kernel: Kernel, given: Path) -> None:
     about, size = kernel.about, len(kernel.text.encode())
     rows = [
-        ["dataset", f"{pack.id}: {len(pack.sizes)} files, {sum(pack.sizes.values()) / 1e6:,.1f} MB, private"]
-        for pack in packs
+        ["dataset", f"{pack.id}: {len(pack.sizes)} files, {sum(pack.sizes.values()) / 1e6:,.1f} MB, private"],
+        ["kernel", f"{about.id}: {size / 1e3:,.0f} kB, private, internet off"],
+        ["machine", "two T4" if about.gpu else "CPU only"],
+        ["reads", ", ".join([*about.competition_sources, *about.dataset_sources, *about.kernel_sources])],
     ]
-    rows.append(["kernel", f"{about.id}: {size / 1e3:,.0f} kB, private, internet off"])
-    rows.append(["machine", "two T4" if about.gpu else "CPU only"])
-    sources = [*about.competition_sources, *about.dataset_sources, *about.kernel_sources]
-    rows.append(["reads", ", ".join(sources) or "nothing"])
     console.table(f"push {given}", ["", ""], rows)
 
 
-def _upload_and_run(
-    session: KernelSession, packs: Sequence[DatasetFolder], kernel: Kernel, again: bool
-) -> tuple[Path, Push]:
+def _upload_and_run(session: KernelSession, pack: DatasetFolder, kernel: Kernel, again: bool) -> tuple[Path, Push]:
     """Return the checked output of the kernel, and its push."""
-    for pack in packs:
-        version, uploaded = publish(session.kaggle, pack, session.folder, session.until, CLOCK)
-        said = "uploaded and verified" if uploaded else "unchanged, nothing was uploaded"
-        console.say(f"{pack.id} version {version}: {said}")
+    version, uploaded = publish(session.kaggle, pack, session.folder, session.until, CLOCK)
+    said = "uploaded and verified" if uploaded else "unchanged, nothing was uploaded"
+    console.say(f"{pack.id} version {version}: {said}")
     pushed = session.push(kernel, again)
     console.say(f"{kernel.about.id} version {pushed.version}, run {pushed.run}: {pushed.url}")
     if pushed.output:

@@ -1,7 +1,7 @@
 """The layout of a competition's folder. Another binary-image contest needs a new TOML and no code."""
 
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -65,7 +65,6 @@ class Board(Frozen):
 
 class Competition(Frozen):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    title: str
     slug: str  # Kaggle's name for it
     more_slugs: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]] = []  # that hold more of its files
     id_column: str
@@ -73,8 +72,6 @@ class Competition(Frozen):
     real_words: tuple[str, ...] = ("0",)  # what the target column says of originals; letter case does not matter
     fake_words: tuple[str, ...] = ("1",)
     prediction_column: str
-    metric: Literal["auc"] = "auc"
-    submissions_per_day: int = Field(gt=0)
     max_params: int | None = None  # of all members together
     board: Board | None = None  # None: no forecast of it
     train: Split

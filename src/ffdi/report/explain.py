@@ -6,22 +6,19 @@ H x W pixels, h x w cells of a saliency map.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import cv2
 import numpy as np
 import pandas as pd
 
-from ffdi.data import face
 from ffdi.report.images import jpeg
 from ffdi.report.page import Page, Picture, Section, Text, provenance
-from ffdi.report.table import counted, percent, shorten, table
+from ffdi.report.table import counted, shorten, table
 
 SIDE, QUALITY = 352, 88  # pixels of the longer side; JPEG
 HEAT = 0.65  # opacity of the highest value
 READING = (
-    "Grad-CAM: the parts of the image that the last stage of the net used for its prediction. The white line is where "
-    "an aligned face is expected. A map proves no forgery."
+    "Grad-CAM: the parts of the image that the last stage of the net used for its prediction. A map proves no forgery."
 )
 
 
@@ -45,18 +42,6 @@ class Explained:
     def verdict(self) -> str:
         return "fake" if self.logit > 0 else "original"
 
-    @cached_property
-    def map_HW(self) -> np.ndarray:
-        """Return the cells enlarged to the size of the image."""
-        return cv2.resize(self.cells_hw, self.image_HWC.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-
-    @property
-    def outside(self) -> float:
-        """Return the share of the map outside the face; NaN for a map of zeros."""
-        face_HW = _outlined(np.zeros(self.map_HW.shape, np.uint8), 1, cv2.FILLED)
-        whole = float(self.map_HW.sum())
-        return float(self.map_HW[face_HW == 0].sum()) / whole if whole > 0 else math.nan
-
 
 def page(images: Sequence[Explained], title: str, whose: str, inputs: Mapping[str, str]) -> Page:
     """Return the page.
@@ -68,8 +53,8 @@ def page(images: Sequence[Explained], title: str, whose: str, inputs: Mapping[st
         inputs: Digests by name, for the foot.
     """
     sections = [_section(number, image) for number, image in enumerate(images, 1)]
-    rows = [(image.name, image.label, image.verdict, image.net, percent(image.outside, 0)) for image in images]
-    frame = pd.DataFrame(rows, columns=["image", "label", "verdict of the net", "net", "map outside the face"])
+    rows = [(image.name, image.label, image.verdict, image.net) for image in images]
+    frame = pd.DataFrame(rows, columns=["image", "label", "verdict of the net", "net"])
     texts = (table(frame, "Images", limit=len(frame)), Text(whose), Text(READING))
     return Page(
         title=title,
@@ -80,15 +65,14 @@ def page(images: Sequence[Explained], title: str, whose: str, inputs: Mapping[st
 
 
 def headline(images: Sequence[Explained]) -> str:
-    """Return how many images the net calls fake, how many of them wrongly, and how often it looked outside the face."""
+    """Return how many images the net calls fake, and how many of them wrongly."""
     fakes = sum(image.verdict == "fake" for image in images)
     said = f"Of {counted(len(images), 'image')}, the net calls {fakes} fake and {len(images) - fakes} original"
     known = [image for image in images if image.label != "unlabelled"]
     if known:
         wrong = sum(image.label != image.verdict for image in known)
         said += f"; it is wrong on {wrong} of the {len(known)} with a known label"
-    outside = sum(image.outside > 0.5 for image in images)
-    return f"{said}. In {outside} of them, most of the Grad-CAM map is outside the face."
+    return f"{said}."
 
 
 def _section(number: int, image: Explained) -> Section:
@@ -101,25 +85,20 @@ def _section(number: int, image: Explained) -> Section:
 def _pictures(image: Explained) -> tuple[Picture, ...]:
     shown_HWC, (rows, columns) = _resized(image.image_HWC), image.cells_hw.shape
     size = f"{image.image_HWC.shape[1]} x {image.image_HWC.shape[0]} pixels."
-    outlined_HWC = _outlined(_heat(shown_HWC, image.map_HW), (255, 255, 255), 1)
     return (
         _picture("Image", shown_HWC, size),
-        _picture("Grad-CAM", outlined_HWC, f"{image.net}, for “{image.verdict}”; {rows} x {columns} cells."),
+        _picture(
+            "Grad-CAM",
+            _heat(shown_HWC, image.cells_hw),
+            f"{image.net}, for “{image.verdict}”; {rows} x {columns} cells.",
+        ),
     )
 
 
-def _outlined(image: np.ndarray, colour: int | tuple[int, ...], thickness: int) -> np.ndarray:
-    """Draw the ellipse of the face template into an image, and return it."""
-    height, width = image.shape[:2]
-    x, y, radius_x, radius_y = face.FACE
-    centre, radii = (round(x * width), round(y * height)), (round(radius_x * width), round(radius_y * height))
-    return cv2.ellipse(image, centre, radii, 0, 0, 360, colour, thickness, cv2.LINE_AA)
-
-
-def _heat(shown_HWC: np.ndarray, map_HW: np.ndarray) -> np.ndarray:
+def _heat(shown_HWC: np.ndarray, cells_hw: np.ndarray) -> np.ndarray:
     """Lay a map, 0 to 1, over the image in grey: black over red to pale yellow."""
     grey_HWC = cv2.cvtColor(cv2.cvtColor(shown_HWC, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    warm_HW1 = cv2.resize(map_HW, shown_HWC.shape[1::-1], interpolation=cv2.INTER_LINEAR)[..., None]
+    warm_HW1 = cv2.resize(cells_hw, shown_HWC.shape[1::-1], interpolation=cv2.INTER_LINEAR)[..., None]
     levels_HW = np.clip(warm_HW1 * 255, 0, 255).astype(np.uint8)
     colours_HWC = cv2.cvtColor(cv2.applyColorMap(levels_HW, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     return (grey_HWC * (1 - HEAT * warm_HW1) + colours_HWC * (HEAT * warm_HW1)).astype(np.uint8)

@@ -71,11 +71,6 @@ def write(value: object, spec: str | None = None) -> str:
     return str(value)
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """Return a share as '81.0%', or a dash for NaN."""
-    return f"{100 * share:.{digits}f}%" if math.isfinite(share) else MISSING
-
-
 def interval(low: float, high: float, spec: str = ".4f") -> str:
     """Return '0.9583 to 0.9759', or a dash if there is none.
 

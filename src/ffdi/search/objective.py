@@ -38,11 +38,12 @@ class TrainAndScore:
         """Return the mean score of the folds. Raises optuna.TrialPruned, Paused, or what training raises."""
         context = self.context
         values = space.suggest(trial, context.search, context.base)
-        jobs = [self._with_loaders(job) for job in context.jobs(space.applied(context.base, values))]
+        jobs = context.jobs(space.applied(context.base, values))
         trial.set_user_attr(SPEC, jobs[0].spec[:8])
         found: list[float] = []
         for job in jobs:
-            found.append(self._fold(trial, job, found, stop))
+            data = job.data.model_copy(update={"workers": self.loaders})
+            found.append(self._fold(trial, replace(job, data=data), found, stop))
         return fmean(found)
 
     def score(self, job: FoldJob, stop: Stop, watch: Callable[[], None] | None = None) -> float:
@@ -60,26 +61,23 @@ class TrainAndScore:
 
     def _fold(self, trial: optuna.Trial, job: FoldJob, before: list[float], stop: Stop) -> float:
         """Return the score of one fold, with its epochs reported."""
-        epochs, reported, place = self.context.options().epochs, set(), len(before)
+        epochs, reported = self.context.options().epochs, set()
 
         def watch() -> None:
             for epoch, auc in curve(job):
                 if epoch not in reported:
                     reported.add(epoch)
-                    pruning.report(trial, pruning.step(place, epoch, epochs), before, auc)
+                    pruning.report(trial, epoch, epochs, before, auc)
 
         try:
             watch()
             score = self.score(job, stop, watch)
-            last = place + 1 == len(self.context.held_out)
-            pruning.report(trial, pruning.step(place, job.member.epochs, epochs), before, score, last)
+            last = len(before) + 1 == len(self.context.held_out)
+            pruning.report(trial, job.member.epochs, epochs, before, score, last)
         except optuna.TrialPruned:
             state.drop(job.folder.state)  # nothing goes on with it
             raise
         return score
-
-    def _with_loaders(self, job: FoldJob) -> FoldJob:
-        return replace(job, data=job.data.model_copy(update={"workers": self.loaders}))
 
 
 def make_objective(context: SearchContext, workers: int, device: str) -> TrainAndScore:

@@ -39,23 +39,15 @@ def pruner(name: str, epochs: int) -> BasePruner:
     return LatestReport(MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=(epochs + 1) // 2))
 
 
-def step(fold: int, epoch: int, epochs: int) -> int:
-    """Return the step of an epoch of a fold; no two folds share a step.
-
-    Args:
-        fold: From 0.
-        epoch: From 1.
-        epochs: Of a fold.
-    """
-    return fold * epochs + epoch
-
-
-def report(trial: optuna.Trial, at: int, before: Sequence[float], auc: float, last: bool = False) -> None:
-    """Report the mean AUC of the folds done and the fold in training.
+def report(
+    trial: optuna.Trial, epoch: int, epochs: int, before: Sequence[float], auc: float, last: bool = False
+) -> None:
+    """Report the mean AUC of the folds done and the fold in training; no two folds share a step.
 
     Args:
         trial: The running trial.
-        at: From `step`.
+        epoch: Of the fold in training, from 1.
+        epochs: Of the longest fold.
         before: AUCs of the folds that are done.
         auc: Held-out AUC of the fold in training.
         last: Whether this is the last report, after which nothing can be saved by pruning.
@@ -63,6 +55,6 @@ def report(trial: optuna.Trial, at: int, before: Sequence[float], auc: float, la
     Raises:
         optuna.TrialPruned: The rule stops the trial.
     """
-    trial.report(fmean([*before, auc]), at)
+    trial.report(fmean([*before, auc]), len(before) * epochs + epoch)
     if not last and trial.should_prune():
         raise optuna.TrialPruned

@@ -58,7 +58,7 @@ class Worker:
             self._drop_unclaimed()
             found = studies.trials(self.study)
             waiting = any(trial.state == TrialState.WAITING for trial in found)
-            if self.stop.requested or (not waiting and studies.is_enough(self.options, found)):
+            if self.stop.requested or (not waiting and studies.begun(found) >= self.options.trials):
                 return None
             trial = storage.ask(self.study)
             trial.set_user_attr(WORKER, self.name)

@@ -3,12 +3,10 @@
 Every method raises Refused (Kaggle said no), Unreachable (nothing was changed) or, where it writes, LostReply.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ffdi.core.errors import UserError
 from ffdi.core.layout import SUBMISSION_CSV, inside
 from ffdi.submission import answers, credentials
 from ffdi.submission.answers import Body, Listed, objects_of, text_of
@@ -25,8 +23,6 @@ POLICY = RetryPolicy()  # of clients that are not given one
 
 def sign_in(policy: RetryPolicy | None = None) -> "KaggleClient":
     """Return a client of the user whose credential is found. Raise Refused if the credential is not valid any more."""
-    if os.environ.get("KAGGLE_API_ENVIRONMENT") not in (None, "PROD", "LOCALHOST"):
-        raise UserError("KAGGLE_API_ENVIRONMENT names an environment of Kaggle's staff; unset it.")
     credential = credentials.find()
     client = KaggleClient(credential, policy or POLICY)
     if credential.kind == "token":

@@ -6,7 +6,6 @@ pushed is written down first. After a lost answer or a kill the next command loo
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -98,15 +97,15 @@ class KernelMetadata(Frozen):
 
 @dataclass(frozen=True)
 class Kernel:
-    """A script, its metadata with all sources, and the digests of the datasets that were uploaded for it."""
+    """A script, its metadata with all sources, and the digest of the dataset that was uploaded for it."""
 
     text: str
     about: KernelMetadata
-    datasets: Sequence[str] = ()
+    dataset: str
 
     @property
     def digest(self) -> str:
-        return digest.of_json([self.text, self.about.model_dump(), list(self.datasets)])
+        return digest.of_json([self.text, self.about.model_dump(), [self.dataset]])
 
 
 @dataclass(frozen=True)
