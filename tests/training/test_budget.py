@@ -2,11 +2,15 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import torch
 
 from ffdi.config.presets import LADDER, LARGE, SMALL, Rung, members, rungs
 from ffdi.config.recipe import Recipe
+from ffdi.model.build import build
 from ffdi.training import budget, launch
+from ffdi.training import probe as probing
 from ffdi.training.budget import Speed
+from tests.fixtures.training import CPU
 
 ROWS = {"train": 900, "val": 100, "test": 300}
 NETS = [["resnet50.a1_in1k"], list(SMALL)]
@@ -93,6 +97,10 @@ def test_short_trainings_have_no_forged_fakes(epochs: int, shares: list[float]) 
     assert len({(member.name, member.seed) for member in recipe.member}) == 3
 
 
+def test_the_refits_are_the_last_to_go() -> None:
+    assert all(preset.refits == 2 for preset in LADDER)
+
+
 def test_seconds_are_those_of_the_longest_place() -> None:
     rung = next(one for one in rungs(900, 160, NETS) if one.preset.name == "quick" and one.nets[0] in SMALL)
     recipe = made(rung)
@@ -112,3 +120,21 @@ def test_a_member_is_timed_for_real(tmp_path: Any, monkeypatch: pytest.MonkeyPat
     assert speed.train > speed.predict > 0
     assert speed.read > 0
     assert speed.scaled(2.0).train == 2 * speed.train
+
+
+@pytest.mark.parametrize(("wall", "believed"), [(0.9, 1.0), (1.1, 1.1), (3.0, 1.25)])
+def test_a_slower_clock_is_believed_up_to_a_quarter(wall: float, believed: float) -> None:
+    assert budget.slowdown(2 * wall, 2.0) == pytest.approx(believed)
+
+
+def test_weights_stay_as_they_are_while_steps_are_timed() -> None:
+    """Gradients of labels that are learned by heart become denormal, and steps several times as slow."""
+    from tests.fixtures.members import member
+
+    one = member("test_resnet", image_size=32, batch_size=4)
+    model = build(one, pretrained=False)
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    seconds = probing._train_seconds(one, model, CPU, 1, False, 0.2)
+    assert seconds > 0
+    for name, weight in model.named_parameters():
+        assert torch.equal(weight, before[name]), name

@@ -72,6 +72,8 @@ def test_folds_run_side_by_side_with_the_same_result(make_job: MakeJob) -> None:
 def test_the_longest_fold_begins_first_and_equal_ones_in_their_order(make_job: MakeJob) -> None:
     short, long, alike = (make_job(at=at, epochs=epochs) for at, epochs in (("a", 1), ("b", 3), ("c", 1)))
     assert launch.longest_first([short, long, alike]) == [long, short, alike]
+    refit = make_job(at="d", epochs=9, refit_full=True)
+    assert launch.longest_first([refit, short, long]) == [long, short, refit]  # nothing is blended without OOF
 
 
 def test_every_gpu_has_a_fold_before_any_has_a_second(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:

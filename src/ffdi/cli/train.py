@@ -14,6 +14,7 @@ from ffdi.report.page import Page, show
 from ffdi.training import finish, launch, world
 from ffdi.training.job import FoldJob
 
+LATE = 0.1  # of the minutes of a plan: what is nearly finished then is worth more than they are
 LAST_SAVES = 60.0  # seconds before a deadline from which on a pause is its doing
 
 
@@ -73,7 +74,7 @@ def _within_budget(project: Project, jobs: list[FoldJob]) -> list[FoldJob]:
     from ffdi.cli import plan
 
     budget, begun = plan.budget(project.places), time.time()
-    deadline = begun + budget["training_seconds"]
+    deadline = begun + budget["training_seconds"] + LATE * budget["minutes"] * 60
     try:
         launch.train(jobs, launch.devices(), deadline, project.recipe.cluster)
     except Paused:

@@ -77,9 +77,15 @@ def _speed(member: Member, device: str, rows: pd.DataFrame, images: Path) -> tup
     clock, processor = time.monotonic(), time.process_time()
     found: Probe = probe(member, torch.device(device), 1, TIMED)
     read = read_seconds(member, rows, images)
-    slower = (time.monotonic() - clock) / (time.process_time() - processor)
-    slower = min(max(slower, 1.0), MAX_SLOWDOWN) if device == "cpu" else 1.0
+    slower = 1.0
+    if device == "cpu":
+        slower = slowdown(time.monotonic() - clock, time.process_time() - processor)
     return found.train_seconds * slower, found.predict_seconds * slower, read * slower
+
+
+def slowdown(wall: float, processor: float) -> float:
+    """Return how many times as long as its processor time something takes, as far as that is believed."""
+    return min(max(wall / processor, 1.0), MAX_SLOWDOWN)
 
 
 def read_seconds(member: Member, rows: pd.DataFrame, images: Path) -> float:
@@ -103,7 +109,7 @@ def seconds(recipe: Recipe, rows: Mapping[str, int], speeds: Mapping[str, Speed]
         rows: Images by split.
         speeds: By member.
     """
-    jobs, at_once = [], len(places(recipe.member[0]))
+    at_once, in_folds, refits = len(places(recipe.member[0])), list[float](), list[float]()
     for member in recipe.member:
         amount, speed = estimate.work(recipe, member, rows), speeds[member.name]
         folds = 1 if member.refit_full else len(recipe.folds.held_out)
@@ -113,8 +119,8 @@ def seconds(recipe: Recipe, rows: Mapping[str, int], speeds: Mapping[str, Speed]
         waiting = amount.reads * speed.read / max(loaders, 1.0)
         on_cpu = launch.devices()[0] == "cpu"
         each = (computing + waiting if on_cpu and loaders < 2 else max(computing, waiting)) / folds
-        jobs += [each + FOLD] * folds
-    return START + _together(jobs, at_once)
+        (refits if member.refit_full else in_folds).extend([each + FOLD] * folds)
+    return START + _together([*sorted(in_folds, reverse=True), *sorted(refits, reverse=True)], at_once)
 
 
 def _cores() -> int:
@@ -122,9 +128,9 @@ def _cores() -> int:
 
 
 def _together(jobs: Iterable[float], at_once: int) -> float:
-    """Return the seconds until the last job ends, when each place takes the longest that is left."""
+    """Return the seconds until the last job ends, when each place takes the next one (`launch.longest_first`)."""
     ends = [0.0] * at_once
-    for job in sorted(jobs, reverse=True):
+    for job in jobs:
         heapq.heappush(ends, heapq.heappop(ends) + job)
     return max(ends)
 

@@ -79,8 +79,15 @@ def train(jobs: list[FoldJob], on: list[str], deadline: float | None, cluster: C
 
 
 def longest_first(jobs: Sequence[FoldJob]) -> list[FoldJob]:
-    """Return the jobs by pixels seen in training, so that no device waits long for the last; equal ones stay."""
-    return sorted(jobs, key=lambda job: len(job.train) * job.member.epochs * job.member.image_size**2, reverse=True)
+    """Return the jobs by pixels seen in training, so that no device waits long for the last; equal ones stay.
+
+    Refits come last: without the folds' OOF nothing can be blended, and a deadline may cut off what is last.
+    """
+
+    def order(job: FoldJob) -> tuple[bool, int]:
+        return job.member.refit_full, -len(job.train) * job.member.epochs * job.member.image_size**2
+
+    return sorted(jobs, key=order)
 
 
 def places_for(jobs: Sequence[FoldJob], on: Sequence[str]) -> list[str]:
