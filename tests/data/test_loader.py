@@ -2,6 +2,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from ffdi.config.augment import Augment
 from ffdi.core.errors import FfdiError, UserError
 from ffdi.data import workers as pools
-from ffdi.data.batches import Batch, normalise
+from ffdi.data.batches import Batch, _page_locked, normalise
 from ffdi.data.batches import batches as loader
 from ffdi.data.decode import decode
 from ffdi.data.images import TestImages, TrainImages
@@ -253,6 +254,25 @@ def test_after_a_death_the_next_stream_has_new_workers(rows: pd.DataFrame, folde
     with pytest.raises(FfdiError, match="loader process died"):
         list(stream)
     assert len(list(loader(train(rows, folder), steps(rows, 0, 4), 2))) == 4
+
+
+def test_memory_that_cannot_be_page_locked_does_not_break_the_next_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA keeps a refusal until it is asked, and torch asks after its next kernel. The card is a list here."""
+    pending: list[str] = []
+
+    def kernel(*_: object, **__: object) -> torch.Tensor:
+        if pending:
+            raise RuntimeError(f"CUDA error: {pending.pop()}")
+        return torch.zeros(1)
+
+    def refuse(*_: int) -> int:
+        pending.append("invalid argument")
+        return 1
+
+    monkeypatch.setattr(torch.cuda, "cudart", lambda: SimpleNamespace(cudaHostRegister=refuse))
+    monkeypatch.setattr(torch, "ones", kernel)
+    with _page_locked(np.zeros(8, np.uint8), [torch.device("cpu")]):
+        assert pending == []
 
 
 @pytest.mark.parametrize("channels_last", [True, False])

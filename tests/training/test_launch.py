@@ -85,6 +85,18 @@ def test_every_gpu_has_a_fold_before_any_has_a_second(make_job: MakeJob, monkeyp
     assert launch.places_for([], ["cuda:0"]) == ["cuda:0"]
 
 
+def test_processes_of_torchrun_share_the_cores_of_a_machine(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torchrun on Kaggle's two T4 with four cores."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    given: list[FoldJob] = []
+    monkeypatch.setattr(launch, "_train_together", lambda jobs, _: given.extend(jobs))
+    launch.train([make_job(workers=None)], [], None)
+    assert given[0].data.workers == 2
+
+
 def test_a_deadline_pauses_before_it_and_running_again_finishes(make_job: MakeJob) -> None:
     jobs = [make_job(fold=fold, epochs=1) for fold in range(2)]
     with pytest.raises(Paused) as paused:
@@ -124,7 +136,7 @@ def test_sigterm_while_folds_run_side_by_side_saves_and_exits_75(make_job: MakeJ
 
 
 def test_calls_in_forked_processes_return_what_they_return() -> None:
-    found = launch._forked([joblib.delayed(_pid)([], "cuda:0", None, True) for _ in range(2)])
+    found = launch._forked([joblib.delayed(_pid)([], "cuda:0", None, "") for _ in range(2)])
     assert os.getpid() not in found
 
 
@@ -143,7 +155,7 @@ def test_a_process_that_has_touched_cuda_does_not_fork() -> None:
 
 def test_a_forked_process_that_is_killed_breaks_the_run() -> None:
     with pytest.raises(BrokenProcessPool):
-        launch._forked([joblib.delayed(_kill)([], "cuda:0", None, True)] * 2)
+        launch._forked([joblib.delayed(_kill)([], "cuda:0", None, "")] * 2)
 
 
 def _pid(*_: object) -> int:

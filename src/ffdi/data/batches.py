@@ -5,7 +5,7 @@ B images of a batch, H = W the size in pixels, C = 3 channels RGB.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import cycle
 from typing import Any, NamedTuple
@@ -123,6 +123,9 @@ def _page_locked(memory: np.ndarray, devices: Sequence[torch.device]) -> Iterato
     """Lock the memory of the slots for direct copies; where the driver refuses, copies are slower and the same."""
     cudart: Any = torch.cuda.cudart()
     locked = int(cudart.cudaHostRegister(memory.ctypes.data, memory.nbytes, 0)) == 0
+    if not locked:
+        with suppress(RuntimeError):  # CUDA keeps the refusal, and the next kernel, whosever, would be blamed for it
+            torch.ones(1, device=devices[0]).add_(1)
     try:
         yield
     finally:

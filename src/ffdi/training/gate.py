@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,13 +20,13 @@ UNKNOWN = -1  # bytes: no fold of this run has begun yet
 class Gate:
     """Call `enter` before a fold begins on the device and `leave` after its first step, when it has its memory.
 
-    What folds take, and how many have entered and not left, lie in a file of this user, by device and run. The kernel
-    frees its lock when a process dies.
+    What folds take, and how many have entered and not left, lie in a file of `folder`, by device. The folder is new in
+    every run: folds of another run take other memory. The kernel frees its lock when a process dies.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, folder: Path) -> None:
         self._device = torch.device(device)
-        self._path = Path(tempfile.gettempdir()) / f"ffdi-{os.getuid()}-{device.replace(':', '')}-{os.getppid()}.gate"
+        self._path = folder / device.replace(":", "")
         self._free: int | None = None  # bytes when this process entered
         self._has_memory = False  # a fold of this process has begun: its memory is there to be used again
 

@@ -57,22 +57,27 @@ class StepGraph:
         return losses_B, norm
 
     def _warm_up(self, step: Step) -> None:
-        """Run the step with `found_inf` = 1, which makes moments and moves nothing; put BatchNorm and scaler back."""
+        """Run the step with `found_inf` = 1, which makes moments and moves nothing; put BatchNorm and scaler back.
+
+        Also where it fails: a flag that stayed 1 would stop the optimizer for good.
+        """
         state = self._state
         buffers = [(buffer, buffer.clone()) for buffer in state.unwrapped.buffers()]
         scaler = state.scaler.state_dict()
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UP):
-                state.found_inf.fill_(1)
-                step(state, self._images_BCHW, self._targets_B, 0, self._world)
-        torch.cuda.current_stream().wait_stream(side)
-        for buffer, before in buffers:
-            buffer.copy_(before)
-        state.found_inf.zero_()
-        if scaler:
-            state.scaler.load_state_dict(scaler)
+        try:
+            with torch.cuda.stream(side):
+                for _ in range(WARM_UP):
+                    state.found_inf.fill_(1)
+                    step(state, self._images_BCHW, self._targets_B, 0, self._world)
+        finally:
+            torch.cuda.current_stream().wait_stream(side)
+            for buffer, before in buffers:
+                buffer.copy_(before)
+            state.found_inf.zero_()
+            if scaler:
+                state.scaler.load_state_dict(scaler)
 
 
 def captured(
@@ -94,4 +99,14 @@ def captured(
         if is_out_of_memory(error):
             raise
         console.warn(f"{name}: its step cannot be a CUDA graph ({str(error).splitlines()[0][:160]}); it runs without.")
+        _forget_half_a_step(state)
         return step
+
+
+def _forget_half_a_step(state: TrainState) -> None:
+    """Drop what a step leaves that broke off: gradients that were never computed, and a scaler in its middle."""
+    state.optimizer.zero_grad(set_to_none=True)
+    if state.scaler.is_enabled():
+        fresh = torch.amp.GradScaler(state.found_inf.device.type)
+        fresh.load_state_dict(state.scaler.state_dict())
+        state.scaler = fresh

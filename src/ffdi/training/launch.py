@@ -12,6 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import joblib
@@ -58,7 +60,7 @@ def train(jobs: list[FoldJob], on: list[str], deadline: float | None, cluster: C
         LockedError: Another process still works on one of the jobs.
     """
     if world.launched_by_torchrun():
-        _train_together(with_loaders(jobs, 1), deadline)
+        _train_together(with_loaders(jobs, world.processes_here()), deadline)
         return
     left = [job for job in jobs if not finish.is_done(job)]
     if cluster is not None and cluster.address:
@@ -140,6 +142,8 @@ def prepare(device: torch.device, workers: int = 0) -> None:
 
 def _train_together(jobs: list[FoldJob], deadline: float | None) -> None:
     """Train each fold on all processes that torchrun started."""
+    if jobs and jobs[0].data.workers:
+        shared_pool(jobs[0].data.workers)  # forked before CUDA is touched
     with world.joined() as together, Stop(deadline) as stop:
         prepare(together.device)
         _check(jobs, together)
@@ -149,8 +153,8 @@ def _train_together(jobs: list[FoldJob], deadline: float | None) -> None:
 
 def _train_in_parallel(jobs: list[FoldJob], places: list[str], deadline: float | None) -> None:
     shared = len(set(places)) < len(places)
-    calls = [joblib.delayed(_worker)(jobs, place, deadline, shared) for place in places]
-    with Stop(deadline, on_signal=_pass_on) as stop:
+    with TemporaryDirectory(prefix="ffdi-") as gates, Stop(deadline, on_signal=_pass_on) as stop:
+        calls = [joblib.delayed(_worker)(jobs, place, deadline, gates if shared else "") for place in places]
         try:
             results = _forked(calls) if can_fork(places) else joblib.Parallel(n_jobs=len(calls), backend="loky")(calls)
         except BrokenProcessPool as error:
@@ -186,13 +190,13 @@ def _forked(calls: Sequence[Call]) -> list[FfdiError | None]:
         return [future.result() for future in [pool.submit(call, *args) for call, args, _ in calls]]
 
 
-def _worker(jobs: list[FoldJob], device: str, deadline: float | None, shared: bool) -> FfdiError | None:
+def _worker(jobs: list[FoldJob], device: str, deadline: float | None, gates: str) -> FfdiError | None:
     """Train in a process of its own. Return the error, so that the other devices' folds are not torn down by it."""
     console.one_of_several()
     stop = Stop(deadline, with_parent=True)
     try:
         with stop:
-            _walk(jobs, device, stop, Gate(device) if shared and device != "cpu" else None)
+            _walk(jobs, device, stop, Gate(device, Path(gates)) if gates and device != "cpu" else None)
     except FfdiError as error:
         if stop.reason == ORPHANED:
             os._exit(error.exit_code)  # loky would keep this process, and its GPU memory, for ever

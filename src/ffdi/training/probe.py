@@ -45,6 +45,8 @@ def probe(member: Member, device: torch.device, steps: int, least: float = 0.0) 
         UserError: As training would.
     """
     cuda = device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(device)  # of the member before
     model, micro_batches = build(member, pretrained=False), member.micro_batches
     compiled = compiling.is_for_training(member, steps, device)
     if compiled:

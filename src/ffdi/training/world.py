@@ -52,6 +52,11 @@ def launched_by_torchrun() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
+def processes_here() -> int:
+    """Return how many processes of torchrun share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
 def is_first() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
@@ -67,10 +72,11 @@ def joined(meeting: Path | None = None, rank: int = -1, size: int = -1) -> Itera
     """
     cuda = torch.cuda.is_available()
     init = None if meeting is None else f"file://{meeting.absolute()}"
-    dist.init_process_group("nccl" if cuda else "gloo", init, rank=rank, world_size=size)
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)
+    bound = device if cuda else None  # without it NCCL guesses the GPU of a barrier by the rank, and warns
+    dist.init_process_group("nccl" if cuda else "gloo", init, rank=rank, world_size=size, device_id=bound)
     try:
         yield World(device, dist.get_rank(), dist.get_world_size())
     finally:

@@ -1,0 +1,77 @@
+"""A step that cannot be captured as a CUDA graph runs without one, as if nobody had tried. The card is a stub here."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from unittest.mock import MagicMock
+
+import pytest
+import torch
+
+from ffdi.model.build import prepare
+from ffdi.training import checks, graph
+from ffdi.training import fit as fits
+from ffdi.training import state as states
+from ffdi.training.job import FoldJob
+from tests.fixtures.training import CPU, SIDE
+
+
+@pytest.fixture(autouse=True)
+def card(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CUDAGraph", "Stream", "current_stream"):
+        monkeypatch.setattr(torch.cuda, name, MagicMock())
+    for name in ("stream", "graph"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, **__: nullcontext())
+
+
+def late(job: FoldJob, fp16: bool) -> states.TrainState:
+    """Return a state as on a GPU: a fused optimizer, nothing read in the step."""
+    state = states.begin(prepare(job.member).model, job.member, CPU, late=True)
+    state.model.train()
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, enabled=fp16)
+    return state
+
+
+@pytest.mark.parametrize("fp16", [False, True])
+@pytest.mark.parametrize("broken", [2, 3], ids=["while it warms up", "while it is captured"])
+def test_the_steps_after_a_failed_capture_are_those_of_no_capture(
+    make_job: Callable[..., FoldJob],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    broken: int,
+    fp16: bool,
+) -> None:
+    job, may_move, calls = make_job(), checks.may_move, []
+    images_BCHW, targets_B = torch.randn(8, 3, SIDE, SIDE), torch.arange(8).remainder(2).float()
+    step = partial(fits.step, member=job.member)
+    tried, plain = late(job, fp16), late(job, fp16)
+
+    def breaks(*arguments: object) -> bool:
+        calls.append(arguments)
+        if len(calls) == broken:  # the gradients are there, and unscaled
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return may_move(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checks, "may_move", breaks)
+    update = graph.captured(step, tried, images_BCHW, targets_B, CPU, "tiny")
+    assert "its step cannot be a CUDA graph (operation not permitted" in capsys.readouterr().err
+    for number in range(2):
+        for state, one in ((tried, update), (plain, step)):
+            losses_B, _ = one(state, images_BCHW, targets_B, number, CPU)
+            assert torch.isfinite(losses_B).all()
+    wanted = dict(plain.unwrapped.named_parameters())
+    assert not torch.equal(wanted["fc.weight"], prepare(job.member).model.get_parameter("fc.weight"))
+    for name, value in tried.unwrapped.named_parameters():
+        assert torch.equal(value, wanted[name]), name
+
+
+def test_a_warm_up_leaves_batch_norm_as_it_was(make_job: Callable[..., FoldJob]) -> None:
+    def breaks(*arguments: object) -> None:
+        fits.step(*arguments, member=job.member)  # type: ignore[arg-type]
+        raise RuntimeError("no kernel image")
+
+    job = make_job()
+    state = late(job, fp16=False)
+    graph.captured(breaks, state, torch.randn(8, 3, SIDE, SIDE), torch.zeros(8), CPU, "tiny")  # type: ignore[arg-type]
+    for name, value in prepare(job.member).model.named_buffers():
+        assert torch.equal(state.unwrapped.get_buffer(name), value), name
