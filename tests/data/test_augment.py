@@ -80,9 +80,9 @@ def test_parts_go_before_the_face_moves() -> None:
     moves = {"crop": {"range": (0.3, 0.3)}, "vflip": {"p": 1}}
     image = np.full((64, 64, 3), 200, np.uint8)
     moved, both = (compile(Augment(**{**NONE, **moves, "parts": parts}), 48) for parts in (False, {"p": 1}))
-    assert both.parts is not None
+    assert [step.name for step in both.first] == ["parts", "crop"]
     for key in range(8):
-        holed = both.parts(image, 1, key)
+        holed = both.first[0](image, 1, key)
         assert 0.002 < (holed == 0).mean() < 0.1
         assert np.array_equal(both(image, 1, key), moved(holed, 1, key))
 

@@ -92,7 +92,7 @@ def test_originals_and_their_forgeries_in_the_sample() -> None:
     truth = pd.read_csv(SAMPLE / "truth" / "pairs.csv")
     truth = truth[truth["split"] == "train"]
     encoded = [(SAMPLE / "phase1" / "trainset" / name).read_bytes() for name in truth["img_name"]]
-    short, long = hashes.hash_images(decode(data).image_HWC for data in encoded)
+    short, long = hashes.hash_thumbs(hashes.thumb(decode(data).image_HWC) for data in encoded)
     rows = pd.DataFrame(
         {
             "id": truth["img_name"].to_numpy(),

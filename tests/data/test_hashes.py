@@ -19,7 +19,7 @@ def theirs(data: bytes) -> np.uint64:
 
 
 def ours(*encoded: bytes) -> tuple[np.ndarray, np.ndarray]:
-    return hashes.hash_images(decode(data).image_HWC for data in encoded)
+    return hashes.hash_thumbs(hashes.thumb(decode(data).image_HWC) for data in encoded)
 
 
 GREY_KINDS = {

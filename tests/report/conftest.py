@@ -37,7 +37,7 @@ def manifest(folder: Path) -> pd.DataFrame:
     rows["jpeg_q"] = np.where(rng.random(len(rows)) < 0.05, -1, rng.choice([88, 92, 95], len(rows))).astype(np.int16)
     rows["sharpness"] = rng.lognormal(5 + 0.25 * fake, 0.5).astype(np.float32)
     images = [decode((folder / path).read_bytes()).image_HWC for path in rows["relpath"]]
-    short, long = hashes.hash_images(images)
+    short, long = hashes.hash_thumbs(map(hashes.thumb, images))
     rows["phash"], rows["phash256"] = short, hashes.to_hex(long)
     rows["mean_grey"], rows["colourfulness"] = rng.normal(118, 20, (2, len(rows))).astype(np.float32)
     rows["mode"], rows["status"], rows["defect"] = "RGB", "ok", ""

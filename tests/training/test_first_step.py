@@ -9,7 +9,7 @@ import torch
 from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
 from ffdi.model import compiling
-from ffdi.training import launch, parts
+from ffdi.training import launch, memory
 from ffdi.training.fit import check, fit
 from ffdi.training.job import FoldJob
 from ffdi.training.probe import probe
@@ -23,7 +23,7 @@ ONE = {"model": "test_resnet", "epochs": 1}  # its last map has one pixel at 32 
     ("images", "asked", "sizes"), [(8, 1, [8]), (8, 3, [3, 3, 2]), (5, 4, [2, 2, 1]), (7, 3, [3, 3, 1])]
 )
 def test_parts_hold_every_image_once(images: int, asked: int, sizes: list[int]) -> None:
-    assert [one.stop - one.start for one in parts.micro_batches(images, asked)] == sizes
+    assert [one.stop - one.start for one in memory.slices(images, asked)] == sizes
 
 
 @pytest.mark.parametrize(

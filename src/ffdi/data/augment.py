@@ -18,7 +18,7 @@ from ffdi.core.keys import Draws
 from ffdi.data import operations
 
 FAKE = 1
-FIRST = ("parts", "crop")  # on the image as it was read, of any size
+FIRST = ("parts", "crop")  # in this order, on the image as it was read, of any size, with the face in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,14 @@ class Augmentation:
     """Call it with (image_HWC uint8 RGB of any size, label 0 real or 1 fake, key) for [size, size, 3] uint8."""
 
     size: int
-    parts: Step | None
-    crop: Step | None
-    steps: tuple[Step, ...]
+    first: tuple[Step, ...]
+    rest: tuple[Step, ...]
 
     def __call__(self, image: np.ndarray, label: int, key: int) -> np.ndarray:
-        if self.parts is not None:  # while the face is in its place
-            image = self.parts(image, label, key)
-        if self.crop is not None:
-            image = self.crop(image, label, key)
+        for step in self.first:
+            image = step(image, label, key)
         image = operations.fit(image, self.size)  # the whole image, unless the crop has made it already
-        for step in self.steps:
+        for step in self.rest:
             image = step(image, label, key)
         return image
 
@@ -82,7 +79,6 @@ def transforms(augment: str | Mapping[str, Any] = "light", size: int = 224) -> A
 def compile(policy: Augment, size: int) -> Augmentation:
     """Bind every operation that is on (p > 0) to its code."""
     code = operations.OPERATIONS | {"crop": partial(operations.crop, size=size)}
-    steps = [Step(name, one, code[name]) for name, one in policy.operations() if one.p > 0]
-    first = {step.name: step for step in steps if step.name in FIRST}
-    rest = tuple(step for step in steps if step.name not in FIRST)
-    return Augmentation(size, first.get("parts"), first.get("crop"), rest)
+    steps = {name: Step(name, one, code[name]) for name, one in policy.operations() if one.p > 0}
+    first = tuple(steps.pop(name) for name in FIRST if name in steps)
+    return Augmentation(size, first, tuple(steps.values()))

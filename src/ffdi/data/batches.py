@@ -8,25 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from ffdi.data.images import Images
-from ffdi.data.loader import HELD, Bytes, Loader
+from ffdi.data.loader import HELD, Batch, Loader
 from ffdi.data.order import Item
 
 CPU = torch.device("cpu")
-
-
-class Batch(NamedTuple):
-    """`rows_B` are positions in the table the images were made of; the pixels of `unreadable` rows are black."""
-
-    images_BHWC: torch.Tensor  # uint8
-    targets_B: torch.Tensor  # float32; -1 where unknown
-    rows_B: torch.Tensor  # int64, always on the CPU
-    unreadable: tuple[int, ...] = ()
 
 
 def batches(
@@ -44,12 +35,7 @@ def batches(
         devices: Each gets a batch in turn.
     """
     loader = Loader(images, items, workers)
-    if devices[0].type == "cuda":
-        yield from _copied(loader, devices)
-        return
-    for made in loader:
-        images_BHWC, targets_B, rows_B = map(torch.from_numpy, made[:3])
-        yield Batch(images_BHWC, targets_B, rows_B, made.unreadable)
+    yield from _copied(loader, devices) if devices[0].type == "cuda" else loader
 
 
 def normalise(
@@ -97,12 +83,12 @@ def normalise(
 
 def _copied(loader: Loader, devices: Sequence[torch.device]) -> Iterator[Batch]:
     """Yield batches on the GPUs; a slot of the loader is free again when its copy is done."""
-    under_way: deque[tuple[torch.cuda.Event, Bytes]] = deque()
+    under_way: deque[tuple[torch.cuda.Event, Batch]] = deque()
     with _page_locked(np.frombuffer(loader.slots.memory, np.uint8, loader.slots.shape.bytes), devices):
         for made, device in zip(loader, cycle(devices)):
             stream = _copy_stream(device)
             with torch.cuda.stream(stream):
-                tensors = [torch.from_numpy(array).to(device, non_blocking=True) for array in made[:2]]
+                tensors = [tensor.to(device, non_blocking=True) for tensor in made[:2]]
                 under_way.append((stream.record_event(), made))
             current = torch.cuda.current_stream(device)
             current.wait_event(under_way[-1][0])
@@ -110,7 +96,7 @@ def _copied(loader: Loader, devices: Sequence[torch.device]) -> Iterator[Batch]:
                 tensor.record_stream(current)
             while under_way and (len(under_way) >= HELD or under_way[0][0].query()):
                 under_way.popleft()[0].synchronize()
-            yield Batch(tensors[0], tensors[1], torch.from_numpy(made.rows_B), made.unreadable)
+            yield Batch(tensors[0], tensors[1], made.rows_B, made.unreadable)
 
 
 @lru_cache(maxsize=8)

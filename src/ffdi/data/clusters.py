@@ -11,8 +11,6 @@ own features 66 %, where the larger family alone makes 58 %.
 Shapes: N rows, G groups, C clusters, K folds, D features.
 """
 
-import heapq
-
 import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
 
@@ -90,14 +88,8 @@ def _means(units_ND: np.ndarray, wanted_N: np.ndarray, group: np.ndarray) -> np.
 
 def _deal(sizes: np.ndarray, filled_K: np.ndarray, wanted_K: np.ndarray) -> np.ndarray:
     """Return the fold of each part, the largest first, each to the fold that is emptiest for its `wanted` share."""
-    emptiest = [
-        (filled / wanted, fold, filled) for fold, (filled, wanted) in enumerate(zip(filled_K, wanted_K, strict=True))
-    ]
-    heapq.heapify(emptiest)
-    folds = np.empty(len(sizes), np.int16)
+    filled_K, folds = filled_K.astype(float), np.empty(len(sizes), np.int16)
     for part in np.argsort(-sizes, kind="stable"):
-        _, fold, filled = emptiest[0]
-        folds[part] = fold
-        filled += sizes[part]
-        heapq.heapreplace(emptiest, (filled / wanted_K[fold], fold, filled))
+        folds[part] = fold = (filled_K / wanted_K).argmin()
+        filled_K[fold] += sizes[part]
     return folds

@@ -14,7 +14,7 @@ What is kept but quarantined in training:
   double_width  twice as wide as high: two frames side by side, an oddity of the contest
 What is refused (`Defect`): empty, zeros, lfs_pointer, annex_pointer, html, appledouble, not_image, truncated, corrupt,
 tiny, aspect, too_large, unscaled.
-Metadata never costs an image: broken Exif, XMP, ICC or text is ignored, and so is every ICC profile.
+Metadata never costs a JPEG: broken Exif, XMP, ICC or text is ignored, and so is every ICC profile.
 """
 
 import io
@@ -28,7 +28,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ffdi.core.errors import FfdiError
 from ffdi.core.stand_ins import stand_in
-from ffdi.data import jpeg, png
+from ffdi.data import jpeg
 
 MIN_SIDE = 16  # pixels; less shows no face
 MAX_ASPECT = 4.0  # longer to shorter side
@@ -78,13 +78,8 @@ def decode(data: bytes) -> Decoded:
     if data.startswith(jpeg.SIGNATURE):
         return _decode_jpeg(data)
     _refuse_known(data)
-    try:
-        return _opened(data)
-    except Defect as defect:
-        bare = png.without_metadata(data)
-        if bare is None or defect.name not in ("not_image", "truncated", "corrupt"):
-            raise
-    return _opened(bare)
+    with _defects(), Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        return _convert(picture)
 
 
 def _decode_jpeg(data: bytes) -> Decoded:
@@ -106,11 +101,6 @@ def _decode_jpeg(data: bytes) -> Decoded:
         shell.info.update(tags)
         turned = _orientation(shell)
     return _finish(image, mode, "JPEG", turned, repairs)
-
-
-def _opened(data: bytes) -> Decoded:
-    with _defects(), Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-        return _convert(picture)
 
 
 @contextmanager

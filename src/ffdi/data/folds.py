@@ -50,7 +50,13 @@ def make(
 
 
 def read(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequence[str]) -> pd.DataFrame:
-    """Return the table on disk; its arguments are those of `make`.
+    """Return the table on disk.
+
+    Args:
+        places: Where the table lies.
+        spec: The recipe's [folds].
+        manifest: As `manifest.read` gives it.
+        splits: Those that are folded.
 
     Raises:
         UserError: It is missing, or was made from another manifest or recipe.
@@ -64,7 +70,13 @@ def read(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequenc
 
 
 def is_current(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequence[str]) -> bool:
-    """Return whether the table on disk was made from this; the arguments are those of `make`.
+    """Return whether the table on disk was made from this.
+
+    Args:
+        places: Where the table lies.
+        spec: The recipe's [folds].
+        manifest: As `manifest.read` gives it.
+        splits: Those that are folded.
 
     Raises:
         CorruptError: The table is damaged.

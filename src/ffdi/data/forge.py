@@ -11,7 +11,15 @@ their own. Families follow what the contest counts as forgery.
 - artefact: the grid that upsampling leaves in a region; filtering: heavy smoothing.
 - resampling: down and up, then sharpened, as face restoration looks.
 
-uint8 RGB [H, W, 3] in and out; the input is never changed.
+All families have one signature (`Make`), which is described here once.
+
+Args:
+    image: The original, uint8 RGB [H, W, 3]; it is never changed.
+    other: Another original of the same size; families that are not in CANDIDATES do not look at it.
+    draw: The random numbers of this fake: equal numbers give equal pixels.
+
+Returns:
+    The fake, uint8 RGB of the size of `image`.
 """
 
 from collections.abc import Callable, Sequence
@@ -210,14 +218,7 @@ def _bytes(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-FAMILIES: dict[Family, Make] = {
-    "self_blend": self_blend,
-    "swap": swap,
-    "component": component,
-    "excision": excision,
-    "erasure": erasure,
-    "background": background,
-    "artefact": artefact,
-    "filtering": filtering,
-    "resampling": resampling,
+FAMILIES: dict[str, Make] = {
+    make.__name__: make
+    for make in (self_blend, swap, component, excision, erasure, background, artefact, filtering, resampling)
 }

@@ -11,7 +11,6 @@ writes the same bytes. The folder holds
 
 import io
 import shutil
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ from PIL import Image, JpegImagePlugin
 
 from ffdi.config.competition import Competition
 from ffdi.config.forge import ForgedSet
-from ffdi.core import atomic, checksum, console, digest, keys, lock
-from ffdi.core.errors import Paused, UserError
+from ffdi.core import atomic, checksum, digest, keys, lock
+from ffdi.core.errors import UserError
 from ffdi.core.keys import Draws
 from ffdi.core.layout import inside
 from ffdi.core.stop import Stop
@@ -157,14 +156,9 @@ def _forge(
     files = sources[["id", "split", "relpath", "sha256"]]
     helpers = min(workers, len(left) * CHUNK // MIN_IMAGES_PER_WORKER)
     results = processes.unordered(partial(_make, images, out, files), tasks, helpers)
-    with console.progress("forge", len(wanted)) as meter, closing(results):
-        meter.skip(sum(min(CHUNK, len(wanted) - number * CHUNK) for number in done))
-        for part, frame in results:
-            checksum.write_table(out / "parts" / f"{part:06d}.parquet", frame)
-            meter.advance(len(frame))
-            if stop is not None and stop.requested and meter.done < len(wanted):
-                told = f"goes on from {meter.done:,} fakes"
-                raise Paused(f"Forging stopped ({stop.reason}); the same command {told}.")
+    there = sum(min(CHUNK, len(wanted) - number * CHUNK) for number in done)
+    for _ in processes.until_stopped(results, "forge", len(wanted), stop, there):
+        pass  # a task has written what it made
 
 
 def _finish(out: Path, competition: Competition, facts: dict[str, Any]) -> None:
@@ -175,12 +169,14 @@ def _finish(out: Path, competition: Competition, facts: dict[str, Any]) -> None:
     checksum.write_table(out / MANIFEST, made, facts)
 
 
-def _make(images: Path, out: Path, sources: pd.DataFrame, task: tuple[int, pd.DataFrame]) -> tuple[int, pd.DataFrame]:
-    """Write the images of a task; return the number of its part and their rows of the manifest."""
+def _make(images: Path, out: Path, sources: pd.DataFrame, task: tuple[int, pd.DataFrame]) -> pd.DataFrame:
+    """Write the images of a task, and then its part: their rows of the manifest, which are returned."""
     rows = [_make_one(images, out, sources, row) for row in task[1].itertuples()]
     made = pd.DataFrame(rows, columns=[*MADE, "bytes"]).assign(split=SPLIT, target=np.int8(1), mtime_ns=0)
     measured = measurement.measure(out, made[measurement.KEY]).drop(columns=measurement.KEY)
-    return task[0], made.join(measured)[COLUMNS]
+    part = made.join(measured)[COLUMNS]
+    checksum.write_table(out / "parts" / f"{task[0]:06d}.parquet", part)
+    return part
 
 
 def _make_one(images: Path, out: Path, sources: pd.DataFrame, row: Any) -> tuple[Any, ...]:

@@ -70,7 +70,13 @@ def too_large(rows: pd.DataFrame, group: np.ndarray, k: int) -> str:
 
 
 def near(rows: pd.DataFrame, distance: int = DISTANCE, confirm: int = CONFIRM) -> np.ndarray:
-    """Return the pairs of near-duplicates by their hashes, int64 [P, 2], as `pairs.near_pairs` does."""
+    """Return the pairs of near-duplicates by their hashes, int64 [P, 2], as `pairs.near_pairs` does.
+
+    Args:
+        rows: phash and phash256.
+        distance: Bits of the 64-bit hash that may differ.
+        confirm: Bits of the 256-bit hash that may differ besides.
+    """
     short = rows["phash"].to_numpy(np.uint64)
     return pairs.near_pairs(short, distance, hashes.from_hex(list(rows["phash256"])), confirm)
 

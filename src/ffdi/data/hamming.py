@@ -16,10 +16,10 @@ from ffdi.core.compiled import compiled
 def _count(context: Any, word: Any) -> tuple[Any, Any]:
     """Count the set bits of a uint64: the processor's own instruction, which numba offers under no name."""
 
-    def emit(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def _emit(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
 
-    return types.int64(types.uint64), emit
+    return types.int64(types.uint64), _emit
 
 
 _bits: Any = intrinsic(_count)
@@ -66,9 +66,18 @@ def bands(
 ) -> np.ndarray:
     """Return the pairs [P, 2] found by one band: each bucket start..stop with the buckets within its radius.
 
-    Rows stand sorted by bucket: bucket `value` is starts[value]..starts[value + 1], and `order` has their row numbers.
-    Bucket `value ^ mask` is looked at if it is not below `value`. Beyond `limit` pairs only those are kept that join
-    rows which nothing has joined, so the pairs connect what all pairs would connect.
+    Args:
+        hashes: uint64 [N], sorted by bucket.
+        looks_NW: uint64 [N, W], the longer hashes, in the same order.
+        order: Row number of each, [N].
+        starts: Bucket `value` is starts[value]..starts[value + 1].
+        masks: Bucket `value ^ mask` is compared with bucket `value`, if it is not below it.
+        start: First bucket.
+        stop: First bucket that is left out.
+        distance: Bits of `hashes` that may differ.
+        confirm: Bits of `looks_NW` that may differ.
+        limit: Pairs beyond which only those are kept that join rows which nothing has joined; so the pairs connect
+            what all pairs would connect.
     """
     found, count = np.empty((1024, 2), np.int64), 0
     noted, parent = np.empty(len(hashes), np.int64), np.arange(len(hashes))

@@ -23,13 +23,8 @@ BATCH = 64  # thumbnails transformed at once: 1 MB as float32, which stays in th
 _LATTICE = np.flatnonzero(np.add.outer(np.arange(32), 2 * np.arange(32)).ravel() % 4 == 1)  # 256 of 32 x 32
 
 
-def hash_images(images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return both hashes, uint64 [B] and uint64 [B, 4], of images uint8 [H, W, 3] RGB or [H, W] grey of any size."""
-    return hash_thumbs(thumb(image) for image in images)
-
-
 def hash_thumbs(thumbs: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return both hashes, uint64 [B] and uint64 [B, 4], of what `thumb` gave."""
+    """Return both hashes, uint64 [B] and uint64 [B, 4], of what `thumb` gave for each image."""
     short, long = [np.empty(0, np.uint64)], [np.empty((0, 4), np.uint64)]
     left = iter(thumbs)
     while batch := list(islice(left, BATCH)):
@@ -40,7 +35,7 @@ def hash_thumbs(thumbs: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def thumb(image: np.ndarray) -> np.ndarray:
-    """Return the grey thumbnail, uint8 [64, 64]; the aspect is not kept."""
+    """Return the grey thumbnail, uint8 [64, 64], of uint8 [H, W, 3] RGB or [H, W] grey; the aspect is not kept."""
     gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return cv2.resize(gray, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
 
@@ -66,11 +61,6 @@ def from_hex(hashes: Sequence[str]) -> np.ndarray:
     if any(len(digits) != 64 for digits in hashes):
         raise ValueError("a 256-bit hash has 64 hex digits")
     return np.frombuffer(bytes.fromhex("".join(hashes)), ">u8").astype(np.uint64).reshape(len(hashes), 4)
-
-
-def bits_apart(words_PW: np.ndarray, others_PW: np.ndarray) -> np.ndarray:
-    """Return how many bits differ in each pair of hashes, int64 [P]."""
-    return np.bitwise_count(words_PW ^ others_PW).sum(axis=1, dtype=np.int64)
 
 
 def _lowest(grays_BHW: np.ndarray, kept: int, dtype: type[np.floating]) -> np.ndarray:

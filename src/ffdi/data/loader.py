@@ -12,7 +12,7 @@ from itertools import chain
 from typing import NamedTuple
 
 import cv2
-import numpy as np
+import torch
 
 from ffdi.core.errors import UserError
 from ffdi.data import slots
@@ -27,12 +27,12 @@ IMAGES_AHEAD = 4  # or this many images a worker, where batches are small
 HELD = 3  # batches that the consumer may keep; of more it gets copies
 
 
-class Bytes(NamedTuple):
-    """A batch in memory. `rows_B` are positions in the table of the images; `unreadable` rows are black."""
+class Batch(NamedTuple):
+    """`rows_B` are positions in the table the images were made of; the pixels of `unreadable` rows are black."""
 
-    images_BHWC: np.ndarray  # uint8
-    targets_B: np.ndarray  # float32; -1 where unknown
-    rows_B: np.ndarray  # int64
+    images_BHWC: torch.Tensor  # uint8
+    targets_B: torch.Tensor  # float32; -1 where unknown
+    rows_B: torch.Tensor  # int64, always on the CPU
     unreadable: tuple[int, ...] = ()
 
 
@@ -63,7 +63,7 @@ class Loader:
         self.slots: Slots = self._stream.slots if self._stream else slots.private(shape)
         cv2.setNumThreads(0)  # threads cost more than they give on small images
 
-    def __iter__(self) -> Iterator[Bytes]:
+    def __iter__(self) -> Iterator[Batch]:
         try:
             while self._post() or self._waiting:
                 yield self._made(*self._waiting.popleft())
@@ -89,7 +89,7 @@ class Loader:
             posted = True
         return posted
 
-    def _made(self, slot: int | None, items: Sequence[Item]) -> Bytes:
+    def _made(self, slot: int | None, items: Sequence[Item]) -> Batch:
         """Return the batch in `slot`; without a slot it is made here, in memory of its own."""
         count = len(items)
         place = self.slots if slot is not None else slots.private(Shape(1, count, self._images.size))
@@ -102,7 +102,8 @@ class Loader:
         unreadable = tuple(items[index][0] for index in failed if not self._read_again(place, slot or 0, index))
         pixels_BHWC, targets_B = place.window(slot or 0, count)
         targets_B[:] = self._images.labels(items)
-        return Bytes(pixels_BHWC, targets_B, np.array([row for row, _ in items], np.int64), unreadable)
+        rows_B = torch.tensor([row for row, _ in items])
+        return Batch(torch.from_numpy(pixels_BHWC), torch.from_numpy(targets_B), rows_B, unreadable)
 
     def _read_again(self, place: Slots, slot: int, index: int) -> bool:
         """Read an image that a worker could not, to see why; return whether it can be read now."""

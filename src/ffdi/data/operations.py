@@ -1,9 +1,15 @@
-"""Operations of the augmentation on pixels: (image, span, draw) -> image, uint8 RGB in and out, HWC.
+"""Operations of the augmentation on pixels. All have one signature, which is described here once.
 
-`span` is the range of the operation, low and high, in the unit of its entry in config.augment.KINDS.
+Args:
+    image: uint8 RGB [H, W, 3] of any size; it is never changed.
+    span: The range of the operation, low and high, in the unit of its entry in config.augment.KINDS; some need none.
+    draw: The random numbers of this operation for one image: equal numbers give equal pixels.
+
+Returns:
+    uint8 RGB of the size of `image`; `crop` alone gives another.
 
 Written for speed where the usual form is slow (224 px, one core, own measurement in us, albumentations first): noise
-from a bank 870 -> 25, colour as one matrix 410 -> 40, JPEG by simplejpeg 440 -> 310. The input is never changed.
+from a bank 870 -> 25, colour as one matrix 410 -> 40, JPEG by simplejpeg 440 -> 310.
 """
 
 import io
@@ -53,7 +59,7 @@ def parts(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
 
 
 def crop(image: np.ndarray, span: Span, draw: Draws, size: int) -> np.ndarray:
-    """Return a box of the drawn area and shape, cut to the image where it would stand out, as size x size."""
+    """Return a box of the drawn area and shape, cut to the image where it would stand out, as size x size pixels."""
     height, width = image.shape[:2]
     area = height * width * draw.uniform(*span)
     ratio = math.exp(draw.uniform(math.log(RATIO[0]), math.log(RATIO[1])))
@@ -74,7 +80,7 @@ def vflip(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
 
 
 def rotate(image: np.ndarray, span: Span, draw: Draws, border: str = "reflect") -> np.ndarray:
-    """Turn the image to either side by an angle drawn from `span`, degrees."""
+    """Turn the image to either side by an angle drawn from `span`, degrees; `border` says what comes into view."""
     height, width = image.shape[:2]
     degrees = draw.uniform(*span) * draw.pick((-1, 1))
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
@@ -112,7 +118,7 @@ def grey(image: np.ndarray, _: Span, draw: Draws) -> np.ndarray:
 
 
 def sharpen(image: np.ndarray, span: Span, draw: Draws, sigma: float = 1.0) -> np.ndarray:
-    """Add a drawn share of the difference from a blurred copy."""
+    """Add a drawn share of the difference from a copy that is blurred by `sigma`, pixels."""
     amount = draw.uniform(*span)
     blurred = cv2.GaussianBlur(image, (0, 0), sigma)
     return cv2.addWeighted(image, 1 + amount, blurred, -amount, 0)
@@ -143,7 +149,7 @@ def noise(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
 def cutout(
     image: np.ndarray, span: Span, draw: Draws, holes: tuple[int, int] = HOLES, fill: str = "black"
 ) -> np.ndarray:
-    """Paint one to three boxes of a drawn size."""
+    """Paint `holes` (least and largest number) boxes black or with noise, `fill`; `span`: shares of each side."""
     painted = image.copy()
     height, width = image.shape[:2]
     for _ in range(draw.integer(*holes)):

@@ -1,22 +1,26 @@
-"""Run a task over many items in several processes, and leave no process behind."""
+"""Run a task over many items in several processes, under a progress line, and leave no process behind."""
 
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sized
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from itertools import islice
 from multiprocessing import get_context
 from typing import TypeVar
 
 import cv2
 
-from ffdi.core.errors import FfdiError
+from ffdi.core import console
+from ffdi.core.errors import FfdiError, Paused
+from ffdi.core.stop import Stop
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Some = TypeVar("Some", bound=Sized)
 
 
 def unordered(task: Callable[[Item], Result], items: Iterator[Item], workers: int) -> Generator[Result, None, None]:
@@ -47,6 +51,28 @@ def unordered(task: Callable[[Item], Result], items: Iterator[Item], workers: in
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def until_stopped(
+    results: Generator[Some, None, None], label: str, total: int, stop: Stop | None, done: int = 0
+) -> Iterator[Some]:
+    """Yield the results under a progress line. Raise Paused after one that the caller has kept, when `stop` asks.
+
+    Args:
+        results: Of `unordered`; each counts as many images as its length. They are closed at the end.
+        label: What is done, for the line and the message.
+        total: Images in all.
+        stop: Asked after each result.
+        done: Images that an earlier run did.
+    """
+    with console.progress(label, total) as meter, closing(results):
+        meter.skip(done)
+        for some in results:
+            yield some
+            meter.advance(len(some))
+            if stop is not None and stop.requested and meter.done < total:
+                told = f"the same command goes on from {meter.done:,} images"
+                raise Paused(f"{label.capitalize()} stopped ({stop.reason}); {told}.")
 
 
 def _begin(parent: int) -> None:

@@ -6,7 +6,6 @@ afterwards, so a second scan only reads what changed.
 """
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from ffdi.cluster import session
 from ffdi.cluster.check import check
 from ffdi.config.competition import Competition
 from ffdi.core import atomic, checksum, console, lock
-from ffdi.core.errors import Paused, UserError
+from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
 from ffdi.data import files, manifest, measurement, processes
@@ -129,18 +128,13 @@ def _measure(left: pd.DataFrame, parts: Path, unordered: Unordered, stop: Stop |
     """Write parts until nothing is left. Whatever ends it early, what was measured is written first."""
     done: list[pd.DataFrame] = []
     chunks = (left[KEY].iloc[start : start + CHUNK] for start in range(0, len(left), CHUNK))
-    results = unordered(chunks)
-    with console.progress("scan", len(left)) as meter, closing(results):
-        try:
-            for frame in results:
-                done.append(frame)
-                meter.advance(len(frame))
-                if sum(map(len, done)) >= PART:
-                    _write_part(parts, done)
-                if stop is not None and stop.requested:
-                    raise Paused(f"Scan stopped ({stop.reason}); the same command goes on from {meter.done:,} images.")
-        finally:
-            _write_part(parts, done)
+    try:
+        for frame in processes.until_stopped(unordered(chunks), "scan", len(left), stop):
+            done.append(frame)
+            if sum(map(len, done)) >= PART:
+                _write_part(parts, done)
+    finally:
+        _write_part(parts, done)
 
 
 def _sweep(places: Workspace, parts: Path) -> None:

@@ -58,11 +58,11 @@ def gradcam(model: nn.Module, images_1CHW: Tensor) -> Saliency:
     layer = _last_stage(model)
     seen: list[Any] = []
 
-    def keep(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def _keep(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         # After the last block of a transformer the class token may decide alone, and the others get no gradient.
         seen.append(inputs[0] if hasattr(model, "num_prefix_tokens") else output)
 
-    handle = layer.register_forward_hook(keep)
+    handle = layer.register_forward_hook(_keep)
     try:
         with torch.enable_grad():
             logit = logits(model, images_1CHW.clone().requires_grad_())[0]

@@ -32,14 +32,20 @@ def wants_compile(option: bool | Literal["auto"], pixels: float, least: float, d
 
 
 def is_for_training(member: Member, steps: int, device: torch.device) -> bool:
-    """Return whether a training of `steps` batches is compiled."""
+    """Return whether a training is compiled.
+
+    Args:
+        member: Of the recipe.
+        steps: Batches of the whole training.
+        device: Where it computes.
+    """
     return wants_compile(member.compile, steps * member.batch_size * member.image_size**2, TRAINING_PIXELS, device)
 
 
 def check(label: str, device: torch.device) -> None:
     """Compile one sum. Raise UserError where torch.compile does not work, such as without a C++ compiler."""
     try:
-        compiled(_one_more)(torch.zeros(1, device=device))
+        compiled(lambda values: values + 1)(torch.zeros(1, device=device))
     except Exception as error:  # the compilers behind it raise anything
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
         install = ", or install g++" if "C++ compiler" in reason else ""
@@ -60,7 +66,3 @@ def choose_by_rule() -> None:
 
     with suppress(AttributeError):
         inductor.deterministic = True
-
-
-def _one_more(values: torch.Tensor) -> torch.Tensor:
-    return values + 1

@@ -63,7 +63,14 @@ def train(jobs: Sequence[FoldJob], cluster: Cluster, deadline: float | None) -> 
 
 
 def predict_degraded(tables: Sequence[Table], folder: Path, cluster: Cluster, stop: Stop) -> None:
-    """Write tables of degraded images below `folder` on the nodes of a cluster. Raises as `train`."""
+    """Write tables of degraded images on the nodes of a cluster. Raise what `train` raises.
+
+    Args:
+        tables: Not written yet.
+        folder: They lie below it.
+        cluster: Of the recipe.
+        stop: Passed on to all tasks.
+    """
     jobs = [one.job for one in tables]
     with session.connected(cluster.address):
         check(folder, [jobs[0].images])
@@ -98,6 +105,12 @@ def device_of_task() -> torch.device:
     return torch.device("cuda:0" if torch.cuda.device_count() else "cpu")
 
 
+def _ready_device(job: FoldJob) -> torch.device:
+    """Return the device of this process, which is now ready to compute with the loaders of the job."""
+    launch.prepare(device := device_of_task(), job.data.workers or 0)
+    return device
+
+
 def _fold(jobs: Sequence[FoldJob], number: int, shared: Any, needs: Needs, predicts: bool) -> Task:
     label = jobs[number].label
     if needs.processes > 1:
@@ -126,15 +139,14 @@ def _images(job: FoldJob) -> int:
 
 def _fit(jobs: Sequence[FoldJob], number: int, predicts: bool, stop: Stop) -> None:
     """Train one fold in a process of its own."""
-    job, device = jobs[number], device_of_task()
-    launch.prepare(device, job.data.workers or 0)
-    fit(job, World(device), stop, predicts=predicts)
+    job = jobs[number]
+    fit(job, World(_ready_device(job)), stop, predicts=predicts)
 
 
 def _fit_together(jobs: Sequence[FoldJob], number: int, size: int, rank: int, name: str, stop: Stop) -> None:
     """Train one fold as one of `size` processes, which meet in a file of that name."""
-    job, device = jobs[number], device_of_task()
-    launch.prepare(device, job.data.workers or 0)
+    job = jobs[number]
+    _ready_device(job)
     job.folder.parent.mkdir(parents=True, exist_ok=True)
     meeting = job.folder.parent / f".meeting-{name}"
     with world.joined(meeting, rank, size) as together:
@@ -144,14 +156,12 @@ def _fit_together(jobs: Sequence[FoldJob], number: int, size: int, rank: int, na
 
 def _degrade(tables: Sequence[Table], number: int, stop: Stop) -> None:
     """Write one table of degraded images."""
-    device = device_of_task()
-    launch.prepare(device, tables[number].job.data.workers or 0)
-    degraded.write(tables[number], device, stop)
+    degraded.write(tables[number], _ready_device(tables[number].job), stop)
 
 
 def _predict_part(jobs: Sequence[FoldJob], number: int, name: str, begin: int, stop: Stop) -> None:
     """Predict a part of a table by weights that stand."""
-    job, here = jobs[number], World(device_of_task())
-    launch.prepare(here.device, job.data.workers or 0)
+    job = jobs[number]
+    here = World(_ready_device(job))
     model = load_net(job.folder.weights, job.member, here.device)
     predictions.part(job, name, begin, model, here, stop)

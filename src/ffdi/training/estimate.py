@@ -64,7 +64,13 @@ def work(recipe: Recipe, member: Member, rows: Mapping[str, int]) -> Work:
 
 
 def steps(recipe: Recipe, member: Member, rows: Mapping[str, int]) -> int:
-    """Return the steps of one fold's training."""
+    """Return the steps of one fold's training.
+
+    Args:
+        recipe: Names splits and folds.
+        member: One of its members.
+        rows: Images by split.
+    """
     folds = 1 if member.refit_full else len(recipe.folds.held_out)
     return work(recipe, member, rows).trained // folds // member.batch_size
 

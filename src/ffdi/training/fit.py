@@ -24,7 +24,7 @@ from ffdi.data.order import Order, epoch_length
 from ffdi.model import compiling, precision
 from ffdi.model.build import data_config, prepare
 from ffdi.model.weights import save_weights
-from ffdi.training import checks, finish, graph, loss, memory, optim, parts
+from ffdi.training import checks, finish, graph, loss, memory, optim
 from ffdi.training import state as states
 from ffdi.training.checks import LAG, Checks
 from ffdi.training.job import FoldJob
@@ -126,7 +126,7 @@ def check(job: FoldJob, world: World, micro_batches: int) -> Order:
             f"choose batch_size as a multiple of {world.size}."
         )
     order = Order(targets, size, member.seed, member.balance)
-    parts.check(job.label, member, size // world.size, micro_batches)
+    memory.check(job.label, member, size // world.size, micro_batches)
     if compiling.is_for_training(member, member.epochs * order.steps_per_epoch, world.device):
         compiling.check(job.label, world.device)
     return order
@@ -213,7 +213,7 @@ def step(
         The loss of each image [B] and the norm of the gradient [], on the device.
     """
     losses_B = torch.empty_like(targets_B)
-    slices = parts.micro_batches(len(targets_B), state.micro_batches)
+    slices = memory.slices(len(targets_B), state.micro_batches)
     for part, rows in enumerate(slices):
         if part:  # dropout and drop-path draw from torch's global generator: it is set, never continued
             torch.manual_seed(_seed(member, number, world, part))

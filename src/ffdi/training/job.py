@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -95,27 +96,16 @@ def plan(
     seen: list[int | str] = [*recipe.folds.held_out, FULL]
     shared = _digests({"val": val, "test": test})
     rows = {fold: _digests({"oof": fit[fit["fold"] == fold]}) | shared for fold in seen}
+    of_all = partial(
+        FoldJob, manifest=fit_digest, folds=folds_digest, data=recipe.data, images=images,
+        fit=fit, val=val, test=test, extra=extra,
+    )  # fmt: skip
     jobs = []
     for member in recipe.member:
         spec = member_digest(member, fit_digest, folds_digest, recipe.data)
         for fold in seen[-1:] if member.refit_full else seen[:-1]:
-            jobs.append(
-                FoldJob(
-                    member=member,
-                    fold=fold,
-                    spec=spec,
-                    manifest=fit_digest,
-                    folds=folds_digest,
-                    data=recipe.data,
-                    images=images,
-                    folder=places.fold(member.name, spec[:8], fold),
-                    fit=fit,
-                    val=val,
-                    test=test,
-                    rows=rows[fold],
-                    extra=extra,
-                )
-            )
+            folder = places.fold(member.name, spec[:8], fold)
+            jobs.append(of_all(member=member, fold=fold, spec=spec, folder=folder, rows=rows[fold]))
     return jobs
 
 

@@ -54,6 +54,7 @@ def train(jobs: list[FoldJob], on: list[str], deadline: float | None, cluster: C
         jobs: Of all members.
         on: Devices.
         deadline: Seconds since the epoch; None: no deadline.
+        cluster: Of the recipe; None: this machine.
 
     Raises:
         Paused: A deadline or a signal came first; all is saved.

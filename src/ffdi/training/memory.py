@@ -1,11 +1,16 @@
-"""Handle out of memory: keep the batch of the recipe, and compute it in more, smaller parts."""
+"""Out of memory: keep the batch of the recipe, and compute it in more, smaller parts, where batch norm can do that."""
+
+import math
 
 import torch
 
+from ffdi.config.recipe import Member
 from ffdi.core import console
 from ffdi.core.errors import UserError
+from ffdi.model.build import skeleton
 
 MAX_MICRO_BATCHES = 64
+_TOO_FEW = "Expected more than 1 value per channel"  # torch, of a batch norm that sees one value
 # Raised by the CPU allocator as a plain RuntimeError.
 _CPU_MESSAGES = ("not enough memory", "can't allocate memory")
 
@@ -42,3 +47,38 @@ def more_micro_batches(label: str, micro_batches: int, batch_size: int, may_spli
     more = min(2 * micro_batches, batch_size)
     console.warn(f"{label}: out of memory with {micro_batches} micro-batches; goes on from its last save with {more}.")
     return more
+
+
+def slices(images: int, micro_batches: int) -> list[slice]:
+    """Return which rows of a batch go through the model together, in up to `micro_batches` parts."""
+    size = math.ceil(images / micro_batches)
+    return [slice(start, min(start + size, images)) for start in range(0, images, size)]
+
+
+def check(label: str, member: Member, images: int, micro_batches: int) -> None:
+    """Try a part of one image on the model without memory, if the batch has such a part.
+
+    Args:
+        label: What is trained, for the message.
+        member: Model and image size.
+        images: Of a batch, on one device.
+        micro_batches: Parts that it is split into.
+
+    Raises:
+        UserError: A batch norm of the model would see a single value.
+    """
+    if all(part.stop - part.start > 1 for part in slices(images, micro_batches)):
+        return
+    try:
+        with torch.no_grad():
+            skeleton(member).train()(torch.empty(1, 3, member.image_size, member.image_size, device="meta"))
+    except ValueError as error:
+        if _TOO_FEW not in str(error):
+            raise
+        remedy = "raise batch_size or lower micro_batches, so that every part has two"
+        if micro_batches > member.micro_batches:
+            remedy = "memory does not suffice for fewer parts: lower image_size or take a smaller model"
+        raise UserError(
+            f"{label}: batch norm cannot train on one image, and a batch of {images} in {micro_batches} micro-batches "
+            f"has such a part; {remedy}."
+        ) from error

@@ -47,7 +47,14 @@ def table(job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: S
 
 
 def part_begins(job: FoldJob, name: str, device: torch.device, processes: int = 1) -> range:
-    """Return the first row of each part of a table, as `processes` on such a device predict it."""
+    """Return the first row of each part of a table; its step is the number of rows in a part.
+
+    Args:
+        job: A fold.
+        name: Of the table.
+        device: Such a one predicts.
+        processes: That predict together.
+    """
     return range(0, len(getattr(job, name)), PART_BATCHES * prediction_batch(job.member, device) * processes)
 
 
@@ -77,6 +84,13 @@ def part(job: FoldJob, name: str, begin: int, model: torch.nn.Module, world: Wor
 
 
 def has_part(job: FoldJob, name: str, begin: int) -> bool:
+    """Return whether a part of a table is there.
+
+    Args:
+        job: A fold.
+        name: Of the table.
+        begin: First row of the part.
+    """
     path, facts = _part(job, name, begin)
     return path.exists() and checksum.read_facts(path) == facts
 
@@ -113,6 +127,17 @@ def logits(
     """Predict as `table` does, for any rows, views and size. Several processes take every n-th row each.
 
     Every row is tried, whatever the scan said of it: what decodes is predicted, what does not is imputed.
+
+    Args:
+        job: A fold.
+        model: Its weights.
+        rows: id and relpath of each image.
+        size: Side of the images, pixels.
+        views: Of test-time augmentation.
+        label: What the progress line calls this.
+        world: The processes that work together.
+        stop: Asks to stop.
+        compiled: Whether to compile the model first.
     """
     mine = rows.iloc[world.rank :: world.size].reset_index(drop=True)
     batch = prediction_batch(job.member, world.device)

@@ -16,7 +16,7 @@ from ffdi.core import keys
 from ffdi.data.batches import normalise
 from ffdi.model import compiling, precision, size
 from ffdi.model.build import build, data_config
-from ffdi.training import fit, graph, memory, parts
+from ffdi.training import fit, graph, memory
 from ffdi.training import state as states
 from ffdi.training.world import World
 
@@ -52,7 +52,7 @@ def probe(member: Member, device: torch.device, steps: int, least: float = 0.0) 
     if compiled:
         compiling.check(member.name, device)
     while True:
-        parts.check(member.name, member, member.batch_size, micro_batches)
+        memory.check(member.name, member, member.batch_size, micro_batches)
         try:
             train_seconds = _train_seconds(member, model, World(device), micro_batches, compiled, least)
             break
@@ -80,7 +80,7 @@ def _train_seconds(
     state, count = states.begin(model, member, world), member.batch_size
     state.micro_batches = micro_batches
     if world.device.type == "cpu":
-        first = parts.micro_batches(count, micro_batches)[0]
+        first = memory.slices(count, micro_batches)[0]
         count, state.micro_batches = min(_cpu_batch(member), first.stop), 1
     if compiled:
         compiling.choose_by_rule()
