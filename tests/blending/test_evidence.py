@@ -7,12 +7,11 @@ import pandas as pd
 import pytest
 
 from ffdi.blending import adversarial, averaging, probe
-from ffdi.blending.evidence import Evidence
+from ffdi.blending.evidence import Evidence, drawn
 from ffdi.blending.forecast import forecast, with_unseen
 from ffdi.blending.influence import Shift, held_out
 from ffdi.blending.probe import Unseen
 from ffdi.blending.result import blend
-from ffdi.blending.sample import drawn
 from ffdi.core.keys import rng
 from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc

@@ -17,9 +17,9 @@ from ffdi.core import checksum
 from ffdi.core.digest import PACKAGE
 from ffdi.core.errors import UserError
 from ffdi.data import decode, tables
-from ffdi.kernels import infer, mock_input, sandbox
+from ffdi.kernels import infer, mock_input
 from ffdi.kernels.mock_input import MockInput
-from ffdi.kernels.rehearse import SCENARIOS, rehearse
+from ffdi.kernels.rehearse import OUTPUT, SCENARIOS, Ended, rehearse, run_offline
 from ffdi.submission.check import render
 from tests.kernels.conftest import SCRIPTS, SLUG, TABLE, TEST, Home
 
@@ -30,10 +30,10 @@ IMAGES = 8
 
 class TestSandbox:
     @pytest.fixture
-    def box(self, tmp_path: Path) -> Callable[[str], sandbox.Ended]:
-        def run(code: str) -> sandbox.Ended:
+    def box(self, tmp_path: Path) -> Callable[[str], Ended]:
+        def run(code: str) -> Ended:
             (tmp_path / "script.py").write_text(code)
-            return sandbox.run(tmp_path / "script.py", tmp_path, {"GIVEN": "yes"}, tmp_path, 60.0)
+            return run_offline(tmp_path / "script.py", tmp_path, {"GIVEN": "yes"}, tmp_path, 60.0)
 
         return run
 
@@ -76,7 +76,7 @@ class TestSandbox:
         def until_it_prints(process: Any, timeout: float | None = None) -> int:
             if timeout is None:
                 return wait(process)
-            while not (tmp_path / sandbox.OUTPUT).read_text().endswith("\n"):
+            while not (tmp_path / OUTPUT).read_text().endswith("\n"):
                 time.sleep(0.01)
             raise subprocess.TimeoutExpired("python", timeout)
 

@@ -1,14 +1,14 @@
 import optuna
 import pytest
 
-from ffdi.search import pruning
+from ffdi.search import study as studies
 
 EPOCHS, FOLDS = 4, 3
 
 
 def study(name: str) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(direction="maximize", pruner=pruning.pruner(name, EPOCHS))
+    return optuna.create_study(direction="maximize", pruner=studies.pruner(name, EPOCHS))
 
 
 def run(of: optuna.Study, levels: list[float]) -> int | None:
@@ -19,7 +19,7 @@ def run(of: optuna.Study, levels: list[float]) -> int | None:
             step = fold * EPOCHS + epoch
             auc = level - 0.1 * (EPOCHS - epoch) / EPOCHS + 1e-3 * level * step
             try:
-                pruning.report(trial, epoch, EPOCHS, done, auc, step == FOLDS * EPOCHS)
+                studies.report(trial, epoch, EPOCHS, done, auc, step == FOLDS * EPOCHS)
             except optuna.TrialPruned:
                 of.tell(trial, state=optuna.trial.TrialState.PRUNED)
                 return step
@@ -32,7 +32,7 @@ def test_no_two_folds_share_a_step_and_the_last_is_the_mean_of_the_folds() -> No
     trial = study("none").ask()
     for fold in range(FOLDS):
         for epoch in range(1, EPOCHS + 1):
-            pruning.report(trial, epoch, EPOCHS, [0.9, 0.7][:fold], 0.8)
+            studies.report(trial, epoch, EPOCHS, [0.9, 0.7][:fold], 0.8)
     reported = trial.study.trials[0].intermediate_values
     assert list(reported) == list(range(1, FOLDS * EPOCHS + 1))
     assert reported[FOLDS * EPOCHS] == pytest.approx(0.8)

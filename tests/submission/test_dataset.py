@@ -58,9 +58,7 @@ def test_a_version_that_lost_a_file_is_told_and_made_again_by_the_next_call(
     kaggle_server: Server, session: Follower, folder: Path
 ) -> None:
     kaggle_server.state.drop = {"team.json"}
-    with pytest.raises(
-        UserError, match=r"Version 1 of tester/toy-weights is not what was sent \(team\.json is missing\)"
-    ):
+    with pytest.raises(UserError, match=r"Version 1 of tester/toy-weights is not what was sent: team\.json is missing"):
         bring(session, folder)
     kaggle_server.state.drop = set()
     assert bring(session, folder) == (2, True)

@@ -1,6 +1,6 @@
 """Evidence for the forecast: what fold models tell of the test, and the test images against those held out.
 
-Shapes: K fold models, N sampled held-out rows, T sampled test rows.
+Shapes: K fold models, N sampled held-out rows, T sampled test rows, D features.
 """
 
 from dataclasses import dataclass
@@ -17,16 +17,29 @@ from ffdi.blending.influence import NO_SHIFT, Shift, held_out
 from ffdi.blending.methods import Method
 from ffdi.blending.oof import Team
 from ffdi.blending.probe import PARTS, Unseen
-from ffdi.blending.sample import Sample, embedded
 from ffdi.config.competition import Board
+from ffdi.core import checksum, digest
 from ffdi.core.errors import FfdiError
+from ffdi.core.keys import rng
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc
 
+MODEL = "tf_efficientnet_lite0"  # whose weights a package brings
+MAX_ROWS = 3_000  # of each: a minute and a half on two cores, and the standard error of an AUC is below 0.01
 MIN_ROWS = 2 * PARTS
 TYPICAL = 7  # images shown of each side
 DIFFERENT = 0.15  # distance from 0.5 of the AUC by which one measurement tells train from test
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`oof`, `test`: the sampled rows of the blend, in the order of their embeddings."""
+
+    oof: pd.DataFrame
+    test: pd.DataFrame
+    oof_ND: np.ndarray
+    test_TD: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -130,3 +143,36 @@ def _differences(sample: Sample, manifest: pd.DataFrame) -> list[tuple[str, floa
     test = known[is_test_R & known["id"].isin(sample.test["id"])]
     found = [(name, value) for name, value in contrasts(train, test) if abs(value - 0.5) >= DIFFERENT]
     return sorted(found, key=lambda one: -abs(one[1] - 0.5))
+
+
+def embedded(oof: pd.DataFrame, test: pd.DataFrame, images: Path, places: Workspace, manifest: str) -> Sample:
+    """Return a sample with its embeddings, which are kept for the next blend.
+
+    Args:
+        oof: id, relpath, and if known group, whose rows stay together.
+        test: id, relpath, imputed.
+        images: what relpath is relative to.
+        places: where embeddings are kept.
+        manifest: its digest.
+
+    Raises:
+        UserError: no weights of the network, or an image that cannot be read.
+    """
+    oof, test = drawn(oof, MAX_ROWS), drawn(test[~test["imputed"].astype(bool)], MAX_ROWS)
+    rows = pd.concat([oof[["id", "relpath"]], test[["id", "relpath"]]], ignore_index=True)
+    path, ids = places.embeddings, "\n".join(rows["id"])
+    facts = {"model": MODEL, "manifest": manifest, "ids": digest.of_bytes(ids.encode())}
+    if not path.exists() or checksum.read_tensors(path)[1] != facts:
+        from ffdi.infer.embed import embed  # late: it brings torch and timm, and most blends start without them
+
+        checksum.write_tensors(path, {"features": embed(MODEL, rows, images, 0)}, facts)
+    features_RD = checksum.read_tensors(path)[0]["features"]
+    return Sample(oof, test, features_RD[: len(oof)], features_RD[len(oof) :])
+
+
+def drawn(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return about `count` rows, groups whole, in their order."""
+    group_N = np.unique(rows["group"], return_inverse=True)[1] if "group" in rows else np.arange(len(rows))
+    place_N = rng("forecast sample").permutation(group_N.max(initial=0) + 1)[group_N]
+    kept = np.sort(np.argsort(place_N, kind="stable")[:count])
+    return rows.iloc[kept].reset_index(drop=True)

@@ -5,7 +5,7 @@ The same inputs give the same bytes. All files lie at the top level but the whee
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,8 @@ def _write(
             f"{MAX_FILES}; blend fewer members or folds."
         )
     files = {**files, **lacking}
-    _clear(folder, {*files, kit.name})
+    (folder / SUMS).unlink(missing_ok=True)  # first: a folder without it is not complete
+    shutil.rmtree(folder, ignore_errors=True)
     for name, source in files.items():
         _link(source, folder / name)
     atomic.write_bytes(folder / kit.name, kit.data)
@@ -119,24 +120,9 @@ def _file(job: FoldJob) -> str:
     return f"{job.member.name}-fold{job.fold}.safetensors"
 
 
-def _clear(folder: Path, wanted: Iterable[str]) -> None:
-    """Remove what is not wanted. SHA256SUMS goes first: a folder without it is not complete."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / SUMS).unlink(missing_ok=True)
-    keep = {folder / name for name in wanted}
-    for path in folder.iterdir():
-        if path.is_dir() and path.name != WHEELS:
-            raise UserError(f"{path} is a folder that `ffdi kernels pack` did not make; move it away.")
-    for path in [path for path in folder.rglob("*") if path.is_file() and path not in keep]:
-        path.unlink()
-    if not any(path.parent.name == WHEELS for path in keep):
-        shutil.rmtree(folder / WHEELS, ignore_errors=True)
-
-
 def _link(source: Path, target: Path) -> None:
     """Make a hard link where the disk allows one: weights are large, and nobody writes to them in place."""
-    target.parent.mkdir(exist_ok=True)
-    target.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source.resolve(), target)
     except OSError:

@@ -1,11 +1,18 @@
 """Run an infer kernel as Kaggle would, before any quota is spent, and compare every bit of what it submits.
 
-In both known layouts of mounts, as in a hidden rerun, and without any time. GPUs are hidden from it: fp16 there rounds
-differently, and cannot be compared bit for bit. Shapes: R rows.
+In both known layouts of mounts, as in a hidden rerun, and without any time. It has nothing that a Kaggle kernel would
+not have: no network, no sources of the kit. The guard, which refuses both, is loaded by the interpreter and by every
+Python that it starts. GPUs are hidden from it: fp16 there rounds differently, and cannot be compared bit for bit.
+Shapes: R rows.
 """
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,11 +22,11 @@ import numpy as np
 import pandas as pd
 
 from ffdi.core import checksum, console
+from ffdi.core.digest import PACKAGE
 from ffdi.core.errors import UserError
 from ffdi.core.layout import RUN_RECORD, SUBMISSION_CSV
-from ffdi.kernels import mock_input, sandbox, script, team
+from ffdi.kernels import guard, mock_input, script, team
 from ffdi.kernels.mock_input import MockInput, folders_of
-from ffdi.kernels.sandbox import Ended
 from ffdi.kernels.script import Script
 from ffdi.kernels.team import TeamPack
 from ffdi.submission.check import check
@@ -27,6 +34,8 @@ from ffdi.submission.kernel import with_settings
 
 RUN_SECONDS = 3_600.0
 SHOWN = 12  # lines of a failed kernel's output
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "OMP_NUM_THREADS", "LD_LIBRARY_PATH")
+OUTPUT, ATTEMPTS = "output.txt", "attempts.log"
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,15 @@ SCENARIOS = (
     Scenario("hidden rerun", hidden=True),
     Scenario("short of time", newer=False, hidden=True, until="1s"),
 )
+
+
+@dataclass(frozen=True)
+class Ended:
+    """`code`: of the exit, -9 if it took too long. `attempts`: what the guard refused."""
+
+    code: int
+    output: str
+    attempts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -98,7 +116,7 @@ def _run(kernel: Script, pack: TeamPack, mock: MockInput, scenario: Scenario) ->
     path = mock.root / kernel.path.name
     path.write_text(with_settings(kernel.text, run=mock.root.name, until=scenario.until))
     begun = time.monotonic()
-    ended = sandbox.run(path, mock.working, _environment(mock, scenario), mock.root, RUN_SECONDS)
+    ended = run_offline(path, mock.working, _environment(mock, scenario), mock.root, RUN_SECONDS)
     verdict = Verdict(scenario, len(mock.rows), time.monotonic() - begun, tuple(_faults_of_process(ended)))
     if ended.code:
         return verdict
@@ -151,6 +169,38 @@ def _faults_of_record(facts: Mapping[str, Any], mock: MockInput, scenario: Scena
         yield f"it did not use all nets and views: {'; '.join(facts['degraded'])}."
     if scenario.hidden and not scenario.until and mock.broken not in facts["imputed"]:
         yield f"the broken image {mock.broken} is not among those that got the prior."
+
+
+def run_offline(script: Path, working: Path, environment: Mapping[str, str], folder: Path, seconds: float) -> Ended:
+    """Run a script in a fresh interpreter.
+
+    Args:
+        script: the file.
+        working: its current folder.
+        environment: its variables, beside those that every process needs.
+        folder: a folder for the guard and what it writes down.
+        seconds: after these it is killed with all that it started.
+    """
+    log, output = folder / ATTEMPTS, folder / OUTPUT
+    log.unlink(missing_ok=True)
+    watch = f"watch({[str(PACKAGE)]!r}, {str(log)!r})\n"
+    (folder / "sitecustomize.py").write_text(Path(guard.__file__).read_text() + watch)  # Python imports it at its start
+    given = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | dict(environment)
+    with output.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, str(script)], cwd=working, env=given | {"PYTHONPATH": str(folder)},
+            stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
+        )  # fmt: skip
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    attempts = log.read_text().splitlines() if log.exists() else []
+    return Ended(process.returncode, output.read_text(errors="replace"), tuple(dict.fromkeys(attempts)))
 
 
 def _environment(mock: MockInput, scenario: Scenario) -> dict[str, str]:

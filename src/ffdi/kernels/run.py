@@ -20,7 +20,6 @@ from ffdi.core.layout import RUN_RECORD
 from ffdi.kernels import mounts, team, wheels
 
 API = 1  # of the scripts; raise it when a script of before would not work any more
-IMAGE_FACTS = {"git_commit": Path("/etc/git_commit"), "build_date": Path("/etc/build_date")}
 
 
 class InferSettings(Frozen):
@@ -103,7 +102,6 @@ def _record(kind: str, run: str, facts: Mapping[str, Any]) -> None:
         "code": code_digest(),
         "python": platform.python_version(),
         "packages": wheels.installed(),
-        "image": {name: path.read_text().strip() for name, path in IMAGE_FACTS.items() if path.is_file()},
         "rerun": "KAGGLE_IS_COMPETITION_RERUN" in os.environ,
     }
     checksum.write_json(mounts.working_root() / RUN_RECORD, {**about, **facts})

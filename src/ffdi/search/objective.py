@@ -14,9 +14,9 @@ import torch
 from ffdi.cluster.session import Needs
 from ffdi.core.errors import LockedError, Paused
 from ffdi.core.stop import Stop
-from ffdi.search import pruning, space
+from ffdi.search import space
 from ffdi.search.context import SearchContext, score_of
-from ffdi.search.study import SPEC
+from ffdi.search.study import SPEC, report
 from ffdi.training import cluster as nodes
 from ffdi.training import launch, log, state
 from ffdi.training.fit import fit
@@ -67,13 +67,13 @@ class TrainAndScore:
             for epoch, auc in curve(job):
                 if epoch not in reported:
                     reported.add(epoch)
-                    pruning.report(trial, epoch, epochs, before, auc)
+                    report(trial, epoch, epochs, before, auc)
 
         try:
             watch()
             score = self.score(job, stop, watch)
             last = len(before) + 1 == len(self.context.held_out)
-            pruning.report(trial, job.member.epochs, epochs, before, score, last)
+            report(trial, job.member.epochs, epochs, before, score, last)
         except optuna.TrialPruned:
             state.drop(job.folder.state)  # nothing goes on with it
             raise

@@ -1,4 +1,4 @@
-"""One Optuna study that several workers share, each of which may be killed at any instant, and its sampler.
+"""One Optuna study that several workers share, each of which may be killed at any instant: its sampler, its pruner.
 
 What becomes of a trial:
   a finite score                     COMPLETE
@@ -10,24 +10,28 @@ The sampler is seeded anew for every draw, so it has no state: the n-th draw dep
 that are finished. A search that was killed goes on with the values that it would have tried anyway.
 """
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from ffdi.core import keys
 from ffdi.core.errors import UserError
 from ffdi.core.layout import JOURNAL
-from ffdi.search import journal, pruning
+from ffdi.search import journal
 from ffdi.search import storage as storages
 
 WORKER, ERROR, SPEC = "worker", "error", "spec"  # user attributes of a trial
+STARTUP_TRIALS = 5  # finished trials before the median is used
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def opened(options: StudyOptions) -> Iterator[optuna.Study]:
             study = optuna.create_study(
                 storage=storage,
                 sampler=SeededSampler(options.seed),
-                pruner=pruning.pruner(options.pruner, options.epochs),
+                pruner=pruner(options.pruner, options.epochs),
                 study_name=options.name,
                 direction="maximize",
                 load_if_exists=True,
@@ -154,3 +158,52 @@ class SeededSampler(TPESampler):
         number = draw(trials(study), trial)
         fresh = TPESampler(seed=keys.key(self.seed, "sampler", number, param_name) % 2**32)
         return fresh.sample_independent(study, trial, param_name, param_distribution)
+
+
+class LatestReport(BasePruner):
+    """Show the rule inside only what the trial reported last.
+
+    Optuna compares the best value so far with the median at this step; a first fold that happens to be easy would
+    then protect a trial through all folds that follow.
+    """
+
+    def __init__(self, inside: BasePruner) -> None:
+        self.inside = inside
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        if trial.last_step is None:
+            return False
+        shown = copy.copy(trial)
+        shown.intermediate_values = {trial.last_step: trial.intermediate_values[trial.last_step]}
+        return self.inside.prune(study, shown)
+
+
+def pruner(name: str, epochs: int) -> BasePruner:
+    """Return the rule "median" or "none" for folds of `epochs` epochs.
+
+    The median stops no trial in the first half of the first fold, where the warm-up still flatters some.
+    """
+    if name == "none":
+        return NopPruner()
+    return LatestReport(MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=(epochs + 1) // 2))
+
+
+def report(
+    trial: optuna.Trial, epoch: int, epochs: int, before: Sequence[float], auc: float, last: bool = False
+) -> None:
+    """Report the mean AUC of the folds done and the fold in training; no two folds share a step.
+
+    Args:
+        trial: The running trial.
+        epoch: Of the fold in training, from 1.
+        epochs: Of the longest fold.
+        before: AUCs of the folds that are done.
+        auc: Held-out AUC of the fold in training.
+        last: Whether this is the last report, after which nothing can be saved by pruning.
+
+    Raises:
+        optuna.TrialPruned: The rule stops the trial.
+    """
+    trial.report(fmean([*before, auc]), len(before) * epochs + epoch)
+    if not last and trial.should_prune():
+        raise optuna.TrialPruned

@@ -25,23 +25,18 @@ MARKS = {b"\0": "a NUL byte; save it as UTF-8", b"\r": "CR line ends; save it wi
 SPECIAL = re.compile('[",]')  # what a field must be quoted for
 
 
-def check(
-    path: Path,
-    competition: Competition,
-    ids: Sequence[str] | None,
-    reference: pd.Series | None = None,
-) -> pd.DataFrame:
+def check(path: Path, competition: Competition, ids: Sequence[str] | None) -> pd.DataFrame:
     """Read a submission and check it.
 
     Args:
         path: The file.
-        competition, ids, reference: As of `check_bytes`.
+        competition, ids: As of `check_bytes`.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}; name a submission CSV.") from error
-    return check_bytes(data, str(path), competition, ids, reference)
+    return check_bytes(data, str(path), competition, ids)
 
 
 def check_bytes(

@@ -102,21 +102,15 @@ def publish(kaggle: KaggleClient, folder: DatasetFolder, scratch: Path, until: f
     state = _upload(kaggle, folder, scratch, state, until, clock)
     if wrong := _lasting_differences(kaggle, folder, until, clock):
         raise UserError(
-            f"Version {state.version} of {folder.id} is not what was sent ({wrong[0]}); run the same command again."
+            f"Version {state.version} of {folder.id} is not what was sent: {wrong[0]} is missing, too much or of "
+            "another size; run the same command again."
         )
     return state.version, True
 
 
 def differences(kaggle: KaggleClient, folder: DatasetFolder) -> list[str]:
-    """Return a phrase for every file that Kaggle lists otherwise than it is in the folder."""
-    found, sizes = kaggle.dataset_files(folder.id), folder.sizes
-    wrong = [f"{name} is missing" for name in sizes if name not in found]
-    wrong += [f"{name} should not be there" for name in found if name not in sizes]
-    return wrong + [
-        f"{name} has {found[name]:,} bytes, not {size:,}"
-        for name, size in sizes.items()
-        if found.get(name, size) != size
-    ]
+    """Return the names of the files that are there or here only, or have another size there."""
+    return sorted({name for name, _ in kaggle.dataset_files(folder.id).items() ^ folder.sizes.items()})
 
 
 def _settled_state(kaggle: KaggleClient, folder: DatasetFolder, until: float, clock: Clock) -> DatasetState:
