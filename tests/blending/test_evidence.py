@@ -101,7 +101,7 @@ def test_families_left_out_whole_cost_the_probe_its_score() -> None:
 def test_the_interval_of_unseen_kinds_is_wider_lower_and_mixes_by_share() -> None:
     span = Interval(0.95, 0.93, 0.965, 0.01)
     losses = (-0.2, -0.4, -0.6, -0.8, -1.0, -1.2, -1.4, -1.6)
-    whole, half, none = (with_unseen(span, share, losses, 0.9) for share in (1.0, 0.5, 1e-9))
+    whole, half, none = (with_unseen(span, share, losses) for share in (1.0, 0.5, 1e-9))
     assert whole.value < half.value < span.value
     assert whole.low < half.low < span.low
     assert none.low == pytest.approx(span.low, abs=1e-6)
@@ -156,7 +156,7 @@ def test_most_unseen_kinds_lie_in_the_interval() -> None:
         own, spread = draw.uniform(2, 4), draw.uniform(0.2, 1.0)
         losses, noise = draw.normal(-0.6, spread, size=9), 0.2 * draw.normal()
         span = logit_interval(sigmoid(own + noise), 0.2 * sigmoid(own) * (1 - sigmoid(own)), 0.9)
-        found = with_unseen(span, 1.0, losses[:8], 0.9)
+        found = with_unseen(span, 1.0, losses[:8])
         held += found.low <= sigmoid(own + losses[8]) <= found.high
     print(f"{held} of 400 in the 90 % interval")
     assert held / 400 > 0.85

@@ -16,7 +16,7 @@ MAX_BYTES = 3_000_000
 
 @pytest.fixture(scope="module")
 def page(members: list[Trained]) -> Page:
-    return report.page(members, {"command": "ffdi train"})
+    return report.of_members(members, {"command": "ffdi train"})
 
 
 def test_the_page_of_the_sample_is_whole(page: Page) -> None:
@@ -41,7 +41,7 @@ def test_scale_and_offset_of_a_fold_do_not_move_the_score(members: list[Trained]
 
 def test_many_members_with_long_names_fit(members: list[Trained]) -> None:
     names = [f"convnextv2_base.fcmae_ft_in1k-384-seed{number}" for number in range(7)]
-    made = report.page([replace(members[0], name=name, logs={}) for name in names], {})
+    made = report.of_members([replace(members[0], name=name, logs={}) for name in names], {})
     html = render(made)
     check(html, made.headline)
     assert len(html) < MAX_BYTES
@@ -51,6 +51,6 @@ def test_a_fold_without_one_class_and_a_bare_log_are_survived(members: list[Trai
     member = members[0]
     oof = member.oof[(member.oof["fold"] != 2) | (member.oof["target"] == 1)].reset_index(drop=True)
     bare = pd.DataFrame({"split": "train", "epoch": [0.5, 1.0], "loss": [0.7, 0.6]})
-    made = report.page([Trained(member.name, dict.fromkeys(range(5), bare), oof)], {})
+    made = report.of_members([Trained(member.name, dict.fromkeys(range(5), bare), oof)], {})
     page = check(render(made), made.headline)
     assert f"{member.name}: OOF AUC" not in {text for _, text in page.words}

@@ -68,6 +68,12 @@ def test_what_was_sent_is_refused_unless_again(world: World) -> None:
     assert world.sent == 2
 
 
+def test_a_path_that_is_not_there_is_no_other_submission_of_that_name(world: World) -> None:
+    assert world.run("submit", str(world.folder / "elsewhere" / "001-toy"), "--yes") == 2
+    assert "There is no submission" in world.err
+    assert world.sent == 0
+
+
 def test_a_spent_quota_stops_before_anything_is_written(world: World) -> None:
     world.server.state.competitions["toy"].per_day = 1
     assert world.run("submit", "--yes") == 0

@@ -63,7 +63,7 @@ def forecast(
     rows = held_out(target_N, group_N)
     seen = {kind: _interval(score_N, rows, _size(board, kind), evidence.seen) for kind in BOARDS}
     unseen = {
-        kind: with_unseen(span, board.unseen or 1.0, evidence.unseen.losses, LEVEL)
+        kind: with_unseen(span, board.unseen or 1.0, evidence.unseen.losses)
         for kind, span in seen.items()
         if evidence.unseen
     }
@@ -95,7 +95,7 @@ def _size(board: Board, kind: str) -> tuple[int, int]:
     return max(rows - fakes, 1), fakes
 
 
-def with_unseen(span: Interval, share: float, losses: Sequence[float], level: float) -> Interval:
+def with_unseen(span: Interval, share: float, losses: Sequence[float]) -> Interval:
     """Return the interval on a board on which a share of the fakes is of unseen kinds.
 
     The AUC is a mean over fakes. Its spread over kinds is Student's, since there are few clusters: downwards on the
@@ -106,16 +106,15 @@ def with_unseen(span: Interval, share: float, losses: Sequence[float], level: fl
         span: the interval if all kinds are seen.
         share: of the fakes.
         losses: change of the AUC's logit for each cluster that was left out.
-        level: confidence level.
     """
     from scipy.special import stdtrit  # late: it would delay the start of every verb
 
     own, count = logit(span.value), len(losses)
     left_out_C = np.array([sigmoid(own + loss) for loss in losses])
-    mean, factor = left_out_C.mean(), stdtrit(count - 1, (1 + level) / 2) * math.sqrt(1 + 1 / count)
+    mean, factor = left_out_C.mean(), stdtrit(count - 1, (1 + LEVEL) / 2) * math.sqrt(1 + 1 / count)
     highest = sigmoid(own + np.mean(losses) + factor * np.std(losses, ddof=1))
     limits = (mean - factor * left_out_C.std(ddof=1), mean, max(highest, mean))
     low, value, high = (logit((1 - share) * span.value + share * limit) for limit in limits)
     down, up = math.hypot(value - low, own - logit(span.low)), math.hypot(high - value, logit(span.high) - own)
-    se = (down + up) / 2 / quantile(level) * sigmoid(value) * (1 - sigmoid(value))
+    se = (down + up) / 2 / quantile(LEVEL) * sigmoid(value) * (1 - sigmoid(value))
     return Interval(sigmoid(value), sigmoid(value - down), sigmoid(value + up), se)

@@ -13,6 +13,7 @@ from ffdi.blending.oof import canonical
 from ffdi.config.recipe import Blend
 from ffdi.core import atomic, checksum
 from ffdi.core.errors import UserError
+from ffdi.core.layout import MANIFEST
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,9 @@ def _runs(folder: Path, table: str) -> dict[str, pd.DataFrame]:
 
 def _targets(folder: Path) -> pd.Series:
     """Return targets by id from the manifest of the work folder that holds `folder`."""
-    path = next((one / "manifest.parquet" for one in (folder, *folder.resolve().parents[:2])
-                 if (one / "manifest.parquet").exists()), None)  # fmt: skip
+    near = [one / MANIFEST for one in (folder, *folder.resolve().parents[:2])]
+    path = next((path for path in near if path.exists()), None)
     if path is None:
-        raise UserError(f"No manifest.parquet is in {folder} or above it; name a folder below `work`.")
+        raise UserError(f"No {MANIFEST} is in {folder} or above it; name a folder below `work`.")
     rows = checksum.read_table(path, ["id", "target"])
     return rows[rows["target"] >= 0].drop_duplicates("id").set_index("id")["target"]

@@ -130,7 +130,7 @@ def _held(jobs: list[FoldJob], done: list[dict[str, Any]], name: str) -> Logits:
 
 
 def _read_done(job: FoldJob) -> dict[str, Any]:
-    path = job.folder / "done.json"
+    path = job.folder.done
     if not path.exists():
         raise UserError(f"{job.label} is not finished: {path} does not exist; {REMEDY}.")
     done = checksum.read_json(path)
@@ -145,11 +145,11 @@ def _read_done(job: FoldJob) -> dict[str, Any]:
 
 def _read_table(job: FoldJob, done: dict[str, Any], name: str, ids: pd.Index) -> Logits:
     """Return the mean logit over the member's views for every id, in their order."""
-    path = job.folder / f"{name}.parquet"
+    path = job.folder.table(name)
     if done["asked"].get(name) != job.asked[name]:
         raise UserError(f"{job.label}: {path} is not what the recipe asks for (images, views, size); {REMEDY}.")
     if checksum.digest(path) != done["files"].get(path.name):
-        raise CorruptError(f"{path} is not the file that {job.folder / 'done.json'} names; delete both and {REMEDY}.")
+        raise CorruptError(f"{path} is not the file that {job.folder.done} names; delete both and {REMEDY}.")
     frame = checksum.read_table(path, ["id", "view", "logit"])
     return _join(frame, ids, job.member.tta, f"{job.label}: {path}").mean(axis=1)
 
@@ -178,7 +178,7 @@ def _held_rows(job: FoldJob, name: str) -> pd.DataFrame:
     rows = _sorted(getattr(job, name))
     if not len(rows):
         return rows[["id", "relpath", "target"]].assign(imputed=False)
-    table = checksum.read_table(job.folder / f"{name}.parquet", ["id", "imputed"])
+    table = checksum.read_table(job.folder.table(name), ["id", "imputed"])
     return rows[["id", "relpath", "target"]].assign(imputed=rows["id"].isin(table["id"][table["imputed"]]).to_numpy())
 
 

@@ -70,20 +70,14 @@ def crossfit(
     return logit_N
 
 
-def cost_of_unseen(features_ND: Array, rows: HeldOut, seed: int = 0) -> Unseen | None:
-    """Return the cost of unseen kinds; None if there are too few fakes to tell.
-
-    Args:
-        features_ND: embeddings of the held-out rows.
-        rows: their targets and groups.
-        seed: of the clusters.
-    """
+def cost_of_unseen(features_ND: Array, rows: HeldOut) -> Unseen | None:
+    """Return the cost of unseen kinds, by embeddings of the held-out rows; None if there are too few fakes to tell."""
     count = min(CLUSTERS, rows.groups_by_class[1] // MIN_FAKES)
     if count < MIN_CLUSTERS:
         return None
     fake_N = rows.is_fake_N
-    part_N = (rng("unseen", seed).permutation(rows.groups) % PARTS)[rows.group_N]
-    cluster_N = _clusters(features_ND, rows, count, seed)
+    part_N = (rng("unseen", 0).permutation(rows.groups) % PARTS)[rows.group_N]
+    cluster_N = _clusters(features_ND, rows, count)
     seen = auc(rows.target_N, crossfit(features_ND, rows.target_N, part_N))
     found = []
     for number in range(count):
@@ -98,7 +92,7 @@ def cost_of_unseen(features_ND: Array, rows: HeldOut, seed: int = 0) -> Unseen |
     return Unseen(losses, float(seen), float(np.mean(found)))
 
 
-def _clusters(features_ND: Array, rows: HeldOut, count: int, seed: int) -> NDArray[np.int64]:
+def _clusters(features_ND: Array, rows: HeldOut, count: int) -> NDArray[np.int64]:
     """Return the cluster of each fake, -1 for originals, by what sets it apart from the original of its group.
 
     A fake without an original is compared with the mean of all. Unlike the clusters of folds these part the fakes of
@@ -114,7 +108,7 @@ def _clusters(features_ND: Array, rows: HeldOut, count: int, seed: int) -> NDArr
     means_GD = np.where(known_G[:, None], sums_GD / np.maximum(known_G, 1)[:, None], units_ND[~fake_N].mean(axis=0))
     marks_FD = _units(units_ND[fake_N] - means_GD[group_N[fake_N]])
     cluster_N = np.full(len(fake_N), -1)
-    state = keys.key("unseen", seed) % 2**32
+    state = keys.key("unseen", 0) % 2**32
     cluster_N[fake_N] = KMeans(count, n_init=4, random_state=state).fit_predict(marks_FD)
     return cluster_N
 

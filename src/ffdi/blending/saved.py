@@ -104,8 +104,7 @@ def _inputs_now(recipe: Recipe, competition: Competition, places: Workspace) -> 
     jobs = plan(recipe, competition, manifest, folds, Path(), places)
     members: dict[str, dict[str, Any]] = {}
     for job in sorted(jobs, key=lambda job: (job.member.name, str(job.fold))):
-        path = job.folder / "done.json"
-        files = checksum.read_json(path)["files"] if path.exists() else {}
+        files = checksum.read_json(job.folder.done)["files"] if job.folder.done.exists() else {}
         member = members.setdefault(job.member.name, {"name": job.member.name, "spec": job.spec, "files": {}})
         member["files"] |= {f"fold{job.fold}/{name}": digest for name, digest in sorted(files.items())}
     return inputs(

@@ -11,6 +11,7 @@ from ffdi.blending.apply import BLEND, degraded_scores, members_with_weight
 from ffdi.blending.methods import METHODS
 from ffdi.blending.oof import read_team
 from ffdi.cli.project import Project
+from ffdi.config.competition import Competition
 from ffdi.config.load import load_competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import checksum, console
@@ -19,10 +20,11 @@ from ffdi.core.layout import SUBMISSION_CSV
 from ffdi.core.stop import Stop
 from ffdi.data import manifest as manifests
 from ffdi.data.degraded import DAMAGES
+from ffdi.data.tables import read_labels
 from ffdi.metrics.auc import tpr_at_fpr
 from ffdi.metrics.slices import COLUMNS, Of, binned, compare, cut, pooled
 from ffdi.report.page import page_of, show
-from ffdi.submission.truth import FAMILY, joined
+from ffdi.submission.check import check
 
 KINDS: dict[str, Of] = {
     "forgery cluster": "fakes",
@@ -35,6 +37,7 @@ QUALITIES = [1.0, 50, 70, 80, 90, 95]
 SIDES = [1.0, 128, 256, 512, 1024]  # pixels of the shorter side
 QUARTERS = np.arange(4) / 4  # of the sharpness
 FPRS = (1e-2, 5e-3, 1e-3)
+FAMILY = "family"  # the optional column of a labels table that names the kind of each forgery
 
 
 def run(project: Project, degraded: bool) -> None:
@@ -70,6 +73,36 @@ def run_submission(submission: Path, labels: Path | None, recipe: Recipe) -> Non
     console.table(f"evaluated: {path}", ["fakes of", "originals", "fakes", "AUC (95 %)"], [first, *lines])
     tpr = [[f"{fpr:g}", f"{tpr_at_fpr(rows['target'], rows['score'], fpr):.4f}"] for fpr in FPRS]
     console.table("TPR", ["at FPR", "TPR"], tpr)
+
+
+def joined(submission: Path, labels: Path, competition: Competition) -> pd.DataFrame:
+    """Join a submission CSV with a labels CSV by id.
+
+    Args:
+        submission: Checked as before it is sent.
+        labels: As the competition's table of train, and maybe with a column `family`.
+        competition: Names the columns.
+
+    Returns:
+        id, target (0, 1), score, family (None for originals, and where the labels name none).
+
+    Raises:
+        UserError: One of the tables is refused, the ids are not the same, there is one class only, or a fake has no
+            family where the column is there.
+    """
+    split = competition.train.model_copy(update={"labels": labels.name})
+    truth = read_labels(labels.parent, competition.model_copy(update={"train": split}), "train")
+    if truth["target"].nunique() < 2:
+        raise UserError(f"{labels} holds one class only; an AUC needs fakes and originals.")
+    family = pd.read_csv(labels, dtype=str, keep_default_na=False).get(FAMILY)
+    unnamed = truth["id"][(truth["target"] == 1) & (family == "")]
+    if len(unnamed):
+        raise UserError(f"{labels}: the fake {unnamed.iloc[0]} has no {FAMILY}; name one, or leave the column out.")
+    if not check(submission, competition, None)[competition.id_column].isin(truth["id"]).any():
+        raise UserError(f"{labels} holds none of the images of {submission}; name their true labels with --labels.")
+    score = check(submission, competition, truth["id"].tolist())[competition.prediction_column]
+    fakes_only = None if family is None else family.where(truth["target"] == 1, None)
+    return truth.assign(score=score.to_numpy(), **{FAMILY: fakes_only})
 
 
 def _rows(project: Project, blend: saved.SavedBlend) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from ffdi.cli.project import WORK, Options, Project
 from ffdi.core import checksum, console
 from ffdi.core.errors import Paused
 from ffdi.core.stop import parse_until
-from ffdi.report.page import Page, show
+from ffdi.report.page import page_of, show
 from ffdi.training import finish, launch, world
 from ffdi.training.job import FoldJob
 
@@ -22,7 +22,9 @@ def run(options: Options, until: str) -> None:
     """Train what is not done, and show and write what came of it."""
     project, jobs = _trained(options, until)
     if world.is_first():
-        _show_trained(project, jobs)
+        console.say(f"trained: {len(jobs)} folds of {len({job.member.name for job in jobs})} members")
+        if any(len(job.oof) for job in jobs):
+            show(project.places.report("train"), page_of("train", jobs))
 
 
 def train(
@@ -102,15 +104,3 @@ def _result(job: FoldJob) -> dict[str, Any]:
     scores = checksum.read_json(job.folder.done)["scores"]
     sizes = {"train": len(job.train), "held_out": len(job.oof)}
     return {"member": job.member.name, "fold": job.fold, **sizes, "auc": scores.get("auc", float("nan"))}
-
-
-def _show_trained(project: Project, jobs: list[FoldJob]) -> None:
-    console.say(f"trained: {len(jobs)} folds of {len({job.member.name for job in jobs})} members")
-    if any(len(job.oof) for job in jobs):
-        show(project.places.report("train"), lambda: _page(jobs))
-
-
-def _page(jobs: list[FoldJob]) -> Page:
-    from ffdi.report import train
-
-    return train.of_jobs(jobs)

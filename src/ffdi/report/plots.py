@@ -29,13 +29,14 @@ PAD = 0.4  # margin around a plot, in letter heights
 DPI = 160  # a panel is then 736 pixels wide, sharp on dense screens
 
 
-def colour(index: int) -> str:
-    """Return the colour of series number `index`."""
-    return SERIES[index % len(SERIES)]
+def panel(x: str = "", y: str = "", height: float = HEIGHT) -> tuple[Figure, Axes]:
+    """Return an empty panel. Settings go on the axes, never on matplotlib's globals.
 
-
-def panel(height: float = HEIGHT) -> tuple[Figure, Axes]:
-    """Return an empty panel, `height` inches high. Settings go on the axes, never on matplotlib's globals."""
+    Args:
+        x: Label below it.
+        y: Label left of it.
+        height: Inches.
+    """
     figure = Figure(figsize=(WIDTH, height), facecolor="none")
     figure.set_layout_engine("tight", pad=PAD)
     axes = figure.add_subplot(facecolor="none")
@@ -44,19 +45,9 @@ def panel(height: float = HEIGHT) -> tuple[Figure, Axes]:
     axes.tick_params(which="both", colors=GREY, labelcolor=INK, labelsize=TEXT - 0.5)
     axes.grid(True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
-    return figure, axes
-
-
-def name_axes(axes: Axes, x: str, y: str) -> None:
-    """Label both axes.
-
-    Args:
-        axes: Of a panel.
-        x: Below it.
-        y: Left of it.
-    """
     axes.set_xlabel(x, color=INK, fontsize=TEXT)
     axes.set_ylabel(y, color=INK, fontsize=TEXT)
+    return figure, axes
 
 
 def legend(figure: Figure, axes: Axes) -> None:
@@ -94,7 +85,7 @@ def dots(rows: pd.DataFrame, x: str, line: float | None = None, band: float = 0.
         line: Where to draw a dashed line.
         band: Half the width of a grey band around the line.
     """
-    figure, axes = panel(max(2.1, 1.0 + 0.36 * len(rows)))
+    figure, axes = panel(x, height=max(2.1, 1.0 + 0.36 * len(rows)))
     axes.set_yticks(range(len(rows)), [shorten(str(name)) for name in rows["name"]])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.spines["left"].set_visible(False)
@@ -111,7 +102,6 @@ def dots(rows: pd.DataFrame, x: str, line: float | None = None, band: float = 0.
                       fontsize=9.5, textcoords="offset points", color=INK, annotation_clip=False)  # fmt: skip
     axes.margins(x=0.06)
     axes.xaxis.set_major_locator(MaxNLocator(4))
-    name_axes(axes, x, "")
     return figure
 
 
@@ -123,17 +113,16 @@ def fold_curves(logs: Mapping[int, pd.DataFrame], column: str, y: str) -> Figure
         column: Of the logs.
         y: Label of the axis.
     """
-    figure, axes = panel()
+    figure, axes = panel("epochs done", y)
     looks: dict[str, dict[str, Any]] = {"train": {"linestyle": (0, (3, 2)), "alpha": 0.6}, "oof": {"marker": "o"}}
     for index, (fold, log) in enumerate(logs.items()):
         lines = {split: line for split in looks if len(line := series(log, split, column))}
         for split, line in lines.items():
             label = f"fold {fold}" if split == list(lines)[-1] else None
-            axes.plot(line.index, line, color=colour(index), linewidth=1.7, markersize=3, label=label,
+            axes.plot(line.index, line, color=SERIES[index % len(SERIES)], linewidth=1.7, markersize=3, label=label,
                       **looks[split])  # fmt: skip
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    name_axes(axes, "epochs done", y)
     legend(figure, axes)
     return figure
 

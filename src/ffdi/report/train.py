@@ -35,11 +35,11 @@ class Trained:
         return rank_within(self.oof["logit"], self.oof["fold"])
 
 
-def of_jobs(jobs: Sequence[FoldJob]) -> Page:
+def page(jobs: Sequence[FoldJob]) -> Page:
     """Return the page of finished jobs, of which at least one held images out."""
     held = [job for job in jobs if len(job.oof)]  # a refit on all rows has no curve
     members = [_read([job for job in held if job.member.name == name]) for name in {job.member.name: 0 for job in held}]
-    return page(members, {job.label: checksum.digest(job.folder.done) for job in jobs})
+    return of_members(members, {job.label: checksum.digest(job.folder.done) for job in jobs})
 
 
 def _read(jobs: Sequence[FoldJob]) -> Trained:
@@ -59,7 +59,7 @@ def _read(jobs: Sequence[FoldJob]) -> Trained:
     return Trained(jobs[0].member.name, logs, pd.concat(tables, ignore_index=True))
 
 
-def page(members: Sequence[Trained], inputs: Mapping[str, str]) -> Page:
+def of_members(members: Sequence[Trained], inputs: Mapping[str, str]) -> Page:
     """Return the page of members, in any order, whose OOF predictions hold both classes.
 
     Args:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ffdi.cli.evaluate import joined
 from ffdi.config.competition import Competition, Split
 from ffdi.core.errors import UserError
 from ffdi.metrics.slices import cut, pooled
-from ffdi.submission.truth import joined
 
 CONTEST = Competition(
     name="tiny",
