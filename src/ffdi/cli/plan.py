@@ -27,7 +27,6 @@ from ffdi.data import files
 MINUTES = 30.0
 SHARE = 0.85  # of the time for training that is planned: steps may turn out slower
 SAMPLE = 64  # images that are looked at
-BLEND_SECONDS, BLEND_ROWS = 20.0, 10_000  # of `ffdi blend`; rows a second on top
 SMALLEST = 160  # side at which the first step is timed
 
 
@@ -107,7 +106,7 @@ def _planned(facts: Facts, minutes: float, folder: str, begun: float) -> tuple[s
     """Return the recipe's text, the seconds of training it takes, and those it may take."""
     from ffdi.training import budget as budgets
 
-    train, images = facts.rows["train"], sum(facts.rows.values())
+    train = facts.rows["train"]
     sources = _sources()
     nets = [[name for name in names if name in sources] for names in (LARGE, SMALL)]
 
@@ -127,7 +126,7 @@ def _planned(facts: Facts, minutes: float, folder: str, begun: float) -> tuple[s
 
     base = made(Rung(LADDER[-1], SMALL[:1], facts.side, min(facts.side, SMALLEST), 1)).member[0]
     known = {(base.model, base.image_size): measured(base)}
-    around = budgets.folds_seconds(known, images) + BLEND_SECONDS + images / BLEND_ROWS
+    around = budgets.other_seconds(known, facts.rows)
     spare = minutes * 60 - around - (time.monotonic() - begun)
     ladder = (rung for rung in rungs(train, facts.side, nets) if fits(rung.preset, rung.nets))
     chosen, seconds = budgets.choose(ladder, made, facts.rows, measured, known, SHARE * spare)

@@ -33,6 +33,8 @@ MAX_SLOWDOWN = 1.25  # wall time for processor time that is believed
 START = 8.0  # seconds of a process until its first step: imports, and CUDA where there is one
 FOLD = 2.5  # seconds of a fold beside its images: weights are read, checked, saved and loaded again
 SCAN = 2.0  # times what reading an image costs: sharpness and hashes besides
+EMBEDDED = 3_000  # train and test images, of each, that a blend embeds
+PAGES, PER_ROW = 15.0, 1e-4  # seconds of `ffdi folds` and `ffdi blend` beside images and imports
 HOPELESS = 3.0  # times the budget by a rough count: not worth a timed step
 
 
@@ -135,11 +137,17 @@ def _together(jobs: Iterable[float], at_once: int) -> float:
     return max(ends)
 
 
-def folds_seconds(known: Mapping[tuple[str, int], Speed], images: int) -> float:
-    """Return how long `ffdi folds` takes: every image is read and hashed, and a small network looks at it."""
+def other_seconds(known: Mapping[tuple[str, int], Speed], rows: Mapping[str, int]) -> float:
+    """Return how long `ffdi folds` and `ffdi blend` take: images are read, hashed and embedded, pages are written.
+
+    Args:
+        known: Speeds by network and side in pixels; the first counts.
+        rows: Images by split.
+    """
     ((_, side), speed), *_ = known.items()
-    forward = speed.predict * (SIDE / side) ** 2
-    return START + images * (SCAN * speed.read / _cores() + forward / len(launch.devices()))
+    forward, images = speed.predict * (SIDE / side) ** 2 / len(launch.devices()), sum(rows.values())
+    embedded = rows["train"] + sum(min(rows.get(split, 0), EMBEDDED) for split in ("train", "test"))
+    return 2 * START + PAGES + images * (SCAN * speed.read / _cores() + PER_ROW) + embedded * forward
 
 
 def params(recipe: Recipe) -> int:
