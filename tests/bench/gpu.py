@@ -1,7 +1,8 @@
-"""What the kit does on the card in front of it, against bare loops: `python -m tests.bench gpu [ROW ...]`.
+"""What the kit does on the card in front of it, against bare loops: `python -m tests.bench gpu [PART|NET ...]`.
 
 A bare loop has its batches on the card and does the same arithmetic: same model, batch, bf16, channels_last, clip,
-fused AdamW, EMA. Each row is printed as soon as it is known; ratios are medians of rounds in turn.
+fused AdamW, EMA. Each row is printed as soon as it is known; ratios are medians of rounds in turn. Without a card it
+runs on the CPU, which tries its control flow: `python -m tests.bench gpu training prediction test_resnet`.
 """
 
 import statistics
@@ -33,17 +34,23 @@ from ffdi.training import state as states
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 from tests.bench import gpu_resume, gpu_small
+from tests.fixtures.kills import run_once
 
-CARD = torch.device("cuda:0")
-NETS = {
-    "resnet18": (256, 64),
-    "convnextv2_tiny": (384, 32),
+CARD = torch.device("cuda:0" if torch.cuda.device_count() else "cpu")
+NETS = {  # image size and batch
     "caformer_s18": (384, 32),
     "tf_efficientnetv2_m": (384, 32),
+    "convnextv2_tiny": (384, 32),
+    "resnet18": (256, 64),
 }
 ROUNDS = 3
 SECONDS = 1.0  # of one round
 READY_SECONDS = 150.0  # in which every net has compiled what it needs, or goes on without
+
+
+def synchronize() -> None:
+    if CARD.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def member(model: str, **options: object) -> Member:
@@ -54,12 +61,12 @@ def member(model: str, **options: object) -> Member:
 
 def rate(step: Callable[[], int], seconds: float = SECONDS, calls: int = 4) -> float:
     """Return items per second of one round, which ends when it has lasted so many seconds after some calls."""
-    torch.cuda.synchronize()
+    synchronize()
     begun, done = time.perf_counter(), 0
     while time.perf_counter() - begun < seconds:
         for _ in range(calls):
             done += step()
-        torch.cuda.synchronize()
+        synchronize()
     return done / (time.perf_counter() - begun)
 
 
@@ -98,7 +105,7 @@ def bare(one: Member, compiled: bool = False) -> Callable[[], int]:
 
     def step() -> int:
         torch.backends.cudnn.deterministic = False
-        with torch.autocast("cuda", torch.bfloat16):
+        with torch.autocast(CARD.type, torch.bfloat16):
             logits_B = run(images_BCHW)[:, 0]
         torch.nn.functional.binary_cross_entropy_with_logits(logits_B.float(), targets_B).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), one.clip_grad)
@@ -124,7 +131,7 @@ def kit(one: Member, captured: bool = True) -> Callable[[], int]:
     state.model.train()
     images_BCHW, targets_B = resident(one)
     update: graph.Step = partial(fits.step, member=one)
-    if captured:
+    if captured and graph.is_possible(state, world):
         update = graph.captured(update, state, images_BCHW, targets_B, world, one.model)
 
     def step() -> int:
@@ -183,7 +190,7 @@ class Windows(Stop):
         self.asked += 1
         now = time.perf_counter()
         if self.asked == self.warm_up or (self.asked > self.warm_up and now - self.begun > self.seconds):
-            torch.cuda.synchronize()
+            synchronize()
             now = time.perf_counter()
             if self.counted:
                 self.rates.append((self.asked - self.counted) / (now - self.begun))
@@ -201,15 +208,15 @@ def whole(rows: pd.DataFrame, images: Path, one: Member, workers: int, seconds: 
     return [rate * one.batch_size for rate in stop.rates]
 
 
-def nets(folder: Path) -> Callable[[], None]:
-    """Begin a process for the training and one for the prediction of each net; return what measures them in turn.
+def nets(folder: Path, roles: list[str], models: list[str]) -> Callable[[], None]:
+    """Begin a process for each role ("training", "prediction") of each net; return what measures them in turn.
 
-    They compile side by side. Whoever is not ready in time is measured last, as it is then.
+    They compile side by side, and none measures before all have compiled.
     """
     begun = time.monotonic()
     command = [sys.executable, "-m", "tests.bench.gpu_net"]
     running = [subprocess.Popen([*command, role, model, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                text=True) for role in ("train", "predict") for model in NETS]  # fmt: skip
+                                text=True) for role in roles for model in models]  # fmt: skip
 
     def measure() -> None:
         for process in running:
@@ -217,30 +224,59 @@ def nets(folder: Path) -> Callable[[], None]:
             process.stdout.readline()  # ready
         print(f"compiled in {time.monotonic() - begun:.0f} s", flush=True)
         for process in running:
-            print(process.communicate("go\n")[0], end="", flush=True)
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with suppress(BrokenPipeError):  # it died, and has said why
+                process.stdin.write("go\n")
+                process.stdin.close()
+            for line in process.stdout:
+                print(line, end="", flush=True)
+            process.wait()
 
     return measure
 
 
-ROWS = ("sample", "small", "stops", "resume", "nets")
+def _part(name: str, names: list[str]) -> None:
+    """Run a part in a process of its own, if it is among the names: this one never touches CUDA, and goes on."""
+    if name in names and run_once(PARTS[name]):
+        print(f"{name}: failed", flush=True)
+
+
+# What was never measured on a card comes first; nothing else runs beside it.
+FIRST: dict[str, Callable[[], None]] = {"folds": gpu_small.side_by_side, "doctor": gpu_small.doctor}
+WHILE_NETS_COMPILE: dict[str, Callable[[], None]] = {"stops": gpu_resume.main}
+LAST: dict[str, Callable[[], None]] = {
+    "start": gpu_small.start,
+    "evaluation": gpu_small.evaluation,
+    "sample": gpu_small.sample,
+    "kills": partial(gpu_resume.main, gpu_resume.KILLS),
+}
+PARTS = {**FIRST, **WHILE_NETS_COMPILE, **LAST}
+ROLES = ("training", "prediction")
 
 
 def main(names: list[str] | None = None) -> None:
-    """Print the rows named in `names`, or all: sample, small, stops, resume (with kills), nets."""
-    names = names or list(ROWS)
+    """Print the parts named, or all: those of `PARTS`, training and prediction. Any other name is a net for these two.
+
+    The parts come in one order, whatever the order of the names.
+    """
+    given = names or []
+    chosen = [name for name in (*PARTS, *ROLES) if name in given] or [*PARTS, *ROLES]
+    models, roles = [name for name in given if name not in chosen] or list(NETS), [r for r in ROLES if r in chosen]
     print(f"Python {sys.version.split()[0]}, torch {torch.__version__}, OpenCV {cv2.__version__}", flush=True)
-    subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], check=False)
-    if "sample" in names:  # the first, when nothing else runs
-        gpu_small.sample()
-    if "small" in names:
-        gpu_small.main()
+    with suppress(FileNotFoundError):
+        subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], check=False)
+    for part in FIRST:
+        _part(part, chosen)
     with TemporaryDirectory() as place:
-        photographs(Path(place), 1000)
-        measure = nets(Path(place)) if "nets" in names else None
-        if "stops" in names or "resume" in names:  # while the nets compile
-            gpu_resume.main(gpu_resume.KILLS if "resume" in names else 0)
-        if measure is not None:
-            measure()
+        if roles:
+            photographs(Path(place), 1000)
+        measure = nets(Path(place), roles, models)
+        for part in WHILE_NETS_COMPILE:
+            _part(part, chosen)
+        measure()
+    for part in LAST:
+        _part(part, chosen)
 
 
 if __name__ == "__main__":

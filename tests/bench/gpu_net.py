@@ -1,4 +1,4 @@
-"""The training or the prediction of one net on the card: `python -m tests.bench.gpu_net train|predict MODEL FOLDER`.
+"""Training or prediction of one net on the card: `python -m tests.bench.gpu_net training|prediction MODEL FOLDER`.
 
 `python -m tests.bench gpu` starts one process for each. It compiles, prints "ready", and waits for a line on its input:
 then it has the card alone, measures and prints its rows. FOLDER holds the photographs of `gpu.photographs`.
@@ -62,7 +62,7 @@ def wait_for_the_card() -> None:
     sys.stdin.readline()
 
 
-def train(model: str, folder: Path, workers: int) -> None:
+def training(model: str, folder: Path, workers: int) -> None:
     """Print the step with its batch on the card, and a whole training from JPEG files, against bare loops."""
     one, eager = gpu.member(model, compile=True), gpu.member(model, compile=False)
     steps = prepared([("bare compiled", lambda: gpu.bare(one, compiled=True)), ("kit, compiled", lambda: gpu.kit(one))],
@@ -115,7 +115,7 @@ def _bare(model: torch.nn.Module, member: Member) -> Callable[[], int]:
 
     @torch.inference_mode()
     def step() -> int:
-        with torch.autocast("cuda", torch.bfloat16):
+        with torch.autocast(gpu.CARD.type, torch.bfloat16):
             for _ in range(8):
                 model(images_BCHW)
         return 8 * member.batch_size
@@ -129,7 +129,7 @@ def main(role: str, model: str, folder: str) -> None:
     workers = min(len(os.sched_getaffinity(0)), launch.MAX_WORKERS)
     shared_pool(workers)  # forked before CUDA is touched
     launch.prepare(gpu.CARD, workers)
-    (train if role == "train" else prediction)(model, Path(folder), workers)
+    (training if role == "training" else prediction)(model, Path(folder), workers)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
-
 from ffdi.core.errors import Paused
 from ffdi.core.stop import Stop
 from ffdi.training import launch
@@ -20,13 +18,12 @@ from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 from tests.fixtures.kills import run_killed, run_once
 
-CARD = torch.device("cuda:0")
 KILLS = 20
 FILES = ("weights.safetensors", "oof.parquet", "test.parquet")
 
 
-def main(wanted: int = KILLS) -> None:
-    """Print how many trainings that were killed (`wanted` times in all) or stopped ended bit-equal."""
+def main(wanted: int = 0) -> None:
+    """Print how many trainings that were killed, `wanted` times in all, ended bit-equal; 0: those that were stopped."""
     from tests.bench import gpu
 
     with TemporaryDirectory() as place:
@@ -52,6 +49,7 @@ def main(wanted: int = KILLS) -> None:
         if wanted:
             print(f"{kills} kills at random instants in {runs} trainings: {equal} of {runs} bit-equal "
                   f"(one takes {lasted:.1f} s)", flush=True)  # fmt: skip
+            return
         for name, stopped in {
             "SIGTERM to the group": signal.SIGTERM,
             "Ctrl-C": signal.SIGINT,
@@ -64,9 +62,11 @@ def main(wanted: int = KILLS) -> None:
 
 
 def _train(job: FoldJob, stop: Stop | None = None) -> None:
-    launch.prepare(CARD, 2)
+    from tests.bench import gpu
+
+    launch.prepare(gpu.CARD, 2)
     with stop or Stop() as asked:
-        fit(job, World(CARD), asked, save_steps=5)
+        fit(job, World(gpu.CARD), asked, save_steps=5)
 
 
 def _stopped(job: FoldJob, number: int | None) -> int:
