@@ -139,10 +139,13 @@ def test_the_wheel_is_the_same_on_any_machine(tmp_path: Path) -> None:
         path.chmod(0o600)
     (copy / "core" / ".#lock.py").write_text("left by an editor")
     (copy / "core" / "notes.txt").write_text("mine")
-    code = "from ffdi.kernels import kit_wheel as w; made = w.build(); print(w.__file__, made.name, made.sha256)"
+    code = (
+        "from ffdi.kernels import kit_wheel as w; made = w.build(); "
+        "print(w.__file__, made.name, w.digest.of_bytes(made.data))"
+    )
     environment = {"PYTHONPATH": str(tmp_path), "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(copy / "kernels" / "kit_wheel.py"), KIT.name, KIT.sha256]
+    assert done.stdout.split() == [str(copy / "kernels" / "kit_wheel.py"), KIT.name, digest.of_bytes(KIT.data)]
 
 
 def test_the_wheel_holds_the_kit_without_the_sample_and_pip_accepts_it(tmp_path: Path) -> None:

@@ -28,11 +28,6 @@ FALSE_POSITIVE_RATES = (1e-2, 5e-3, 1e-3)  # the contest breaks ties at 1e-3; it
 NO_EFFECT_ON_SCORES: Any = {"data": {"folder", "cache", "workers"}, "search": True, "forge": True}
 
 
-def recipe_digest(recipe: Recipe) -> str:
-    """Return 64 hex digits over everything in the recipe that can change a score."""
-    return digest.of_json(recipe.model_dump(mode="json", exclude=NO_EFFECT_ON_SCORES))
-
-
 def made_from(recipe: Recipe, manifest: str, folds: str) -> dict[str, Any]:
     """Return the part of a card that says what it was made from.
 
@@ -41,8 +36,9 @@ def made_from(recipe: Recipe, manifest: str, folds: str) -> dict[str, Any]:
         manifest: Its digest.
         folds: Digest of the fold table.
     """
+    decisive = recipe.model_dump(mode="json", exclude=NO_EFFECT_ON_SCORES)
     return {
-        "recipe": {"name": recipe.name, "digest": recipe_digest(recipe)},
+        "recipe": {"name": recipe.name, "digest": digest.of_json(decisive)},
         "competition": recipe.competition,
         "manifest": manifest,
         "folds": {**recipe.folds.model_dump(mode="json"), "digest": folds},

@@ -65,7 +65,8 @@ def influence(score_N: Array, rows: HeldOut, weight_N: Array | None = None) -> t
         weight_N: how often each row stands on the board, relative to the others of its class; None: alike.
     """
     fake_N, placed_N = rows.is_fake_N, np.empty(len(score_N))
-    shares_N = _shares(np.ones(len(score_N)) if weight_N is None else weight_N, fake_N)
+    each_N = np.ones(len(score_N)) if weight_N is None else weight_N
+    shares_N = each_N / np.bincount(fake_N, each_N, 2)[fake_N.astype(int)]  # sum 1 in each class
     if weight_N is None:
         placed = placements(rows.target_N, score_N)
         placed_N[fake_N], placed_N[~fake_N], value = placed.fakes_P, placed.reals_R, placed.value
@@ -94,12 +95,6 @@ def variance(influence_N: Array, rows: HeldOut, size: tuple[int, int] | None = N
     wider_N = rows.is_fake_N == int(np.argmax(ratio))
     low, high = sorted(ratio)
     return low * _squares(influence_N, rows) + (high - low) * _squares(influence_N * wider_N, rows)
-
-
-def _shares(weight_N: Array, fake_N: Mask) -> Array:
-    """Return the weights scaled to sum 1 in each class."""
-    total = np.bincount(fake_N, weight_N, 2)
-    return weight_N / total[fake_N.astype(int)]
 
 
 def _below(score_N: Array, others_M: Array, share_M: Array) -> Array:

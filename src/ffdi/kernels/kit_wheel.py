@@ -24,10 +24,6 @@ class KitWheel:
     name: str
     data: bytes
 
-    @property
-    def sha256(self) -> str:
-        return digest.of_bytes(self.data)
-
 
 def build() -> KitWheel:
     """Return the wheel of the package that is running, without its sample images."""

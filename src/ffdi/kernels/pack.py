@@ -105,7 +105,7 @@ def _write(
     sums = {name: digest.of_file(folder / name) for name in sorted({*files, kit.name})}
     about = {
         "format": team.FORMAT,
-        "wheel": {"file": kit.name, "sha256": kit.sha256},
+        "wheel": {"file": kit.name, "sha256": sums[kit.name]},
         "files": sums,
         "recipe": _portable(recipe, competition),
         "competition": competition.model_dump(mode="json"),

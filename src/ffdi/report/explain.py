@@ -79,20 +79,11 @@ def _section(number: int, image: Explained) -> Section:
     chance = 1 / (1 + math.exp(-min(max(image.logit, -500.0), 500.0)))
     said = Text(f"{image.name}: {image.label}. {image.score}. P(fake) of {image.net} alone: {chance:.3f}.")
     title = f"{number}. {image.label} {shorten(image.name.rpartition('/')[2], 16)}"
-    return Section(title, (said, *_pictures(image)))
-
-
-def _pictures(image: Explained) -> tuple[Picture, ...]:
     shown_HWC, (rows, columns) = _resized(image.image_HWC), image.cells_hw.shape
     size = f"{image.image_HWC.shape[1]} x {image.image_HWC.shape[0]} pixels."
-    return (
-        _picture("Image", shown_HWC, size),
-        _picture(
-            "Grad-CAM",
-            _heat(shown_HWC, image.cells_hw),
-            f"{image.net}, for “{image.verdict}”; {rows} x {columns} cells.",
-        ),
-    )
+    caption = f"{image.net}, for “{image.verdict}”; {rows} x {columns} cells."
+    pictures = _picture("Image", shown_HWC, size), _picture("Grad-CAM", _heat(shown_HWC, image.cells_hw), caption)
+    return Section(title, (said, *pictures))
 
 
 def _heat(shown_HWC: np.ndarray, cells_hw: np.ndarray) -> np.ndarray:
@@ -113,6 +104,5 @@ def _resized(image_HWC: np.ndarray) -> np.ndarray:
 
 
 def _picture(title: str, shown_HWC: np.ndarray, caption: str) -> Picture:
-    shown_HWC = _resized(shown_HWC)
     height, width = shown_HWC.shape[:2]
     return Picture(title, f"{title} of the image", jpeg(shown_HWC, SIDE, QUALITY), caption, width, height)

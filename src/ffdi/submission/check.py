@@ -81,14 +81,10 @@ def render(frame: pd.DataFrame, competition: Competition) -> bytes:
     header = f"{competition.id_column},{competition.prediction_column}"
     ids = frame[competition.id_column].tolist()
     if frame[competition.id_column].str.contains(SPECIAL).any():
-        ids = [_quoted(one) if SPECIAL.search(one) else one for one in ids]
+        ids = ['"' + one.replace('"', '""') + '"' if SPECIAL.search(one) else one for one in ids]
     score = frame[competition.prediction_column].to_numpy(np.float64)
     digits = pa.array(score).cast(pa.string()).to_pylist()
     return "\n".join([header, *map(",".join, zip(ids, digits, strict=True)), ""]).encode()
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
 
 
 def _body(data: bytes, name: str, competition: Competition) -> bytes:
