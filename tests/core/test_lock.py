@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import signal
 import time
@@ -31,3 +33,12 @@ def test_a_place_that_is_no_folder_is_one_sentence(tmp_path: Path) -> None:
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(UserError, match="name another place"), lock.exclusive(place):
             pass
+
+
+def test_a_file_system_without_locks_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with pytest.raises(UserError, match=r"Cannot work in .*: No locks available; name another place"):
+        lock.exclusive(tmp_path).__enter__()

@@ -102,6 +102,28 @@ def test_labels_and_pixels_agree_and_need_no_state(workers: int, tmp_path: Path)
     assert 0.2 < changed[~is_fake].mean() < 0.8
 
 
+@pytest.mark.parametrize("family", ["swap", "component"])
+def test_no_image_is_forged_with_itself(family: Family, tmp_path: Path) -> None:
+    """It would be the original under the label of a fake."""
+    for name, image in zip("ab", portraits(2, 32), strict=True):
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    rows = pd.DataFrame({"id": ["a", "b"], "relpath": ["a.png", "b.png"], "target": 0})
+    plain = Augment.model_validate(dict.fromkeys(Augment.model_fields, False))
+    images = TrainImages(rows, tmp_path, plain, 32, 7, Forge(share=0.999, families={family: 1}))
+    read: list[int] = []
+
+    def reading(row: int) -> np.ndarray:
+        read.append(row)
+        return TrainImages.read(images, row)
+
+    images.read = reading  # type: ignore[method-assign]
+    for epoch in range(10):
+        read.clear()
+        images.image(0, epoch)
+        assert read.count(0) == 1
+        assert set(read) == {0, 1}
+
+
 @pytest.mark.parametrize("shape", [(1, 60), (2, 60), (60, 1), (60, 2), (2, 2)])
 def test_a_sliver_of_a_face_leaves_the_image_as_it_is(shape: tuple[int, int]) -> None:
     image = np.full((96, 96, 3), 90, np.uint8)

@@ -207,6 +207,16 @@ class TestWrongFile:
         with pytest.raises(UserError, match=rf"test_resnet{suffix} {fault}"):
             build.prepare(member(weights="auto"), folder=tmp_path)
 
+    @pytest.mark.parametrize("length", [0x413C, 0x3C20, 0x3C09])
+    def test_a_header_whose_length_reads_as_a_tag_is_no_page(self, tmp_path: Path, length: int) -> None:
+        """A safetensors file begins with the length of its header, of which some begin with "<", or with " <"."""
+        path = write(tmp_path / "test_resnet.safetensors", imagenet_like("test_resnet"))
+        data = path.read_bytes()
+        end = 8 + int.from_bytes(data[:8], "little")
+        assert end - 8 < length
+        path.write_bytes(length.to_bytes(8, "little") + data[8:end].ljust(length) + data[end:])
+        assert build.prepare(member(weights="auto"), folder=tmp_path).source.path == path
+
     @pytest.mark.parametrize(("wrong", "right"), [(".pth", ".safetensors"), (".safetensors", ".pth")])
     def test_a_file_under_the_name_of_another_format_is_refused(self, tmp_path: Path, wrong: str, right: str) -> None:
         path = write(tmp_path / f"test_resnet{right}", imagenet_like("test_resnet"))

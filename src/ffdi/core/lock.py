@@ -4,9 +4,8 @@ Loaders that it forked share the lock; they notice its death and end within seco
 """
 
 import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ffdi.core.errors import LockedError, UserError
@@ -16,22 +15,18 @@ from ffdi.core.errors import LockedError, UserError
 def exclusive(folder: Path, name: str = ".lock") -> Iterator[None]:
     """Hold the lock `name` in `folder`.
 
-    Raise LockedError at once if another process holds it, UserError if the folder cannot be written to.
+    Raise LockedError at once if another process holds it, UserError if the folder cannot be written to or locked.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UserError(
-            f"Cannot work in {folder}: {error.strerror}; name another place, or make it writable."
-        ) from error
-    try:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context((folder / name).open("a"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LockedError(
                 f"Another process is working in {folder}; wait for it or stop it, then run again."
             ) from error
+        except OSError as error:
+            remedy = "name another place, or make it writable"
+            raise UserError(f"Cannot work in {folder}: {error.strerror}; {remedy}.") from error
         yield
-    finally:
-        os.close(descriptor)

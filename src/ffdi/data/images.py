@@ -76,7 +76,7 @@ class TrainImages(Images):
     def image(self, row: int, epoch: int) -> np.ndarray:
         image, label = self.read(row), int(self.targets[row])
         if self._is_forged(row, epoch):
-            image, label = self._forged(image, self._forge_key(row, epoch)), 1
+            image, label = self._forged(image, row, self._forge_key(row, epoch)), 1
         return self.augmentation(image, label, keys.key(self.seed, "augment", epoch, self.id(row)))
 
     def labels(self, items: Sequence[Item]) -> np.ndarray:
@@ -88,11 +88,12 @@ class TrainImages(Images):
     def _is_forged(self, row: int, epoch: int) -> bool:
         return self.targets[row] == 0 and forgery.is_forged(self.forge, self._forge_key(row, epoch))
 
-    def _forged(self, image: np.ndarray, key: int) -> np.ndarray:
-        family = forgery.family(self.forge, key)
-        draw, last = Draws(key, "others"), len(self._originals) - 1
-        rows = [int(self._originals[draw.integer(0, last)]) for _ in range(forgery.CANDIDATES.get(family, 0))]
-        return forgery.forge(image, [self.read(row) for row in rows], family, key)
+    def _forged(self, image: np.ndarray, row: int, key: int) -> np.ndarray:
+        family, draw, count = forgery.family(self.forge, key), Draws(key, "others"), len(self._originals)
+        places = [draw.integer(0, count - 1) for _ in range(forgery.CANDIDATES.get(family, 0))]
+        # The next one stands in for the image itself, which would be an original under the label of a fake.
+        others = [int(self._originals[(place + (self._originals[place] == row)) % count]) for place in places]
+        return forgery.forge(image, [self.read(other) for other in others], family, key)
 
     def _forge_key(self, row: int, epoch: int) -> int:
         return keys.key(self.seed, "forge", epoch, self.id(row))

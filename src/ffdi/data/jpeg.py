@@ -145,14 +145,12 @@ def quality(data: bytes) -> int:
 
 def _pure(data: bytes, header: Header) -> bytes:
     """Return the header without metadata, up to the first scan."""
-    kept = [data[start:end] for marker, start, end in header.segments if _decides_pixels(marker, end - start)]
-    return data[:2] + b"".join(kept)
-
-
-def _decides_pixels(marker: int, size: int) -> bool:
-    if 0xE0 <= marker <= 0xEF or marker == _COM:
-        return size >= _KEPT_FROM.get(marker, 1 << 17)
-    return True
+    kept = data[:2]
+    for marker, start, end in header.segments:
+        is_metadata = 0xE0 <= marker <= 0xEF or marker == _COM
+        if not is_metadata or end - start >= _KEPT_FROM.get(marker, 1 << 17):
+            kept += data[start:end]
+    return kept
 
 
 def _scans(data: bytes, scan: int) -> tuple[dict[int, int], int, bool]:

@@ -20,7 +20,7 @@ from ffdi.data.decode import Defect
 from ffdi.data.images import Images
 from ffdi.data.order import Item
 from ffdi.data.slots import Shape, Slots
-from ffdi.data.workers import Stream, shared_pool
+from ffdi.data.workers import shared_pool
 
 AHEAD = 3  # batches that are made before they are asked for
 IMAGES_AHEAD = 4  # or this many images a worker, where batches are small
@@ -55,12 +55,11 @@ class Loader:
         first = next(self._batches, None)
         self._batches = self._batches if first is None else chain([first], self._batches)
         self._waiting: deque[tuple[int | None, Sequence[Item]]] = deque()
-        self._pool = shared_pool(workers) if workers and first is not None else None
         batch = max(len(first or ()), 1)
         self._ahead = max(AHEAD, -(-IMAGES_AHEAD * workers // batch)) if workers else 1
         shape = Shape(self._ahead + HELD, batch, images.size)
-        self._stream: Stream | None = self._pool.open(images, shape) if self._pool else None
-        self.slots: Slots = self._stream.slots if self._stream else slots.private(shape)
+        self._stream = shared_pool(workers).open(images, shape) if workers and first is not None else None
+        self.slots = self._stream.slots if self._stream is not None else slots.private(shape)
         cv2.setNumThreads(0)  # threads cost more than they give on small images
 
     def __iter__(self) -> Iterator[Batch]:
@@ -72,9 +71,9 @@ class Loader:
 
     def close(self) -> None:
         """End the stream; the workers stay for the next one."""
-        if self._pool is not None and self._stream is not None:
-            self._pool.close(self._stream)
-            self._pool = None
+        if self._stream is not None:
+            self._stream.pool.close(self._stream)
+            self._stream = None
 
     def _post(self) -> bool:
         """Hand out work while there are batches and free slots; return whether any was handed out."""
@@ -83,8 +82,8 @@ class Loader:
             slot = self.slots.take() if len(items) <= self.slots.shape.batch else None
             if slot is not None:
                 self.slots.items[slot, : len(items)] = items
-                if self._pool is not None and self._stream is not None:
-                    self._pool.post(self._stream, slot, len(items))
+                if self._stream is not None:
+                    self._stream.pool.post(self._stream, slot, len(items))
             self._waiting.append((slot, items))
             posted = True
         return posted
@@ -93,8 +92,8 @@ class Loader:
         """Return the batch in `slot`; without a slot it is made here, in memory of its own."""
         count = len(items)
         place = self.slots if slot is not None else slots.private(Shape(1, count, self._images.size))
-        if self._pool is not None and self._stream is not None and slot is not None:
-            self._pool.wait(self._stream, slot)
+        if self._stream is not None and slot is not None:
+            self._stream.pool.wait(self._stream, slot)
         else:
             place.items[slot or 0, :count] = items
             place.fill(self._images, slot or 0, 0, count)

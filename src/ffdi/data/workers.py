@@ -44,6 +44,7 @@ class Stream:
     slots: Slots
     region: tuple[int, int]  # first byte and number of bytes in the shared file
     images: Images
+    pool: "WorkerPool"
     left: Counter[int] = field(default_factory=Counter)  # images under way, by slot
 
 
@@ -79,7 +80,7 @@ class WorkerPool:
         self._count = next(n for n in range(self._count + 1, self._count + STREAMS) if n % STREAMS not in taken)
         number = self._count % (1 << 16)
         self._table[number % STREAMS, :6] = (number, region[0], *shape, len(pickled))
-        stream = Stream(number, Slots(shape, memory), region, images)
+        stream = Stream(number, Slots(shape, memory), region, images, self)
         self._streams[number] = stream
         return stream
 
@@ -207,7 +208,7 @@ class WorkerPool:
         region = (offset, begin + -(-pickled // PAGE) * PAGE)
         memory = mmap.mmap(self._file, region[1], offset=offset)
         images = cast(Images, ForkingPickler.loads(memory[begin : begin + pickled]))
-        return Stream(number, Slots(shape, memory), region, images)
+        return Stream(number, Slots(shape, memory), region, images, self)
 
 
 _pool: list[WorkerPool] = []

