@@ -186,7 +186,7 @@ def test_one_column_is_the_blend_and_has_no_table(tmp_path: Path) -> None:
     assert pd.read_csv(path)["p"].to_numpy() == pytest.approx(found.test["score"].to_numpy(), abs=0)
 
 
-def test_runs_are_read_as_frames_and_blend_like_any_other(contest: Contest) -> None:
+def test_runs_are_read_as_frames_and_blend_like_any_other(contest: Contest, monkeypatch: pytest.MonkeyPatch) -> None:
     oof, test = read_oof(contest.places.work), read_test(contest.places.work)
     assert oof.columns.tolist() == ["target", "fold", "one", "two"]
     assert test.columns.tolist() == ["one", "two", "whole"]
@@ -197,6 +197,8 @@ def test_runs_are_read_as_frames_and_blend_like_any_other(contest: Contest) -> N
     assert (oof["target"] == contest.manifest.set_index("id")["target"].loc[oof.index]).all()
     run = job.folder.parent
     assert read_oof(run)["one"].equals(oof["one"].loc[read_oof(run).index])
+    monkeypatch.chdir(run)
+    assert read_oof(".").columns.tolist() == ["target", "fold", "one"]
     found = blend(oof, test[["one", "two"]], method="rank_mean")
     assert auc(oof["target"], oof["one"]) < found.table["nested"].max()
     with pytest.raises(UserError, match=r"holds no oof\.parquet of a run"):

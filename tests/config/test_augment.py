@@ -61,6 +61,7 @@ def test_a_table_changes_what_it_names_of_the_preset() -> None:
     ("value", "reason"),
     [
         ("lite", "preset is one of 'none', 'light', 'medium', 'heavy', not 'lite'"),
+        ({"preset": ["light"]}, "preset is one of"),
         ({"blurr": True}, "Extra inputs"),
         ({"jpeg": {"quality": [60, 70]}}, "Extra inputs"),
         ({"jpeg": {"range": [70, 60]}}, r"jpeg.range is \[low, high\] with 1 <= low <= high <= 100"),

@@ -76,6 +76,8 @@ def test_an_override_changes_every_other_key_and_the_last_wins(tmp_path: Path) -
         ("member.lr=1e", "valid number"),
         ("member.lr=[1", "is no TOML value"),
         ("name.x=1", "name: input should be a valid string"),
+        ("member.lr=inf", "member.0.lr: input should be a finite number"),
+        ("blend.weights={a = nan}", "blend.weights.a: input should be a finite number"),
     ],
 )
 def test_a_wrong_override_is_one_sentence(tmp_path: Path, override: str, sentence: str) -> None:

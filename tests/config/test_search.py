@@ -55,7 +55,7 @@ def _load(tmp_path: Path, text: str) -> Recipe:
         (("[0.5, 1]", "[3]"), "search.space.augment.crop.p"),
         (("[0.5, 1]", '[1, "off"]'), "search.space.augment.crop.p"),
         (("low = 1e-4", "low = 1"), "low must be below high"),
-        (("high = 3e-3", "high = inf"), "low and high must be finite"),
+        (("high = 3e-3", "high = inf"), "input should be a finite number"),
         (("low = 1e-4", "low = -1e-4"), "begins above 0"),
         (("log = true", "choices = [1]"), "either choices, or low and high"),
         (("low = 1e-4, high = 3e-3, log = true", ""), "write low and high, or choices"),

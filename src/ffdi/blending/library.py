@@ -136,7 +136,7 @@ def read_test(folder: str | Path) -> pd.DataFrame:
 def _runs(folder: Path, table: str) -> dict[str, pd.DataFrame]:
     """Return by member a frame by id with the columns fold and logit. Unreadable images (NaN) are left out."""
     patterns = (f"fold*/{table}.parquet", f"runs/*/fold*/{table}.parquet")
-    paths = sorted(path for pattern in patterns for path in folder.glob(pattern))
+    paths = sorted(path for pattern in patterns for path in folder.resolve().glob(pattern))
     if not paths:
         raise UserError(f"{folder} holds no {table}.parquet of a run; name a work folder or a run folder.")
     parts: dict[str, list[pd.DataFrame]] = {}

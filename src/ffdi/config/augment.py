@@ -9,7 +9,7 @@ run in the order of the fields of `Augment`. What would make a forgery of a real
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from ffdi.config.competition import Frozen
 
@@ -57,8 +57,6 @@ FROM_ZERO = ("grid", "colour")  # drawn from -high to high: their ranges begin a
 
 class Operation(Frozen):
     """Apply to a share `p` of the images, with a strength drawn from `range`."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
 
     p: Annotated[float, Field(ge=0, le=1)]  # share of the images
     range: Range | None = None  # strength: from low to high, see the table of operations
@@ -124,7 +122,7 @@ def _resolved(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     preset = value.get("preset", "light")
-    if preset not in PRESETS:
+    if preset not in list(PRESETS):  # it may be a list, which has no hash
         raise ValueError(f"preset is one of {', '.join(map(repr, PRESETS))}, not {preset!r}")
     on = {name: Operation(**refined(name, change, None)) for name, change in PRESETS[preset].items()}
     tables = {name: refined(name, value.get(name, name in on), on.get(name)) for name in KINDS}

@@ -7,7 +7,6 @@ the ranges of all operations (1: as the member has them, 0: no effect, 2: twice 
 """
 
 import difflib
-import math
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
@@ -38,8 +37,6 @@ class Dimension(Frozen):
                 raise ValueError("write either choices, or low and high")
         elif self.low is None or self.high is None:
             raise ValueError("write low and high, or choices")
-        elif not (math.isfinite(self.low) and math.isfinite(self.high)):
-            raise ValueError("low and high must be finite")
         elif not self.low < self.high:
             raise ValueError("low must be below high")
         elif self.log and self.low <= 0:
