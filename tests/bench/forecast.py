@@ -62,7 +62,7 @@ def graded(contest: Contest) -> dict[str, object]:
     found = adversarial.compare(probe_ND, known, test_TD, share)
     gain, mix = averaging.gain(test_KT, own, share), adversarial.shift(oof, known, found)
     lost = probe.cost_of_unseen(probe_ND, known)
-    source = Source(found.auc, found.effective, len(train), found.other_source, (), ((), ()))
+    source = Source(found.auc, found.effective, found.other_source, (), ((), ()))
     ways = {
         "kit": Evidence(gain, mix, source, lost),
         "no corrections": Evidence(source=source, unseen=lost),

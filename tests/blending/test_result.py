@@ -44,7 +44,6 @@ def test_the_card_says_what_each_member_and_the_blend_are_worth(contest: Contest
     whole = card["members"][2]
     assert (whole["auc"], whole["fold_mean"], whole["folds"]) == (None, None, {})
     assert whole["auc_val"] == auc(val["target"], val["whole"])
-    assert card["rows"] == {"oof": 120, "oof_fake": 60, "val": 40, "test": 50, "test_imputed": 1}
     assert card["folds"]["k"] == K
 
 
@@ -127,7 +126,6 @@ def test_near_duplicates_are_forecast_as_one(contest: Contest) -> None:
     """Pairs in the fold table: fewer groups than rows, and other intervals than rows by themselves would have."""
     result = contest.blend()
     assert result.forecast is not None
-    assert result.forecast.groups == 60
     rows = result.blended.oof
     alone = forecast(rows["blend"].to_numpy(), rows["target"].to_numpy(), result.forecast.board)
     assert alone.seen["private"].se != result.forecast.seen["private"].se

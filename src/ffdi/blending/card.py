@@ -71,10 +71,8 @@ def card(
         "method": choice.method.name,
         "why": choice.why,
         "prior": blended.prior,
-        "dropped": [name for name, weight in blended.weights.items() if weight == 0],
         "honest": [] if choice.found is None else honest_table(choice.found).to_dict("records"),
         "forecast": None if forecast is None else asdict(forecast) | {"board": forecast.board.model_dump()},
-        "rows": _rows(blended),
         "members": [_member(recipe, member, blended) for member in team.members],
         "blend": _scores(blended, BLEND),
     }
@@ -84,16 +82,6 @@ def inputs(card: Mapping[str, Any]) -> str:
     """Return the digest of what decides the submission: recipe, data, folds, code and the members' files."""
     files = [[member["name"], member["spec"], member["files"]] for member in card["members"]]
     return digest.of_json([card[name] for name in ("recipe", "manifest", "folds", "code")] + files)
-
-
-def _rows(blended: Blended) -> dict[str, int]:
-    return {
-        "oof": len(blended.oof),
-        "oof_fake": int((blended.oof["target"] == 1).sum()),
-        "val": len(blended.val),
-        "test": len(blended.test),
-        "test_imputed": int(blended.test["imputed"].sum()),
-    }
 
 
 def _member(recipe: Recipe, member: MemberLogits, blended: Blended) -> dict[str, Any]:

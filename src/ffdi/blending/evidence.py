@@ -53,7 +53,6 @@ class Source:
 
     auc: float
     effective: float
-    rows: int
     other_source: bool
     differences: tuple[tuple[str, float], ...]
     typical: tuple[tuple[str, ...], tuple[str, ...]]
@@ -126,7 +125,6 @@ def _source(found: Adversarial, sample: Sample, manifest: pd.DataFrame) -> Sourc
     return Source(
         auc=found.auc,
         effective=found.effective,
-        rows=len(sample.oof),
         other_source=found.other_source,
         differences=tuple(_differences(sample, manifest)),
         typical=(tuple(like_train), tuple(like_test)),

@@ -37,7 +37,6 @@ class Forecast:
 
     board: Board
     level: float
-    groups: int  # of near-duplicates among the held-out rows, single images counted
     seen: dict[str, Interval]
     unseen: dict[str, Interval]
     evidence: Evidence
@@ -70,7 +69,7 @@ def forecast(
     leads: Literal["seen", "unseen", "none"] = "unseen" if board.unseen and evidence.unseen else "seen"
     if evidence.source and evidence.source.other_source:
         leads = "none"
-    return Forecast(board, LEVEL, rows.groups, seen, unseen, evidence, leads)
+    return Forecast(board, LEVEL, seen, unseen, evidence, leads)
 
 
 def _interval(score_N: Array, rows: HeldOut, size: tuple[int, int], shift: Shift) -> Interval:
