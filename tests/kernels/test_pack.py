@@ -17,13 +17,13 @@ from ffdi.core import checksum, digest
 from ffdi.core.digest import PACKAGE
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import Workspace
-from ffdi.kernels import kit_wheel, pack, team
+from ffdi.kernels import pack, team, wheels
 from ffdi.model.weights import load_net
 from tests.kernels.conftest import Home, make_wheel
 
 ROOT = PACKAGE.parents[1]
 WEIGHTS = {f"{member}-fold{fold}.safetensors" for member in ("one", "two") for fold in (0, 1)}
-KIT = kit_wheel.build()
+KIT, DATA = wheels.build_kit()
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -32,7 +32,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 def test_the_folder_is_flat_and_says_what_it_is(home: Home) -> None:
     found, packed = contents(home.pack), home.team
-    assert set(found) == {*WEIGHTS, KIT.name, "team.json", "SHA256SUMS"}
+    assert set(found) == {*WEIGHTS, KIT, "team.json", "SHA256SUMS"}
     assert packed.verify() == 5
     assert (packed.method, packed.prior) == ("stack", home.result.blended.prior)
     assert {one.member.name: one.weight for one in packed.members} == home.result.blended.weights
@@ -84,7 +84,7 @@ def test_a_member_without_weight_and_wheels_that_the_image_has_stay_at_home(
         make_wheel(tmp_path / "wheelhouse", name, number)
     folder = pack.pack_team(home.recipe, home.competition, home.places, tmp_path / "pack", tmp_path / "wheelhouse")
     lacking = {f"wheels/{name}-py3-none-any.whl" for name in ("timm-1.0.99", "simplejpeg-1.9")}
-    wanted = {"one-fold0.safetensors", "one-fold1.safetensors", *lacking, KIT.name, "team.json", "SHA256SUMS"}
+    wanted = {"one-fold0.safetensors", "one-fold1.safetensors", *lacking, KIT, "team.json", "SHA256SUMS"}
     assert set(contents(folder)) == wanted
     assert [one.member.name for one in team.read(folder).members] == ["one"]
     for path in (folder / "wheels").iterdir():  # as a site that drops folders shows them
@@ -107,7 +107,7 @@ def test_a_train_dataset_before_there_is_a_team(tmp_path: Path) -> None:
 
     competition = load_competition(recipe.competition)
     folder = pack.pack_recipe(recipe, competition, tmp_path / "pack")
-    assert set(contents(folder)) == {"tf_efficientnet_lite0.pth", "mine.pth", KIT.name, "team.json", "SHA256SUMS"}
+    assert set(contents(folder)) == {"tf_efficientnet_lite0.pth", "mine.pth", KIT, "team.json", "SHA256SUMS"}
     made = team.read(folder)
     assert (made.members, made.recipe.member, made.recipe.data.folder) == ((), recipe.member, "faces")
 
@@ -140,25 +140,25 @@ def test_the_wheel_is_the_same_on_any_machine(tmp_path: Path) -> None:
     (copy / "core" / ".#lock.py").write_text("left by an editor")
     (copy / "core" / "notes.txt").write_text("mine")
     code = (
-        "from ffdi.kernels import kit_wheel as w; made = w.build(); "
-        "print(w.__file__, made.name, w.digest.of_bytes(made.data))"
+        "from ffdi.kernels import wheels as w; name, data = w.build_kit(); "
+        "print(w.__file__, name, w.digest.of_bytes(data))"
     )
     environment = {"PYTHONPATH": str(tmp_path), "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(copy / "kernels" / "kit_wheel.py"), KIT.name, digest.of_bytes(KIT.data)]
+    assert done.stdout.split() == [str(copy / "kernels" / "wheels.py"), KIT, digest.of_bytes(DATA)]
 
 
 def test_the_wheel_holds_the_kit_without_the_sample_and_pip_accepts_it(tmp_path: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["version"] == kit_wheel.VERSION
-    (tmp_path / KIT.name).write_bytes(KIT.data)
-    names = zipfile.ZipFile(tmp_path / KIT.name).namelist()
+    assert project["version"] == wheels.VERSION
+    (tmp_path / KIT).write_bytes(DATA)
+    names = zipfile.ZipFile(tmp_path / KIT).namelist()
     tracked = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     wanted = {path.relative_to(PACKAGE.parent).as_posix() for path in tracked if path.name != "Dockerfile"}
     assert {name for name in names if ".dist-info/" not in name} == {n for n in wanted if "/sample/" not in n}
     command = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "-q", "--target"]
-    subprocess.run([*command, str(tmp_path / "site"), str(tmp_path / KIT.name)], check=True, capture_output=True)
+    subprocess.run([*command, str(tmp_path / "site"), str(tmp_path / KIT)], check=True, capture_output=True)
     code = "import ffdi, importlib.metadata as m; print(ffdi.__file__, m.version('ffdi'))"
     path = {"PYTHONPATH": str(tmp_path / "site")}
     done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(tmp_path / "site/ffdi/__init__.py"), KIT.name.split("-")[1]]
+    assert done.stdout.split() == [str(tmp_path / "site/ffdi/__init__.py"), KIT.split("-")[1]]

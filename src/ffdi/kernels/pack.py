@@ -16,7 +16,7 @@ from ffdi.core import atomic, checksum, digest
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import DONE, SUMS, TEAM, WEIGHTS, Workspace
 from ffdi.data import manifest as manifests
-from ffdi.kernels import kit_wheel, team, wheels
+from ffdi.kernels import team, wheels
 from ffdi.submission.dataset import MAX_FILES
 from ffdi.training.job import FoldJob, plan
 
@@ -89,7 +89,7 @@ def _write(
     wheelhouse: Path | None,
     body: Mapping[str, Any],
 ) -> Path:
-    kit = kit_wheel.build()
+    kit, data = wheels.build_kit()
     lacking = {f"{WHEELS}/{path.name}": path for path in (wheels.lacking(wheelhouse) if wheelhouse else ())}
     if len(files) + len(lacking) + RESERVED > MAX_FILES:
         raise UserError(
@@ -101,11 +101,11 @@ def _write(
     shutil.rmtree(folder, ignore_errors=True)
     for name, source in files.items():
         _link(source, folder / name)
-    atomic.write_bytes(folder / kit.name, kit.data)
-    sums = {name: digest.of_file(folder / name) for name in sorted({*files, kit.name})}
+    atomic.write_bytes(folder / kit, data)
+    sums = {name: digest.of_file(folder / name) for name in sorted({*files, kit})}
     about = {
         "format": team.FORMAT,
-        "wheel": {"file": kit.name, "sha256": sums[kit.name]},
+        "wheel": {"file": kit, "sha256": sums[kit]},
         "files": sums,
         "recipe": _portable(recipe, competition),
         "competition": competition.model_dump(mode="json"),
