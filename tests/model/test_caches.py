@@ -9,7 +9,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from ffdi.model import build, caches, sources
+from ffdi.model import build, sources
 from tests.fixtures.members import member
 
 TAGGED = "test_resnet.r160_in1k"
@@ -40,33 +40,33 @@ def hub_file(root: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["test_resnet", TAGGED])
 def test_the_cache_of_the_hub(places: Path, name: str) -> None:
-    assert caches.find(name) is None
+    assert sources.in_caches(name) is None
     path = hub_file(places / "hub")
-    assert caches.find(name) == path
+    assert sources.in_caches(name) == path
     assert build.prepare(member(name, weights="auto"), folder=places).source == sources.Source("file", path)
 
 
 def test_the_cache_of_torch_by_the_file_name_that_timm_has(places: Path) -> None:
     path = places / "torch" / "hub" / "checkpoints" / "tf_efficientnet_b4_aa-818f208c.pth"
-    assert caches.file_name("tf_efficientnet_b4.aa_in1k") == path.name
+    assert sources.file_name("tf_efficientnet_b4.aa_in1k") == path.name
     path.parent.mkdir(parents=True)
     torch.save({}, path)
-    assert caches.find("tf_efficientnet_b4.aa_in1k") == path
-    assert caches.find("tf_efficientnet_b4.ns_jft_in1k") is None
+    assert sources.in_caches("tf_efficientnet_b4.aa_in1k") == path
+    assert sources.in_caches("tf_efficientnet_b4.ns_jft_in1k") is None
 
 
 @pytest.mark.parametrize("name", [f"some/weights/{TAGGED}.safetensors", "x/test-resnet-r160-in1k/1/model.safetensors",
                                   f"attached/models--timm--{TAGGED}/snapshots/abc/model.safetensors"])  # fmt: skip
 def test_what_is_attached_to_a_notebook(places: Path, name: str) -> None:
     put(places / "input" / "others" / "resnet18.safetensors")
-    assert caches.find(TAGGED) is None
+    assert sources.in_caches(TAGGED) is None
     path = put(places / "input" / name)
-    assert caches.find(TAGGED) == path
+    assert sources.in_caches(TAGGED) == path
 
 
 def test_the_users_own_folder_comes_first_and_unknown_names_find_nothing(places: Path) -> None:
     hub_file(places / "hub")
     mine = put(places / "weights" / "test_resnet.safetensors")
     assert sources.resolve(member("test_resnet", weights="auto"), places / "weights").path == mine
-    assert caches.find("no_such_net") is None
-    assert caches.find("resnet18.no_such_tag") is None
+    assert sources.in_caches("no_such_net") is None
+    assert sources.in_caches("resnet18.no_such_tag") is None

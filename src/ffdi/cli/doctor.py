@@ -16,7 +16,7 @@ from ffdi.config.recipe import Member, Recipe
 from ffdi.core import atomic, console
 from ffdi.core.errors import UserError
 from ffdi.data import files
-from ffdi.model import caches
+from ffdi.model import sources
 from ffdi.model.build import count_params, refuse_over_limit
 from ffdi.model.sources import resolve
 from ffdi.training import budget, estimate, launch
@@ -95,7 +95,7 @@ def _better(recipe: Recipe) -> None:
         try:
             resolve(Member(name="net", model=name))
         except UserError:
-            rows.append([name, f"weights/{name}.safetensors", caches.file_name(name)])
+            rows.append([name, f"weights/{name}.safetensors", sources.file_name(name)])
     if rows:
         columns = ["network of the presets", "put a file at", "or attach on Kaggle"]
         console.table(f"better than {recipe.member[0].model}, if their weights were here", columns, rows)

@@ -17,6 +17,7 @@ from ffdi.core.errors import UserError
 from ffdi.metrics.auc import auc, classes
 from ffdi.metrics.ranks import finite, midrank
 
+LEVEL = 0.95  # of the intervals of what was measured
 MARGIN = 1e-6  # from 0 and 1, where an AUC has no logit
 
 
@@ -57,16 +58,15 @@ class Placements:
         )
 
 
-def delong(targets: ArrayLike, scores: ArrayLike, level: float = 0.95) -> Interval:
-    """Return the AUC with an interval that is symmetric on the logit scale, so it stays inside [0, 1] (Pepe, 2003).
+def delong(targets: ArrayLike, scores: ArrayLike) -> Interval:
+    """Return the AUC with a 95 % interval that is symmetric on the logit scale, so it stays inside [0, 1] (Pepe, 2003).
 
     If all pairs are ordered alike (AUC 0 or 1) the variance is 0 and says nothing. Then the inner limit is that of
-    min(P, R) independent pairs that all came out one way: (1 - level) / 2 to the power 1 / min(P, R).
+    min(P, R) independent pairs that all came out one way: 0.025 to the power 1 / min(P, R).
 
     Args:
         targets: N values 0 or 1.
         scores: N finite numbers.
-        level: confidence level, inside (0, 1).
 
     Raises:
         UserError: a class has fewer than two rows, or a score is not finite.
@@ -76,11 +76,11 @@ def delong(targets: ArrayLike, scores: ArrayLike, level: float = 0.95) -> Interv
         >>> f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
         '0.833 (0.152 to 0.993)'
     """
-    return auc_interval(placements(targets, scores), level)
+    return auc_interval(placements(targets, scores))
 
 
-def delong_paired(targets: ArrayLike, a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
-    """Return AUC(a) - AUC(b) on the same rows, with a normal interval cut to [-1, 1].
+def delong_paired(targets: ArrayLike, a: ArrayLike, b: ArrayLike) -> Interval:
+    """Return AUC(a) - AUC(b) on the same rows, with a normal 95 % interval cut to [-1, 1].
 
     The covariance of the two scores is used, so two nearly equal scores have a narrow interval.
 
@@ -88,23 +88,22 @@ def delong_paired(targets: ArrayLike, a: ArrayLike, b: ArrayLike, level: float =
         targets: 0 real, 1 fake, [N].
         a: Scores [N].
         b: Scores [N] of the same rows.
-        level: Of the interval.
     """
-    return gain_interval(placements(targets, a) - placements(targets, b), level)
+    return gain_interval(placements(targets, a) - placements(targets, b))
 
 
-def auc_interval(placed: Placements, level: float = 0.95) -> Interval:
+def auc_interval(placed: Placements) -> Interval:
     """Return the interval of `delong` from placements."""
     value, se = placed.value, placed.se()
     if value in (0.0, 1.0):
-        return perfect(value, min(len(placed.fakes_P), len(placed.reals_R)), se, level)
-    return logit_interval(value, se, level)
+        return perfect(value, min(len(placed.fakes_P), len(placed.reals_R)), se, LEVEL)
+    return logit_interval(value, se, LEVEL)
 
 
-def gain_interval(difference: Placements, level: float = 0.95) -> Interval:
+def gain_interval(difference: Placements) -> Interval:
     """Return the interval of `delong_paired` from a difference of placements."""
     value, se = difference.value, difference.se()
-    half = quantile(level) * se
+    half = quantile(LEVEL) * se
     return Interval(value, max(value - half, -1.0), min(value + half, 1.0), se)
 
 
@@ -129,18 +128,13 @@ def perfect(value: float, pairs: int, se: float, level: float) -> Interval:
         se: Its standard error.
         level: Of the interval.
     """
-    reach = tail(level) ** (1 / pairs)
+    reach = ((1 - level) / 2) ** (1 / pairs)
     return Interval(value, reach if value else 0.0, 1.0 if value else 1 - reach, se)
 
 
 def quantile(level: float) -> float:
     """Return the standard normal quantile of a two-sided interval, such as 1.96 for level 0.95."""
-    return NormalDist().inv_cdf(1 - tail(level))
-
-
-def tail(level: float) -> float:
-    """Return the probability outside the interval on either side."""
-    return (1 - level) / 2
+    return NormalDist().inv_cdf(1 - (1 - level) / 2)
 
 
 def placements(targets: ArrayLike, scores: ArrayLike, group: NDArray[np.int64] | None = None) -> Placements:

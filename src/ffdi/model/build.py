@@ -27,15 +27,9 @@ class Built:
     source: Source
 
 
-def build(member: Member, device: str | torch.device = "cpu", pretrained: bool = True) -> nn.Module:
-    """Return the model of `prepare` on `device`.
-
-    Args:
-        member: Of the recipe.
-        device: Where it goes.
-        pretrained: False for a random start, where weights are loaded next.
-    """
-    return prepare(member, pretrained=pretrained).model.to(device)
+def build(member: Member, pretrained: bool = True) -> nn.Module:
+    """Return the model of `prepare`; `pretrained = False` for a random start, where weights are loaded next."""
+    return prepare(member, pretrained=pretrained).model
 
 
 def prepare(member: Member, *, pretrained: bool = True, folder: Path = FOLDER) -> Built:

@@ -19,6 +19,7 @@ from ffdi.model.size import at_size
 
 PREFIX = "golden/"  # in a file of weights
 IMAGES = 8
+TOLERANCE = 1e-2  # in logits: other GPUs round otherwise; another timm or normalisation moves far more
 GRIDS = (2, 8, 32)  # cells a side: large shapes, features, texture
 
 
@@ -41,19 +42,13 @@ def record(model: nn.Module, size: int) -> Golden:
     return Golden(images_BHWC, _outputs(model, images_BHWC))
 
 
-def check(model: nn.Module, golden: Golden, tolerance: float = 1e-3) -> float:
-    """Return the largest change of an output. Raise FfdiError if it is above `tolerance`, or not a number.
-
-    Args:
-        model: In evaluation mode.
-        golden: As `record` made it.
-        tolerance: The largest change of an output that is accepted.
-    """
+def check(model: nn.Module, golden: Golden) -> float:
+    """Return the largest change of an output. Raise FfdiError if it is above TOLERANCE, or not a number."""
     outputs_BK = _outputs(model, golden.images_BHWC)
     moved = float(np.abs(outputs_BK - golden.outputs_BK).max())
-    if not moved <= tolerance:
+    if not moved <= TOLERANCE:
         raise FfdiError(
-            f"The golden outputs moved by {moved:.3g} (tolerance {tolerance:g}): this model, or this version of timm "
+            f"The golden outputs moved by {moved:.3g} (tolerance {TOLERANCE:g}): this model, or this version of timm "
             f"or torch ({torch.__version__}), is not the one the weights were trained with."
         )
     return moved

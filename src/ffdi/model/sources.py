@@ -1,29 +1,37 @@
 """Find pretrained weights: a path in the recipe, a file in `weights/`, a package, a cache, Kaggle's inputs, or the hub.
 
+Caches are those of the Hugging Face hub and of torch.hub. In Kaggle's inputs a file counts that bears the tagged name
+(`resnet18.a1_in1k.pth`) or timm's file name, or that lies in a folder of the tagged name under the hub's file name;
+`.`, `-` and `_` are taken for the same.
+
 A random start needs `weights = "none"`; the network is used only for `weights = "hub"`. Names are timm's: old ones are
 mapped to today's, unknown ones are refused with the nearest.
 """
 
 import difflib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
 import timm
+import torch
+from huggingface_hub import try_to_load_from_cache
 from timm.models import get_pretrained_cfg, is_model
 from timm.models._registry import get_deprecated_models
 
 from ffdi.config.recipe import Member
 from ffdi.core import digest
 from ffdi.core.errors import UserError
-from ffdi.model import caches
+from ffdi.core.inputs import files, folders_with
 
 FOLDER = Path("weights")
 WORDS = ("auto", "hub", "none")
 SUFFIXES = (".safetensors", ".pth", ".bin", ".pt")
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ def resolve(member: Member, folder: Path = FOLDER) -> Source:
     names = dict.fromkeys(part for name in (member.model, current(member.model)) for part in (name, name.split(".")[0]))
     if found := _in_folder(names, folder) or _in_package(names):
         return found
-    if path := caches.find(current(member.model)):
+    if path := in_caches(current(member.model)):
         return Source("file", path)
     if member.weights == "hub":
         return Source("hub")
@@ -113,6 +121,26 @@ def current(model: str) -> str:
     return name
 
 
+def in_caches(model: str) -> Path | None:
+    """Return the weights of a timm model that lie in a cache or in Kaggle's inputs; None for an unknown name too."""
+    if not is_model(model.split(".")[0]):
+        return None
+    try:
+        config: Any = get_pretrained_cfg(model)
+    except RuntimeError:  # another tag than timm has
+        return None
+    if config is None:
+        return None
+    in_torch = Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(config.url or "").name)
+    return _in_hub(config) or (in_torch if in_torch.is_file() else _in_inputs(config))
+
+
+def file_name(model: str) -> str:
+    """Return the name under which timm's weights are found where people share them."""
+    config: Any = get_pretrained_cfg(model)
+    return PurePosixPath(config.url).name if config.url else f"{model}.safetensors"
+
+
 def _given(member: Member) -> Source:
     path = Path(member.weights).expanduser()
     if not path.is_file():
@@ -142,3 +170,28 @@ def _in_package(names: Iterable[str]) -> Source | None:
 @cache
 def _deprecated() -> dict[str, str]:
     return {old: new for old, new in get_deprecated_models().items() if new}
+
+
+def _in_hub(config: Any) -> Path | None:
+    for name in HUB_FILES if config.hf_hub_id else ():
+        found = try_to_load_from_cache(config.hf_hub_id, name)
+        if isinstance(found, str | os.PathLike):
+            return Path(found)
+    return None
+
+
+def _in_inputs(config: Any) -> Path | None:
+    tagged = _plain(f"{config.architecture}.{config.tag}" if config.tag else config.architecture)
+    names = {tagged, _plain(PurePosixPath(config.url or tagged).stem)}
+
+    def matching(folder: Path) -> list[Path]:
+        lies_in = any(_plain(part).endswith(tagged) for part in folder.parts)
+        some = [path for path in files(folder) if path.suffix in SUFFIXES]
+        return [path for path in some if _plain(path.stem) in names or (lies_in and path.name in HUB_FILES)]
+
+    folder = next(folders_with(lambda folder: bool(matching(folder))), None)
+    return matching(folder)[0] if folder else None
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_").replace(".", "_")
