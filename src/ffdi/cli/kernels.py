@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Run the kit in a Kaggle notebook: pack, rehearse, push.")
 
 
-@app.callback()
-def kernels() -> None:
-    """Run the kit in a Kaggle notebook: pack, rehearse, push."""
-
-
 @verb(app)
 def pack(
     options: Options,

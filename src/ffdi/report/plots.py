@@ -116,24 +116,12 @@ def fold_curves(logs: Mapping[int, pd.DataFrame], column: str, y: str) -> Figure
     figure, axes = panel("epochs done", y)
     looks: dict[str, dict[str, Any]] = {"train": {"linestyle": (0, (3, 2)), "alpha": 0.6}, "oof": {"marker": "o"}}
     for index, (fold, log) in enumerate(logs.items()):
-        lines = {split: line for split in looks if len(line := series(log, split, column))}
-        for split, line in lines.items():
+        lines = {split: rows for split in looks if len(rows := log[(log["split"] == split) & log[column].notna()])}
+        for split, rows in lines.items():
             label = f"fold {fold}" if split == list(lines)[-1] else None
-            axes.plot(line.index, line, color=SERIES[index % len(SERIES)], linewidth=1.7, markersize=3, label=label,
-                      **looks[split])  # fmt: skip
+            axes.plot(rows["epoch"], rows[column], color=SERIES[index % len(SERIES)], linewidth=1.7, markersize=3,
+                      label=label, **looks[split])  # fmt: skip
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     legend(figure, axes)
     return figure
-
-
-def series(log: pd.DataFrame, split: str, column: str) -> pd.Series:
-    """Return a column of a log, indexed by epochs done; empty if there is none.
-
-    Args:
-        log: Of one fold.
-        split: "train" or "oof".
-        column: Of the log.
-    """
-    lines = log[log["split"] == split].set_index("epoch")
-    return lines.get(column, pd.Series(dtype=float)).dropna().astype(float)

@@ -61,7 +61,7 @@ class KaggleClient(HttpClient):
         doing = f"submit {path.name} to {slug}"
         token = self.upload(_of_competition(doing, "StartSubmissionUpload", slug, fileName=path.name), path)
         fields = {"blobFileTokens": token, "submissionDescription": message}
-        return self._submit(_of_competition(doing, "CreateSubmission", slug, **fields))
+        return Listed.model_validate(self.write(_of_competition(doing, "CreateSubmission", slug, **fields))).ref
 
     def submit_kernel(self, slug: str, kernel: str, version: int, message: str) -> int:
         """Submit the output of a kernel. Return as `submit_file`.
@@ -81,7 +81,7 @@ class KaggleClient(HttpClient):
             "submissionDescription": message,
         }
         doing = f"submit version {version} of {kernel} to {slug}"
-        return self._submit(_of_competition(doing, "CreateCodeSubmission", slug, **fields))
+        return Listed.model_validate(self.write(_of_competition(doing, "CreateCodeSubmission", slug, **fields))).ref
 
     def fetch_archive(self, slug: str, path: Path) -> None:
         """Write all files of a competition to `path` as one zip, with progress; go on with an earlier run's part.
@@ -173,9 +173,6 @@ class KaggleClient(HttpClient):
         log_path = folder / f"{kernel.rpartition('/')[2]}.log"
         if log and not log_path.exists():
             log_path.write_text(log, encoding="utf-8")
-
-    def _submit(self, call: Call) -> int:
-        return Listed.model_validate(self.write(call)).ref
 
 
 def _unless_missing(read: Callable[[], Answer]) -> Answer | None:

@@ -57,7 +57,8 @@ def download(slug: str, folder: Path, sign_in: Callable[[], KaggleClient]) -> Do
     with exclusive(scratch):
         listed = scratch / f"{slug}.files.json"
         sizes = checksum.read_json(listed)["files"] if listed.is_file() else {}
-        fetched = not sizes or any(_size(folder / name) != size for name, size in sizes.items())
+        sized = [path.stat().st_size if (path := folder / name).is_file() else None for name in sizes]
+        fetched = not sizes or sized != list(sizes.values())
         if fetched:
             archive = scratch / f"{slug}.zip"
             if not archive.exists():
@@ -66,10 +67,6 @@ def download(slug: str, folder: Path, sign_in: Callable[[], KaggleClient]) -> Do
             checksum.write_json(listed, {"files": sizes})
             archive.unlink()
     return Downloaded(len(sizes), sum(sizes.values()), fetched)
-
-
-def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None
 
 
 def _unpack(path: Path, folder: Path) -> dict[str, int]:

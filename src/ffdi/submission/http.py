@@ -116,7 +116,6 @@ class HttpClient:
             url: A signed one.
             path: The file.
         """
-
         call, stall = Call(doing, "", "", {}), self.policy.stall_timeout
         limit = self.policy.call_timeout
         transfer.fetch(lambda: self._within(limit, lambda: transfer.get(url, stall), call), path, self.policy)
