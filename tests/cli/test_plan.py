@@ -60,6 +60,13 @@ def test_a_folder_without_a_recipe_gets_one_that_fits(line: CommandLine) -> None
     assert len(load_recipe(path).member) >= len(recipe.member)
 
 
+@pytest.mark.parametrize("minutes", ["0", "inf", "nan", "soon"])
+def test_minutes_are_a_number_of_some_use(line: CommandLine, minutes: str) -> None:
+    assert run(line, "folds", "--minutes", minutes) == 2
+    assert "Invalid value for '--minutes'" in line.err
+    assert not line.work.exists()
+
+
 def test_a_named_recipe_wins_and_a_planned_one_can_be_copied(line: CommandLine) -> None:
     assert not planned(line, 10, line.recipe).exists()
     path = planned(line, None)

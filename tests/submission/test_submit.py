@@ -194,6 +194,7 @@ def test_a_csv_from_elsewhere_is_checked_by_the_manifest_that_knows_it(world: Wo
         (["7"], "no finished submission 7"),
         (["nowhere"], "no submission 'nowhere'"),
         (["--wait", "soon"], "--wait 'soon' is no time"),
+        (["--wait", "9999999h"], "--wait '9999999h' is no time"),
         (["--version", "3"], "--version belongs to --kernel"),
         (["--kernel", "tester/infer"], "needs --version"),
         (["--kernel", "tester/infer/3", "--version", "3"], "belongs to --kernel OWNER/SLUG"),

@@ -79,7 +79,7 @@ def parse_until(text: str, now: float, option: str = "--until") -> float | None:
     """
     if not text:
         return None
-    lasting = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    lasting = re.fullmatch(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?", text)
     if lasting and any(lasting.groups()):
         hours, minutes, seconds = (int(part or 0) for part in lasting.groups())
         return now + timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds()
