@@ -31,7 +31,9 @@ RecipeOption = Annotated[
 ]
 MinutesOption = Annotated[
     float | None,
-    typer.Option(min=1, max=100_000, help="Plan a recipe that takes so long, where no --recipe is given; default for a folder: 30."),
+    typer.Option(
+        min=1, max=100_000, help="Plan a recipe that takes so long, if none is named; default for a folder: 30."
+    ),
 ]
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Competition folder; default: the recipe's.", metavar="FOLDER")
