@@ -96,8 +96,9 @@ def test_a_wrong_override_is_one_sentence(tmp_path: Path, override: str, sentenc
         (('name = "b"', 'name = "a"'), "two members are called 'a'; rename one"),
         (
             ('name = "b"', 'name = "blend"'),
-            "a member may not be called 'blend', a column of the blend's tables; rename it",
+            "a member may not be called 'blend', which the blend's tables need; rename it",
         ),
+        (('name = "b"', 'name = "self"'), "a member may not be called 'self'"),
         (
             ("augment = {hflip = {p = 0.25}}", 'augment = "strong"'),
             "preset is one of 'none', 'light', 'medium', 'heavy', not 'strong'.",

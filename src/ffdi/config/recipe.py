@@ -17,7 +17,7 @@ from ffdi.core.errors import UserError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
-RESERVED = {"id", "split", "relpath", "target", "fold", "group", "cluster", "imputed", "blend"}  # no names for members
+RESERVED = {"id", "split", "relpath", "target", "fold", "group", "cluster", "imputed", "blend", "self"}  # for pandas
 
 
 class Data(Frozen):
@@ -170,7 +170,7 @@ class Recipe(Frozen):
         if twice:
             raise ValueError(f"two members are called {sorted(twice)[0]!r}; rename one")
         if reserved := RESERVED.intersection(names):
-            raise ValueError(f"a member may not be called {min(reserved)!r}, a column of the blend's tables; rename it")
+            raise ValueError(f"a member may not be called {min(reserved)!r}, which the blend's tables need; rename it")
         unknown = sorted(set(self.blend.weights) - set(names))
         if unknown:
             raise ValueError(f"blend.weights names {unknown[0]!r}, which is no member")

@@ -23,7 +23,6 @@ Objective = Callable[[optuna.Trial, Stop], float]
 POLL_SECONDS = 0.2  # between two looks while the last trials are with other workers
 MAX_FAILURES = 5  # in a row: then the values are not the reason
 MAX_REASON = 500  # characters
-ENDS = ("complete", "pruned", "failed")
 
 
 class Worker:
@@ -111,8 +110,8 @@ class Worker:
         console.say(f"trial {number}: {studies.state(ended)} {score}; {lead}; {begun} of {self.options.trials} begun")
 
     def _refuse_endless_failure(self) -> None:
-        found = studies.trials(self.study)
-        last = [trial for trial in found if studies.state(trial) in ENDS][-MAX_FAILURES:]
+        ended = [trial for trial in studies.trials(self.study) if trial.state.is_finished()]
+        last = [trial for trial in ended if studies.state(trial) != "interrupted"][-MAX_FAILURES:]
         if len(last) == MAX_FAILURES and all(trial.state == TrialState.FAIL for trial in last):
             raise UserError(f"The last {MAX_FAILURES} trials failed, the latest because: {last[-1].user_attrs[ERROR]}")
 
