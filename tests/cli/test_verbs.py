@@ -78,7 +78,7 @@ def test_evaluate_shows_slices_degraded_copies_and_a_submission(
 def test_a_page_that_fails_does_not_change_the_exit_code(
     line: CommandLine, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ValueError("no such colour")
 
     page = line.work / "reports" / f"{verb}.html"
