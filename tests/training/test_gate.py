@@ -67,6 +67,7 @@ def test_a_run_knows_nothing_of_the_run_before_it(card: Card, monkeypatch: pytes
         begun.append(begin(gate, card, 9 * GIGABYTE))
 
     monkeypatch.setattr(launch.console, "one_of_several", lambda: None)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
     monkeypatch.setattr(launch, "_walk", walk)
     monkeypatch.setattr(launch, "_forked", lambda calls: [call(*arguments) for call, arguments, _ in calls])
     monkeypatch.setattr(launch, "can_fork", lambda _: True)

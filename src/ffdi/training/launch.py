@@ -194,6 +194,7 @@ def _forked(calls: Sequence[Call]) -> list[FfdiError | None]:
 def _worker(jobs: list[FoldJob], device: str, deadline: float | None, gates: str) -> FfdiError | None:
     """Train in a process of its own. Return the error, so that the other devices' folds are not torn down by it."""
     console.one_of_several()
+    torch.set_num_threads(1)  # a fork has lost the threads of OpenMP, and would wait for them for ever
     stop = Stop(deadline, with_parent=True)
     try:
         with stop:
