@@ -69,6 +69,25 @@ def test_folds_run_side_by_side_with_the_same_result(make_job: MakeJob) -> None:
     assert [artefacts(job) for job in shared] == [artefacts(job) for job in alone]
 
 
+def test_a_forked_fold_does_not_wait_for_threads_of_its_parent(tmp_path: Path) -> None:
+    code = """
+        import joblib, torch
+        from ffdi.training import launch
+
+        def walk(*_):
+            print("sum", torch.ones(4_000_000).sum().item(), flush=True)
+
+        torch.set_num_threads(4)
+        torch.ones(4_000_000).sum()  # OpenMP's threads begin, here
+        launch._walk = walk
+        print(launch._forked([joblib.delayed(launch._worker)([], "cpu", None, "")]))
+    """
+    (tmp_path / "main.py").write_text(textwrap.dedent(code))
+    command = [sys.executable, str(tmp_path / "main.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.split("\n")[:2] == ["sum 4000000.0", "[None]"], done.stderr
+
+
 def test_the_longest_fold_begins_first_and_equal_ones_in_their_order(make_job: MakeJob) -> None:
     short, long, alike = (make_job(at=at, epochs=epochs) for at, epochs in (("a", 1), ("b", 3), ("c", 1)))
     assert launch.longest_first([short, long, alike]) == [long, short, alike]
