@@ -1,4 +1,4 @@
-"""On a GPU the host must not wait for the card inside a step. Held here without one: no operator reads a tensor."""
+"""On a GPU the host must not wait for the card inside a step. Held without one: no operator reads, no copy waits."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,13 +9,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ffdi.core.errors import UserError
 from ffdi.data.batches import normalise
-from ffdi.model.build import prepare
+from ffdi.model.build import build, prepare
 from ffdi.training import fit as fits
-from ffdi.training import loss
+from ffdi.training import loss, optim
 from ffdi.training import state as states
 from ffdi.training.checks import Checks
 from ffdi.training.job import FoldJob
 from ffdi.training.mix import mix
+from ffdi.training.world import World
+from tests.fixtures.members import member
 from tests.fixtures.training import CPU
 
 MakeJob = Callable[..., FoldJob]
@@ -35,6 +37,19 @@ class NoReads(TorchDispatchMode):
         waits = name in READS or by_mask
         assert not waits, f"{func} makes the host wait for the card"
         return func(*args, **(kwargs or {}))
+
+
+class NoCopies(TorchDispatchMode):
+    """Fails on copies between the host and a device for which the host would wait."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out, into = func(*args, **(kwargs or {})), func.overloadpacket is torch.ops.aten.copy_
+        if into or func.overloadpacket is torch.ops.aten._to_copy:
+            source, target = (args[1], args[0]) if into else (args[0], out)
+            later = (kwargs or {}).get("non_blocking") or args[2:3] == (True,)
+            waits = source.device.type != target.device.type and not later
+            assert not waits, f"{func} from {source.device} to {target.device} makes the host wait"
+        return out
 
 
 OPTIONS = {
@@ -75,6 +90,47 @@ def test_no_operator_of_a_step_reads_a_tensor(make_job: MakeJob, options: dict[s
             checks.add(number, 0.0, batch.rows_B.numpy(), losses_B, norm, False, False)
             assert checks.read() == []
     assert [one.step for one in checks.read(all_of_them=True)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_no_copy_of_a_step_makes_the_host_wait(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the device "meta", which has no values: what would be copied from it, or read, is an error as well."""
+    generator, meta = torch.Generator(), World(torch.device("meta"))
+    monkeypatch.setattr(torch, "Generator", lambda device=None: generator)  # timm's EMA wants one of the device
+    monkeypatch.setattr(optim, "optimizer", lambda model, *_, **__: UnfusedAdamW(model.parameters()))
+    one = member(**{"model": "test_resnet", "batch_size": 8, "ema_decay": 0.9, **options})
+    state = states.begin(build(one, pretrained=False), one, meta, late=True)
+    state.model.train()
+    bytes_BHWC = torch.zeros(8, 64, 64, 3, dtype=torch.uint8, device="meta")
+    out, losses_B = normalise(bytes_BHWC, (0.5,) * 3, (0.5,) * 3), None  # the first copies mean and std
+    for number in range(2):
+        with NoCopies():
+            out = normalise(bytes_BHWC, (0.5,) * 3, (0.5,) * 3, out=out)
+            targets_B = loss.smooth(torch.zeros(8, device="meta"), one.label_smoothing)
+            mixed_BCHW, targets_B = mix(out, targets_B, one.mixup, one.cutmix, number)
+            losses_B, _ = fits.step(state, mixed_BCHW, targets_B, number, meta, member=one)
+            if state.ema is not None:
+                state.ema.update(state.unwrapped, step=number + 1)
+    assert losses_B is not None
+    assert losses_B.is_meta
+
+
+class UnfusedAdamW(torch.optim.AdamW):
+    """Fused kernels have no form for "meta"."""
+
+    def step(self, closure: Any = None) -> Any:
+        self.found_inf = None
+        return super().step(closure)
+
+
+def test_the_test_sees_a_copy() -> None:
+    with NoCopies(), pytest.raises(AssertionError, match="makes the host wait"):
+        torch.ones(3).to("meta")
+    with NoCopies(), pytest.raises(AssertionError, match="makes the host wait"):
+        torch.empty(3, device="meta").copy_(torch.ones(3))
+    with NoCopies():
+        assert torch.empty(3, device="meta").copy_(torch.ones(3), True).is_meta
+        assert torch.ones(3).to("meta", non_blocking=True).is_meta
 
 
 def test_the_test_sees_a_read() -> None:
