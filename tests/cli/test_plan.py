@@ -80,7 +80,7 @@ def test_the_time_over_leaves_what_is_finished_to_the_blend(line: CommandLine, m
     assert run(line, "folds", "--minutes", "3") == 0, line.err
     path, whole = line.work / "recipe.toml", launch.train
     assert path.read_text() in line.out
-    path.write_text(path.read_text().replace("epochs = ", "epochs = 1  # ") + OWN)
+    path.write_text(path.read_text().replace("epochs = ", "epochs = 1  # ") + OWN + "refit_full = true\n")
     monkeypatch.setattr("ffdi.cli.train.LAST_SAVES", 1e6)
     monkeypatch.setattr(launch, "train", stops_before("test_resnet", whole))
     assert run(line, "train") == 75  # nothing is finished
@@ -88,11 +88,29 @@ def test_the_time_over_leaves_what_is_finished_to_the_blend(line: CommandLine, m
     before = load_recipe(path)
     assert run(line, "train") == 0, line.err
     assert "the recipe goes on without own" in line.err
-    assert '# Not finished in time:\n# [[member]]\n# name = "own"' in path.read_text()
-    assert load_recipe(path).member == before.member[:-1]
+    assert path.read_text().partition("# Not finished in time:\n# [[member]]\n")[2].count('# name = "own"') == 1
+    assert "the refits train for 2 epochs, not 1" in line.out
+    assert [(one.name, one.epochs) for one in load_recipe(path).member] == [
+        (one.name, 1 + one.refit_full) for one in before.member[:-1]
+    ]
     assert run(line, "blend") == 0, line.err
     submission = line.folder / "submissions" / "001-minutes_3" / "submission.csv"
     assert pd.read_csv(submission).y_pred.between(0, 1).all()
+
+
+def test_a_training_that_goes_on_keeps_the_epochs_of_its_refits(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(line, "folds", "--minutes", "30") == 0, line.err
+    path, whole = line.work / "recipe.toml", launch.train
+    path.write_text(path.read_text().replace("epochs = ", "epochs = 1  # "))
+    monkeypatch.setattr(launch, "train", stops_before("test_resnet_all", whole))
+    assert run(line, "train") == 75
+    kept = path.read_text()
+    assert "as many as fit" in kept
+    monkeypatch.setattr(launch, "train", whole)
+    assert run(line, "train") == 0, line.err
+    assert path.read_text() == kept
 
 
 def test_too_little_time_says_how_much_is_needed(
@@ -108,8 +126,9 @@ def stops_before(name: str, whole: Callable[..., None]) -> Callable[..., None]:
 
     def train(jobs: list[launch.FoldJob], _: list[str], deadline: float, *others: object) -> None:
         assert deadline > time.time()
-        names = [job.member.name for job in jobs]
+        names = [*(job.member.name for job in jobs), name]
         whole(jobs[: names.index(name)], ["cpu"], None)
-        raise Paused("stopped (deadline)")
+        if name in names[:-1]:
+            raise Paused("stopped (deadline)")
 
     return train

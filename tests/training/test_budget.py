@@ -122,6 +122,22 @@ def test_a_member_is_timed_for_real(tmp_path: Any, monkeypatch: pytest.MonkeyPat
     assert speed.scaled(2.0).train == 2 * speed.train
 
 
+def test_refits_are_as_long_as_the_pace_of_the_folds_allows() -> None:
+    recipe = made(Rung(next(one for one in LADDER if one.name == "quick"), SMALL[:1], 160, 160, 5))
+    lite0 = recipe.member[0]
+    speeds = {one.name: Speed(0.003, 0.001, 0.0) for one in recipe.member}  # as operations have it
+    folds = recipe.model_copy(update={"member": [lite0]})
+    taken = budget.seconds(folds, ROWS, speeds) - 2.5
+    for left in (20.0, 35.0):
+        epochs = budget.refit_epochs(recipe, ROWS, taken, left)
+        here, longer = (0.003 * 900 * number + 0.001 * 400 * len(lite0.tta) for number in (epochs, epochs + 1))
+        assert here <= left * 1.001
+        assert longer > left * 0.999
+    assert budget.refit_epochs(recipe, ROWS, taken, 1e6) == 2 * recipe.member[1].epochs
+    assert budget.refit_epochs(recipe, ROWS, taken, 0.0) == 1
+    assert budget.refit_epochs(recipe, ROWS, 3 * taken, 35.0) < budget.refit_epochs(recipe, ROWS, taken, 35.0)
+
+
 @pytest.mark.parametrize(("wall", "believed"), [(0.9, 1.0), (1.1, 1.1), (3.0, 1.25)])
 def test_a_slower_clock_is_believed_up_to_a_quarter(wall: float, believed: float) -> None:
     assert budget.slowdown(2 * wall, 2.0) == pytest.approx(believed)

@@ -26,6 +26,7 @@ from ffdi.data import files
 
 MINUTES = 30.0
 SHARE = 0.88  # of the time for training that is planned: of four plans the training took 0.89 to 1.16 times as long
+PACED = 0.95  # of the time that is left when the folds have shown the pace
 SAMPLE = 64  # images that are looked at
 SMALLEST = 160  # side at which the first step is timed
 
@@ -77,6 +78,22 @@ def without(path: Path, unfinished: set[str]) -> None:
                 f"# {line}" if line.strip() else line for line in blocks[number].splitlines(keepends=True)
             )
     atomic.write_text(path, head + "".join(blocks))
+
+
+def set_refit_epochs(path: Path, epochs: int) -> None:
+    """Write other epochs for the refits into a planned recipe.
+
+    Args:
+        path: Of the recipe.
+        epochs: Of each refit.
+    """
+    line = f"epochs = {epochs}  # as many as fit, by the time that the folds took"
+    head, *blocks = path.read_text().split("[[member]]\n")
+    for number, block in enumerate(blocks):
+        if "refit_full = true" in block:
+            kept = [one for one in block.splitlines(keepends=True) if not one.startswith("epochs = ")]
+            blocks[number] = f"{line}\n{''.join(kept)}"
+    atomic.write_text(path, "[[member]]\n".join([head, *blocks]))
 
 
 def _facts(images: Path, name: str) -> Facts:

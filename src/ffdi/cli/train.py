@@ -63,21 +63,27 @@ def _trained(options: Options, until: str) -> tuple[Project, list[FoldJob]]:
     jobs = project.jobs()
     _check_weights(jobs)
     if options.planned and not until and any(not finish.is_done(job) for job in jobs):
-        return project, _within_budget(project, jobs)
+        return _within_budget(options, project, jobs)
     launch.train(jobs, launch.devices(), deadline, project.recipe.cluster)
     return project, jobs
 
 
-def _within_budget(project: Project, jobs: list[FoldJob]) -> list[FoldJob]:
-    """Train until the time of the plan is over; return the jobs of the members that are finished.
+def _within_budget(options: Options, project: Project, jobs: list[FoldJob]) -> tuple[Project, list[FoldJob]]:
+    """Train until the time of the plan is over; return the project and the jobs of the members that are finished.
 
-    The others are taken out of the planned recipe. Raise Paused where no member is finished.
+    The folds are trained first; by their pace the refits are made as long as the time allows. Members that are not
+    finished in time are taken out of the planned recipe. Raise Paused where none is finished.
     """
     from ffdi.cli import plan
 
     budget, begun = plan.budget(project.places), time.time()
-    deadline = begun + budget["training_seconds"] + LATE * budget["minutes"] * 60
+    spare = budget["training_seconds"]
+    deadline = begun + spare + LATE * budget["minutes"] * 60
     try:
+        if _is_new(jobs):
+            in_folds = [job for job in jobs if not job.member.refit_full]
+            launch.train(in_folds, launch.devices(), deadline, project.recipe.cluster)
+            project, jobs = _with_longest_refits(options, project, jobs, time.time() - begun, spare)
         launch.train(jobs, launch.devices(), deadline, project.recipe.cluster)
     except Paused:
         unfinished = {job.member.name for job in jobs if not finish.is_done(job)}
@@ -89,7 +95,39 @@ def _within_budget(project: Project, jobs: list[FoldJob]) -> list[FoldJob]:
         jobs = done
     taken, planned = (time.time() - begun) / 60, budget["planned_seconds"] / 60
     console.say(f"training: {taken:.1f} min, planned {planned:.1f}")
-    return jobs
+    return project, jobs
+
+
+def _is_new(jobs: list[FoldJob]) -> bool:
+    """Return whether nothing is trained yet, and both folds and refits will be, by this process alone."""
+    kinds = {job.member.refit_full for job in jobs}
+    return len(kinds) == 2 and not world.launched_by_torchrun() and not any(job.folder.exists() for job in jobs)
+
+
+def _with_longest_refits(
+    options: Options, project: Project, jobs: list[FoldJob], taken: float, spare: float
+) -> tuple[Project, list[FoldJob]]:
+    """Write as many epochs of the refits into the planned recipe as fit; return what is trained then.
+
+    Args:
+        options: Of the verb.
+        project: With the planned recipe.
+        jobs: Of all members; those of the folds are done.
+        taken: Seconds of the folds.
+        spare: Seconds of all training.
+    """
+    from ffdi.cli import plan
+    from ffdi.training.budget import refit_epochs
+
+    rows = {"train": len(jobs[0].fit), "val": len(jobs[0].val), "test": len(jobs[0].test)}
+    epochs = refit_epochs(project.recipe, rows, taken, plan.PACED * (spare - taken))
+    before = next(job.member.epochs for job in jobs if job.member.refit_full)
+    if epochs == before:
+        return project, jobs
+    console.say(f"The folds took {taken / 60:.1f} min: the refits train for {epochs} epochs, not {before}.")
+    plan.set_refit_epochs(project.recipe_path, epochs)
+    project = options.open()
+    return project, project.jobs()
 
 
 def _check_weights(jobs: list[FoldJob]) -> None:

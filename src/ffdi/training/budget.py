@@ -4,6 +4,7 @@ Steps are timed on as many processes at once as will train side by side: they sh
 """
 
 import heapq
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +34,7 @@ MAX_SLOWDOWN = 1.25  # wall time for processor time that is believed
 START = 8.0  # seconds of a process until its first step: imports, and CUDA where there is one
 FOLD = 2.5  # seconds of a fold beside its images: weights are read, checked, saved and loaded again
 SCAN = 2.0  # times what reading an image costs: sharpness and hashes besides
+LENGTHENED = 2  # times its planned epochs, a refit at most
 EMBEDDED = 3_000  # train and test images, of each, that a blend embeds
 PAGES, PER_ROW = 15.0, 1e-4  # seconds of `ffdi folds` and `ffdi blend` beside images and imports
 HOPELESS = 3.0  # times the budget by a rough count: not worth a timed step
@@ -135,6 +137,31 @@ def _together(jobs: Iterable[float], at_once: int) -> float:
     for job in jobs:
         heapq.heappush(ends, heapq.heappop(ends) + job)
     return max(ends)
+
+
+def refit_epochs(recipe: Recipe, rows: Mapping[str, int], taken: float, left: float) -> int:
+    """Return the epochs of the refits that end in time, by the pace of the folds; at most LENGTHENED times the planned.
+
+    Args:
+        recipe: Its members are folds of one or more networks, and refits of the first.
+        rows: Images by split.
+        taken: Seconds that all folds took.
+        left: Seconds for the refits.
+    """
+    at_once = len(places(recipe.member[0]))
+    in_folds = [member for member in recipe.member if not member.refit_full]
+    refits = [member for member in recipe.member if member.refit_full]
+
+    def operations(member: Member, **changes: int) -> float:
+        changed = member.model_copy(update=changes)
+        return estimate.operations(changed, estimate.work(recipe, changed, rows))
+
+    folds = len(in_folds) * len(recipe.folds.held_out)
+    each_fold = sum(map(operations, in_folds)) / folds
+    pace = max(taken - START, taken / 2) / (each_fold * math.ceil(folds / at_once))
+    without, one = (operations(refits[0], epochs=epochs) for epochs in (0, 1))
+    affordable = left / (pace * math.ceil(len(refits) / at_once)) - without
+    return min(max(int(affordable / (one - without)), 1), LENGTHENED * refits[0].epochs)
 
 
 def other_seconds(known: Mapping[tuple[str, int], Speed], rows: Mapping[str, int]) -> float:

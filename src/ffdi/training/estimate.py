@@ -83,11 +83,20 @@ def seconds_on(machine: Machine, member: Member, amount: Work) -> float:
         member: Of the recipe.
         amount: From `work`.
     """
+    return operations(member, amount) / (FORWARDS_PER_STEP * flops(RESNET50)) / (machine.resnet50 * machine.gpus)
+
+
+def operations(member: Member, amount: Work) -> float:
+    """Return the multiplications of training and predicting a member.
+
+    Args:
+        member: Of the recipe.
+        amount: From `work`.
+    """
     at_train = member.model_copy(update={"test_size": None})
     per_view = sum(flops(member, view) for view in member.tta)
-    operations = amount.trained * FORWARDS_PER_STEP * flops(at_train)
-    operations += amount.predicted * per_view + amount.curves * flops(at_train)
-    return operations / (FORWARDS_PER_STEP * flops(RESNET50)) / (machine.resnet50 * machine.gpus)
+    trained = (amount.trained * FORWARDS_PER_STEP + amount.curves) * flops(at_train)
+    return trained + amount.predicted * per_view
 
 
 def disk(recipe: Recipe, member: Member, amount: Work, params: int) -> int:
