@@ -93,8 +93,7 @@ def _within_budget(options: Options, project: Project, jobs: list[FoldJob]) -> t
         console.warn(f"The time is over: the recipe goes on without {', '.join(sorted(unfinished))}.")
         plan.without(project.recipe_path, unfinished)
         jobs = done
-    taken, planned = (time.time() - begun) / 60, budget["planned_seconds"] / 60
-    console.say(f"training: {taken:.1f} min, planned {planned:.1f}")
+    console.say(f"training took {(time.time() - begun) / 60:.1f} of {spare / 60:.1f} minutes")
     return project, jobs
 
 
