@@ -21,7 +21,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
-from optuna.samplers import TPESampler
+from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from ffdi.core import keys
@@ -137,12 +137,19 @@ def draw(trials: list[FrozenTrial], trial: FrozenTrial) -> int:
     return sum(not is_retry(other) for other in trials if other.number < first)
 
 
-class SeededSampler(TPESampler):
+class SeededSampler(BaseSampler):
     """A fresh TPE sampler for every value, seeded by (seed, draw, name of the value)."""
 
     def __init__(self, seed: int) -> None:
-        super().__init__()
         self.seed = seed
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._tpe(study, trial, "").infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._tpe(study, trial, "").sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -155,9 +162,11 @@ class SeededSampler(TPESampler):
             param_name: Of the value.
             param_distribution: Its range.
         """
-        number = draw(trials(study), trial)
-        fresh = TPESampler(seed=keys.key(self.seed, "sampler", number, param_name) % 2**32)
-        return fresh.sample_independent(study, trial, param_name, param_distribution)
+        return self._tpe(study, trial, param_name).sample_independent(study, trial, param_name, param_distribution)
+
+    def _tpe(self, study: optuna.Study, trial: FrozenTrial, name: str) -> TPESampler:
+        number = draw(study.get_trials(deepcopy=False), trial)
+        return TPESampler(seed=keys.key(self.seed, "sampler", number, name) % 2**32)
 
 
 class LatestReport(BasePruner):
