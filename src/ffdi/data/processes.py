@@ -70,7 +70,7 @@ def until_stopped(
         for some in results:
             yield some
             meter.advance(len(some))
-            if stop is not None and stop.requested and meter.done < total:
+            if stop is not None and stop.requested:
                 told = f"the same command goes on from {meter.done:,} images"
                 raise Paused(f"{label.capitalize()} stopped ({stop.reason}); {told}.")
 
