@@ -113,6 +113,18 @@ def test_a_training_that_goes_on_keeps_the_epochs_of_its_refits(
     assert path.read_text() == kept
 
 
+def test_only_refits_that_are_trained_get_other_epochs(tmp_path: Path) -> None:
+    block = '[[member]]\nname = "a"\nepochs = 3\n'
+    refit = '[[member]]\nname = "b"\nepochs = 4\nrefit_full = true\n'
+    left_out = "".join(f"# {line}\n" for line in refit.splitlines())
+    path = tmp_path / "recipe.toml"
+    path.write_text(block + refit + left_out)
+    plan.set_refit_epochs(path, 9)
+    assert [line[:10] for line in path.read_text().splitlines() if "epochs" in line] == [
+        "epochs = 3", "epochs = 9", "# epochs =",
+    ]  # fmt: skip
+
+
 def test_too_little_time_says_how_much_is_needed(
     line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,7 +26,7 @@ from ffdi.data import files
 
 MINUTES = 30.0
 SHARE = 0.88  # of the time for training that is planned: of four plans the training took 0.89 to 1.16 times as long
-PACED = 0.9  # of the time that is left when the folds have shown the pace; with 0.95 two trainings took a twelfth more
+REFIT_SHARE = 0.9  # of the time that is left after the folds; with 0.95 two trainings took a twelfth too long
 SAMPLE = 64  # images that are looked at
 SMALLEST = 160  # side at which the first step is timed
 

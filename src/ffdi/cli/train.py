@@ -71,7 +71,7 @@ def _trained(options: Options, until: str) -> tuple[Project, list[FoldJob]]:
 def _within_budget(options: Options, project: Project, jobs: list[FoldJob]) -> tuple[Project, list[FoldJob]]:
     """Train until the time of the plan is over; return the project and the jobs of the members that are finished.
 
-    The folds are trained first; by their pace the refits are made as long as the time allows. Members that are not
+    The folds are trained first; the time they took says how many epochs of the refits fit. Members that are not
     finished in time are taken out of the planned recipe. Raise Paused where none is finished.
     """
     from ffdi.cli import plan
@@ -119,7 +119,7 @@ def _with_longest_refits(
     from ffdi.training.budget import refit_epochs
 
     rows = {"train": len(jobs[0].fit), "val": len(jobs[0].val), "test": len(jobs[0].test)}
-    epochs = refit_epochs(project.recipe, rows, taken, plan.PACED * (spare - taken))
+    epochs = refit_epochs(project.recipe, rows, taken, plan.REFIT_SHARE * (spare - taken))
     before = next(job.member.epochs for job in jobs if job.member.refit_full)
     if epochs == before:
         return project, jobs

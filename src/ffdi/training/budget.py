@@ -140,7 +140,7 @@ def _together(jobs: Iterable[float], at_once: int) -> float:
 
 
 def refit_epochs(recipe: Recipe, rows: Mapping[str, int], taken: float, left: float) -> int:
-    """Return the epochs of the refits that end in time, by the pace of the folds; at most LENGTHENED times the planned.
+    """Return the epochs of the refits that end in time, as the folds took theirs; at most LENGTHENED times the planned.
 
     Args:
         recipe: Its members are folds of one or more networks, and refits of the first.
@@ -158,9 +158,9 @@ def refit_epochs(recipe: Recipe, rows: Mapping[str, int], taken: float, left: fl
 
     folds = len(in_folds) * len(recipe.folds.held_out)
     each_fold = sum(map(operations, in_folds)) / folds
-    pace = max(taken - START, taken / 2) / (each_fold * math.ceil(folds / at_once))
+    seconds_each = max(taken - START, taken / 2) / (each_fold * math.ceil(folds / at_once))
     without, one = (operations(refits[0], epochs=epochs) for epochs in (0, 1))
-    affordable = left / (pace * math.ceil(len(refits) / at_once)) - without
+    affordable = left / (seconds_each * math.ceil(len(refits) / at_once)) - without
     return min(max(int(affordable / (one - without)), 1), LENGTHENED * refits[0].epochs)
 
 
