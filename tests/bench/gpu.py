@@ -99,7 +99,7 @@ def resident(one: Member) -> tuple[torch.Tensor, torch.Tensor]:
 def bare(one: Member, compiled: bool = False) -> Callable[[], int]:
     torch.manual_seed(0)
     model = timm.create_model(one.model, num_classes=1).to(CARD, memory_format=torch.channels_last).train()
-    ema, optimizer = ModelEmaV3(model, decay=one.ema_decay, use_warmup=True), optim.optimizer(model, one, fused=True)
+    ema, optimizer = ModelEmaV3(model, decay=one.ema_decay, use_warmup=True), optim.optimizer(model, one)
     images_BCHW, targets_B = resident(one)
     run = torch.compile(model) if compiled else model
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ffdi.config.recipe import Member
+from ffdi.model import depthwise
 
 SMALL_STEP = 1_000_000  # pixels of a batch; up to this many leave a modern GPU idle most of the time
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -65,6 +66,8 @@ def place_for(model: nn.Module, member: Member, device: torch.device) -> nn.Modu
         member: Whose steps it will do.
         device: Where it goes.
     """
+    if device.type == "cpu":
+        depthwise.speed_up(model)
     small = device.type == "cuda" and member.batch_size * member.image_size**2 <= SMALL_STEP
     return place(model, device, wants_channels_last(model, small))
 

@@ -11,13 +11,14 @@ from ffdi.config.recipe import Member
 MIN_LR = 0.01  # share of lr at which a training starts and ends
 
 
-def optimizer(model: torch.nn.Module, member: Member, fused: bool = False) -> torch.optim.AdamW:
+def optimizer(model: torch.nn.Module, member: Member) -> torch.optim.AdamW:
     """Return AdamW (Loshchilov & Hutter 2019): no weight decay on norms and biases, lr times `layer_decay` per layer.
+
+    One kernel moves all weights. On a GPU it moves nothing where `found_inf` is 1, and can be part of a CUDA graph.
 
     Args:
         model: Whose parameters are trained.
         member: Of the recipe.
-        fused: One kernel that moves nothing where `found_inf` is 1 and whose step can be part of a CUDA graph.
     """
     names: Any = getattr(model, "no_weight_decay", set)  # a method of timm's transformers
     spared = set(names())
@@ -27,8 +28,7 @@ def optimizer(model: torch.nn.Module, member: Member, fused: bool = False) -> to
         )
     else:
         groups = param_groups_weight_decay(model, member.weight_decay, no_weight_decay_list=spared)
-    capturable = fused and next(model.parameters()).is_cuda
-    return torch.optim.AdamW(groups, lr=member.lr, fused=fused, capturable=capturable)
+    return torch.optim.AdamW(groups, lr=member.lr, fused=True, capturable=next(model.parameters()).is_cuda)
 
 
 def schedule(optimizer: torch.optim.Optimizer, member: Member, steps: int) -> CosineLRScheduler:

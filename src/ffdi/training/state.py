@@ -68,7 +68,7 @@ def begin(model: torch.nn.Module, member: Member, world: World, late: bool | Non
         unwrapped=model,
         model=wrapped,
         ema=ema,
-        optimizer=optim.optimizer(model, member, fused=late),
+        optimizer=optim.optimizer(model, member),
         scaler=torch.amp.GradScaler(device.type, enabled=fp16),
         micro_batches=member.micro_batches,
         late=late,

@@ -1,0 +1,79 @@
+"""The weight gradient of large depthwise convolutions on a CPU."""
+
+import copy
+
+import pytest
+import timm
+import torch
+from timm.layers import Conv2dSame
+from torch import nn
+
+from ffdi.model import depthwise
+
+
+@pytest.fixture(autouse=True)
+def _written_out_and_by_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(depthwise, "MAX_POSITIONS", 200)
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, Conv2dSame])
+@pytest.mark.parametrize("kernel, stride", [(5, 1), (5, 2), (7, 1), (7, 3), ((5, 7), (2, 1))])
+@pytest.mark.parametrize("side", [3, 8, 13])  # by hand, and by the library where 2 * side² > 200
+def test_gradients_are_those_of_the_library_in_float64(kind, kernel, stride, side):
+    torch.manual_seed(side)
+    padding = 0 if kind is Conv2dSame else 3
+    plain = kind(6, 6, kernel, stride, padding, groups=6, bias=False).double()
+    fast = copy.deepcopy(plain)
+    depthwise.speed_up(fast)
+    assert type(fast) is not kind
+    images = torch.randn(2, 6, side, side + 1, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    outputs = []
+    for conv in (plain, fast):
+        seen = images.clone().requires_grad_()
+        out = conv(seen)
+        (out * out).sum().backward()
+        outputs.append((out, seen.grad, conv.weight.grad))
+    for one, other in zip(*outputs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_outputs_of_a_network_keep_their_bits_and_the_parameters_their_names():
+    plain = timm.create_model("tf_efficientnet_lite0", num_classes=1).eval()
+    fast = copy.deepcopy(plain)
+    depthwise.speed_up(fast)
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(plain(images), fast(images))
+    assert plain.state_dict().keys() == fast.state_dict().keys()
+    kinds = {type(module) for module in fast.modules()}
+    assert kinds & set(depthwise.FAST.values()) == set(depthwise.FAST.values())
+
+
+def test_frozen_weights_and_images_without_gradient_are_left_out():
+    conv = nn.Conv2d(6, 6, 5, groups=6, bias=False)
+    depthwise.speed_up(conv)
+    images = torch.randn(1, 6, 6, 6)
+    conv(images).sum().backward()
+    assert images.grad is None
+    assert conv.weight.grad is not None
+    conv.weight.requires_grad_(False)
+    seen = images.clone().requires_grad_()
+    conv(seen).sum().backward()
+    assert seen.grad is not None
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(6, 6, 3, groups=6, bias=False),
+        nn.Conv2d(6, 6, 5, groups=6),
+        nn.Conv2d(6, 6, 5, groups=6, bias=False, dilation=2),
+        nn.Conv2d(6, 6, 5, groups=6, bias=False, padding="same"),
+        nn.Conv2d(6, 6, 5, groups=6, bias=False, padding_mode="reflect"),
+        nn.Conv2d(6, 12, 5, groups=6, bias=False),
+        nn.Conv2d(6, 6, 5, bias=False),
+        nn.Conv2d(1, 1, 5, bias=False),
+    ],
+)
+def test_other_convolutions_stay_as_they_are(conv):
+    depthwise.speed_up(conv)
+    assert type(conv) is nn.Conv2d
