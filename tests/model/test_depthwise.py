@@ -17,7 +17,7 @@ def _written_out_and_by_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", [nn.Conv2d, Conv2dSame])
-@pytest.mark.parametrize("kernel, stride", [(5, 1), (5, 2), (7, 1), (7, 3), ((5, 7), (2, 1))])
+@pytest.mark.parametrize(("kernel", "stride"), [(5, 1), (5, 2), (7, 1), (7, 3), ((5, 7), (2, 1))])
 @pytest.mark.parametrize("side", [3, 8, 13])  # by hand, and by the library where 2 * side² > 200
 def test_gradients_are_those_of_the_library_in_float64(kind, kernel, stride, side):
     torch.manual_seed(side)

@@ -1,5 +1,7 @@
 """The command line: verbs and their options. The recipe says what decides a result."""
 
+import atexit
+import gc
 import sys
 import traceback
 from pathlib import Path
@@ -18,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From a folder of face images to a scored Kaggle submission.",
 )
+RARELY = 50_000  # new objects between two collections
 PackOption = Annotated[Path | None, typer.Option(help="A packed team; default: what `kernels pack` made.")]
 
 
@@ -204,6 +207,8 @@ def doctor(options: Options) -> None:
 def main() -> None:
     """Run a verb. Exit with 2 after a mistake of the user, told in one sentence, and with 75 after a pause."""
     console.never_fail()
+    gc.set_threshold(RARELY)  # torch's imports make a million objects that stay
+    atexit.register(gc.freeze)  # Python would look through them once more before it ends, for 2 to 7 seconds
     try:
         app()
     except FfdiError as error:

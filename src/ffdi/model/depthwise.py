@@ -7,7 +7,7 @@ stand, that is longer than the rest of the layer; the sum written out is two to 
 B images, C channels, H height, W width; Y and X, height and width of the output.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from timm.layers import Conv2dSame
@@ -54,7 +54,7 @@ class _Depthwise(torch.autograd.Function):
         return conv2d(images_BCHW, weight_C1HW, None, stride, groups=len(weight_C1HW))
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad_BCYX: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         images_BCHW, weight_C1HW = ctx.saved_tensors
         of_images, of_weight, _ = ctx.needs_input_grad
@@ -69,7 +69,7 @@ class _Depthwise(torch.autograd.Function):
 
 
 def _weight_grad(grad_BCYX: Tensor, images_BCHW: Tensor, weight_C1HW: Tensor, stride: Pair) -> Tensor:
-    """Return sum over b, y, x of grad[b, c, y, x] * images[b, c, y * stride + i, x * stride + j], as the weight lies."""
+    """Return the sum over b, y, x of grad[b, c, y, x] * images[b, c, y * stride + i, x * stride + j], [C, 1, H, W]."""
     grad_BYXC, images_BHWC = grad_BCYX.movedim(1, 3), images_BCHW.movedim(1, 3)  # sums run over rows of channels
     (down, right), (rows, columns) = stride, grad_BYXC.shape[1:3]
     result = torch.empty_like(weight_C1HW)
@@ -82,15 +82,14 @@ def _weight_grad(grad_BCYX: Tensor, images_BCHW: Tensor, weight_C1HW: Tensor, st
 
 class _Fast(nn.Conv2d):
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        (down, right), stride = self.padding, self.stride  # type: ignore[misc]  # `speed_up` leaves padding by name
-        padded = pad(images_BCHW, (right, right, down, down))  # type: ignore[list-item]
-        return _Depthwise.apply(padded, self.weight, stride)  # type: ignore[no-any-return]
+        down, right = cast(Pair, self.padding)  # by name it is not, see `_is_large_depthwise`
+        return _Depthwise.apply(pad(images_BCHW, (right, right, down, down)), self.weight, self.stride)
 
 
 class _FastSame(Conv2dSame):
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        padded = pad_same(images_BCHW, self.kernel_size, self.stride)
-        return _Depthwise.apply(padded, self.weight, self.stride)  # type: ignore[no-any-return]
+        padded = pad_same(images_BCHW, list(self.kernel_size), list(self.stride))
+        return _Depthwise.apply(padded, self.weight, self.stride)
 
 
 FAST: dict[type, type] = {nn.Conv2d: _Fast, Conv2dSame: _FastSame}

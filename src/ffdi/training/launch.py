@@ -4,6 +4,7 @@ Every process walks the same list and takes the next fold that nobody holds (a k
 there is no queue to lose, and a process that dies gives its fold back at once.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -194,6 +195,7 @@ def _forked(calls: Sequence[Call]) -> list[FfdiError | None]:
 def _worker(jobs: list[FoldJob], device: str, deadline: float | None, gates: str) -> FfdiError | None:
     """Train in a process of its own. Return the error, so that the other devices' folds are not torn down by it."""
     console.one_of_several()
+    gc.freeze()  # what the imports made stays: Python need not look through it when this process ends
     torch.set_num_threads(1)  # a fork has lost the threads of OpenMP, and would wait for them for ever
     stop = Stop(deadline, with_parent=True)
     try:
