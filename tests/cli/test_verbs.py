@@ -197,12 +197,6 @@ def test_bad_arguments_too(line: CommandLine, arguments: list[str], named: str) 
     assert named in " ".join(line.err.split())
 
 
-@pytest.mark.parametrize(("verb", "option"), [("ledger", "--submissions"), ("folds", "--work")])
-def test_a_file_is_not_taken_for_a_folder(
-    line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, option: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("a.csv").write_text("id,target\n")
-    assert line.run(verb, option, "a.csv", places=False, recipe=False) == 2
-    assert "a.csv" in line.err
-    assert "is a file" in line.err
+def test_a_file_is_not_taken_for_an_empty_ledger(line: CommandLine) -> None:
+    assert line.run("ledger", "--submissions", str(line.recipe), places=False, recipe=False) == 2
+    assert "is a file; name a folder of submissions with --submissions" in " ".join(line.err.split())

@@ -15,6 +15,8 @@ CLOCK = Clock()
 
 def run(submissions: Path, refresh: bool) -> None:
     """Show the ledger, which may be damaged (UserError); with `refresh` ask Kaggle for missing scores first."""
+    if submissions.is_file():
+        raise UserError(f"{submissions} is a file; name a folder of submissions with --submissions.")
     rows = ledger.export(submissions)
     if not rows:
         return console.say(

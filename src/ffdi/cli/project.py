@@ -38,10 +38,8 @@ MinutesOption = Annotated[
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Competition folder; default: the recipe's.", metavar="FOLDER")
 ]
-WorkOption = Annotated[Path, typer.Option("--work", help="Where artefacts go.", metavar="FOLDER", file_okay=False)]
-SubmissionsOption = Annotated[
-    Path, typer.Option("--submissions", help="Where submissions go.", metavar="FOLDER", file_okay=False)
-]
+WorkOption = Annotated[Path, typer.Option("--work", help="Where artefacts go.", metavar="FOLDER")]
+SubmissionsOption = Annotated[Path, typer.Option("--submissions", help="Where submissions go.", metavar="FOLDER")]
 UntilOption = Annotated[
     str, typer.Option(help="Save and leave (exit 75) by then: 11h30m from now, or a time such as 2026-11-22T18:00.")
 ]
