@@ -8,7 +8,9 @@ import torch
 from timm.layers import Conv2dSame
 from torch import nn
 
-from ffdi.model import depthwise
+from ffdi.model import depthwise, precision
+from ffdi.model.build import build
+from tests.fixtures.members import member
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +48,13 @@ def test_the_outputs_of_a_network_keep_their_bits_and_the_parameters_their_names
     assert plain.state_dict().keys() == fast.state_dict().keys()
     kinds = {type(module) for module in fast.modules()}
     assert kinds & set(depthwise.FAST.values()) == set(depthwise.FAST.values())
+
+
+@pytest.mark.parametrize(("device", "fast"), [("cpu", True), ("meta", False)])
+def test_a_model_that_trains_on_a_cpu_has_them(device: str, fast: bool) -> None:
+    one = member("tf_efficientnet_lite0", weights="none")
+    model = precision.place_for(build(one, pretrained=False), one, torch.device(device))
+    assert any(type(module) in depthwise.FAST.values() for module in model.modules()) is fast
 
 
 def test_frozen_weights_and_images_without_gradient_are_left_out():
