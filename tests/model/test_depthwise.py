@@ -1,6 +1,7 @@
 """The weight gradient of large depthwise convolutions on a CPU."""
 
 import copy
+from typing import Any
 
 import pytest
 import timm
@@ -21,7 +22,7 @@ def _written_out_and_by_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kind", [nn.Conv2d, Conv2dSame])
 @pytest.mark.parametrize(("kernel", "stride"), [(5, 1), (5, 2), (7, 1), (7, 3), ((5, 7), (2, 1))])
 @pytest.mark.parametrize("side", [3, 8, 13])  # by hand, and by the library where 2 * side² > 200
-def test_gradients_are_those_of_the_library_in_float64(kind, kernel, stride, side):
+def test_gradients_are_those_of_the_library_in_float64(kind: Any, kernel: Any, stride: Any, side: int) -> None:
     torch.manual_seed(side)
     padding = 0 if kind is Conv2dSame else 3
     plain = kind(6, 6, kernel, stride, padding, groups=6, bias=False).double()
@@ -39,7 +40,7 @@ def test_gradients_are_those_of_the_library_in_float64(kind, kernel, stride, sid
         torch.testing.assert_close(one, other)
 
 
-def test_the_outputs_of_a_network_keep_their_bits_and_the_parameters_their_names():
+def test_the_outputs_of_a_network_keep_their_bits_and_the_parameters_their_names() -> None:
     plain = timm.create_model("tf_efficientnet_lite0", num_classes=1).eval()
     fast = copy.deepcopy(plain)
     depthwise.speed_up(fast)
@@ -57,7 +58,7 @@ def test_a_model_that_trains_on_a_cpu_has_them(device: str, fast: bool) -> None:
     assert any(type(module) in depthwise.FAST.values() for module in model.modules()) is fast
 
 
-def test_frozen_weights_and_images_without_gradient_are_left_out():
+def test_frozen_weights_and_images_without_gradient_are_left_out() -> None:
     conv = nn.Conv2d(6, 6, 5, groups=6, bias=False)
     depthwise.speed_up(conv)
     images = torch.randn(1, 6, 6, 6)
@@ -83,6 +84,6 @@ def test_frozen_weights_and_images_without_gradient_are_left_out():
         nn.Conv2d(1, 1, 5, bias=False),
     ],
 )
-def test_other_convolutions_stay_as_they_are(conv):
+def test_other_convolutions_stay_as_they_are(conv: nn.Conv2d) -> None:
     depthwise.speed_up(conv)
     assert type(conv) is nn.Conv2d
