@@ -26,9 +26,7 @@ from ffdi.data import files
 
 MINUTES = 30.0
 SHARE = 0.97  # of the time for training that is planned; the refits get longer or shorter by the time of the folds
-REFIT_SHARE = (
-    0.93  # of the time that is left then; with 0.95 two trainings took a twelfth too long, with 0.9 one too short
-)
+REFIT_SHARE = 0.93  # of the time that is left then; 0.95 was a twelfth too long in two trainings, 0.9 too short in one
 SAMPLE = 64  # images that are looked at
 SMALLEST = 160  # side at which the first step is timed
 
