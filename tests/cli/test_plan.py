@@ -53,7 +53,7 @@ def test_a_folder_without_a_recipe_gets_one_that_fits(line: CommandLine) -> None
     recipe = load_recipe(path)
     assert recipe.name == "minutes_10"
     assert "image_size = 64  # the images' own size" in path.read_text()
-    assert "the flip alone: for more there are too few steps" in path.read_text()
+    assert "the flip alone: for few steps" in path.read_text()
     assert recipe.member[0].forge.share == 0
     assert load_recipe(planned(line, None)) == recipe  # without --minutes it stays
     assert load_recipe(planned(line, 100)).name == "minutes_100"

@@ -86,13 +86,19 @@ def test_every_step_down_a_preset_is_cheaper() -> None:
         assert min(below / above for above, below in pairwise(costs)) >= 0.5
 
 
-@pytest.mark.parametrize(("epochs", "shares"), [(1, [0.0] * 3), (5, [0.0, 0.3, 0.3]), (10, [0.3] * 3)])
-def test_short_trainings_have_no_forged_fakes(epochs: int, shares: list[float]) -> None:
-    quick = next(preset for preset in LADDER if preset.name == "quick")
-    recipe = made(Rung(quick, SMALL[:1], 160, 160, epochs))
+@pytest.mark.parametrize(("preset", "epochs", "shares"), [
+    ("quick", 1, [0.0, 0.0, 0.0]), ("quick", 5, [0.0, 0.3, 0.3]), ("quick", 10, [0.0, 0.3, 0.3]),
+    ("good", 1, [0.0, 0.0, 0.0]), ("good", 3, [0.0, 0.3, 0.3]), ("good", 10, [0.3, 0.0, 0.3]),
+])  # fmt: skip
+def test_a_team_has_one_member_of_each_kind_where_steps_are_enough(
+    preset: str, epochs: int, shares: list[float]
+) -> None:
+    rung = Rung(next(one for one in LADDER if one.name == preset), SMALL[:1], 160, 160, epochs)
+    recipe = made(rung)
     assert [member.forge.share for member in recipe.member] == shares
+    assert [one["augment"] == "light" for one in members(rung, ROWS["train"])] == [share > 0 for share in shares]
     assert [member.refit_full for member in recipe.member] == [False, True, True]
-    kinds = [list(member.forge.families) for member in recipe.member[1:] if member.forge.share]
+    kinds = [list(member.forge.families) for member in recipe.member if member.forge.share]
     assert kinds in ([], [["self_blend", "swap"], ["self_blend"]])
     assert len({(member.name, member.seed) for member in recipe.member}) == 3
 

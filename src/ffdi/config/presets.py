@@ -1,8 +1,8 @@
 """The ladder of presets from which a budget of minutes picks: how much is trained, and with which networks.
 
-Augmentation and forgeries are the same on every rung, but for very short trainings: those that had the best mean of
-clean, unseen-family, other-source and degraded AUC (`ensembles/README.md`, "What the parts of a recipe are worth"). A
-rung up buys more models, longer training and more folds.
+Augmentation and forgeries are those of the three models that had the best mean of clean, unseen-family, other-source
+and degraded AUC together (`ensembles/README.md`, "What the parts of a recipe are worth"). A rung up buys more models,
+longer training and more folds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,8 +32,9 @@ RECIPE: dict[str, Any] = {
 # three with the flip alone 0.951. Between 250 and 450 steps nothing was measured.
 FEW_STEPS = 300
 SHORT: dict[str, Any] = {"augment": {"preset": "none", "hflip": True}, "tta": TTA}
-# Of the second refit: models that differ in their fakes are worth more together than models of one kind.
-OTHER: dict[str, Any] = {"forge": {"share": 0.3, "families": {"self_blend": 1.0}}}
+# Models that differ in augmentation and fakes are worth more together than models of one kind ("team of three"): one
+# trains with the flip alone, one with RECIPE, one with this.
+OTHER: dict[str, Any] = RECIPE | {"forge": {"share": 0.3, "families": {"self_blend": 1.0}}}
 # Epochs of a refit for one of a fold: of few images a longer training is worth more than a further fold.
 LONGER = 1.4
 
@@ -102,19 +103,29 @@ def members(rung: Rung, rows: int) -> list[dict[str, Any]]:
         rows: Training images.
     """
     longer = round(LONGER * rung.epochs)
-    made = [_member(net, rung.side, rung.epochs, rows, steps(rung, rows)) for net in rung.nets]
+    kinds = _kinds(rung, rows)
+    made = [_member(net, rung.side, rung.epochs, rows, kinds[0]) for net in rung.nets]
     for number in range(rung.preset.refits):
-        refit = _member(rung.nets[0], rung.side, longer, rows, longer * rows / batch_size(rows))
-        other = OTHER if number == 1 and "forge" in refit else {}
+        few = longer * rows / batch_size(rows) < FEW_STEPS
+        refit = _member(rung.nets[0], rung.side, longer, rows, SHORT if few else kinds[1 + number])
         name = f"{refit['name']}_all" + (f"_{number + 1}" if number else "")
-        made.append(refit | other | {"name": name, "refit_full": True})
+        made.append(refit | {"name": name, "refit_full": True})
     return [one | {"seed": seed} for seed, one in enumerate(made)]
 
 
-def _member(net: str, side: int, epochs: int, rows: int, number_of_steps: float) -> dict[str, Any]:
-    recipe = SHORT if number_of_steps < FEW_STEPS else RECIPE
+def _kinds(rung: Rung, rows: int) -> list[dict[str, Any]]:
+    """Return augmentation and fakes of the folds and of each refit.
+
+    The flip alone learns fastest. So the folds have it where their steps are few or each has half of the rows only.
+    """
+    if rung.preset.folds == 2 or steps(rung, rows) < FEW_STEPS:
+        return [SHORT, RECIPE, OTHER]
+    return [RECIPE, SHORT, OTHER]
+
+
+def _member(net: str, side: int, epochs: int, rows: int, kind: dict[str, Any]) -> dict[str, Any]:
     fields = {"name": _name(net), "model": net, "lr": 1e-3 if net in SMALL else 2e-4, "ema_decay": 0.0}
-    return fields | {"image_size": side, "epochs": epochs, "batch_size": batch_size(rows)} | recipe
+    return fields | {"image_size": side, "epochs": epochs, "batch_size": batch_size(rows)} | kind
 
 
 def steps(rung: Rung, rows: int) -> float:

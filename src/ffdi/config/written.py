@@ -54,7 +54,9 @@ def written(
 
 def _keys(table: Mapping[str, Any], reasons: dict[str, str]) -> list[str]:
     if table.get("augment") == SHORT["augment"]:
-        reasons = reasons | {"augment": "the flip alone: for more there are too few steps"}
+        reasons = reasons | {
+            "augment": "the flip alone: for few steps, and for one member of a team (ensembles/README.md)"
+        }
     return [
         f"{key} = {toml(value)}" + (f"  # {reasons[key]}" if key in reasons else "") for key, value in table.items()
     ]
