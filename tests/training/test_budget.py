@@ -38,7 +38,9 @@ def chosen(seconds: float, rate: float = 1e-9) -> tuple[Rung, float, list[tuple[
 
     base = made(list(rungs(900, 160, NETS))[-1]).member[0]
     known = {(base.model, base.image_size): measured(base)}
-    return *budget.choose(rungs(900, 160, NETS), made, ROWS, measured, known, seconds), timed
+    rung, needed, speeds = budget.choose(rungs(900, 160, NETS), made, ROWS, measured, known, seconds)
+    assert set(speeds) == set(rung.nets)
+    return rung, needed, timed
 
 
 def test_the_ladder_begins_with_the_best_and_every_rung_is_a_recipe() -> None:
@@ -128,20 +130,26 @@ def test_a_member_is_timed_for_real(tmp_path: Any, monkeypatch: pytest.MonkeyPat
     assert speed.scaled(2.0).train == 2 * speed.train
 
 
-def test_refits_are_as_long_as_the_pace_of_the_folds_allows() -> None:
+@pytest.mark.parametrize("cores", [2, 8])
+def test_refits_are_as_long_as_the_folds_and_the_reading_of_images_allow(
+    cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "_cores", lambda: cores)
     recipe = made(Rung(next(one for one in LADDER if one.name == "quick"), SMALL[:1], 160, 160, 5))
     lite0 = recipe.member[0]
-    speeds = {one.name: Speed(0.003, 0.001, 0.0) for one in recipe.member}  # as operations have it
-    folds = recipe.model_copy(update={"member": [lite0]})
-    taken = budget.seconds(folds, ROWS, speeds) - 2.5
-    for left in (20.0, 35.0):
-        epochs = budget.refit_epochs(recipe, ROWS, taken, left)
-        here, longer = (0.003 * 900 * number + 0.001 * 400 * len(lite0.tta) for number in (epochs, epochs + 1))
-        assert here <= left * 1.001
-        assert longer > left * 0.999
-    assert budget.refit_epochs(recipe, ROWS, taken, 1e6) == 2 * recipe.member[1].epochs
-    assert budget.refit_epochs(recipe, ROWS, taken, 0.0) == 1
-    assert budget.refit_epochs(recipe, ROWS, 3 * taken, 35.0) < budget.refit_epochs(recipe, ROWS, taken, 35.0)
+    speeds = {one.name: Speed(0.003, 0.001, 0.0) for one in recipe.member}
+    taken = budget.seconds(recipe.model_copy(update={"member": [lite0]}), ROWS, speeds)
+    for left in (25.0, 35.0):
+        epochs = budget.refit_epochs(recipe, ROWS, speeds, taken, left)
+        for number, fits in ((epochs, True), (epochs + 1, False)):
+            each = 0.003 * 900 * number + 0.001 * 400 * len(lite0.tta) + budget.FOLD
+            assert (budget.START + each <= left) == fits
+        twice_as_slow = budget.refit_epochs(recipe, ROWS, speeds, 2 * taken, 2 * left)
+        assert twice_as_slow == epochs
+        augmented = {one.name: Speed(0.003, 0.001, 0.002 * one.refit_full) for one in recipe.member}
+        assert (budget.refit_epochs(recipe, ROWS, augmented, taken, left) < epochs) == (cores == 2)
+    assert budget.refit_epochs(recipe, ROWS, speeds, taken, 1e6) == 2 * recipe.member[1].epochs
+    assert budget.refit_epochs(recipe, ROWS, speeds, taken, 0.0) == 1
 
 
 @pytest.mark.parametrize(("wall", "believed"), [(0.9, 1.0), (1.1, 1.1), (3.0, 1.25)])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pandas as pd
 from PIL import Image
@@ -49,10 +50,10 @@ def ensure(options: Options) -> None:
         return
     begun, minutes = time.monotonic(), options.minutes or MINUTES
     facts = _facts(options.folder(), Recipe.model_fields["competition"].default)
-    text, planned, spare = _planned(facts, minutes, str(options.data or ""), begun)
+    text, planned, spare, speeds = _planned(facts, minutes, str(options.data or ""), begun)
     atomic.write_text(places.planned, text)
     load_recipe(places.planned)
-    checksum.write_json(places.budget, {"minutes": minutes, "training_seconds": spare})
+    checksum.write_json(places.budget, {"minutes": minutes, "training_seconds": spare, "speeds": speeds})
     console.say(text)
     console.say(f"recipe: {places.planned}")
     if planned > spare:
@@ -60,8 +61,8 @@ def ensure(options: Options) -> None:
         console.warn(f"Not even the smallest preset fits into {minutes:g} minutes; it needs about {least}.")
 
 
-def budget(places: Workspace) -> dict[str, float]:
-    """Return minutes, and the seconds that training may take. Raise UserError without a plan."""
+def budget(places: Workspace) -> dict[str, Any]:
+    """Return minutes, the seconds that training may take, and the timed speeds. Raise UserError without a plan."""
     if not places.budget.exists():
         raise UserError(f"{places.budget} is missing; delete {places.planned} and run `ffdi folds` again.")
     return checksum.read_json(places.budget)
@@ -119,8 +120,13 @@ def _side(images: Path, some: pd.DataFrame) -> int:
     return int(median(sides))
 
 
-def _planned(facts: Facts, minutes: float, folder: str, begun: float) -> tuple[str, float, float]:
-    """Return the recipe's text, the seconds of training it takes, and those it may take."""
+def _planned(
+    facts: Facts, minutes: float, folder: str, begun: float
+) -> tuple[str, float, float, dict[str, list[float]]]:
+    """Return the recipe's text, the seconds of training it takes, those it may take, and its speeds.
+
+    A speed is the seconds of a trained and of a predicted image, by network.
+    """
     from ffdi.training import budget as budgets
 
     train = facts.rows["train"]
@@ -146,14 +152,15 @@ def _planned(facts: Facts, minutes: float, folder: str, begun: float) -> tuple[s
     around = budgets.other_seconds(known, facts.rows)
     spare = minutes * 60 - around - (time.monotonic() - begun)
     ladder = (rung for rung in rungs(train, facts.side, nets) if fits(rung.preset, rung.nets))
-    chosen, seconds = budgets.choose(ladder, made, facts.rows, measured, known, SHARE * spare)
+    chosen, seconds, speeds = budgets.choose(ladder, made, facts.rows, measured, known, SHARE * spare)
     comments = [
         f'Planned for {minutes:g} minutes: "{chosen.preset.name}" is the best preset that fits.',
         f"{train:,} training images of {facts.side} px; {budgets.machine()}.",
         f"Training takes about {seconds / 60:.1f} min, folds and blend about {around / 60:.1f} min.",
         "Other --minutes make a new plan. Copied into ensembles/, this is a recipe like any other.",
     ]
-    return written(made(chosen), chosen, train, folder, sources, comments), seconds, spare
+    text = written(made(chosen), chosen, train, folder, sources, comments)
+    return text, seconds, spare, {model: [speed.train, speed.predict] for model, speed in speeds.items()}
 
 
 def _sources() -> dict[str, str]:

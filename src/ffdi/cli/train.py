@@ -116,10 +116,16 @@ def _with_longest_refits(
         spare: Seconds of all training.
     """
     from ffdi.cli import plan
-    from ffdi.training.budget import refit_epochs
+    from ffdi.training.budget import READ, Speed, read_seconds, refit_epochs
 
     rows = {"train": len(jobs[0].fit), "val": len(jobs[0].val), "test": len(jobs[0].test)}
-    epochs = refit_epochs(project.recipe, rows, taken, plan.REFIT_SHARE * (spare - taken))
+    timed, some = plan.budget(project.places)["speeds"], jobs[0].fit.head(READ)
+    first = next(iter(timed.values()))  # counts for a network that somebody added to the plan
+    speeds = {
+        member.name: Speed(*timed.get(member.model, first), read_seconds(member, some, jobs[0].images))
+        for member in project.recipe.member
+    }
+    epochs = refit_epochs(project.recipe, rows, speeds, taken, plan.REFIT_SHARE * (spare - taken))
     before = next(job.member.epochs for job in jobs if job.member.refit_full)
     if epochs == before:
         return project, jobs

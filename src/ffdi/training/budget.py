@@ -4,7 +4,6 @@ Steps are timed on as many processes at once as will train side by side: they sh
 """
 
 import heapq
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -139,29 +138,30 @@ def _together(jobs: Iterable[float], at_once: int) -> float:
     return max(ends)
 
 
-def refit_epochs(recipe: Recipe, rows: Mapping[str, int], taken: float, left: float) -> int:
-    """Return the epochs of the refits that end in time, as the folds took theirs; at most LENGTHENED times the planned.
+def refit_epochs(
+    recipe: Recipe, rows: Mapping[str, int], speeds: Mapping[str, Speed], taken: float, left: float
+) -> int:
+    """Return the epochs of the refits that end in time, at most LENGTHENED times the planned.
+
+    What the folds took for what they were expected to take corrects the expected time of the refits.
 
     Args:
         recipe: Its members are folds of one or more networks, and refits of the first.
         rows: Images by split.
+        speeds: By member, each with its own reading: augmentation and forgeries differ.
         taken: Seconds that all folds took.
         left: Seconds for the refits.
     """
-    at_once = len(places(recipe.member[0]))
     in_folds = [member for member in recipe.member if not member.refit_full]
     refits = [member for member in recipe.member if member.refit_full]
+    slower = taken / seconds(recipe.model_copy(update={"member": in_folds}), rows, speeds)
 
-    def operations(member: Member, **changes: int) -> float:
-        changed = member.model_copy(update=changes)
-        return estimate.operations(changed, estimate.work(recipe, changed, rows))
+    def needed(epochs: int) -> float:
+        longer = [member.model_copy(update={"epochs": epochs}) for member in refits]
+        return slower * seconds(recipe.model_copy(update={"member": longer}), rows, speeds)
 
-    folds = len(in_folds) * len(recipe.folds.held_out)
-    each_fold = sum(map(operations, in_folds)) / folds
-    seconds_each = max(taken - START, taken / 2) / (each_fold * math.ceil(folds / at_once))
-    without, one = (operations(refits[0], epochs=epochs) for epochs in (0, 1))
-    affordable = left / (seconds_each * math.ceil(len(refits) / at_once)) - without
-    return min(max(int(affordable / (one - without)), 1), LENGTHENED * refits[0].epochs)
+    longest = LENGTHENED * refits[0].epochs
+    return max((epochs for epochs in range(1, longest + 1) if needed(epochs) <= left), default=1)
 
 
 def other_seconds(known: Mapping[tuple[str, int], Speed], rows: Mapping[str, int]) -> float:
@@ -190,8 +190,10 @@ def machine() -> str:
 def choose(
     rungs: Iterable[Rung], made: Callable[[Rung], Recipe], rows: Mapping[str, int], measured: Callable[[Member], Speed],
     known: dict[tuple[str, int], Speed], budget: float,
-) -> tuple[Rung, float]:  # fmt: skip
-    """Return the first rung that fits into `budget` seconds, and its seconds; the last where none does.
+) -> tuple[Rung, float, dict[str, Speed]]:  # fmt: skip
+    """Return the first rung that fits into `budget` seconds, its seconds, and speeds by network.
+
+    It is the last one where none fits.
 
     Args:
         rungs: From the best to the least.
@@ -220,8 +222,9 @@ def choose(
         for one in recipe.member:
             if (key := (one.model, one.image_size)) not in known:
                 known[key] = measured(one)
-        needed = seconds(recipe, rows, {one.name: speed(one) for one in recipe.member})
-        if needed <= budget:
-            return rung, needed
+        if seconds(recipe, rows, {one.name: speed(one) for one in recipe.member}) <= budget:
+            break
     assert rung is not None
-    return rung, seconds(made(rung), rows, {one.name: speed(one) for one in made(rung).member})
+    recipe = made(rung)
+    needed = seconds(recipe, rows, {one.name: speed(one) for one in recipe.member})
+    return rung, needed, {one.model: speed(one) for one in recipe.member}
