@@ -121,10 +121,10 @@ def _with_longest_refits(
     rows = {"train": len(jobs[0].fit), "val": len(jobs[0].val), "test": len(jobs[0].test)}
     timed, some = plan.budget(project.places)["speeds"], jobs[0].fit.head(READ)
     first = next(iter(timed.values()))  # counts for a network that somebody added to the plan
-    speeds = {
-        member.name: Speed(*timed.get(member.model, first), read_seconds(member, some, jobs[0].images))
-        for member in project.recipe.member
-    }
+    speeds = {}
+    for member in project.recipe.member:
+        train, predict = timed.get(member.model, first)
+        speeds[member.name] = Speed(train, predict, read_seconds(member, some, jobs[0].images))
     epochs = refit_epochs(project.recipe, rows, speeds, taken, plan.REFIT_SHARE * (spare - taken))
     before = next(job.member.epochs for job in jobs if job.member.refit_full)
     if epochs == before:
