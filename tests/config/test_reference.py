@@ -1,3 +1,4 @@
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ from pydantic import BaseModel
 
 from ffdi.config.load import model_in, validate
 from ffdi.config.recipe import Recipe
-from ffdi.config.reference import MEASURED, reference
+from ffdi.config.reference import MEASURED, reference, toml
 from ffdi.core.errors import UserError
 
 PAGE = Path(__file__).parents[2] / "ensembles" / "README.md"
@@ -44,3 +45,8 @@ def test_there_are_no_more_keys_than_a_person_can_read() -> None:
 def test_an_unknown_key_names_the_nearest_or_all(table: dict[str, object], key: str, told: str) -> None:
     with pytest.raises(UserError, match=f"{key}', {told}"):
         validate(Recipe, {**TINY, **table}, "r.toml")
+
+
+@pytest.mark.parametrize("folder", ["data/\N{GRINNING FACE}", 'my "best" faces', "C:\\new", "a\tb", "Grüße"])
+def test_a_text_is_written_so_that_toml_reads_the_same(folder: str) -> None:
+    assert tomllib.loads(f"folder = {toml(folder)}") == {"folder": folder}

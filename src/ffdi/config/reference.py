@@ -3,6 +3,7 @@
 python -m ffdi.config.reference
 """
 
+import json
 import re
 from collections.abc import Iterator
 from inspect import getsource
@@ -87,7 +88,7 @@ def toml(value: Any) -> str:
         return "{" + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + "}"
     if isinstance(value, tuple | list):
         return "[" + ", ".join(map(toml, value)) + "]"
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
 
 
 def _type(annotation: Any) -> str:

@@ -1,6 +1,5 @@
 """A planned recipe as TOML, with the reason of each choice beside it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,8 +39,8 @@ def written(
         "batch_size": f"{rows / batch_size(rows):.0f} steps an epoch of all rows",
     }
     lines = [f"# {line}" for line in comments]
-    lines += [f'name = "{recipe.name}"', f'competition = "{recipe.competition}"', ""]
-    lines += ["[data]", f"folder = {json.dumps(folder)}", ""] if folder else []
+    lines += [f"name = {toml(recipe.name)}", f"competition = {toml(recipe.competition)}", ""]
+    lines += ["[data]", f"folder = {toml(folder)}", ""] if folder else []
     lines += ["[folds]", f'scheme = "{recipe.folds.scheme}"', f"k = {recipe.folds.k}  # of preset {preset.name!r}"]
     lines += [f'embedding = "{recipe.folds.embedding}"  # finds near-duplicates that the hashes miss', ""]
     lines += ["[defaults]", *_keys(shared, reasons)]
