@@ -78,6 +78,8 @@ def test_an_override_changes_every_other_key_and_the_last_wins(tmp_path: Path) -
         ("name.x=1", "name: input should be a valid string"),
         ("member.lr=inf", "member.0.lr: input should be a finite number"),
         ("blend.weights={a = nan}", "blend.weights.a: input should be a finite number"),
+        ("member.tta=six", "member.0.tta: input should be a valid list, not 'six'"),
+        ("member.loss=0.1", "member.0.loss: input should be a valid table, not 0.1"),
     ],
 )
 def test_a_wrong_override_is_one_sentence(tmp_path: Path, override: str, sentence: str) -> None:
@@ -121,6 +123,11 @@ def test_a_mistake_is_one_sentence_with_its_place(tmp_path: Path, change: tuple[
     assert sentence in str(caught.value)
     assert "x.toml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_change_of_one_member_beside_one_without_a_name(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"member\.1\.name: field required"):
+        _load(tmp_path, GOOD.replace('name = "b"\n', ""), "member.a.lr=1e-3")
 
 
 def test_a_missing_recipe_and_competition_are_named(tmp_path: Path) -> None:

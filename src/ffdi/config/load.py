@@ -116,7 +116,7 @@ def _override(value: dict[str, Any], override: str) -> None:
         if names:
             name = max(names, key=len)
             whole = whole.removeprefix(name + ".")
-            tables = [one for one in tables if one["name"] == name]
+            tables = [one for one in tables if one.get("name") == name]
     for part in reversed(whole.split(".")):
         changes = {part: changes}
     for table in tables:
@@ -139,7 +139,8 @@ def _sentence(kind: type[BaseModel], item: Any) -> str:
         near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return f"unknown key {where!r}, {hint}"
-    message = item["msg"].removeprefix("Value error, ")
+    message = re.sub("dictionary or instance of .*", "table", item["msg"].removeprefix("Value error, "))
+    message = re.sub("[Tt]uple", "list", message)  # TOML's words
     given = f", not {item['input']!r}"
     if isinstance(item["input"], dict | list | tuple) or message.endswith(given):
         given = ""
