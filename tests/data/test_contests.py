@@ -85,6 +85,11 @@ def one_folder_a_label(folder: Path) -> str:
     return HEAD + FOLDERS
 
 
+def one_ending_of_several(folder: Path) -> str:
+    write(folder, images("train/real/1.face.jpg", "train/real/1.jpg", "train/swap/1.face.jpg", "test/t.jpg"))
+    return HEAD + FOLDERS.replace(', "gan/one"]', ']\nsuffix = ".face.jpg"')
+
+
 def numbered_anew_in_each_split(folder: Path) -> str:
     write(folder, images("train/0.jpg", "train/1.jpg", "val/0.jpg", "val/1.jpg", "test/0.jpg"))
     write(folder, {"train.csv": "id,label\n0.jpg,0\n1.jpg,1\n", "val.csv": "id,label\n0.jpg,1\n1.jpg,0\n"})
@@ -98,6 +103,7 @@ CONTESTS: list[tuple[Callable[[Path], str], dict[str, int]]] = [
     (tabs, {"a.jpg": 0, "b.jpg": 1, "t.jpg": -1}),
     (words, {"a.jpg": 0, "b.jpg": 1, "c.jpg": 1, "t.jpg": -1}),
     (one_folder_a_label, {"real/1.jpg": 0, "swap/1.jpg": 1, "gan/one/1.jpg": 1, "t.jpg": -1, "u.jpg": -1}),
+    (one_ending_of_several, {"real/1": 0, "swap/1": 1, "t.jpg": -1}),
     (
         numbered_anew_in_each_split,
         {"train/0.jpg": 0, "train/1.jpg": 1, "val/0.jpg": 1, "val/1.jpg": 0, "0.jpg": -1},
@@ -125,6 +131,9 @@ def test_a_toml_describes_it(contest: Callable[[Path], str], expected: dict[str,
         (('real = ["real"]\n', ""), "name the folders of both classes"),
         (('images = "train"', 'images = "train"\nlabels = "train.csv"'), "not both"),
         (('"swap"', '"none"'), "no image in the folder 'none'"),
+        (('"swap"', '"real/swap"'), "twice, or lies in another"),
+        (('"swap"', '"./real/"'), "twice, or lies in another"),
+        (('slug = "other"', 'slug = "other"\nreal_words = ["1"]'), "'1' stands in real_words and in fake_words"),
     ],
 )
 def test_a_toml_that_cannot_be_meant_is_refused(change: tuple[str, str], message: str, tmp_path: Path) -> None:

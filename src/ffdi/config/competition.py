@@ -1,5 +1,6 @@
 """The layout of a competition's folder. Another binary-image contest needs a new TOML and no code."""
 
+from itertools import permutations
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -43,6 +44,10 @@ class Split(Frozen):
             raise ValueError("name a table (labels) or the folders of the classes (real, fake), not both")
         if not self.labels and self.has_target and not (self.real and self.fake):
             raise ValueError("without a table (labels) name the folders of both classes (real, fake)")
+        if any(f"{one}/".startswith(f"{other}/") for one, other in permutations((*self.real, *self.fake), 2)):
+            raise ValueError(
+                "a folder of a class (real, fake) stands there twice, or lies in another one; name it once"
+            )
         return self
 
 
@@ -77,6 +82,13 @@ class Competition(Frozen):
     train: Split
     val: Split | None = None
     test: Split
+
+    @model_validator(mode="after")
+    def _words_differ(self) -> "Competition":
+        real, fake = ({word.casefold() for word in words} for words in (self.real_words, self.fake_words))
+        if both := real & fake:
+            raise ValueError(f"{min(both)!r} stands in real_words and in fake_words; name both lists, without overlap")
+        return self
 
     @property
     def slugs(self) -> list[str]:

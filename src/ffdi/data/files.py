@@ -153,7 +153,7 @@ def _folder_of(folder: Path, name: str, split: Split) -> Path:
 
 def _from_folders(split: Split, names: pd.Series) -> pd.DataFrame:
     """Return a row for each image below the folders of the classes; below the whole folder without classes."""
-    images = names[are_images(names)]
+    images = names[are_images(names) & names.str.endswith(split.suffix)]
     frames = []
     for target, folders in ((0, split.real), (1, split.fake)) if split.has_target else ((-1, ("",)),):
         for folder in folders:
