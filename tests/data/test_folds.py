@@ -236,6 +236,14 @@ def test_folds_of_any_table_do_not_depend_on_the_order_of_its_rows() -> None:
     )
 
 
+def test_folds_of_tables_that_were_joined_with_their_index() -> None:
+    labels = labels_of(60)
+    halves = pd.concat([labels[:30], labels[30:].set_axis(range(30))])
+    found = make_folds(halves, groups="video")
+    assert found.index.equals(halves.index)
+    assert found.tolist() == make_folds(labels, groups="video").tolist()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -47,13 +47,13 @@ def make_folds(
         ([1, 1, 1, 1], [0.5, 0.5])
     """
     _check_labels(labels, k, id, label)
-    rows = labels.sort_values(id)
+    rows = labels.reset_index(drop=True).sort_values(id)  # tables that were joined often repeat their index
     target = rows[label].to_numpy(np.int64)
     group = _joined([rows[name] for name in ([groups] if isinstance(groups, str) else groups)], len(rows))
     require_enough(target, group, k)
     table = pd.DataFrame({"target": target, "group": group, "fold": deal_groups(target, group, k, seed)}, rows.index)
     check_folds(table)
-    return table["fold"].reindex(labels.index)
+    return table["fold"].sort_index().set_axis(labels.index)
 
 
 def deal_groups(target: np.ndarray, group: np.ndarray, k: int, seed: int) -> np.ndarray:
