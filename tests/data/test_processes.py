@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ffdi.core.errors import FfdiError
+from ffdi.core.errors import FfdiError, Paused
+from ffdi.core.stop import Stop
 from ffdi.data import processes
 
 
@@ -23,6 +24,21 @@ def die(number: int) -> None:
 def test_several_processes_do_everything_once_and_are_gone_afterwards() -> None:
     assert sorted(processes.unordered(square, iter(range(30)), 2)) == [n * n for n in range(30)]
     assert [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())] == []
+
+
+def end_all(number: int) -> list[int]:
+    """As `kill -TERM -GROUP` or a scheduler does: the signal reaches the main process and its workers."""
+    os.kill(os.getppid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return [number]
+
+
+def test_a_signal_to_all_processes_is_a_pause() -> None:
+    with (
+        Stop() as stop,
+        pytest.raises(Paused, match=r"Scan stopped \(SIGTERM\); the same command goes on from 0 images"),
+    ):
+        list(processes.until_stopped(processes.unordered(end_all, iter(range(3)), 2), "scan", 3, stop))
 
 
 def test_a_killed_worker_is_an_error_and_no_hang() -> None:

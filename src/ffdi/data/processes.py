@@ -62,17 +62,25 @@ def until_stopped(
         results: Of `unordered`; each counts as many images as its length. They are closed at the end.
         label: What is done, for the line and the message.
         total: Images in all.
-        stop: Asked after each result.
+        stop: Asked after each result, and when a worker was killed: a signal to the whole group kills the workers too.
         done: Images that an earlier run did.
     """
+    stop = stop or Stop()
     with console.progress(label, total) as meter, closing(results):
         meter.skip(done)
-        for some in results:
-            yield some
-            meter.advance(len(some))
-            if stop is not None and stop.requested:
-                told = f"the same command goes on from {meter.done:,} images"
-                raise Paused(f"{label.capitalize()} stopped ({stop.reason}); {told}.")
+        try:
+            for some in results:
+                yield some
+                meter.advance(len(some))
+                if stop.requested:
+                    break
+            else:
+                return
+        except FfdiError:
+            if not stop.requested:
+                raise
+        told = f"the same command goes on from {meter.done:,} images"
+        raise Paused(f"{label.capitalize()} stopped ({stop.reason}); {told}.")
 
 
 def _begin(parent: int) -> None:
