@@ -154,7 +154,9 @@ def test_an_unreadable_training_image_is_one_sentence(
     if content is not None:
         (folder / "images" / name).write_bytes(content)
     bad = rows.assign(relpath=rows.relpath.where(rows.index != 4, f"images/{name}"))
-    with pytest.raises(UserError, match=rf"{rows.id[4]} cannot be read \(.*{reason}.*run `ffdi folds` again") as caught:
+    with pytest.raises(
+        UserError, match=rf"{rows.id[4]} cannot be read \(.*{reason}.*`touch` it, then run `ffdi folds` again"
+    ) as caught:
         list(loader(train(bad, folder), steps(rows, 0, 4), workers))
     assert "\n" not in str(caught.value)
 

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,18 @@ def test_only_what_changed_is_looked_at_again(scanned: Scan, folder: Path, exami
     changed = before["id"][(before["sha256"] != after["sha256"]).to_numpy()]
     assert changed.tolist() == ["2.jpg"]
     assert manifest.digest(before) != manifest.digest(after)
+
+
+def test_damage_that_keeps_size_and_time_is_found_after_a_touch(scanned: Scan, folder: Path) -> None:
+    """As the loader says that finds it: a disk that rots changes no time, nor does a mode that forbids reading."""
+    scanned()
+    path = folder / "train" / "2.jpg"
+    before = path.stat()
+    path.write_bytes(bytes(before.st_size))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert set(scanned()["status"]) == {"ok"}
+    path.touch()
+    assert scanned().set_index("id").loc["2.jpg", "defect"] == "zeros"
 
 
 def test_new_labels_need_no_new_look(scanned: Scan, folder: Path, examined: list[str]) -> None:

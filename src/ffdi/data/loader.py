@@ -114,8 +114,7 @@ class Loader:
         except (OSError, Defect) as error:
             if self._images.strict:
                 name = self._images.id(row)
-                raise UserError(
-                    f"{name} cannot be read ({error}); run `ffdi folds` again, which sets it aside."
-                ) from error
+                remedy = "copy it again or `touch` it, then run `ffdi folds` again, which looks at what has changed"
+                raise UserError(f"{name} cannot be read ({error}); {remedy}.") from error
             return False
         return True
