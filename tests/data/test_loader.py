@@ -220,6 +220,14 @@ def test_a_stream_that_is_left_gives_its_memory_back(rows: pd.DataFrame, folder:
     assert pools.shared_pool(2)._used == used
 
 
+def test_batches_outlive_their_stream(rows: pd.DataFrame, folder: Path) -> None:
+    """The next stream must not write where a batch lies that somebody still has."""
+    images = TestImages(rows, folder, SIZE)
+    kept = list(loader(images, in_sequence(len(rows), 5), 2))
+    list(loader(train(rows, folder), steps(rows, 0, 6), 2))
+    assert equal(kept, list(loader(images, in_sequence(len(rows), 5))))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_are_for_the_main_process(rows: pd.DataFrame, folder: Path, number: int) -> None:
     """Ctrl-C and SIGTERM reach every process of a group or a job; the main one still gets its batches to stop."""

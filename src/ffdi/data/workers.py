@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.reduction import ForkingPickler
 from typing import NoReturn, cast
+from weakref import WeakValueDictionary
 
 import cv2
 import numpy as np
@@ -42,7 +43,6 @@ class Stream:
 
     number: int
     slots: Slots
-    region: tuple[int, int]  # first byte and number of bytes in the shared file
     images: Images
     pool: "WorkerPool"
     left: Counter[int] = field(default_factory=Counter)  # images under way, by slot
@@ -61,6 +61,8 @@ class WorkerPool:
         self._reading = np.frombuffer(head, np.int64, MAX_WORKERS * 2, TABLE_BYTES).reshape(MAX_WORKERS, 2)
         self._reading[:] = IDLE
         self._streams: dict[int, Stream] = {}
+        # Of open streams, and of closed ones whose batches somebody still has; by the byte where each ends.
+        self._memory: WeakValueDictionary[int, mmap.mmap] = WeakValueDictionary()
         self._count = 0
         tasks, self._tasks = os.pipe()
         self._done, done = os.pipe()
@@ -73,14 +75,14 @@ class WorkerPool:
         """Return a stream with free slots; the images are pickled once for all workers."""
         pickled = bytes(ForkingPickler.dumps(images))
         size = shape.bytes + -(-len(pickled) // PAGE) * PAGE
-        region = (self._place(size), size)
-        memory = mmap.mmap(self._file, size, offset=region[0])
+        offset = self._place(size)
+        memory = self._memory[offset + size] = mmap.mmap(self._file, size, offset=offset)
         memory[shape.bytes : shape.bytes + len(pickled)] = pickled
         taken = {0} | {number % STREAMS for number in self._streams}  # a stream number 0 would look closed
         self._count = next(n for n in range(self._count + 1, self._count + STREAMS) if n % STREAMS not in taken)
         number = self._count % (1 << 16)
-        self._table[number % STREAMS, :6] = (number, region[0], *shape, len(pickled))
-        stream = Stream(number, Slots(shape, memory), region, images, self)
+        self._table[number % STREAMS, :6] = (number, offset, *shape, len(pickled))
+        stream = Stream(number, Slots(shape, memory), images, self)
         self._streams[number] = stream
         return stream
 
@@ -107,7 +109,7 @@ class WorkerPool:
                 self._refuse_dead()
 
     def close(self, stream: Stream) -> None:
-        """Let workers skip what is under way, wait until they have, then give the memory back."""
+        """Let workers skip what is under way and wait until they have. Then batches alone keep the memory."""
         if self.owner != os.getpid() or not self.pids:
             return
         self._table[stream.number % STREAMS, 0] = 0
@@ -125,8 +127,12 @@ class WorkerPool:
         self.pids = []
 
     def _place(self, size: int) -> int:
-        """Return where `size` bytes are free in the file, behind all open streams; it grows where needed."""
-        begin = max((sum(stream.region) for stream in self._streams.values()), default=HEAD_BYTES)
+        """Return where `size` bytes are free in the file; it grows where needed."""
+        begin = HEAD_BYTES
+        for end, memory in sorted(self._memory.items()):
+            if end - len(memory) - begin >= size:
+                break
+            begin = end
         if begin + size > self._used:
             self._used = begin + size
             os.ftruncate(self._file, self._used)
@@ -204,11 +210,9 @@ class WorkerPool:
     def _attach(self, number: int) -> Stream:
         _, offset, slots, batch, size, pickled = self._table[number % STREAMS, :6].tolist()
         shape = Shape(slots, batch, size)
-        begin = shape.bytes
-        region = (offset, begin + -(-pickled // PAGE) * PAGE)
-        memory = mmap.mmap(self._file, region[1], offset=offset)
-        images = cast(Images, ForkingPickler.loads(memory[begin : begin + pickled]))
-        return Stream(number, Slots(shape, memory), region, images, self)
+        memory = mmap.mmap(self._file, shape.bytes + -(-pickled // PAGE) * PAGE, offset=offset)
+        images = cast(Images, ForkingPickler.loads(memory[shape.bytes : shape.bytes + pickled]))
+        return Stream(number, Slots(shape, memory), images, self)
 
 
 _pool: list[WorkerPool] = []
