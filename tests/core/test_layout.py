@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ffdi.core.errors import UserError
-from ffdi.core.layout import FoldFolder, Workspace, inside
+from ffdi.core.layout import FoldFolder, Workspace, inside, verb_of
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", "a\0b", "link/x"])
@@ -34,3 +34,18 @@ def test_a_fold_folder_is_a_path_with_names() -> None:
     copy = pickle.loads(pickle.dumps(folder))
     assert isinstance(copy, FoldFolder)
     assert copy.done == folder / "done.json"
+
+
+@pytest.mark.parametrize(
+    ("path", "verb"),
+    [
+        ("scan/part-00001.parquet", "folds"),
+        ("embeddings.safetensors", "blend"),
+        ("degraded/one-0123abcd/jpeg.parquet", "evaluate --degraded"),
+        ("forged/parts/000001.parquet", "forge"),
+        ("runs/one-0123abcd/fold0/oof.parquet", "train"),
+        ("search/one/runs/one-0123abcd/fold0/oof.parquet", "search"),
+    ],
+)
+def test_the_verb_that_makes_an_artefact_is_named(path: str, verb: str) -> None:
+    assert verb_of(Path("work/contest/mine") / path) == f"`ffdi {verb}`"

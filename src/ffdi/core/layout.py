@@ -17,7 +17,9 @@ MANIFEST = "manifest.parquet"
 JOURNAL = "journal.log"  # of a search on one machine
 TEAM, SUMS = "team.json", "SHA256SUMS"  # of a packed dataset
 _WRITERS = {MANIFEST: "folds", TEAM: "kernels pack", CARD: "blend", "blends": "blend", "kernels": "kernels pack",
-            "search": "search", "folds": "folds", "runs": "train"}  # fmt: skip
+            "search": "search", "folds": "folds", "runs": "train", "scan": "folds", "degraded": "evaluate --degraded",
+            "embeddings.safetensors": "blend", **dict.fromkeys(("forged", "forged.parquet", "forged.json"), "forge"),
+            }  # fmt: skip
 
 
 def verb_of(path: Path) -> str:
