@@ -156,8 +156,17 @@ def test_the_official_scheme_trains_on_train_and_holds_val_out(places: Workspace
                                     "data": {"train_splits": ["train", "val"]}})  # fmt: skip
     (job,) = plan(recipe, load_competition("multi-ffdi-phase2"), rows, made, Path(), places)
     assert (set(job.train["split"]), set(job.oof["split"])) == ({"train"}, {"val"})
-    with pytest.raises(UserError, match=r"needs originals and fakes in train and in val; say data\.train_splits"):
+    with pytest.raises(UserError, match=r"needs originals and fakes in val, and in train .*; say data\.train_splits"):
         fold_table(rows, spec, ["train"])
+
+
+def test_a_near_duplicate_of_val_is_not_trained_on() -> None:
+    train, val = manifest_of(40, 0), manifest_of(30, 0, seed=1, split="val")
+    twin = val[:1].assign(id="twin.jpg", split="train", phash=val["phash"][:1] ^ np.uint64(1))
+    rows = pd.concat([train, val.assign(id="v" + val["id"]), twin], ignore_index=True)
+    made = fold_table(rows, SPEC.model_copy(update={"scheme": "official"}), ["train", "val"])
+    assert made.loc[made["id"] == "twin.jpg", "fold"].tolist() == [0]
+    assert (made.groupby("group")["fold"].nunique() == 1).all()
 
 
 def test_a_tables_digest_is_of_what_it_says() -> None:

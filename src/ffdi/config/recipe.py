@@ -32,7 +32,7 @@ class Data(Frozen):
 
 class Folds(Frozen):
     """`group`: near-duplicates together. `cluster`: besides, clusters of fakes left out whole, to imitate unseen ones.
-    `official`: train on train, hold out val."""
+    `official`: train on train, hold out val and its near-duplicates."""
 
     scheme: Literal["group", "cluster", "official"] = "group"  # see above
     k: int = Field(default=5, ge=2, le=50)  # number of folds

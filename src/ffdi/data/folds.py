@@ -1,7 +1,8 @@
 """The fold table: for each image, the fold whose model does not train on it.
 
 Scheme "group" keeps near-duplicates together and the classes alike. "cluster" besides leaves clusters of fakes out
-whole, as unseen forgeries would be. "official" trains on the contest's train and holds its val out.
+whole, as unseen forgeries would be. "official" trains on the contest's train and holds its val out, together with
+near-duplicates of val in train.
 
 The table depends on the ids, labels and hashes, not on the order of the rows.
 """
@@ -122,13 +123,14 @@ def _dealt(table: pd.DataFrame, spec: Folds, embeddings: np.ndarray | None) -> p
     target, group = table["target"].to_numpy(np.int64), table["group"].to_numpy()
     columns = ["id", "split", "group", "fold"]
     if spec.scheme == "official":
-        if (table.groupby("split")["target"].nunique().reindex(["train", "val"], fill_value=0) < 2).any():
+        held_N = (table["split"] == "val").groupby(table["group"]).transform("any")
+        table = table.assign(fold=np.where(held_N, 0, TRAINED_ONLY).astype(np.int16))
+        if (table.groupby("fold")["target"].nunique().reindex([TRAINED_ONLY, 0], fill_value=0) < 2).any():
             raise UserError(
-                'The scheme "official" needs originals and fakes in train and in val; say data.train_splits = '
-                '["train", "val"], or take another folds.scheme.'
+                'The scheme "official" needs originals and fakes in val, and in train some that are no near-duplicates '
+                'of val; say data.train_splits = ["train", "val"], or take another folds.scheme.'
             )
-        held_N = table["split"] == "val"
-        return table.assign(fold=np.where(held_N, 0, TRAINED_ONLY).astype(np.int16))[columns]
+        return table[columns]
     require_enough(target, group, spec.k)
     if spec.scheme == "cluster":
         if embeddings is None:
