@@ -72,14 +72,14 @@ def _text(path: Path) -> str:
 
 def _columns(text: str, columns: list[str], path: Path) -> list[pd.Series]:
     """Return the wanted columns as text. Raises UserError for a row with more or fewer fields than the header."""
-    line = text[: text.index("\n")]
-    separator = max(",\t;", key=line.count)
-    header = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
-    _check_header(header, columns, path)
-    places, row = [header.index(name) for name in columns], 0
+    separator = max(",\t;", key=text[: text.index("\n")].count)
+    rows, row = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), 0
     found: list[list[str]] = [[] for _ in columns]
     try:
-        for row, fields in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), 1):
+        header = [name.strip() for name in next(rows)]
+        _check_header(header, columns, path)
+        places, row = [header.index(name) for name in columns], 1
+        for row, fields in enumerate(rows, 2):
             if len(fields) != len(header):
                 raise UserError(
                     f"{path}, row {row}: {len(fields)} fields, and the header has {len(header)}; write as many, and "
@@ -91,7 +91,7 @@ def _columns(text: str, columns: list[str], path: Path) -> list[pd.Series]:
         raise UserError(f"{path}, row {row + 1}: {error}; close every quote.") from error
     if row < 2:
         raise UserError(f"{path} has a header and no rows; put the contest's label table there.")
-    return [pd.Series(column[1:], dtype="str") for column in found]
+    return [pd.Series(column, dtype="str") for column in found]
 
 
 def _check_header(header: list[str], columns: list[str], path: Path) -> None:
