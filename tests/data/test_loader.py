@@ -145,6 +145,14 @@ def test_an_unreadable_test_image_is_black_and_listed(rows: pd.DataFrame, folder
     assert all(batches[0].images_BHWC[row].any() for row in (0, 1, 2, 4, 5))
 
 
+def test_what_the_scan_could_not_open_is_not_opened(rows: pd.DataFrame, folder: Path) -> None:
+    os.mkfifo(folder / "images" / "pipe.jpg")  # opening it would wait for ever
+    unopened = rows.index == 2
+    odd = rows.assign(relpath=rows.relpath.where(~unopened, "images/pipe.jpg"), sha256=rows.sha256.where(~unopened, ""))
+    (batch,) = loader(TestImages(odd, folder, SIZE), [[(row, 0) for row in range(4)]])
+    assert batch.unreadable == (2,)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(("content", "reason"), [(b"", "empty"), (b"hello", "not_image"), (None, "No such file")])
 def test_an_unreadable_training_image_is_one_sentence(

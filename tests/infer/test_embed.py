@@ -37,7 +37,7 @@ def test_an_image_that_cannot_be_read_is_named(rows: pd.DataFrame, tmp_path: Pat
 def test_folds_get_embeddings_where_they_can_be_compared(
     rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    manifest = rows.assign(split="train", target=0, status="ok", sha256="")
+    manifest = rows.assign(split="train", target=0, status="ok", sha256="0")
     places = Workspace(tmp_path / "work", tmp_path)
 
     def found(model: str, scheme: str) -> np.ndarray | None:

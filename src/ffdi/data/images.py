@@ -31,7 +31,9 @@ class Images(ABC):
         self.size = size
         self.targets = rows.target.to_numpy(np.float32) if "target" in rows else np.full(len(rows), -1, np.float32)
         self._folder = str(folder)
-        self._relpaths, self._ids = _packed(rows.relpath), _packed(rows.id)
+        # What the scan could not open is not opened here: a link out of the folder, a pipe that waits for ever.
+        relpaths = rows.relpath.where(rows.sha256 != "", "") if "sha256" in rows else rows.relpath
+        self._relpaths, self._ids = _packed(relpaths), _packed(rows.id)
 
     def __len__(self) -> int:
         return len(self.targets)
