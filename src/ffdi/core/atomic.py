@@ -23,11 +23,16 @@ def write_bytes(path: Path, data: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _write_temporary(path.parent, data)
+        descriptor, temporary = tempfile.mkstemp(prefix=TEMP_PREFIX, dir=path.parent)
         try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
             os.replace(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
     except OSError as error:
@@ -50,21 +55,6 @@ def sweep(folder: Path) -> int:
 def disk_usage(folder: Path) -> Any:
     """Return total, used and free bytes of the disk of a folder, which need not exist yet."""
     return shutil.disk_usage(next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()))
-
-
-def _write_temporary(folder: Path, data: bytes) -> Path:
-    descriptor, name = tempfile.mkstemp(prefix=TEMP_PREFIX, dir=folder)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
 
 
 def _sync_folder(folder: Path) -> None:
