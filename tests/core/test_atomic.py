@@ -1,6 +1,7 @@
 import errno
 import os
 import signal
+import stat
 import time
 from pathlib import Path
 
@@ -8,8 +9,6 @@ import pytest
 
 from ffdi.core import atomic
 from ffdi.core.errors import SpaceError, UserError
-
-CALLS = ["write", "fsync", "replace", "chmod"]
 
 
 def test_replaces_in_one_step(tmp_path: Path) -> None:
@@ -52,6 +51,16 @@ def test_a_failing_call_leaves_the_old_file(tmp_path: Path, call: str, monkeypat
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_system_that_cannot_sync_folders_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    atomic.write_bytes(tmp_path / "a.bin", b"new")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"new"]
 
 
 def test_a_place_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:

@@ -61,6 +61,9 @@ def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # SMB, for one, cannot do it for a folder
+            raise
     finally:
         os.close(descriptor)
 
