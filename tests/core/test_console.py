@@ -45,3 +45,11 @@ def test_no_work_ends_by_what_is_printed(output: str, tmp_path: Path) -> None:
     )
     assert (tmp_path / "done").exists()
     assert done.returncode == 0, done.stderr
+
+
+def test_names_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rich would read [old] as a style, fail at [/new], and make pictures of :cat: and :100:."""
+    console.say("data/[old]/a:100:b")
+    console.table("data/[old] [/new] :cat:", ["a"], [["[x] :cat:"]])
+    told = " ".join(capsys.readouterr().out.split())  # a long title is wrapped
+    assert all(part in told for part in ("data/[old]/a:100:b", "data/[old] [/new] :cat:", "[x] :cat:"))

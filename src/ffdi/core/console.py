@@ -66,7 +66,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         columns: Headings; the first column is aligned to the left.
         rows: Cells, shown as given: format numbers before.
     """
-    shown = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    shown = Table(title=Text(title, "bold"), title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
         shown.add_column(column, justify="left" if index == 0 else "right")
     for row in rows:
@@ -172,4 +172,4 @@ def _discard(stream: IO[str]) -> None:
 def _console(error: bool = False) -> Console:
     # Made anew: tests and notebooks replace sys.stdout.
     stream = sys.stderr if error else sys.stdout
-    return _Console(file=stream, highlight=False, soft_wrap=True, width=None if stream.isatty() else 140)
+    return _Console(file=stream, highlight=False, emoji=False, soft_wrap=True, width=None if stream.isatty() else 140)
