@@ -27,6 +27,7 @@ from ffdi.core import checksum
 from ffdi.core.layout import Workspace
 from ffdi.data import folds, hashes, manifest
 from ffdi.data.decode import decode
+from ffdi.data.groups import CONFIRM, DISTANCE
 from ffdi.data.pairs import near_pairs
 
 SAMPLE = Path(ffdi.__file__).parent / "sample"
@@ -140,8 +141,8 @@ def main() -> None:
     if sys.argv[1:2] == ["make"]:
         make(Path(sys.argv[2]))
         return
-    print(f"{SPEC.distance} of 64 and {SPEC.confirm} of 256 bits")
-    rows = synthetic(int(sys.argv[1]) if len(sys.argv) > 1 else ROWS)
+    print(f"{DISTANCE} of 64 and {CONFIRM} of 256 bits")
+    rows = synthetic(next((int(word) for word in sys.argv[1:] if word.isdigit()), ROWS))
     truth = rows.pop("truth").to_numpy()
     for distance in (3, 4, 4, 4, 8):
         began = time.perf_counter(), time.process_time()

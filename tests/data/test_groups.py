@@ -10,7 +10,7 @@ import ffdi
 from ffdi.core import digest
 from ffdi.data import hashes
 from ffdi.data.decode import decode
-from ffdi.data.groups import components, groups, neighbours
+from ffdi.data.groups import CONFIRM, components, groups, neighbours
 
 SAMPLE = Path(ffdi.__file__).parent / "sample"
 
@@ -38,25 +38,24 @@ def far(count: int) -> list[int]:
 def test_copies_share_a_group_and_groups_count_from_the_smallest_id() -> None:
     one, two, three = far(3)
     rows = rows_of([two, one, two ^ 1, three, one ^ 0b11])
-    assert groups(rows, distance=2, confirm=0).tolist() == [0, 1, 0, 2, 1]
+    assert groups(rows).tolist() == [0, 1, 0, 2, 1]
 
 
 def test_a_collision_of_short_hashes_needs_the_second_look() -> None:
-    rows = rows_of(far(1) * 2, [0, 2**40 - 1])
-    assert groups(rows, distance=4, confirm=39).tolist() == [0, 1]
-    assert groups(rows, distance=4, confirm=40).tolist() == [0, 0]
+    assert groups(rows_of(far(1) * 2, [0, 2 ** (CONFIRM + 1) - 1])).tolist() == [0, 1]
+    assert groups(rows_of(far(1) * 2, [0, 2**CONFIRM - 1])).tolist() == [0, 0]
 
 
 def test_the_same_bytes_are_the_same_image_whatever_the_hashes_say() -> None:
     rows = rows_of(far(3), sha=["a", "b", "a"])
-    assert groups(rows, distance=4, confirm=64).tolist() == [0, 1, 0]
+    assert groups(rows).tolist() == [0, 1, 0]
 
 
 def test_embeddings_join_what_hashes_do_not_see() -> None:
     rows = rows_of(far(5))
     embeddings = 7 + np.eye(4)[[0, 1, 0, 2, 3]]
-    assert groups(rows, 4, 64).tolist() == [0, 1, 2, 3, 4]
-    assert groups(rows, 4, 64, embeddings, cosine=0.9).tolist() == [0, 1, 0, 2, 3]
+    assert groups(rows).tolist() == [0, 1, 2, 3, 4]
+    assert groups(rows, embeddings).tolist() == [0, 1, 0, 2, 3]
 
 
 @given(seed=st.integers(0, 2**32), count=st.integers(2, 30))
@@ -68,8 +67,8 @@ def test_the_order_of_the_rows_does_not_matter(seed: int, count: int) -> None:
     rows = rows_of(short.tolist(), draw.choice([0, 1, 255], count).tolist())
     embeddings = draw.normal(size=(count, 3))
     order = draw.permutation(count)
-    straight = groups(rows, 2, 4, embeddings, 0.99)
-    shuffled = groups(rows.iloc[order].reset_index(drop=True), 2, 4, embeddings[order], 0.99)
+    straight = groups(rows, embeddings)
+    shuffled = groups(rows.iloc[order].reset_index(drop=True), embeddings[order])
     assert straight[order].tolist() == shuffled.tolist()
 
 
@@ -101,7 +100,7 @@ def test_originals_and_their_forgeries_in_the_sample() -> None:
             "phash256": hashes.to_hex(long),
         }
     )
-    found = pd.Series(groups(rows, distance=12, confirm=64))
+    found = pd.Series(groups(rows))
     pair = truth["pair"].to_numpy()
     together = found.groupby(pair).nunique() == 1
     assert together.mean() > 0.9

@@ -22,30 +22,21 @@ DISTANCE, CONFIRM, COSINE = 12, 60, 0.8
 CELLS = 1 << 25  # similarities held at once, 128 MB
 
 
-def groups(
-    rows: pd.DataFrame,
-    distance: int = DISTANCE,
-    confirm: int = CONFIRM,
-    embeddings: np.ndarray | None = None,
-    cosine: float = COSINE,
-) -> np.ndarray:
+def groups(rows: pd.DataFrame, embeddings: np.ndarray | None = None) -> np.ndarray:
     """Return the group of each row, int64 [N]: 0, 1, ... in the order of the smallest (split, id) in each.
 
     The group of an image does not depend on the order of the rows.
 
     Args:
         rows: id, sha256, phash, phash256, and split if ids repeat between splits.
-        distance: Bits of the 64-bit hash that may differ in near-duplicates.
-        confirm: Bits of the 256-bit hash that may differ besides.
         embeddings: Finite numbers [N, D] in the order of `rows`; None: hashes alone.
-        cosine: Similarity from which two embeddings are near-duplicates too.
     """
     keys = [name for name in ("split", "id") if name in rows]
     order = rows[keys].reset_index(drop=True).sort_values(keys).index.to_numpy()
     rows = rows.iloc[order]
-    links = [_forest(pd.factorize(rows["sha256"])[0]), near(rows, distance, confirm)]
+    links = [_forest(pd.factorize(rows["sha256"])[0]), near(rows)]
     if embeddings is not None:
-        links.append(neighbours(embeddings[order], cosine))
+        links.append(neighbours(embeddings[order], COSINE))
     placed = np.empty(len(rows), np.int64)
     placed[order] = components(np.concatenate(links), len(rows))
     return placed
@@ -69,16 +60,10 @@ def too_large(rows: pd.DataFrame, group: np.ndarray, k: int) -> str:
     )
 
 
-def near(rows: pd.DataFrame, distance: int = DISTANCE, confirm: int = CONFIRM) -> np.ndarray:
-    """Return the pairs of near-duplicates by their hashes, int64 [P, 2], as `pairs.near_pairs` does.
-
-    Args:
-        rows: phash and phash256.
-        distance: Bits of the 64-bit hash that may differ.
-        confirm: Bits of the 256-bit hash that may differ besides.
-    """
+def near(rows: pd.DataFrame) -> np.ndarray:
+    """Return the pairs of near-duplicates by phash and phash256, int64 [P, 2], as `pairs.near_pairs` does."""
     short = rows["phash"].to_numpy(np.uint64)
-    return pairs.near_pairs(short, distance, hashes.from_hex(list(rows["phash256"])), confirm)
+    return pairs.near_pairs(short, DISTANCE, hashes.from_hex(list(rows["phash256"])), CONFIRM)
 
 
 def components(links: np.ndarray, count: int) -> np.ndarray:
