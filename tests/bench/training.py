@@ -52,7 +52,7 @@ def _training(job: FoldJob, rounds: int) -> Ratio:
     late = Checks(job.train.id.to_numpy(), world, 0, gradients=True)
     mean, std = data_config(state.unwrapped)
     state.model.train()
-    stream, out = enumerate(fits._batches(job, world, fits._order(job, world), 0, 10_000)), [None]
+    stream, out = enumerate(fits._batches(job, world, fits.check(job, world, 1), 0, 10_000)), [None]
 
     def kit() -> int:
         for _ in range(STEPS):
