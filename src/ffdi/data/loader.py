@@ -64,20 +64,16 @@ class Loader:
 
     def __iter__(self) -> Iterator[Batch]:
         try:
-            while self._post() or self._waiting:
+            self._post()
+            while self._waiting:
                 yield self._made(*self._waiting.popleft())
+                self._post()
         finally:
-            self.close()
+            if self._stream is not None:  # the workers stay for the next one
+                self._stream.pool.close(self._stream)
 
-    def close(self) -> None:
-        """End the stream; the workers stay for the next one."""
-        if self._stream is not None:
-            self._stream.pool.close(self._stream)
-            self._stream = None
-
-    def _post(self) -> bool:
-        """Hand out work while there are batches and free slots; return whether any was handed out."""
-        posted = False
+    def _post(self) -> None:
+        """Hand out work while there are batches and free slots."""
         while len(self._waiting) < self._ahead and (items := next(self._batches, None)) is not None:
             slot = self.slots.take() if len(items) <= self.slots.shape.batch else None
             if slot is not None:
@@ -85,21 +81,20 @@ class Loader:
                 if self._stream is not None:
                     self._stream.pool.post(self._stream, slot, len(items))
             self._waiting.append((slot, items))
-            posted = True
-        return posted
 
     def _made(self, slot: int | None, items: Sequence[Item]) -> Batch:
         """Return the batch in `slot`; without a slot it is made here, in memory of its own."""
-        count = len(items)
+        count, at = len(items), slot or 0
         place = self.slots if slot is not None else slots.private(Shape(1, count, self._images.size))
         if self._stream is not None and slot is not None:
             self._stream.pool.wait(self._stream, slot)
         else:
-            place.items[slot or 0, :count] = items
-            place.fill(self._images, slot or 0, 0, count)
-        failed = [index for index in range(count) if place.failed[slot or 0, index]]
-        unreadable = tuple(items[index][0] for index in failed if not self._read_again(place, slot or 0, index))
-        pixels_BHWC, targets_B = place.window(slot or 0, count)
+            place.items[at, :count] = items
+            for index in range(count):
+                place.fill(self._images, at, index)
+        failed = [index for index in range(count) if place.failed[at, index]]
+        unreadable = tuple(items[index][0] for index in failed if not self._read_again(place, at, index))
+        pixels_BHWC, targets_B = place.window(at, count)
         targets_B[:] = self._images.labels(items)
         rows_B = torch.tensor([row for row, _ in items])
         return Batch(torch.from_numpy(pixels_BHWC), torch.from_numpy(targets_B), rows_B, unreadable)

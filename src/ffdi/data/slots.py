@@ -73,24 +73,21 @@ class Slots:
         begin = _rounded(shape.batch * shape.image, 64)
         return pixels, flat[begin : begin + 4 * count].view(np.float32)
 
-    def fill(self, images: Images, slot: int, begin: int, count: int) -> None:
-        """Write the pixels of `count` items from `begin` on; what cannot be read is black and marked as failed.
+    def fill(self, images: Images, slot: int, place: int) -> None:
+        """Write the pixels of one item; what cannot be read is black and marked as failed.
 
         Args:
             images: Reads one image.
             slot: Number of the slot.
-            begin: First item.
-            count: Items.
+            place: Of the item in it.
         """
-        pixels_BHWC = self.pixels(slot)
-        for place in range(begin, begin + count):
-            row, epoch = self.items[slot, place].tolist()
-            try:
-                pixels_BHWC[place] = images.image(row, epoch)
-                self.failed[slot, place] = False
-            except Exception:  # the main process reads it again and sees the exception itself
-                pixels_BHWC[place] = 0
-                self.failed[slot, place] = True
+        row, epoch = self.items[slot, place].tolist()
+        try:
+            self.pixels(slot)[place] = images.image(row, epoch)
+            self.failed[slot, place] = False
+        except Exception:  # the main process reads it again and sees the exception itself
+            self.pixels(slot)[place] = 0
+            self.failed[slot, place] = True
 
 
 def private(shape: Shape) -> Slots:

@@ -193,7 +193,7 @@ class WorkerPool:
                 for place in range(begin, begin + count):
                     if self._is_open(number):
                         self._reading[index] = (number, streams[number].slots.items[slot, place, 0])
-                        streams[number].slots.fill(streams[number].images, slot, place, 1)
+                        streams[number].slots.fill(streams[number].images, slot, place)
                 self._reading[index] = IDLE
                 os.write(done, task)
             code = 0
