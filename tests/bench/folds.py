@@ -151,7 +151,7 @@ def main() -> None:
         print(f"near_pairs at {distance} bits: {wall:.2f} s ({cpu:.2f} CPU s), {count:,} pairs")
     with tempfile.TemporaryDirectory() as folder:
         places = Workspace(Path(folder), Path(folder))
-        manifest.write(places, rows.astype(manifest.COLUMNS), {})
+        checksum.write_table(places.manifest, manifest.typed(rows))
         subprocess.run([sys.executable, "-m", "tests.bench.folds", "make", folder], check=True)
         made = checksum.read_table(places.folds(SPEC.scheme))
     joined = made.merge(rows.assign(truth=truth)[["id", "truth", "target"]], on="id")

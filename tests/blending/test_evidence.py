@@ -12,6 +12,7 @@ from ffdi.blending.forecast import forecast, with_unseen
 from ffdi.blending.influence import Shift, held_out
 from ffdi.blending.probe import Unseen
 from ffdi.blending.result import blend
+from ffdi.core import checksum
 from ffdi.core.keys import rng
 from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc
@@ -135,7 +136,7 @@ def test_a_blend_looks_at_the_test_images(
 
     monkeypatch.setattr("ffdi.infer.embed.embed", embed)
     sharpness = np.where(contest.manifest["split"] == "test", 1 + offset, 1.0)
-    manifests.write(contest.places, contest.manifest.assign(sharpness=sharpness), {})
+    checksum.write_table(contest.places.manifest, manifests.typed(contest.manifest.assign(sharpness=sharpness)))
     for _ in range(2):  # the second finds the embeddings of the first
         result = blend(contest.recipe, contest.competition, contest.places, tmp_path)
         monkeypatch.setattr("ffdi.infer.embed.embed", None)

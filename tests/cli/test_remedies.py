@@ -97,7 +97,7 @@ FAULTS = {
     "fold unfinished": Fault(gone(f"{ONE}/done.json"), "blend", "is not finished: .* run `ffdi train`", run("train")),
     "no manifest": Fault(gone(f"{WORK}/manifest.parquet"), "blend", "run `ffdi folds` first", run("folds")),
     "no folds": Fault(
-        gone(f"{WORK}/folds/group.parquet"), "train", "no folds at .*run `ffdi folds` first", run("folds")
+        gone(f"{WORK}/folds/group.parquet"), "train", "does not exist; run `ffdi folds` first", run("folds")
     ),
     "other folds": Fault(nothing, "train folds.seed=1", "run `ffdi folds` again", run("folds folds.seed=1")),
     "no blend": Fault(gone(f"{WORK}/blends"), "evaluate", "does not exist; run `ffdi blend` with this", run("blend")),

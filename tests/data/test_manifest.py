@@ -33,7 +33,7 @@ def rows(count: int = 6) -> pd.DataFrame:
 
 
 def test_what_is_written_is_read(places: Workspace) -> None:
-    manifest.write(places, rows(), {"competition": "tiny"})
+    checksum.write_table(places.manifest, rows(), {"competition": "tiny"})
     pd.testing.assert_frame_equal(manifest.read(places), rows())
     assert checksum.read_facts(places.manifest) == {"competition": "tiny"}
 
@@ -60,7 +60,7 @@ def test_another_versions_manifest_is_refused(places: Workspace) -> None:
 def test_a_missing_or_damaged_manifest_is_named(places: Workspace) -> None:
     with pytest.raises(UserError, match=r"manifest\.parquet does not exist"):
         manifest.read(places)
-    manifest.write(places, rows(), {})
+    checksum.write_table(places.manifest, rows())
     data = bytearray(places.manifest.read_bytes())
     data[len(data) // 2] ^= 1
     places.manifest.write_bytes(bytes(data))

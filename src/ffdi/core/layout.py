@@ -102,10 +102,6 @@ class Workspace:
         """Return the fold table of a scheme."""
         return self.work / "folds" / f"{scheme}.parquet"
 
-    def run(self, member: str, spec8: str) -> RunFolder:
-        """Return the folder of a member with these 8 digits of its identity."""
-        return RunFolder(self.runs, f"{member}-{spec8}")
-
     def fold(self, member: str, spec8: str, fold: int | str) -> FoldFolder:
         """Return the folder of one fold of a member.
 
@@ -114,7 +110,7 @@ class Workspace:
             spec8: The first 8 digits of its identity.
             fold: Number of the fold, or "full".
         """
-        return self.run(member, spec8).fold(fold)
+        return RunFolder(self.runs, f"{member}-{spec8}").fold(fold)
 
     def blend(self, recipe: str) -> Path:
         """Return the folder of the blend that a recipe makes."""

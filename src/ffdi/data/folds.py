@@ -63,11 +63,10 @@ def read(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequenc
         UserError: It is missing, or was made from another manifest or recipe.
     """
     path = places.folds(spec.scheme)
-    if not path.exists():
-        raise UserError(f"There are no folds at {path}; run `ffdi folds` first.")
+    table = checksum.read_table(path)
     if not is_current(places, spec, manifest, splits):
         raise UserError(f"{path} was made from other images or fold settings; run `ffdi folds` again.")
-    return checksum.read_table(path)
+    return table
 
 
 def is_current(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequence[str]) -> bool:

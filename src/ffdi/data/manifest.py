@@ -1,7 +1,6 @@
 """The manifest: one row a label row of the competition, with everything the scan found out about its image."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -32,21 +31,8 @@ COLUMNS = {
 }
 
 
-def write(places: Workspace, manifest: pd.DataFrame, facts: Mapping[str, Any]) -> None:
-    """Write the manifest with its checksum.
-
-    Args:
-        places: Where it goes.
-        manifest: A row an image.
-        facts: JSON values that it was made from.
-    """
-    checksum.write_table(places.manifest, typed(manifest), facts)
-
-
 def read(places: Workspace) -> pd.DataFrame:
     """Return it. Raises UserError if there is none or it is of another version, CorruptError if it is damaged."""
-    if not places.manifest.exists():
-        raise UserError(f"{places.manifest} does not exist; run `ffdi folds` first.")
     manifest = checksum.read_table(places.manifest)
     if list(manifest.columns) != list(COLUMNS):
         raise UserError(f"{places.manifest} was written by another version of the kit; run `ffdi folds` again.")

@@ -91,7 +91,7 @@ def scan(
         facts = {"competition": competition.name, "rules": measurement.RULES}
         if not (places.manifest.exists() and checksum.read_facts(places.manifest) == facts
                 and manifest.read(places).equals(made)):  # fmt: skip
-            manifest.write(places, made, facts)
+            checksum.write_table(places.manifest, made, facts)
         for part in _parts(parts):
             part.unlink()
     for sentence in _warnings(made, listing):
