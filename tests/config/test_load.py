@@ -95,7 +95,7 @@ def test_a_wrong_override_is_one_sentence(tmp_path: Path, override: str, sentenc
         (("epochs = 3", "epoch = 3"), "unknown key 'member.0.epoch', did you mean 'epochs'"),
         (("epochs = 3", "epochs = 0"), "member.0.epochs: input should be greater than or equal to 1, not 0"),
         (("epochs = 3", 'epochs = "many"'), "member.0.epochs"),
-        (('name = "b"', 'name = "a"'), "two members are called 'a'; rename one"),
+        (('name = "b"', 'name = "a"'), "x.toml: two members are called 'a'; rename one"),
         (
             ('name = "b"', 'name = "blend"'),
             "a member may not be called 'blend', which the blend's tables need; rename it",

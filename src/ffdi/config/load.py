@@ -133,7 +133,7 @@ def _toml(text: str, override: str) -> Any:
 
 
 def _sentence(kind: type[BaseModel], item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"]) or "the recipe"
+    where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         known = _field_names(kind, item["loc"][:-1])
         near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
@@ -144,7 +144,7 @@ def _sentence(kind: type[BaseModel], item: Any) -> str:
     given = f", not {item['input']!r}"
     if isinstance(item["input"], dict | list | tuple) or message.endswith(given):
         given = ""
-    return f"{where}: {message[0].lower() + message[1:]}{given}"
+    return ": ".join(part for part in (where, message[0].lower() + message[1:] + given) if part)
 
 
 def _field_names(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
