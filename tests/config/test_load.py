@@ -80,6 +80,8 @@ def test_an_override_changes_every_other_key_and_the_last_wins(tmp_path: Path) -
         ("blend.weights={a = nan}", "blend.weights.a: input should be a finite number"),
         ("member.tta=six", "member.0.tta: input should be a valid list, not 'six'"),
         ("member.loss=0.1", "member.0.loss: input should be a valid table, not 0.1"),
+        ("data.folds_per_device=100", "data.folds_per_device: input should be less than or equal to 64, not 100"),
+        ("member.compile=maybe", "member.0.compile: input should be 'auto', not 'maybe'"),
     ],
 )
 def test_a_wrong_override_is_one_sentence(tmp_path: Path, override: str, sentence: str) -> None:

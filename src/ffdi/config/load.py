@@ -16,6 +16,7 @@ from ffdi.config.recipe import Recipe
 from ffdi.core.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
+KIND = re.compile(r"bool|constrained-int|literal\[.*\]")  # pydantic's names of the types that a key may have
 WORD = re.compile(r"[A-Za-z0-9_./:-]+")  # taken as text where it is no TOML value, since shells eat quotes
 
 
@@ -133,7 +134,7 @@ def _toml(text: str, override: str) -> Any:
 
 
 def _sentence(kind: type[BaseModel], item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"])
+    where = ".".join(str(part) for part in item["loc"] if not KIND.fullmatch(str(part)))
     if item["type"] == "extra_forbidden":
         known = _field_names(kind, item["loc"][:-1])
         near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
