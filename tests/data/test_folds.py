@@ -130,6 +130,13 @@ def test_too_few_images_or_groups_for_the_folds() -> None:
         fold_table(rows, SPEC, ["val"])
 
 
+def test_a_split_without_targets_is_not_trained_on() -> None:
+    val = manifest_of(30, 0, seed=1, split="val").assign(target=np.int8(-1))
+    rows = pd.concat([manifest_of(40, 0), val.assign(id="v" + val["id"])], ignore_index=True)
+    with pytest.raises(UserError, match=r"Split 'val' has no targets .* out of data\.train_splits"):
+        fold_table(rows, SPEC, ["train", "val"])
+
+
 def test_groups_come_to_the_splitter_as_scikit_learn_shuffles_them() -> None:
     """By numbers of our own, since before 1.8 it gave shuffled groups the class counts of others; Kaggle has 1.6.1."""
     from sklearn.model_selection import StratifiedGroupKFold

@@ -103,10 +103,12 @@ def fold_table(
         id, split, group int64, fold int16; with the scheme "cluster" also cluster int16, -1 in groups without fakes.
 
     Raises:
-        UserError: fewer images of a class, groups or clusters than folds; a group that no fold can hold; or the scheme
-            lacks what it needs.
+        UserError: a split without targets; fewer images of a class, groups or clusters than folds; a group that no fold
+            can hold; or the scheme lacks what it needs.
     """
     rows = manifests.select(manifest, splits)
+    for split in rows.loc[rows["target"] < 0, "split"]:
+        raise UserError(f"Split {split!r} has no targets to learn from; take it out of data.train_splits.")
     compared = embeddings if len(rows) <= MAX_COMPARED else None
     group = groups(rows, embeddings=compared)
     if spec.scheme != "official" and len(rows) and np.bincount(group).max() > max(SMALL_GROUP, len(rows) / spec.k):
