@@ -12,6 +12,7 @@ writes the same bytes. The folder holds
 import io
 import shutil
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -152,13 +153,18 @@ def _forge(
     """Write images and parts until nothing is left."""
     done = {int(part.stem) for part in _parts(out)}
     left = [number for number in range(-(-len(wanted) // CHUNK)) if number not in done]
-    tasks = ((number, wanted.iloc[number * CHUNK : (number + 1) * CHUNK]) for number in left)
-    files = sources[["id", "split", "relpath", "sha256"]]
+    chunks = ((number, wanted.iloc[number * CHUNK : (number + 1) * CHUNK]) for number in left)
+    tasks = ((number, chunk, sources.loc[_read_by(chunk)]) for number, chunk in chunks)  # all sources are too many
     helpers = min(workers, len(left) * CHUNK // MIN_IMAGES_PER_WORKER)
-    results = processes.unordered(partial(_make, images, out, files), tasks, helpers)
+    results = processes.unordered(partial(_make, images, out), tasks, helpers)
     there = sum(min(CHUNK, len(wanted) - number * CHUNK) for number in done)
     for _ in processes.until_stopped(results, "forge", len(wanted), stop, there):
         pass  # a task has written what it made
+
+
+def _read_by(chunk: pd.DataFrame) -> list[int]:
+    """Return the places in the sources of all originals that some rows of a plan read."""
+    return sorted({*chunk["source"], *chunk["donor"], *chain.from_iterable(chunk["others"])})
 
 
 def _finish(out: Path, competition: Competition, facts: dict[str, Any]) -> None:
@@ -169,13 +175,14 @@ def _finish(out: Path, competition: Competition, facts: dict[str, Any]) -> None:
     checksum.write_table(out / MANIFEST, made, facts)
 
 
-def _make(images: Path, out: Path, sources: pd.DataFrame, task: tuple[int, pd.DataFrame]) -> pd.DataFrame:
+def _make(images: Path, out: Path, task: tuple[int, pd.DataFrame, pd.DataFrame]) -> pd.DataFrame:
     """Write the images of a task, and then its part: their rows of the manifest, which are returned."""
-    rows = [_make_one(images, out, sources, row) for row in task[1].itertuples()]
+    number, wanted, sources = task
+    rows = [_make_one(images, out, sources, row) for row in wanted.itertuples()]
     made = pd.DataFrame(rows, columns=[*MADE, "bytes"]).assign(split=SPLIT, target=np.int8(1), mtime_ns=0)
     measured = measurement.measure(out, made[measurement.KEY]).drop(columns=measurement.KEY)
     part = made.join(measured)[COLUMNS]
-    checksum.write_table(out / "parts" / f"{task[0]:06d}.parquet", part)
+    checksum.write_table(out / "parts" / f"{number:06d}.parquet", part)
     return part
 
 
