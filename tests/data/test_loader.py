@@ -1,6 +1,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 
 from ffdi.config.augment import Augment
 from ffdi.core.errors import FfdiError, UserError
+from ffdi.data import slots
 from ffdi.data import workers as pools
 from ffdi.data.batches import Batch, _page_locked, normalise
 from ffdi.data.batches import batches as loader
@@ -114,6 +116,17 @@ def test_batches_may_be_kept(rows: pd.DataFrame, folder: Path) -> None:
         kept = [batch.images_BHWC[2:3].numpy() for batch in loader(train(rows, folder), many, workers)]
         for epoch, image in enumerate(kept):
             assert np.array_equal(image[0], train(rows, folder).image(2, epoch))
+
+
+def test_the_workers_make_all_batches_of_many_turns(
+    rows: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an embedding on many cores takes them, a turn of batches while it still has those of the turn before."""
+    monkeypatch.setattr(slots, "private", None)  # what the main process makes alone
+    stream, turns = loader(TestImages(rows, folder, 16), [[(0, 0)]] * 64, 2, [torch.device("cpu")] * 8), 0
+    while _turn := list(islice(stream, 8)):
+        turns += 1
+    assert turns == 8
 
 
 def test_batches_may_differ_in_size(rows: pd.DataFrame, folder: Path) -> None:

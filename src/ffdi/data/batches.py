@@ -34,7 +34,8 @@ def batches(
         workers: Processes that read; 0 reads in this process.
         devices: Each gets a batch in turn.
     """
-    loader = Loader(images, items, workers)
+    held = HELD if devices[0].type == "cuda" else 2 * len(devices) + 1  # a turn, while that before is still there
+    loader = Loader(images, items, workers, held)
     yield from _copied(loader, devices) if devices[0].type == "cuda" else loader
 
 

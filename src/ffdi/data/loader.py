@@ -24,7 +24,7 @@ from ffdi.data.workers import shared_pool
 
 AHEAD = 3  # batches that are made before they are asked for
 IMAGES_AHEAD = 4  # or this many images a worker, where batches are small
-HELD = 3  # batches that the consumer may keep; of more it gets copies
+HELD = 3  # batches that the consumer may keep; more of them are made by the main process, in memory of their own
 
 
 class Batch(NamedTuple):
@@ -43,13 +43,14 @@ class Loader:
         images: What gives the pixels and the label of an item.
         batches: Sequences of items; the first one is the largest or larger ones are split off the shared memory.
         workers: Processes that read images. They are shared by all loaders of this process.
+        held: See HELD.
 
     Raises:
         UserError: A strict set of images holds one that cannot be read; the message names it.
         FfdiError: A worker died; the message names what it read.
     """
 
-    def __init__(self, images: Images, batches: Iterable[Sequence[Item]], workers: int = 0) -> None:
+    def __init__(self, images: Images, batches: Iterable[Sequence[Item]], workers: int, held: int) -> None:
         self._images = images
         self._batches = iter(batches)
         first = next(self._batches, None)
@@ -57,7 +58,7 @@ class Loader:
         self._waiting: deque[tuple[int | None, Sequence[Item]]] = deque()
         batch = max(len(first or ()), 1)
         self._ahead = max(AHEAD, -(-IMAGES_AHEAD * workers // batch)) if workers else 1
-        shape = Shape(self._ahead + HELD, batch, images.size)
+        shape = Shape(self._ahead + held, batch, images.size)
         self._stream = shared_pool(workers).open(images, shape) if workers and first is not None else None
         self.slots = self._stream.slots if self._stream is not None else slots.private(shape)
         cv2.setNumThreads(0)  # threads cost more than they give on small images
