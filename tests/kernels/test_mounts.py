@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ffdi.config.competition import Competition
+from ffdi.config.competition import Competition, Split
 from ffdi.config.load import load_competition
 from ffdi.core import inputs
 from ffdi.core.errors import UserError
@@ -97,3 +97,9 @@ def test_a_table_that_was_not_exchanged_gives_way_to_the_images_alone(
         path.unlink()
     with pytest.raises(UserError, match=r"There is no image in .*testset1_seen"):
         submission_rows(mounts.input, competition)
+
+
+def test_the_suffix_says_which_images_of_a_folder_are_rows(mounts: Mounts, competition: Competition) -> None:
+    put(mounts.input / TEST, "b.jpg", "a.png")
+    described = competition.model_copy(update={"test": Split(images=TEST, has_target=False, suffix=".jpg")})
+    assert submission_rows(mounts.input, described).values.tolist() == [["b", f"{TEST}/b.jpg"]]

@@ -27,7 +27,7 @@ def submission_rows(folder: Path, competition: Competition) -> pd.DataFrame:
     ids = tables.read_labels(folder, competition, "test")["id"] if test.labels else pd.Series([], dtype="str")
     place = files.locate(ids, names, test.suffix)
     if (place < 0).all():
-        names = names[files.are_images(names)].reset_index(drop=True)
+        names = names[files.are_images(names) & names.str.endswith(test.suffix)].reset_index(drop=True)
         if names.empty:
             raise UserError(f"There is no image in {images}; is the competition attached?")
         if test.labels:
