@@ -78,7 +78,8 @@ def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int, level: int
 
         for batch, found in engine.run(images, size, workers, [device] * turns, forward):
             if batch.unreadable:
-                raise UserError(f"{images.id(batch.unreadable[0])} cannot be read any more; run ffdi folds again.")
+                remedy = "copy it again or `touch` it, then run `ffdi folds` again"
+                raise UserError(f"{images.id(batch.unreadable[0])} cannot be read any more; {remedy}.")
             parts.append(found["features"])
             meter.advance(len(batch.rows_B))
     return np.concatenate(parts)
