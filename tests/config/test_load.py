@@ -45,6 +45,7 @@ def test_a_preset_of_the_defaults_is_refined_by_a_member(tmp_path: Path) -> None
     [
         ("member.lr=1e-3", {"a": {"lr": 1e-3}, "b": {"lr": 1e-3}}),
         ("member.b.lr=1e-3", {"b": {"lr": 1e-3}}),
+        ('member.b."lr" = 1e-3', {"b": {"lr": 1e-3}}),
         (" member.a.tta = ['identity', 'rot90'] ", {"a": {"tta": ("identity", "rot90")}}),
         ("member.a.model=test_resnet", {"a": {"model": "test_resnet"}}),
         ("member.b.loss.supcon=0.1", {"b": {"loss": Loss(supcon=0.1)}}),
@@ -74,7 +75,8 @@ def test_an_override_changes_every_other_key_and_the_last_wins(tmp_path: Path) -
         ("member.lr", "write key=value"),
         ("=3", "write key=value"),
         ("member.lr=1e", "valid number"),
-        ("member.lr=[1", "is no TOML value"),
+        ("member.lr=[1", "is no key=value of TOML"),
+        ("member..lr=1", "is no key=value of TOML"),
         ("name.x=1", "name: input should be a valid string"),
         ("member.lr=inf", "member.0.lr: input should be a finite number"),
         ("blend.weights={a = nan}", "blend.weights.a: input should be a finite number"),

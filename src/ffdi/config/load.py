@@ -5,6 +5,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -108,8 +109,7 @@ def _override(value: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise UserError(f"{override!r} is no change of the recipe; write key=value, for example member.lr=1e-3.")
-    whole, changes = key.strip(), _toml(text.strip(), override)
-    tables = [value]
+    whole, tables = key.strip(), [value]
     if whole.startswith("member."):
         whole = whole.removeprefix("member.")
         tables = [member for member in value["member"] if isinstance(member, dict)]
@@ -118,19 +118,17 @@ def _override(value: dict[str, Any], override: str) -> None:
             name = max(names, key=len)
             whole = whole.removeprefix(name + ".")
             tables = [one for one in tables if one.get("name") == name]
-    for part in reversed(whole.split(".")):
-        changes = {part: changes}
+    changes = _toml(whole, text.strip(), override)
     for table in tables:
         table.update(_merge(table, changes))
 
 
-def _toml(text: str, override: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError as error:
-        if WORD.fullmatch(text):
-            return text
-        raise UserError(f"{override!r}: {text!r} is no TOML value; quote text, for example key='\"a b\"'.") from error
+def _toml(key: str, text: str, override: str) -> dict[str, Any]:
+    """Return the table that "key = text" is in TOML, where a part of a key in quotes may hold dots."""
+    for value in (text, f'"{text}"' if WORD.fullmatch(text) else ""):
+        with suppress(tomllib.TOMLDecodeError):
+            return tomllib.loads(f"{key} = {value}")
+    raise UserError(f"{override!r} is no key=value of TOML; quote text, for example key='\"a b\"'.")
 
 
 def _sentence(kind: type[BaseModel], item: Any) -> str:
