@@ -1,10 +1,12 @@
 """What a node is refused for, and Ray that is not installed: without a cluster."""
 
+import errno
 import fcntl
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -18,7 +20,7 @@ def token(tmp_path: Path) -> Iterator[Path]:
     """A token whose lock another open file holds, as the driver does."""
     path = tmp_path / "token"
     path.write_text("")
-    with path.open() as held:
+    with path.open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield path
 
@@ -44,6 +46,31 @@ def test_other_versions_and_data_are_told_with_both_values(token: Path, tmp_path
         f"has other torch ({here['torch']} there, 1.0 here)",
         f"has other folder {tmp_path} ({here[f'folder {tmp_path}']} there, missing here)",
     ]
+
+
+@pytest.fixture
+def _as_on_nfs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS refuses an exclusive lock on what is not open for writing (flock(2))."""
+    plain = fcntl.flock
+
+    def flock(file: TextIO, operation: int) -> None:
+        if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        plain(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+@pytest.mark.usefixtures("_as_on_nfs")
+def test_nfs_has_locks(token: Path) -> None:
+    assert faults(os.getcwd(), str(token), [], facts([])) == []
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("_as_on_nfs", "cluster")
+def test_the_driver_locks_its_token_on_nfs(tmp_path: Path) -> None:
+    check.check(tmp_path, [tmp_path])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_system_without_locks_gets_one_sentence(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def check(work: Path, folders: Sequence[Path]) -> None:
     atomic.write_text(token, token.name)
     found = session.nodes()
     try:
-        with token.open() as held:
+        with token.open("r+") as held:  # NFS locks only what is open for writing
             try:
                 fcntl.flock(held, fcntl.LOCK_EX)
             except OSError as error:
@@ -86,14 +86,14 @@ def faults(cwd: str, token: str, folders: Sequence[str], wanted: dict[str, str])
         return [f"does not see the folder {path.parent}; name one that all nodes see with --work"]
     found = [f"has other {name} ({have} there, {wanted[name]} here)" for name, have in facts(folders).items()
              if have != wanted[name]]  # fmt: skip
-    with path.open() as file:
-        try:
+    try:
+        with path.open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            found.append(f"sees {path.parent}, which {LOCK}")
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            found.append(f"sees {path.parent}, which {LOCK} ({error.strerror})")
+        found.append(f"sees {path.parent}, which {LOCK}")
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        found.append(f"sees {path.parent}, which {LOCK} ({error.strerror})")
     return found
 
 
