@@ -1,6 +1,7 @@
 """Trials, scans and predictions on a real Ray cluster: what one machine makes, also when workers are lost."""
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -12,9 +13,11 @@ import pytest
 from optuna.trial import TrialState
 
 from ffdi.cli import search as cli
+from ffdi.cluster import session
+from ffdi.cluster.run import MAX_LOSSES, Attempt, Runner, Task
 from ffdi.cluster.session import Needs
 from ffdi.config.recipe import Cluster
-from ffdi.core.errors import UserError
+from ffdi.core.errors import FfdiError, Paused, UserError
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
 from ffdi.data import manifest, scan
@@ -31,6 +34,43 @@ from tests.fixtures.training import CPU, artefacts
 MakeJob = Callable[..., FoldJob]
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 KILLS, TRIALS = 5, 40
+
+
+class Leaves:
+    """A task that leaves for `reason`, and does its work where the mark says that it was here before."""
+
+    def __init__(self, reason: str, mark: Path) -> None:
+        self.reason, self.mark = reason, mark
+
+    def __call__(self, stop: Stop) -> str:
+        if self.mark.exists():
+            return "done"
+        self.mark.touch()
+        stop.reason = self.reason
+        raise Paused("stopped")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_task_that_a_signal_ends_on_its_node_is_run_again(tmp_path: Path) -> None:
+    task = Task("one", Leaves("SIGTERM", tmp_path / "mark"), ())
+    assert [value for _, value in Runner(Needs(), Stop()).results([task])] == ["done"]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_task_that_keeps_time_to_save_before_the_deadline_stops_all(tmp_path: Path) -> None:
+    """It leaves before the driver's own deadline has come."""
+    task = Task("one", Leaves("deadline", tmp_path / "mark"), ())
+    with pytest.raises(Paused, match="deadline"):
+        list(Runner(Needs(), Stop(time.time() + 3600)).results([task]))
+
+
+def test_a_task_that_is_lost_before_it_begins_is_not_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "nodes", list)
+    runner, attempt = Runner(Needs(), Stop()), Attempt(Task("one", print, ()), [])
+    for _ in range(MAX_LOSSES - 1):
+        runner._note_loss(attempt, MemoryError())
+    with pytest.raises(FfdiError, match="one was killed 10 times without progress, at last on a node"):
+        runner._note_loss(attempt, MemoryError())
 
 
 def test_40_trials_over_3_nodes_end_once_though_5_workers_are_lost(cluster: SmallCluster, tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ class Reporter:
     def __exit__(self, *_: object) -> None:
         console.send_to(None)
         _current.clear()
+        if self._stop.reason == "deadline":  # a task leaves some seconds before it, to save: so must all
+            self.put("over", self._stop.reason)
         self._ended.set()
         self._thread.join()
         self._report()

@@ -169,26 +169,24 @@ class Runner:
         """Yield the task with its result, or have it run again."""
         import ray
 
-        task, value = attempt.task, attempt.values[0]
+        task, value, now = attempt.task, attempt.values[0], time.monotonic()
         if isinstance(value, ray.exceptions.RayError):
             if not self._stop.requested:
                 self._note_loss(attempt, value)
-                self._later.append((time.monotonic(), task))
-        elif isinstance(value, LockedError):
-            now = time.monotonic()
+                self._later.append((now, task))
+        elif isinstance(value, Paused):  # where all stop, `_submit` drops it; else one process got a signal
+            self._later.append((now + RETRY_SECONDS, task))
+        elif isinstance(value, LockedError) and now - (task.held or now) < HELD_SECONDS:
             task.held = task.held or now
-            if now - task.held < HELD_SECONDS:
-                self._later.append((now + RETRY_SECONDS, task))
-            else:
-                yield task, value
-        elif not isinstance(value, Paused):
+            self._later.append((now + RETRY_SECONDS, task))
+        else:
             yield task, value
 
     def _note_loss(self, attempt: Attempt, error: Exception) -> None:
         """Warn; raise FfdiError for a task that is lost again and again while its nodes live."""
         task = attempt.task
         done = sum(done for done, _ in self._counts.get(task.key, {}).values())
-        alive = attempt.node in {node["NodeManagerAddress"] for node in session.nodes()}
+        alive = attempt.node in {"", *(node["NodeManagerAddress"] for node in session.nodes())}  # "": before it began
         task.losses = task.losses + 1 if alive and done <= task.furthest else 0
         task.furthest = max(done, task.furthest)
         where = attempt.node or "a node"
@@ -214,6 +212,8 @@ class Runner:
             elif kind == "count":
                 label, done, skipped = content
                 self._counts.setdefault(key, {})[label] = (done, skipped)
+            elif kind == "over":
+                self._stop.reason = self._stop.reason or content
             elif kind == "question" and self._answer is not None:
                 number, question = content
                 self._answers[number] = self._answer(key, question)

@@ -43,7 +43,8 @@ def connected(address: str) -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError) as error:  # RuntimeError: other versions of Ray or Python
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"No Ray cluster answers at {address!r} ({reason}); start one by `ray start`, and run this on a node of it."
+            f"No Ray cluster answers at {address!r} ({reason}); start one by `ray start --head`, and run this on one "
+            "of its nodes."
         ) from None
     try:
         yield
