@@ -1,5 +1,11 @@
 from pathlib import Path
 
+import pytest
+
+from ffdi.config.recipe import Data
+from ffdi.core.layout import Workspace
+from ffdi.data import extra
+from ffdi.search.context import make_context
 from tests.fixtures.search import Contest, context
 
 
@@ -9,6 +15,24 @@ def test_what_scores_depend_on_names_the_study_and_budgets_do_not(contest: Conte
     assert {one.folder for one in same} == {plain.folder}
     changes = ({"seed": 1}, {"proxy": {"epochs": 1}}, {"space": {"lr": {"choices": [1]}}})
     assert len({context(contest, tmp_path, **fields).folder for fields in ({}, *changes)}) == 4
+
+
+def test_other_forged_images_make_another_study(
+    contest: Contest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = context(contest, tmp_path)
+    forged = plain.recipe.model_copy(update={"data": Data(extra=("fakes",))})
+    folders = {plain.folder}
+    for count in (1, 2):
+        monkeypatch.setattr(
+            extra, "extra", lambda _, fit, count=count: fit.head(count).assign(split="forged", beside=-1)
+        )
+        made = make_context(
+            forged, plain.competition, contest[1], plain.folds, plain.images, Workspace(tmp_path, tmp_path)
+        )
+        assert made.recipe == forged
+        folders.add(made.folder)
+    assert len(folders) == 3
 
 
 def test_trials_see_their_folds_alone_with_common_seeds(contest: Contest, tmp_path: Path) -> None:

@@ -94,14 +94,16 @@ def make_context(
     if search is None:
         raise UserError(f"Recipe {recipe.name} has no [search]; ensembles/search_sample.toml shows one.")
     rows = manifests.select(manifest, recipe.data.train_splits, usable=False)
-    identity = {
+    context = SearchContext(recipe, search, competition, rows, folds, images, workspace.searches)
+    identity: dict[str, object] = {
         "search": search.model_dump(mode="json", exclude=BUDGET),
         "member": space.searched_member(recipe).model_dump(mode="json"),
         "manifest": manifests.digest(rows),
         "folds": digest_of(folds),
     }
-    folder = workspace.searches / f"{recipe.name}-{digest.of_json(identity)[:8]}"
-    return SearchContext(recipe, search, competition, rows, folds, images, folder)
+    if recipe.data.extra:
+        identity["extra"] = context.jobs(context.base)[0].manifest
+    return replace(context, folder=workspace.searches / f"{recipe.name}-{digest.of_json(identity)[:8]}")
 
 
 def score_of(job: FoldJob) -> float:
