@@ -102,6 +102,22 @@ def test_a_trial_pruned_in_a_fold_leaves_no_state_and_no_score(
     assert list(of.folder.rglob("step-*")) == list(of.folder.rglob("done.json")) == []
 
 
+def test_a_pruned_trial_leaves_the_state_of_an_equal_one_that_still_trains(
+    contest: Contest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is pruned by the log of the other, which has the lock of their common fold."""
+    of = context(contest, tmp_path, trials=1, space={"balance": {"choices": [True]}}, proxy={"folds": [0]})
+    (job,) = of.jobs(space.applied(of.base, {"balance": True}))
+    saved = job.folder.state / "step-00000001.safetensors"
+    saved.parent.mkdir(parents=True)
+    saved.touch()
+    job.folder.log.write_text(json.dumps({"step": 1, "epoch": 1.0, "split": "oof", "auc": 0.5}))
+    monkeypatch.setattr(optuna.Trial, "should_prune", lambda _: True)
+    with lock.exclusive(job.folder):
+        (trial,) = searched(of)
+    assert (studies.state(trial), saved.exists()) == ("pruned", True)
+
+
 def test_a_kill_between_the_save_and_the_score_of_an_epoch_leaves_no_gap_in_the_curve(
     contest: Contest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

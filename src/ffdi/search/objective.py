@@ -5,6 +5,7 @@ A trial that was killed goes on where it was, and its curve is reported again fr
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -12,6 +13,7 @@ import optuna
 import torch
 
 from ffdi.cluster.session import Needs
+from ffdi.core import lock
 from ffdi.core.errors import LockedError, Paused
 from ffdi.core.stop import Stop
 from ffdi.search import space
@@ -75,7 +77,8 @@ class TrainAndScore:
             last = len(before) + 1 == len(self.context.held_out)
             report(trial, job.member.epochs, epochs, before, score, last)
         except optuna.TrialPruned:
-            state.drop(job.folder.state)  # nothing goes on with it
+            with suppress(LockedError), lock.exclusive(job.folder):  # an equal trial may be in training
+                state.drop(job.folder.state)  # nothing goes on with it
             raise
         return score
 
