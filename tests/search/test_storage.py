@@ -99,12 +99,16 @@ def test_several_machines_share_a_search_and_one_that_dies_leaves_its_trial_to_t
     assert len(log.read_text().split()) == len(ended) + twice
 
 
-def test_a_trial_killed_before_its_first_heartbeat_is_run_again(url: str, tmp_path: Path) -> None:
+def test_a_trial_killed_before_its_first_heartbeat_or_before_it_is_queued_again_is_run_again(
+    url: str, tmp_path: Path
+) -> None:
     wanted = options(tmp_path, name="unclaimed", trials=2, storage=url)
     with studies.opened(wanted) as study:
         study._storage.create_new_trial(study._study_id)  # as `ask`, and nothing after it
+        failed = study._storage.create_new_trial(study._study_id)
+        study._storage.set_trial_state_values(failed, TrialState.FAIL)  # as `fail_stale`, and nothing after it
     trials = search(wanted)
-    assert [studies.state(trial) for trial in trials] == ["interrupted", "complete", "complete"]
+    assert [studies.state(trial) for trial in trials] == ["interrupted"] * 2 + ["complete"] * 2
     assert sorted(by_draw(trials)) == [0, 1]
 
 

@@ -13,6 +13,7 @@ from ffdi.core.errors import FfdiError, Paused, SpaceError, UserError
 from ffdi.core.stop import Stop
 from ffdi.search import storage, workers
 from ffdi.search import study as studies
+from ffdi.search.worker import Worker, outcome
 from tests.fixtures.kills import run_once
 from tests.fixtures.search import by_draw, cheap_objective, found, options, search
 
@@ -71,6 +72,18 @@ def test_a_stop_in_a_trial_pauses_the_worker(tmp_path: Path) -> None:
 def test_it_gives_up_when_one_trial_after_another_fails(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"last 5 trials failed, the latest because: weights/a\.bin is missing"):
         search(options(tmp_path), lambda *_: _raise(UserError("weights/a.bin is missing")))
+
+
+def test_failures_beside_trials_that_still_run_end_nothing(tmp_path: Path) -> None:
+    """Of several workers those whose values do not go together end first."""
+    wanted = options(tmp_path, trials=10)
+    with studies.opened(wanted) as study:
+        worker = Worker(study, wanted, "all", Stop())
+        for trial in [worker.ask() for _ in range(10)]:
+            if trial is not None and trial.number % 5:
+                worker.tell(trial, *outcome(lambda *_: _raise(UserError("they do not fit")), trial, Stop()))
+    states = [studies.state(one) for one in found(wanted)]
+    assert (states.count("failed"), states.count("running")) == (8, 2)
 
 
 @pytest.mark.parametrize("died_at", ["storage.retry", "tell"])

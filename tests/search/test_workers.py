@@ -1,8 +1,10 @@
 """Several processes, one study."""
 
+import multiprocessing
 import os
 import signal
 import time
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import optuna
@@ -81,6 +83,42 @@ def test_when_all_workers_are_killed_it_is_said_and_the_next_call_goes_on(tmp_pa
     with pytest.raises(FfdiError, match="All workers died; run the same command again"):
         workers.launch(wanted, waiting_worker, ["dies", "dies"], None)
     assert sorted(by_draw(search(wanted))) == [0, 1]
+
+
+def dies_at_once(device: str) -> Objective:
+    signal.raise_signal(signal.SIGKILL)
+    return cheap_objective()
+
+
+def test_workers_that_die_before_their_first_trial_are_no_finished_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "get_context", lambda _: multiprocessing.get_context("fork"))  # begins at once
+    wanted = options(tmp_path, trials=2)
+    with pytest.raises(FfdiError, match="All workers died; run the same command again"):
+        workers.launch(wanted, dies_at_once, ["a", "b"], None)
+    assert found(wanted) == []
+
+
+def test_a_signal_while_workers_are_started_stops_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = SpawnProcess.start
+    started: list[SpawnProcess] = []
+
+    def start(process: SpawnProcess) -> None:
+        plain(process)
+        started.append(process)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(SpawnProcess, "start", start)
+    with pytest.raises(Paused, match="SIGTERM"):
+        workers.launch(options(tmp_path), waiting_worker, ["cpu", "cpu"], None)
+    assert len(started) == 1
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"Not a directory.*make the place writable, or name another with --work"):
+        search(options(tmp_path / "file" / "search"))
 
 
 def test_a_deadline_pauses_all_and_queues_their_trials_again(tmp_path: Path) -> None:

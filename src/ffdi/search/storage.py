@@ -23,6 +23,7 @@ from ffdi.search import journal
 ERRORS = (SQLAlchemyError, StorageInternalError)
 HEARTBEAT_SECONDS, GRACE_SECONDS = 30, 180
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOLCK, errno.EOPNOTSUPP)  # to write or lock
 
 
 class Database(RDBStorage):
@@ -34,10 +35,14 @@ class Database(RDBStorage):
             super().record_heartbeat(trial_id)
 
 
+def queued(trials: list[FrozenTrial]) -> set[int | None]:
+    """Return the numbers of the trials that were queued again."""
+    return {trial.system_attrs.get("retry_history", [None])[-1] for trial in trials}
+
+
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:
     """Queue an interrupted trial again with the values it had; do nothing when that is done already."""
-    queued = [other.system_attrs.get("retry_history", [None])[-1] for other in study.get_trials(deepcopy=False)]
-    if trial.number not in queued:
+    if trial.number not in queued(study.get_trials(deepcopy=False)):
         trial.user_attrs = {}  # they describe the attempt that ended
         with _stable():
             RetryHeartbeatStaleTrialCallback()(study, trial)
@@ -108,8 +113,12 @@ def answering(name: str, url: str) -> Iterator[None]:
             f"--storage of {name}: {masked(str(error), url)}; correct the URL, or start the database."
         ) from None
     except OSError as error:
-        kind = SpaceError if error.errno in DISK_FULL else FfdiError
-        raise kind(f"The search {name} stopped: {error}; run the same command again to go on.") from error
+        kind, remedy = FfdiError, ""
+        if error.errno in DISK_FULL:
+            kind, remedy = SpaceError, "make room and "
+        elif error.errno in NO_PLACE:
+            kind, remedy = UserError, "make the place writable, or name another with --work, and "
+        raise kind(f"The search {name} stopped: {error}; {remedy}run the same command again to go on.") from error
 
 
 def masked(text: str, url: str) -> str:
@@ -145,7 +154,9 @@ def _explained(url: str) -> Iterator[None]:
             "'PyMySQL[rsa]' for mysql+pymysql://."
         ) from None
     except RuntimeError:  # its message shows the URL
-        raise UserError("--storage has tables of another version of Optuna: run `optuna storage upgrade`.") from None
+        raise UserError(
+            "--storage has tables of another version of Optuna: run `optuna storage upgrade --storage URL`."
+        ) from None
     except (TypeError, ValueError, AttributeError, OSError) as error:  # of drivers, for odd options
         raise UserError(f"--storage cannot be opened: {masked(str(error), url)}; look at what follows the ?.") from None
 

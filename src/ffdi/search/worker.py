@@ -30,7 +30,7 @@ class Worker:
 
     def __init__(self, study: optuna.Study, options: StudyOptions, name: str, stop: Stop) -> None:
         self.study, self.options, self.name, self.stop = study, options, name, stop
-        self._unclaimed: dict[int, float] = {}  # when a running trial without a worker was first seen
+        self._lost: dict[int, float] = {}  # when a trial that seems lost was first seen
 
     def run(self, objective: Objective) -> None:
         """Take trials until there are enough and none is left, also those that killed workers leave.
@@ -44,7 +44,7 @@ class Worker:
             trial = self.ask()
             if trial is not None:
                 self._run(trial, objective)
-            elif not studies.trials(self.study, TrialState.RUNNING, TrialState.WAITING):
+            elif not self._lost and not studies.trials(self.study, TrialState.RUNNING, TrialState.WAITING):
                 return
             else:
                 time.sleep(POLL_SECONDS)
@@ -54,7 +54,7 @@ class Worker:
         """Return the next trial, an interrupted one first; None while the budget is used up or a stop is requested."""
         with studies.asking(self.options):
             storage.fail_stale(self.study)
-            self._drop_unclaimed()
+            self._drop_lost()
             found = studies.trials(self.study)
             waiting = any(trial.state == TrialState.WAITING for trial in found)
             if self.stop.requested or (not waiting and studies.begun(found) >= self.options.trials):
@@ -91,16 +91,23 @@ class Worker:
             console.warn(f"Trial {trial.number} was given to another worker.")
         else:
             self._show(trial.number)
-        self._refuse_endless_failure()
+        self._refuse_endless_failure(trial.number)
 
-    def _drop_unclaimed(self) -> None:
-        """Drop a trial whose worker was killed before its first heartbeat, which Optuna never takes for dead."""
-        now = time.monotonic()
-        for trial in studies.trials(self.study, TrialState.RUNNING):
-            if WORKER not in trial.user_attrs:
-                since = self._unclaimed.setdefault(trial.number, now)
-                if now - since > storage.GRACE_SECONDS:
-                    studies.drop(self.study, trial)
+    def _drop_lost(self) -> None:
+        """Drop trials that Optuna forgets: their worker was killed before its first heartbeat, or another one when it
+        had failed them and not queued them yet."""
+        now, found = time.monotonic(), studies.trials(self.study)
+        queued = storage.queued(found)
+        lost = [
+            trial
+            for trial in found
+            if (trial.state == TrialState.RUNNING and WORKER not in trial.user_attrs)
+            or (studies.state(trial) == "interrupted" and trial.number not in queued)
+        ]
+        self._lost = {trial.number: self._lost.get(trial.number, now) for trial in lost}
+        for trial in lost:
+            if now - self._lost[trial.number] > storage.GRACE_SECONDS:
+                studies.drop(self.study, trial)
 
     def _show(self, number: int) -> None:
         found = studies.trials(self.study)
@@ -109,9 +116,10 @@ class Worker:
         lead = f"best {best[0].value:.4f} of trial {best[0].number}" if best else "no score yet"
         console.say(f"trial {number}: {studies.state(ended)} {score}; {lead}; {begun} of {self.options.trials} begun")
 
-    def _refuse_endless_failure(self) -> None:
-        ended = [trial for trial in studies.trials(self.study) if trial.state.is_finished()]
-        last = [trial for trial in ended if studies.state(trial) != "interrupted"][-MAX_FAILURES:]
+    def _refuse_endless_failure(self, number: int) -> None:
+        """Raise UserError if this trial and those before it have failed; one of them that still runs may succeed."""
+        before = studies.trials(self.study)[: number + 1]
+        last = [trial for trial in before if studies.state(trial) != "interrupted"][-MAX_FAILURES:]
         if len(last) == MAX_FAILURES and all(trial.state == TrialState.FAIL for trial in last):
             raise UserError(f"The last {MAX_FAILURES} trials failed, the latest because: {last[-1].user_attrs[ERROR]}")
 

@@ -24,11 +24,12 @@ from ffdi.cluster.session import Needs
 from ffdi.core import console
 from ffdi.core.errors import FfdiError, Paused
 from ffdi.core.stop import ORPHANED, Stop
-from ffdi.search import journal
+from ffdi.search import journal, storage
 from ffdi.search import study as studies
 from ffdi.search.study import WORKER, StudyOptions
 from ffdi.search.worker import Objective, Worker, outcome
 
+Process = tuple[str, BaseProcess, Connection]  # of a worker: its name, and where its error comes from
 MakeObjective = Callable[[str], Objective]  # called with a device in the worker's own process, so it is pickled
 
 
@@ -55,7 +56,8 @@ def launch_on_cluster(
 @contextmanager
 def _alone(options: StudyOptions) -> Iterator[None]:
     """Be the only call that has the journal, and queue again what killed ones left; a database has many callers."""
-    with nullcontext() if options.storage else journal.owned(options.folder / "owner"):
+    owner = nullcontext() if options.storage else journal.owned(options.folder / "owner")
+    with storage.answering(options.name, options.storage), owner:
         if not options.storage:
             with studies.opened(options) as study:
                 _drop(options, study, None)
@@ -90,14 +92,18 @@ def _launch(
     options: StudyOptions, study: optuna.Study, make: MakeObjective, devices: Sequence[str], deadline: float | None
 ) -> None:
     context = get_context("spawn")  # a fork would copy the locks of threads in whatever state
-    workers: list[tuple[str, BaseProcess, Connection]] = []
+    workers: list[Process] = []
     errors = []
-    with Stop(deadline, on_signal=lambda number: _pass_on(number, [process for _, process, _ in workers])):
+    with Stop(deadline, on_signal=lambda number: _pass_on(number, workers)) as stop:
         for device in devices:
+            if stop.requested:
+                break
             name, (receiver, sender) = _name(), context.Pipe(duplex=False)
             process = context.Process(target=_work, args=(options, name, make, device, deadline, sender))
             process.start()
             workers.append((name, process, receiver))
+        if stop.reason == "SIGTERM":  # the worker that was being started then has missed it
+            _pass_on(signal.SIGTERM, workers)
         while workers:
             wait([process.sentinel for _, process, _ in workers])
             for worker in [worker for worker in workers if not worker[1].is_alive()]:
@@ -106,8 +112,12 @@ def _launch(
                 _drop(options, study, worker[0])
     for error in sorted(errors, key=lambda error: isinstance(error, Paused)):  # a mistake is told before a pause
         raise error
-    if studies.trials(study, TrialState.WAITING):
-        raise FfdiError("All workers died; run the same command again, and their trials go on.")
+    if stop.requested:  # before the workers could hear of it
+        raise Paused(f"The search stopped ({stop.reason}); run the same command to go on.")
+    if studies.trials(study, TrialState.WAITING) or studies.begun(studies.trials(study)) < options.trials:
+        raise FfdiError(
+            "All workers died; run the same command again to go on, with fewer --workers if memory is short."
+        )
 
 
 def _work(
@@ -125,7 +135,7 @@ def _work(
             objective = make(device)
             with studies.opened(options) as study:
                 Worker(study, options, name, stop).run(objective)
-    except FfdiError as error:
+    except (FfdiError, KeyboardInterrupt) as error:
         if stop.reason != ORPHANED:
             end.send(error)
 
@@ -158,12 +168,11 @@ def _name() -> str:
     return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
 
 
-def _pass_on(number: int, processes: Sequence[BaseProcess]) -> None:
+def _pass_on(number: int, workers: Sequence[Process]) -> None:
     """Send a SIGTERM on, which reaches the parent alone; Ctrl-C reaches the workers, too."""
-    if number == signal.SIGTERM:
-        for process in processes:
-            if process.is_alive():
-                process.terminate()
+    for _, process, _ in workers:
+        if number == signal.SIGTERM and process.is_alive():
+            process.terminate()
 
 
 class RemoteTrial:
