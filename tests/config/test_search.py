@@ -66,7 +66,8 @@ def _load(tmp_path: Path, text: str) -> Recipe:
         (('member = "a"', 'member = "all"'), "no row is held out"),
         (("trials = 5", ""), "search.trials: field required"),
         (("trials = 5", 'trials = 5\npruner = "wilcoxon"'), "search.pruner"),
-        (("folds = [0, 2]", "folds = [0, 3]"), "names fold 3, but folds.k = 3"),
+        (("folds = [0, 2]", "folds = [0, 3]"), "names fold 3, but the last one is 2"),
+        (("k = 3", 'scheme = "official"'), "names fold 2, but the last one is 0"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_its_place(tmp_path: Path, change: tuple[str, str], sentence: str) -> None:

@@ -185,7 +185,7 @@ class Recipe(Frozen):
             raise ValueError(f"search.member names {self.search.member!r}, which is no member")
         if base.refit_full:
             raise ValueError(f"search.member {base.name!r} has refit_full = true, so no row is held out to score it on")
-        self.search.check(base, self.folds.k)
+        self.search.check(base, len(self.folds.held_out))
         return self
 
 

@@ -75,8 +75,8 @@ class Search(Frozen):
             raise ValueError("name at least one field to search, in [search.space]")
         return self
 
-    def check(self, member: BaseModel, k: int) -> None:
-        """Raise ValueError for a field that `member` does not have, a value it does not take, or a fold beyond `k`."""
+    def check(self, member: BaseModel, folds: int) -> None:
+        """Raise ValueError for a field that `member` lacks, a value it does not take, or a fold that is not there."""
         known = searchable(member)
         for path, dimension in self.space.items():
             if path not in known:
@@ -88,9 +88,9 @@ class Search(Frozen):
             raise ValueError(f"search: {both[0]} stands both in space and in proxy; keep one")
         if len(set(self.proxy.folds)) < len(self.proxy.folds):
             raise ValueError("search.proxy.folds names a fold twice")
-        beyond = [fold for fold in self.proxy.folds if not 0 <= fold < k]
+        beyond = [fold for fold in self.proxy.folds if not 0 <= fold < folds]
         if beyond:
-            raise ValueError(f"search.proxy.folds names fold {beyond[0]}, but folds.k = {k}")
+            raise ValueError(f"search.proxy.folds names fold {beyond[0]}, but the last one is {folds - 1}")
 
 
 def searchable(member: BaseModel) -> tuple[str, ...]:
