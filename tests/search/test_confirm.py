@@ -78,6 +78,23 @@ def test_scores_are_read_by_seed_and_fold_and_missing_ones_are_counted(contest: 
         confirm.scored(planned)
 
 
+def test_trials_that_were_run_again_before_share_the_level(contest: Contest, tmp_path: Path) -> None:
+    """A search that is made longer looks at more trials, though it shows the best alone."""
+    cheap, full = prepared(contest, tmp_path, top_k=1, rerun_seeds=2)
+    chosen = confirm.candidates(cheap, TRIALS)
+    planned = confirm.plan(full, chosen)
+    for number, one in enumerate(planned):
+        checksum.write_json(one.job.folder.done, {"scores": {"auc": 0.5 + number**2 / 200}})
+    alone = confirm.verdict(chosen, planned).rows[1].gain
+    for trial in (98, 99):
+        (planned[0].job.folder.parents[1] / f"tiny-t{trial}-seed1-01234567").mkdir()
+    among = confirm.verdict(chosen, planned).rows[1].gain
+    assert alone is not None
+    assert among is not None
+    assert (among.value, among.se) == (alone.value, alone.se)
+    assert among.low < alone.low
+
+
 def test_reruns_are_trained_and_scored_on_every_fold(
     contest: Contest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

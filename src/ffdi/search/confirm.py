@@ -4,7 +4,7 @@ Who leads after many looks owes part of the lead to luck; only seeds that the se
 candidates get the same seeds and folds, so differences to the default are paired by (seed, fold). The folds of a
 cross-validation share most of their training rows, so s / sqrt(n) is too small; Nadeau and Bengio (2003) put
 1 / n + held out / trained in the place of 1 / n, with n - 1 degrees of freedom (for repeated folds: Bouckaert and
-Frank, 2004). The level is shared among the candidates (Bonferroni), since the best of them is taken.
+Frank, 2004). The level is shared among all trials that were ever run again (Bonferroni), since the best is taken.
 
 n pairs = seeds x folds.
 """
@@ -79,8 +79,7 @@ class Verdict:
     @property
     def design(self) -> str:
         """Return what the pairs are: '3 fresh seeds x 5 folds'."""
-        plural = lambda count, word: f"{count} {word}{'' if count == 1 else 's'}"  # noqa: E731
-        return f"{plural(self.seeds, 'fresh seed')} x {plural(self.folds, 'fold')}"
+        return f"{self.seeds} fresh seeds x {self.folds} folds"
 
     @property
     def sentence(self) -> str:
@@ -94,17 +93,18 @@ class Verdict:
         return f"Nothing beats the default beyond noise; the best, {row.candidate.name}, differs by {difference}."
 
 
-def judge(candidates: Sequence[Candidate], scores: pd.DataFrame, share: float) -> Verdict:
+def judge(candidates: Sequence[Candidate], scores: pd.DataFrame, share: float, looks: int = 1) -> Verdict:
     """Compare every candidate with the default.
 
     Args:
         candidates: The default first.
         scores: candidate, seed, fold and score of every re-run.
         share: Rows held out for each row trained on.
+        looks: Trials that were compared with the default until now, these included.
     """
     by_pair = scores.pivot(index=["seed", "fold"], columns="candidate", values="score")
     by_seed = scores.groupby(["candidate", "seed"])["score"].mean()
-    level = 1 - (1 - LEVEL) / max(1, len(candidates) - 1)
+    level = 1 - (1 - LEVEL) / max(looks, len(candidates) - 1)
     rows = []
     for one in candidates:
         difference_N = (by_pair[one.name] - by_pair[DEFAULT]).to_numpy()
@@ -199,8 +199,11 @@ def run(
 
 def verdict(chosen: Sequence[Candidate], planned: Sequence[Rerun]) -> Verdict:
     """Compare the candidates, the default first, by their re-runs. Raises UserError when some are not done."""
-    held_out = fmean(len(job.oof) / len(job.train) for job in {one.job.fold: one.job for one in planned}.values())
-    return judge(chosen, scored(planned), held_out)
+    job = planned[0].job
+    held_out = [float((job.fit["fold"] == fold).mean()) for fold in sorted({int(one.job.fold) for one in planned})]
+    runs = job.folder.parents[1].glob(f"{chosen[0].member.name}-t*-seed*")
+    looks = {path.name.rpartition("-seed")[0] for path in runs}  # also of trials that no longer are among the best
+    return judge(chosen, scored(planned), fmean(one / (1 - one) for one in held_out), len(looks))
 
 
 def scored(planned: Sequence[Rerun]) -> pd.DataFrame:
