@@ -4,6 +4,7 @@ import atexit
 import gc
 import sys
 import traceback
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Annotated
 
@@ -217,6 +218,8 @@ def main() -> None:
     except SystemExit as ended:
         if ended.code == 130:  # Typer's answer to Ctrl-C, which says nothing
             console.fail("Interrupted; what was finished is saved, run the same command to go on.")
+        elif ended.code == 1 and ended.__context__:  # its answer to a broken pipe or an end of file, which says as much
+            console.fail(_unexpected(ended.__context__.__cause__ or ended.__context__))
         raise
     except Exception as error:
         console.fail(_unexpected(error))
@@ -230,10 +233,12 @@ def _only(options: Options) -> str:
     return next(iter(options.arguments), "")
 
 
-def _unexpected(error: Exception) -> str:
+def _unexpected(error: BaseException) -> str:
     """Write the traceback to a file and return a sentence that names what was being done."""
     done = " ".join(["ffdi", *(word for word in sys.argv[1:3] if not word.startswith("-"))])
-    path = Path(dict(zip(sys.argv, sys.argv[1:], strict=False)).get("--work", WORK)) / "error.txt"
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--work", type=Path, default=WORK)
+    path = parser.parse_known_args()[0].work / "error.txt"
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     try:
         atomic.write_text(path, "".join(traceback.format_exception(error)))
