@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import socket
 import threading
 import time
 import zlib
@@ -163,3 +164,9 @@ def test_the_verb_wants_weights_and_a_folder(home: Home, tmp_path: Path) -> None
         serve.run(tmp_path, tmp_path, "127.0.0.1", 0)
     with pytest.raises(UserError, match="is no folder"):
         serve.run(home.pack, tmp_path / "none", "127.0.0.1", 0)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=f"Cannot listen on 127.0.0.1:{port} .*name another with --port or --host"):
+            serve.run(home.pack, tmp_path, "127.0.0.1", port)
+    with pytest.raises(UserError, match=r"Cannot listen on 203\.0\.113\.1:0"):
+        serve.run(home.pack, tmp_path, "203.0.113.1", 0)

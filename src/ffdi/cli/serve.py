@@ -1,5 +1,7 @@
 """`ffdi serve`: answer requests for P(fake) over HTTP on this machine."""
 
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 from ffdi.core import console
@@ -30,8 +32,22 @@ def run(pack: Path, root: Path, host: str, port: int) -> None:
         raise UserError(f"The service needs {error.name}, which is not installed; run `make setup`.") from error
     from ffdi.kernels.scorer import load_team
 
-    if host not in LOOPBACK:
-        console.warn(f"whoever reaches {host}:{port} may ask for the score of every image below {root}")
-    app = service(load_team(pack).score_pixels, digest, root)
-    console.say(f"listening on {host}:{port}, Ctrl-C ends it; images by path: those below {root}")
-    uvicorn.run(app, host=host, port=port, limit_concurrency=CONNECTIONS, log_level="warning", server_header=False)
+    with _listener(host, port) as listener, suppress(KeyboardInterrupt):
+        port = listener.getsockname()[1]
+        if host not in LOOPBACK:
+            console.warn(f"whoever reaches {host}:{port} may ask for the score of every image below {root}")
+        app = service(load_team(pack).score_pixels, digest, root)
+        console.say(f"listening on {host}:{port}, Ctrl-C ends it; images by path: those below {root}")
+        config = uvicorn.Config(app, limit_concurrency=CONNECTIONS, log_level="warning", server_header=False)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; 0: any free port. Raise UserError where the address cannot be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address, family=family)
+    except OSError as error:
+        raise UserError(
+            f"Cannot listen on {host}:{port} ({error.strerror}); name another with --port or --host."
+        ) from error
