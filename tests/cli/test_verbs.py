@@ -189,12 +189,19 @@ def test_bad_input_is_one_sentence_and_exit_code_2(line: CommandLine, name: str)
     [
         (["evaluate", "nowhere.csv"], "nowhere.csv"),
         (["evaluate", "a.csv", "b.csv"], "Only one submission"),
+        (["evaluate", "--labels", "truth.csv"], "--labels belongs to a submission"),
         (["score"], "Name image files"),
+        (["score", f"member.one.weights={'long' * 100}"], "Name image files"),
     ],
 )
 def test_bad_arguments_too(line: CommandLine, arguments: list[str], named: str) -> None:
     assert line.run(*arguments) == 2
     assert named in " ".join(line.err.split())
+
+
+def test_the_home_of_nobody_is_no_folder(line: CommandLine) -> None:
+    assert line.run("folds", "data.folder='~no-such-user/mine'", places=False) == 2
+    assert "The competition folder ~no-such-user/mine does not exist" in " ".join(line.err.split())
 
 
 def test_a_file_is_not_taken_for_an_empty_ledger(line: CommandLine) -> None:

@@ -96,6 +96,7 @@ def test_the_best_are_run_again_and_promoted_only_beyond_noise(line: CommandLine
         (("[search]", "[searches]"), (), "unknown key 'searches', did you mean 'search'"),
         (("lr =", "rl ="), (), "did you mean 'lr'"),
         (('"tiny"', '"tiny"'), ("--until", "2001-01-01T00:00"), "is over already"),
+        (('"tiny"', '"tiny"'), ("--cluster", "auto", "--storage", "sqlite://"), "leave out --storage"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(

@@ -33,7 +33,7 @@ def run(options: Options) -> None:
     _machine(work)
     missing = _members(recipe, limit)
     refuse_over_limit(recipe, limit)
-    _better(recipe)
+    _better()
     listed = _listed(options)
     if listed is None:
         rows = {name: estimate.CONTEST[name] for name in competition.splits}
@@ -88,7 +88,7 @@ def _members(recipe: Recipe, limit: int | None) -> list[str]:
     return missing
 
 
-def _better(recipe: Recipe) -> None:
+def _better() -> None:
     """Show the networks of the presets that lack weights: with a file for one, `--minutes` plans with it."""
     rows = []
     for name in LARGE:
@@ -98,7 +98,9 @@ def _better(recipe: Recipe) -> None:
             rows.append([name, f"weights/{name}.safetensors", sources.file_name(name)])
     if rows:
         columns = ["network of the presets", "put a file at", "or attach on Kaggle"]
-        console.table(f"better than {recipe.member[0].model}, if their weights were here", columns, rows)
+        console.table(
+            "networks that a plan of minutes could use, best first, if their weights were here", columns, rows
+        )
         console.say(f"On Kaggle, search Models and Datasets for those names; public notebooks use {', '.join(KAGGLE)}.")
 
 

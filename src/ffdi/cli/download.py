@@ -1,5 +1,6 @@
 """`ffdi download`: download the competition's files."""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def run(options: Options, competition: str) -> None:
     recipe = options.load()
     given = [competition] if competition else load_competition(recipe.competition).slugs
     slugs = [checked_slug(slug) for slug in given]
-    folder = options.data or Path(recipe.data.folder or f"data/{slugs[0]}").expanduser()
+    folder = options.data or Path(os.path.expanduser(recipe.data.folder or f"data/{slugs[0]}"))
     once, rows = cache(_sign_in), []
     for slug in slugs:
         found = download(slug, folder, once)

@@ -87,6 +87,8 @@ def evaluate(
 
     if options.arguments:
         evaluate.run_submission(Path(_only(options)), labels, options.load())
+    elif labels:
+        raise UserError("--labels belongs to a submission; name that too, for example submissions/001-sample.")
     else:
         evaluate.run(options.on(cluster).open(), degraded)
 

@@ -1,6 +1,7 @@
 """Options that all verbs share, and the project that they name."""
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -121,7 +122,7 @@ class Options:
         path = self.recipe or planned
         recipe = load_recipe(path, self.changes)
         competition = load_competition(recipe.competition)
-        named = Path(recipe.data.folder).expanduser() if recipe.data.folder else None
+        named = Path(os.path.expanduser(recipe.data.folder)) if recipe.data.folder else None
         images = _existing(self.data or named or _sample(f"{path} names no data.folder, and the kit"))
         places = self._workspace(competition.name, images)
         return Project(path, recipe, competition, images, places)
@@ -177,7 +178,7 @@ def verb(app: typer.Typer, arguments: str = "") -> Callable[[Callable[..., None]
 
 
 def _is_change(text: str) -> bool:
-    return "=" in text and not Path(text).exists()
+    return "=" in text and not os.path.exists(text)  # Path's own fails for a text too long for a name
 
 
 def _sample(what: str) -> Path:

@@ -37,6 +37,10 @@ def run(project: Project, count: int | None, until: str, storage: str, again: bo
     Raises:
         Paused: The deadline or a signal came first.
     """
+    if project.recipe.cluster.address and storage:
+        raise UserError(
+            "A cluster needs no database to share a search; leave out --storage (FFDI_STORAGE) or --cluster."
+        )
     deadline = parse_until(until, time.time())
     context = context_of(project)
     from ffdi.search import objective  # imported here: --status needs no torch
