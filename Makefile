@@ -2,14 +2,17 @@
 #   make folds train blend              from the embedded sample to a submission
 #   make … DATA=folder MINUTES=60       what fits into an hour, on a folder as downloaded from the contest
 #   make … RECIPE=ensembles/x.toml      another recipe;  WORK=folder  SUBMISSIONS=folder  other places
-#   make … SET="member.lr=1e-3"         the recipe with changes
+#   make … SET="member.lr=1e-3"         the recipe with changes; several with a space between them, none inside
 #   make … CLUSTER=auto                 on a Ray cluster (folds, train, search, evaluate)
 PYTHON ?= python3
 VENV := .venv
 FFDI := $(VENV)/bin/ffdi
-PLACES = $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") $(if $(MINUTES),--minutes "$(MINUTES)") \
-         $(if $(WORK),--work "$(WORK)") $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") $(SET)
-CLUSTERED = $(if $(CLUSTER),--cluster "$(CLUSTER)")
+# An option with the value of a variable, if it has one; or the value alone. `value`: a $ in it is no reference of make.
+quoted = '$(subst ','\'',$(1))'
+option = $(if $(value $(2)),$(1) $(call quoted,$(value $(2))))
+PLACES = $(call option,--recipe,RECIPE) $(call option,--data,DATA) $(call option,--minutes,MINUTES) $(call option,--work,WORK) \
+         $(call option,--submissions,SUBMISSIONS) $(foreach change,$(value SET),$(call quoted,$(change)))
+CLUSTERED = $(call option,--cluster,CLUSTER)
 # Show a command and run it. A stop by a deadline or Ctrl-C ends with 75; make itself can only end with 2.
 run = $(info $(1))@$(1) || { code=$$?; [ $$code -ne 75 ] || echo "Stopped with everything saved (exit code 75, no \
 error): run the same command again to go on." >&2; exit $$code; }
@@ -31,24 +34,23 @@ $(READY): requirements.txt pyproject.toml
 	touch $(READY)
 
 data: $(READY)  ## download the competition's files from Kaggle into DATA (default data/<slug>)
-	$(call run,$(FFDI) download $(if $(RECIPE),--recipe "$(RECIPE)") $(if $(DATA),--data "$(DATA)") \
-	    $(if $(COMPETITION),--competition "$(COMPETITION)"))
+	$(call run,$(FFDI) download $(call option,--recipe,RECIPE) $(call option,--data,DATA) $(call option,--competition,COMPETITION))
 
 folds: $(READY) ## read every table and image, then deal leak-safe folds
 	$(call run,$(FFDI) folds $(PLACES) $(CLUSTERED))
 
 forge: folds    ## make fakes of the originals, as [forge] of the recipe says, in OUT (default: below work)
-	$(call run,$(FFDI) forge $(PLACES) $(if $(OUT),--out "$(OUT)"))
+	$(call run,$(FFDI) forge $(PLACES) $(call option,--out,OUT))
 
 train: folds    ## fine-tune every member on every fold, predict OOF, val and test
-	$(call run,$(FFDI) train $(PLACES) $(CLUSTERED) $(if $(UNTIL),--until "$(UNTIL)"))
+	$(call run,$(FFDI) train $(PLACES) $(CLUSTERED) $(call option,--until,UNTIL))
 
 search: RECIPE ?= ensembles/search_sample.toml
 ifdef STORAGE # not as an argument: make shows those, and it may hold a password
-search: export FFDI_STORAGE := $(STORAGE)
+search: export FFDI_STORAGE := $(value STORAGE)
 endif
 search: folds   ## search learning rates and augmentation as [search] of the recipe says; STATUS=1 PROMOTE=1
-	$(call run,$(FFDI) search $(PLACES) $(CLUSTERED) $(if $(UNTIL),--until "$(UNTIL)") $(if $(WORKERS),--workers "$(WORKERS)") \
+	$(call run,$(FFDI) search $(PLACES) $(CLUSTERED) $(call option,--until,UNTIL) $(call option,--workers,WORKERS) \
 	    $(if $(STATUS),--status) $(if $(PROMOTE),--promote))
 
 blend: train    ## blend the members, estimate what the blend scores, write the submission
@@ -58,13 +60,12 @@ evaluate: blend ## show where the blend is weak; DEGRADED=1 also on damaged copi
 	$(call run,$(FFDI) evaluate $(PLACES) $(CLUSTERED) $(if $(DEGRADED),--degraded))
 
 submit: $(READY) ## check and show SUBMISSION (default the newest), send it with YES=1; AGAIN=1 KERNEL=owner/slug VERSION=n
-	$(call run,$(FFDI) submit $(if $(SUBMISSION),"$(SUBMISSION)") $(if $(RECIPE),--recipe "$(RECIPE)") \
-	    $(if $(WORK),--work "$(WORK)") $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") $(if $(YES),--yes) $(if $(AGAIN),--again) \
-	    $(if $(KERNEL),--kernel "$(KERNEL)") $(if $(VERSION),--version "$(VERSION)") $(if $(WAIT),--wait "$(WAIT)") \
-	    $(if $(COMPETITION),--competition "$(COMPETITION)"))
+	$(call run,$(FFDI) submit $(call option,,SUBMISSION) $(call option,--recipe,RECIPE) $(call option,--work,WORK) \
+	    $(call option,--submissions,SUBMISSIONS) $(if $(YES),--yes) $(if $(AGAIN),--again) $(call option,--kernel,KERNEL) \
+	    $(call option,--version,VERSION) $(call option,--wait,WAIT) $(call option,--competition,COMPETITION))
 
 ledger: $(READY) ## every submission, what was expected of it and what it got; REFRESH=1 asks Kaggle
-	$(FFDI) ledger $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") $(if $(REFRESH),--refresh)
+	$(FFDI) ledger $(call option,--submissions,SUBMISSIONS) $(if $(REFRESH),--refresh)
 
 kernels: $(READY) ## write the dataset that kernels/infer.py reads on Kaggle, and say what to do next
 	$(FFDI) kernels pack $(PLACES)

@@ -102,7 +102,7 @@ def test_verbs_and_their_options() -> None:
 
 def test_targets_and_variables_of_make() -> None:
     assert not unknown(r"[`(]make ([a-z-]+)", set(re.findall(r"^([a-z-]+):", MAKEFILE, re.M)))
-    assert not unknown(r"\b([A-Z]+)=", {*re.findall(r"\$\((\w+)\)", MAKEFILE), "KEY"})
+    assert not unknown(r"\b([A-Z]+)=", {*re.findall(r"(?:\$\(|,)(\w+)\)", MAKEFILE), "KEY"})
 
 
 def test_keys_of_a_recipe_or_a_competition() -> None:
