@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from ffdi.config.augment import KINDS, Augment
+from ffdi.config.augment import DEFAULTS, KINDS, Augment
 from ffdi.config.recipe import Member
-from ffdi.config.search import Search
+from ffdi.config.search import STRENGTH, Search
 from ffdi.core.errors import UserError
 from ffdi.search import space
 
@@ -44,10 +44,20 @@ def test_a_trial_is_the_member_with_its_proxy_and_a_promotion_the_whole_one() ->
     cheap = space.applied(space.with_proxy(wanted, BASE), values)
     assert (cheap.lr, cheap.epochs, cheap.image_size, cheap.seed) == (0.5, 2, 32, BASE.seed)
     assert cheap.augment.colour is not None
-    assert (cheap.augment.colour.range, cheap.augment.colour.p) == ((0.0, 0.05), 0.9)  # single fields come last
+    assert (cheap.augment.colour.range, cheap.augment.colour.p) == ((0.0, 0.05), 0.9)
     assert space.applied(BASE, values) == cheap.model_copy(update={"epochs": 9, "image_size": 64})
     assert space.longest(wanted, BASE) == 2
     assert space.longest(search(space={"epochs": {"low": 2, "high": 7}}), BASE) == 7
+
+
+def test_the_strength_holds_for_an_operation_that_a_trial_switches_on() -> None:
+    off = BASE.model_copy(update={"augment": Augment.model_validate({"preset": "none", "hflip": True})})
+    found = [space.applied(off, {STRENGTH: strength, "augment.colour.p": 0.4}).augment for strength in (0.5, 1)]
+    weak, plain = (one.colour for one in found)
+    assert weak is not None
+    assert plain == DEFAULTS["colour"].model_copy(update={"p": 0.4})
+    assert weak.range != plain.range
+    assert space.scaled(found[1], 0.5) == found[0]
 
 
 def test_values_that_do_not_go_together_are_one_sentence() -> None:

@@ -40,15 +40,14 @@ def applied(member: Member, values: Mapping[str, Any]) -> Member:
 
     Args:
         member: With its proxy for a trial, without it for a re-run or a promotion.
-        values: From `suggest`. The strength is applied first, then the single fields.
+        values: From `suggest`. The strength comes last: it scales what the other values switch on, too.
 
     Raises:
         UserError: The values do not go together.
     """
     try:
-        if STRENGTH in values:
-            member = member.model_copy(update={"augment": scaled(member.augment, values[STRENGTH])})
-        return changed(member, {path: value for path, value in values.items() if path != STRENGTH})
+        member = changed(member, {path: value for path, value in values.items() if path != STRENGTH})
+        return member.model_copy(update={"augment": scaled(member.augment, values.get(STRENGTH, 1))})
     except ValidationError as error:
         message = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise UserError(f"These choices do not go together: {message}.") from error
