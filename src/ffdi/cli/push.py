@@ -26,26 +26,16 @@ CLOCK = Clock()
 
 @dataclass(frozen=True)
 class PushOptions:
-    """The command line.
+    """The command line."""
 
-    Attributes:
-        kernel: the script.
-        pack: the folder that becomes a dataset.
-        wait: how long to wait for the run, such as "12h".
-        yes: upload and run; without this everything is only shown.
-        work: the folder that remembers the push and gets its output.
-        kernels, datasets: sources beside the pack.
-        again: push a kernel that was run before.
-    """
-
-    kernel: Path
-    pack: Path
-    wait: str
-    yes: bool
-    work: Path
-    kernels: Sequence[str] = ()
-    datasets: Sequence[str] = ()
-    again: bool = False
+    kernel: Path  # the script
+    pack: Path  # the folder that becomes a dataset
+    wait: str  # how long to wait for the run, such as "12h"
+    yes: bool  # upload and run; without this everything is only shown
+    work: Path  # the folder that remembers the push and gets its output
+    kernels: Sequence[str] = ()  # sources beside the pack
+    datasets: Sequence[str] = ()  # the same
+    again: bool = False  # push a kernel that was run before
 
 
 def run(options: PushOptions) -> None:

@@ -78,11 +78,10 @@ def with_member(text: str, member: Member, comments: list[str]) -> str:
 
 def _provenance(context: SearchContext, verdict: Verdict, row: Row) -> list[str]:
     """Return lines that say where a promoted member comes from; they are the same whenever it is done."""
-    trial, gain = row.candidate.trial, row.gain
-    assert trial is not None
+    trial, gain = row.candidate.name.capitalize(), row.gain
     assert gain is not None
     return [
-        f"Trial {trial.number} of the search {context.folder.name}; AUC of held-out images, {verdict.design}:",
+        f"{trial} of the search {context.folder.name}; AUC of held-out images, {verdict.design}:",
         f"{row.fresh:.4f}, {context.search.member} {verdict.default.fresh:.4f}, "
         f"difference {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}).",
     ]

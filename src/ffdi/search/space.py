@@ -79,15 +79,10 @@ def longest(search: Search, member: Member) -> int:
 def _suggest(trial: optuna.Trial, path: str, dimension: Dimension, member: Member) -> Any:
     if dimension.choices:
         return trial.suggest_categorical(path, dimension.choices)
-    assert dimension.low is not None
-    assert dimension.high is not None
-    if _is_whole(member, path, dimension):
-        return trial.suggest_int(path, int(dimension.low), int(dimension.high), log=dimension.log)
-    return trial.suggest_float(path, float(dimension.low), float(dimension.high), log=dimension.log)
-
-
-def _is_whole(member: Member, path: str, dimension: Dimension) -> bool:
-    return "." not in path and isinstance(getattr(changed(member, {path: dimension.low}), path), int)
+    low, high = dimension.bounds
+    if "." not in path and isinstance(getattr(changed(member, {path: low}), path), int):
+        return trial.suggest_int(path, int(low), int(high), log=dimension.log)
+    return trial.suggest_float(path, float(low), float(high), log=dimension.log)
 
 
 def _moved(name: str, ends: Range, strength: float) -> Range:

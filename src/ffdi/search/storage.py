@@ -13,7 +13,7 @@ import optuna
 import sqlalchemy
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.storages._heartbeat import BaseHeartbeat, BaseHeartbeatThread, get_heartbeat_thread
+from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -62,11 +62,6 @@ def ask(study: optuna.Study) -> optuna.Trial:
     if isinstance(study._storage, BaseHeartbeat):
         study._storage.record_heartbeat(trial._trial_id)
     return trial
-
-
-def heartbeat(study: optuna.Study, trial: optuna.Trial) -> BaseHeartbeatThread:
-    """Return a context in which a thread records heartbeats of the trial; it does nothing for a journal."""
-    return get_heartbeat_thread(trial._trial_id, study._storage)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.trial import TrialState
 
 from ffdi.core import console
@@ -65,7 +66,7 @@ class Worker:
 
     def _run(self, trial: optuna.Trial, objective: Objective) -> None:
         try:
-            with storage.heartbeat(self.study, trial):
+            with get_heartbeat_thread(trial._trial_id, self.study._storage):  # none for a journal
                 state, score = outcome(objective, trial, self.stop)
             self.tell(trial, state, score)
         except UpdateFinishedTrialError:

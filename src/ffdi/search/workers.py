@@ -36,7 +36,10 @@ MakeObjective = Callable[[str], Objective]  # called with a device in the worker
 def launch_on_cluster(
     options: StudyOptions, make: Callable[[], Objective], needs: Needs, count: int | None, deadline: float | None
 ) -> None:
-    """Run trials on the connected cluster until there are enough. Raises as `launch`.
+    """Run trials as tasks on the connected cluster until there are enough. Raises as `launch`.
+
+    The sampler, the pruner and the study stay in the driver, which answers trials. A trial whose node is lost goes on
+    elsewhere, as the same trial.
 
     Args:
         options: The study.
@@ -45,10 +48,24 @@ def launch_on_cluster(
         count: Trials at a time; None: as many as the cluster runs.
         deadline: Seconds since the epoch, or None.
     """
+    trials: dict[str, optuna.Trial] = {}
+
+    def tasks() -> Iterator[Task]:
+        while (trial := worker.ask()) is not None:
+            task = Task(f"trial {trial.number}", _run_trial, (shared, trial.number))
+            trials[task.key] = trial
+            yield task
+
     with _alone(options), studies.opened(options) as study, Stop(deadline) as stop:
-        worker = Worker(study, options, _name(), stop)
+        worker, shared = Worker(study, options, _name(), stop), share(make)
+        answer = lambda task, question: _answer(study, trials[task], *question)  # noqa: E731
+        runner = Runner(needs, stop, limit=lambda: count or session.slots(needs), answer=answer)
+        console.say(f"search on {len(session.nodes())} nodes, {count or session.slots(needs)} trials at a time")
         try:
-            _run_on_cluster(worker, make, needs, count)
+            for task, value in runner.results(tasks()):
+                if isinstance(value, FfdiError):  # not the fault of the values
+                    raise value
+                worker.tell(trials[task.key], *value)
         finally:
             _drop(options, study, worker.name)
 
@@ -183,33 +200,6 @@ class RemoteTrial:
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         return lambda *arguments, **named: ask((method, arguments, named))
-
-
-def _run_on_cluster(worker: Worker, make: Callable[[], Objective], needs: Needs, count: int | None) -> None:
-    """Run the trials as tasks; a trial whose node is lost goes on elsewhere, as the same trial.
-
-    The sampler, the pruner and the study stay in the driver, which answers trials.
-    """
-    trials: dict[str, optuna.Trial] = {}
-
-    def tasks() -> Iterator[Task]:
-        while (trial := worker.ask()) is not None:
-            task = Task(f"trial {trial.number}", _run_trial, (shared, trial.number))
-            trials[task.key] = trial
-            yield task
-
-    shared = share(make)
-    runner = Runner(
-        needs,
-        worker.stop,
-        limit=lambda: count or session.slots(needs),
-        answer=lambda task, question: _answer(worker.study, trials[task], *question),
-    )
-    console.say(f"search on {len(session.nodes())} nodes, {count or session.slots(needs)} trials at a time")
-    for task, value in runner.results(tasks()):
-        if isinstance(value, FfdiError):  # not the fault of the values
-            raise value
-        worker.tell(trials[task.key], *value)
 
 
 def _run_trial(make: Callable[[], Objective], number: int, stop: Stop) -> tuple[TrialState, float | None]:
