@@ -9,7 +9,6 @@ from pathlib import Path
 
 import optuna
 import pytest
-import sqlalchemy
 from optuna.trial import TrialState
 
 from ffdi.core.errors import UserError
@@ -49,16 +48,12 @@ def on_machine(name: str, folder: Path, url: str, objective: Objective) -> int:
     return child
 
 
-def test_a_look_at_a_search_that_has_not_begun_makes_no_table(url: str, tmp_path: Path) -> None:
-    """The first test of its server."""
-    with pytest.raises(UserError, match="has not begun"):
-        found(options(tmp_path, storage=url))
-    engine = sqlalchemy.create_engine(url)
-    assert sqlalchemy.inspect(engine).get_table_names() == []
-    engine.dispose()
-    search(options(tmp_path, name="other", trials=0, storage=url))
-    with pytest.raises(UserError, match="has not begun"):
-        found(options(tmp_path, storage=url))
+def test_a_search_that_has_not_begun_is_told(url: str, tmp_path: Path) -> None:
+    """The first test of its server: without a table, then with another search."""
+    for _ in range(2):
+        with pytest.raises(UserError, match="has not begun"):
+            found(options(tmp_path, storage=url))
+        search(options(tmp_path, name="other", trials=0, storage=url))
 
 
 def test_several_machines_share_a_search_and_one_that_dies_leaves_its_trial_to_the_others(

@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-import pandas as pd
-
 from ffdi.cli.project import Project
 from ffdi.config.semantics import FAMILIES
 from ffdi.core import console
@@ -20,13 +18,9 @@ def run(project: Project, out: Path | None) -> None:
         made = forged.make(
             project.recipe.forge, project.competition, sources, project.images, folder, os.cpu_count() or 1, stop
         )
-    _show(made)
-    console.say(f"fakes: {folder}; to train on them: extra = [{str(folder)!r}] in [data] of the recipe")
-
-
-def _show(made: pd.DataFrame) -> None:
     lines = [
         [family, FAMILIES[str(family)], len(part), part["source"].nunique(), f"{part['bytes'].mean():,.0f}"]
         for family, part in made.groupby("family")
     ]
     console.table("fakes", ["family", "what the contest calls it", "images", "originals", "bytes each"], lines)
+    console.say(f"fakes: {folder}; to train on them: extra = [{str(folder)!r}] in [data] of the recipe")

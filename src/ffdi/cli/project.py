@@ -48,8 +48,6 @@ ClusterOption = Annotated[
     str, typer.Option(help="Run on a Ray cluster: auto (the one of this machine) or host:port.", metavar="ADDRESS")
 ]
 
-CHANGES = "Changes of the recipe, for example member.lr=1e-3."
-
 
 @dataclass(frozen=True)
 class Project:
@@ -149,9 +147,11 @@ def verb(app: typer.Typer, arguments: str = "") -> Callable[[Callable[..., None]
     def register(function: Callable[..., None]) -> Callable[..., None]:
         _, *own = inspect.signature(function).parameters.values()
         hints = get_type_hints(function, include_extras=True)
-        given_hint = Annotated[list[str], typer.Argument(metavar=f"{arguments} KEY=VALUE".strip(), help=CHANGES)]
+        changes = typer.Argument(
+            metavar=f"{arguments} KEY=VALUE".strip(), help="Changes of the recipe, for example member.lr=1e-3."
+        )
         shared: dict[str, tuple[Any, Any]] = {
-            "given": (given_hint, []),
+            "given": (Annotated[list[str], changes], []),
             "recipe": (RecipeOption, None),
             "data": (DataOption, None),
             "minutes": (MinutesOption, None),

@@ -53,7 +53,7 @@ def check(work: Path, folders: Sequence[Path]) -> None:
             ]
             ready = set(ray.wait(asked, num_returns=len(asked), timeout=WAIT_SECONDS)[0])
             told = [
-                f"{session.name(node)} {fault}"
+                f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']}) {fault}"
                 for node, one in zip(found, asked, strict=True)
                 for fault in (_faults(one) if one in ready else ["does not answer"])
             ]

@@ -59,10 +59,6 @@ def nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
 
 
-def name(node: dict[str, Any]) -> str:
-    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-
-
 def slots(needs: Needs) -> int:
     """Return how many processes with these needs the cluster can run at once."""
     found = [node["Resources"] for node in nodes()]

@@ -12,16 +12,23 @@ from ffdi.core.errors import LockedError, UserError
 
 
 @contextmanager
-def exclusive(folder: Path, name: str = ".lock") -> Iterator[None]:
+def exclusive(folder: Path, name: str = ".lock", wait: bool = False) -> Iterator[None]:
     """Hold the lock `name` in `folder`.
 
-    Raise LockedError at once if another process holds it, UserError if the folder cannot be written to or locked.
+    Args:
+        folder: Made if it is not there.
+        name: Of the file.
+        wait: Whether to wait while another process holds it.
+
+    Raises:
+        LockedError: Another process holds it, and it shall not wait.
+        UserError: The folder cannot be written to or locked.
     """
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context((folder / name).open("a"))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise LockedError(
                 f"Another process is working in {folder}; wait for it or stop it, then run again."

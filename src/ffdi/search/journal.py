@@ -18,6 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from ffdi.core import atomic
 from ffdi.core.errors import LockedError, UserError
+from ffdi.core.lock import exclusive
 
 
 class RepairLock:
@@ -28,7 +29,7 @@ class RepairLock:
 
     def acquire(self) -> bool:
         """Wait for the lock, then repair the file."""
-        self._lock = locked(self.path.with_suffix(".lock"))
+        self._lock = exclusive(self.path.parent, self.path.with_suffix(".lock").name, wait=True)
         self._lock.__enter__()
         try:
             repair(self.path)
@@ -39,18 +40,6 @@ class RepairLock:
 
     def release(self) -> None:
         self._lock.__exit__(None, None, None)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the kernel lock of `path`; wait while another process has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def open_journal(path: Path) -> JournalStorage:

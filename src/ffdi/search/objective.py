@@ -51,13 +51,20 @@ class TrainAndScore:
     def score(self, job: FoldJob, stop: Stop, watch: Callable[[], None] | None = None) -> float:
         """Return the held-out AUC of a fold; train it as far as needed.
 
+        Wait while another process, or the loader of a killed one, has the fold.
+
         Args:
             job: The fold.
             stop: Asks to stop.
             watch: Called after each epoch of the training.
         """
-        if not job.folder.done.exists():
-            _fit(job, self.world, stop, watch)
+        while not job.folder.done.exists():
+            try:
+                fit(job, self.world, stop, watch=watch)
+            except LockedError:
+                if stop.requested:
+                    raise Paused(f"Stopped ({stop.reason}) while another process trains {job.label}.") from None
+                time.sleep(POLL_SECONDS)
         job.folder.weights.unlink(missing_ok=True)  # a hundred trials would fill a disk
         return score_of(job)
 
@@ -108,15 +115,3 @@ def curve(job: FoldJob) -> list[tuple[int, float]]:
     """Return (epoch, held-out AUC) of the epochs in a fold's log; the last epoch is in its scores instead."""
     logged = log.lines(job.folder.log) if job.folder.log.exists() else []
     return [(round(line["epoch"]), float(line["auc"])) for line in logged if line["split"] == "oof" and "auc" in line]
-
-
-def _fit(job: FoldJob, world: World, stop: Stop, watch: Callable[[], None] | None) -> None:
-    """Train as `fit` does, but wait while another process, or the loader of a killed one, has the fold."""
-    while True:
-        try:
-            fit(job, world, stop, watch=watch)
-            return
-        except LockedError:
-            if stop.requested:
-                raise Paused(f"Stopped ({stop.reason}) while another process trains {job.label}.") from None
-            time.sleep(POLL_SECONDS)

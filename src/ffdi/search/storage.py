@@ -87,14 +87,12 @@ def opened(url: str, path: Path) -> Iterator[BaseStorage]:
 
 @contextmanager
 def read(url: str, path: Path) -> Iterator[BaseStorage | None]:
-    """Return the study as `opened` does, but make and repair nothing; None when there is none yet."""
-    if not url:
-        yield journal.read_journal(path) if path.exists() else None
-    elif not _has_tables(url):
-        yield None
-    else:
+    """Open what there is as `opened` does; a journal is neither made nor repaired: None when there is none yet."""
+    if url:
         with opened(url, path) as storage:
             yield storage
+    else:
+        yield journal.read_journal(path) if path.exists() else None
 
 
 @contextmanager
@@ -123,15 +121,6 @@ def masked(text: str, url: str) -> str:
     for secret in filter(None, map(str, secrets)):
         line = line.replace(secret, "•••")
     return line
-
-
-def _has_tables(url: str) -> bool:
-    with _explained(url):
-        engine = sqlalchemy.create_engine(url)
-        try:
-            return sqlalchemy.inspect(engine).has_table("studies")
-        finally:
-            engine.dispose()
 
 
 @contextmanager

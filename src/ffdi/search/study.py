@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ffdi.core import keys
 from ffdi.core.errors import UserError
 from ffdi.core.layout import JOURNAL
-from ffdi.search import journal
+from ffdi.core.lock import exclusive
 from ffdi.search import storage as storages
 
 WORKER, ERROR, SPEC = "worker", "error", "spec"  # user attributes of a trial
@@ -88,7 +88,7 @@ def read(options: StudyOptions) -> Iterator[optuna.Study]:
 
 def asking(options: StudyOptions) -> AbstractContextManager[None]:
     """Return a lock: the workers of a machine ask for a trial one at a time, so none goes beyond the budget."""
-    return journal.locked(options.folder / "ask.lock")
+    return exclusive(options.folder, "ask.lock", wait=True)
 
 
 def trials(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
