@@ -101,7 +101,7 @@ def test_a_trial_killed_before_its_first_heartbeat_or_before_it_is_queued_again_
     with studies.opened(wanted) as study:
         study._storage.create_new_trial(study._study_id)  # as `ask`, and nothing after it
         failed = study._storage.create_new_trial(study._study_id)
-        study._storage.set_trial_state_values(failed, TrialState.FAIL)  # as `fail_stale`, and nothing after it
+        study._storage.set_trial_state_values(failed, TrialState.FAIL)  # as `fail_stale_trials`, and nothing after it
     trials = search(wanted)
     assert [studies.state(trial) for trial in trials] == ["interrupted"] * 2 + ["complete"] * 2
     assert sorted(by_draw(trials)) == [0, 1]

@@ -65,9 +65,12 @@ def check(work: Path, folders: Sequence[Path]) -> None:
 
 
 def facts(folders: Sequence[str]) -> dict[str, str]:
-    """Return what must be the same everywhere, by name."""
+    """Return what must be the same everywhere, by name; of a folder that is a digest of what lies at its top."""
     same = {"sources of ffdi": code_digest()[:12], **{name: version(name) for name in PACKAGES}}
-    return same | {f"folder {folder}": _listing(folder) for folder in folders}
+    listed = {
+        path: digest.of_json(sorted(os.listdir(path)))[:12] if os.path.isdir(path) else "missing" for path in folders
+    }
+    return same | {f"folder {folder}": top for folder, top in listed.items()}
 
 
 def faults(cwd: str, token: str, folders: Sequence[str], wanted: dict[str, str]) -> list[str]:
@@ -104,8 +107,3 @@ def _faults(reference: Any) -> list[str]:
         return ray.get(reference)
     except ray.exceptions.RayError as error:  # for example: no module named ffdi
         return [f"cannot run ffdi ({str(error).strip().splitlines()[-1]})"]
-
-
-def _listing(folder: str) -> str:
-    """Return a digest of what lies at the top of a folder."""
-    return digest.of_json(sorted(os.listdir(folder)))[:12] if os.path.isdir(folder) else "missing"

@@ -155,12 +155,13 @@ def candidates(context: SearchContext, found: list[FrozenTrial]) -> list[Candida
 
 def plan(full: SearchContext, chosen: Sequence[Candidate]) -> list[Rerun]:
     """Return every fold of every candidate under every fresh seed; `full`: from `SearchContext.without_proxy`."""
-    return [
-        Rerun(one.name, number, job)
-        for number, seed in enumerate(seeds(full), 1)
-        for one in chosen
-        for job in full.jobs(one.member.model_copy(update={"name": _run_name(one, number), "seed": seed}))
-    ]
+    planned = []
+    for number, seed in enumerate(seeds(full), 1):
+        for one in chosen:
+            name = f"{one.member.name}-{f't{one.trial.number}' if one.trial else DEFAULT}-seed{number}"
+            jobs = full.jobs(one.member.model_copy(update={"name": name, "seed": seed}))
+            planned += [Rerun(one.name, number, job) for job in jobs]
+    return planned
 
 
 def seeds(context: SearchContext) -> list[int]:
@@ -213,7 +214,3 @@ def scored(planned: Sequence[Rerun]) -> pd.DataFrame:
         left = len(planned) - len(rows)
         raise UserError(f"{left} of {len(planned)} re-runs are not done; run ffdi search (make search) to the end.")
     return pd.DataFrame(rows, columns=["candidate", "seed", "fold", "score"])
-
-
-def _run_name(one: Candidate, number: int) -> str:
-    return f"{one.member.name}-{f't{one.trial.number}' if one.trial else DEFAULT}-seed{number}"

@@ -44,21 +44,12 @@ def retry(study: optuna.Study, trial: FrozenTrial) -> None:
     """Queue an interrupted trial again with the values it had; do nothing when that is done already."""
     if trial.number not in queued(study.get_trials(deepcopy=False)):
         trial.user_attrs = {}  # they describe the attempt that ended
-        with _stable():
-            RetryHeartbeatStaleTrialCallback()(study, trial)
-
-
-def fail_stale(study: optuna.Study) -> None:
-    """Fail the trials of a database whose heartbeats have ended, and queue each again."""
-    with _stable():
-        optuna.storages.fail_stale_trials(study)
+        RetryHeartbeatStaleTrialCallback()(study, trial)
 
 
 def ask(study: optuna.Study) -> optuna.Trial:
     """Return the next trial, with a first heartbeat before another worker can take this one for dead."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # heartbeats outside `Study.optimize`: `heartbeat` makes them
-        trial = study.ask()
+    trial = study.ask()
     if isinstance(study._storage, BaseHeartbeat):
         study._storage.record_heartbeat(trial._trial_id)
     return trial
@@ -70,7 +61,7 @@ def opened(url: str, path: Path) -> Iterator[BaseStorage]:
     if not url:
         yield journal.open_journal(path)
         return
-    with _explained(url), _stable():
+    with _explained(url):
         database = Database(
             url,
             engine_kwargs={"pool_pre_ping": True},
@@ -100,7 +91,10 @@ def answering(name: str, url: str) -> Iterator[None]:
     """Turn errors of the storage into one sentence: UserError, SpaceError on a full disk, else FfdiError."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna 2 to 5 have heartbeats and retries unchanged
+            warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)  # without `optimize` it has none
+            yield
     except ERRORS as error:
         raise UserError(
             f"--storage of {name}: {masked(str(error), url)}; correct the URL, or start the database."
@@ -143,11 +137,3 @@ def _explained(url: str) -> Iterator[None]:
         ) from None
     except (TypeError, ValueError, AttributeError, OSError) as error:  # of drivers, for odd options
         raise UserError(f"--storage cannot be opened: {masked(str(error), url)}; look at what follows the ?.") from None
-
-
-@contextmanager
-def _stable() -> Iterator[None]:
-    """Silence the warning that heartbeats and retries are experimental: Optuna 2 to 5 have them unchanged."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield
