@@ -7,10 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ffdi.blending import saved
+from ffdi.cli import evaluate
+from ffdi.cli.project import Options
 from ffdi.config.load import load_competition
 from ffdi.core import checksum, keys
 from ffdi.core.errors import CorruptError
 from ffdi.core.layout import Workspace
+from ffdi.data import manifest
 from ffdi.data.degraded import DAMAGES
 from ffdi.data.scan import scan
 from tests.fixtures.command_line import RECIPE, CommandLine
@@ -126,6 +130,14 @@ def test_a_flipped_bit_in_any_artefact_is_refused_by_name(line: CommandLine) -> 
         path.write_bytes(good[: len(good) // 2])
         with pytest.raises(CorruptError, match=re.escape(path.name)):
             checksum.read(path)
+
+
+def test_every_image_is_in_a_slice_of_sharpness(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Edges are rounded, and the lowest value may lie below what it is rounded to."""
+    project = Options(line.recipe, line.images, line.folder / "work", line.folder / "submissions").open()
+    blend, plain = saved.load(project.recipe, project.competition, project.places), manifest.read
+    monkeypatch.setattr(manifest, "read", lambda places: plain(places).assign(sharpness=12.3678))
+    assert evaluate._rows(project, blend)["sharpness"].notna().all()
 
 
 def test_doctor_measures_every_member(line: CommandLine) -> None:

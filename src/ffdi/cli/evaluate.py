@@ -35,7 +35,7 @@ KINDS: dict[str, Of] = {
 }
 QUALITIES = [1.0, 50, 70, 80, 90, 95]
 SIDES = [1.0, 128, 256, 512, 1024]  # pixels of the shorter side
-QUARTERS = np.arange(4) / 4  # of the sharpness
+QUARTERS = (0.25, 0.5, 0.75)  # of the sharpness
 FPRS = (1e-2, 5e-3, 1e-3)
 FAMILY = "family"  # the optional column of a labels table that names the kind of each forgery
 
@@ -113,7 +113,7 @@ def _rows(project: Project, blend: saved.SavedBlend) -> pd.DataFrame:
     facts = manifests.read(project.places)[["id", "split", "jpeg_q", "width", "height", "sharpness"]]
     rows = oof[["id", "split", "target", "group"]].assign(score=oof[BLEND])
     rows = rows.merge(facts, on=["id", "split"], validate="one_to_one")
-    edges = np.unique([float(f"{edge:.3g}") for edge in np.quantile(rows["sharpness"], QUARTERS)])
+    edges = np.unique([0.0, *(float(f"{edge:.3g}") for edge in np.quantile(rows["sharpness"], QUARTERS))])
     return rows.assign(
         **{
             "source": rows["split"],

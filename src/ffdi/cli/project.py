@@ -115,7 +115,8 @@ class Options:
         planned = self.planned.planned if self.planned else RECIPE
         if self.planned and not planned.exists():
             raise UserError(
-                f"There is no recipe for {self.folder()} yet; run `ffdi folds` first, or name one: --recipe."
+                f"There is no recipe for {self.folder()} yet; run `ffdi folds` first, with the same options, or name "
+                "one with --recipe."
             )
         path = self.recipe or planned
         recipe = load_recipe(path, self.changes)
