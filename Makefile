@@ -36,7 +36,7 @@ $(READY): requirements.txt pyproject.toml
 data: $(READY)  ## download the competition's files from Kaggle into DATA (default data/<slug>)
 	$(call run,$(FFDI) download $(call option,--recipe,RECIPE) $(call option,--data,DATA) $(call option,--competition,COMPETITION))
 
-folds: $(READY) ## read every table and image, then deal leak-safe folds
+folds: $(READY) ## read every table and image, then make folds that do not leak
 	$(call run,$(FFDI) folds $(PLACES) $(CLUSTERED))
 
 forge: folds    ## make fakes of the originals, as [forge] of the recipe says, in OUT (default: below work)

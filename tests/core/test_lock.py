@@ -2,6 +2,7 @@ import errno
 import fcntl
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -26,6 +27,23 @@ def test_the_second_process_is_refused_and_a_dead_one_holds_nothing(tmp_path: Pa
     os.waitpid(child, 0)
     with lock.exclusive(tmp_path):
         pass
+
+
+def test_one_that_waits_comes_after_the_first(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with lock.exclusive(tmp_path, wait=True):
+            order.append("second")
+
+    waiting = threading.Thread(target=second)
+    with lock.exclusive(tmp_path):
+        waiting.start()
+        with pytest.raises(LockedError), lock.exclusive(tmp_path):
+            pass
+        order.append("first")
+    waiting.join()
+    assert order == ["first", "second"]
 
 
 def test_a_place_that_is_no_folder_is_one_sentence(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`ffdi folds`: read every row and file, group near-duplicates, and deal the groups into folds."""
+"""`ffdi folds`: read every row and file, put near-duplicates into one group and each group into one fold."""
 
 import os
 

@@ -92,7 +92,7 @@ def _row(verdict: "Verdict") -> list[object]:
 @app.command()
 def push(
     kernel: Annotated[Path, typer.Argument(help="The script, such as kernels/infer.py.")],
-    pack: Annotated[Path, typer.Option(help="The packed folder, which is kept as a dataset.")],
+    pack: Annotated[Path, typer.Option(help="The packed folder; it becomes a Kaggle dataset.")],
     wait: Annotated[str, typer.Option(help="How long to wait for the run, such as 12h (then exit 75).")] = "12h",
     kernel_source: Annotated[
         list[str],

@@ -38,7 +38,7 @@ def download(
 
 @verb(app)
 def folds(options: Options, cluster: ClusterOption = "") -> None:
-    """Read every table, decode every image, group near-duplicates and deal the groups into folds."""
+    """Read every table, decode every image, put near-duplicates into one group and each group into one fold."""
     from ffdi.cli import folds, plan
 
     plan.ensure(options)
@@ -52,7 +52,7 @@ def forge(
         Path | None, typer.Option(help="A folder of its own; default: forged, below WORK.", metavar="FOLDER")
     ] = None,
 ) -> None:
-    """Make fakes of the originals, as the recipe says: a set that can be made again, and trained on."""
+    """Make a set of fakes from real images, as the recipe says; data.extra of a recipe trains on it."""
     from ffdi.cli import forge
 
     forge.run(options.open(), out)
@@ -75,7 +75,7 @@ def blend(options: Options) -> None:
     blend.run(options.open())
 
 
-@verb(app, "[SUBMISSION]")
+@verb(app, "SUBMISSION")
 def evaluate(
     options: Options,
     labels: Annotated[Path | None, typer.Option(help="The true labels; default: the embedded sample's.")] = None,
@@ -96,7 +96,7 @@ def evaluate(
 @verb(app)
 def search(
     options: Options,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a GPU, or a core.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Trials at a time; default: one a GPU, or a core.")] = None,
     until: UntilOption = "",
     cluster: ClusterOption = "",
     storage: Annotated[
@@ -121,7 +121,7 @@ def search(
         search.run(project, workers, until, storage, again=not no_rerun)
 
 
-@verb(app, "[SUBMISSION]")
+@verb(app, "SUBMISSION")
 def submit(
     options: Options,
     yes: Annotated[bool, typer.Option("--yes", help="Send it; without this everything else is done.")] = False,
@@ -163,7 +163,7 @@ def ledger(
 app.add_typer(kernels.app, name="kernels")
 
 
-@verb(app, "IMAGES...")
+@verb(app, "IMAGES")
 def score(options: Options, pack: PackOption = None) -> None:
     """Print P(fake) of IMAGES (files, or folders of them) by a packed team."""
     from ffdi.cli import score
@@ -173,13 +173,13 @@ def score(options: Options, pack: PackOption = None) -> None:
     score.run([Path(name) for name in options.arguments], pack or options.open().pack_folder())
 
 
-@verb(app, "[IMAGES]...")
+@verb(app, "IMAGES")
 def explain(
     options: Options,
     worst: Annotated[int, typer.Option(min=0, help="The N worst errors on held-out images instead.", metavar="N")] = 0,
     pack: PackOption = None,
 ) -> None:
-    """Write a page of images that shows where a network looked."""
+    """Write a page that shows where a network looked, in IMAGES or in the worst errors."""
     from ffdi.cli import explain
 
     explain.run([Path(name) for name in options.arguments], worst, options.open(), pack)

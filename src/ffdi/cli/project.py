@@ -26,14 +26,14 @@ RecipeOption = Annotated[
     Path | None,
     typer.Option(
         "--recipe",
-        help="The TOML that says everything; default: the sample's, or with --data or --minutes a planned one.",
+        help="The recipe, a TOML file; default: the sample's, or with --data or --minutes a planned one.",
         metavar="FILE",
     ),
 ]
 MinutesOption = Annotated[
     float | None,
     typer.Option(
-        min=1, max=100_000, help="Plan a recipe that takes so long, if none is named; default for a folder: 30."
+        min=1, max=100_000, help="Plan a recipe that takes this long, if none is named; default with --data: 30."
     ),
 ]
 DataOption = Annotated[
@@ -148,9 +148,8 @@ def verb(app: typer.Typer, arguments: str = "") -> Callable[[Callable[..., None]
     def register(function: Callable[..., None]) -> Callable[..., None]:
         _, *own = inspect.signature(function).parameters.values()
         hints = get_type_hints(function, include_extras=True)
-        changes = typer.Argument(
-            metavar=f"{arguments} KEY=VALUE".strip(), help="Changes of the recipe, for example member.lr=1e-3."
-        )
+        metavar = f"{arguments}|KEY=VALUE".removeprefix("|")
+        changes = typer.Argument(metavar=metavar, help="KEY=VALUE changes the recipe, for example member.lr=1e-3.")
         shared: dict[str, tuple[Any, Any]] = {
             "given": (Annotated[list[str], changes], []),
             "recipe": (RecipeOption, None),
