@@ -79,6 +79,8 @@ def test_the_best_are_run_again_and_promoted_only_beyond_noise(line: CommandLine
     }
     assert not [path for path in again if path.name == "weights.safetensors"]
     before = {path: path.stat().st_mtime_ns for path in again}
+    left_by_a_kill = again[0].parent / "weights.safetensors"
+    left_by_a_kill.touch()
     html = (line.work / "reports/search.html").read_text()
     for told in ("Run again", "History"):
         assert told in html
@@ -87,6 +89,7 @@ def test_the_best_are_run_again_and_promoted_only_beyond_noise(line: CommandLine
     assert ("stays as it is" in line.out) == (line.recipe.read_text() == text)
     assert line.run("search", "--workers", "1") == 0, line.err
     assert "re-runs to do" not in line.out
+    assert not left_by_a_kill.exists()
     assert {path: path.stat().st_mtime_ns for path in again} == before
 
 

@@ -138,9 +138,7 @@ def verdict_of(
         console.say(f"{SAME} Nothing is run again, and {project.recipe_path} stays as it is.")
         return None
     planned = confirm.plan(context.without_proxy(), chosen)
-    left = sum(one.score is None for one in planned)
-    if left and devices:
-        console.say(f"{left} of {len(planned)} re-runs to do: {len(chosen) - 1} best trials and the default, all folds")
+    if devices:
         confirm.run(planned, devices, deadline, project.recipe.cluster)
     return confirm.verdict(chosen, planned)
 

@@ -20,7 +20,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 
 from ffdi.config.recipe import Cluster, Member
-from ffdi.core import keys
+from ffdi.core import console, keys
 from ffdi.core.errors import UserError
 from ffdi.metrics.delong import Interval
 from ffdi.search import space
@@ -171,10 +171,7 @@ def seeds(context: SearchContext) -> list[int]:
 
 
 def run(
-    planned: Sequence[Rerun],
-    devices: Sequence[str],
-    deadline: float | None,
-    cluster: Cluster | None = None,
+    planned: Sequence[Rerun], devices: Sequence[str], deadline: float | None, cluster: Cluster | None = None
 ) -> None:
     """Train and score what is not done, one fold a device, or on a cluster that has an address.
 
@@ -193,6 +190,7 @@ def run(
 
     left = [one.job for one in planned if one.score is None]
     if left:
+        console.say(f"{len(left)} of {len(planned)} re-runs to do: the best trials and the default, on all folds")
         launch.train(left, list(devices), deadline, cluster)
     for one in planned:
         one.job.folder.weights.unlink(missing_ok=True)

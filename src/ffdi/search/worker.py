@@ -54,9 +54,7 @@ class Worker:
     def ask(self) -> optuna.Trial | None:
         """Return the next trial, an interrupted one first; None while the budget is used up or a stop is requested."""
         with studies.asking(self.options):
-            optuna.storages.fail_stale_trials(
-                self.study
-            )  # of a database, whose heartbeats have ended; queues them again
+            optuna.storages.fail_stale_trials(self.study)  # whose heartbeats have ended; a database queues them again
             self._drop_lost()
             found = studies.trials(self.study)
             waiting = any(trial.state == TrialState.WAITING for trial in found)
