@@ -16,7 +16,6 @@ from pathlib import Path
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from ffdi.core import atomic
 from ffdi.core.errors import LockedError, UserError
 from ffdi.core.lock import exclusive
 
@@ -56,7 +55,7 @@ def read_journal(path: Path) -> JournalStorage:
 
 
 def repair(path: Path) -> None:
-    """Cut off what follows the last line end; a copy stays beside the file. Call it under the lock."""
+    """Cut off what follows the last line end: a record that nothing can read. Call it under the lock."""
     if not path.exists() or not path.stat().st_size:
         return
     with path.open("r+b") as file:
@@ -64,10 +63,7 @@ def repair(path: Path) -> None:
         if file.read() == b"\n":
             return
         file.seek(0)
-        data = file.read()
-        end = data.rfind(b"\n") + 1
-        atomic.write_bytes(path.with_name(f"{path.name}.torn-{end}"), data[end:])
-        file.truncate(end)
+        file.truncate(file.read().rfind(b"\n") + 1)
         os.fsync(file.fileno())
 
 
