@@ -211,6 +211,15 @@ def test_bad_arguments_too(line: CommandLine, arguments: list[str], named: str) 
     assert named in " ".join(line.err.split())
 
 
+def test_images_that_were_replaced_are_read_again_first(line: CommandLine) -> None:
+    for path in line.images.rglob("*.png"):
+        path.write_bytes(path.read_bytes() + b"longer")
+    assert line.run("train") == 2
+    assert "is not the file that `ffdi folds` has read; run it again" in " ".join(line.err.split())
+    assert line.run("folds") == 0, line.err
+    assert Options(line.recipe, line.images, line.folder / "work").open().tables()
+
+
 def test_the_home_of_nobody_is_no_folder(line: CommandLine) -> None:
     assert line.run("folds", "data.folder='~no-such-user/mine'", places=False) == 2
     assert "The competition folder ~no-such-user/mine does not exist" in " ".join(line.err.split())

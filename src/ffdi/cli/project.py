@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ffdi.training.job import FoldJob
 
+LOOKED_AT = 100  # files, to see whether they are those of the manifest
 RECIPE, WORK, SUBMISSIONS = Path("ensembles/sample.toml"), Path("work"), Path("submissions")
 RecipeOption = Annotated[
     Path | None,
@@ -60,10 +61,17 @@ class Project:
     places: Workspace
 
     def tables(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
-        """Return manifest and fold table as they are on disk. Raise UserError if one is missing or stale."""
+        """Return manifest and fold table as they are on disk. Raise UserError if one is missing or stale.
+
+        Some files are looked at: they may have been replaced, or be those of another folder with the same name.
+        """
         from ffdi.data import folds, manifest
 
         rows = manifest.read(self.places)
+        for relpath, size in rows[["relpath", "bytes"]].iloc[:: max(len(rows) // LOOKED_AT, 1)].itertuples(index=False):
+            path = os.path.join(self.images, relpath)
+            if os.path.isfile(path) and os.path.getsize(path) != size:
+                raise UserError(f"{path} is not the file that `ffdi folds` has read; run it again.")
         return rows, folds.read(self.places, self.recipe.folds, rows, self.recipe.data.train_splits)
 
     def jobs(self) -> "list[FoldJob]":
