@@ -95,13 +95,10 @@ def fit(
         while not finish.is_trained(job):
             try:
                 _train(job, world, stop, Saves(save_seconds, save_steps), watch, started, micro_batches)
-            except RuntimeError as error:
+                continue
+            except RuntimeError as error:  # not kept: its frames hold the tensors (pytorch #18853)
                 if not memory.is_out_of_memory(error):
                     raise
-                failed = str(error)  # not the exception: its frames hold the tensors (pytorch #18853)
-            else:
-                continue
-            del failed
             torch.cuda.empty_cache()
             micro_batches = memory.more_micro_batches(job.label, micro_batches, job.member.batch_size, world.size == 1)
         if world.writes:

@@ -10,51 +10,63 @@ from pathlib import Path
 
 import torch
 
+from ffdi.core.errors import Paused
 from ffdi.core.stop import Stop
 
-MARGIN = 1.2  # of the memory that the first fold took
+MARGIN = 1.2  # of the memory that folds took
+BESIDE = 500_000_000  # bytes of kernels that a process loads, beside its tensors
 POLL_SECONDS = 0.05
-UNKNOWN = -1  # bytes: no fold of this run has begun yet
 
 
 class Gate:
-    """Call `enter` before a fold begins on the device and `leave` after its first step, when it has its memory.
+    """A fold works inside `turn`, which begins when the device has room for one more.
 
-    What folds take, and how many have entered and not left, lie in a file of `folder`, by device. The folder is new in
-    every run: folds of another run take other memory. The kernel frees its lock when a process dies.
+    What a fold takes is measured in its own process: others, which only wait, take memory too. The counts of all
+    processes lie in a file of `folder`, by device. The folder is new in every run: folds of another run take other
+    memory. The kernel frees the lock of the file when a process dies.
     """
 
     def __init__(self, device: str, folder: Path) -> None:
         self._device = torch.device(device)
         self._path = folder / device.replace(":", "")
-        self._free: int | None = None  # bytes when this process entered
-        self._has_memory = False  # a fold of this process has begun: its memory is there to be used again
+        self._begins = False  # from the beginning of a fold to the end of its first step
 
-    def enter(self, stop: Stop) -> bool:
-        """Return True when the fold may begin, False where the device has no room for it or a stop came."""
-        while not self._has_memory and self._free is None:
+    @contextmanager
+    def turn(self, stop: Stop) -> Iterator[None]:
+        """Wait for the memory of one more fold; at the end its memory is free for others. Raise Paused on a stop."""
+        while not self._begin():
             if stop.requested:
-                return False
-            with self._counted() as count:
-                free = torch.cuda.mem_get_info(self._device)[0]
-                taken, beginning = count["taken"], count["beginning"]
-                if taken != UNKNOWN and free < MARGIN * taken * (beginning + 1):
-                    return False
-                if taken != UNKNOWN or not beginning:
-                    self._free, count["beginning"] = free, beginning + 1
-                    return True
+                raise Paused(f"Stopped ({stop.reason}); all is saved, run the same command to go on.")
             time.sleep(POLL_SECONDS)
-        return True
+        try:
+            yield
+            if torch.cuda.memory_reserved(self._device):  # else there was nothing to do
+                self.began()
+        finally:
+            torch.cuda.empty_cache()
+            with self._counted() as count:
+                count["at_work"] -= 1
+                count["beginning"] -= self._begins
+            self._begins = False
 
-    def leave(self) -> None:
-        """Note that the fold has its memory, or has ended."""
-        if self._free is None:
-            return
+    def began(self) -> None:
+        """Note what the fold takes: its first step is done, or all of it."""
         with self._counted() as count:
-            if count["taken"] == UNKNOWN:
-                count["taken"] = max(self._free - torch.cuda.mem_get_info(self._device)[0], 0)
-            count["beginning"] -= 1
-        self._free, self._has_memory = None, True
+            count["taken"] = max(count["taken"], torch.cuda.memory_reserved(self._device) + BESIDE)
+            count["beginning"] -= self._begins
+        self._begins = False
+
+    def _begin(self) -> bool:
+        """Count a fold as beginning and return True, if there is room for it or nobody else at work."""
+        with self._counted() as count:
+            needed = MARGIN * count["taken"] * (count["beginning"] + 1)
+            has_room = count["taken"] > 0 and torch.cuda.mem_get_info(self._device)[0] >= needed
+            if count["at_work"] and not has_room:
+                return False
+            count["at_work"] += 1
+            count["beginning"] += 1
+        self._begins = True
+        return True
 
     @contextmanager
     def _counted(self) -> Iterator[dict[str, int]]:
@@ -62,7 +74,7 @@ class Gate:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            count = {"taken": UNKNOWN, "beginning": 0} | json.loads(os.pread(descriptor, 100, 0) or "{}")
+            count = {"taken": 0, "beginning": 0, "at_work": 0} | json.loads(os.pread(descriptor, 100, 0) or "{}")
             yield count
             os.pwrite(descriptor, json.dumps(count).ljust(100).encode(), 0)
         finally:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from traceback import clear_frames
 from typing import Any
 
 import joblib
@@ -204,6 +205,8 @@ def _worker(jobs: list[FoldJob], device: str, deadline: float | None, gates: str
     except FfdiError as error:
         if stop.reason == ORPHANED:
             os._exit(error.exit_code)  # loky would keep this process, and its GPU memory, for ever
+        clear_frames(error.__traceback__)  # they hold tensors, and this process stays until the others end
+        torch.cuda.empty_cache()
         return error
     return None
 
@@ -221,12 +224,8 @@ def _walk(jobs: list[FoldJob], device: str, stop: Stop, gate: Gate | None = None
             if gate is None:
                 fit(job, here, stop)
             elif not finish.is_done(job):
-                if not gate.enter(stop):
-                    return
-                try:
-                    fit(job, here, stop, started=gate.leave)
-                finally:
-                    gate.leave()
+                with gate.turn(stop):
+                    fit(job, here, stop, started=gate.began)
 
 
 def _check(jobs: list[FoldJob], here: World) -> None:
