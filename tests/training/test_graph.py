@@ -1,7 +1,7 @@
 """A step that cannot be captured as a CUDA graph runs without one, as if nobody had tried. The card is a stub here."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from unittest.mock import MagicMock
 
@@ -17,11 +17,15 @@ from tests.fixtures.training import CPU, SIDE
 
 
 @pytest.fixture(autouse=True)
-def card(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CUDAGraph", "Stream", "current_stream"):
-        monkeypatch.setattr(torch.cuda, name, MagicMock())
+def card(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
+    """Return what stands for the card: it remembers what was called."""
+    card = MagicMock()
+    for name in ("CUDAGraph", "Stream", "current_stream", "set_stream", "set_sync_debug_mode"):
+        monkeypatch.setattr(torch.cuda, name, getattr(card, name))
     for name in ("stream", "graph"):
         monkeypatch.setattr(torch.cuda, name, lambda *_, **__: nullcontext())
+    monkeypatch.setattr(graph, "_renew_generator", card.renew_generator)
+    return card
 
 
 def late(job: FoldJob, fp16: bool) -> states.TrainState:
@@ -75,3 +79,48 @@ def test_a_warm_up_leaves_batch_norm_as_it_was(make_job: Callable[..., FoldJob])
     graph.captured(breaks, state, torch.randn(8, 3, SIDE, SIDE), torch.zeros(8), CPU, "tiny")  # type: ignore[arg-type]
     for name, value in prepare(job.member).model.named_buffers():
         assert torch.equal(state.unwrapped.get_buffer(name), value), name
+
+
+def test_what_waits_for_the_card_ends_the_second_warm_up(make_job: Callable[..., FoldJob], card: MagicMock) -> None:
+    """A capture would break off there, and torch does not put everything back."""
+
+    def reads(*arguments: object) -> tuple[torch.Tensor, torch.Tensor]:
+        if card.set_sync_debug_mode.call_args.args == ("error",):
+            raise RuntimeError("called a synchronizing CUDA operation")
+        return fits.step(*arguments, member=job.member)  # type: ignore[arg-type]
+
+    job = make_job()
+    state = late(job, fp16=False)
+    assert graph.captured(reads, state, torch.randn(8, 3, SIDE, SIDE), torch.zeros(8), CPU, "tiny") is reads
+    assert [one.args for one in card.set_sync_debug_mode.call_args_list] == [("default",), ("error",), ("default",)]
+
+
+def test_a_capture_that_cuda_breaks_off_leaves_no_trace_and_its_cause_is_told(
+    make_job: Callable[..., FoldJob],
+    card: MagicMock,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    calls = []
+
+    @contextmanager
+    def breaks_off(*_: object, **__: object) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    def reads(*arguments: object) -> tuple[torch.Tensor, torch.Tensor]:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return fits.step(*arguments, member=job.member)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.cuda, "graph", breaks_off)
+    job = make_job()
+    state = late(job, fp16=False)
+    graph.captured(reads, state, torch.randn(8, 3, SIDE, SIDE), torch.zeros(8), CPU, "tiny")
+    assert "cannot be a CUDA graph (operation not permitted" in capsys.readouterr().err
+    card.set_stream.assert_called_once_with(card.current_stream())
+    card.CUDAGraph().reset.assert_called_once()
+    card.renew_generator.assert_called_once()

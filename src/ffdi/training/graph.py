@@ -4,6 +4,7 @@ The graph is replayed with new pixels, targets, learning rates and seed. Before 
 without moving anything, so that the first step, and every step after a resume, is a replay like all others.
 """
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -13,7 +14,6 @@ from ffdi.training.memory import is_out_of_memory
 from ffdi.training.state import TrainState
 from ffdi.training.world import World
 
-WARM_UP = 2  # runs in which libraries choose their kernels
 Step = Callable[[TrainState, torch.Tensor, torch.Tensor, int, World], tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -33,13 +33,18 @@ class StepGraph:
         groups = state.optimizer.param_groups
         self._rates_G = torch.zeros(len(groups), device=images_BCHW.device)
         rates = [group["lr"] for group in groups]
-        self._graph = torch.cuda.CUDAGraph()
+        self._graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
             for group, rate in zip(groups, self._rates_G, strict=True):
                 group["lr"] = rate
             self._warm_up(step)
             with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._result = step(state, self._images_BCHW, self._targets_B, 0, world)
+        except RuntimeError:
+            torch.cuda.set_stream(stream)  # torch stays on the stream of a capture that CUDA broke off
+            self._graph.reset()
+            _renew_generator(state.found_inf.device)
+            raise
         finally:
             for group, rate in zip(groups, rates, strict=True):
                 group["lr"] = rate
@@ -59,7 +64,8 @@ class StepGraph:
     def _warm_up(self, step: Step) -> None:
         """Run the step with `found_inf` = 1, which makes moments and moves nothing; put BatchNorm and scaler back.
 
-        Also where it fails: a flag that stayed 1 would stop the optimizer for good.
+        Also where it fails: a flag that stayed 1 would stop the optimizer for good. The first run may wait for the
+        device, as libraries choose their kernels; where the second does, a capture would break off.
         """
         state = self._state
         buffers = [(buffer, buffer.clone()) for buffer in state.unwrapped.buffers()]
@@ -67,11 +73,14 @@ class StepGraph:
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         try:
-            with torch.cuda.stream(side):
-                for _ in range(WARM_UP):
+            with torch.cuda.stream(side), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # the debug mode calls itself a prototype
+                for waiting in ("default", "error"):
+                    torch.cuda.set_sync_debug_mode(waiting)
                     state.found_inf.fill_(1)
                     step(state, self._images_BCHW, self._targets_B, 0, self._world)
         finally:
+            torch.cuda.set_sync_debug_mode("default")
             torch.cuda.current_stream().wait_stream(side)
             for buffer, before in buffers:
                 buffer.copy_(before)
@@ -98,9 +107,16 @@ def captured(
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise
-        console.warn(f"{name}: its step cannot be a CUDA graph ({str(error).splitlines()[0][:160]}); it runs without.")
+        reason = str(error.__context__ or error).splitlines()[0][:160]  # the end of a capture fails because of another
+        console.warn(f"{name}: its step cannot be a CUDA graph ({reason}); it runs without.")
         _forget_half_a_step(state)
         return step
+
+
+def _renew_generator(device: torch.device) -> None:
+    """Give torch's generator a state of its own: before torch 2.14 that of a broken capture goes on capturing."""
+    fresh = torch.Generator(device).graphsafe_get_state()
+    torch.cuda.default_generators[device.index].graphsafe_set_state(fresh)
 
 
 def _forget_half_a_step(state: TrainState) -> None:
