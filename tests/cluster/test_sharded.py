@@ -133,7 +133,7 @@ def test_parts_of_a_prediction_and_degraded_copies_are_shared_out(
     there = Cluster(address=cluster.address)
     launch.train([shared], [], None, there)
     assert artefacts(shared) == artefacts(alone)
-    assert len(predictions.part_begins(shared, "test", CPU.device)) == 2
+    assert len(predictions.parts(shared, "test", CPU.device)) == 2
 
     tables = [degraded.tables([job], ["jpeg", "patch"], tmp_path / at) for job, at in ((alone, "one"), (shared, "two"))]
     degraded.predict(tables[0], tmp_path / "one", CPU, Stop())

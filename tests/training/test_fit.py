@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -199,6 +200,19 @@ def test_long_tables_are_predicted_in_parts_with_the_same_bytes(
     assert not job.folder.predicted_parts.exists()
 
 
+def test_parts_of_another_length_are_not_taken_for_those_of_this_run(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As made on a GPU, whose batches are larger, and then on a CPU."""
+    job = make_job(batch_size=2)
+    model, found = prepare(job.member).model, []
+    for batches in (500, 2, 1):
+        monkeypatch.setattr(predictions, "PART_BATCHES", batches)
+        found.append(predictions.table(job, "test", model, CPU, Stop()))
+    pd.testing.assert_frame_equal(found[1], found[0])
+    pd.testing.assert_frame_equal(found[2], found[0])
+
+
 def test_sibling_folds_start_from_the_same_weights(make_job: MakeJob) -> None:
     fit(make_job(fold=0, epochs=1), CPU, Stop())
     other = make_job(fold=1, epochs=1)
@@ -233,10 +247,14 @@ def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, loss_config: 
 
 
 @pytest.mark.parametrize(
-    ("batch", "device", "expected"), [(8, "cpu", 8), (8, "cuda", 64), (24, "cuda", 72), (128, "cuda", 128)]
+    ("batch", "size", "device", "expected"),
+    [
+        *((8, 32, "cpu", 8), (8, 32, "cuda", 64), (24, 32, "cuda", 72), (128, 32, "cuda", 128)),
+        *((8, 512, "cuda", 16), (4, 2048, "cuda", 4)),  # more images would need the memory that the training has
+    ],
 )
 def test_a_gpu_predicts_in_whole_batches_that_fill_it(
-    make_job: MakeJob, batch: int, device: str, expected: int
+    make_job: MakeJob, batch: int, size: int, device: str, expected: int
 ) -> None:
-    member = make_job(batch_size=batch).member
+    member = make_job(batch_size=batch, test_size=size).member
     assert predictions.prediction_batch(member, torch.device(device)) == expected

@@ -52,13 +52,11 @@ def train(jobs: Sequence[FoldJob], cluster: Cluster, deadline: float | None) -> 
         with console.progress(label, total) as meter:
             runner = Runner(needs, stop, meter=meter)
             run_all(runner, (_fold(jobs, number, shared, needs, number not in long) for number in range(len(jobs))))
-            run_all(
-                runner,
-                (
-                    Task(f"{jobs[number].label} {name} from {begin:,}", _predict_part, (shared, number, name, begin))
-                    for number, name, begin in parts
-                ),
+            tasks = (
+                Task(f"{jobs[at].label} {name} from {rows.start:,}", _predict_part, (shared, at, name, rows))
+                for at, name, rows in parts
             )
+            run_all(runner, tasks)
             run_all(runner, (_fold(jobs, number, shared, needs, True) for number in sorted(long)))
 
 
@@ -118,16 +116,16 @@ def _fold(jobs: Sequence[FoldJob], number: int, shared: Any, needs: Needs, predi
     return Task(label, _fit, (shared, number, predicts))
 
 
-def _parts(jobs: Sequence[FoldJob], needs: Needs) -> list[tuple[int, str, int]]:
-    """Return (job, table, first row) of what is to predict of tables that have several parts."""
+def _parts(jobs: Sequence[FoldJob], needs: Needs) -> list[tuple[int, str, range]]:
+    """Return (job, table, rows) of what is to predict of tables that have several parts."""
     device = torch.device("cuda" if needs.gpus else "cpu")
     return [
-        (number, name, begin)
+        (number, name, rows)
         for number, job in enumerate(jobs if needs.processes == 1 else [])
         for name in job.asked
-        if len(begins := predictions.part_begins(job, name, device)) > 1
-        for begin in begins
-        if not predictions.has_part(job, name, begin)
+        if len(found := predictions.parts(job, name, device)) > 1
+        for rows in found
+        if not predictions.has_part(job, name, rows)
     ]
 
 
@@ -159,9 +157,9 @@ def _degrade(tables: Sequence[Table], number: int, stop: Stop) -> None:
     degraded.write(tables[number], _ready_device(tables[number].job), stop)
 
 
-def _predict_part(jobs: Sequence[FoldJob], number: int, name: str, begin: int, stop: Stop) -> None:
+def _predict_part(jobs: Sequence[FoldJob], number: int, name: str, rows: range, stop: Stop) -> None:
     """Predict a part of a table by weights that stand."""
     job = jobs[number]
     here = World(_ready_device(job))
     model = load_net(job.folder.weights, job.member, here.device)
-    predictions.part(job, name, begin, model, here, stop)
+    predictions.part(job, name, rows, model, here, stop)

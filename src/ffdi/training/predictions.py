@@ -19,6 +19,7 @@ from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 
 MIN_GPU_BATCH = 64
+GPU_PIXELS = 5_000_000  # of a batch
 PART_BATCHES = 500  # whole batches, so that parts are bit-equal to the whole
 
 
@@ -38,16 +39,14 @@ def table(job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: S
     Raises:
         Paused: `stop` asked.
     """
-    rows: pd.DataFrame = getattr(job, name)
-    begins = part_begins(job, name, world.device, world.size)
-    if len(begins) > 1:
-        return pd.concat([part(job, name, at, model, world, stop) for at in begins], ignore_index=True)
-    compiled = _wants_compile(job, len(rows), world.device)
-    return logits(job, model, rows, f"{job.label} {name}", world, stop, compiled=compiled)
+    found = parts(job, name, world.device, world.size)
+    if len(found) > 1:
+        return pd.concat([part(job, name, rows, model, world, stop) for rows in found], ignore_index=True)
+    return _rows(job, name, found[0], model, world, stop)
 
 
-def part_begins(job: FoldJob, name: str, device: torch.device, processes: int = 1) -> range:
-    """Return the first row of each part of a table; its step is the number of rows in a part.
+def parts(job: FoldJob, name: str, device: torch.device, processes: int = 1) -> list[range]:
+    """Return the places of the rows of each part of a table.
 
     Args:
         job: A fold.
@@ -55,62 +54,67 @@ def part_begins(job: FoldJob, name: str, device: torch.device, processes: int = 
         device: Such a one predicts.
         processes: That predict together.
     """
-    return range(0, len(getattr(job, name)), PART_BATCHES * prediction_batch(job.member, device) * processes)
+    count, size = len(getattr(job, name)), PART_BATCHES * prediction_batch(job.member, device) * processes
+    return [range(begin, min(begin + size, count)) for begin in range(0, count, size)]
 
 
-def part(job: FoldJob, name: str, begin: int, model: torch.nn.Module, world: World, stop: Stop) -> pd.DataFrame:
+def part(job: FoldJob, name: str, rows: range, model: torch.nn.Module, world: World, stop: Stop) -> pd.DataFrame:
     """Return one part of a table; predict and write it where it is not there. Parts may be made in any order.
 
     Args:
         job: A fold.
         name: Of the table.
-        begin: First row of the part.
+        rows: Of the part.
         model: The fold's weights.
         world: The processes that work together.
         stop: Asks to stop.
     """
-    path, facts = _part(job, name, begin)
-    if not has_part(job, name, begin):
-        end = begin + part_begins(job, name, world.device, world.size).step
-        rows: pd.DataFrame = getattr(job, name)
-        some = rows.iloc[begin:end].reset_index(drop=True)
-        label = f"{job.label} {name} from {begin:,}"
-        compiled = _wants_compile(job, len(rows), world.device)  # as the whole table: all parts alike
-        frame = logits(job, model, some, label, world, stop, compiled=compiled)
+    path, facts = _part(job, name, rows)
+    if not has_part(job, name, rows):
+        frame = _rows(job, name, rows, model, world, stop)
         if world.writes:
             checksum.write_table(path, frame, facts)
         world.barrier()
     return checksum.read_table(path)
 
 
-def has_part(job: FoldJob, name: str, begin: int) -> bool:
+def has_part(job: FoldJob, name: str, rows: range) -> bool:
     """Return whether a part of a table is there.
 
     Args:
         job: A fold.
         name: Of the table.
-        begin: First row of the part.
+        rows: Of the part.
     """
-    path, facts = _part(job, name, begin)
+    path, facts = _part(job, name, rows)
     return path.exists() and checksum.read_facts(path) == facts
 
 
-def _part(job: FoldJob, name: str, begin: int) -> tuple[Path, dict[str, object]]:
-    """Return the file of a part, and what decides its content."""
-    return job.folder.predicted_parts / f"{name}-{begin:07d}.parquet", {**job.identity, **job.asked[name]}
+def _part(job: FoldJob, name: str, rows: range) -> tuple[Path, dict[str, object]]:
+    """Return the file of a part, and what decides its content. Another device makes parts of another length."""
+    file = f"{name}-{rows.start:07d}-{rows.stop:07d}.parquet"
+    return job.folder.predicted_parts / file, {**job.identity, **job.asked[name]}
 
 
-def _wants_compile(job: FoldJob, rows: int, device: torch.device) -> bool:
-    """Return whether a table of so many rows is predicted by a compiled model."""
-    pixels = rows * len(job.member.tta) * job.size**2
-    return compiling.wants_compile(job.member.compile, pixels, compiling.PREDICTION_PIXELS, device)
+def _rows(job: FoldJob, name: str, rows: range, model: torch.nn.Module, world: World, stop: Stop) -> pd.DataFrame:
+    """Predict some rows of a table; compiled, where that pays for the whole table: all parts alike."""
+    whole: pd.DataFrame = getattr(job, name)
+    pixels = len(whole) * len(job.member.tta) * job.size**2
+    compiled = compiling.wants_compile(job.member.compile, pixels, compiling.PREDICTION_PIXELS, world.device)
+    label = f"{job.label} {name}" + (f" from {rows.start:,}" if len(rows) < len(whole) else "")
+    some = whole.iloc[rows.start : rows.stop].reset_index(drop=True)
+    return logits(job, model, some, label, world, stop, compiled=compiled)
 
 
 def prediction_batch(member: Member, device: torch.device) -> int:
-    """Return the images of a batch: on a GPU whole batches of the member up to MIN_GPU_BATCH, as small ones idle it."""
+    """Return the images of a batch: on a GPU whole batches of the member up to MIN_GPU_BATCH, as small ones idle it.
+
+    GPU_PIXELS fill it, and more may not fit beside a training, whose captured step keeps its memory.
+    """
     if device.type != "cuda":
         return member.batch_size
-    return member.batch_size * -(-MIN_GPU_BATCH // member.batch_size)
+    pixels = member.batch_size * (member.test_size or member.image_size) ** 2
+    return member.batch_size * max(1, min(-(-MIN_GPU_BATCH // member.batch_size), GPU_PIXELS // pixels))
 
 
 def logits(
