@@ -335,6 +335,14 @@ class TestGolden:
         with pytest.raises(FfdiError, match=r"moved by 0\.02 \(tolerance 0\.01\)"):
             golden.check(net, recorded)
 
+    def test_outputs_have_full_precision_on_any_gpu(self) -> None:
+        """TF32, which newer GPUs compute with by default, would move them."""
+        net, seen, before = _warmed("test_resnet"), [], torch.backends.cudnn.allow_tf32
+        net.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+        golden.record(net, 64)
+        assert seen == [False]
+        assert torch.backends.cudnn.allow_tf32 == before
+
     def test_outputs_that_are_no_numbers_are_refused(self) -> None:
         net = _warmed("test_resnet")
         recorded = golden.record(net, 64)

@@ -99,6 +99,20 @@ def test_a_real_signal_saves_and_pauses(make_job: MakeJob, monkeypatch: pytest.M
     assert max((job.folder / "state").iterdir()).name == "step-00000004.safetensors"
 
 
+def test_a_stop_while_held_out_images_are_predicted_saves_first(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise Paused("stopped")
+
+    monkeypatch.setattr(fits, "SAVE_SHARE", -1.0)  # the end of an epoch alone does not save
+    monkeypatch.setattr(finish, "held_out", stopped)
+    job = make_job()
+    with pytest.raises(Paused):
+        fit(job, CPU, Stop())
+    assert max((job.folder / "state").iterdir()).name == "step-00000003.safetensors"
+
+
 def test_other_views_are_predicted_without_training(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make_job()
     fit(job, CPU, Stop())

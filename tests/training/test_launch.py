@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from ffdi.core import checksum
-from ffdi.core.errors import Paused
+from ffdi.core.errors import Paused, UserError
 from ffdi.core.stop import Stop
-from ffdi.training import launch
+from ffdi.training import launch, world
 from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
 from tests.fixtures.training import CPU, artefacts
@@ -114,6 +114,15 @@ def test_processes_of_torchrun_share_the_cores_of_a_machine(make_job: MakeJob, m
     monkeypatch.setattr(launch, "_train_together", lambda jobs, _: given.extend(jobs))
     launch.train([make_job(workers=None)], [], None)
     assert given[0].data.workers == 2
+
+
+def test_more_processes_than_gpus_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(UserError, match="4 processes for 2 GPUs; use --nproc-per-node 2"), world.joined():
+        pass
 
 
 def test_a_deadline_pauses_before_it_and_running_again_finishes(make_job: MakeJob) -> None:

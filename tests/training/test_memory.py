@@ -62,6 +62,15 @@ def test_what_cannot_be_split_is_one_sentence(parts: int, batch: int, may_split:
         memory.more_micro_batches("tiny fold 0", parts, batch, may_split)
 
 
-def test_other_errors_are_not_taken_for_memory() -> None:
-    assert not memory.is_out_of_memory(RuntimeError("shapes differ"))
-    assert memory.is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("shapes differ", False),
+        ("DefaultCPUAllocator: can't allocate memory", True),
+        ("CUDA error: out of memory", True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", True),
+    ],
+)
+def test_every_sign_of_full_memory_is_known_and_no_other_error_taken_for_it(message: str, expected: bool) -> None:
+    assert memory.is_out_of_memory(RuntimeError(message)) is expected

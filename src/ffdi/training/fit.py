@@ -170,9 +170,8 @@ def _train(
             # ---------------------------------------------------------------------------------------------------------
             done, ends_epoch = number + 1, (number + 1) % order.steps_per_epoch == 0
             stopping, due = stop.requested, saves.is_due(done)
-            late.add(
-                number, schedule.optimizer.param_groups[-1]["lr"], batch.rows_B.numpy(), losses_B, norm, stopping, due
-            )
+            rate, rows_B = state.optimizer.param_groups[-1]["lr"], batch.rows_B.numpy()
+            late.add(number, rate, rows_B, losses_B, norm, stopping, due)
             meter.advance(order.batch_size)
             checked = late.read(all_of_them=ends_epoch or (world.size == 1 and (stopping or due)))
             log.train(checked)
@@ -266,11 +265,16 @@ def _save(job: FoldJob, state: TrainState, world: World, stop: Stop, done: int) 
 
 
 def _evaluate(job: FoldJob, state: TrainState, world: World, stop: Stop, log: Log, done: int, watch: Watch) -> None:
-    """Log the held-out AUC, for the curve; the last epoch is measured by the OOF table itself."""
-    if len(job.oof):
+    """Log the held-out AUC, for the curve; the last epoch is measured by the OOF table itself. A stop saves first."""
+    if not len(job.oof):
+        return
+    try:
         log.held_out(done, finish.held_out(job, state.predictor, world, stop))
-        if watch is not None:
-            watch()
+    except Paused:
+        _save(job, state, world, stop, done)
+        raise
+    if watch is not None:
+        watch()
 
 
 def _seed(member: Member, number: int, world: World, part: int) -> int:

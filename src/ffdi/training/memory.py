@@ -11,14 +11,14 @@ from ffdi.model.build import skeleton
 
 MAX_MICRO_BATCHES = 64
 _TOO_FEW = "Expected more than 1 value per channel"  # torch, of a batch norm that sees one value
-# Raised by the CPU allocator as a plain RuntimeError.
-_CPU_MESSAGES = ("not enough memory", "can't allocate memory")
+# Plain errors: of the CPU allocator, of the driver (a new context, a graph), of cuBLAS and cuDNN.
+_MESSAGES = ("not enough memory", "can't allocate memory", "CUDA error: out of memory", "ALLOC_FAILED")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an exception says that memory is used up."""
     return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(text in str(error) for text in _CPU_MESSAGES)
+        isinstance(error, RuntimeError) and any(text in str(error) for text in _MESSAGES)
     )
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from ffdi.core.errors import UserError
+
 
 @dataclass(frozen=True)
 class World:
@@ -69,10 +71,16 @@ def joined(meeting: Path | None = None, rank: int = -1, size: int = -1) -> Itera
         meeting: A file by which processes find each other that torchrun has not started.
         rank: Of this process; by default torchrun's.
         size: Number of processes; by default torchrun's.
+
+    Raises:
+        UserError: There are fewer GPUs than processes.
     """
     cuda = torch.cuda.is_available()
     init = None if meeting is None else f"file://{meeting.absolute()}"
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    place, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    device = torch.device("cuda", place) if cuda else torch.device("cpu")
+    if cuda and place >= gpus:
+        raise UserError(f"torchrun started {processes_here()} processes for {gpus} GPUs; use --nproc-per-node {gpus}.")
     if cuda:
         torch.cuda.set_device(device)
     bound = device if cuda else None  # without it NCCL guesses the GPU of a barrier by the rank, and warns
