@@ -28,9 +28,9 @@ def card(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
     return card
 
 
-def late(job: FoldJob, fp16: bool) -> states.TrainState:
-    """Return a state as on a GPU: a fused optimizer, nothing read in the step."""
-    state = states.begin(prepare(job.member).model, job.member, CPU, late=True)
+def begun(job: FoldJob, fp16: bool) -> states.TrainState:
+    """Return a state before its first step."""
+    state = states.begin(prepare(job.member).model, job.member, CPU)
     state.model.train()
     state.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, enabled=fp16)
     return state
@@ -45,18 +45,18 @@ def test_the_steps_after_a_failed_capture_are_those_of_no_capture(
     broken: int,
     fp16: bool,
 ) -> None:
-    job, may_move, calls = make_job(), checks.may_move, []
+    job, hold, calls = make_job(), checks.hold_non_finite, []
     images_BCHW, targets_B = torch.randn(8, 3, SIDE, SIDE), torch.arange(8).remainder(2).float()
     step = partial(fits.step, member=job.member)
-    tried, plain = late(job, fp16), late(job, fp16)
+    tried, plain = begun(job, fp16), begun(job, fp16)
 
-    def breaks(*arguments: object) -> bool:
+    def breaks(*arguments: object) -> None:
         calls.append(arguments)
         if len(calls) == broken:  # the gradients are there, and unscaled
             raise RuntimeError("operation not permitted when stream is capturing")
-        return may_move(*arguments)  # type: ignore[arg-type]
+        hold(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(checks, "may_move", breaks)
+    monkeypatch.setattr(checks, "hold_non_finite", breaks)
     update = graph.captured(step, tried, images_BCHW, targets_B, CPU, "tiny")
     assert "its step cannot be a CUDA graph (operation not permitted" in capsys.readouterr().err
     for number in range(2):
@@ -75,7 +75,7 @@ def test_a_warm_up_leaves_batch_norm_as_it_was(make_job: Callable[..., FoldJob])
         raise RuntimeError("no kernel image")
 
     job = make_job()
-    state = late(job, fp16=False)
+    state = begun(job, fp16=False)
     graph.captured(breaks, state, torch.randn(8, 3, SIDE, SIDE), torch.zeros(8), CPU, "tiny")  # type: ignore[arg-type]
     for name, value in prepare(job.member).model.named_buffers():
         assert torch.equal(state.unwrapped.get_buffer(name), value), name
@@ -90,7 +90,7 @@ def test_what_waits_for_the_card_ends_the_second_warm_up(make_job: Callable[...,
         return fits.step(*arguments, member=job.member)  # type: ignore[arg-type]
 
     job = make_job()
-    state = late(job, fp16=False)
+    state = begun(job, fp16=False)
     assert graph.captured(reads, state, torch.randn(8, 3, SIDE, SIDE), torch.zeros(8), CPU, "tiny") is reads
     assert [one.args for one in card.set_sync_debug_mode.call_args_list] == [("default",), ("error",), ("default",)]
 
@@ -118,7 +118,7 @@ def test_a_capture_that_cuda_breaks_off_leaves_no_trace_and_its_cause_is_told(
 
     monkeypatch.setattr(torch.cuda, "graph", breaks_off)
     job = make_job()
-    state = late(job, fp16=False)
+    state = begun(job, fp16=False)
     graph.captured(reads, state, torch.randn(8, 3, SIDE, SIDE), torch.zeros(8), CPU, "tiny")
     assert "cannot be a CUDA graph (operation not permitted" in capsys.readouterr().err
     card.set_stream.assert_called_once_with(card.current_stream())

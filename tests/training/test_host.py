@@ -64,9 +64,9 @@ OPTIONS = {
 }
 
 
-def _late(job: FoldJob) -> states.TrainState:
-    """Return a state as on a GPU: a fused optimizer, nothing read in the step."""
-    state = states.begin(prepare(job.member).model, job.member, CPU, late=True)
+def _begun(job: FoldJob) -> states.TrainState:
+    """Return a state before its first step."""
+    state = states.begin(prepare(job.member).model, job.member, CPU)
     state.model.train()
     return state
 
@@ -74,7 +74,7 @@ def _late(job: FoldJob) -> states.TrainState:
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_no_operator_of_a_step_reads_a_tensor(make_job: MakeJob, options: dict[str, Any]) -> None:
     job = make_job(**options)
-    state, member = _late(job), job.member
+    state, member = _begun(job), job.member
     checks = Checks(job.train.id.to_numpy(), CPU, 4, gradients=True)
     out = None
     batches = list(fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 3))
@@ -99,7 +99,7 @@ def test_no_copy_of_a_step_makes_the_host_wait(options: dict[str, Any], monkeypa
     monkeypatch.setattr(torch, "Generator", lambda device=None: generator)  # timm's EMA wants one of the device
     monkeypatch.setattr(optim, "optimizer", lambda model, *_, **__: UnfusedAdamW(model.parameters()))
     one = member(**{"model": "test_resnet", "batch_size": 8, "ema_decay": 0.9, **options})
-    state = states.begin(build(one, pretrained=False), one, meta, late=True)
+    state = states.begin(build(one, pretrained=False), one, meta)
     state.model.train()
     bytes_BHWC = torch.zeros(8, 64, 64, 3, dtype=torch.uint8, device="meta")
     out, losses_B = normalise(bytes_BHWC, (0.5,) * 3, (0.5,) * 3), None  # the first copies mean and std
@@ -142,7 +142,7 @@ def test_the_test_sees_a_read() -> None:
 
 def test_a_step_that_is_not_finite_moves_nothing_and_is_named_late(make_job: MakeJob) -> None:
     job = make_job()
-    state = _late(job)
+    state = _begun(job)
     checks = Checks(job.train.id.to_numpy(), CPU, 2, gradients=True)
     before = {name: value.clone() for name, value in state.unwrapped.named_parameters()}
     batches = list(fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 3))
@@ -163,7 +163,7 @@ def test_a_step_that_is_not_finite_moves_nothing_and_is_named_late(make_job: Mak
 def test_with_fp16_a_gradient_too_large_for_the_scale_costs_its_own_step_alone(make_job: MakeJob) -> None:
     """As on a T4: the step moves nothing, the scale is halved, and the training goes on, without a read."""
     job = make_job()
-    state = _late(job)
+    state = _begun(job)
     state.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     checks = Checks(job.train.id.to_numpy(), CPU, 4, gradients=False)
     weight = next(state.unwrapped.parameters())

@@ -14,8 +14,8 @@ LAG = 4  # steps that the host may be ahead of the card
 NAMED = 8  # ids spelled out in a message
 
 
-def may_move(state: TrainState, losses_B: torch.Tensor, norm: torch.Tensor) -> bool:
-    """Return whether the optimizer may step now; where the host must not wait, tell the optimizer on the device.
+def hold_non_finite(state: TrainState, losses_B: torch.Tensor, norm: torch.Tensor) -> None:
+    """Have the optimizer move nothing where the step is not finite. It learns that on the device: nobody waits for it.
 
     Args:
         state: Of the training.
@@ -23,14 +23,11 @@ def may_move(state: TrainState, losses_B: torch.Tensor, norm: torch.Tensor) -> b
         norm: Of the gradient.
     """
     bad_loss, bad_norm = ~torch.isfinite(losses_B).all(), ~torch.isfinite(norm)
-    if not state.late:
-        return not bool(bad_loss | bad_norm)
     # With fp16 a gradient too large for the scale is usual: this step alone moves nothing, and the scale is halved.
     error = bad_loss if state.scaler.is_enabled() else bad_loss | bad_norm
     torch.maximum(state.found_inf, error.float(), out=state.found_inf)
     skipped = torch.maximum(state.found_inf, bad_norm.float())
     state.optimizer.found_inf = skipped  # type: ignore[attr-defined]  # read by the fused AdamW
-    return True
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,9 @@ def _train(
     schedule = optim.schedule(state.optimizer, member, steps)
     log = Log(job.folder.log, order.steps_per_epoch, order.batch_size, world.writes)
     log.rewind(begin)
-    late = Checks(job.train.id.to_numpy(), world, LAG if state.late else 0, not state.scaler.is_enabled())
+    late = Checks(
+        job.train.id.to_numpy(), world, LAG if world.device.type == "cuda" else 0, not state.scaler.is_enabled()
+    )
     update: graph.Step = partial(step, member=member)
     mean, std = data_config(state.unwrapped)
     channels_last = precision.is_channels_last(state.unwrapped)
@@ -195,7 +197,7 @@ def _train(
 def step(
     state: TrainState, images_BCHW: Tensor, targets_B: Tensor, number: int, world: World, *, member: Member
 ) -> tuple[Tensor, Tensor]:
-    """Forward, backward, clip, check, update. Nothing here reads a tensor on the host where `state.late`.
+    """Forward, backward, clip, check, update. Nothing here reads a tensor on the host.
 
     Args:
         state: Model and optimizer, changed in place; a step that is not finite moves no weight.
@@ -220,8 +222,8 @@ def step(
     if state.scaler.is_enabled():
         state.scaler.unscale_(state.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(state.unwrapped.parameters(), member.clip_grad or math.inf)
-    if checks.may_move(state, losses_B, norm):
-        state.optimizer.step()
+    checks.hold_non_finite(state, losses_B, norm)
+    state.optimizer.step()
     if state.scaler.is_enabled():
         state.scaler.update()
     state.optimizer.zero_grad(set_to_none=True)

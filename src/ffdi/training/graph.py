@@ -19,7 +19,7 @@ Step = Callable[[TrainState, torch.Tensor, torch.Tensor, int, World], tuple[torc
 
 def is_possible(state: TrainState, world: World) -> bool:
     """Return whether the step of `state` can be captured: one process, a GPU, the batch in one part."""
-    return state.found_inf.is_cuda and state.late and world.size == 1 and state.micro_batches == 1
+    return state.found_inf.is_cuda and world.size == 1 and state.micro_batches == 1
 
 
 class StepGraph:

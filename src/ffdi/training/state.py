@@ -26,8 +26,7 @@ KEPT = 2  # newest files; the one before stays until the next is safely written
 class TrainState:
     """A model in training.
 
-    `unwrapped` is the model without DDP: EMA and files know it by the names of its own parameters. `late`: the host
-    does not wait for the card; a step that is not finite moves nothing by `found_inf` and is reported some steps later.
+    `unwrapped` is the model without DDP: EMA and files know it by the names of its own parameters.
     """
 
     unwrapped: torch.nn.Module
@@ -36,7 +35,6 @@ class TrainState:
     optimizer: torch.optim.AdamW
     scaler: torch.amp.GradScaler
     micro_batches: int
-    late: bool
     found_inf: torch.Tensor  # 0, or 1 from the first step on whose loss or gradient is an error
 
     @property
@@ -45,17 +43,15 @@ class TrainState:
         return self.unwrapped if self.ema is None else self.ema.module
 
 
-def begin(model: torch.nn.Module, member: Member, world: World, late: bool | None = None) -> TrainState:
+def begin(model: torch.nn.Module, member: Member, world: World) -> TrainState:
     """Return the state before the first step.
 
     Args:
         model: Moved to the device of `world` in place.
         member: Of the recipe.
         world: The processes that train together.
-        late: Whether the host may not wait for the device; None: on a GPU.
     """
     device = world.device
-    late = device.type == "cuda" if late is None else late
     freeze(model, member.trainable)
     model = precision.place_for(model, member, device)
     ema = ModelEmaV3(model, decay=member.ema_decay, use_warmup=True) if member.ema_decay else None
@@ -71,7 +67,6 @@ def begin(model: torch.nn.Module, member: Member, world: World, late: bool | Non
         optimizer=optim.optimizer(model, member),
         scaler=torch.amp.GradScaler(device.type, enabled=fp16),
         micro_batches=member.micro_batches,
-        late=late,
         found_inf=torch.zeros((), device=device),
     )
 
