@@ -51,7 +51,7 @@ def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int, level: int
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net: Any = build(Member(name="folds.embedding", model=model, image_size=SIDE))
-    channels_last = precision.wants_channels_last(net)
+    channels_last = precision.wants_channels_last(net, small_on_gpu=device.type == "cuda")
     net = precision.place(net, device, channels_last)
     mean, std = data_config(net)
 

@@ -5,7 +5,7 @@ and a blend compares like with like. The order: views first ("identity" stays), 
 then members (the first stays); within each, what is named last goes first.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ffdi.core.errors import FfdiError
@@ -27,16 +27,13 @@ class Pass:
 Step = tuple[str, frozenset[Pass]]  # what is dropped, in words, and its passes
 
 
-def order_of_views(tta: Sequence[str]) -> tuple[str, ...]:
-    """Return the views, each once, "identity" (or the first, where there is none) in front."""
-    return tuple(dict.fromkeys([PLAIN if PLAIN in tta else tta[0], *tta]))
-
-
 def drop_order(passes: Iterable[Pass]) -> list[Step]:
     """Return everything that can be dropped, in order; `passes` begin with the most important member."""
     passes = list(passes)
     names = list(dict.fromkeys(one.member for one in passes))
-    views = {name: order_of_views([one.view for one in passes if one.member == name]) for name in names}
+    views = {name: list(dict.fromkeys(one.view for one in passes if one.member == name)) for name in names}
+    for some in views.values():  # the first stays
+        some.sort(key=lambda view: view != PLAIN)
     folds = {name: list(dict.fromkeys(one.fold for one in passes if one.member == name)) for name in names}
     steps: list[Step] = []
     for kind, values in (("view", views), ("fold", folds)):

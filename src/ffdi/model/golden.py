@@ -58,13 +58,10 @@ def _outputs(model: nn.Module, images_BHWC: np.ndarray) -> np.ndarray:
     config = resolve_data_config(pretrained_cfg=model.pretrained_cfg)
     mean_C, std_C = torch.tensor(config["mean"]), torch.tensor(config["std"])
     images_BCHW = ((torch.from_numpy(images_BHWC) / 255 - mean_C) / std_C).permute(0, 3, 1, 2).contiguous()
-    sized, tf32 = at_size(model, images_BHWC.shape[1]), torch.backends.cudnn.allow_tf32
-    try:
-        torch.backends.cudnn.allow_tf32 = False  # of 10 bits, on newer GPUs alone: others would not agree
-        with evaluating([sized]):
-            return sized(images_BCHW.to(next(sized.parameters()).device)).float().cpu().numpy()
-    finally:
-        torch.backends.cudnn.allow_tf32 = tf32
+    sized = at_size(model, images_BHWC.shape[1])
+    # TF32, which newer GPUs compute with, has ten bits: others would not agree.
+    with evaluating([sized]), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        return sized(images_BCHW.to(next(sized.parameters()).device)).float().cpu().numpy()
 
 
 def _image(size: int, number: int) -> np.ndarray:

@@ -6,11 +6,9 @@ behind a log line. So the model is first made with the head of the file, loaded 
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, TypeVar
 
 import timm
-from safetensors import SafetensorError
 from timm.models import load_state_dict
 from torch import Tensor, nn
 
@@ -21,11 +19,6 @@ from ffdi.model.sources import PACKAGES, Source
 
 Tensors = dict[str, Tensor]
 Value = TypeVar("Value")
-UNREADABLE = (
-    *(OSError, RuntimeError, ValueError, TypeError, AttributeError, EOFError, KeyError),
-    *(UnpicklingError, SafetensorError),
-)
-MISFIT = (RuntimeError, KeyError, ValueError, AttributeError, IndexError, TypeError, AssertionError)
 
 # EfficientNet-Lite files count the blocks flat (`_blocks.7`), timm counts them by stage (`blocks.3.1`); inside a block
 # the numbers of the batch norms depend on whether there is an expansion.
@@ -92,7 +85,7 @@ def read(source: Source, name: str, skeleton: nn.Module) -> Tensors:
     try:
         # EMA weights are preferred where a training checkpoint holds both; pickled objects are refused.
         tensors: Any = load_state_dict(str(source.path), use_ema=True, device="cpu", weights_only=True)
-    except UNREADABLE as error:
+    except Exception as error:  # whatever a foreign file makes torch, pickle or safetensors raise
         reason = _lines(error)[0].split(". ")[0]
         raise UserError(
             f"{source.path} cannot be read as plain tensors ({reason}); copy it again if it was cut off, name it .pth "
@@ -164,7 +157,7 @@ def _from_tensors(
             model: Any = timm.create_model(
                 name, pretrained=True, num_classes=classes, pretrained_cfg_overlay=overlay, **options
             )
-        except MISFIT as error:
+        except Exception as error:  # whatever timm's loaders raise
             faults = faults or _lines(error)
             continue
         model.pretrained_cfg.pop("state_dict", None)  # else every copy of the model carries the file along

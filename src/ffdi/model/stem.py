@@ -108,13 +108,8 @@ def _dct_filters() -> Tensor:
     basis = torch.cos(math.pi * (2 * place + 1) * frequency / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
     basis[0] /= math.sqrt(2)
     filters = torch.einsum("ux,vy->uvxy", basis, basis).reshape(BLOCK * BLOCK, 1, BLOCK, BLOCK)
-    return filters[_bands().argsort(stable=True)]
-
-
-def _bands() -> Tensor:
-    """Return the band of each of the 64 frequencies: 0 low, 1 middle, 2 high."""
-    order = torch.arange(BLOCK)[:, None] + torch.arange(BLOCK)
-    return torch.bucketize(order.flatten(), torch.tensor(BANDS), right=True)
+    order = (frequency + place).flatten()  # low frequencies first
+    return filters[torch.bucketize(order, torch.tensor(BANDS), right=True).argsort(stable=True)]
 
 
 def _dct(levels_BCHW: Tensor, filters: Tensor) -> Tensor:

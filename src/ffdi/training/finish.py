@@ -6,6 +6,7 @@ weights that stand, without training again.
 
 import platform
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -105,7 +106,7 @@ def finish(job: FoldJob, world: World, stop: Stop) -> None:
 
 
 def held_out(job: FoldJob, model: torch.nn.Module, world: World, stop: Stop) -> dict[str, float]:
-    """Return loss and AUC of the held-out rows, by the plain view. They are shown; nothing is chosen by them.
+    """Return loss and AUC of the held-out rows, by the plain view at the size of training. They are only shown.
 
     Args:
         job: A fold.
@@ -113,7 +114,8 @@ def held_out(job: FoldJob, model: torch.nn.Module, world: World, stop: Stop) -> 
         world: The processes that train together.
         stop: Asks to stop.
     """
-    return _scores(job, predictions.logits(job, model, job.oof, f"{job.label} held out", world, stop, plain=True))
+    plain = replace(job, member=job.member.model_copy(update={"tta": ("identity",), "test_size": None}))
+    return _scores(job, predictions.logits(plain, model, job.oof, f"{job.label} held out", world, stop))
 
 
 def _write_done(job: FoldJob, scores: dict[str, float]) -> None:

@@ -144,9 +144,8 @@ def _train(
     schedule = optim.schedule(state.optimizer, member, steps)
     log = Log(job.folder.log, order.steps_per_epoch, order.batch_size, world.writes)
     log.rewind(begin)
-    late = Checks(
-        job.train.id.to_numpy(), world, LAG if world.device.type == "cuda" else 0, not state.scaler.is_enabled()
-    )
+    lag = LAG if world.device.type == "cuda" else 0
+    late = Checks(job.train.id.to_numpy(), world, lag, gradients=not state.scaler.is_enabled())
     update: graph.Step = partial(step, member=member)
     mean, std = data_config(state.unwrapped)
     channels_last = precision.is_channels_last(state.unwrapped)

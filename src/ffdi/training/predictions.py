@@ -124,7 +124,6 @@ def logits(
     label: str,
     world: World,
     stop: Stop,
-    plain: bool = False,
     compiled: bool = False,
 ) -> pd.DataFrame:
     """Predict as `table` does, for any rows. Several processes take every n-th row each.
@@ -138,12 +137,9 @@ def logits(
         label: What the progress line calls this.
         world: The processes that work together.
         stop: Asks to stop.
-        plain: At the size of training and by the plain view alone.
         compiled: Whether to compile the model first.
     """
     member = job.member.model_copy(update={"batch_size": prediction_batch(job.member, world.device)})
-    if plain:
-        member = member.model_copy(update={"tta": ("identity",), "test_size": None})
     mine = rows.iloc[world.rank :: world.size].reset_index(drop=True)
     frame = predict(
         Net(member, job.fold, model),

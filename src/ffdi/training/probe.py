@@ -103,10 +103,8 @@ def _train_seconds(
 
 def _predict_seconds(member: Member, trained: torch.nn.Module, device: torch.device, least: float) -> float:
     """Return seconds per image of a forward pass."""
-    side, count = (
-        member.test_size or member.image_size,
-        member.batch_size if device.type == "cuda" else _cpu_batch(member),
-    )
+    side = member.test_size or member.image_size
+    count = member.batch_size if device.type == "cuda" else _cpu_batch(member)
     model = size.at_size(trained, side).eval()
     images_BCHW = _pixels(member, model, count, side, device)
 
