@@ -36,7 +36,7 @@ def test_a_fold_learns_and_leaves_what_the_plan_says(make_job: MakeJob) -> None:
     assert oof.logit.dtype == np.float32
     assert not oof.imputed.any()
     assert list((job.folder / "state").glob("*")) == []
-    curve = log.frame(job.folder / "log.jsonl")
+    curve = pd.DataFrame(log.lines(job.folder / "log.jsonl"))
     assert (curve["split"] == "oof").sum() == job.member.epochs - 1
     assert curve.loc[curve["split"] == "train", "step"].max() == 6 * 3
 

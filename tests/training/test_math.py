@@ -111,7 +111,7 @@ def test_consistency_is_a_divergence_that_teaches_the_noisy_side_alone(classes: 
 def test_features_are_what_the_head_is_given(name: str) -> None:
     model = timm.create_model(name, num_classes=1).eval()
     images_BCHW = torch.randn(2, 3, 160, 160)
-    with loss.features(model, True) as seen:
+    with loss.features(model) as seen:
         logits_BC = model(images_BCHW)
     assert len(seen) == 1
     assert torch.equal(model.get_classifier()(seen[0]), logits_BC)
@@ -121,5 +121,5 @@ def test_features_are_what_the_head_is_given(name: str) -> None:
 
 def test_features_of_a_model_with_two_heads_are_refused() -> None:
     model = timm.create_model("deit_tiny_distilled_patch16_224", num_classes=1)
-    with pytest.raises(UserError, match=r"no single head.* set loss\.supcon = 0"), loss.features(model, True):
+    with pytest.raises(UserError, match=r"no single head.* set loss\.supcon = 0"), loss.features(model):
         pass

@@ -53,7 +53,7 @@ class Stem(nn.Module):
         return self.mix(torch.cat([images_BCHW, maps_BCHW.to(images_BCHW.dtype)], dim=1))
 
 
-def attach(model: nn.Module, kind: str, mean: Sequence[float], std: Sequence[float]) -> nn.Module:
+def attach(model: nn.Module, kind: str, mean: Sequence[float], std: Sequence[float]) -> None:
     """Put a stem before the model.
 
     It is a hook, not a wrapper: timm's own names and methods (layer groups, size, head) stay where they are.
@@ -67,7 +67,6 @@ def attach(model: nn.Module, kind: str, mean: Sequence[float], std: Sequence[flo
     if kind != "rgb":
         model.add_module(NAME, Stem(kind, mean, std))
         model.register_forward_pre_hook(_through)
-    return model
 
 
 def seen(model: nn.Module, images_BCHW: Tensor) -> Tensor:

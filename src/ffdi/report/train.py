@@ -54,8 +54,7 @@ def _read(jobs: Sequence[FoldJob]) -> Trained:
         # The log's points are of the plain view, so the last point is too, and not the mean of all views.
         plain = known.merge(oof[(oof["view"] == "identity") & ~oof["imputed"]], on="id")
         last = {"epoch": float(job.member.epochs), "split": "oof", "auc": _auc(plain)}
-        log = logged.frame(job.folder.log)
-        logs[int(job.fold)] = pd.concat([log, pd.DataFrame([last])], ignore_index=True)
+        logs[int(job.fold)] = pd.DataFrame([*logged.lines(job.folder.log), last])
     return Trained(jobs[0].member.name, logs, pd.concat(tables, ignore_index=True))
 
 

@@ -92,10 +92,7 @@ def needs_of(cluster: Cluster, jobs: Sequence[FoldJob]) -> Needs:
 
 def on_nodes(job: FoldJob, needs: Needs) -> FoldJob:
     """Return the job with the loader processes that its CPUs allow, where the recipe leaves their number open."""
-    if job.data.workers is not None:
-        return job
-    workers = int(needs.cpus) if needs.gpus else 0
-    return replace(job, data=job.data.model_copy(update={"workers": workers}))
+    return job.with_loaders(int(needs.cpus) if needs.gpus else 0)
 
 
 def device_of_task() -> torch.device:

@@ -6,7 +6,7 @@ B images of a batch, P of a part of it, C logits.
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -214,7 +214,8 @@ def step(
     for part, rows in enumerate(slices):
         if part:  # dropout and drop-path draw from torch's global generator: it is set, never continued
             torch.manual_seed(_seed(member, number, world, part))
-        with _gradients_exchanged(state.model, part == len(slices) - 1):
+        last = part == len(slices) - 1  # with it DDP exchanges gradients, once a batch
+        with nullcontext() if last or not isinstance(state.model, DistributedDataParallel) else state.model.no_sync():
             losses_P = loss.of_recipe(state, images_BCHW[rows], targets_B[rows], member, world.device)
             state.scaler.scale(losses_P.sum() / len(targets_B)).backward()
         losses_B[rows] = losses_P.detach().to(losses_B.dtype)
@@ -280,10 +281,3 @@ def _evaluate(job: FoldJob, state: TrainState, world: World, stop: Stop, log: Lo
 
 def _seed(member: Member, number: int, world: World, part: int) -> int:
     return keys.key(member.seed, "step", number, world.rank, part)
-
-
-def _gradients_exchanged(model: torch.nn.Module, last: bool) -> AbstractContextManager[object]:
-    """Let DDP exchange gradients once a batch, with its last part."""
-    if last or not isinstance(model, DistributedDataParallel):
-        return nullcontext()
-    return model.no_sync()

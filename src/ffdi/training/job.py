@@ -1,7 +1,7 @@
 """One fold of one member as a value: everything that `fit` needs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -56,6 +56,12 @@ class FoldJob:
     def size(self) -> int:
         """Return the side of the images that are predicted, pixels."""
         return self.member.test_size or self.member.image_size
+
+    def with_loaders(self, workers: int) -> "FoldJob":
+        """Return the job with so many loader processes, where the recipe leaves their number open."""
+        if self.data.workers is not None:
+            return self
+        return replace(self, data=self.data.model_copy(update={"workers": workers}))
 
     @property
     def asked(self) -> dict[str, dict[str, object]]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from traceback import clear_frames
@@ -122,10 +121,7 @@ def with_loaders(jobs: list[FoldJob], places: int) -> list[FoldJob]:
     """
     cores, gpus = len(os.sched_getaffinity(0)) // max(places, 1), torch.cuda.device_count()
     fair = min(cores, MAX_WORKERS) if gpus else max(min(cores - 1, MAX_WORKERS), 0)
-    return [
-        job if job.data.workers is not None else replace(job, data=job.data.model_copy(update={"workers": fair}))
-        for job in jobs
-    ]
+    return [job.with_loaders(fair) for job in jobs]
 
 
 def prepare(device: torch.device, workers: int = 0) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from ffdi.core import atomic
 
 if TYPE_CHECKING:
@@ -71,7 +69,3 @@ def lines(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             continue
     return found
-
-
-def frame(path: Path) -> pd.DataFrame:
-    return pd.DataFrame(lines(path))

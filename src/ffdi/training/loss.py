@@ -4,7 +4,7 @@ B images, C = 1 or 2 logits, D features.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -35,7 +35,8 @@ def of_recipe(
         device: Where they are.
     """
     options, dtype = member.loss, precision.amp_dtype(member.amp, device)
-    with features(state.unwrapped, options.supcon > 0) as seen, precision.autocast(dtype, device):
+    collected = features(state.unwrapped) if options.supcon > 0 else nullcontext(list[Tensor]())
+    with collected as seen, precision.autocast(dtype, device):
         if options.consistency > 0:  # one pass for both: DDP allows no second before the gradients are exchanged
             both = torch.cat([images_BCHW, _noisy(images_BCHW, state)])
             logits_BC, noisy_BC = state.model(both).chunk(2)
@@ -105,16 +106,13 @@ def consistency(logits_BC: Tensor, noisy_BC: Tensor) -> Tensor:
 
 
 @contextmanager
-def features(model: Any, wanted: bool) -> Iterator[list[Tensor]]:
+def features(model: Any) -> Iterator[list[Tensor]]:
     """Collect the input of a timm model's classifier in forward passes inside this block, [B, D] each.
 
     A hook rather than `forward_features`, so that DDP and stems see one ordinary forward pass. Raises UserError for a
     model with several heads.
     """
     seen: list[Tensor] = []
-    if not wanted:
-        yield seen
-        return
     classifier = model.get_classifier()
     if not isinstance(classifier, nn.Module):
         raise UserError(

@@ -30,11 +30,7 @@ class World:
 
     def any(self, flag: bool) -> bool:
         """Return whether one of the processes says so: all of them must leave a loop at the same step."""
-        if self.size == 1:
-            return flag
-        votes = torch.tensor([float(flag)], device=self.device)
-        dist.all_reduce(votes, op=dist.ReduceOp.MAX)
-        return bool(votes.item())
+        return flag if self.size == 1 else bool(self.max(torch.tensor([float(flag)], device=self.device)).item())
 
     def max(self, values: torch.Tensor) -> torch.Tensor:
         """Return the element-wise maximum over the processes; on a GPU the host does not wait for it."""
