@@ -109,7 +109,7 @@ def _copy_stream(device: torch.device) -> torch.cuda.Stream:
 def _page_locked(memory: np.ndarray, devices: Sequence[torch.device]) -> Iterator[None]:
     """Lock the memory of the slots for direct copies; where the driver refuses, copies are slower and the same."""
     cudart: Any = torch.cuda.cudart()
-    locked = int(cudart.cudaHostRegister(memory.ctypes.data, memory.nbytes, 0)) == 0
+    locked = int(cudart.cudaHostRegister(memory.ctypes.data, memory.nbytes, 1)) == 0  # 1: for all devices
     if not locked:
         with suppress(RuntimeError):  # CUDA keeps the refusal, and the next kernel, whosever, would be blamed for it
             torch.ones(1, device=devices[0]).add_(1)
