@@ -19,6 +19,7 @@ from ffdi.training import fit as fits
 from ffdi.training import state as states
 from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
+from ffdi.training.world import World
 from tests.fixtures.training import CPU, StopAt, artefacts
 
 MakeJob = Callable[..., FoldJob]
@@ -212,6 +213,15 @@ def test_long_tables_are_predicted_in_parts_with_the_same_bytes(
     fit(job, CPU, Stop())
     assert artefacts(job) == artefacts(whole)
     assert not job.folder.predicted_parts.exists()
+
+
+def test_processes_that_predict_together_stop_before_a_table(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(World, "any", lambda _, flag: flag)
+    job = make_job()
+    with pytest.raises(Paused, match=r"tiny fold 0 test: stopped \(test\)"):
+        predictions.table(job, "test", prepare(job.member).model, World(CPU.device, 0, 2), StopAt(1))
 
 
 def test_parts_of_another_length_are_not_taken_for_those_of_this_run(

@@ -11,6 +11,7 @@ import torch
 
 from ffdi.config.recipe import Member
 from ffdi.core import checksum
+from ffdi.core.errors import Paused
 from ffdi.core.stop import Stop
 from ffdi.infer.engine import predict
 from ffdi.infer.nets import Net
@@ -102,6 +103,9 @@ def _rows(job: FoldJob, name: str, rows: range, model: torch.nn.Module, world: W
     pixels = len(whole) * len(job.member.tta) * job.size**2
     compiled = compiling.wants_compile(job.member.compile, pixels, compiling.PREDICTION_PIXELS, world.device)
     label = f"{job.label} {name}" + (f" from {rows.start:,}" if len(rows) < len(whole) else "")
+    if world.size > 1 and world.any(stop.requested):  # together they stop here, or some would wait for ever
+        reason = stop.reason or "another process was stopped"
+        raise Paused(f"{label}: stopped ({reason}); run the same command again to go on.")
     some = whole.iloc[rows.start : rows.stop].reset_index(drop=True)
     return logits(job, model, some, label, world, stop, compiled=compiled)
 
@@ -147,7 +151,7 @@ def logits(
         job.images,
         device=world.device,
         workers=job.data.workers or 0,
-        stop=stop if world.size == 1 else None,  # together they stop between tables, or some would wait for ever
+        stop=stop if world.size == 1 else None,
         compiled=compiled,
         label=label,
     )
