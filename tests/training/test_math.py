@@ -88,11 +88,11 @@ def test_contrast_is_the_plain_sum_of_its_paper() -> None:
     wanted = torch.zeros(7)
     reals, fakes = [0, 2, 3, 6], [1, 4, 5]
     for anchor in reals:
-        pushes = sum(torch.exp(units[anchor] @ units[other] / 0.2) for other in fakes)
-        pulls = [torch.exp(units[anchor] @ units[other] / 0.2) for other in reals if other != anchor]
+        pushes = sum(torch.exp(units[anchor] @ units[other] / loss.TEMPERATURE) for other in fakes)
+        pulls = [torch.exp(units[anchor] @ units[other] / loss.TEMPERATURE) for other in reals if other != anchor]
         wanted[anchor] = sum(-torch.log(pull / (pull + pushes)) for pull in pulls) / len(pulls)
-    assert torch.allclose(loss.supcon(features_BD, targets_B, 0.2), wanted, atol=1e-5)
-    assert loss.supcon(features_BD, torch.ones(7), 0.2).tolist() == [0] * 7
+    assert torch.allclose(loss.supcon(features_BD, targets_B), wanted, atol=1e-5)
+    assert loss.supcon(features_BD, torch.ones(7)).tolist() == [0] * 7
 
 
 @pytest.mark.parametrize("classes", [1, 2])

@@ -28,7 +28,7 @@ from ffdi.data.batches import Batch, batches
 from ffdi.data.degraded import DegradedImages
 from ffdi.data.images import Images, TestImages
 from ffdi.data.order import in_sequence
-from ffdi.infer.nets import DeviceNets, Net, common_batch, flops, groups, memory_for_weights, weight_cache
+from ffdi.infer.nets import DeviceNets, Net, common_batch, flops, groups, memory_for_weights
 from ffdi.infer.plan import Pass, Plan
 from ffdi.model.precision import evaluating
 
@@ -213,7 +213,8 @@ def _predict_group(
     plan.restart_clock()
     with ExitStack() as stack:
         stack.enter_context(evaluating([model for one in loaded for model in one.models]))
-        stack.enter_context(weight_cache(devices[0]))
+        if devices[0].type == "cuda":  # around all others: half-precision copies of weights stay from batch to batch
+            stack.enter_context(torch.autocast("cuda", enabled=False))
         meter = stack.enter_context(console.progress(label, len(images)))
         results = run(
             images, common_batch(nets), workers, devices, lambda n, pixels: loaded[n].logits(pixels, plan.kept)

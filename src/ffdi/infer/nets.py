@@ -5,7 +5,6 @@ B images of a batch, C channels, H height, W width, K = 1 or 2 outputs.
 
 import math
 from collections.abc import Container, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -128,11 +127,6 @@ def _outputs(model: nn.Module, images_BCHW: Tensor, dtype: torch.dtype | None) -
         if not isinstance(features, Tensor):
             return model.forward_head(features)  # type: ignore[operator]
     return model.forward_head(features.float())  # type: ignore[operator]
-
-
-def weight_cache(device: torch.device) -> torch.autocast | nullcontext[None]:
-    """Keep the half-precision copies of weights from one forward to the next, as long as this context lasts."""
-    return torch.autocast("cuda", enabled=False) if device.type == "cuda" else nullcontext()
 
 
 def groups(nets: Sequence[Net], memory: int) -> list[list[Net]]:

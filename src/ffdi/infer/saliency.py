@@ -19,8 +19,8 @@ from ffdi.core.errors import UserError
 from ffdi.data import operations
 from ffdi.data.batches import normalise
 from ffdi.infer.nets import LoadedNet, Net, logits
+from ffdi.infer.plan import PLAIN
 
-PLAIN = "identity"  # the view that is explained
 CPU = torch.device("cpu")
 TINY = 1e-30  # a map of zeros stays one
 

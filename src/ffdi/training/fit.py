@@ -41,14 +41,14 @@ Watch = Callable[[], None] | None
 class Saves:
     """Decide when the state is saved: by time or steps, and at the end of an epoch where that costs little."""
 
-    def __init__(self, seconds: float, steps: int | None) -> None:
-        self._seconds, self._steps = seconds, steps
+    def __init__(self, steps: int | None) -> None:
+        self._steps = steps
         self._last, self._cost = time.monotonic(), 0.0
 
     def is_due(self, done: int) -> bool:
         if self._steps:
             return done % self._steps == 0
-        return time.monotonic() - self._last >= self._seconds
+        return time.monotonic() - self._last >= SAVE_SECONDS
 
     def is_cheap(self) -> bool:
         return self._cost <= SAVE_SHARE * (time.monotonic() - self._last)
@@ -63,7 +63,6 @@ def fit(
     world: World,
     stop: Stop,
     *,
-    save_seconds: float = SAVE_SECONDS,
     save_steps: int | None = None,
     watch: Watch = None,
     started: Callable[[], None] = lambda: None,
@@ -75,8 +74,7 @@ def fit(
         job: The fold, as a value.
         world: The device, and the processes that train this fold together.
         stop: Asked after each step; the state is saved before this function leaves.
-        save_seconds: Time between two saves.
-        save_steps: Steps between two saves, instead of `save_seconds`.
+        save_steps: Steps between two saves; None: SAVE_SECONDS.
         watch: Called when the held-out AUC of an epoch stands in the log; what it raises ends the fold.
         started: Called after the first step, when the fold has taken its memory.
         predicts: Whether to predict, too; if not, `done.json` is left to a later call.
@@ -94,7 +92,7 @@ def fit(
         micro_batches = job.member.micro_batches
         while not finish.is_trained(job):
             try:
-                _train(job, world, stop, Saves(save_seconds, save_steps), watch, started, micro_batches)
+                _train(job, world, stop, Saves(save_steps), watch, started, micro_batches)
                 continue
             except RuntimeError as error:  # not kept: its frames hold the tensors (pytorch #18853)
                 if not memory.is_out_of_memory(error):

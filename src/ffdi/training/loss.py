@@ -18,7 +18,7 @@ from ffdi.model import precision
 from ffdi.model.build import data_config
 from ffdi.training.state import TrainState
 
-TEMPERATURE = 0.1  # of supcon
+TEMPERATURE = 0.1  # of supcon: divides the similarities
 NOISE = 8.0  # sigma of the noisy copy of `consistency`, in grey levels of 255
 
 
@@ -76,7 +76,7 @@ def class_weights(targets_B: Tensor) -> Tensor:
     return torch.where((fakes > 0) & (reals > 0), balanced_B, torch.ones_like(targets_B))
 
 
-def supcon(features_BD: Tensor, targets_B: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+def supcon(features_BD: Tensor, targets_B: Tensor) -> Tensor:
     """Return the supervised InfoNCE of each image: an original is pulled to the others and away from all fakes.
 
     Fakes have nothing in common but not being real, so theirs is 0; all are 0 without two originals and a fake. After
@@ -86,11 +86,10 @@ def supcon(features_BD: Tensor, targets_B: Tensor, temperature: float = TEMPERAT
     Args:
         features_BD: The input of the classifier.
         targets_B: P(fake), 0 to 1.
-        temperature: Divides the similarities.
     """
     fake_B = targets_B >= 0.5
     units_BD = functional.normalize(features_BD.float(), dim=1)
-    pull_BB = units_BD @ units_BD.T / temperature
+    pull_BB = units_BD @ units_BD.T / TEMPERATURE
     push_B = torch.logsumexp(pull_BB.masked_fill(~fake_B, -torch.inf), dim=1)
     each_BB = torch.logaddexp(pull_BB, push_B[:, None]) - pull_BB  # -log(e^pull / (e^pull + sum of e^push))
     others_BB = (~fake_B[:, None] & ~fake_B) & ~torch.eye(len(fake_B), dtype=torch.bool, device=fake_B.device)
