@@ -2,6 +2,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,11 @@ def test_a_fold_learns_and_leaves_what_the_plan_says(make_job: MakeJob) -> None:
     curve = pd.DataFrame(log.lines(job.folder / "log.jsonl"))
     assert (curve["split"] == "oof").sum() == job.member.epochs - 1
     assert curve.loc[curve["split"] == "train", "step"].max() == 6 * 3
+
+
+def test_a_log_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"Cannot write {tmp_path}: Is a directory; make room, or the place writable"):
+        log.Log(tmp_path, 3, 8).held_out(3, {"auc": 0.5})
 
 
 def test_a_finished_fold_run_again_does_nothing(make_job: MakeJob) -> None:

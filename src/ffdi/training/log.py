@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ffdi.core import atomic
+from ffdi.core.errors import UserError
 
 if TYPE_CHECKING:
     from ffdi.training.checks import Checked
@@ -55,9 +56,13 @@ class Log:
     def _add(self, done: int, split: str, **values: float) -> None:
         if not self.writes:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as file:
-            file.write(json.dumps({"step": done, "epoch": done / self.epoch, "split": split, **values}) + "\n")
+        line = json.dumps({"step": done, "epoch": done / self.epoch, "split": split, **values}) + "\n"
+        try:
+            with self.path.open("a") as file:
+                file.write(line)
+        except OSError as error:
+            remedy = "make room, or the place writable, and run the same command again"
+            raise UserError(f"Cannot write {self.path}: {error.strerror}; {remedy}.") from error
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
