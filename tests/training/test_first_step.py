@@ -13,6 +13,7 @@ from ffdi.training import launch, memory
 from ffdi.training.fit import check, fit
 from ffdi.training.job import FoldJob
 from ffdi.training.probe import probe
+from ffdi.training.world import World
 from tests.fixtures.training import CPU
 
 MakeJob = Callable[..., FoldJob]
@@ -49,6 +50,16 @@ def test_batch_norm_on_one_image_is_told_before_the_first_fold_and_the_remedy_tr
     assert probe(mended.member, CPU.device, steps=4).train_seconds > 0
     fit(mended, CPU, Stop())
     assert mended.folder.done.exists()
+
+
+@pytest.mark.parametrize("batch", [8, 32])
+def test_a_batch_that_processes_cannot_share_is_one_sentence_and_the_remedy_works(
+    make_job: MakeJob, batch: int
+) -> None:
+    five = World(CPU.device, 0, 5)
+    with pytest.raises(UserError, match="by 5 processes; choose batch_size as a multiple of 5, at most 24"):
+        check(make_job(batch_size=batch), five, 1)
+    assert check(make_job(batch_size=20), five, 1).batch_size == 20
 
 
 def test_memory_that_forces_single_images_is_not_blamed_on_the_recipe(make_job: MakeJob) -> None:

@@ -114,11 +114,12 @@ def check(job: FoldJob, world: World, micro_batches: int) -> Order:
         micro_batches: Parts of a batch.
     """
     targets, member = job.train.target.to_numpy(), job.member
-    size = min(member.batch_size, epoch_length(targets, member.balance))
+    length = epoch_length(targets, member.balance)
+    size = min(member.batch_size, length)
     if size % world.size:
         raise UserError(
             f"{job.label}: a batch of {size} cannot be shared evenly by {world.size} processes; "
-            f"choose batch_size as a multiple of {world.size}."
+            f"choose batch_size as a multiple of {world.size}, at most {length:,}."
         )
     order = Order(targets, size, member.seed, member.balance)
     memory.check(job.label, member, size // world.size, micro_batches)
