@@ -15,11 +15,9 @@ _TOO_FEW = "Expected more than 1 value per channel"  # torch, of a batch norm th
 _MESSAGES = ("not enough memory", "can't allocate memory", "CUDA error: out of memory", "ALLOC_FAILED")
 
 
-def is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: RuntimeError) -> bool:
     """Return whether an exception says that memory is used up."""
-    return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(text in str(error) for text in _MESSAGES)
-    )
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in _MESSAGES)
 
 
 def more_micro_batches(label: str, micro_batches: int, batch_size: int, may_split: bool = True) -> int:
