@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ffdi.blending.influence import held_out, influence, variance
+from ffdi.blending.influence import board_variance, held_out, weighted
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
 from ffdi.metrics.delong import placements
@@ -12,37 +12,31 @@ def drawn(rows: int = 200) -> tuple[np.ndarray, np.ndarray]:
     return np.round(target + rng("influence", "score").normal(size=rows), 1), target  # ties among them
 
 
-def test_alone_the_variance_is_delongs() -> None:
+def test_boards_of_single_rows_have_delongs_variance_at_their_size() -> None:
     score, target = drawn()
-    rows = held_out(target)
-    value, pull = influence(score, rows)
     placed = placements(target, score)
-    assert value == placed.value
-    assert variance(pull, rows) == pytest.approx(placed.se() ** 2)
-    on_board = placed.fakes_P.var(ddof=1) / 30 + placed.reals_R.var(ddof=1) / 90
-    assert variance(pull, rows, (90, 30)) == pytest.approx(on_board)
+    fakes, reals = placed.placed_N[target == 1], placed.placed_N[target == 0]
+    assert board_variance(placed, (90, 30)) == pytest.approx(fakes.var(ddof=1) / 30 + reals.var(ddof=1) / 90)
 
 
 def test_copies_as_one_group_tell_no_more_than_one_of_them() -> None:
     """Every row five times over: as groups the variance stays that of the rows once, alone it shrinks fivefold."""
     score, target = drawn()
-    once = held_out(target)
-    many = held_out(np.tile(target, 5), np.tile(np.arange(200), 5))
-    value, pull = influence(score, once)
-    value_many, pull_many = influence(np.tile(score, 5), many)
-    assert value_many == pytest.approx(value)
-    assert variance(pull_many, many) == pytest.approx(variance(pull, once))
-    alone = held_out(np.tile(target, 5))
-    shrunk = variance(influence(np.tile(score, 5), alone)[1], alone)
-    assert shrunk == pytest.approx(variance(pull, once) / 5, rel=0.02)
+    once = placements(target, score)
+    many = placements(np.tile(target, 5), np.tile(score, 5), np.tile(np.arange(200), 5))
+    assert many.value == pytest.approx(once.value)
+    assert many.se() == pytest.approx(once.se())
+    alone = placements(np.tile(target, 5), np.tile(score, 5))
+    assert alone.se() ** 2 == pytest.approx(once.se() ** 2 / 5, rel=0.02)
 
 
 def test_weights_count_as_if_rows_stood_there_as_often() -> None:
     score, target = drawn(90)
     weight = np.where(np.arange(90) < 30, 2.0, np.where(np.arange(90) < 60, 1.0, 0.0))
-    value, pull = influence(score, held_out(target), weight)
+    found = weighted(score, held_out(target), weight)
     twice = np.r_[0:30, 0:60]
-    assert value == pytest.approx(auc(target[twice], score[twice]))
-    assert pull[60:].tolist() == [0] * 30
-    plain, _ = influence(score, held_out(target), np.full(90, 3.0))
-    assert plain == pytest.approx(auc(target, score))
+    assert found.value == pytest.approx(auc(target[twice], score[twice]))
+    assert found.influence()[60:].tolist() == [0] * 30
+    alike, plain = weighted(score, held_out(target), np.full(90, 3.0)), placements(target, score)
+    assert alike.value == pytest.approx(plain.value)
+    assert alike.se() == pytest.approx(plain.se())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ffdi.core.errors import UserError
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.delong import delong, delong_paired, gain_interval, placements, quantile
+from ffdi.metrics.delong import auc_interval, delong, delong_paired, gain_interval, placements, quantile
 
 
 def _kernel(target: np.ndarray, score: np.ndarray) -> np.ndarray:
@@ -124,3 +124,31 @@ def test_groups_of_one_row_are_no_groups() -> None:
     draw = rng("alone")
     target, a = draw.integers(0, 2, 200), draw.normal(size=200).round(1)
     assert placements(target, a, np.arange(200)).se() == pytest.approx(delong(target, a).se, rel=1e-12)
+
+
+def obuchowski(target: np.ndarray, score: np.ndarray, group: np.ndarray) -> float:
+    """The variance of clustered data as the paper writes it (1997, equations 4 to 6)."""
+    kernel, fakes, reals = _kernel(target, score), group[target == 1], group[target == 0]
+    value, fake_placed, real_placed = kernel.mean(), kernel.mean(axis=1), kernel.mean(axis=0)
+    by_fakes = np.bincount(fakes, fake_placed - value, group.max() + 1)
+    by_reals = np.bincount(reals, real_placed - value, group.max() + 1)
+    fake_groups, real_groups = len(set(fakes)), len(set(reals))
+    own = fake_groups / (fake_groups - 1) * (by_fakes**2).sum() / len(fakes) ** 2
+    own += real_groups / (real_groups - 1) * (by_reals**2).sum() / len(reals) ** 2
+    every = len(set(group))
+    return own + 2 * every / (every - 1) * (by_fakes * by_reals).sum() / (len(fakes) * len(reals))
+
+
+def test_the_variance_of_few_groups_is_obuchowskis() -> None:
+    """Six groups of thirty: counted by rows, the variance would be a sixth too small."""
+    draw, group = rng("few groups"), np.arange(180) // 30
+    target = (draw.random(180) < 0.5).astype(np.int8)
+    score = target + draw.normal(size=6)[group] + 0.5 * draw.normal(size=180)
+    assert placements(target, score, group).se() ** 2 == pytest.approx(obuchowski(target, score, group))
+
+
+def test_perfect_order_of_few_groups_is_as_uncertain_as_few_rows() -> None:
+    """Copies add nothing: 60 rows in 6 groups of ten, three of each class."""
+    found = auc_interval(placements(np.arange(60) // 30, np.arange(60), np.arange(60) // 10))
+    assert (found.value, found.high) == (1, 1)
+    assert found.low == pytest.approx(0.025 ** (1 / 3))

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffdi.blending.features import Array
-from ffdi.blending.influence import NO_SHIFT, HeldOut, Shift, held_out, influence
+from ffdi.blending.influence import NO_SHIFT, HeldOut, Shift, held_out, weighted
 from ffdi.blending.probe import PARTS, crossfit
 from ffdi.core.keys import rng
-from ffdi.metrics.delong import logit
+from ffdi.metrics.delong import logit, placements
 
 CLIP = 10.0  # the largest density ratio, relative to their mean
 # The test is of another source from this AUC on, or if the weights leave at most this share of the rows. On portraits
@@ -61,7 +61,7 @@ def compare(train_ND: Array, rows: HeldOut, test_TD: Array, fake_share: float) -
     class_N = np.where(rows.is_fake_N, fake_share / own, (1 - fake_share) / (1 - own))
     class_R = np.concatenate([class_N, np.ones(len(test_TD))])
     found = crossfit(both, is_test, _parts(both, is_test), weight_N=class_R)
-    told_apart = influence(found, held_out(is_test), class_R)[0]
+    told_apart = weighted(found, held_out(is_test), class_R).value
     train_N, test_T = found[is_test == 0], found[is_test == 1]
     weight_N = _density_ratio(found, is_test, class_R)
     by_class = [weight_N[rows.is_fake_N], weight_N[~rows.is_fake_N]]
@@ -105,9 +105,9 @@ def shift(score_N: Array, rows: HeldOut, found: Adversarial) -> Shift:
     """
     if found.other_source:
         return NO_SHIFT
-    (plain, plain_N), (weighted, weighted_N) = influence(score_N, rows), influence(score_N, rows, found.weight_N)
-    if not 0 < plain < 1 or not 0 < weighted < 1:
+    plain, like_test = placements(rows.target_N, score_N, rows.group_N), weighted(score_N, rows, found.weight_N)
+    if not 0 < plain.value < 1 or not 0 < like_test.value < 1:
         return NO_SHIFT
-    pull_N = weighted_N / (weighted * (1 - weighted)) - plain_N / (plain * (1 - plain))
-    by_group = np.bincount(rows.group_N, pull_N)
-    return Shift(logit(weighted) - logit(plain), float(np.linalg.norm(by_group)))
+    like_test_N, plain_N = (one.influence() / (one.value * (1 - one.value)) for one in (like_test, plain))
+    by_group = np.bincount(rows.group_N, like_test_N - plain_N)
+    return Shift(logit(like_test.value) - logit(plain.value), float(np.linalg.norm(by_group)))

@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike
 
 from ffdi.blending.evidence import NO_EVIDENCE, Evidence
 from ffdi.blending.features import Array
-from ffdi.blending.influence import HeldOut, Shift, held_out, influence, variance
+from ffdi.blending.influence import Shift, board_variance
 from ffdi.config.competition import Board
-from ffdi.metrics.delong import Interval, logit, perfect, quantile, sigmoid
+from ffdi.metrics.delong import Interval, Placements, group_numbers, logit, perfect, placements, quantile, sigmoid
 
 LEVEL = 0.90  # of the intervals
 BOARDS = ("public", "private")
@@ -59,8 +59,8 @@ def forecast(
         group_N: a label that near-duplicates share.
         evidence: the corrections.
     """
-    rows = held_out(target_N, group_N)
-    seen = {kind: _interval(score_N, rows, _size(board, kind), evidence.seen) for kind in BOARDS}
+    placed = placements(target_N, score_N, group_numbers(group_N))
+    seen = {kind: _interval(placed, _size(board, kind), evidence.seen) for kind in BOARDS}
     unseen = {
         kind: with_unseen(span, board.unseen or 1.0, evidence.unseen.losses)
         for kind, span in seen.items()
@@ -72,15 +72,14 @@ def forecast(
     return Forecast(board, LEVEL, seen, unseen, evidence, leads)
 
 
-def _interval(score_N: Array, rows: HeldOut, size: tuple[int, int], shift: Shift) -> Interval:
+def _interval(placed: Placements, size: tuple[int, int], shift: Shift) -> Interval:
     """Return the interval of the AUC on a board: the noise of the held-out rows, of the board and of the shift.
 
     Without a shift nominal 90 % held 89.9 % of 4,000 simulated boards.
     """
-    value, influence_N = influence(score_N, rows)
-    se = math.sqrt(variance(influence_N, rows) + variance(influence_N, rows, size))
+    value, se = placed.value, math.sqrt(placed.se() ** 2 + board_variance(placed, size))
     if value in (0.0, 1.0):
-        return perfect(value, min(rows.groups_by_class), se, LEVEL)
+        return perfect(value, min(placed.groups_by_class), se, LEVEL)
     middle = logit(value) + shift.value
     wide = math.hypot(se / (value * (1 - value)), shift.se)
     half, moved = quantile(LEVEL) * wide, sigmoid(middle)

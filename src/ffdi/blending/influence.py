@@ -1,7 +1,4 @@
-"""The AUC of held-out rows and what each row adds to its variance, also on a board of another size.
-
-Influences have mean 0; their squares, summed over independent groups, add up to the variance of the AUC: DeLong's for
-independent rows, Obuchowski's (1997) for rows in groups.
+"""Held-out rows, the AUC of weighted ones, and its variance on a board of another size.
 
 Shapes: N rows, G groups of near-duplicates.
 """
@@ -12,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ffdi.blending.features import Array, Target
-from ffdi.metrics.delong import placements
+from ffdi.metrics.delong import Placements, group_numbers
 
 Mask = NDArray[np.bool_]
 
@@ -43,58 +40,40 @@ class HeldOut:
     def is_fake_N(self) -> Mask:
         return self.target_N == 1
 
-    @property
-    def groups_by_class(self) -> tuple[int, int]:
-        """Return how many groups hold (an original, a fake)."""
-        return len(np.unique(self.group_N[~self.is_fake_N])), len(np.unique(self.group_N[self.is_fake_N]))
-
 
 def held_out(target_N: ArrayLike, group_N: ArrayLike | None = None) -> HeldOut:
     """Return the rows; without groups each is independent."""
-    targets_N = np.asarray(target_N)
-    codes_N = np.arange(len(targets_N)) if group_N is None else np.unique(np.asarray(group_N), return_inverse=True)[1]
-    return HeldOut(targets_N, codes_N)
+    targets_N, codes_N = np.asarray(target_N), group_numbers(group_N)
+    return HeldOut(targets_N, np.arange(len(targets_N)) if codes_N is None else codes_N)
 
 
-def influence(score_N: Array, rows: HeldOut, weight_N: Array | None = None) -> tuple[float, Array]:
-    """Return the AUC and the influence of each row on it.
+def weighted(score_N: Array, rows: HeldOut, weight_N: Array) -> Placements:
+    """Return the placements of rows that stand on a board more or less often.
 
     Args:
         score_N: finite numbers.
         rows: their targets and groups.
-        weight_N: how often each row stands on the board, relative to the others of its class; None: alike.
+        weight_N: how often each row stands there, relative to the others of its class.
     """
     fake_N, placed_N = rows.is_fake_N, np.empty(len(score_N))
-    each_N = np.ones(len(score_N)) if weight_N is None else weight_N
-    shares_N = each_N / np.bincount(fake_N, each_N, 2)[fake_N.astype(int)]  # sum 1 in each class
-    if weight_N is None:
-        placed = placements(rows.target_N, score_N)
-        placed_N[fake_N], placed_N[~fake_N], value = placed.fakes_P, placed.reals_R, placed.value
-    else:
-        placed_N[fake_N] = _below(score_N[fake_N], score_N[~fake_N], shares_N[~fake_N])
-        placed_N[~fake_N] = 1 - _below(score_N[~fake_N], score_N[fake_N], shares_N[fake_N])
-        value = float(shares_N[fake_N] @ placed_N[fake_N])
-    known = np.maximum(rows.groups_by_class, 2)  # n / (n - 1): the mean was taken from the same groups
-    return value, shares_N * np.sqrt(known / (known - 1))[fake_N.astype(int)] * (placed_N - value)
+    share_N = weight_N / np.bincount(fake_N, weight_N, 2)[fake_N.astype(int)]
+    placed_N[fake_N] = _below(score_N[fake_N], score_N[~fake_N], share_N[~fake_N])
+    placed_N[~fake_N] = 1 - _below(score_N[~fake_N], score_N[fake_N], share_N[fake_N])
+    return Placements(float(share_N[fake_N] @ placed_N[fake_N]), placed_N, share_N, fake_N, rows.group_N)
 
 
-def variance(influence_N: Array, rows: HeldOut, size: tuple[int, int] | None = None) -> float:
-    """Return the variance of the AUC over the held-out rows, or over boards of `size` (originals, fakes).
+def board_variance(placed: Placements, size: tuple[int, int]) -> float:
+    """Return the variance of the AUC over boards of `size` (originals, fakes).
 
     A board takes groups whole as long as it wants rows of both classes, so two rows of one group meet there as often
     as the rarer wanted of the two.
-
-    Args:
-        influence_N: from `influence`.
-        rows: the held-out rows.
-        size: of the board.
     """
-    if size is None:
-        return _squares(influence_N, rows)
-    ratio = np.bincount(rows.is_fake_N, minlength=2) / np.maximum(size, 1)
-    wider_N = rows.is_fake_N == int(np.argmax(ratio))
+    fake_N, influence_N = placed.is_fake_N, placed.influence()
+    ratio = np.bincount(fake_N, minlength=2) / np.maximum(size, 1)
+    wider_N = fake_N == int(np.argmax(ratio))
     low, high = sorted(ratio)
-    return low * _squares(influence_N, rows) + (high - low) * _squares(influence_N * wider_N, rows)
+    alone_N = influence_N * wider_N
+    return low * placed.se() ** 2 + (high - low) * float((np.bincount(placed.group_N, alone_N) ** 2).sum())
 
 
 def _below(score_N: Array, others_M: Array, share_M: Array) -> Array:
@@ -103,7 +82,3 @@ def _below(score_N: Array, others_M: Array, share_M: Array) -> Array:
     sums = np.concatenate([[0.0], share_M[order].cumsum()])
     left, right = (np.searchsorted(others_M[order], score_N, side) for side in ("left", "right"))
     return (sums[left] + sums[right]) / 2
-
-
-def _squares(influence_N: Array, rows: HeldOut) -> float:
-    return float((np.bincount(rows.group_N, influence_N) ** 2).sum())

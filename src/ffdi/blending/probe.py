@@ -72,10 +72,10 @@ def crossfit(
 
 def cost_of_unseen(features_ND: Array, rows: HeldOut) -> Unseen | None:
     """Return the cost of unseen kinds, by embeddings of the held-out rows; None if there are too few fakes to tell."""
-    count = min(CLUSTERS, rows.groups_by_class[1] // MIN_FAKES)
+    fake_N = rows.is_fake_N
+    count = min(CLUSTERS, len(np.unique(rows.group_N[fake_N])) // MIN_FAKES)
     if count < MIN_CLUSTERS:
         return None
-    fake_N = rows.is_fake_N
     part_N = (rng("unseen", 0).permutation(rows.groups) % PARTS)[rows.group_N]
     cluster_N = _clusters(features_ND, rows, count)
     seen = auc(rows.target_N, crossfit(features_ND, rows.target_N, part_N))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ffdi.blending.features import Array, Folds, Target
 from ffdi.blending.oof import Team, canonical
-from ffdi.metrics.delong import Placements, placements
+from ffdi.metrics.delong import Placements, group_numbers, placements
 
 PARTS = 5  # outer parts if the folds cannot be used
 
@@ -55,13 +55,8 @@ def gather(team: Team) -> OofRows:
         team.oof["fold"].to_numpy(np.int64),
         outer_parts(team.oof),
         team.oof["target"].to_numpy(np.int8),
-        group_numbers(team.oof),
+        group_numbers(team.oof.get("group")),
     )
-
-
-def group_numbers(rows: pd.DataFrame) -> NDArray[np.int64] | None:
-    """Return the near-duplicate group of each row as a number from 0 on; None if groups are not known."""
-    return np.unique(rows["group"], return_inverse=True)[1] if "group" in rows else None
 
 
 def outer_parts(rows: pd.DataFrame) -> Folds:
@@ -73,7 +68,7 @@ def outer_parts(rows: pd.DataFrame) -> Folds:
         rows: fold, and if known group and cluster (-1: in none).
     """
     fold_N = rows["fold"].to_numpy(np.int64)
-    known_N = group_numbers(rows)
+    known_N = group_numbers(rows.get("group"))
     group_N = np.arange(len(rows)) if known_N is None else known_N
     cluster_N = rows["cluster"].to_numpy(np.int64) if "cluster" in rows else np.full(len(rows), -1)
     block_N = np.where(cluster_N >= 0, group_N.max(initial=0) + 1 + cluster_N, group_N)

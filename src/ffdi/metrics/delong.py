@@ -3,11 +3,11 @@
 DeLong, DeLong and Clarke-Pearson (1988); computed from midranks (Sun and Xu, 2014); for rows that come in groups, such
 as an original and its forgeries, Obuchowski (1997): groups are independent, the rows of one group are not.
 
-Shapes: N rows, P fakes, R reals.
+Shapes: N rows.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -33,36 +33,42 @@ class Interval:
 
 @dataclass(frozen=True)
 class Placements:
-    """An AUC and DeLong's placement values: the share of reals below each fake, and of fakes above each real.
+    """An AUC and DeLong's placement values: for a fake the share of reals below it, for a real that of fakes above it.
 
-    `groups`: group number of the fakes, then of the reals, from 0 on; None if every row is independent.
+    `share_N`: of a row in its class, sum 1 in each class. `group_N`: numbers; rows of one group are not independent.
     The difference of two Placements is that of two AUCs on the same rows; it holds their covariance.
     """
 
     value: float
-    fakes_P: NDArray[np.float64]
-    reals_R: NDArray[np.float64]
-    groups: NDArray[np.int64] | None = None
+    placed_N: NDArray[np.float64]
+    share_N: NDArray[np.float64]
+    is_fake_N: NDArray[np.bool_]
+    group_N: NDArray[np.int64]
 
     def __sub__(self, other: "Placements") -> "Placements":
-        fakes_P, reals_R = self.fakes_P - other.fakes_P, self.reals_R - other.reals_R
-        return Placements(self.value - other.value, fakes_P, reals_R, self.groups)
+        return replace(self, value=self.value - other.value, placed_N=self.placed_N - other.placed_N)
+
+    @property
+    def groups_by_class(self) -> tuple[int, int]:
+        """Return how many groups hold (a real, a fake)."""
+        reals, fakes = (np.count_nonzero(np.bincount(self.group_N[kind])) for kind in (~self.is_fake_N, self.is_fake_N))
+        return int(reals), int(fakes)
+
+    def influence(self) -> NDArray[np.float64]:
+        """Return what each row adds to the error of the AUC; the squares of the groups' sums add up to its variance."""
+        known = np.maximum(self.groups_by_class, 2)  # n / (n - 1): the mean was taken from the same groups
+        return self.share_N * np.sqrt(known / (known - 1))[self.is_fake_N.astype(int)] * (self.placed_N - self.value)
 
     def se(self) -> float:
         """Return the standard error on these rows."""
-        if self.groups is not None:
-            influence_N = np.concatenate([_influence(self.fakes_P), _influence(self.reals_R)])
-            return float(np.linalg.norm(np.bincount(self.groups, influence_N)))
-        return math.sqrt(
-            np.var(self.fakes_P, ddof=1) / len(self.fakes_P) + np.var(self.reals_R, ddof=1) / len(self.reals_R)
-        )
+        return float(np.linalg.norm(np.bincount(self.group_N, self.influence())))
 
 
 def delong(targets: ArrayLike, scores: ArrayLike) -> Interval:
     """Return the AUC with a 95 % interval that is symmetric on the logit scale, so it stays inside [0, 1] (Pepe, 2003).
 
-    If all pairs are ordered alike (AUC 0 or 1) the variance is 0 and says nothing. Then the inner limit is that of
-    min(P, R) independent pairs that all came out one way: 0.025 to the power 1 / min(P, R).
+    If all pairs are ordered alike (AUC 0 or 1) the variance is 0 and says nothing. Then the inner limit is that of as
+    many independent pairs as there are groups of the rarer class, all of one outcome: 0.025 to the power 1 / groups.
 
     Args:
         targets: N values 0 or 1.
@@ -96,7 +102,7 @@ def auc_interval(placed: Placements) -> Interval:
     """Return the interval of `delong` from placements."""
     value, se = placed.value, placed.se()
     if value in (0.0, 1.0):
-        return perfect(value, min(len(placed.fakes_P), len(placed.reals_R)), se, LEVEL)
+        return perfect(value, min(placed.groups_by_class), se, LEVEL)
     return logit_interval(value, se, LEVEL)
 
 
@@ -137,33 +143,34 @@ def quantile(level: float) -> float:
     return NormalDist().inv_cdf(1 - (1 - level) / 2)
 
 
-def placements(targets: ArrayLike, scores: ArrayLike, group: NDArray[np.int64] | None = None) -> Placements:
+def placements(targets: ArrayLike, scores: ArrayLike, group_N: NDArray[np.int64] | None = None) -> Placements:
     """Return the placement values of each row; ties count one half.
 
     Args:
         targets: N values 0 or 1.
         scores: N finite numbers.
-        group: N group numbers from 0 on; None if rows are independent.
+        group_N: as `group_numbers` gives them; None if rows are independent.
 
     Raises:
         UserError: a class has fewer than two rows, or a score is not finite.
     """
     is_fake_N = classes(targets, scores)
     score_N = finite(scores)
-    fakes_P, reals_R = score_N[is_fake_N], score_N[~is_fake_N]
-    if min(len(fakes_P), len(reals_R)) < 2:
-        counts = f"{len(reals_R)} real and {len(fakes_P)} fake"
+    count_2 = np.bincount(is_fake_N, minlength=2)
+    if min(count_2) < 2:
+        counts = f"{count_2[0]} real and {count_2[1]} fake"
         raise UserError(f"An interval needs two images of each class, but there are {counts}.")
-    rank_N = midrank(score_N)
-    below_P = (rank_N[is_fake_N] - midrank(fakes_P)) / len(reals_R)
-    above_R = 1 - (rank_N[~is_fake_N] - midrank(reals_R)) / len(fakes_P)
-    groups = None if group is None else np.concatenate([group[is_fake_N], group[~is_fake_N]])
-    return Placements(auc(targets, scores), below_P, above_R, groups)
+    placed_N, rank_N = np.empty(len(score_N)), midrank(score_N)
+    placed_N[is_fake_N] = (rank_N[is_fake_N] - midrank(score_N[is_fake_N])) / count_2[0]
+    placed_N[~is_fake_N] = 1 - (rank_N[~is_fake_N] - midrank(score_N[~is_fake_N])) / count_2[1]
+    share_N = (1 / count_2)[is_fake_N.astype(int)]
+    groups_N = np.arange(len(score_N)) if group_N is None else group_N
+    return Placements(auc(targets, scores), placed_N, share_N, is_fake_N, groups_N)
 
 
-def _influence(placed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the influence of each row of one class on the AUC; the squares add up to its part of the variance."""
-    return (placed - placed.mean()) / math.sqrt(len(placed) * (len(placed) - 1))
+def group_numbers(labels: ArrayLike | None) -> NDArray[np.int64] | None:
+    """Return a number from 0 on for each of N labels that rows of one group share; None for None."""
+    return None if labels is None else np.unique(np.asarray(labels), return_inverse=True)[1]
 
 
 def logit(auc: float) -> float:

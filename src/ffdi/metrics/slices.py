@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.metrics.auc import auc, tpr_at_fpr
-from ffdi.metrics.delong import Interval, auc_interval, gain_interval, placements
+from ffdi.metrics.delong import Interval, auc_interval, gain_interval, group_numbers, placements
 
 Of = Literal["fakes", "originals", "both"]
 MIN_IMAGES = 8  # of each class; smaller slices are left out
@@ -42,7 +42,7 @@ def cut(rows: pd.DataFrame, kinds: Mapping[str, Of], least: int = MIN_IMAGES) ->
 
 def pooled(rows: pd.DataFrame) -> Interval:
     """Return the AUC of all `rows`, measured as `cut` measures that of a slice."""
-    group_N = np.unique(rows["group"], return_inverse=True)[1] if "group" in rows else None
+    group_N = group_numbers(rows.get("group"))
     if min(rows["target"].value_counts()) > 1:
         return auc_interval(placements(rows["target"], rows["score"], group_N))
     value = auc(rows["target"], rows["score"])  # one row of a class has no variance
@@ -80,7 +80,7 @@ def compare(rows: pd.DataFrame, name: str) -> dict[str, Any] | None:
     originals, fakes = int((target == 0).sum()), int((target == 1).sum())
     if min(originals, fakes) < MIN_IMAGES:
         return None
-    group_N = np.unique(rows["group"], return_inverse=True)[1] if "group" in rows else None
+    group_N = group_numbers(rows.get("group"))
     clean, worse = (placements(target, rows[column], group_N) for column in ("clean", "worse"))
     found, drop = auc_interval(worse), gain_interval(clean - worse)
     tpr = tpr_at_fpr(target, rows["worse"], FPR)
