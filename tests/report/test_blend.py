@@ -57,10 +57,26 @@ def test_the_headline_says_what_to_send_and_what_to_expect(page: Page, card: dic
         (3, -0.009, -0.001, "It is worse than a alone by 0.0050, beyond noise: send a alone."),
         (1, 0.0, 0.0, "It has one member only."),
         (2, 0.0, 0.0, "Its OOF AUC is exactly that of a."),
+        (2, 0.3, 0.3, "It is better than its best member a by 0.3000, beyond noise."),
     ],
 )
 def test_a_gain_is_only_claimed_beyond_noise(count: int, low: float, high: float, said: str) -> None:
     assert report.comparison("a", count, Interval((low + high) / 2, low, high, 0.001)) == said
+
+
+def test_copies_of_an_image_do_not_make_a_gain_certain() -> None:
+    """Four copies of every row: by rows the gain would be beyond noise, by images it is not."""
+    draw, target = keys.rng("copies of images"), np.arange(200) % 2
+    once = pd.DataFrame({"id": [f"{row}" for row in range(200)], "relpath": "a.jpg", "target": target, "fold": 0})
+    once["a"] = target + draw.normal(size=200)
+    once["blend"] = once["a"] + 0.2 * draw.normal(size=200) + 0.05 * target
+    copies = pd.concat([once.assign(group=range(200))] * 4, ignore_index=True)
+    alone, together = copies.drop(columns="group"), copies
+    told = [
+        report.page(card_of(rows, ["a"], ("b",)), rows, FILE, Path("nowhere")).headline for rows in (alone, together)
+    ]
+    assert "is better than its best member a" in told[0]
+    assert "Noise cannot separate it" in told[1]
 
 
 def test_the_advice_names_weights_and_expectation(card: dict[str, Any], page: Page) -> None:
@@ -114,7 +130,7 @@ def test_a_blend_without_any_held_out_row_says_so(oof: pd.DataFrame) -> None:
     empty = pd.DataFrame(columns=["id", "relpath", "target", "fold"])
     bare = card_of(empty, ["refit"]) | {"honest": [], "forecast": None}
     made = report.page(bare, empty, FILE, Path("nowhere"))
-    assert "It has no OOF score, because every member was trained on all rows." in made.headline
+    assert "It has no OOF score, because none of them held images out." in made.headline
     assert "Leaderboard forecast" not in words(made)
 
 

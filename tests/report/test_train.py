@@ -33,6 +33,20 @@ def test_the_headline_is_the_best_member_scored_by_ranks_inside_folds(page: Page
     assert f"(95% interval {found.low:.4f} to {found.high:.4f}) on {len(oof)} images in 5 folds." in page.headline
 
 
+def test_the_title_counts_every_member_and_refits_are_named(members: list[Trained]) -> None:
+    page = report.of_members(members[:1], {}, ["lite0_all", "lite0_all_3"])
+    assert page.title == "Training of 3 members"
+    assert page.headline.endswith("in 5 folds. Without a score, because trained on all images: lite0_all, lite0_all_3.")
+
+
+def test_near_duplicates_count_as_one(members: list[Trained]) -> None:
+    """Three copies of every row tell no more than the rows once."""
+    oof = members[0].oof
+    copies = pd.concat([oof.assign(group=np.arange(len(oof)))] * 3, ignore_index=True)
+    headlines = [report.of_members([replace(members[0], oof=rows)], {}).headline for rows in (oof, copies)]
+    assert [headline.partition(" on ")[0] for headline in headlines] == [headlines[0].partition(" on ")[0]] * 2
+
+
 def test_scale_and_offset_of_a_fold_do_not_move_the_score(members: list[Trained]) -> None:
     oof = members[0].oof
     moved = oof.assign(logit=oof["logit"] * (1 + oof["fold"]) + 10 * oof["fold"])

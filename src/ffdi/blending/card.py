@@ -20,7 +20,7 @@ from ffdi.config.recipe import Recipe
 from ffdi.core import digest
 from ffdi.core.digest import code_digest
 from ffdi.metrics.auc import auc, tpr_at_fpr
-from ffdi.metrics.delong import auc_interval, group_numbers, placements
+from ffdi.metrics.delong import delong, group_numbers
 
 FALSE_POSITIVE_RATES = (1e-2, 5e-3, 1e-3)  # the contest breaks ties at 1e-3; its paper reports all three
 # Say where and how fast, or what was tried; not what comes out.
@@ -107,7 +107,7 @@ def _scores(blended: Blended, name: str) -> dict[str, Any]:
     known = [value for value in by_fold.values() if value is not None]
     return {
         **found,
-        "auc": asdict(auc_interval(placements(target_N, score_N, group_numbers(blended.oof.get("group"))))),
+        "auc": asdict(delong(target_N, score_N, group_numbers(blended.oof.get("group")))),
         "folds": by_fold,
         "fold_mean": float(np.mean(known)) if known else None,
         "fold_sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,

@@ -64,7 +64,7 @@ class Placements:
         return float(np.linalg.norm(np.bincount(self.group_N, self.influence())))
 
 
-def delong(targets: ArrayLike, scores: ArrayLike) -> Interval:
+def delong(targets: ArrayLike, scores: ArrayLike, group_N: NDArray[np.int64] | None = None) -> Interval:
     """Return the AUC with a 95 % interval that is symmetric on the logit scale, so it stays inside [0, 1] (Pepe, 2003).
 
     If all pairs are ordered alike (AUC 0 or 1) the variance is 0 and says nothing. Then the inner limit is that of as
@@ -73,6 +73,7 @@ def delong(targets: ArrayLike, scores: ArrayLike) -> Interval:
     Args:
         targets: N values 0 or 1.
         scores: N finite numbers.
+        group_N: as `group_numbers` gives them; None if rows are independent.
 
     Raises:
         UserError: a class has fewer than two rows, or a score is not finite.
@@ -82,10 +83,10 @@ def delong(targets: ArrayLike, scores: ArrayLike) -> Interval:
         >>> f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
         '0.833 (0.152 to 0.993)'
     """
-    return auc_interval(placements(targets, scores))
+    return auc_interval(placements(targets, scores, group_N))
 
 
-def delong_paired(targets: ArrayLike, a: ArrayLike, b: ArrayLike) -> Interval:
+def delong_paired(targets: ArrayLike, a: ArrayLike, b: ArrayLike, group_N: NDArray[np.int64] | None = None) -> Interval:
     """Return AUC(a) - AUC(b) on the same rows, with a normal 95 % interval cut to [-1, 1].
 
     The covariance of the two scores is used, so two nearly equal scores have a narrow interval.
@@ -94,8 +95,9 @@ def delong_paired(targets: ArrayLike, a: ArrayLike, b: ArrayLike) -> Interval:
         targets: 0 real, 1 fake, [N].
         a: Scores [N].
         b: Scores [N] of the same rows.
+        group_N: As for `delong`.
     """
-    return gain_interval(placements(targets, a) - placements(targets, b))
+    return gain_interval(placements(targets, a, group_N) - placements(targets, b, group_N))
 
 
 def auc_interval(placed: Placements) -> Interval:

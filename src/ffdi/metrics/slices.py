@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.metrics.auc import auc, tpr_at_fpr
-from ffdi.metrics.delong import Interval, auc_interval, gain_interval, group_numbers, placements
+from ffdi.metrics.delong import Interval, auc_interval, delong, gain_interval, group_numbers, placements
 
 Of = Literal["fakes", "originals", "both"]
 MIN_IMAGES = 8  # of each class; smaller slices are left out
@@ -44,7 +44,7 @@ def pooled(rows: pd.DataFrame) -> Interval:
     """Return the AUC of all `rows`, measured as `cut` measures that of a slice."""
     group_N = group_numbers(rows.get("group"))
     if min(rows["target"].value_counts()) > 1:
-        return auc_interval(placements(rows["target"], rows["score"], group_N))
+        return delong(rows["target"], rows["score"], group_N)
     value = auc(rows["target"], rows["score"])  # one row of a class has no variance
     return Interval(value, 0.0, 1.0, float("nan"))
 

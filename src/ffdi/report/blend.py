@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.blending.card import members_table
-from ffdi.metrics.delong import Interval, delong_paired
+from ffdi.metrics.delong import Interval, delong_paired, group_numbers
 from ffdi.report import estimates, images, plots
 from ffdi.report.page import Block, Page, Picture, Section, provenance
 from ffdi.report.plots import embed
@@ -23,14 +23,16 @@ def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) ->
 
     Args:
         card: The blend card, as it lies beside the submission.
-        oof: Columns id, target, relpath, and the OOF score under the name of each member and of 'blend'.
+        oof: Columns id, target, relpath, group if known, and the OOF score under the name of each member and of
+            'blend'.
         file: The submission to send.
         folder: Where relpath starts. The page has no image sheets if the images are not there.
     """
     members = members_table(card)
     measured = members[members["auc"].notna()]
     team = measured["name"][measured["name"] != BLEND].tolist()
-    gain = delong_paired(oof["target"], oof[BLEND], oof[team[0]]) if team and BLEND in oof else None
+    group_N = group_numbers(oof.get("group"))
+    gain = delong_paired(oof["target"], oof[BLEND], oof[team[0]], group_N) if team and BLEND in oof else None
     first = folder / str(oof["relpath"].iloc[0]) if len(oof) else folder
     shown = folder if first.is_file() else None
     digests = {
@@ -65,7 +67,7 @@ def _headline(
     blend, count = members.iloc[0], int((members["weight"] > 0).sum())
     start = f"Send {file}, the blend of {counted(count, 'member')}"
     if gain is None:
-        return f"{start}. It has no OOF score, because every member was trained on all rows."
+        return f"{start}. It has no OOF score, because none of them held images out."
     told = (
         f"{start}. Nested AUC on {rows:,} images that its models had not seen: {blend['auc']:.4f} (95% interval "
         f"{interval(blend['low'], blend['high'])}). {comparison(team[0], count, gain)}"
@@ -85,7 +87,7 @@ def comparison(best: str, count: int, gain: Interval) -> str:
     """
     if count == 1:
         return "It has one member only."
-    if gain.low == gain.high:
+    if gain.low == gain.high == 0:
         return f"Its OOF AUC is exactly that of {best}."
     if gain.low > 0:
         return f"It is better than its best member {best} by {gain.value:.4f}, beyond noise."

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ffdi.core import checksum
 from ffdi.metrics.auc import auc
-from ffdi.metrics.delong import Interval, delong
+from ffdi.metrics.delong import Interval, delong, group_numbers
 from ffdi.metrics.ranks import rank_within
 from ffdi.report import plots
 from ffdi.report.page import Block, Page, Section, Text, provenance
@@ -23,7 +23,7 @@ class Trained:
     """One member.
 
     `logs`: by fold; epoch (done, a fraction), split ('train' or 'oof'), and loss, auc, lr, images_per_second where
-    known. `oof`: id, target, fold, logit.
+    known. `oof`: id, target, fold, logit, and group if known.
     """
 
     name: str
@@ -37,9 +37,12 @@ class Trained:
 
 def page(jobs: Sequence[FoldJob]) -> Page:
     """Return the page of finished jobs, of which at least one held images out."""
-    held = [job for job in jobs if len(job.oof)]  # a refit on all rows has no curve
-    members = [_read([job for job in held if job.member.name == name]) for name in {job.member.name: 0 for job in held}]
-    return of_members(members, {job.label: checksum.digest(job.folder.done) for job in jobs})
+    by_name: dict[str, list[FoldJob]] = {}
+    for job in jobs:
+        by_name.setdefault(job.member.name, []).append(job)
+    members = [_read(mine) for mine in by_name.values() if len(mine[0].oof)]
+    refits = [name for name, mine in by_name.items() if not len(mine[0].oof)]
+    return of_members(members, {job.label: checksum.digest(job.folder.done) for job in jobs}, refits)
 
 
 def _read(jobs: Sequence[FoldJob]) -> Trained:
@@ -48,7 +51,7 @@ def _read(jobs: Sequence[FoldJob]) -> Trained:
 
     logs, tables = {}, []
     for job in jobs:
-        oof, known = checksum.read_table(job.folder.table("oof")), job.oof[["id", "target"]]
+        oof, known = checksum.read_table(job.folder.table("oof")), job.oof[["id", "target", "group"]]
         mean = oof.groupby("id", as_index=False)["logit"].mean()
         tables.append(known.merge(mean, on="id", validate="one_to_one").assign(fold=job.fold))
         # The log's points are of the plain view, so the last point is too, and not the mean of all views.
@@ -58,18 +61,20 @@ def _read(jobs: Sequence[FoldJob]) -> Trained:
     return Trained(jobs[0].member.name, logs, pd.concat(tables, ignore_index=True))
 
 
-def of_members(members: Sequence[Trained], inputs: Mapping[str, str]) -> Page:
+def of_members(members: Sequence[Trained], inputs: Mapping[str, str], refits: Sequence[str] = ()) -> Page:
     """Return the page of members, in any order, whose OOF predictions hold both classes.
 
     Args:
         members: At least one.
         inputs: Digests by name, for the foot.
+        refits: Names of the members that were trained on all images.
     """
     members = sorted(members, key=lambda member: -auc(member.oof["target"], member.score()))
-    found = [delong(member.oof["target"], member.score()) for member in members]
+    found = [delong(one.oof["target"], one.score(), group_numbers(one.oof.get("group"))) for one in members]
+    unscored = f" Without a score, because trained on all images: {', '.join(refits)}." if refits else ""
     return Page(
-        title=f"Training of {counted(len(members), 'member')}",
-        headline=_headline(members, found[0]),
+        title=f"Training of {counted(len(members) + len(refits), 'member')}",
+        headline=_headline(members, found[0]) + unscored,
         sections=(Section("Members", (_summary(members, found),)), Section("Learning curves", _curves(members))),
         provenance=provenance("ffdi train", inputs),
     )
@@ -92,7 +97,7 @@ def _summary(members: Sequence[Trained], intervals: Sequence[Interval]) -> Table
             "member": member.name, "OOF AUC": found.value, "95% interval": interval(found.low, found.high),
             "folds": int(folds.size), "mean ± sd": spread(folds.mean(), folds.std()),
         })  # fmt: skip
-    caption = "OOF AUC: scores are ranked inside each fold, then pooled. Intervals: DeLong."
+    caption = "OOF AUC: scores are ranked inside each fold, then pooled. Intervals: DeLong, near-duplicates as one."
     return table(pd.DataFrame(rows), "Members, best first", caption, {"OOF AUC": ".4f"})
 
 
