@@ -13,6 +13,7 @@ from ffdi.blending.influence import Shift, held_out
 from ffdi.blending.probe import Unseen
 from ffdi.blending.result import blend
 from ffdi.core import checksum
+from ffdi.core.errors import UserError
 from ffdi.core.keys import rng
 from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc
@@ -146,6 +147,24 @@ def test_a_blend_looks_at_the_test_images(
     assert [name for name, _ in source["differences"]] == (["sharpness"] if offset else [])
     assert [relpath.partition("/")[0] for relpath in source["typical"][0]] == ["train"] * 7
     assert [relpath.partition("/")[0] for relpath in source["typical"][1]] == ["test"] * 7
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(ModuleNotFoundError("No module named 'torch'"), "ModuleNotFoundError: No module named 'torch'"),
+     (UserError("There are no weights."), "There are no weights.")],
+)  # fmt: skip
+def test_a_machine_that_cannot_look_at_the_images_blends_all_the_same(
+    contest: Contest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, why: str
+) -> None:
+    def embed(*_: object) -> np.ndarray:
+        raise error
+
+    monkeypatch.setattr("ffdi.infer.embed.embed", embed)
+    result = blend(contest.recipe, contest.competition, contest.places, tmp_path)
+    assert result.forecast is not None
+    assert result.forecast.evidence.missing == f"The test images were not looked at: {why}"
+    assert result.forecast.seen["public"].value == contest.blend().card["forecast"]["seen"]["public"]["value"]
 
 
 def test_most_unseen_kinds_lie_in_the_interval() -> None:

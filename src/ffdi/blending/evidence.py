@@ -103,14 +103,16 @@ def collect(
         return Evidence(gain, missing="The test images were not looked at.")
     try:
         sample = embedded(blended.oof, blended.test, images, places, manifests.digest(manifest))
-    except FfdiError as error:
-        return Evidence(gain, missing=f"The test images were not looked at: {error}")
-    if min(len(sample.oof), len(sample.test)) < MIN_ROWS:
-        return Evidence(gain, missing=f"There are fewer than {MIN_ROWS} images of train or test, too few to compare.")
-    rows = held_out(sample.oof["target"], sample.oof.get("group"))
-    found = adversarial.compare(sample.oof_ND, rows, sample.test_TD, board.fake_share)
-    mix = adversarial.shift(sample.oof[BLEND].to_numpy(), rows, found)
-    return Evidence(gain, mix, _source(found, sample, manifest), probe.cost_of_unseen(sample.oof_ND, rows))
+        if min(*np.bincount(sample.oof["target"], minlength=2), len(sample.test)) < MIN_ROWS:
+            few = f"There are fewer than {MIN_ROWS} test images or images of a class, too few to compare."
+            return Evidence(gain, missing=few)
+        rows = held_out(sample.oof["target"], sample.oof.get("group"))
+        found = adversarial.compare(sample.oof_ND, rows, sample.test_TD, board.fake_share)
+        mix = adversarial.shift(sample.oof[BLEND].to_numpy(), rows, found)
+        return Evidence(gain, mix, _source(found, sample, manifest), probe.cost_of_unseen(sample.oof_ND, rows))
+    except Exception as error:  # no torch here, no weights, a full GPU: the blend itself is done
+        why = str(error) if isinstance(error, FfdiError) else f"{type(error).__name__}: {error}"
+        return Evidence(gain, missing=f"The test images were not looked at: {why}")
 
 
 def _gain(board: Board, team: Team, method: Method, blended: Blended) -> Shift:
