@@ -122,6 +122,8 @@ def test_folds_without_a_class_are_named() -> None:
     team = few(1.0, 1.0, rows=20)
     team.oof["target"] = np.int8(team.oof["fold"] == 2)
     assert "the rows outside part 2 lack a class" in decide(Blend(), team).why
+    assert decide(Blend(method="stack"), team).method.name == "rank_mean"
+    assert decide(Blend(method="logit_mean"), team).method.name == "logit_mean"
 
 
 def test_weights_for_members_that_held_nothing_out_cannot_be_scored() -> None:
@@ -141,5 +143,6 @@ def test_the_blend_reports_nested_scores_of_what_it_sends(contest: Contest) -> N
     assert result.card["method"] == "best_single"
     assert result.card["blend"]["auc"]["value"] == found.estimates["best_single"].nested.value
     assert [row["method"] for row in result.card["honest"]] == [*METHODS, AUTO]
+    assert [row["method"] for row in result.card["honest"] if row["chosen"]] == ["best_single"]  # not what auto says
     assert result.card["why"] == result.choice.why
     assert result.blended.oof["id"].tolist() == canonical(read_team(contest.jobs())).oof["id"].tolist()

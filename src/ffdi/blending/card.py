@@ -70,7 +70,7 @@ def card(
         "method": choice.method.name,
         "why": choice.why,
         "prior": blended.prior,
-        "honest": [] if choice.found is None else honest_table(choice.found).to_dict("records"),
+        "honest": [] if choice.found is None else honest_table(choice.found, choice.row).to_dict("records"),
         "forecast": None if forecast is None else asdict(forecast) | {"board": forecast.board.model_dump()},
         "members": [_member(recipe, member, blended) for member in team.members],
         "blend": _scores(blended, BLEND),

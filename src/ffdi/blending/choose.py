@@ -70,6 +70,8 @@ def decide(config: Blend, team: Team) -> Choice:
     rows = gather(team)
     obstacle = _obstacle(rows)
     if obstacle:
+        fitted = method.fits != "nothing" and not config.weights and len(rows.names) > 1
+        method = METHODS[BASELINE] if fitted else method  # fitted weights would be scored on their own rows
         return Choice(method, f"{method.name}: {obstacle}", None, method.name)
     given = _given(config.weights, method, rows.names) if config.weights else None
     found = nested_table(rows, choose, given=given)

@@ -83,7 +83,7 @@ def blend(oof: Frames, test: Frames, method: str = "auto", weights: dict[str, fl
         raise UserError(f"weights names {unknown[0]!r}, which is no prediction column; there are {', '.join(names)}.")
     choice = decide(config, team)
     blended = apply(team, choice.method, config.weights)
-    table = pd.DataFrame() if choice.found is None else honest_table(choice.found)
+    table = pd.DataFrame() if choice.found is None else honest_table(choice.found, choice.row)
     score = blended.test.set_index("id")[BLEND]
     frame = pd.DataFrame({ids.index.name: ids.attrs["ids"], "score": score.loc[ids.index].to_numpy()})
     return BlendOfFrames(frame, blended.weights, table, choice.method.name, choice.why)

@@ -137,8 +137,13 @@ def _ranked(score_N: Array, fold_N: Folds) -> Array:
     return ranked_N
 
 
-def honest_table(found: NestedTable) -> pd.DataFrame:
-    """Return a row a method: method, in_sample, nested, low, high, optimism, gain, gain_low, gain_high, chosen."""
+def honest_table(found: NestedTable, row: str) -> pd.DataFrame:
+    """Return a row a method: method, in_sample, nested, low, high, optimism, gain, gain_low, gain_high, chosen.
+
+    Args:
+        found: The estimates.
+        row: The one that says what the blend is worth, the chosen one.
+    """
     return pd.DataFrame(
         [
             {
@@ -151,7 +156,7 @@ def honest_table(found: NestedTable) -> pd.DataFrame:
                 "gain": one.gain.value,
                 "gain_low": one.gain.low,
                 "gain_high": one.gain.high,
-                "chosen": one.method == found.choice,
+                "chosen": one.method == row,
             }
             for one in found.estimates.values()
         ]
