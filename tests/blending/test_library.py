@@ -100,6 +100,24 @@ def test_names_and_types_of_columns_change_nothing() -> None:
     assert blend(parts, [test[["img", "a"]], test.drop(columns="a")], method="rank_mean").test.equals(found.test)
 
 
+def test_rows_join_by_id_and_not_by_an_index_that_counts_them() -> None:
+    """Frames that were filtered and numbered anew: row 0 of one is not row 0 of the other."""
+    oof, test = (frame.rename(columns={"img": "id"}) for frame in frames())
+    mixed = oof[["id", "b"]].sample(frac=1, random_state=1, ignore_index=True).rename_axis("row")
+    parts = [oof[["id", "target", "fold", "a"]].rename_axis("row"), mixed]
+    found = blend(parts, [test[["id", "a"]].rename_axis("row"), test[["id", "b"]]])
+    whole = blend(oof, test)
+    assert found.test.equals(whole.test)
+    assert found.table.equals(whole.table)
+
+
+def test_an_id_may_be_a_word_that_pandas_takes_for_missing(tmp_path: Path) -> None:
+    oof, test = frames(names="a")
+    test = test.assign(img=["NA", "null", *test["img"][2:]])
+    test.to_csv(tmp_path / "test.csv", index=False)
+    assert blend(oof, tmp_path / "test.csv").test["img"].tolist() == test["img"].tolist()
+
+
 def test_a_row_without_a_group_stands_for_itself() -> None:
     oof, test = frames(60)
     some = [f"pair {row // 2}" if row < 20 else None for row in range(60)]
@@ -135,6 +153,13 @@ def wrong(change: str, oof: pd.DataFrame, test: pd.DataFrame) -> tuple[Any, Any]
             return pd.concat([oof, oof.iloc[:1]]), test
         case "nan":
             return oof.assign(a=np.nan), test
+        case "missing":
+            return oof.assign(a=pd.array([None, *[1] * 39], "Int64")), test
+        case "labels":
+            return oof.assign(label=oof["target"]), test
+        case "numbered":
+            other = oof[["img"]].assign(a_1=oof["b"])
+            return [oof[["img", "target", "a"]], oof[["img", "a"]], other], test
         case "empty":
             return oof, test.iloc[:0]
         case "no file":
@@ -152,6 +177,9 @@ def wrong(change: str, oof: pd.DataFrame, test: pd.DataFrame) -> tuple[Any, Any]
         ("one class", "must hold 0 and 1"),
         ("twice", "the id 0000 is there more than once"),
         ("nan", "the column a holds something that is no finite number"),
+        ("missing", "the column a holds something that is no finite number"),
+        ("labels", "the column target is there more than once"),
+        ("numbered", "a column of another file is called a_1 too; rename one of them"),
         ("empty", "the test frame holds no predictions"),
         ("no file", "nowhere.csv is not a CSV that can be read"),
         ("nothing", "No OOF predictions are given"),
@@ -167,8 +195,9 @@ def test_what_does_not_fit_is_one_sentence(change: str, words: str) -> None:
     ("options", "words"), [({"method": "magic"}, "magic"), ({"weights": {"c": 1}}, "'c', which is no")]
 )
 def test_unknown_methods_and_columns_are_refused(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(UserError, match=words):
+    with pytest.raises(UserError, match=words) as refused:
         blend(*frames(40), **options)
+    assert "\n" not in str(refused.value)
 
 
 def test_one_column_is_the_blend_and_has_no_table(tmp_path: Path) -> None:

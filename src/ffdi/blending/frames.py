@@ -41,7 +41,10 @@ def joined(given: Frames, what: str) -> pd.DataFrame:
                     raise UserError(f"{where} and {frames[0][0]} disagree in the column {name}.")
                 joined[name] = column
             else:
-                joined[name if columns.count(name) == 1 else f"{name}_{number}"] = column
+                called = name if columns.count(name) == 1 else f"{name}_{number}"
+                if called in joined:
+                    raise UserError(f"{where}: a column of another file is called {called} too; rename one of them.")
+                joined[called] = column
     return joined
 
 
@@ -52,21 +55,27 @@ def _by_id(given: pd.DataFrame | str | Path, what: str) -> tuple[str, pd.DataFra
         where = str(given)
         try:
             names = pd.read_csv(given, nrows=0).columns
-            frame = pd.read_csv(given, dtype={"id" if "id" in names else names[0]: str})  # an id may begin with zeros
+            ids = {"id" if "id" in names else names[0]: str}  # an id may begin with zeros, or be the text NA
+            frame = pd.read_csv(given, dtype=ids, keep_default_na=False, na_values={"group": ["", "NA", "nan", "None"]})
         except (OSError, ValueError, IndexError) as error:
             raise UserError(f"{where} is not a CSV that can be read: {error}.") from error
     assert isinstance(frame, pd.DataFrame)
     if frame.empty:
         raise UserError(f"{where} holds no predictions.")
-    frame = frame.copy() if frame.index.name else frame.set_index("id" if "id" in frame else frame.columns[0])
+    if frame.index.name is None or (frame.index.name != "id" and "id" in frame):
+        frame = frame.set_index("id" if "id" in frame else frame.columns[0])
+    frame = frame.copy()
     frame.attrs["ids"] = frame.index
     frame.index = frame.index.astype(str)
     twice = frame.index[frame.index.duplicated()]
     if len(twice):
         raise UserError(f"{where}: the id {twice[0]} is there more than once ({len(twice)} such rows).")
     frame = frame.rename(columns=lambda name: "target" if str(name).lower() in TARGETS else str(name))
+    again = frame.columns[frame.columns.duplicated()]
+    if len(again):
+        raise UserError(f"{where}: the column {again[0]} is there more than once (label is read as target).")
     for name in frame.columns.difference(["group"]):
-        if not pd.api.types.is_numeric_dtype(frame[name]) or not np.isfinite(frame[name]).all():
+        if not pd.api.types.is_numeric_dtype(frame[name]) or not np.isfinite(frame[name].astype(float)).all():
             raise UserError(f"{where}: the column {name} holds something that is no finite number.")
     return where, frame
 

@@ -10,6 +10,7 @@ from ffdi.blending.choose import decide
 from ffdi.blending.frames import Frames, joined, matched, team_of
 from ffdi.blending.nested import honest_table
 from ffdi.blending.oof import canonical
+from ffdi.config.load import validate
 from ffdi.config.recipe import Blend
 from ffdi.core import atomic, checksum
 from ffdi.core.errors import UserError
@@ -51,8 +52,8 @@ def blend(oof: Frames, test: Frames, method: str = "auto", weights: dict[str, fl
 
     Args:
         oof: out-of-fold predictions: a frame, a CSV, or a list of these, joined by id. Columns: an id (the index named
-            id, a column `id`, or the first column), `target` or `label` (0 or 1, in at least one of them), one or more
-            predictions, and if known `fold` and `group` (near-duplicates share a label).
+            id, a column `id`, an index of another name, or the first column), `target` or `label` (0 or 1, in at least
+            one of them), one or more predictions, and if known `fold` and `group` (near-duplicates share a label).
         test: predictions of the test, with the same prediction columns; a list in the order of `oof`.
         method: "auto" (the simplest within one standard error of the best) or a name such as "rank_mean".
         weights: by prediction column; they replace those that the method would fit.
@@ -74,10 +75,7 @@ def blend(oof: Frames, test: Frames, method: str = "auto", weights: dict[str, fl
     known, ids = joined(oof, "OOF"), joined(test, "test")
     names = matched(known, ids)
     team = canonical(team_of(known, ids, names))
-    try:
-        config = Blend.model_validate({"method": method, "weights": weights or {}})
-    except ValueError as error:
-        raise UserError(f"blend(method={method!r}, weights={weights!r}) is not possible: {error}") from error
+    config = validate(Blend, {"method": method, "weights": weights or {}}, "ffdi.blend")
     unknown = sorted(set(config.weights) - set(names))
     if unknown:
         raise UserError(f"weights names {unknown[0]!r}, which is no prediction column; there are {', '.join(names)}.")
@@ -134,14 +132,14 @@ def read_test(folder: str | Path) -> pd.DataFrame:
 
 
 def _runs(folder: Path, table: str) -> dict[str, pd.DataFrame]:
-    """Return by member a frame by id with the columns fold and logit. Unreadable images (NaN) are left out."""
+    """Return by member a frame by id with the columns fold and logit; an unreadable image has its model's median."""
     patterns = (f"fold*/{table}.parquet", f"runs/*/fold*/{table}.parquet")
     paths = sorted(path for pattern in patterns for path in folder.resolve().glob(pattern))
     if not paths:
         raise UserError(f"{folder} holds no {table}.parquet of a run; name a work folder or a run folder.")
     parts: dict[str, list[pd.DataFrame]] = {}
     for path in paths:
-        frame = checksum.read_table(path, ["id", "logit"]).dropna().groupby("id")["logit"].mean()
+        frame = checksum.read_table(path, ["id", "logit"]).groupby("id")["logit"].mean()
         parts.setdefault(path.parent.parent.name, []).append(frame.to_frame().assign(fold=path.parent.name[4:]))
     short = [name.rpartition("-")[0] for name in parts]
     names = [one if short.count(one) == 1 else name for one, name in zip(short, parts, strict=True)]
