@@ -41,6 +41,18 @@ def test_a_member_fitted_on_all_rows_held_none_out(contest: Contest) -> None:
     assert whole.test_KT.shape == (1, 50)
 
 
+def test_the_folds_of_the_same_settings_and_nearest_epochs_speak_for_a_refit(contest: Contest) -> None:
+    """A plan trains refits longer than folds."""
+    one, two, whole = contest.recipe.member
+    longer = two.model_copy(update={"name": "two_longer", "epochs": 20})
+    members = (one, two, longer, whole.model_copy(update={"epochs": 17}))
+    contest.recipe = contest.recipe.model_copy(update={"member": members})
+    for job in contest.jobs():
+        contest.finish(job)
+    found = {member.name: member.kfold for member in read_team(contest.jobs()).members}
+    assert found == {"one": None, "two": None, "two_longer": None, "whole": "two_longer"}
+
+
 def test_order_of_jobs_changes_nothing(contest: Contest) -> None:
     there, back = read_team(contest.jobs()), read_team(contest.jobs()[::-1])
     assert len(there.members) > 1

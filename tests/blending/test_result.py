@@ -74,7 +74,7 @@ def test_a_table_for_people(contest: Contest) -> None:
 def test_warnings_are_told(contest: Contest) -> None:
     told = contest.blend().warnings
     assert len(told) == 2
-    assert "whole held no rows out" in told[0]
+    assert told[0].endswith("because trained on all rows: whole (weighed like two).")
     assert "1 test images are unreadable" in told[1]
     assert contest.only("one").blend().warnings[0].startswith("1 test images")
 

@@ -63,8 +63,8 @@ def apply(team: Team, method: Method, given: Mapping[str, float] | None = None) 
 def _fitted(team: Team, method: Method) -> dict[str, float]:
     """Return weights by member.
 
-    A member trained on all rows has the weight of the k-fold member with the same settings; without one the mean
-    weight, as no row tells what it is worth.
+    A member trained on all rows has the weight of its `kfold`; without one the mean weight, as no row tells what it is
+    worth.
     """
     if not team.members_with_oof:
         return {member.name: 1.0 for member in team.members}

@@ -19,7 +19,8 @@ from ffdi.training.job import FoldJob
 
 Logits = NDArray[np.float64]
 REMEDY = "run `ffdi train` with this recipe"
-NOT_SETTINGS = {"name", "refit_full", "seed", "tta", "test_size"}  # do not decide how good a trained model is
+# What a refit and the folds that speak for it may differ in. A plan trains its refits for as many epochs as fit.
+NOT_SETTINGS = {"name", "refit_full", "seed", "tta", "test_size", "epochs"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class MemberLogits:
     """Logits of one member, mean over its views; rows in the order of the team's frames.
 
     `oof_N` is None for a member trained on all rows (`refit_full`): it held none out. `kfold`: the name of the member
-    with the same settings that was trained in folds, whose score speaks for it; None if there is none.
+    that was trained in folds with the same settings but for its epochs, whose score speaks for it; None if there is
+    none.
     """
 
     name: str
@@ -67,8 +69,9 @@ def read_team(jobs: Iterable[FoldJob]) -> Team:
     ordered = sorted(jobs, key=lambda job: (job.member.name, str(job.fold)))
     by_name = [list(folds) for _, folds in groupby(ordered, key=lambda job: job.member.name)]
     in_folds = [folds for folds in by_name if not folds[0].member.refit_full]
-    settings = {_settings(folds[0].member): folds[0].member.name for folds in reversed(in_folds)}
-    members = tuple(_read_member(folds, settings.get(_settings(folds[0].member))) for folds in by_name)
+    members = tuple(
+        _read_member(folds, _kfold(folds[0].member, [one[0].member for one in in_folds])) for folds in by_name
+    )
     rows = _oof_rows(in_folds[0] if in_folds else [])
     return Team(members, rows, _held_rows(ordered[0], "val"), _held_rows(ordered[0], "test"))
 
@@ -93,8 +96,11 @@ def _by_id(ids: pd.Series) -> NDArray[np.intp] | slice:
     return slice(None) if ids.is_monotonic_increasing else ids.to_numpy(object).argsort(kind="stable")
 
 
-def _settings(member: Member) -> str:
-    return member.model_dump_json(exclude=NOT_SETTINGS)
+def _kfold(member: Member, in_folds: list[Member]) -> str | None:
+    """Return which of the members trained in folds has the settings of a refit; of several that of nearest epochs."""
+    wanted = member.model_dump_json(exclude=NOT_SETTINGS)
+    same = [one for one in in_folds if one.model_dump_json(exclude=NOT_SETTINGS) == wanted]
+    return min(same, key=lambda one: abs(one.epochs - member.epochs)).name if same and member.refit_full else None
 
 
 def _read_member(jobs: list[FoldJob], kfold: str | None) -> MemberLogits:
@@ -111,7 +117,7 @@ def _read_member(jobs: list[FoldJob], kfold: str | None) -> MemberLogits:
             for job, facts in zip(jobs, done, strict=True)
             for name, digest in sorted(facts["files"].items())
         },
-        kfold=kfold if refit else None,
+        kfold=kfold,
     )
 
 

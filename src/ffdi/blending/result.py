@@ -111,16 +111,13 @@ def _reference(team: Team) -> pd.Series:
 
 
 def _warnings(recipe: Recipe, team: Team, blended: Blended) -> Iterator[str]:
-    dropped = [name for name, weight in blended.weights.items() if weight == 0]
-    if dropped and not recipe.blend.weights:
+    given, dropped = recipe.blend.weights, [name for name, weight in blended.weights.items() if weight == 0]
+    if dropped and not given:
         yield f"Dropped, because the blend is no better with them: {', '.join(dropped)}."
     refit = [member for member in team.members if member.oof_N is None]
-    for kfold in sorted({member.kfold for member in refit if member.kfold}):
-        names = ", ".join(member.name for member in refit if member.kfold == kfold)
-        yield f"{names} held no rows out and is weighed like {kfold}, which has the same settings."
-    unknown = [member.name for member in refit if not member.kfold]
-    if unknown:
-        yield f"{', '.join(unknown)} held no rows out: the OOF scores of the blend are those of the other members."
+    if refit:
+        named = [f"{one.name} (weighed like {one.kfold})" if one.kfold and not given else one.name for one in refit]
+        yield f"Not in the OOF scores of the blend, because trained on all rows: {', '.join(named)}."
     imputed = blended.test["id"][blended.test["imputed"].astype(bool)]
     if len(imputed):
         yield f"{len(imputed)} test images are unreadable, such as {imputed.iloc[0]}; they get the prior, a median."
