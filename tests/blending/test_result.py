@@ -110,6 +110,20 @@ def test_from_blend_to_folder_and_back(contest: Contest) -> None:
     assert card["blend"] == result.card["blend"]
 
 
+def test_another_board_is_in_the_card_of_the_same_submission(contest: Contest) -> None:
+    """The same bytes, but another forecast: `ffdi blend` after a change of [board]."""
+    for rows in (20, 30):
+        board = Board(public_rows=rows, private_rows=50 - rows, fake_share=0.5)
+        contest.competition = contest.competition.model_copy(update={"board": board})
+        result = contest.blend()
+        done = publish(
+            result.submission, result.card, inputs(result.card), contest.competition, contest.places.submissions, "toy"
+        )
+        assert checksum.read_json(done.folder / "card.json")["forecast"]["board"]["public_rows"] == rows
+        assert done.card["forecast"]["board"]["public_rows"] == rows
+    assert (done.reused, done.folder.name) == (True, "001-toy")
+
+
 def test_without_labels_there_is_no_validation_auc(contest: Contest) -> None:
     unlabelled = contest.manifest.copy()
     unlabelled.loc[unlabelled["split"] == "val", "target"] = -1

@@ -21,7 +21,7 @@ NUMBERED = re.compile(r"(\d{3,})-.+")
 
 @dataclass(frozen=True)
 class Published:
-    """A finished submission. `reused`: it was there already, with the same inputs, so that nothing was written."""
+    """A finished submission. `reused`: it was there already, with the same inputs and bytes."""
 
     folder: Path
     card: dict[str, Any]
@@ -46,7 +46,7 @@ def publish(
     Args:
         frame: id and prediction columns in the competition's order.
         card: what is known of them.
-        inputs: digest of all that made them; with the same inputs and bytes nothing is written twice.
+        inputs: digest of all that made them; with the same inputs and bytes only what is known of them is written anew.
         competition: names the columns.
         root: the submissions folder.
         name: what the folder is called behind its number.
@@ -62,7 +62,10 @@ def publish(
     for folder, known in finished(root):
         if (known["inputs"], known["submission"]["sha256"]) == (inputs, sha256):
             _restore(folder / SUBMISSION_CSV, data, sha256)
-            return Published(folder, known, reused=True)
+            full = {**known, **card}  # with another forecast, if [board] was changed or the images are here now
+            if checksum.json_bytes(full) != checksum.json_bytes(known):
+                checksum.write_json(folder / CARD, full)
+            return Published(folder, full, reused=True)
     folder = next_folder(root, name)
     atomic.write_bytes(folder / SUBMISSION_CSV, data)
     about = {"file": SUBMISSION_CSV, "sha256": sha256, "rows": len(ids)}
