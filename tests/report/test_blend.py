@@ -100,6 +100,20 @@ def test_the_page_leads_with_unseen_kinds_where_the_competition_says_so(
     assert "leaving out each of 8 clusters of fakes: a linear probe falls from AUC 0.940 to 0.880" in words(page)
 
 
+def test_the_headline_says_what_was_not_measured(card: dict[str, Any], oof: pd.DataFrame, folder: Path) -> None:
+    """The competition has unseen kinds, and this machine could not look at the images."""
+    board = {**card["forecast"]["board"], "unseen": 0.73}
+    page = report.page(changed(card, board=board), oof, FILE, folder)
+    assert page.headline.endswith("73% of the fakes are of unseen kinds. What they cost is unknown.")
+
+
+def test_names_that_are_shortened_to_one_text_stay_two_members(oof: pd.DataFrame) -> None:
+    names = ["lite0-112-aug-seed1", "lite0-128-aug-seed1", "member"]
+    frame = oof.assign(**{name: oof["lite0-112"] + place * oof["lite1-128"] for place, name in enumerate(names)})
+    made = report.page(card_of(frame, names), frame, FILE, Path("nowhere"))
+    assert words(made).count("lite0-…g-seed1") == 2
+
+
 def test_a_test_of_another_source_has_no_interval_and_shows_its_images(
     card: dict[str, Any], oof: pd.DataFrame, folder: Path
 ) -> None:

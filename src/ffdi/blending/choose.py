@@ -109,7 +109,7 @@ def _verdict(found: NestedTable) -> str:
     mine = found.estimates[found.choice].nested.value
     best = max(CANDIDATES, key=lambda name: found.placements[name].value)
     if best == found.choice:
-        return f"{best} is taken; its nested AUC of {mine:.4f} is the highest, and no simpler method is near it."
+        return f"{best} is taken; its nested AUC of {mine:.4f} is the highest, and no simpler method does as well."
     short = found.placements[best] - found.placements[found.choice]
     return (
         f"{found.choice} is taken (nested AUC {mine:.4f}), the simplest method within one standard error of the best, "

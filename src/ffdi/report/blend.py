@@ -122,11 +122,11 @@ def _summary(members: pd.DataFrame) -> Table:
 def _correlation(team: list[str], oof: pd.DataFrame) -> tuple[Block, ...]:
     if len(team) < 2:
         return ()
-    matrix = oof[team].corr("spearman").rename(columns=lambda name: shorten(name, 14))
-    frame = matrix.reset_index(names="member")
+    frame = oof[team].corr("spearman")
+    frame.insert(0, "", frame.index)
     caption = "A member whose correlation with another is near 1 adds little to it."
-    formats, names = dict.fromkeys(matrix.columns, ".3f"), {name: name for name in matrix.columns}
-    return (table(frame, "Rank correlation of members", caption, formats, names),)
+    names = {"": "member"} | {name: shorten(name, 14) for name in team}
+    return (table(frame, "Rank correlation of members", caption, dict.fromkeys(team, ".3f"), names),)
 
 
 def _errors(oof: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:

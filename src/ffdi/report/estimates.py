@@ -112,7 +112,13 @@ def expected(found: Mapping[str, Any]) -> str:
     """Return the AUC to expect on this leaderboard, with its interval."""
     if found["leads"] == "none":
         return OTHER_SOURCE
-    return f"Expected AUC, if {_kinds(found, found['leads'])}: {_spans(found, found['leads'])}"
+    said = f"Expected AUC, if {_kinds(found, found['leads'])}: {_spans(found, found['leads'])}"
+    share = found["board"]["unseen"]
+    if share and found["leads"] == "seen":
+        said += (
+            f" But the competition says that {share:.0%} of the fakes are of unseen kinds. What they cost is unknown."
+        )
+    return said
 
 
 def _kinds(found: Mapping[str, Any], kinds: str) -> str:
