@@ -48,6 +48,7 @@ def test_unlabelled_clean_data_has_only_its_images(manifest: pd.DataFrame, audit
         ({"feature": ["jpeg_q", "width"], "auc": [0.17, np.nan], "real": 500}, "AUC 0.83: a model can score"),
         ({"feature": ["jpeg_q", "width"], "auc": [0.53, np.nan], "real": 500}, "No measured file property separates"),
         ({"feature": ["bytes", "width"], "auc": [0.59, 0.61], "real": [9000, 40]}, "File size alone separates"),
+        ({"feature": ["bytes"] * 20, "auc": [0.57] + [0.5] * 19, "real": 200}, "No measured file property separates"),
     ],
 )
 def test_the_verdict_is_about_the_strongest_beyond_chance(rows: dict[str, object], said: str) -> None:

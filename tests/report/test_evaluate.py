@@ -37,6 +37,14 @@ def test_a_slice_is_only_called_weak_beyond_noise(high: float, said: str) -> Non
     assert said in evaluate.verdict(SLICES.assign(high=high), POOLED)
 
 
+def test_the_worst_of_many_slices_is_low_by_chance() -> None:
+    """Of thirty slices one is expected to have an upper limit of 95 % just below the whole."""
+    many = pd.concat([SLICES.assign(auc=0.95, high=0.97)] * 10, ignore_index=True)
+    many.loc[7, ["auc", "high"]] = 0.93, 0.949
+    assert "the lowest of 30 slices can be so low by chance, so it may be noise" in evaluate.verdict(many, POOLED)
+    assert "beyond noise" in evaluate.verdict(many.iloc[7:8], POOLED)
+
+
 def test_degraded_copies_stand_beside_the_clean_images() -> None:
     page = evaluate.page(SLICES, POOLED, COPIES, {})
     assert page.headline.endswith(

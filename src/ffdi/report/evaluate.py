@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ffdi.metrics.delong import Interval
+from ffdi.metrics.delong import LEVEL, Interval, logit, quantile, sigmoid
 from ffdi.report import plots
 from ffdi.report.page import Block, Page, Section, Text, provenance
 from ffdi.report.plots import embed
@@ -56,9 +56,16 @@ def verdict(every: pd.DataFrame, pooled: Interval) -> str:
     if pd.notna(one.get("drop")):
         drop = f"{one['drop']:.4f} ({interval(one['drop_low'], one['drop_high'])})"
         return f"{said}. The same images have {one['clean']:.4f} when clean: a drop of {drop}."
-    if one["high"] >= pooled.value:
-        return f"{said}. Its interval contains the pooled AUC {pooled.value:.4f}, so it may be noise."
+    if _high_of_the_worst(one, len(every)) >= pooled.value:
+        lowest = f"the lowest of {counted(len(every), 'slice')} can be so low by chance"
+        return f"{said}. The pooled AUC is {pooled.value:.4f}; {lowest}, so it may be noise."
     return f"{said}, below the pooled AUC {pooled.value:.4f} beyond noise. Add more such images to training first."
+
+
+def _high_of_the_worst(one: pd.Series, count: int) -> float:
+    """Return the upper limit of the worst of `count` slices: so wide that all limits hold together (Bonferroni)."""
+    own, wider = logit(one["auc"]), quantile(1 - (1 - LEVEL) / count) / quantile(LEVEL)
+    return sigmoid(own + wider * (logit(one["high"]) - own))
 
 
 def _part(rows: pd.DataFrame, line: float, meaning: str, caption: str) -> tuple[Block, ...]:

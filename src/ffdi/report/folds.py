@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.data.audit import Audit
+from ffdi.metrics.delong import LEVEL, quantile
 from ffdi.report import images, plots
 from ffdi.report.page import Block, Page, Section, Text, provenance
 from ffdi.report.plots import embed
@@ -113,19 +114,28 @@ def class_counts(rows: pd.DataFrame, by: str) -> pd.DataFrame:
 
 def verdict(rows: pd.DataFrame) -> str:
     """Return one sentence about the property that separates most beyond chance (split, feature, auc, real, fake)."""
-    beyond = [abs(row["auc"] - 0.5) - chance(row["real"], row["fake"]) for row in rows.to_dict("records")]
+    looks = len(rows)
+    beyond = [abs(row["auc"] - 0.5) - chance(row["real"], row["fake"], looks) for row in rows.to_dict("records")]
     found = rows.iloc[int(np.nanargmax(beyond))].to_dict()
     name, reach = name_of(found["feature"]), max(found["auc"], 1 - found["auc"])
-    if reach - 0.5 <= max(HARMLESS, chance(found["real"], found["fake"])):
+    if reach - 0.5 <= max(HARMLESS, chance(found["real"], found["fake"], looks)):
         return f"No measured file property separates fakes from originals (most: {name}, AUC {found['auc']:.2f})."
     weak, strong = "part of any score may come from it", "a model can score with it and learn nothing about forgery"
     meaning = weak if reach < STRONG else strong
     return f"{capital(name)} alone separates fakes from originals in {found['split']} with AUC {reach:.2f}: {meaning}."
 
 
-def chance(low: int, high: int) -> float:
-    """Return half the width of the interval that holds 95% of the AUCs of a meaningless number (Mann-Whitney)."""
-    return 1.96 * math.sqrt((low + high + 1) / (12 * low * high)) if low and high else math.inf
+def chance(low: int, high: int, looks: int = 1) -> float:
+    """Return half the width of the interval that holds 95% of the AUCs of a meaningless number (Mann-Whitney).
+
+    Args:
+        low: Images of one class.
+        high: Images of the other.
+        looks: Such numbers whose AUCs all shall lie in it at 95% (Bonferroni).
+    """
+    if not low or not high:
+        return math.inf
+    return quantile(1 - (1 - LEVEL) / looks) * math.sqrt((low + high + 1) / (12 * low * high))
 
 
 def name_of(feature: str) -> str:
