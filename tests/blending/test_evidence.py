@@ -117,6 +117,15 @@ def test_the_interval_of_unseen_kinds_is_wider_lower_and_mixes_by_share() -> Non
     assert forecast(scores["a"], target, SMALL_BOARD, evidence=evidence).leads == "seen"
 
 
+def test_unseen_kinds_cost_also_a_blend_that_ranks_all_held_out_rows_right() -> None:
+    """200 rows of each class in perfect order: AUC 1, and at least 0.985 by the interval."""
+    evidence = Evidence(unseen=Unseen((-0.5, -1.0, -1.5, -2.0, -2.5), 0.99, 0.95))
+    made = forecast(np.arange(400.0), np.arange(400) // 200, SMALL_BOARD, evidence=evidence)
+    assert made.seen["public"].value == 1
+    assert made.unseen["public"].low < made.seen["public"].low
+    assert made.unseen["public"].value < 0.98
+
+
 def test_a_sample_keeps_groups_whole() -> None:
     rows = pd.DataFrame({"id": [f"{n}" for n in range(90)], "group": np.arange(90) // 3})
     kept = drawn(rows, 30)

@@ -98,7 +98,8 @@ def with_unseen(span: Interval, share: float, losses: Sequence[float]) -> Interv
 
     The AUC is a mean over fakes. Its spread over kinds is Student's, since there are few clusters: downwards on the
     scale of the AUC, where clusters that cost nothing do not widen it, upwards on the logit scale, which ends at 1. The
-    noise of `span` adds to it as squares on the logit scale, each side for itself.
+    noise of `span` adds to it as squares on the logit scale, each side for itself. An AUC of 1 has no logit, so the
+    middle of its interval stands for it: else no loss could lower it.
 
     Args:
         span: the interval if all kinds are seen.
@@ -107,12 +108,13 @@ def with_unseen(span: Interval, share: float, losses: Sequence[float]) -> Interv
     """
     from scipy.special import stdtrit  # late: it would delay the start of every verb
 
-    own, count = logit(span.value), len(losses)
+    seen = (span.low + span.high) / 2 if span.value == 1 else span.value
+    own, count = logit(seen), len(losses)
     left_out_C = np.array([sigmoid(own + loss) for loss in losses])
     mean, factor = left_out_C.mean(), stdtrit(count - 1, (1 + LEVEL) / 2) * math.sqrt(1 + 1 / count)
     highest = sigmoid(own + np.mean(losses) + factor * np.std(losses, ddof=1))
     limits = (mean - factor * left_out_C.std(ddof=1), mean, max(highest, mean))
-    low, value, high = (logit((1 - share) * span.value + share * limit) for limit in limits)
+    low, value, high = (logit((1 - share) * seen + share * limit) for limit in limits)
     down, up = math.hypot(value - low, own - logit(span.low)), math.hypot(high - value, logit(span.high) - own)
     se = (down + up) / 2 / quantile(LEVEL) * sigmoid(value) * (1 - sigmoid(value))
     return Interval(sigmoid(value), sigmoid(value - down), sigmoid(value + up), se)
