@@ -79,6 +79,19 @@ def test_warnings_are_told(contest: Contest) -> None:
     assert contest.only("one").blend().warnings[0].startswith("1 test images")
 
 
+def test_folds_of_uneven_classes_are_told(contest: Contest) -> None:
+    """Ranks inside folds put the originals of a fold with many fakes too low."""
+    path, target = contest.places.folds("group"), contest.manifest.set_index("id")["target"]
+    folds = checksum.read_table(path)
+    is_fake = (folds["id"].map(target) == 1).to_numpy()
+    place = np.where(is_fake, is_fake.cumsum(), (~is_fake).cumsum()) - 1  # 0 to 59 in each class
+    fold = np.where(is_fake, place % K, np.minimum(place // 10, K - 1)).astype(np.int16)
+    checksum.write_table(path, folds.assign(fold=fold, group=np.arange(len(folds))))
+    for job in contest.jobs():
+        contest.finish(job)
+    assert any("The folds hold 33% to 60% fakes" in told for told in contest.blend().warnings)
+
+
 def test_the_same_twice_and_other_weights(contest: Contest) -> None:
     first, again = contest.blend(), contest.blend()
     assert first.card == again.card
