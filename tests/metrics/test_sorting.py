@@ -44,12 +44,6 @@ def test_both_zeros_are_one_value() -> None:
     assert ascend(np.array([-0.0, 0.0])).first_N.tolist() == [True, False]
 
 
-def test_an_order_without_reuse_is_kept() -> None:
-    kept = ascend(np.array([2.0, 1.0, 3.0]))
-    ascend(np.array([3.0, 2.0, 1.0]), reuse=True)
-    assert kept.order_N.tolist() == [1, 0, 2]
-
-
 @pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.int64, np.uint8, np.float16])
 def test_other_numbers_sort_too(dtype: type) -> None:
     assert ascend(np.array([1, 0, 1], dtype)).order_N[0] == 1

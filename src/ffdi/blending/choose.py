@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ffdi.blending.features import Array, Target
+from ffdi.blending.features import Array
 from ffdi.blending.methods import CANDIDATES, METHODS, Method
 from ffdi.blending.nested import AUTO, BASELINE, NestedTable, nested_table
 from ffdi.blending.oof import Team
@@ -97,11 +97,7 @@ def _given(weights: Mapping[str, float], method: Method, names: list[str]) -> Me
     weights_M = np.array([weights.get(name, 0.0) for name in names])
     if weights_M.sum() <= 0:
         return None
-
-    def weigh(features_MN: Array, target_N: Target) -> Array:
-        return normalised(weights_M)
-
-    return Method(GIVEN, method.features, weigh, method.squash)
+    return Method(GIVEN, method.features, lambda *_: normalised(weights_M), method.squash)
 
 
 def _verdict(found: NestedTable) -> str:

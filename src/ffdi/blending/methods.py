@@ -22,14 +22,13 @@ from ffdi.blending.features import Array, Folds, Target
 
 @dataclass(frozen=True)
 class Method:
-    """`fits`: what is fitted to the targets. `candidate`: False for a method that "auto" never takes."""
+    """`fits`: what is fitted to the targets."""
 
     name: str
     features: Callable[[Array, Folds], Array]
     weigh: Callable[[Array, Target], Array]
     squash: Callable[[Array], Array] = inputs.same
     fits: Literal["nothing", "members", "weights"] = "nothing"
-    candidate: bool = True
 
 
 # From the simplest on: "auto" takes the first candidate within one standard error of the best. best_single,
@@ -41,12 +40,12 @@ METHODS = {
         Method("logit_mean", inputs.logits, weights.equal, inputs.sigmoid),
         Method("pruned_rank_mean", inputs.ranks, weights.drop, fits="members"),
         Method("pruned_logit_mean", inputs.logits, weights.drop, inputs.sigmoid, fits="members"),
-        Method("best_single", inputs.ranks, weights.best_single, fits="members", candidate=False),
+        Method("best_single", inputs.ranks, weights.best_single, fits="members"),
         Method("hill_climb", inputs.ranks, weights.climb, fits="weights"),
         Method("stack", inputs.rank_logits, weights.stack, inputs.sigmoid, fits="weights"),
     )
 }
-CANDIDATES = [name for name, method in METHODS.items() if method.candidate]
+CANDIDATES = [name for name in METHODS if name != "best_single"]
 
 
 def combine(features_MN: Array, weights_M: Array) -> Array:

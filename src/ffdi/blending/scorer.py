@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffdi.blending.features import Array, Target
-from ffdi.core.errors import UserError
 from ffdi.metrics.auc import auc, classes
 
 Grid = NDArray[np.int32]
@@ -27,7 +26,7 @@ Bounds = tuple[float, float]  # of an AUC; equal if it is known exactly
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 STEPS_OF_ONE = 1 << 24  # grid steps between 0 and 1: finer than the ranks of 8 million rows
-MAX_SUM = 127  # factors may add up to this: more would overflow 31 bits
+MAX_SUM = 127  # the factors of a blend may add up to this: more would overflow 31 bits
 BITS = 14  # of a histogram that fits in the first cache
 EXACT_BELOW = 1 << 12  # rows up to which an exact AUC is cheaper than loading the compiled histogram
 
@@ -52,9 +51,6 @@ class AucScorer:
     Args:
         features_MN: values in [0, 1].
         target_N: 0 or 1, both present.
-
-    Raises:
-        UserError: a feature lies outside [0, 1].
     """
 
     def __init__(self, features_MN: Array, target_N: Target) -> None:
@@ -78,19 +74,16 @@ class AucScorer:
         member, here, there = move
         return here * base_N + there * self.grid_MN[member]
 
-    def best(self, base_N: Grid, moves: Sequence[Move], full: int) -> tuple[Move, Bounds]:
-        """Return the first move of the highest AUC, and bounds of that AUC.
+    def best(self, base_N: Grid, moves: Sequence[Move], full: int) -> Move:
+        """Return the first move of the highest AUC.
 
         Args:
             base_N: the blend so far.
             moves: the candidates.
             full: the sum that the factors of a whole blend reach, at most MAX_SUM.
         """
-        if full > MAX_SUM:
-            raise UserError(f"A search blends at most {MAX_SUM} members at once, but {full} were asked for.")
         bounds = self._each(moves, lambda move: self.bound(base_N, move, full))
-        place, value = first_best(bounds, lambda asked: self.exact(base_N, [moves[place] for place in asked]))
-        return moves[place], value
+        return moves[first_best(bounds, lambda asked: self.exact(base_N, [moves[place] for place in asked]))]
 
     def bound(self, base_N: Grid, move: Move, full: int) -> Bounds:
         """Return bounds of the AUC of a move; of few rows the exact value.
@@ -125,11 +118,11 @@ class AucScorer:
         return [work(item) for item in items] if self.threads is None else list(self.threads.map(work, items))
 
 
-def first_best(bounds: Sequence[Bounds], exact: Callable[[list[int]], Sequence[float]]) -> tuple[int, Bounds]:
+def first_best(bounds: Sequence[Bounds], exact: Callable[[list[int]], Sequence[float]]) -> int:
     """Return the first place of the highest value. `exact` is asked only for places that the bounds leave open."""
     places = _open(bounds)
     if len(places) == 1:
-        return places[0], bounds[places[0]]
+        return places[0]
     won, value, cores = -1, -1.0, os.cpu_count() or 1
     while places and bounds[places[0]][1] >= value:
         now, places = places[:cores], places[cores:]
@@ -139,7 +132,7 @@ def first_best(bounds: Sequence[Bounds], exact: Callable[[list[int]], Sequence[f
             mine = known.get(place, bounds[place][0])
             if mine > value or (mine == value and place < won):
                 won, value = place, mine
-    return won, (value, value)
+    return won
 
 
 def _open(bounds: Sequence[Bounds]) -> list[int]:

@@ -53,7 +53,7 @@ def climb(features_MN: Array, target_N: Target) -> Array:
     stay = (0, CLIMB_STEPS, 0)
     moves = [(member, CLIMB_STEPS - step, step) for member in range(members) for step in range(1, CLIMB_STEPS // 2 + 1)]
     for _ in range(MAX_CLIMBS):
-        move, _ = scorer.best(base_N, [stay, *moves], full=CLIMB_STEPS)
+        move = scorer.best(base_N, [stay, *moves], full=CLIMB_STEPS)
         member, here, there = move
         if move == stay:
             break
@@ -70,7 +70,7 @@ def drop(features_MN: Array, target_N: Target) -> Array:
     kept = list(range(len(features_MN)))
     base_N = scorer.grid_MN.sum(axis=0, dtype=np.int32)
     while 1 < len(kept) <= MAX_SUM:
-        move, _ = scorer.best(base_N, [(0, 1, 0), *((member, 1, -1) for member in kept)], full=len(kept))
+        move = scorer.best(base_N, [(0, 1, 0), *((member, 1, -1) for member in kept)], full=len(kept))
         if move == (0, 1, 0):
             break
         base_N = scorer.blend(base_N, move)

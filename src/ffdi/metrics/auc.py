@@ -33,7 +33,7 @@ def auc(targets: ArrayLike, scores: ArrayLike) -> float:
     is_positive_N = classes(targets, scores)
     positives = int(np.count_nonzero(is_positive_N))
     pairs = positives * (len(is_positive_N) - positives)
-    in_order = ascend(scores, reuse=True)
+    in_order = ascend(scores)
     return _twice_won(is_positive_N[in_order.order_N], in_order) / (2 * pairs)
 
 
@@ -47,7 +47,7 @@ def tpr_at_fpr(targets: ArrayLike, scores: ArrayLike, fpr: float) -> float:
         scores: Higher means fake, [N].
         fpr: From 0 to 1.
     """
-    is_positive_N, in_order = classes(targets, scores), ascend(scores, reuse=True)
+    is_positive_N, in_order = classes(targets, scores), ascend(scores)
     true_P, false_P = map(_from_the_top, _counted(is_positive_N[in_order.order_N], in_order))
     last = int(np.searchsorted(false_P / false_P[-1], fpr, side="right")) - 1
     return float(true_P[last] / true_P[-1])
