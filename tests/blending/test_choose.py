@@ -96,10 +96,10 @@ def test_given_weights_win_and_are_scored_too() -> None:
     choice = decide(Blend(weights={"m001": 2.0}), team)
     assert choice.row == GIVEN
     assert choice.found is not None
-    estimate = choice.found.estimates[GIVEN]
+    nested = choice.found.placements[GIVEN].value
     expected = auc(team.oof["target"], team.members[1].oof_N)
-    assert estimate.nested.value == pytest.approx(expected, abs=0.01)  # ranks inside folds move it a little
-    assert estimate.optimism == 0
+    assert nested == pytest.approx(expected, abs=0.01)  # ranks inside folds move it a little
+    assert nested == choice.found.in_sample[GIVEN]
 
 
 @pytest.mark.parametrize("weights", [{}, {"m000": 1.0}])
@@ -141,7 +141,7 @@ def test_the_blend_reports_nested_scores_of_what_it_sends(contest: Contest) -> N
     found = result.choice.found
     assert found is not None
     assert result.card["method"] == "best_single"
-    assert result.card["blend"]["auc"]["value"] == found.estimates["best_single"].nested.value
+    assert result.card["blend"]["auc"]["value"] == found.placements["best_single"].value
     assert [row["method"] for row in result.card["honest"]] == [*METHODS, AUTO]
     assert [row["method"] for row in result.card["honest"] if row["chosen"]] == ["best_single"]  # not what auto says
     assert result.card["why"] == result.choice.why

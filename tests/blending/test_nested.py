@@ -25,17 +25,21 @@ def scored(team: Team, *names: str) -> NestedTable:
     return nested_table(gather(team), choose, methods)
 
 
+def by_method(found: NestedTable) -> pd.DataFrame:
+    return honest_table(found, AUTO).set_index("method")
+
+
 def nested(method: Method, team: Team) -> np.ndarray:
     rows = gather(team)
     return NestedCV(method, rows, method.features(rows.logits_HN, rows.fold_N)).nested()
 
 
 def test_what_fits_nothing_has_no_optimism(contest: Contest) -> None:
-    found = scored(read_team(contest.jobs()))
-    assert list(found.estimates) == [*METHODS, AUTO]
-    optimism = {name: found.estimates[name].optimism for name in METHODS if METHODS[name].fits == "nothing"}
+    table = by_method(scored(read_team(contest.jobs())))
+    assert table.index.tolist() == [*METHODS, AUTO]
+    optimism = {name: table["optimism"][name] for name in METHODS if METHODS[name].fits == "nothing"}
     assert optimism == dict.fromkeys(["rank_mean", "logit_mean"], 0)
-    assert found.estimates[BASELINE].gain.value == 0
+    assert table["gain"][BASELINE] == 0
 
 
 def test_weights_never_see_the_rows_they_are_scored_on() -> None:
@@ -57,8 +61,9 @@ def test_weights_never_see_the_rows_they_are_scored_on() -> None:
 def test_the_best_of_similar_members_looks_too_good_in_sample() -> None:
     """Few rows: in-sample the best member shines by luck, nested it is worth less than the mean, which is chosen."""
     found = [scored(team_of(*drawn(400, [0.4] * 10, seed)), "rank_mean", "best_single") for seed in range(6)]
-    assert np.mean([one.estimates["best_single"].optimism for one in found]) > 0.02
-    assert np.mean([one.estimates["best_single"].gain.value for one in found]) < 0
+    singles = pd.DataFrame([by_method(one).loc["best_single"] for one in found])
+    assert singles["optimism"].mean() > 0.02
+    assert singles["gain"].mean() < 0
     assert {one.choice for one in found} == {"rank_mean"}
 
 
@@ -83,7 +88,7 @@ def test_the_choice_is_made_anew_on_what_is_left_of_every_part() -> None:
     for seed in range(3):
         team = team_of(*drawn(300, [0.9, 0.3, 0.3, 0.3], seed))
         found = scored(team, *names)
-        assert found.estimates[AUTO].in_sample == found.estimates[found.choice].in_sample
+        assert found.in_sample[AUTO] == found.in_sample[found.choice]
         for part in range(FOLDS):
             inside = (team.oof["fold"] == part).to_numpy()
             rest = [replace(member, oof_N=member.oof_N[~inside]) for member in team.members]
@@ -96,7 +101,7 @@ def test_the_choice_is_made_anew_on_what_is_left_of_every_part() -> None:
 def test_where_the_choice_is_clear_auto_is_worth_what_the_choice_is() -> None:
     found = scored(team_of(*drawn(2000, [1.5, 1.5], 3)), "rank_mean", "best_single")
     assert found.choice == "rank_mean"
-    assert found.estimates[AUTO].nested == found.estimates["rank_mean"].nested
+    assert (found.scores[AUTO] == found.scores["rank_mean"]).all()
 
 
 def test_the_table(contest: Contest) -> None:

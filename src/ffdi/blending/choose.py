@@ -102,7 +102,7 @@ def _given(weights: Mapping[str, float], method: Method, names: list[str]) -> Me
 
 def _verdict(found: NestedTable) -> str:
     """Return one sentence: the choice, the best, and how far apart they are."""
-    mine = found.estimates[found.choice].nested.value
+    mine = found.placements[found.choice].value
     best = max(CANDIDATES, key=lambda name: found.placements[name].value)
     if best == found.choice:
         return f"{best} is taken; its nested AUC of {mine:.4f} is the highest, and no simpler method does as well."

@@ -17,7 +17,7 @@ from ffdi.blending.features import Array, Folds
 from ffdi.blending.methods import METHODS, Method, combine
 from ffdi.blending.rows import OofRows
 from ffdi.metrics.auc import auc
-from ffdi.metrics.delong import Interval, Placements, auc_interval, gain_interval
+from ffdi.metrics.delong import Placements, auc_interval, gain_interval
 from ffdi.metrics.ranks import rank_within
 
 BASELINE = "rank_mean"  # equal weights, nothing fitted
@@ -26,27 +26,14 @@ Choose = Callable[[Mapping[str, Placements]], str]
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """AUC of one method on ranks made inside folds. `gain`: nested AUC less that of the baseline."""
-
-    method: str
-    in_sample: float
-    nested: Interval
-    gain: Interval
-
-    @property
-    def optimism(self) -> float:
-        return self.in_sample - self.nested.value
-
-
-@dataclass(frozen=True)
 class NestedTable:
-    """Estimates by method and of "auto", their nested ranks inside folds, and placements of these."""
+    """`choice`: the method that the rule picks. By method, and for "auto" the choice itself: nested ranks inside folds,
+    their placements, and the AUC with weights fitted to all rows."""
 
-    estimates: dict[str, Estimate]
     choice: str
     scores: dict[str, Array]
     placements: dict[str, Placements]
+    in_sample: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -108,12 +95,7 @@ def nested_table(
     choice = choose({name: placed[name] for name in methods})
     scores[AUTO] = _chosen_anew({name: cvs[name] for name in methods}, scores, choose)
     placed[AUTO], in_sample[AUTO] = rows.placements(scores[AUTO]), in_sample[choice]
-
-    def estimate(name: str) -> Estimate:
-        gain = gain_interval(placed[name] - placed[BASELINE])
-        return Estimate(name, in_sample[name], auc_interval(placed[name]), gain)
-
-    return NestedTable({name: estimate(name) for name in placed}, choice, scores, placed)
+    return NestedTable(choice, scores, placed, in_sample)
 
 
 def _chosen_anew(cvs: Mapping[str, NestedCV], scores: Mapping[str, Array], choose: Choose) -> Array:
@@ -140,24 +122,17 @@ def _ranked(score_N: Array, fold_N: Folds) -> Array:
 def honest_table(found: NestedTable, row: str) -> pd.DataFrame:
     """Return a row a method: method, in_sample, nested, low, high, optimism, gain, gain_low, gain_high, chosen.
 
+    AUCs are of ranks inside folds; the gain is the nested AUC less that of the baseline.
+
     Args:
-        found: The estimates.
+        found: The nested scores.
         row: The one that says what the blend is worth, the chosen one.
     """
-    return pd.DataFrame(
-        [
-            {
-                "method": one.method,
-                "in_sample": one.in_sample,
-                "nested": one.nested.value,
-                "low": one.nested.low,
-                "high": one.nested.high,
-                "optimism": one.optimism,
-                "gain": one.gain.value,
-                "gain_low": one.gain.low,
-                "gain_high": one.gain.high,
-                "chosen": one.method == row,
-            }
-            for one in found.estimates.values()
-        ]
-    )
+    lines = []
+    for name, placed in found.placements.items():
+        nested, gain = auc_interval(placed), gain_interval(placed - found.placements[BASELINE])
+        aucs = {"in_sample": found.in_sample[name], "nested": nested.value, "low": nested.low, "high": nested.high}
+        gains = {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
+        optimism = found.in_sample[name] - nested.value
+        lines.append({"method": name, **aucs, "optimism": optimism, **gains, "chosen": name == row})
+    return pd.DataFrame(lines)
