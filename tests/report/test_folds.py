@@ -40,6 +40,15 @@ def test_a_group_in_two_folds_is_the_headline(manifest: pd.DataFrame, audited: A
     assert page.headline.startswith(f"{count} near-duplicate groups in more than one fold: OOF AUC will be too high;")
 
 
+def test_the_official_folds_hold_one_split_out(manifest: pd.DataFrame, audited: Audit, folds: pd.DataFrame) -> None:
+    """Near-duplicates across train and val stay there however often the folds are made."""
+    official = folds.assign(fold=np.where(np.arange(len(folds)) % 4, -1, 0).astype(np.int16))
+    page = report.page(manifest, audited, official, None, {})
+    assert page.title == f"1 fold of {(official['fold'] == 0).sum()} images"
+    assert "OOF AUC will be too high; take another folds.scheme." in page.headline
+    assert {"none", "0"} <= set(words(page))
+
+
 def test_no_duplicates_and_clusters_are_said(manifest: pd.DataFrame, audited: Audit, folds: pd.DataFrame) -> None:
     alone = folds.assign(group=np.arange(len(folds)))
     assert report.page(manifest, audited, alone, None, {}).headline.startswith("No near-duplicates were found.")

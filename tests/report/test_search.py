@@ -43,6 +43,8 @@ def test_the_first_line_says_what_was_found_whether_to_trust_it_and_what_to_type
     won, lost, open_ = (report.headline(context, one, Path("r.toml"), study.best_trial) for one in verdicts)
     assert "beats the default beyond noise: +0.0" in won
     assert won.endswith("Next: ffdi search --recipe r.toml --promote.")
+    spaced = report.headline(context, verdicts[0], Path("my r.toml"), study.best_trial)
+    assert spaced.endswith("--recipe 'my r.toml' --promote.")
     assert lost.startswith("Nothing beats the default beyond noise")
     assert "Keep tiny." in lost
     assert "do not trust it yet. Next: ffdi search --recipe r.toml, which runs the best again" in open_

@@ -107,7 +107,7 @@ def _scores(blended: Blended, name: str) -> dict[str, Any]:
     known = [value for value in by_fold.values() if value is not None]
     return {
         **found,
-        "auc": asdict(delong(target_N, score_N, group_numbers(blended.oof.get("group")))),
+        "auc": asdict(delong(target_N, score_N, group_numbers(blended.oof.get("group"), len(blended.oof)))),
         "folds": by_fold,
         "fold_mean": float(np.mean(known)) if known else None,
         "fold_sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,

@@ -24,6 +24,7 @@ from ffdi.core.keys import rng
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc
+from ffdi.metrics.delong import group_numbers
 
 MODEL = "tf_efficientnet_lite0"  # whose weights a package brings
 MAX_ROWS = 3_000  # of each: a minute and a half on two cores, and the standard error of an AUC is below 0.01
@@ -172,7 +173,7 @@ def embedded(oof: pd.DataFrame, test: pd.DataFrame, images: Path, places: Worksp
 
 def drawn(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return about `count` rows, groups whole, in their order."""
-    group_N = np.unique(rows["group"], return_inverse=True)[1] if "group" in rows else np.arange(len(rows))
+    group_N = group_numbers(rows.get("group"), len(rows))
     place_N = rng("forecast sample").permutation(group_N.max(initial=0) + 1)[group_N]
     kept = np.sort(np.argsort(place_N, kind="stable")[:count])
     return rows.iloc[kept].reset_index(drop=True)

@@ -59,7 +59,7 @@ def forecast(
         group_N: a label that near-duplicates share.
         evidence: the corrections.
     """
-    placed = placements(target_N, score_N, group_numbers(group_N))
+    placed = placements(target_N, score_N, group_numbers(group_N, len(score_N)))
     seen = {kind: _interval(placed, _size(board, kind), evidence.seen) for kind in BOARDS}
     unseen = {
         kind: with_unseen(span, board.unseen or 1.0, evidence.unseen.losses)

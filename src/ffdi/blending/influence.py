@@ -43,8 +43,8 @@ class HeldOut:
 
 def held_out(target_N: ArrayLike, group_N: ArrayLike | None = None) -> HeldOut:
     """Return the rows; without groups each is independent."""
-    targets_N, codes_N = np.asarray(target_N), group_numbers(group_N)
-    return HeldOut(targets_N, np.arange(len(targets_N)) if codes_N is None else codes_N)
+    targets_N = np.asarray(target_N)
+    return HeldOut(targets_N, group_numbers(group_N, len(targets_N)))
 
 
 def weighted(score_N: Array, rows: HeldOut, weight_N: Array) -> Placements:

@@ -18,15 +18,15 @@ PARTS = 5  # outer parts if the folds cannot be used
 
 @dataclass(frozen=True)
 class OofRows:
-    """`part_N`: the outer part of a row, left out as a whole by nested weights. `group_N`: numbers from 0 on, or None
-    if rows are independent. Members by name, rows by id."""
+    """`part_N`: the outer part of a row, left out as a whole by nested weights. `group_N`: numbers from 0 on. Members
+    by name, rows by id."""
 
     names: list[str]
     logits_HN: Array
     fold_N: Folds
     part_N: Folds
     target_N: Target
-    group_N: NDArray[np.int64] | None
+    group_N: NDArray[np.int64]
 
     def parts(self, *left_out: int) -> list[int]:
         """Return the parts, other than `left_out`, that leave at least one part to fit weights to."""
@@ -41,8 +41,7 @@ class OofRows:
     def placements(self, score_N: Array) -> Placements:
         """Return the placements of the rows that have a score."""
         scored_N = ~np.isnan(score_N)
-        group_N = None if self.group_N is None else self.group_N[scored_N]
-        return placements(self.target_N[scored_N], score_N[scored_N], group_N)
+        return placements(self.target_N[scored_N], score_N[scored_N], self.group_N[scored_N])
 
 
 def gather(team: Team) -> OofRows:
@@ -55,7 +54,7 @@ def gather(team: Team) -> OofRows:
         team.oof["fold"].to_numpy(np.int64),
         outer_parts(team.oof),
         team.oof["target"].to_numpy(np.int8),
-        group_numbers(team.oof.get("group")),
+        group_numbers(team.oof.get("group"), len(team.oof)),
     )
 
 
@@ -68,8 +67,7 @@ def outer_parts(rows: pd.DataFrame) -> Folds:
         rows: fold, and if known group and cluster (-1: in none).
     """
     fold_N = rows["fold"].to_numpy(np.int64)
-    known_N = group_numbers(rows.get("group"))
-    group_N = np.arange(len(rows)) if known_N is None else known_N
+    group_N = group_numbers(rows.get("group"), len(rows))
     cluster_N = rows["cluster"].to_numpy(np.int64) if "cluster" in rows else np.full(len(rows), -1)
     block_N = np.where(cluster_N >= 0, group_N.max(initial=0) + 1 + cluster_N, group_N)
     block_N, size_B = np.unique(block_N, return_inverse=True, return_counts=True)[1:]

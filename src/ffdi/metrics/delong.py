@@ -170,9 +170,14 @@ def placements(targets: ArrayLike, scores: ArrayLike, group_N: NDArray[np.int64]
     return Placements(auc(targets, scores), placed_N, share_N, is_fake_N, groups_N)
 
 
-def group_numbers(labels: ArrayLike | None) -> NDArray[np.int64] | None:
-    """Return a number from 0 on for each of N labels that rows of one group share; None for None."""
-    return None if labels is None else np.unique(np.asarray(labels), return_inverse=True)[1]
+def group_numbers(labels: ArrayLike | None, count: int) -> NDArray[np.int64]:
+    """Return the group of each row, numbered from 0 on.
+
+    Args:
+        labels: Equal in the rows of one group; None: each row is a group.
+        count: Rows.
+    """
+    return np.arange(count) if labels is None else np.unique(np.asarray(labels), return_inverse=True)[1]
 
 
 def logit(auc: float) -> float:

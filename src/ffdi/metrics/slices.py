@@ -42,7 +42,7 @@ def cut(rows: pd.DataFrame, kinds: Mapping[str, Of], least: int = MIN_IMAGES) ->
 
 def pooled(rows: pd.DataFrame) -> Interval:
     """Return the AUC of all `rows`, measured as `cut` measures that of a slice."""
-    group_N = group_numbers(rows.get("group"))
+    group_N = group_numbers(rows.get("group"), len(rows))
     if min(rows["target"].value_counts()) > 1:
         return delong(rows["target"], rows["score"], group_N)
     value = auc(rows["target"], rows["score"])  # one row of a class has no variance
@@ -80,7 +80,7 @@ def compare(rows: pd.DataFrame, name: str) -> dict[str, Any] | None:
     originals, fakes = int((target == 0).sum()), int((target == 1).sum())
     if min(originals, fakes) < MIN_IMAGES:
         return None
-    group_N = group_numbers(rows.get("group"))
+    group_N = group_numbers(rows.get("group"), len(rows))
     clean, worse = (placements(target, rows[column], group_N) for column in ("clean", "worse"))
     found, drop = auc_interval(worse), gain_interval(clean - worse)
     tpr = tpr_at_fpr(target, rows["worse"], FPR)

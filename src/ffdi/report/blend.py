@@ -31,7 +31,7 @@ def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) ->
     members = members_table(card)
     measured = members[members["auc"].notna()]
     team = measured["name"][measured["name"] != BLEND].tolist()
-    group_N = group_numbers(oof.get("group"))
+    group_N = group_numbers(oof.get("group"), len(oof))
     gain = delong_paired(oof["target"], oof[BLEND], oof[team[0]], group_N) if team and BLEND in oof else None
     first = folder / str(oof["relpath"].iloc[0]) if len(oof) else folder
     shown = folder if first.is_file() else None
@@ -92,7 +92,9 @@ def comparison(best: str, count: int, gain: Interval) -> str:
     if gain.low > 0:
         return f"It is better than its best member {best} by {gain.value:.4f}, beyond noise."
     if gain.high < 0:
-        return f"It is worse than {best} alone by {-gain.value:.4f}, beyond noise: send {best} alone."
+        return (
+            f'It is worse than {best} alone by {-gain.value:.4f}, beyond noise: set blend.weights = {{"{best}" = 1}}.'
+        )
     return f"Noise cannot separate it from its best member {best} ({gain.value:+.4f})."
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.data.audit import Audit
+from ffdi.data.folds import TRAINED_ONLY
 from ffdi.metrics.delong import LEVEL, quantile
 from ffdi.report import images, plots
 from ffdi.report.page import Block, Page, Section, Text, provenance
@@ -31,8 +32,9 @@ def page(
     """
     rows = folds.merge(manifest, on=["id", "split"], how="left", validate="one_to_one").sort_values(["fold", "id"])
     torn = int((rows.groupby("group")["fold"].nunique() > 1).sum())
+    held = rows.loc[rows["fold"] != TRAINED_ONLY, "fold"]
     return Page(
-        title=f"{counted(rows['fold'].nunique(), 'fold')} of {counted(len(rows), 'image')}",
+        title=f"{counted(held.nunique(), 'fold')} of {counted(len(held), 'image')}",
         headline=_headline(manifest, audit, rows, torn),
         sections=(
             Section("Folds", (_folds(rows),)),
@@ -48,7 +50,9 @@ def _headline(manifest: pd.DataFrame, audit: Audit, rows: pd.DataFrame, torn: in
     told = "No near-duplicate group is split over folds."
     if torn:
         many = counted(torn, "near-duplicate group")
-        told = f"{many} in more than one fold: OOF AUC will be too high; make the folds again."
+        official = (rows["fold"] == TRAINED_ONLY).any()
+        remedy = "take another folds.scheme" if official else "make the folds again"
+        told = f"{many} in more than one fold: OOF AUC will be too high; {remedy}."
     elif rows["group"].is_unique:
         told = "No near-duplicates were found."
     usable = int((manifest["status"] != "quarantined").sum())
@@ -65,8 +69,9 @@ def _folds(rows: pd.DataFrame) -> Table:
         groups=by["group"].nunique(),
         largest_group=by["group"].apply(lambda group: group.value_counts().max()),
     )
-    frame.insert(0, "fold", frame.index.astype(str))  # text, so aligned to the left
-    return table(frame, "Counts of each fold", "A group is never split between folds.", {"fake_share": ".1%"})
+    frame.insert(0, "fold", ["none" if fold == TRAINED_ONLY else str(fold) for fold in frame.index])
+    caption = "Only the scheme official splits a group between folds. Images of no fold are trained on only."
+    return table(frame, "Counts of each fold", caption, {"fake_share": ".1%"})
 
 
 def _clusters(rows: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:

@@ -1,5 +1,6 @@
 """The page of a search: what was found, and whether it holds on fresh seeds."""
 
+import shlex
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +59,7 @@ def headline(context: SearchContext, verdict: Verdict | None, recipe: Path, top:
         recipe: Its path, as a person types it.
         top: The best trial.
     """
-    command = f"ffdi search --recipe {recipe}"
+    command = f"ffdi search --recipe {shlex.quote(str(recipe))}"
     if verdict is None:
         return (
             f"Trial {top.number} leads the search with {top.value:.4f}, the highest of many looks: do not trust it "

@@ -70,7 +70,8 @@ def of_members(members: Sequence[Trained], inputs: Mapping[str, str], refits: Se
         refits: Names of the members that were trained on all images.
     """
     members = sorted(members, key=lambda member: -auc(member.oof["target"], member.score()))
-    found = [delong(one.oof["target"], one.score(), group_numbers(one.oof.get("group"))) for one in members]
+    groups = [group_numbers(one.oof.get("group"), len(one.oof)) for one in members]
+    found = [delong(one.oof["target"], one.score(), group_N) for one, group_N in zip(members, groups, strict=True)]
     unscored = f" Without a score, because trained on all images: {', '.join(refits)}." if refits else ""
     return Page(
         title=f"Training of {counted(len(members) + len(refits), 'member')}",
