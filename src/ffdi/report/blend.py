@@ -10,7 +10,7 @@ import pandas as pd
 from ffdi.blending.card import members_table
 from ffdi.metrics.delong import Interval, delong_paired, group_numbers
 from ffdi.report import estimates, images, plots
-from ffdi.report.page import Block, Page, Picture, Section, provenance
+from ffdi.report.page import Block, Page, Section, provenance
 from ffdi.report.plots import embed
 from ffdi.report.table import Table, counted, interval, intervals, shorten, spread, table
 
@@ -33,6 +33,7 @@ def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) ->
     team = measured["name"][measured["name"] != BLEND].tolist()
     group_N = group_numbers(oof.get("group"), len(oof))
     gain = delong_paired(oof["target"], oof[BLEND], oof[team[0]], group_N) if team and BLEND in oof else None
+    ranking = [embed(plots.dots(measured, "OOF AUC (bars: 95% interval)"), "OOF AUC")] if len(measured) else []
     first = folder / str(oof["relpath"].iloc[0]) if len(oof) else folder
     shown = folder if first.is_file() else None
     digests = {
@@ -43,7 +44,7 @@ def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) ->
     }
     sections = (
         estimates.what_to_send(card, file),
-        Section("Blend and members", (*_ranking(measured), _summary(members), *_correlation(team, oof))),
+        Section("Blend and members", (*ranking, _summary(members), *_correlation(team, oof))),
         estimates.nested_cv(card),
         estimates.forecast(card, shown),
         Section("Errors", _errors(oof, shown)),
@@ -96,12 +97,6 @@ def comparison(best: str, count: int, gain: Interval) -> str:
             f'It is worse than {best} alone by {-gain.value:.4f}, beyond noise: set blend.weights = {{"{best}" = 1}}.'
         )
     return f"Noise cannot separate it from its best member {best} ({gain.value:+.4f})."
-
-
-def _ranking(measured: pd.DataFrame) -> tuple[Picture, ...]:
-    if measured.empty:
-        return ()
-    return (embed(plots.dots(measured, "OOF AUC (bars: 95% interval)"), "OOF AUC"),)
 
 
 def _summary(members: pd.DataFrame) -> Table:

@@ -36,8 +36,8 @@ def what_to_send(card: Mapping[str, Any], file: str) -> Section:
     texts = [Text(f"Send {file}. Method: {card['method']}. Weights: {shares}. Why: {card['why']}")]
     found = card["forecast"]
     if found:
-        first, *others = _sentences(found)
-        texts += [Text(first, warning=found["leads"] == "none"), *map(Text, others)]
+        texts.append(Text(expected(found), warning=found["leads"] == "none"))
+        texts += map(Text, (*_corrections(found), *source(found), *_unseen(found)))
     return Section("What to send, and why", (*texts, Text(WORDS)))
 
 
@@ -101,11 +101,6 @@ def _typical(found: Mapping[str, Any], folder: Path | None) -> tuple[Gallery, ..
     ]
     caption = "By adversarial validation. Look for what the two groups do not share."
     return (images.sheet(pd.DataFrame(rows), folder, "Most typical of train, and of the test", caption),)
-
-
-def _sentences(found: Mapping[str, Any]) -> list[str]:
-    """Return what to expect, and what it rests on."""
-    return [expected(found), *_corrections(found), *source(found), *_unseen(found)]
 
 
 def expected(found: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ def jpeg(image_HWC: np.ndarray, side: int = SIDE, quality: int = QUALITY) -> str
     small = Image.fromarray(image_HWC)
     small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
     buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=quality, subsampling=0 if quality > 90 else 2)
+    small.save(buffer, "JPEG", quality=quality, subsampling=2)
     return data_uri(buffer.getvalue(), "image/jpeg")
 
 
