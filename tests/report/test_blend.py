@@ -86,6 +86,14 @@ def test_the_advice_names_weights_and_expectation(card: dict[str, Any], page: Pa
     assert estimates.UNKNOWN in told
 
 
+def test_the_star_marks_the_weights_of_the_recipe(card: dict[str, Any], oof: pd.DataFrame, page: Page) -> None:
+    assert "rank_mean *" in words(page)
+    given = {**card, "honest": [*card["honest"], {**card["honest"][1], "method": "given_weights"}]}
+    told = words(report.page(given, oof, FILE, Path("nowhere")))
+    assert "given_weights *" in told
+    assert "rank_mean *" not in told
+
+
 def test_the_page_leads_with_unseen_kinds_where_the_competition_says_so(
     card: dict[str, Any], oof: pd.DataFrame, folder: Path
 ) -> None:
