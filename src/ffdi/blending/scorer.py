@@ -8,7 +8,6 @@ Shapes: M members, N rows (fakes first).
 """
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from ffdi.blending.features import Array, Target
 from ffdi.metrics.auc import auc, classes
+from ffdi.metrics.ranks import BUFFER
 
 Grid = NDArray[np.int32]
 Move = tuple[int, int, int]  # (member, factor of the base, factor of the member)
@@ -29,20 +29,6 @@ STEPS_OF_ONE = 1 << 24  # grid steps between 0 and 1: finer than the ranks of 8 
 MAX_SUM = 127  # the factors of a blend may add up to this: more would overflow 31 bits
 BITS = 14  # of a histogram that fits in the first cache
 EXACT_BELOW = 1 << 12  # rows up to which an exact AUC is cheaper than loading the compiled histogram
-
-
-class _Buffer(threading.local):
-    """Two rows of sort keys a thread, kept: page faults of fresh ones would cost a third of the sort."""
-
-    keys_2N = np.empty((2, 0), np.uint32)
-
-    def take(self, length: int) -> NDArray[np.uint32]:
-        if self.keys_2N.shape[1] < length:
-            self.keys_2N = np.empty((2, length), np.uint32)
-        return self.keys_2N[:, :length]
-
-
-_BUFFER = _Buffer()
 
 
 class AucScorer:
@@ -110,7 +96,7 @@ class AucScorer:
         if not self.compiled:
             return auc(self.target_N, self.blend(base_N, move))
         member, here, there = move
-        keys_2N = _BUFFER.take(len(base_N))
+        keys_2N = BUFFER.take(len(base_N)).view(np.uint32).reshape(2, -1)
         twice = _loops().twice_won(base_N, self.grid_MN[member], here, there, self.fakes, keys_2N[0], keys_2N[1])
         return twice / (2 * self.pairs)
 
