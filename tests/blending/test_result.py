@@ -8,6 +8,7 @@ import pytest
 from ffdi.blending.card import inputs, members_table
 from ffdi.blending.forecast import forecast
 from ffdi.config.competition import Board
+from ffdi.config.recipe import Cluster, Data
 from ffdi.core import checksum
 from ffdi.core.errors import UserError
 from ffdi.data import manifest as manifests
@@ -104,8 +105,9 @@ def test_the_same_twice_and_other_weights(contest: Contest) -> None:
 
 def test_where_and_how_fast_is_no_other_recipe(contest: Contest) -> None:
     first = contest.blend().card
-    data = contest.recipe.data.model_copy(update={"folder": "elsewhere", "workers": 0, "cache": "decoded"})
-    contest.recipe = contest.recipe.model_copy(update={"data": data})
+    data = Data(folder="elsewhere", workers=0, folds_per_device=2)
+    cluster = Cluster(address="auto", gpus_per_fold=2, memory=8.0)  # of `ffdi evaluate --cluster auto` after a blend
+    contest.recipe = contest.recipe.model_copy(update={"data": data, "cluster": cluster})
     assert contest.blend().card["recipe"] == first["recipe"]
 
 
