@@ -58,6 +58,12 @@ def test_the_page_shows_every_part(context: SearchContext) -> None:
         assert part in html, part
 
 
+def test_a_candidate_that_is_worse_is_not_called_noise(context: SearchContext) -> None:
+    study = made_up_study(SPACE)
+    told = page.render(report.page(study, context, verdict(context, study, [-0.05, 0.02, 0.0]), Path("r.toml")))
+    assert told.count("worse than the default") == 1
+
+
 def test_before_the_reruns_and_with_few_trials_it_says_so(context: SearchContext) -> None:
     study = made_up_study(SPACE, 3)
     html = page.render(report.page(study, context, None, Path("r.toml")))

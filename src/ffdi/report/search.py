@@ -17,7 +17,7 @@ from optuna.visualization import matplotlib as plots
 
 from ffdi.report.page import Block, Page, Picture, Section, Text, provenance
 from ffdi.report.plots import embed
-from ffdi.report.table import Table, table
+from ffdi.report.table import Table, interval, table
 from ffdi.search.confirm import LEVEL, Verdict
 from ffdi.search.context import SearchContext
 from ffdi.search.study import finished, trials
@@ -76,11 +76,12 @@ def _fresh(verdict: Verdict | None) -> Block:
     rows = []
     for row in verdict.rows:
         gain, trial = row.gain, row.candidate.trial
+        worse = gain is not None and gain.high < 0
+        said = "beats the default" if row.is_better else "worse than the default" if worse else "within noise"
         rows.append({
             "candidate": row.candidate.name, "search": trial and trial.value, "fresh": row.fresh, "sd": row.sd,
             "difference": gain and f"{gain.value:+.4f}",
-            "interval": gain and f"{gain.low:+.4f} to {gain.high:+.4f}",
-            "verdict": "" if gain is None else "beats the default" if row.is_better else "within noise",
+            "interval": gain and interval(gain.low, gain.high, "+.4f"), "verdict": gain and said,
         })  # fmt: skip
     caption = (
         f"{verdict.design}, all rows, no proxy, the same for all. The search's own scores are the highest of many, "
