@@ -76,29 +76,27 @@ def compare(rows: pd.DataFrame, name: str) -> dict[str, Any] | None:
         The columns of `cut` for the copies, with clean, the AUC of the same images, and drop, drop_low, drop_high: that
         less the AUC of their copies. None with too few images of a class.
     """
-    target = rows["target"]
-    originals, fakes = int((target == 0).sum()), int((target == 1).sum())
-    if min(originals, fakes) < MIN_IMAGES:
+    target, group_N = rows["target"], group_numbers(rows.get("group"), len(rows))
+    if min((target == 0).sum(), (target == 1).sum()) < MIN_IMAGES:
         return None
-    group_N = group_numbers(rows.get("group"), len(rows))
     clean, worse = (placements(target, rows[column], group_N) for column in ("clean", "worse"))
-    found, drop = auc_interval(worse), gain_interval(clean - worse)
-    tpr = tpr_at_fpr(target, rows["worse"], FPR)
-    values = ["degradation", name, originals, fakes, found.value, found.low, found.high, tpr]
-    more = {"drop": drop.value, "drop_low": drop.low, "drop_high": drop.high}
-    return {**dict(zip(COLUMNS, values, strict=True)), "clean": clean.value, **more}
+    drop = gain_interval(clean - worse)
+    more = {"clean": clean.value, "drop": drop.value, "drop_low": drop.low, "drop_high": drop.high}
+    return _line("degradation", name, target, rows["worse"], auc_interval(worse)) | more
 
 
-def _of_kind(rows: pd.DataFrame, kind: str, of: Of, least: int) -> Iterator[list[object]]:
+def _of_kind(rows: pd.DataFrame, kind: str, of: Of, least: int) -> Iterator[dict[str, Any]]:
     fake_N = rows["target"] == 1
     for name in rows.groupby(kind, observed=True).groups:
         inside_N = rows[kind].eq(name).fillna(False).astype(bool)  # type: ignore[arg-type]
         originals_N = ~fake_N if of == "fakes" else ~fake_N & inside_N
         fakes_N = fake_N if of == "originals" else fake_N & inside_N
-        originals, fakes = int(originals_N.sum()), int(fakes_N.sum())
-        if min(originals, fakes) < least:
-            continue
-        some = rows[originals_N | fakes_N]
-        found = pooled(some)
-        tpr = tpr_at_fpr(some["target"], some["score"], FPR)
-        yield [kind, str(name), originals, fakes, found.value, found.low, found.high, tpr]
+        if min(originals_N.sum(), fakes_N.sum()) >= least:
+            some = rows[originals_N | fakes_N]
+            yield _line(kind, str(name), some["target"], some["score"], pooled(some))
+
+
+def _line(kind: str, name: str, target: pd.Series, score: pd.Series, found: Interval) -> dict[str, Any]:
+    counts = {"originals": int((target == 0).sum()), "fakes": int((target == 1).sum())}
+    aucs = {"auc": found.value, "low": found.low, "high": found.high, "tpr": tpr_at_fpr(target, score, FPR)}
+    return {"kind": kind, "name": name, **counts, **aucs}
