@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import pandas as pd
@@ -36,10 +37,8 @@ class Trained:
 
 
 def page(jobs: Sequence[FoldJob]) -> Page:
-    """Return the page of finished jobs, of which at least one held images out."""
-    by_name: dict[str, list[FoldJob]] = {}
-    for job in jobs:
-        by_name.setdefault(job.member.name, []).append(job)
+    """Return the page of finished jobs, member by member, of which at least one held images out."""
+    by_name = {name: list(mine) for name, mine in groupby(jobs, lambda job: job.member.name)}
     members = [_read(mine) for mine in by_name.values() if len(mine[0].oof)]
     refits = [name for name, mine in by_name.items() if not len(mine[0].oof)]
     return of_members(members, {job.label: checksum.digest(job.folder.done) for job in jobs}, refits)
