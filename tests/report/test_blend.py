@@ -55,13 +55,15 @@ def test_the_headline_says_what_to_send_and_what_to_expect(page: Page, card: dic
         (3, -0.001, 0.011, "Noise cannot separate it from its best member a (+0.0050)."),
         (3, -0.011, 0.001, "Noise cannot separate it from its best member a (-0.0050)."),
         (3, -0.009, -0.001, 'It is worse than a alone by 0.0050, beyond noise: set blend.weights = {"a" = 1}.'),
+        (10, -0.009, -0.001, "Noise cannot separate it from its best member a (-0.0050)."),
         (1, 0.0, 0.0, "It has one member only."),
         (2, 0.0, 0.0, "Its OOF AUC is exactly that of a."),
         (2, 0.3, 0.3, "It is better than its best member a by 0.3000, beyond noise."),
     ],
 )
 def test_a_gain_is_only_claimed_beyond_noise(count: int, low: float, high: float, said: str) -> None:
-    assert report.comparison("a", count, Interval((low + high) / 2, low, high, 0.001)) == said
+    se = (high - low) / 2 / 1.96
+    assert report.comparison("a", count, Interval((low + high) / 2, low, high, se)) == said
 
 
 def test_copies_of_an_image_do_not_make_a_gain_certain() -> None:

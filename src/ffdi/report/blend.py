@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ffdi.blending.card import members_table
-from ffdi.metrics.delong import Interval, delong_paired, group_numbers
+from ffdi.metrics.delong import LEVEL, Interval, delong_paired, group_numbers, quantile
 from ffdi.report import estimates, images, plots
 from ffdi.report.page import Block, Page, Section, provenance
 from ffdi.report.plots import embed
@@ -92,7 +92,7 @@ def comparison(best: str, count: int, gain: Interval) -> str:
         return f"Its OOF AUC is exactly that of {best}."
     if gain.low > 0:
         return f"It is better than its best member {best} by {gain.value:.4f}, beyond noise."
-    if gain.high < 0:
+    if gain.value + quantile(1 - (1 - LEVEL) / count) * gain.se < 0:  # the best of several was lucky: Bonferroni
         return (
             f'It is worse than {best} alone by {-gain.value:.4f}, beyond noise: set blend.weights = {{"{best}" = 1}}.'
         )
