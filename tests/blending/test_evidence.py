@@ -147,6 +147,7 @@ def test_a_blend_looks_at_the_test_images(
     monkeypatch.setattr("ffdi.infer.embed.embed", embed)
     sharpness = np.where(contest.manifest["split"] == "test", 1 + offset, 1.0)
     checksum.write_table(contest.places.manifest, manifests.typed(contest.manifest.assign(sharpness=sharpness)))
+    contest.places.embeddings.write_bytes(b"damaged, and so made anew")
     for _ in range(2):  # the second finds the embeddings of the first
         result = blend(contest.recipe, contest.competition, contest.places, tmp_path)
         monkeypatch.setattr("ffdi.infer.embed.embed", None)

@@ -3,6 +3,7 @@
 Shapes: K fold models, N sampled held-out rows, T sampled test rows, D features.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from math import hypot
 from pathlib import Path
@@ -19,7 +20,7 @@ from ffdi.blending.oof import Team
 from ffdi.blending.probe import PARTS, Unseen
 from ffdi.config.competition import Board
 from ffdi.core import checksum, digest
-from ffdi.core.errors import FfdiError
+from ffdi.core.errors import FfdiError, UserError
 from ffdi.core.keys import rng
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
@@ -163,7 +164,10 @@ def embedded(oof: pd.DataFrame, test: pd.DataFrame, images: Path, places: Worksp
     rows = pd.concat([oof[["id", "relpath"]], test[["id", "relpath"]]], ignore_index=True)
     path, ids = places.embeddings, "\n".join(rows["id"])
     facts = {"model": MODEL, "manifest": manifest, "ids": digest.of_bytes(ids.encode())}
-    if not path.exists() or checksum.read_tensors(path)[1] != facts:
+    known = None
+    with suppress(UserError):  # missing or damaged: made anew
+        known = checksum.read_tensors(path)[1]
+    if known != facts:
         from ffdi.infer.embed import embed  # late: it brings torch and timm, and most blends start without them
 
         checksum.write_tensors(path, {"features": embed(MODEL, rows, images, 0)}, facts)
