@@ -42,7 +42,7 @@ def test_the_page_of_the_sample_is_whole(
 def test_the_headline_says_what_to_send_and_what_to_expect(page: Page, card: dict[str, Any], oof: pd.DataFrame) -> None:
     auc = card["blend"]["auc"]
     assert page.headline.startswith(
-        f"Send {FILE}, the blend of 2 members. Nested AUC on {len(oof)} images that its models had not seen: "
+        f"Send {FILE}, the blend of 2 members. Nested AUC on {len(oof)} images that its fold models had not seen: "
         f"{auc['value']:.4f} (95% interval {auc['low']:.4f} to {auc['high']:.4f}). "
     )
     assert "AUC on the official validation images: 0.9700. Expected AUC, if the leaderboard has" in page.headline

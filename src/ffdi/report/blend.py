@@ -70,7 +70,7 @@ def _headline(
     if gain is None:
         return f"{start}. It has no OOF score, because none of them held images out."
     told = (
-        f"{start}. Nested AUC on {rows:,} images that its models had not seen: {blend['auc']:.4f} (95% interval "
+        f"{start}. Nested AUC on {rows:,} images that its fold models had not seen: {blend['auc']:.4f} (95% interval "
         f"{interval(blend['low'], blend['high'])}). {comparison(team[0], count, gain)}"
     )
     if np.isfinite(blend["val_auc"]):
