@@ -26,8 +26,10 @@ def test_resumed_work_counts_as_done_but_not_for_the_rate(capsys: pytest.Capture
 
 
 def test_a_table_shows_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
-    console.table("members", ["name", "AUC"], [["lite0", "0.97"], ["[red]lite1", "0.96"]])
+    console.table("old[/b]/a.csv", ["name", "[i]AUC"], [["lite0", "0.97"], ["[red]lite1", "0.96"]])
     shown = capsys.readouterr().out
+    assert "old[/b]/a.csv" in shown
+    assert "[i]AUC" in shown
     assert "lite0" in shown
     assert "[red]lite1" in shown
 

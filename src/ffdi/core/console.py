@@ -68,7 +68,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """
     shown = Table(title=Text(title, "bold"), title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
-        shown.add_column(column, justify="left" if index == 0 else "right")
+        shown.add_column(Text(column), justify="left" if index == 0 else "right")
     for row in rows:
         shown.add_row(*[Text(str(cell)) for cell in row])
     _print(shown)
