@@ -100,6 +100,16 @@ def test_families_left_out_whole_cost_the_probe_its_score() -> None:
     assert probe.cost_of_unseen(features_ND[:40], held_out(target[:40], group[:40])) is None
 
 
+def test_a_perfect_probe_does_not_make_the_cost_of_unseen_kinds_endless() -> None:
+    """Each family has a strong mark of its own: all are found if seen, and none if left out."""
+    features_ND, target, group = kinds(240, 6)
+    found = probe.cost_of_unseen(features_ND + 30 * target[:, None] * np.eye(30)[group % 6], held_out(target, group))
+    assert found is not None
+    assert found.seen > 0.999
+    assert found.left_out < 0.9
+    assert min(found.losses) > -8  # an AUC of 0.15 against 1 less a half over 240, not against 1 less a millionth
+
+
 def test_the_interval_of_unseen_kinds_is_wider_lower_and_mixes_by_share() -> None:
     span = Interval(0.95, 0.93, 0.965, 0.01)
     losses = (-0.2, -0.4, -0.6, -0.8, -1.0, -1.2, -1.4, -1.6)

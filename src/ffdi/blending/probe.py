@@ -29,6 +29,8 @@ MIN_CLUSTERS = 3
 class Unseen:
     """`losses`: change of the logit of the AUC for each cluster that was left out, from the AUC with none left out.
 
+    Here an AUC counts at most as one half over the rows of the rarer class below 1: the logit of 1 is as large as one
+    likes, and a loss from there would turn the ranks of a blend round.
     `seen`, `left_out`: AUC of the probe, with none left out and the mean over clusters.
     """
 
@@ -88,7 +90,8 @@ def cost_of_unseen(features_ND: Array, rows: HeldOut) -> Unseen | None:
             found.append(auc(rows.target_N[wanted_N], logit_N[wanted_N]))
     if len(found) < MIN_CLUSTERS:
         return None
-    losses = tuple(logit(value) - logit(seen) for value in found)
+    most = 1 - 0.5 / min(np.bincount(fake_N))
+    losses = tuple(logit(min(value, most)) - logit(min(seen, most)) for value in found)
     return Unseen(losses, float(seen), float(np.mean(found)))
 
 
