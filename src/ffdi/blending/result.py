@@ -62,7 +62,9 @@ def blend(recipe: Recipe, competition: Competition, places: Workspace, images: P
     jobs = plan(recipe, competition, manifest, folds, Path(), places)
     team = canonical(read_team(jobs))
     choice = decide(recipe.blend, team)
-    blended = _with_nested_scores(apply(team, choice.method, recipe.blend.weights), choice)
+    blended = apply(team, choice.method, recipe.blend.weights)
+    if choice.nested_N is not None:  # with weights not fitted to them; the test keeps those fitted to all rows
+        blended = replace(blended, oof=blended.oof.assign(**{BLEND: choice.nested_N}))
     expected = _forecast(competition.board, choice, team, blended, manifest, places, images)
     made = card(recipe, choice, expected, team, blended, manifests.digest(manifest), digest_of(folds))
     return BlendResult(
@@ -75,12 +77,6 @@ def blend(recipe: Recipe, competition: Competition, places: Workspace, images: P
         reference=_reference(team),
         warnings=tuple(_warnings(recipe, team, blended)),
     )
-
-
-def _with_nested_scores(blended: Blended, choice: Choice) -> Blended:
-    """Return held-out scores of the blend with weights not fitted to them; the test keeps those fitted to all rows."""
-    nested_N = choice.nested_N
-    return blended if nested_N is None else replace(blended, oof=blended.oof.assign(**{BLEND: nested_N}))
 
 
 def _forecast(
