@@ -72,9 +72,10 @@ def scan(
         UserError: a table is bad, a folder is missing, no image of a split can be used, or another scan is at work.
         Paused: `stop` asks; what was measured until then is kept.
     """
-    parts = places.scan
+    parts, left_over = places.scan, f"{atomic.TEMP_PREFIX}*"
     with lock.exclusive(parts):
-        _sweep(places, parts)
+        for orphan in [*parts.glob(left_over), *places.work.glob(left_over)]:  # nothing of another verb's folder
+            orphan.unlink(missing_ok=True)
         listing = files.listing(competition, folder)
         rows, left = _take_over(listing.rows, _known(places, parts))
         if len(left):
@@ -135,13 +136,6 @@ def _measure(left: pd.DataFrame, parts: Path, unordered: Unordered, stop: Stop |
                 _write_part(parts, done)
     finally:
         _write_part(parts, done)
-
-
-def _sweep(places: Workspace, parts: Path) -> None:
-    """Remove what a killed scan left half-written; of the other verbs' folders nothing is touched."""
-    atomic.sweep(parts)
-    for orphan in places.work.glob(atomic.TEMP_PREFIX + "*"):
-        orphan.unlink(missing_ok=True)
 
 
 def _write_part(parts: Path, done: list[pd.DataFrame]) -> None:
