@@ -57,6 +57,21 @@ def test_phases_mounted_apart_are_joined_by_their_paths(mounts: Mounts, competit
     assert kaggle.competition_folder(competition, ["test"])[1] == competition
 
 
+def test_a_contest_without_a_table_is_known_by_its_slug(mounts: Mounts, competition: Competition) -> None:
+    test = competition.test.model_copy(update={"labels": "", "images": "test"})
+    contest = competition.model_copy(update={"test": test})
+    at = "competitions/multi-ffdi-phase2"
+    put(mounts.input, "datasets/else/test/a.jpg")
+    with pytest.raises(UserError, match=r"Not mounted: the folder test of multi-ffdi-phase2; attach it"):
+        kaggle.competition_folder(contest, ["test"])
+    put(mounts.input, f"{at}/test/b.jpg")
+    assert kaggle.competition_folder(contest, ["test"]) == (mounts.input / at, contest)
+    assert kaggle.competition_folder(contest, ["test"], "else") == (mounts.input / "datasets/else", contest)
+    put(mounts.input / "competitions/multi-ffdi", *tables(competition, "train"))
+    folder, moved = kaggle.competition_folder(contest, ["train", "test"])
+    assert (folder, moved.test.labels, moved.test.images) == (mounts.input, "", f"{at}/test")
+
+
 def test_outputs_are_those_that_hold_runs(mounts: Mounts) -> None:
     put(mounts.input, "notebooks/me/first/work/c/sample/runs/x", "second/work/c/sample/runs/x", "third/work/notes.txt")
     put(mounts.input / "datasets", "me/early/work/c/sample/scan/part-00001.parquet")

@@ -46,17 +46,18 @@ def competition_folder(competition: Competition, splits: list[str], name: str = 
         name: slug under which it is mounted; "" for the competition's own.
 
     Raises:
-        UserError: a table is not mounted; the message lists what is.
+        UserError: a table or folder is not mounted; the message lists what is.
     """
     wanted = {split: competition.splits[split] for split in splits}
-    slug = name or competition.slug
-    together = _with_tables([*wanted.values()], slug)
+    slugs = [name or competition.slug, *competition.slugs]
+    together = _with_tables([*wanted.values()], slugs)
     if together:
         return together[0], competition
     moved = {}
     for split, paths in wanted.items():
-        at = _first(_with_tables([paths], slug), f"the table {paths.labels}").relative_to(input_root()).as_posix()
-        update = {"labels": f"{at}/{paths.labels}", "images": f"{at}/{paths.images}"}
+        what = f"the table {paths.labels}" if paths.labels else f"the folder {paths.images} of {slugs[0]}"
+        at = _first(_with_tables([paths], slugs), what).relative_to(input_root()).as_posix()
+        update = {"labels": paths.labels and f"{at}/{paths.labels}", "images": f"{at}/{paths.images}"}
         moved[split] = paths.model_copy(update=update)
     return input_root(), competition.model_copy(update=moved)
 
@@ -76,13 +77,18 @@ def _holds_runs(folder: Path) -> bool:
     return any(any((folder / RUNS).glob(f"*/*/{name}")) for name in ("runs", MANIFEST, "scan"))
 
 
-def _with_tables(splits: list[Split], slug: str) -> list[Path]:
-    """Return the folders that have all tables and images of the splits, those first whose path has the slug."""
+def _with_tables(splits: list[Split], slugs: list[str]) -> list[Path]:
+    """Return the folders that have all tables and images of the splits, those first whose path has the first slug.
+
+    A split without a table is looked for below the slugs alone: any folder may have one that is called as its images.
+    """
 
     def has(folder: Path) -> bool:
-        return all((folder / split.labels).is_file() and (folder / split.images).is_dir() for split in splits)
+        named = not set(slugs).isdisjoint(folder.parts)
+        tables = all((folder / split.labels).is_file() if split.labels else named for split in splits)
+        return tables and all((folder / split.images).is_dir() for split in splits)
 
-    return sorted(folders_with(has), key=lambda path: slug not in path.parts)
+    return sorted(folders_with(has), key=lambda path: slugs[0] not in path.parts)
 
 
 def _first(found: list[Path], what: str, name: str = "") -> Path:
