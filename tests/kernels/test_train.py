@@ -95,6 +95,36 @@ def test_a_deadline_ends_the_kernel_well_and_says_what_is_left(
     assert run_train(until="0s")["left"] == ["everything"]
 
 
+def test_what_is_trained_is_kept_when_a_fold_or_the_blend_fails(
+    home: Home, mounts: Mounts, run_train: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kaggle drops the output of a kernel that fails, and with it hours of training."""
+    mounts.add(home.images, f"competitions/{SLUG}")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("the GPU\nis lost")
+
+    def refuse(*_: object) -> None:
+        raise UserError("the blend is refused.")
+
+    monkeypatch.setattr(launch, "train", fail)
+    with pytest.raises(RuntimeError):  # nothing is trained yet
+        run_train()
+    shutil.rmtree(mounts.working)
+    part(home, mounts, "first", "one-*/fold*")
+    record = run_train()
+    assert (record["left"], record["doubt"]) == (["two fold 0", "two fold 1"], "the GPU is lost")
+    assert "Traceback" in capsys.readouterr().err
+    part(home, mounts, "second", "two-*/fold*")
+    monkeypatch.setattr(launch, "train", lambda *_: None)
+    monkeypatch.setattr(blend, "submit", refuse)
+    record = run_train()
+    assert (record["left"], record["doubt"]) == ([], "the blend is refused.")
+    told = capsys.readouterr().err
+    assert "What is trained is kept" in told
+    assert "Traceback" not in told
+
+
 def test_what_a_stopped_scan_has_done_is_taken_over(home: Home, mounts: Mounts) -> None:
     names = ["manifest.parquet", "scan/part-00001.parquet"]
     for name in names:

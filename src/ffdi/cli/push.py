@@ -92,7 +92,7 @@ def _tell(kernel: Kernel, pushed: Push, folder: Path, competition: Competition, 
     for fact in [fact for fact in ("rows", "unreached", "degraded", "seconds") if facts.get(fact)]:
         console.say(f"  {fact}: {one_line(str(facts[fact]))}")
     if facts.get("doubt"):
-        console.warn(f"the kernel wrote its submission, and yet: {one_line(str(facts['doubt']))}")
+        console.warn(f"the kernel ended well, and yet: {one_line(str(facts['doubt']))}")
     if not path.is_file():
         return console.say(f"there is no {path.name} in it; attach it to the next kernel with --kernel-source {name}")
     ids = expected_ids(check(path, competition, None)[competition.id_column], competition, work)

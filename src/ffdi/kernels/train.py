@@ -6,6 +6,7 @@ The output of an earlier run is attached, and training goes on from it.
 import os
 import tempfile
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import console, digest
-from ffdi.core.errors import CorruptError, Paused, UserError
+from ffdi.core.errors import CorruptError, FfdiError, Paused, UserError
 from ffdi.core.layout import TEAM, Workspace
 from ffdi.core.stop import Stop, parse_until
 from ffdi.data import folds
@@ -30,8 +31,8 @@ from ffdi.training.job import FoldJob, plan
 def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     """Leave `work/` (the runs) and the kit; when all members are trained also `submission.csv` and `card.json`.
 
-    A deadline is no error: Kaggle keeps the output of a kernel that ends well. Raises UserError for a mistake in
-    recipe, images or mounts.
+    A deadline is no error: Kaggle keeps the output of a kernel that ends well. Nor is a fault once a fold is trained,
+    which is a warning then, and "doubt" in `run.json`. Raises UserError for a mistake in recipe, images or mounts.
     """
     begun = time.time()
     deadline = parse_until(settings["until"], begun, "SETTINGS: until")
@@ -53,6 +54,13 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
             facts |= blend.submit(recipe, competition, workspace)
     except Paused as pause:
         console.say(f"{pause} To go on, attach this output to a new run of the kernel.")
+    except Exception as error:  # of one fold or of the blend: Kaggle drops the output of a kernel that fails
+        if not any(map(finish.is_done, jobs)):
+            raise
+        if not isinstance(error, FfdiError):
+            traceback.print_exc()
+        facts["doubt"] = " ".join(str(error).split()) or type(error).__name__
+        console.warn(f"{facts['doubt']} What is trained is kept: attach this output to go on.")
     left = _left(jobs) if jobs else ["everything"]
     console.say(f"left: {', '.join(left) or 'nothing'}")
     return {**facts, "left": left, "seconds": {"train": round(time.time() - begun)}}
