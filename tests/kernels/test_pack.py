@@ -7,12 +7,13 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ffdi.blending import saved
-from ffdi.config.load import load_recipe
+from ffdi.config.load import load_competition, load_recipe
 from ffdi.core import checksum, digest
 from ffdi.core.digest import PACKAGE
 from ffdi.core.errors import CorruptError, UserError
@@ -94,22 +95,50 @@ def test_a_member_without_weight_and_wheels_that_the_image_has_stay_at_home(
     assert not any(name.startswith("wheels") for name in contents(folder))
 
 
-def test_a_train_dataset_before_there_is_a_team(tmp_path: Path) -> None:
-    for name in ("mine.pth", "test_vit.safetensors"):
-        (tmp_path / name).write_bytes(b"tensors")
-    (tmp_path / "recipe.toml").write_text(
-        f'name = "early"\n[[member]]\nname = "a"\nmodel = "tf_efficientnet_lite0"\n[[member]]\nname = "b"\n'
-        f'model = "test_resnet"\nweights = "{tmp_path}/mine.pth"\n[[member]]\nname = "c"\nmodel = "test_vit"\n'
-        f'weights = "none"\n[data]\nfolder = "{tmp_path}/faces"\n'
-    )
-    recipe = load_recipe(tmp_path / "recipe.toml")
-    from ffdi.config.load import load_competition
+@pytest.fixture
+def pack_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """The dataset of a recipe, given without its name, in a folder that has weights/mine.pth and other/mine.pth."""
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("weights/mine.pth", "other/mine.pth", "test_vit.safetensors")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"tensors" * number)
 
-    competition = load_competition(recipe.competition)
-    folder = pack.pack_recipe(recipe, competition, tmp_path / "pack")
+    def made(text: str) -> Path:
+        (tmp_path / "recipe.toml").write_text(f'name = "early"\n{text}')
+        recipe = load_recipe(tmp_path / "recipe.toml")
+        return pack.pack_recipe(recipe, load_competition(recipe.competition), tmp_path / "pack")
+
+    return made
+
+
+def test_a_train_dataset_before_there_is_a_team(pack_early: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = pack_early(
+        '[[member]]\nname = "a"\nmodel = "tf_efficientnet_lite0"\n[[member]]\nname = "b"\nmodel = "test_resnet"\n'
+        'weights = "weights/mine.pth"\n[[member]]\nname = "c"\nmodel = "test_vit"\nweights = "none"\n'
+        f'[data]\nfolder = "{tmp_path}/faces"\nextra = ["/kaggle/input/forged"]\n'
+    )
     assert set(contents(folder)) == {"tf_efficientnet_lite0.pth", "mine.pth", KIT, "team.json", "SHA256SUMS"}
     made = team.read(folder)
-    assert (made.members, made.recipe.member, made.recipe.data.folder) == ((), recipe.member, "faces")
+    assert (made.members, [one.name for one in made.recipe.member], made.recipe.data.folder) == ((), [*"abc"], "faces")
+
+
+@pytest.mark.parametrize(
+    ("weights", "more", "says"),
+    [
+        (["{}/weights/mine.pth"], "", "Member 'm0': a kernel, which is offline, would not find weights = '/"),
+        (["hub"], "", "would not find weights = 'hub'; put the file below the current folder"),
+        (["weights/mine.pth", "other/mine.pth"], "", "weights/mine.pth and other/mine.pth would have one name"),
+        (["none"], '[data]\nextra = ["work/forged"]\n', "data.extra: work/forged is not on Kaggle; upload it"),
+    ],
+)
+def test_what_a_train_kernel_would_not_find_is_refused_here(
+    pack_early: Callable[[str], Path], tmp_path: Path, weights: list[str], more: str, says: str
+) -> None:
+    member = '[[member]]\nname = "m{}"\nmodel = "test_resnet"\nweights = "{}"\n'
+    members = [member.format(number, path.format(tmp_path)) for number, path in enumerate(weights)]
+    with pytest.raises(UserError, match=says):
+        pack_early("".join(members) + more)
+    assert not (tmp_path / "pack").exists()
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])

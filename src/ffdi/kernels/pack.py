@@ -61,7 +61,7 @@ def pack_recipe(recipe: Recipe, competition: Competition, folder: Path, wheelhou
     """Write the dataset of a train kernel, before there is a trained team: recipe, pretrained weights and the kit's
     wheel.
 
-    Raises UserError for a member whose pretrained weights are not found here.
+    Raises UserError for a member whose pretrained weights are not found here, or would not be found on Kaggle.
 
     Args:
         recipe: Packed as it is.
@@ -69,15 +69,26 @@ def pack_recipe(recipe: Recipe, competition: Competition, folder: Path, wheelhou
         folder: The dataset.
         wheelhouse: Wheels that are packed too.
     """
-    from ffdi.model.sources import resolve  # imported lazily: it imports torch
+    from ffdi.model.sources import WORDS, resolve  # imported lazily: it imports torch
 
-    files = {}
+    if foreign := next((path for path in recipe.data.extra if not path.startswith("/kaggle/")), ""):
+        raise UserError(
+            f"data.extra: {foreign} is not on Kaggle; upload it as a dataset, and name it as it is mounted there, such "
+            "as /kaggle/input/forged."
+        )
+    files: dict[str, Path] = {}
     embedding = [recipe.member[0].model_copy(update={"model": recipe.folds.embedding, "weights": "auto"})]
     for member in [*recipe.member, *(embedding if recipe.folds.embedding else [])]:
-        path = resolve(member).path
-        if path is not None:
-            given = member.weights not in ("auto", "hub")
-            files[path.name if given else member.model + path.suffix] = path
+        source, given = resolve(member), member.weights not in WORDS
+        if source.kind == "hub" or (given and member.weights.startswith(("/", "~"))):
+            raise UserError(
+                f"Member {member.name!r}: a kernel, which is offline, would not find weights = {member.weights!r}; put "
+                f"the file below the current folder and name it from there, such as weights/{member.model}.safetensors."
+            )
+        if source.path is not None:
+            name = source.path.name if given else member.model + source.path.suffix
+            if not files.setdefault(name, source.path).samefile(source.path):
+                raise UserError(f"{files[name]} and {source.path} would have one name in the dataset; rename one.")
     return _write(folder, recipe, competition, files, wheelhouse, {})
 
 
