@@ -8,6 +8,7 @@ import runpy
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ffdi.core.digest import PACKAGE
 from ffdi.core.errors import UserError
 from ffdi.kernels import run, script, team, wheels
 from ffdi.submission.kernel import with_settings
-from tests.kernels.conftest import SCRIPTS, Home, Kernel, Mounts
+from tests.kernels.conftest import SCRIPTS, Home, Kernel, Mounts, make_wheel
 
 KINDS = ("infer", "train", "blend")
 
@@ -181,6 +182,18 @@ def test_missing_packages_and_wheels_of_the_dataset(
     with pytest.raises(SystemExit):
         run.run("infer", {}, home.pack, run.API)
     assert "This image has no timm; put the wheels into a folder and pack again" in capsys.readouterr().err
+
+
+def test_a_wheel_that_cannot_be_installed_here_is_a_warning(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may only make the kernel faster, and Kaggle moves its image to another Python now and then."""
+    made = make_wheel(tmp_path, "simplejpeg", "9.9", "cp39-cp39-win32")
+    run._install(replace(home.team, folder=tmp_path, files={made.name: "", home.team.wheel: ""}))
+    told = capsys.readouterr()
+    assert "simplejpeg==9.9 cannot be installed here" in told.err
+    assert "The kernel goes on without." in told.err
+    assert "ffdi 0.2.0+g" in told.out
 
 
 def test_run_json_says_which_run_it_was(home: Home, mounts: Mounts, monkeypatch: pytest.MonkeyPatch) -> None:

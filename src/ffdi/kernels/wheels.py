@@ -116,9 +116,9 @@ def install(found: Sequence[Path]) -> list[str]:
     command = [sys.executable, "-m", "pip", "install", *options, *links, *wanted]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1][:200]
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1][:200].rstrip(".")
         tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
-        raise UserError(f"{', '.join(wanted)} cannot be installed here ({tag}) from {found[0].parent}: {reason}")
+        raise UserError(f"{', '.join(wanted)} cannot be installed here ({tag}) from {found[0].parent}: {reason}.")
     sys.path.insert(0, target)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [target, os.environ.get("PYTHONPATH")]))
     return wanted
