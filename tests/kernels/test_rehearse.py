@@ -1,5 +1,6 @@
 """A rehearsal runs the script as Kaggle would, catches what Kaggle would not offer, and compares every bit."""
 
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -109,6 +110,14 @@ class TestMockInput:
         with pytest.raises(decode.Defect):
             decode.decode((made.folder / TEST / ids[1]).read_bytes())
         assert decode.decode((made.folder / TEST / ids[0]).read_bytes())
+
+    def test_an_image_that_the_folder_lacks_is_no_traceback(self, home: Home, tmp_path: Path) -> None:
+        data = Path(shutil.copytree(home.images, tmp_path / "contest"))
+        (data / TEST / pd.read_csv(data / TABLE)["img_name"][1]).unlink()
+        folders = mock_input.folders_of(SLUG, "someone/team", newer=True)
+        for hidden in (False, True):
+            made = mock_input.build(tmp_path / f"made{hidden}", folders, home.team, data, IMAGES, hidden)
+            assert (made.folder / made.rows["relpath"][1]).is_file() == hidden
 
 
 FAKE = """\
