@@ -1,6 +1,7 @@
 """Check what Kaggle asks of a submission file, before any file is called done or sent.
 
-Only the order of rows is repaired: Kaggle joins by id. Everything else is refused.
+Only the order of rows is repaired: Kaggle joins by id. Quotes around a field are CSV, as R and some settings of pandas
+write it. Everything else is refused.
 """
 
 import codecs
@@ -98,7 +99,7 @@ def _body(data: bytes, name: str, competition: Competition) -> bytes:
         raise UserError(f"{name} is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
     header = text.partition("\n")[0]
     wanted = f"{competition.id_column},{competition.prediction_column}"
-    if header != wanted:
+    if header not in (wanted, f'"{competition.id_column}","{competition.prediction_column}"'):
         raise UserError(f"{name}: the header is {header[:80]!r}, not {wanted!r}; write those two columns and no index.")
     if not data.endswith(b"\n"):
         raise UserError(f"{name} does not end with a line end, as if it were cut off; write it again.")
@@ -120,8 +121,6 @@ def _table(body: bytes, name: str) -> pd.DataFrame:
         # Arrow counts from the row below the header.
         fault = re.sub(r".*Row #(\d+)", lambda found: f"row {int(found[1]) + 1}", str(error).splitlines()[0])[:120]
         raise UserError(f"{name}, {fault}; write an id, a comma and a number with a dot on every line.") from error
-    if b'"' in body and not table["id"].str.contains(SPECIAL).any():
-        raise UserError(f"{name} has quotes that nothing needs; write plain ids and numbers.")
     return table
 
 
