@@ -69,6 +69,16 @@ def test_every_source_is_found_and_cleaned(
     assert SECRET not in repr(found)
 
 
+def test_the_token_variable_may_name_a_file(home: Path) -> None:
+    """As for the official client; nothing is asked of the file system that a long token could break."""
+    path = write(home / "token.txt", f"{SECRET}\n")
+    assert find({"KAGGLE_API_TOKEN": str(path)}).secret == SECRET
+    assert find({"KAGGLE_API_TOKEN": "t" * 5000}).secret == "t" * 5000
+    path.chmod(0o644)
+    with pytest.raises(UserError, match="can be read by others; type: chmod 600"):
+        find({"KAGGLE_API_TOKEN": str(path)})
+
+
 def test_quotes_that_a_file_of_variables_keeps_are_no_part_of_it(home: Path) -> None:
     """As docker run --env-file does."""
     assert find({"KAGGLE_USERNAME": '"someone"', "KAGGLE_KEY": f'"{SECRET}"'}).secret == SECRET

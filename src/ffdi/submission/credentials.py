@@ -66,8 +66,8 @@ def redact(text: str) -> str:
 
 def _find_token(environ: Mapping[str, str]) -> Credential | None:
     given, saved = environ.get("KAGGLE_API_TOKEN"), Path.home() / ".kaggle" / "access_token"
-    if given:
-        return _checked("KAGGLE_API_TOKEN", "token", "", given)
+    if given:  # as for the official client: the token itself, or the path of a file that holds it
+        return _checked("KAGGLE_API_TOKEN", "token", "", _read(Path(given)) if os.path.isfile(given) else given)
     return _checked("~/.kaggle/access_token", "token", "", _read(saved)) if saved.exists() else None
 
 
