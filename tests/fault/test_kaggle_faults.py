@@ -38,7 +38,7 @@ READS: dict[str, Call] = {
     "DownloadDataFiles": lambda kaggle, folder: kaggle.fetch_archive("toy", folder / "toy.zip"),
 }
 WRITES: dict[str, Call] = {
-    "CreateSubmission": lambda kaggle, folder: kaggle.submit_file("toy", folder / "s.csv", "tag"),
+    "CreateSubmission": lambda kaggle, folder: kaggle.submit_file("toy", folder / "submission.csv", "tag"),
     "CreateCodeSubmission": lambda kaggle, folder: kaggle.submit_kernel("toy", KERNEL, 1, "tag"),
     "CreateDataset": lambda kaggle, folder: kaggle.save_dataset("tester/new-weights", files_of(folder), "", new=True),
     "CreateDatasetVersion": lambda kaggle, folder: kaggle.save_dataset(OLD, files_of(folder), "notes", new=False),
@@ -52,7 +52,7 @@ def folder(kaggle_server: Server, tmp_path: Path) -> Path:
     """A server with one of everything, and a folder with something to send."""
     kaggle_server.state.datasets[OLD] = Dataset([{"a": b"1"}])
     kaggle_server.state.kernels[KERNEL] = [Run({}, ["COMPLETE"], {"submission.csv": b"id,y\n"}, "log")]
-    (tmp_path / "s.csv").write_bytes(b"id,y\na,0.5\n")
+    (tmp_path / "submission.csv").write_bytes(b"id,y\na,0.5\n")
     for name in ("a.bin", "b.bin"):
         (tmp_path / name).write_bytes(name.encode() * 200)
     return tmp_path
@@ -204,7 +204,8 @@ def test_an_upload_that_breaks_is_made_anew_and_whole(
     sent = {name: data for name, data in kaggle_server.state.blobs.values() if data}
     assert sent == {path: (folder / path).read_bytes() for path in sent}
     newest = kaggle_server.state.datasets[OLD].versions[-1]
-    assert (newest if name == "CreateDatasetVersion" else {"s.csv": kaggle_server.state.submissions[0].data}) == sent
+    kept = newest if name == "CreateDatasetVersion" else {"submission.csv": kaggle_server.state.submissions[0].data}
+    assert kept == sent
 
 
 @pytest.mark.parametrize("name", UPLOADS)

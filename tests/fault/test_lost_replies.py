@@ -69,6 +69,17 @@ def test_what_was_never_done_is_sent_again_only_by_order(world: World) -> None:
     agree(world)
 
 
+def test_an_answer_without_a_number_confirms_nothing(world: World) -> None:
+    """Taken for a success it would be waited for without end: --again does not send what is awaited."""
+    world.server.script("CreateSubmission", answer({"message": "Could not submit to competition"}))
+    assert world.run("submit", "--yes") == 75
+    assert "Could not submit to competition" in world.err
+    assert world.statuses == ["lost"]
+    assert world.run("submit", "--yes", "--again") == 0
+    assert world.statuses == ["lost", "scored"]
+    agree(world)
+
+
 def test_a_list_that_cannot_be_read_settles_nothing(world: World) -> None:
     world.server.script("CreateSubmission", lose())
     world.server.script("ListSubmissions", answer({}), *[refuse(503)] * 3 * len(LOOKS))

@@ -167,6 +167,7 @@ def test_a_csv_from_elsewhere_is_sent(world: World) -> None:
     assert world.run("submit", str(path)) == 0
     assert world.run("submit", str(path), "--yes") == 0
     assert [(row.submission, row.status) for row in world.rows] == [("my-best-1", "scored")]
+    assert world.server.bodies("StartSubmissionUpload")[0]["fileName"] == "submission.csv"
 
 
 @pytest.mark.parametrize(

@@ -51,17 +51,17 @@ class KaggleClient(HttpClient):
         return [Listed.model_validate(row) for row in self.rows(call, "submissions")]
 
     def submit_file(self, slug: str, path: Path, message: str) -> int:
-        """Upload a file and submit it. Return Kaggle's number for it, or 0 if the answer names none.
+        """Upload a file and submit it. Return Kaggle's number for it.
 
         Args:
             slug: The competition.
-            path: The CSV.
+            path: The CSV; Kaggle gets it as submission.csv, the only name that some competitions take.
             message: Shown beside the submission.
         """
         doing = f"submit {path.name} to {slug}"
-        token = self.upload(_of_competition(doing, "StartSubmissionUpload", slug, fileName=path.name), path)
+        token = self.upload(_of_competition(doing, "StartSubmissionUpload", slug, fileName=SUBMISSION_CSV), path)
         fields = {"blobFileTokens": token, "submissionDescription": message}
-        return Listed.model_validate(self.write(_of_competition(doing, "CreateSubmission", slug, **fields))).ref
+        return self._submit(_of_competition(doing, "CreateSubmission", slug, **fields))
 
     def submit_kernel(self, slug: str, kernel: str, version: int, message: str) -> int:
         """Submit the output of a kernel. Return as `submit_file`.
@@ -81,7 +81,15 @@ class KaggleClient(HttpClient):
             "submissionDescription": message,
         }
         doing = f"submit version {version} of {kernel} to {slug}"
-        return Listed.model_validate(self.write(_of_competition(doing, "CreateCodeSubmission", slug, **fields))).ref
+        return self._submit(_of_competition(doing, "CreateCodeSubmission", slug, **fields))
+
+    def _submit(self, call: Call) -> int:
+        """Return the number of the submission that a call made. An answer that names none confirms nothing."""
+        made = self.write(call)
+        if ref := Listed.model_validate(made).ref:
+            return ref
+        said = text_of(made, "message") or "without a reason"
+        raise LostReply(f"Kaggle, asked to {call.doing}, names no submission ({said}); look there before trying again.")
 
     def fetch_archive(self, slug: str, path: Path) -> None:
         """Write all files of a competition to `path` as one zip, with progress; go on with an earlier run's part.
