@@ -7,7 +7,7 @@ import pytest
 from ffdi.core.errors import LockedError, UserError
 from ffdi.submission import ledger, send
 from ffdi.submission.answers import Listed
-from ffdi.submission.candidate import candidate_of_file
+from ffdi.submission.candidate import SubmissionCandidate, candidate_of_file, candidate_of_kernel
 from tests.fixtures.kaggle.api import Competition, Outcome
 from tests.fixtures.kaggle.server import refuse
 from tests.fixtures.sending import World, row
@@ -134,3 +134,15 @@ def test_a_send_is_found_by_the_first_word_of_its_message(world: World, message:
     world.session().adopt([listed(message=message.format(tag))], candidate)
     assert [one.tag for one in world.rows] == [tag] * found
     assert candidate.row("other", 3, "").tag != tag
+
+
+def test_the_tag_depends_on_what_is_sent_alone(world: World, tmp_path: Path) -> None:
+    """So another machine that has the file without its card, or names the kernel without a submission, finds it."""
+
+    def tag(candidate: SubmissionCandidate) -> str:
+        return candidate.row("toy", 1, "").tag
+
+    (tmp_path / "copy.csv").write_bytes((world.root / "001-toy" / "submission.csv").read_bytes())
+    copy = candidate_of_file(str(tmp_path / "copy.csv"), tmp_path / "none")
+    assert tag(copy) == tag(candidate_of_file("1", world.root))
+    assert len({tag(candidate_of_kernel("me/infer", 2, given, world.root)) for given in (None, "1")}) == 1

@@ -41,7 +41,6 @@ class SubmissionCandidate:
             attempt: Counts from 1.
             date: When it is sent.
         """
-        inputs = one_line(str(self.card.get("inputs", "")))
         made = Row(
             tag="",
             date=date,
@@ -49,12 +48,12 @@ class SubmissionCandidate:
             submission=self.name,
             status="pending",
             sha256=self.sha256,
-            inputs=inputs,
+            inputs=one_line(str(self.card.get("inputs", ""))),
             kernel=self.kernel,
             version=self.version,
             **estimates(self.card),
         )
-        return replace(made, tag=f"ffdi-{digest.of_json([slug, inputs, made.content])[:12]}-{attempt}")
+        return replace(made, tag=f"ffdi-{digest.of_json([slug, made.content])[:12]}-{attempt}")
 
 
 def candidate_of_file(given: str | None, root: Path) -> SubmissionCandidate:
@@ -68,16 +67,13 @@ def candidate_of_file(given: str | None, root: Path) -> SubmissionCandidate:
         UserError: if there is none.
         CorruptError: if its file is not the one that its card names.
     """
-    known = {folder.name: card for folder, card in finished(root)}
-    name = _find(given, root, known)
-    if name is None:
-        return _loose_file(Path(given or ""), known)
-    path, sha256 = root / name / SUBMISSION_CSV, known[name]["submission"]["sha256"]
+    found = _candidate(given, root)
+    path = found.csv or Path()
     if not path.is_file():
         raise UserError(f"{path} is not here: the big files are not in git; run `ffdi blend` to have it written again.")
-    if digest.of_file(path) != sha256:
+    if digest.of_file(path) != found.sha256:
         raise CorruptError(f"{path} is not the file that its card names; delete it and run `ffdi blend` again.")
-    return SubmissionCandidate(name, known[name], path, sha256)
+    return found
 
 
 def candidate_of_kernel(kernel: str, version: int, given: str | None, root: Path) -> SubmissionCandidate:
@@ -98,10 +94,17 @@ def candidate_of_kernel(kernel: str, version: int, given: str | None, root: Path
         )
     if version < 1:
         raise UserError(f"--kernel {kernel} needs --version N, the number that its push gave.")
-    if given is not None:
-        return replace(candidate_of_file(given, root), csv=None, sha256="", kernel=kernel, version=version)
-    card = {"inputs": digest.of_json(["kernel", kernel, version])}
-    return SubmissionCandidate(kernel.rpartition("/")[2], card, kernel=kernel, version=version)
+    repeated = SubmissionCandidate(kernel.rpartition("/")[2], {}) if given is None else _candidate(given, root)
+    return replace(repeated, csv=None, sha256="", kernel=kernel, version=version)
+
+
+def _candidate(given: str | None, root: Path) -> SubmissionCandidate:
+    """Return the submission that is meant, whether its file is here or not."""
+    known = {folder.name: card for folder, card in finished(root)}
+    name = _find(given, root, known)
+    if name is None:
+        return _loose_file(Path(given or ""), known)
+    return SubmissionCandidate(name, known[name], root / name / SUBMISSION_CSV, known[name]["submission"]["sha256"])
 
 
 def _find(given: str | None, root: Path, known: Mapping[str, Mapping[str, Any]]) -> str | None:
@@ -131,4 +134,4 @@ def _loose_file(path: Path, known: Mapping[str, Mapping[str, Any]]) -> Submissio
         if card["submission"]["sha256"] == sha256:
             return SubmissionCandidate(name, card, path, sha256)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-") or "file"
-    return SubmissionCandidate(name[:60], {"inputs": ""}, path, sha256)
+    return SubmissionCandidate(name[:60], {}, path, sha256)
