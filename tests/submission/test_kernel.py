@@ -23,6 +23,8 @@ def changed(kernel: Kernel) -> Kernel:
 
 
 def test_once_there_and_back(kaggle_server: Server, session: Follower, kernel: Kernel, clock: PushClock) -> None:
+    (session.folder / "fetched").mkdir(parents=True)
+    (session.folder / "fetched" / "half.bin").write_bytes(b"what a command that was killed has left")
     pushed, output = session.follow(kernel)
     assert pushed.version == 1
     assert sorted(path.name for path in output.iterdir()) == ["run.json", "submission.csv", "toy-infer.log"]

@@ -6,7 +6,6 @@ gave it into run.json, and only an output with that id is taken.
 
 import json
 import shutil
-import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -76,26 +75,25 @@ def log_lines(text: str) -> list[str]:
 
 def _take(session: KernelSession, kernel: Kernel, push: Push, state: KernelState, others: list[str]) -> Path | None:
     """Return the checked output of a run that has ended; None for that of another run, which may give way to ours."""
-    fetched = Path(tempfile.mkdtemp(prefix="fetched-", dir=session.folder))
+    fetched = session.folder / "fetched"
+    shutil.rmtree(fetched, ignore_errors=True)  # of a command that was killed
+    fetched.mkdir()
     try:
-        try:
-            session.kaggle.kernel_output(kernel.about.id, fetched, push.version)
-        except UserError:
-            if state.status == "complete":  # a run that failed may have left nothing
-                raise
-        facts = facts_of(fetched)
-        if facts.get("run", push.run) != push.run:
-            others.append(one_line(str(facts["run"])))
-            _count_others(session, kernel, push, others)
-            return None
-        if state.status != "complete":
-            raise _failure(session, kernel, state, _move(fetched, session.folder / f"failed-v{push.version}"))
-        _check(fetched, facts, kernel, push)
-        output = _move(fetched, session.folder / f"output-v{push.version}")
-        session.save(replace(push, output=output.name))
-        return output
-    finally:
-        shutil.rmtree(fetched, ignore_errors=True)
+        session.kaggle.kernel_output(kernel.about.id, fetched, push.version)
+    except UserError:
+        if state.status == "complete":  # a run that failed may have left nothing
+            raise
+    facts = facts_of(fetched)
+    if facts.get("run", push.run) != push.run:
+        others.append(one_line(str(facts["run"])))
+        _count_others(session, kernel, push, others)
+        return None
+    if state.status != "complete":
+        raise _failure(session, kernel, state, _move(fetched, session.folder / f"failed-v{push.version}"))
+    _check(fetched, facts, kernel, push)
+    output = _move(fetched, session.folder / f"output-v{push.version}")
+    session.save(replace(push, output=output.name))
+    return output
 
 
 def _move(fetched: Path, folder: Path) -> Path:
