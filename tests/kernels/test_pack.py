@@ -141,6 +141,12 @@ def test_what_a_train_kernel_would_not_find_is_refused_here(
     assert not (tmp_path / "pack").exists()
 
 
+def test_a_place_that_cannot_be_written_is_one_sentence(pack_early: Callable[[str], Path], tmp_path: Path) -> None:
+    (tmp_path / "pack").write_text("a file in the way")
+    with pytest.raises(UserError, match=r"Cannot write .*pack .*; make room, or make it writable, and pack again"):
+        pack_early('[[member]]\nname = "a"\nmodel = "test_resnet"\nweights = "none"\n')
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_a_damaged_upload_is_refused_by_name(home: Home, tmp_path: Path, damage: str) -> None:
     folder = Path(shutil.copytree(home.pack, tmp_path / "pack"))

@@ -108,10 +108,7 @@ def _write(
             f"{MAX_FILES}; blend fewer members or folds."
         )
     files = {**files, **lacking}
-    (folder / SUMS).unlink(missing_ok=True)  # first: a folder without it is not complete
-    shutil.rmtree(folder, ignore_errors=True)
-    for name, source in files.items():
-        _link(source, folder / name)
+    _bring(files, folder)
     atomic.write_bytes(folder / kit, data)
     sums = {name: digest.of_file(folder / name) for name in sorted({*files, kit})}
     about = {
@@ -131,13 +128,21 @@ def _file(job: FoldJob) -> str:
     return f"{job.member.name}-fold{job.fold}.safetensors"
 
 
-def _link(source: Path, target: Path) -> None:
-    """Make a hard link where the disk allows one: weights are large, and nobody writes to them in place."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _bring(files: Mapping[str, Path], folder: Path) -> None:
+    """Make the folder anew with these files, as hard links where the disk allows them: weights are large, and nobody
+    writes to them in place."""
     try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
+        (folder / SUMS).unlink(missing_ok=True)  # first: a folder without it is not complete
+        if folder.exists():
+            shutil.rmtree(folder)
+        for name, source in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(source.resolve(), folder / name)
+            except OSError:
+                shutil.copyfile(source, folder / name)
+    except OSError as error:
+        raise UserError(f"Cannot write {folder} ({error}); make room, or make it writable, and pack again.") from error
 
 
 def _portable(recipe: Recipe, competition: Competition) -> dict[str, Any]:
