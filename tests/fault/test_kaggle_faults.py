@@ -231,7 +231,7 @@ def test_a_place_to_upload_to_that_is_none(kaggle_server: Server, folder: Path, 
 @pytest.mark.parametrize(
     ("body", "error", "says"),
     [
-        ({"status": "error", "error": "already in use by a dataset"}, Refused, "make a new version of it"),
+        ({"status": "error", "error": "already in use by a dataset"}, Refused, "rename the packed folder"),
         ({"url": "u"}, LostReply, "neither yes nor no"),
     ],
 )

@@ -96,6 +96,7 @@ def test_a_script_of_another_version_is_refused(home: Home, capsys: pytest.Captu
         ("train", {"until": 9}, "SETTINGS: until"),
         ("train", {"members": "one"}, "SETTINGS: members"),
         ("infer", {"workers": "four"}, "SETTINGS: workers"),
+        ("infer", {"workers": -1}, "SETTINGS: workers"),
     ],
 )
 def test_mistakes_in_settings_are_named(
@@ -136,6 +137,8 @@ def test_what_kaggle_is_told_of_a_script(home: Home, kind: str, competitions: in
     about = script.metadata(kernel, home.team, "me", ["me/pack"], ["me/other/2"])
     assert (about.id, about.gpu, about.dataset_sources) == (f"me/tiny-{kind}", kind != "blend", ["me/pack"])
     assert len(about.competition_sources) == competitions
+    odd = replace(home.team, recipe=home.team.recipe.model_copy(update={"name": "a__b_"}))
+    assert script.metadata(kernel, odd, "me", [], []).id == f"me/a-b-{kind}"  # else Kaggle would call it otherwise
     assert about.kernel_sources == (["me/tiny-train"] if kind == "blend" else []) + ["me/other/2"]
     assert with_settings(kernel.text, run="an-id").count('    "run": "an-id",\n') == 1
 

@@ -50,7 +50,7 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     console.say(f"team: {pack.folder}, {pack.verify()} files verified")
     folder, competition = mounts.competition_folder(pack.competition, ["test"], settings["competition"])
     rows = submission_rows(folder, competition)
-    console.say(f"images: {folder}, {len(rows):,} rows")
+    console.say(f"images: {folder}, {len(rows):,} rows, on {', '.join(map(str, devices()))}")
     for one in pack.members:  # compares the golden outputs of one fold of each, before hours of work
         load_net(pack.path(next(iter(one.files.values()))), one.member, devices()[0])
     with Stop(parse_until(settings["until"], begun, "SETTINGS: until")) as stop:

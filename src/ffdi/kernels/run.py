@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from ffdi.config.competition import Frozen
 from ffdi.config.load import validate
 from ffdi.core import checksum, console
@@ -26,7 +28,7 @@ class InferSettings(Frozen):
     pack: str = ""
     competition: str = ""
     until: str = "8h30m"
-    workers: int | None = None
+    workers: int | None = Field(None, ge=0)
     run: str = ""
 
 

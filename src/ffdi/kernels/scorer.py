@@ -74,12 +74,12 @@ class Team:
         """Predict the images in `folder`.
 
         Args:
-            folder: Its image files are predicted, not those of folders in it.
+            folder: Its image files are predicted, and those of folders in it.
             workers: Processes that decode; None: one a core, at most 8.
 
         Returns:
-            id (file name), score (the blend as `ffdi blend` makes it of these images, in 0..1), probability (as
-            `score` gives it for one image; NaN where the image cannot be read).
+            id (name below the folder), score (the blend as `ffdi blend` makes it of these images, in 0..1),
+            probability (as `score` gives it for one image; NaN where the image cannot be read).
 
         Raises:
             UserError: There is no image in `folder`.

@@ -12,6 +12,7 @@ from ffdi.config.load import validate
 from ffdi.core.errors import UserError
 from ffdi.core.layout import TEAM
 from ffdi.kernels.team import TeamPack
+from ffdi.kernels.wheels import normalised
 from ffdi.submission.kernel import KernelMetadata
 
 KIND = re.compile(r'^KIND, API = "(infer|train|blend)", \d+$', re.MULTILINE)
@@ -81,10 +82,10 @@ def metadata(
     Raises:
         UserError: for a source that Kaggle would not take.
     """
-    name, competition = pack.recipe.name.replace("_", "-").lower(), pack.competition
-    trained = [f"{owner}/{name}-train"] if script.kind == "blend" else []
+    name, competition = pack.recipe.name, pack.competition
+    trained = [f"{owner}/{normalised(f'{name}-train')}"] if script.kind == "blend" else []
     value = {
-        "id": f"{owner}/{name}-{script.kind}",
+        "id": f"{owner}/{normalised(f'{name}-{script.kind}')}",  # as Kaggle makes it of the title: no two dashes
         "gpu": script.kind != "blend",
         "competition_sources": {"infer": [competition.slug], "train": competition.slugs, "blend": []}[script.kind],
         "dataset_sources": [*datasets],

@@ -57,7 +57,7 @@ _REMEDIES = (
     (r"only accepts submissions from notebooks", "push a kernel (ffdi kernels push) and submit its version"),
     (r"submissions have been disabled", "the competition is closed; check its deadline"),
     (r"batch gpu session count|maximum batch", "wait for a running GPU kernel to end, or stop it on the site"),
-    (r"already in use by a dataset", "make a new version of it, or choose another title"),
+    (r"already in use by a dataset", "run the same command again; if that does not help, rename the packed folder"),
     (r"quota|storage limit", "free some space on the site; GPU hours are renewed on Saturday, 00:00 UTC"),
     (r"kernel not found", "check owner and slug of the kernel, and that the account's phone number is verified"),
 )  # fmt: skip
