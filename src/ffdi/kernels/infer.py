@@ -31,7 +31,6 @@ from ffdi.submission.check import check_bytes, render
 
 RESERVE_SECONDS = 60.0  # kept before the deadline, to blend and to write
 MAX_WORKERS = 8
-Kept = Mapping[tuple[str, int | str], tuple[str, ...]]  # views by (member, fold)
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,6 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
         "imputed": rows["id"][logits.imputed_R].tolist(),
         "unreached": int(logits.unreached_R.sum()),
         "degraded": list(logits.dropped),
-        "kept": [[*net, list(views)] for net, views in logits.views.items()],
         "doubt": doubt,
         "devices": [str(device) for device in devices()],
         "seconds": {"predict": round(predicted - begun, 1)},
@@ -81,7 +79,6 @@ def predict(
     folder: Path,
     workers: int | None = None,
     stop: Stop | None = None,
-    kept: Kept | None = None,
 ) -> Prediction:
     """Predict and blend `rows` as `ffdi train` and `ffdi blend` do: on a CPU with the same bits.
 
@@ -91,21 +88,16 @@ def predict(
         folder: the relpaths are below it.
         workers: processes that decode; None for one a core, at most 8.
         stop: at its deadline the prediction is there; views, folds and members are given up for it.
-        kept: only these nets and views; None for all.
     """
     workers = min(len(os.sched_getaffinity(0)), MAX_WORKERS) if workers is None else workers
-    found = predict_team(nets(pack, kept), rows, folder, devices=devices(), workers=workers, stop=stop)
+    found = predict_team(nets(pack), rows, folder, devices=devices(), workers=workers, stop=stop)
     return Prediction(blended(pack, rows, found), found)
 
 
-def nets(pack: TeamPack, kept: Kept | None = None) -> list[Net]:
+def nets(pack: TeamPack) -> list[Net]:
     """Return every fold of every member, the greatest weight first: it is the last to be given up."""
     ordered = sorted(pack.members, key=lambda packed: -packed.weight)
-    found = [Net(one.member, fold, pack.path(file)) for one in ordered for fold, file in one.files.items()]
-    if kept is None:
-        return found
-    found = [net for net in found if net.key in kept]
-    return [Net(net.member.model_copy(update={"tta": kept[net.key]}), net.fold, net.weights) for net in found]
+    return [Net(one.member, fold, pack.path(file)) for one in ordered for fold, file in one.files.items()]
 
 
 def devices() -> list[torch.device]:
@@ -130,7 +122,7 @@ def blended(pack: TeamPack, rows: pd.DataFrame, found: TeamLogits) -> NDArray[np
     weights = {one.member.name: one.weight for one in pack.members if one.member.name in logits}
     total = sum(weights.values())
     if len(weights) < len(pack.members):
-        weights = {name: weight / total if total > 0 else 1 / len(weights) for name, weight in weights.items()}
+        weights = {name: weight / total for name, weight in weights.items()}
     # Sorted by id, as the blend reads its tables: the order of rows must not change a bit of a rank.
     order_R = rows["id"].to_numpy(object).argsort(kind="stable")
     table = rows.iloc[order_R].reset_index(drop=True).assign(imputed=found.imputed_R[order_R])

@@ -143,8 +143,7 @@ def _compared(
         lost = sent[wanted.id_column].tolist() != ids or sent[wanted.prediction_column].isna().any()
         return [*faults, f"{SUBMISSION_CSV} lacks images."] if lost else faults, None
     score_R = check(mock.working / SUBMISSION_CSV, wanted, ids)[wanted.prediction_column].to_numpy()
-    kept = {(name, fold): tuple(views) for name, fold, views in facts["kept"]}
-    expected_R = infer.predict(pack, mock.rows, mock.folder, workers=0, kept=kept).score_R
+    expected_R = infer.predict(pack, mock.rows, mock.folder, workers=0).score_R
     differ = int((score_R != expected_R).sum())
     if differ:
         moved = float(np.abs(score_R - expected_R).max())
