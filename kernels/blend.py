@@ -17,8 +17,6 @@ KIND, API = "blend", 1
 SETTINGS = {
     # The dataset with team.json, "owner/slug"; "" takes the one that is attached.
     "pack": "",
-    # Outputs of train kernels that are attached, "owner/slug" each; [] takes all that are attached.
-    "outputs": [],
     # Name of this run, repeated in run.json; `ffdi kernels push` fills it in.
     "run": "",
 }

@@ -23,8 +23,6 @@ SETTINGS = {
     "until": "11h30m",
     # Names of the members to train here, for kernels side by side; [] takes all.
     "members": [],
-    # Outputs of train kernels that are attached, "owner/slug" each; [] takes all that are attached.
-    "resume": [],
     # Name of this run, repeated in run.json; `ffdi kernels push` fills it in.
     "run": "",
 }

@@ -132,7 +132,7 @@ def test_what_a_stopped_scan_has_done_is_taken_over(home: Home, mounts: Mounts) 
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(name.encode())
     to = Workspace(mounts.working / WORK, mounts.working)
-    assert gather(kaggle.outputs(["early"]), home.competition, to, copy) == 0
+    assert gather(kaggle.outputs(), home.competition, to, copy) == 0
     assert [(to.work / name).read_text() for name in names] == names
 
 

@@ -19,10 +19,10 @@ from ffdi.kernels.team import TeamPack
 from ffdi.submission.check import check_bytes, render
 
 
-def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
+def main(_: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     """Write submission and card. Raises UserError naming a run that is unfinished, or what is not mounted."""
     begun = time.time()
-    attached = mounts.outputs(list(settings["outputs"]))
+    attached = mounts.outputs()
     if not attached:
         raise UserError(f"No output of a train kernel is attached. {mounts.listing()}.")
     with tempfile.TemporaryDirectory(prefix="ffdi-runs-") as folder:

@@ -1,9 +1,7 @@
 """Find the inputs that Kaggle mounted for a kernel, and bring outputs of train kernels into one workspace.
 
-Inputs are found by what is in them, since more than one layout of mounts is in use.
-
-A name tells folders apart that hold the same: it is part of the path, as in input/competitions/SLUG, input/SLUG and
-input/notebooks/OWNER/SLUG.
+Inputs are found by what is in them, since more than one layout of mounts is in use: input/competitions/SLUG and
+input/SLUG, input/notebooks/OWNER/SLUG and input/SLUG.
 """
 
 import os
@@ -29,10 +27,9 @@ def working_root() -> Path:
     return Path(os.environ.get("FFDI_WORKING", "/kaggle/working"))
 
 
-def outputs(names: list[str]) -> list[Path]:
-    """Return the attached outputs of train kernels: those named ("owner/slug"), or all. Raises UserError."""
-    found = list(folders_with(_holds_runs))
-    return [_first(found, f"runs of {name}", name) for name in names] if names else sorted(found)
+def outputs() -> list[Path]:
+    """Return the attached outputs of train kernels."""
+    return sorted(folders_with(_holds_runs))
 
 
 def competition_folder(competition: Competition, splits: list[str], name: str = "") -> tuple[Path, Competition]:
@@ -56,7 +53,10 @@ def competition_folder(competition: Competition, splits: list[str], name: str = 
     moved = {}
     for split, paths in wanted.items():
         what = f"the table {paths.labels}" if paths.labels else f"the folder {paths.images} of {slugs[0]}"
-        at = _first(_with_tables([paths], slugs), what).relative_to(input_root()).as_posix()
+        found = _with_tables([paths], slugs)
+        if not found:
+            raise UserError(f"Not mounted: {what}; attach it to the notebook. {listing()}.")
+        at = found[0].relative_to(input_root()).as_posix()
         update = {"labels": paths.labels and f"{at}/{paths.labels}", "images": f"{at}/{paths.images}"}
         moved[split] = paths.model_copy(update=update)
     return input_root(), competition.model_copy(update=moved)
@@ -89,15 +89,6 @@ def _with_tables(splits: list[Split], slugs: list[str]) -> list[Path]:
         return tables and all((folder / split.images).is_dir() for split in splits)
 
     return sorted(folders_with(has), key=lambda path: slugs[0] not in path.parts)
-
-
-def _first(found: list[Path], what: str, name: str = "") -> Path:
-    """Return the first folder that bears a name, "slug" or "owner/slug". Raise UserError if there is none."""
-    for part in (f"/{name}/", f"/{name.split('/')[-1]}/") if name else ("",):
-        for path in found:
-            if part in f"{path}/":
-                return path
-    raise UserError(f"Not mounted: {what}; attach it to the notebook. {listing()}.")
 
 
 def workspace_of(recipe: Recipe, competition: Competition, root: Path) -> Workspace:

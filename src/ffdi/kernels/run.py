@@ -37,13 +37,11 @@ class TrainSettings(Frozen):
     competition: str = ""
     until: str = "11h30m"
     members: list[str] = []
-    resume: list[str] = []
     run: str = ""
 
 
 class BlendSettings(Frozen):
     pack: str = ""
-    outputs: list[str] = []
     run: str = ""
 
 

@@ -41,7 +41,7 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     workspace = workspace_of(recipe, competition, mounts.working_root())
     for name in [TEAM, *(name for name in pack.files if name.endswith(".whl"))]:  # a blend kernel finds the kit there
         copy(pack.path(name), mounts.working_root() / name)
-    before = gather(mounts.outputs(list(settings["resume"])), competition, workspace, copy)
+    before = gather(mounts.outputs(), competition, workspace, copy)
     console.say(f"{before} folds taken over from attached outputs" if before else "no earlier output is attached")
     images, competition = mounts.competition_folder(competition, list(competition.splits), settings["competition"])
     _offer_weights(pack)
