@@ -80,15 +80,6 @@ def test_every_page_of_a_list_is_read(kaggle_server: Server) -> None:
     assert [one.message for one in sign_in().submissions("toy")] == [f"tag {n}" for n in reversed(range(22))]
 
 
-def test_a_list_without_tokens_is_read_by_numbers_until_it_repeats_itself(kaggle_server: Server) -> None:
-    full = answer({"submissions": [{"ref": number} for number in range(1, 101)]})
-    kaggle_server.script("ListSubmissions", full, answer({"submissions": [{"ref": 101}]}))
-    assert [one.ref for one in sign_in().submissions("toy")] == list(range(1, 102))
-    assert [body.get("page") for body in kaggle_server.bodies("ListSubmissions")] == [None, 2]
-    kaggle_server.script("ListSubmissions", full, full)
-    assert [one.ref for one in sign_in().submissions("toy")] == list(range(1, 101))
-
-
 @pytest.mark.parametrize(
     ("fields", "status", "public", "error"),
     [

@@ -172,7 +172,7 @@ class KaggleClient(HttpClient):
             version: Of the kernel.
         """
         call = _of_kernel(f"send the output of {kernel}", "ListKernelSessionOutput", kernel, version)
-        bodies = list(self.pages(call, "files"))
+        bodies = list(self.pages(call))
         files = [file for body in bodies for file in objects_of(body, "files")]
         places = [inside(folder, text_of(file, "fileName")) for file in files]  # all, before the first is written
         for file, place in zip(files, places, strict=True):

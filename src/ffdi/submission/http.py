@@ -66,23 +66,20 @@ class HttpClient:
         """Return the answer of a call that changes something. Raise LostReply if the answer does not come."""
         return self._once(call, write=True)
 
-    def pages(self, call: Call, rows: str) -> Iterator[Body]:
-        """Yield every page of a list: by the token of the next, or by number where full pages have no token."""
-        turn: dict[str, Any] = {}
-        before: list[Body] = []
-        for number in range(1, MAX_PAGES):
-            body = self.read(call.with_fields(pageSize=PAGE, **turn))
-            found, token = objects_of(body, rows), text_of(body, "nextPageToken")
-            if found == before and number > 1:  # page numbers mean nothing to this list
-                return
+    def pages(self, call: Call) -> Iterator[Body]:
+        """Yield every page of a list."""
+        turn = call.with_fields(pageSize=PAGE)
+        for _ in range(MAX_PAGES):
+            body = self.read(turn)
             yield body
-            if not token and len(found) < PAGE:
+            token = text_of(body, "nextPageToken")
+            if not token:
                 return
-            turn, before = {"pageToken": token} if token else {"page": number + 1}, found
+            turn = turn.with_fields(pageToken=token)
 
     def rows(self, call: Call, rows: str) -> list[Body]:
         """Return the rows of all pages of a list."""
-        return [row for body in self.pages(call, rows) for row in objects_of(body, rows)]
+        return [row for body in self.pages(call) for row in objects_of(body, rows)]
 
     def upload(self, call: Call, path: Path) -> str:
         """Put a file into Kaggle's storage and return its token.

@@ -1,6 +1,5 @@
 """Deadlines, retries and polling for calls to Kaggle."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from ffdi.core import console, keys
+from ffdi.core import console
 from ffdi.core.errors import Paused
 from ffdi.submission.errors import Unreachable
 
@@ -86,10 +85,7 @@ def retry(call: Callable[[], Answer], policy: RetryPolicy) -> Answer:
         try:
             return call()
         except Unreachable as error:
-            # Random, so that two processes that were turned away together do not come back together.
-            jitter = keys.Draws(keys.key("wait", os.getpid(), attempt), "kaggle").uniform(0.5, 1.0)
-            pause = policy.backoff * 2 ** (attempt - 1) * jitter
-            policy.sleep(min(policy.max_backoff, max(pause, error.wait)))
+            policy.sleep(min(policy.max_backoff, max(policy.backoff * 2 ** (attempt - 1), error.wait)))
     return call()
 
 
