@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from ffdi.config.competition import Frozen
-from ffdi.core import atomic, checksum, console, digest
+from ffdi.core import checksum, console, digest
 from ffdi.core.errors import Paused, UserError
 from ffdi.core.layout import PUSH_STATE
 from ffdi.submission.client import KaggleClient
@@ -179,7 +179,6 @@ class KernelSession:
         started = re.sub(r"[-:]|\+.*", "", self.clock.date())
         push = Push(kernel.digest, f"{started}-{kernel.digest[:12]}", before)
         text = with_settings(kernel.text, run=push.run)
-        atomic.write_text(self.folder / "pushed" / f"{about.slug}.py", text)  # for a person who wonders
         self.save(push)
         try:
             version, url = self.kaggle.push_kernel(about, text, self.limit)

@@ -11,7 +11,7 @@ from ffdi.core.layout import MANIFEST, Workspace
 from ffdi.core.stop import parse_until
 from ffdi.submission.candidate import SubmissionCandidate, candidate_of_file, candidate_of_kernel
 from ffdi.submission.check import check
-from ffdi.submission.client import KaggleClient, sign_in
+from ffdi.submission.client import sign_in
 from ffdi.submission.download import checked_slug
 from ffdi.submission.ledger import Row
 from ffdi.submission.retry import Clock
@@ -67,8 +67,13 @@ def submit(
     named = load_competition(str(candidate.card.get("competition") or competition))
     slug = _check(candidate, named, slug, Path(work), yes)
     _show(candidate, slug, sent_before(root, slug, candidate))
-    kaggle = _client(yes)
-    if kaggle is None:
+    try:
+        kaggle = sign_in()
+    except UserError as error:
+        if yes:
+            raise
+        console.warn(f"{error} How many submissions are left today is not known.")
+        console.say(NOT_SENT)
         return None
     session = SubmissionSession(kaggle, slug, root, CLOCK)
     with session.locked():
@@ -121,18 +126,6 @@ def _check(candidate: SubmissionCandidate, competition: Competition, slug: str, 
         raise UserError(f"{told}: this is a sample of the contest; run the recipe with DATA=… on the whole of it.")
     console.warn(f"{told}: for a sample of the contest nothing can be sent.")
     return slug
-
-
-def _client(needed: bool) -> KaggleClient | None:
-    """Return None, and say so, without a credential, unless it is `needed`."""
-    try:
-        return sign_in()
-    except UserError as error:
-        if needed:
-            raise
-        console.warn(f"{error} How many submissions are left today is not known.")
-        console.say(NOT_SENT)
-        return None
 
 
 def _show(candidate: SubmissionCandidate, slug: str, before: Sequence[Row]) -> None:
