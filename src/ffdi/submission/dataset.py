@@ -14,7 +14,7 @@ from ffdi.core.layout import SUMS
 from ffdi.submission.answers import DatasetState
 from ffdi.submission.client import KaggleClient
 from ffdi.submission.errors import LostReply
-from ffdi.submission.retry import Clock, poll
+from ffdi.submission.retry import FIRST_PAUSE, Clock, poll
 
 MAX_FILES = 50  # of a Kaggle dataset
 # Looks at 0, 30, 75 and 142 s after a lost reply: a version that was made shows within seconds (kaggle-cli #890).
@@ -100,7 +100,9 @@ def publish(kaggle: KaggleClient, folder: DatasetFolder, scratch: Path, until: f
         return state.version, False
     atomic.write_text(scratch / folder.marker, folder.digest + "\n")
     state = _upload(kaggle, folder, scratch, state, until, clock)
-    if wrong := _lasting_differences(kaggle, folder, until, clock):
+    if differences(kaggle, folder):
+        clock.sleep(FIRST_PAUSE)  # the list may be behind for some seconds (kaggle-cli #890)
+    if wrong := differences(kaggle, folder):
         raise UserError(
             f"Version {state.version} of {folder.id} is not what was sent: {wrong[0]} is missing, too much or of "
             "another size; run the same command again."
@@ -149,13 +151,3 @@ def _upload(
         return now if now.status == "ready" and now.version > before.version else None
 
     return poll(f"Kaggle is still processing the upload to {folder.id}", look, until, clock)
-
-
-def _lasting_differences(kaggle: KaggleClient, folder: DatasetFolder, until: float, clock: Clock) -> list[str]:
-    """Return the differences of the second look: the list may be behind for some seconds (kaggle-cli #890)."""
-
-    def look(number: int) -> list[str] | None:
-        wrong = differences(kaggle, folder)
-        return None if wrong and number == 0 else wrong
-
-    return poll(f"The files of {folder.id} are being checked", look, until, clock)
