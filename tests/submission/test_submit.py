@@ -10,7 +10,7 @@ import pytest
 from ffdi.core.layout import LEDGER, LEDGER_CSV
 from ffdi.submission.submit import submit
 from tests.fixtures.kaggle.api import Outcome, Run
-from tests.fixtures.kaggle.server import refuse
+from tests.fixtures.kaggle.server import answer, refuse
 from tests.fixtures.sending import IDS, World
 
 KERNEL = ("submit", "--kernel", "tester/infer", "--version", "1")
@@ -80,6 +80,10 @@ def test_a_spent_quota_stops_before_anything_is_written(world: World) -> None:
     world.publish(1)
     assert world.run("submit", "--yes") == 2
     assert "No submission to toy is left today" in world.err
+    assert "00:00 UTC" in world.err
+    world.server.script("GetSubmissionLimits", answer({"numTotal": 9, "limitedByTotal": True}))
+    assert world.run("submit", "--yes") == 2
+    assert "No submission to toy is left today; no day gives more." in world.err
     assert ([row.submission for row in world.rows], world.sent) == (["001-toy"], 1)
 
 

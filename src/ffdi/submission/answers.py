@@ -53,11 +53,15 @@ class Answer(BaseModel):
 
 
 class Limits(Answer):
-    """The team's submissions: of this UTC day, of all days, and how many more are allowed today."""
+    """The team's submissions: of this UTC day, of all days, and how many more are allowed today.
+
+    `limited_by_total`: no day gives more, since the competition allows no more in all.
+    """
 
     num_today: NonNegativeInt = 0
     num_total: NonNegativeInt = 0
     num_allowed_now: NonNegativeInt = 0
+    limited_by_total: bool = False
 
 
 class Listed(Answer):

@@ -161,7 +161,8 @@ def _deliver(session: SubmissionSession, candidate: SubmissionCandidate, yes: bo
         console.say(NOT_SENT)
         return None
     if left.num_allowed_now < 1 and left.num_total:  # all zero: Kaggle knows no team of this user yet, and may take it
-        raise UserError(f"No submission to {session.slug} is left today; the next ones are given at 00:00 UTC.")
+        more = "no day gives more" if left.limited_by_total else "the next ones are given at 00:00 UTC"
+        raise UserError(f"No submission to {session.slug} is left today; {more}.")
     return session.send(candidate)
 
 
