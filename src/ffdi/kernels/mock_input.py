@@ -40,11 +40,6 @@ class MockInput:
     def working(self) -> Path:
         return self.root / "working"
 
-    @property
-    def broken(self) -> str:
-        """Return the id of the image that a hidden rerun breaks."""
-        return str(self.rows["id"].iloc[1])
-
 
 def build(root: Path, folders: tuple[str, str], pack: TeamPack, data: Path, images: int, hidden: bool) -> MockInput:
     """Lay out test images and the packed dataset below `root/input`.
