@@ -85,7 +85,7 @@ def test_every_page_of_a_list_is_read(kaggle_server: Server) -> None:
     [
         ({"status": "ERROR", "errorDescription": "Scoring error"}, "error", None, "Scoring error"),
         ({"status": "Complete", "publicScore": "0.5"}, "complete", 0.5, ""),
-        ({"status": "RESCORING", "publicScore": "n/a"}, "unknown: RESCORING", None, ""),
+        ({"status": "RESCORING", "publicScore": "n/a"}, "rescoring", None, ""),
         ({"publicScore": "nan", "date": "yesterday"}, "pending", None, ""),
         ({"status": 7, "publicScore": 0.25, "description": None}, "pending", 0.25, ""),
     ],

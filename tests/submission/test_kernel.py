@@ -152,7 +152,7 @@ def test_a_state_nobody_knows_is_waited_through(
     kaggle_server.state.kernel_states = ["QUEUED", "WARMING_UP", "RUNNING", "COMPLETE"]
     kaggle_server.script("GetKernelSessionStatus", DENIED, *[refuse(503)] * 3)  # just made; all tries of a look
     assert session.follow(kernel)[1].name == "output-v1"
-    assert "unknown: WARMING_UP" in capsys.readouterr().out
+    assert "warming_up" in capsys.readouterr().out
 
 
 def test_a_failed_run_shows_its_log_and_is_forgotten(

@@ -23,7 +23,7 @@ def listed(status: str = "complete", **changes: Any) -> Listed:
     ("found", "status", "public", "error"),
     [
         (listed("pending"), "sent", None, ""),
-        (listed("unknown: pondering"), "sent", None, ""),
+        (listed("pondering"), "sent", None, ""),
         (listed("complete", public_score=0.9, private_score=0.8), "scored", 0.9, ""),
         (listed("complete"), "scored", None, ""),
         (listed("error", error="=1\nbad"), "failed", None, "'=1 bad"),

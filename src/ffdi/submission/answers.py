@@ -1,7 +1,7 @@
 """Kaggle's answers as typed values.
 
 Kaggle leaves fields at their default out of its JSON. A field that makes no sense counts as left out, and a state that
-the kit does not know gets a prefix: it may still change.
+the kit does not know is one that may still change.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,14 +21,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticUseDefault
 
 Body = Mapping[str, Any]
-UNKNOWN = "unknown: "
-DATASET_BUSY = ("not_yet_persisted", "blobs_received", "blobs_decompressed", "blobs_copied_to_sds",
-                "individual_blobs_compressed", "reprocessing", UNKNOWN)  # fmt: skip
-KERNEL_BUSY = ("queued", "running", "new_script", "cancel_requested", UNKNOWN)
-
-
-def _one_of(*known: str) -> Callable[[str], str]:
-    return lambda state: state.lower() if state.lower() in known else UNKNOWN + state
+Status = Annotated[str, AfterValidator(str.lower)]
 
 
 def _utc(date: datetime) -> datetime:
@@ -69,7 +62,7 @@ class Listed(Answer):
 
     ref: NonNegativeInt = 0
     date: Date | None = None
-    status: Annotated[str, AfterValidator(_one_of("pending", "complete", "error"))] = "pending"
+    status: Status = "pending"
     public_score: FiniteFloat | None = None
     private_score: FiniteFloat | None = None
     error: str = Field("", validation_alias="errorDescription")
@@ -80,24 +73,22 @@ class DatasetState(Answer):
     """The state of Kaggle's work on the newest version; `version` is 0 where none is known."""
 
     version: NonNegativeInt = Field(0, validation_alias="currentVersionNumber")
-    status: Annotated[str, AfterValidator(_one_of("missing", "ready", "failed", "deleted", *DATASET_BUSY))] = (
-        "not_yet_persisted"
-    )
+    status: Status = "not_yet_persisted"
 
     @property
     def busy(self) -> bool:
-        return self.status.startswith(DATASET_BUSY)
+        return self.status not in ("missing", "ready", "failed", "deleted")
 
 
 class KernelState(Answer):
     """`failure_message`: why a run failed."""
 
-    status: Annotated[str, AfterValidator(_one_of("complete", "error", "cancel_acknowledged", *KERNEL_BUSY))] = "queued"
+    status: Status = "queued"
     failure_message: str = ""
 
     @property
     def running(self) -> bool:
-        return self.status.startswith(KERNEL_BUSY)
+        return self.status not in ("complete", "error", "cancel_acknowledged")
 
 
 def objects_of(body: Body, name: str) -> list[Body]:
