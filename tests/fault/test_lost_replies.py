@@ -17,7 +17,7 @@ from ffdi.core import atomic
 from ffdi.core.layout import LEDGER, LEDGER_CSV
 from ffdi.submission import transfer
 from ffdi.submission.http import HttpClient
-from ffdi.submission.send import LOOKS
+from ffdi.submission.retry import LOOKS_AFTER_LOST_REPLY
 from tests.fixtures.kaggle.api import Outcome, Run
 from tests.fixtures.kaggle.server import Fault, answer, cut, lose, refuse, stop
 from tests.fixtures.sending import World
@@ -47,11 +47,11 @@ def test_a_lost_answer_is_found_in_the_list(world: World, fault: Fault, code: in
 
 
 def test_a_lost_answer_that_shows_up_late_is_found_by_the_next_call(world: World) -> None:
-    world.server.state.hide = len(LOOKS) + 1
+    world.server.state.hide = LOOKS_AFTER_LOST_REPLY + 1
     world.server.script("CreateSubmission", lose())
     assert world.run("submit", "--yes") == 75
     assert "looks again before it sends anything" in world.err
-    assert (world.statuses, sum(world.time.slept)) == (["lost"], sum(LOOKS))
+    assert (world.statuses, sum(world.time.slept)) == (["lost"], 30 + 45 + 67.5)
     assert world.run("submit", "--yes") == 2  # still hidden: nothing is sent on a guess
     assert "use --again" in world.err
     world.server.state.submissions[0].hidden = 0
@@ -82,7 +82,7 @@ def test_an_answer_without_a_number_confirms_nothing(world: World) -> None:
 
 def test_a_list_that_cannot_be_read_settles_nothing(world: World) -> None:
     world.server.script("CreateSubmission", lose())
-    world.server.script("ListSubmissions", answer({}), *[refuse(503)] * 3 * len(LOOKS))
+    world.server.script("ListSubmissions", answer({}), *[refuse(503)] * 3 * LOOKS_AFTER_LOST_REPLY)
     assert world.run("submit", "--yes") == 75
     assert world.statuses == ["pending"]
     assert world.run("submit", "--yes") == 0
@@ -123,7 +123,7 @@ def test_a_kernels_lost_answer_is_found_too(world: World) -> None:
 
 
 def test_a_refresh_finds_a_lost_one_and_never_takes_a_score_back(world: World) -> None:
-    world.server.state.hide = len(LOOKS) + 1
+    world.server.state.hide = LOOKS_AFTER_LOST_REPLY + 1
     world.server.script("CreateSubmission", lose())
     assert world.run("submit", "--yes") == 75
     world.server.state.submissions[0].hidden = 0

@@ -14,11 +14,9 @@ from ffdi.core.layout import SUMS
 from ffdi.submission.answers import DatasetState
 from ffdi.submission.client import KaggleClient
 from ffdi.submission.errors import LostReply
-from ffdi.submission.retry import FIRST_PAUSE, Clock, poll
+from ffdi.submission.retry import FIRST_PAUSE, LOOKS_AFTER_LOST_REPLY, Clock, poll
 
 MAX_FILES = 50  # of a Kaggle dataset
-# Looks at 0, 30, 75 and 142 s after a lost reply: a version that was made shows within seconds (kaggle-cli #890).
-LOOKS_AFTER_LOST_REPLY = 4
 
 
 @dataclass(frozen=True)

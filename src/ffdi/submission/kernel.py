@@ -17,10 +17,9 @@ from ffdi.core import checksum, console, digest
 from ffdi.core.errors import Paused, UserError
 from ffdi.core.layout import PUSH_STATE
 from ffdi.submission.client import KaggleClient
-from ffdi.submission.dataset import LOOKS_AFTER_LOST_REPLY
 from ffdi.submission.errors import LostReply, Unreachable
 from ffdi.submission.ledger import one_line
-from ffdi.submission.retry import Clock, poll
+from ffdi.submission.retry import LOOKS_AFTER_LOST_REPLY, Clock, poll
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 T4 = "NvidiaTeslaT4"  # two of them: Kaggle has no machine with one

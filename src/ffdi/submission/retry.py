@@ -14,6 +14,8 @@ from ffdi.submission.errors import Unreachable
 
 # Seconds between two looks at something that takes minutes; Kaggle's rate limits are not published.
 FIRST_PAUSE, PAUSE_GROWTH, MAX_PAUSE = 30.0, 1.5, 300.0
+# Looks at 0, 30, 75 and 142 s for what a lost reply may have made: it shows within seconds (kaggle-cli #890).
+LOOKS_AFTER_LOST_REPLY, LOOKING_SECONDS = 4, 145.0
 Answer = TypeVar("Answer")
 
 

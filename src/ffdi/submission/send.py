@@ -19,9 +19,8 @@ from ffdi.submission.candidate import SubmissionCandidate
 from ffdi.submission.client import KaggleClient
 from ffdi.submission.errors import LostReply, Refused, Unreachable
 from ffdi.submission.ledger import TAG, Row, attempt_of, one_line
-from ffdi.submission.retry import Clock, poll
+from ffdi.submission.retry import LOOKING_SECONDS, LOOKS_AFTER_LOST_REPLY, Clock, poll
 
-LOOKS = (0.0, 3.0, 7.0, 20.0, 30.0, 60.0)  # seconds before each look for one that the list does not show yet
 LOCK = ".sending"
 
 
@@ -117,27 +116,22 @@ class SubmissionSession:
     def _read_back(self, row: Row) -> Row:
         """Return `row` as the list shows it. Not seen in all looks: `lost`, unless Kaggle had confirmed it.
 
-        Raise Paused, with the row as it was, if the list could not be read at all.
+        Raise Paused, with the row as it was, if the list cannot be read at the last look.
         """
-        answered = False
-        for pause in LOOKS:
-            self.clock.sleep(pause)
-            try:
-                found = _find(self.kaggle.submissions(self.slug), row)
-            except Unreachable as error:
-                console.warn(str(error))
-                continue
-            answered = True
+
+        def look(number: int) -> Row | None:
+            found = _find(self.kaggle.submissions(self.slug), row)
             if found is not None:
                 return self._record(row, settle(row, found))
-        if row.status == "sent":
+            if number + 1 < LOOKS_AFTER_LOST_REPLY:
+                return None
+            if row.status != "sent":
+                return self._record(row, replace(row, status="lost"))
             console.warn(f"Kaggle took {row.tag} and does not list it yet.")
             return row
-        if not answered:
-            raise Paused(
-                f"Kaggle's list cannot be read; the same command looks for {row.tag} before it sends anything."
-            )
-        return self._record(row, replace(row, status="lost"))
+
+        what = f"Kaggle's list cannot be read, and {row.tag} is looked for before anything is sent"
+        return poll(what, look, self.clock.now() + LOOKING_SECONDS, self.clock)
 
     def _record(self, old: Row, new: Row) -> Row:
         if new != old:
