@@ -33,7 +33,7 @@ def find_pack(name: str) -> Path:
     root = Path(os.environ.get("FFDI_INPUT", "/kaggle/input"))
     paths = [path for depth in range(1, 5) for path in sorted(root.glob("*/" * depth + "team.json"))]
     found = {}
-    for path in sorted(paths, key=lambda path: not (path.parent / "SHA256SUMS").is_file()):  # whole datasets first
+    for path in sorted(paths, key=lambda path: (path.parent / "run.json").is_file()):  # datasets before outputs
         place = path.parent.relative_to(root).as_posix()
         if not name or f"/{name}/" in f"/{place}/" or place.split("/")[0] == name.split("/")[-1]:
             found.setdefault(path.read_bytes(), path.parent)  # equal copies, in outputs of train kernels, count once

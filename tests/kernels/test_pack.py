@@ -33,14 +33,13 @@ def contents(folder: Path) -> dict[str, str]:
 
 def test_the_folder_is_flat_and_says_what_it_is(home: Home) -> None:
     found, packed = contents(home.pack), home.team
-    assert set(found) == {*WEIGHTS, KIT, "team.json", "SHA256SUMS"}
+    assert set(found) == {*WEIGHTS, KIT, "team.json"}
     assert packed.verify() == 5
     assert (packed.method, packed.prior) == ("stack", home.result.blended.prior)
     assert {one.member.name: one.weight for one in packed.members} == home.result.blended.weights
     assert packed.competition == home.competition
     assert packed.recipe.member == home.recipe.member
-    lines = [line.split("  ") for line in (home.pack / "SHA256SUMS").read_text().splitlines()]
-    assert {name: sha for sha, name in lines} == {name: sha for name, sha in found.items() if name != "SHA256SUMS"}
+    assert packed.files == {name: sha for name, sha in found.items() if name != "team.json"}
     assert str(home.places.work) not in (home.pack / "team.json").read_text()
     for one in packed.members:
         for file in one.files.values():
@@ -70,7 +69,7 @@ def test_unfinished_and_damaged_runs_are_refused(home: Home, tmp_path: Path) -> 
 
 
 def test_more_files_than_kaggle_takes_are_refused(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack, "MAX_FILES", 7)
+    monkeypatch.setattr(pack, "MAX_FILES", 6)
     with pytest.raises(UserError, match="4 weights and wheels are too many"):
         pack.pack_team(home.recipe, home.competition, home.places, tmp_path / "pack")
 
@@ -85,7 +84,7 @@ def test_a_member_without_weight_and_wheels_that_the_image_has_stay_at_home(
         make_wheel(tmp_path / "wheelhouse", name, number)
     folder = pack.pack_team(home.recipe, home.competition, home.places, tmp_path / "pack", tmp_path / "wheelhouse")
     lacking = {f"wheels/{name}-py3-none-any.whl" for name in ("timm-1.0.99", "simplejpeg-1.9")}
-    wanted = {"one-fold0.safetensors", "one-fold1.safetensors", *lacking, KIT, "team.json", "SHA256SUMS"}
+    wanted = {"one-fold0.safetensors", "one-fold1.safetensors", *lacking, KIT, "team.json"}
     assert set(contents(folder)) == wanted
     assert [one.member.name for one in team.read(folder).members] == ["one"]
     for path in (folder / "wheels").iterdir():  # as a site that drops folders shows them
@@ -117,7 +116,7 @@ def test_a_train_dataset_before_there_is_a_team(pack_early: Callable[[str], Path
         'weights = "weights/mine.pth"\n[[member]]\nname = "c"\nmodel = "test_vit"\nweights = "none"\n'
         f'[data]\nfolder = "{tmp_path}/faces"\nextra = ["/kaggle/input/forged"]\n'
     )
-    assert set(contents(folder)) == {"tf_efficientnet_lite0.pth", "mine.pth", KIT, "team.json", "SHA256SUMS"}
+    assert set(contents(folder)) == {"tf_efficientnet_lite0.pth", "mine.pth", KIT, "team.json"}
     made = team.read(folder)
     assert (made.members, [one.name for one in made.recipe.member], made.recipe.data.folder) == ((), [*"abc"], "faces")
 

@@ -67,7 +67,7 @@ def test_the_dataset_is_found_by_its_name(mounts: Mounts) -> None:
         with pytest.raises(SystemExit, match=re.escape(f"One attached dataset must have team.json; found: {told}")):
             find(name)
     shutil.copy(mine / "team.json", put(mounts.input / "my-train") / "team.json")  # the output of a train kernel
-    (mine / "SHA256SUMS").touch()
+    (mounts.input / "my-train" / "run.json").touch()
     shutil.rmtree(yours)
     shutil.rmtree(old)
     assert find("") == mine  # and not the nearer copy, which has no weights

@@ -38,17 +38,17 @@ def test_first_second_and_unchanged(kaggle_server: Server, session: Follower, fo
     assert bring(session, folder) == (1, False)
     assert kaggle_server.count("StartBlobUpload") == len(first)
 
-    changed = (folder / "team.json").read_bytes().upper()  # of the same name and size
-    make_pack(folder, {"a-fold0.safetensors": (folder / "a-fold0.safetensors").read_bytes(), "team.json": changed})
+    changed = (folder / "kit.whl").read_bytes().upper()  # of the same name and size
+    make_pack(folder, {"a-fold0.safetensors": (folder / "a-fold0.safetensors").read_bytes(), "kit.whl": changed})
     assert bring(session, folder) == (2, True)
     second = kaggle_server.state.datasets[NAME].versions[1]
-    assert second["team.json"] == changed
+    assert second["kit.whl"] == changed
     assert second.keys() == first.keys() - {pack.marker} | {read_folder(folder, "tester").marker}
     assert writes(kaggle_server) == [1, 1]
 
 
 def test_a_wheel_in_a_folder_loses_the_folder(kaggle_server: Server, session: Follower, folder: Path) -> None:
-    make_pack(folder, {"wheels/tiny-1.0.whl": b"a wheel", "team.json": b"the team"})
+    make_pack(folder, {"wheels/tiny-1.0.whl": b"a wheel", "kit.whl": b"the kit"})
     assert [bring(session, folder) for _ in range(2)] == [(1, True), (1, False)]
     [version] = kaggle_server.state.datasets[NAME].versions
     assert version["tiny-1.0.whl"] == b"a wheel"
@@ -118,7 +118,7 @@ def test_a_lost_reply_is_no_second_upload(
 ) -> None:
     if there:
         bring(session, folder)
-        make_pack(folder, {"other.safetensors": b"other", "team.json": b"t", "a-fold0.safetensors": b"a"})
+        make_pack(folder, {"other.safetensors": b"other", "kit.whl": b"t", "a-fold0.safetensors": b"a"})
     kaggle_server.script(WRITES[there], fault)
     if fault.kind == "cut":
         with pytest.raises(Paused, match="did not arrive; run the same command again"):
@@ -132,8 +132,8 @@ def test_a_lost_reply_is_no_second_upload(
 @pytest.mark.parametrize(
     ("name", "data", "says"),
     [
-        ("unlisted.bin", b"x", "disagree about 'unlisted.bin'"),
-        ("team.json", b"THE TEAM", "is not the file that SHA256SUMS names"),
+        ("kit.whl", b"THE KIT", r"kit\.whl is not the file that team\.json names"),
+        ("team.json", b"{}", r"team\.json is damaged"),
     ],
 )
 def test_a_file_that_is_refused_before_any_request(folder: Path, name: str, data: bytes, says: str) -> None:
@@ -145,10 +145,10 @@ def test_a_file_that_is_refused_before_any_request(folder: Path, name: str, data
 def test_folders_that_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="'short' cannot be a dataset"):
         read_folder(make_pack(tmp_path / "short"), "tester")
-    (folder / "team.json").unlink()
-    with pytest.raises(CorruptError, match=r"disagree about 'team\.json'"):
+    (folder / "kit.whl").unlink()
+    with pytest.raises(CorruptError, match=r"kit\.whl is not the file"):
         read_folder(folder, "tester")
-    (folder / "SHA256SUMS").unlink()
+    (folder / "team.json").unlink()
     for missing in (folder, tmp_path / "absent"):
-        with pytest.raises(UserError, match="has no SHA256SUMS; make it with"):
+        with pytest.raises(UserError, match=r"team\.json does not exist; run `ffdi kernels pack` first"):
             read_folder(missing, "tester")

@@ -15,7 +15,7 @@ LEDGER, LEDGER_CSV = "ledger", "ledger.csv"  # a folder with one file for each s
 PUSH_STATE, RUN_RECORD = "push.json", "run.json"  # of a kernel: what is known of its push, what its run says
 MANIFEST = "manifest.parquet"
 JOURNAL = "journal.log"  # of a search on one machine
-TEAM, SUMS = "team.json", "SHA256SUMS"  # of a packed dataset
+TEAM = "team.json"  # of a packed dataset
 _WRITERS = {MANIFEST: "folds", TEAM: "kernels pack", CARD: "blend", "blends": "blend", "kernels": "kernels pack",
             "search": "search", "folds": "folds", "runs": "train", "scan": "folds", "degraded": "evaluate --degraded",
             "embeddings.safetensors": "blend", **dict.fromkeys(("forged", "forged.parquet", "forged.json"), "forge"),

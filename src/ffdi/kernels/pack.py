@@ -1,4 +1,4 @@
-"""Write the dataset of a kernel: team.json, the kit's wheel, weights, checksums, and wheels that the image lacks.
+"""Write the dataset of a kernel: the kit's wheel, weights, wheels that the image lacks, and team.json with checksums.
 
 The same inputs give the same bytes. All files lie at the top level but the wheels of other packages, in `wheels/`.
 """
@@ -14,13 +14,13 @@ from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import atomic, checksum, digest
 from ffdi.core.errors import CorruptError, UserError
-from ffdi.core.layout import DONE, SUMS, TEAM, WEIGHTS, Workspace
+from ffdi.core.layout import DONE, TEAM, WEIGHTS, Workspace
 from ffdi.data import manifest as manifests
 from ffdi.kernels import team, wheels
 from ffdi.submission.dataset import MAX_FILES
 from ffdi.training.job import FoldJob, plan
 
-RESERVED = 4  # of the files of a dataset: team.json, SHA256SUMS, the kit's wheel, and a file that a push adds
+RESERVED = 3  # of the files of a dataset: team.json, the kit's wheel, and a file that a push adds
 WHEELS = "wheels"
 
 
@@ -119,8 +119,6 @@ def _write(
         "competition": competition.model_dump(mode="json"),
     }
     checksum.write_json(folder / TEAM, {**about, **body})
-    sums[TEAM] = digest.of_file(folder / TEAM)
-    atomic.write_text(folder / SUMS, "".join(f"{sha}  {name}\n" for name, sha in sorted(sums.items())))
     return folder
 
 
@@ -132,7 +130,6 @@ def _bring(files: Mapping[str, Path], folder: Path) -> None:
     """Make the folder anew with these files, as hard links where the disk allows them: weights are large, and nobody
     writes to them in place."""
     try:
-        (folder / SUMS).unlink(missing_ok=True)  # first: a folder without it is not complete
         if folder.exists():
             shutil.rmtree(folder)
         for name, source in files.items():

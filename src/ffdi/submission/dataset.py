@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ffdi.core import atomic, console, digest
+from ffdi.core import atomic, checksum, console, digest
 from ffdi.core.errors import CorruptError, Paused, UserError
-from ffdi.core.layout import SUMS
+from ffdi.core.layout import TEAM
 from ffdi.submission.answers import DatasetState
 from ffdi.submission.client import KaggleClient
 from ffdi.submission.errors import LostReply
@@ -52,25 +52,19 @@ class DatasetFolder:
 
 
 def read_folder(folder: Path, owner: str) -> DatasetFolder:
-    """Return a folder whose files are those of its SHA256SUMS.
+    """Return the files that team.json of a packed folder names; whatever else lies there is not uploaded.
 
     Raises:
         UserError: if it is no packed folder, or its name cannot be that of a dataset.
-        CorruptError: if a file is not the one that SHA256SUMS names.
+        CorruptError: if a file is not the one that team.json names.
     """
-    path = folder / SUMS
-    if not path.is_file():
-        raise UserError(f"{folder} has no {SUMS}; make it with `ffdi kernels pack`, or name another with --pack.")
-    sums = {line[66:]: line[:64] for line in path.read_text().splitlines()}
-    names = {one.relative_to(folder).as_posix() for one in folder.rglob("*") if not one.is_dir()}
-    if strange := sorted(sums.keys() ^ (names - {SUMS})):
-        raise CorruptError(f"{folder}: {SUMS} and the folder disagree about {strange[0]!r}; pack again.")
+    sums = checksum.read_json(folder / TEAM)["files"]
     with console.progress("check", len(sums), "files") as meter:
         for name, sha256 in sums.items():
-            if digest.of_file(folder / name) != sha256:
-                raise CorruptError(f"{folder / name} is not the file that {SUMS} names; pack again.")
+            if not (folder / name).is_file() or digest.of_file(folder / name) != sha256:
+                raise CorruptError(f"{folder / name} is not the file that {TEAM} names; pack again.")
             meter.advance()
-    made = DatasetFolder(folder, owner, {**sums, SUMS: digest.of_file(path)})
+    made = DatasetFolder(folder, owner, {**sums, TEAM: digest.of_file(folder / TEAM)})
     if not re.fullmatch("[a-z0-9-]{6,50}", slug := made.id.partition("/")[2]):
         raise UserError(f"{folder}: {slug!r} cannot be a dataset's name; use 6 to 50 letters, digits and dashes.")
     return made
