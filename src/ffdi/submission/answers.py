@@ -24,11 +24,8 @@ Body = Mapping[str, Any]
 Status = Annotated[str, AfterValidator(str.lower)]
 
 
-def _utc(date: datetime) -> datetime:
-    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
-
-
-Date = Annotated[datetime, AfterValidator(_utc)]  # Kaggle's are UTC, whether they say so or not
+# Kaggle's are UTC, whether they say so or not.
+Date = Annotated[datetime, AfterValidator(lambda at: at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))]
 
 
 class Answer(BaseModel):

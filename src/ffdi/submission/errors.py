@@ -43,16 +43,18 @@ class Unreachable(KaggleError):
     """No usable answer, and nothing was changed. `wait`: seconds that Kaggle asked for, if it did."""
 
 
+_FORBIDDEN_COMPETITION = (
+    "check the slug {slug!r} (the last part of its address), accept the rules at "
+    "https://www.kaggle.com/competitions/{slug}/rules, and verify your phone number at https://www.kaggle.com/settings"
+)
 # Kaggle's texts as users quote them, and what helps. {slug} is the competition. The first match counts.
 _REMEDIES = (
     (r"accept.*rules|rules.*accept", "open https://www.kaggle.com/competitions/{slug}/rules in a browser, accept them"),
     (r"phone|verif(y|ied|ication)", "verify your phone number (and identity, if asked) at https://www.kaggle.com/settings"),
-    (r"competitions\.(get|participate)",
-     "check the slug {slug!r} (the last part of the competition's address), and join at "
-     "https://www.kaggle.com/competitions/{slug}/rules"),
+    (r"competitions\.(get|participate)", _FORBIDDEN_COMPETITION),
     (r"daily submission allowance", "the next ones are given at 00:00 UTC; come back then"),
     (r"still running|did not find provided notebook", "wait until that version is complete, or push it again"),
-    (r"must be named", "write the file under exactly that name"),
+    (r"must be named", "the kit sends submission.csv alone; submit under that name on the site"),
     (r"runtime of .* exceeds", "make the visible run shorter too (fewer TTA views or folds): it counts as well"),
     (r"only accepts submissions from notebooks", "push a kernel (ffdi kernels push) and submit its version"),
     (r"submissions have been disabled", "the competition is closed; check its deadline"),
@@ -67,10 +69,6 @@ _BY_STATUS = {
     "https://www.kaggle.com/settings",
     404: "check the spelling: owner and slug are the last parts of the page's address",
 }
-_FORBIDDEN_COMPETITION = (
-    "check the slug {slug!r}, accept the rules at https://www.kaggle.com/competitions/{slug}/rules, and verify your "
-    "phone number at https://www.kaggle.com/settings"
-)
 
 
 def refusal(doing: str, status: int, reason: str, slug: str = "") -> Refused:

@@ -77,7 +77,7 @@ def publish(
 
 def next_folder(root: Path, name: str) -> Path:
     """Make `<nnn>-<name>`, one above the highest number. Only one process can make a folder: it gets the number."""
-    number = max((number_of(known) for known in _names(root)), default=0) + 1
+    number = max((number_of(known.name) for known in root.glob("*")), default=0) + 1
     while True:
         folder = root / f"{number:03d}-{name}"
         try:
@@ -91,10 +91,9 @@ def next_folder(root: Path, name: str) -> Path:
 
 def finished(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield every folder below `root` that has a card, and the card, by name."""
-    for name in sorted(_names(root)):
-        path = root / name / CARD
-        if NUMBERED.fullmatch(name) and path.is_file():
-            yield root / name, checksum.read_json(path)
+    for folder in sorted(root.glob("*")):
+        if number_of(folder.name) and (folder / CARD).is_file():
+            yield folder, checksum.read_json(folder / CARD)
 
 
 def number_of(name: str) -> int:
@@ -119,10 +118,6 @@ def estimates(card: Mapping[str, Any]) -> dict[str, Any]:
         public = forecast[forecast["leads"]]["public"]
         found |= {"forecast_low": public["low"], "forecast_high": public["high"]}
     return found
-
-
-def _names(root: Path) -> list[str]:
-    return [path.name for path in root.iterdir()] if root.is_dir() else []
 
 
 def _restore(path: Path, data: bytes, sha256: str) -> None:
