@@ -75,7 +75,7 @@ def test_two_faults_in_a_row_make_one_version_of_each(
     def until_it_ends_well(again: bool) -> int:
         for _ in range(6):
             try:
-                publish(session.kaggle, folder, session.folder, session.until, session.clock)
+                publish(session, folder)
                 return session.push(kernel, again).version
             except (Paused, Unreachable):
                 continue

@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def bring(session: Follower, folder: Path) -> tuple[int, bool]:
-    return publish(session.kaggle, read_folder(folder, "tester"), session.folder, session.until, session.clock)
+    return publish(session, read_folder(folder, "tester"))
 
 
 def writes(server: Server) -> list[int]:

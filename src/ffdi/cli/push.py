@@ -75,7 +75,7 @@ def _show(pack: DatasetFolder, kernel: Kernel, given: Path) -> None:
 
 def _upload_and_run(session: KernelSession, pack: DatasetFolder, kernel: Kernel, again: bool) -> tuple[Path, Push]:
     """Return the checked output of the kernel, and its push."""
-    version, uploaded = publish(session.kaggle, pack, session.folder, session.until, CLOCK)
+    version, uploaded = publish(session, pack)
     said = "uploaded and verified" if uploaded else "unchanged, nothing was uploaded"
     console.say(f"{pack.id} version {version}: {said}")
     pushed = session.push(kernel, again)

@@ -14,7 +14,8 @@ from ffdi.core.layout import TEAM
 from ffdi.submission.answers import DatasetState
 from ffdi.submission.client import KaggleClient
 from ffdi.submission.errors import LostReply
-from ffdi.submission.retry import FIRST_PAUSE, LOOKS_AFTER_LOST_REPLY, Clock, poll
+from ffdi.submission.kernel import KernelSession
+from ffdi.submission.retry import FIRST_PAUSE, LOOKS_AFTER_LOST_REPLY, poll
 
 MAX_FILES = 50  # of a Kaggle dataset
 
@@ -70,15 +71,8 @@ def read_folder(folder: Path, owner: str) -> DatasetFolder:
     return made
 
 
-def publish(kaggle: KaggleClient, folder: DatasetFolder, scratch: Path, until: float, clock: Clock) -> tuple[int, bool]:
-    """Make these files the newest version of the dataset, ready to be attached.
-
-    Args:
-        kaggle: the signed-in client.
-        folder: the files.
-        scratch: a folder for the file that holds the digest.
-        until: when to stop waiting, on the clock.
-        clock: tells the time.
+def publish(session: KernelSession, folder: DatasetFolder) -> tuple[int, bool]:
+    """Make these files the newest version of the dataset, ready to be attached to the kernel of the session.
 
     Returns:
         The version, and whether it was uploaded: it is not where Kaggle has exactly these files.
@@ -87,14 +81,14 @@ def publish(kaggle: KaggleClient, folder: DatasetFolder, scratch: Path, until: f
         UserError: if Kaggle cannot process the files, or lost one.
         Paused: if the time is up; calling again goes on.
     """
-    state = _settled_state(kaggle, folder, until, clock)
-    if state.status == "ready" and not differences(kaggle, folder):
+    state = _settled_state(session, folder)
+    if state.status == "ready" and not differences(session.kaggle, folder):
         return state.version, False
-    atomic.write_text(scratch / folder.marker, folder.digest + "\n")
-    state = _upload(kaggle, folder, scratch, state, until, clock)
-    if differences(kaggle, folder):
-        clock.sleep(FIRST_PAUSE)  # the list may be behind for some seconds (kaggle-cli #890)
-    if wrong := differences(kaggle, folder):
+    state = _upload(session, folder, state)
+    if wrong := differences(session.kaggle, folder):
+        session.clock.sleep(FIRST_PAUSE)  # the list may be behind for some seconds (kaggle-cli #890)
+        wrong = differences(session.kaggle, folder)
+    if wrong:
         raise UserError(
             f"Version {state.version} of {folder.id} is not what was sent: {wrong[0]} is missing, too much or of "
             "another size; run the same command again."
@@ -107,34 +101,33 @@ def differences(kaggle: KaggleClient, folder: DatasetFolder) -> list[str]:
     return sorted({name for name, _ in kaggle.dataset_files(folder.id).items() ^ folder.sizes.items()})
 
 
-def _settled_state(kaggle: KaggleClient, folder: DatasetFolder, until: float, clock: Clock) -> DatasetState:
+def _settled_state(session: KernelSession, folder: DatasetFolder) -> DatasetState:
     """Return the state once Kaggle processes nothing: an interrupted upload may still be on its way."""
 
     def look(_number: int) -> DatasetState | None:
-        now = kaggle.dataset_status(folder.id)
+        now = session.kaggle.dataset_status(folder.id)
         if now.status == "deleted":
             raise UserError(f"{folder.id} was deleted, and Kaggle fails on a name used again; rename the folder.")
         return None if now.busy else now
 
-    return poll(f"Kaggle is still processing an upload to {folder.id}", look, until, clock)
+    return poll(f"Kaggle is still processing an upload to {folder.id}", look, session.until, session.clock)
 
 
-def _upload(
-    kaggle: KaggleClient, folder: DatasetFolder, scratch: Path, before: DatasetState, until: float, clock: Clock
-) -> DatasetState:
+def _upload(session: KernelSession, folder: DatasetFolder, before: DatasetState) -> DatasetState:
     """Upload one version and return its state once it is ready. After a lost reply look for it, never upload again."""
     sizes = folder.sizes
     console.say(f"uploading {len(sizes)} files, {sum(sizes.values()) / 1e6:,.1f} MB, to {folder.id} …")
-    files = {**folder.files, folder.marker: scratch / folder.marker}
-    lost = False
+    marker, lost = session.folder / folder.marker, False
+    atomic.write_text(marker, folder.digest + "\n")
+    files = {**folder.files, folder.marker: marker}
     try:
-        kaggle.save_dataset(folder.id, files, f"pack {folder.digest[:16]}", new=before.status == "missing")
+        session.kaggle.save_dataset(folder.id, files, f"pack {folder.digest[:16]}", new=before.status == "missing")
     except LostReply:
         lost = True
         console.warn(f"the answer to the upload to {folder.id} was lost; looking whether it arrived.")
 
     def look(number: int) -> DatasetState | None:
-        now = kaggle.dataset_status(folder.id)
+        now = session.kaggle.dataset_status(folder.id)
         arrived = now.version > before.version or now.status != before.status
         if now.status == "failed" and arrived:
             raise UserError(f"Kaggle could not process the upload to {folder.id}; see its page, then run again.")
@@ -142,4 +135,4 @@ def _upload(
             raise Paused(f"The upload to {folder.id} did not arrive; run the same command again to upload.")
         return now if now.status == "ready" and now.version > before.version else None
 
-    return poll(f"Kaggle is still processing the upload to {folder.id}", look, until, clock)
+    return poll(f"Kaggle is still processing the upload to {folder.id}", look, session.until, session.clock)
