@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ffdi.core import checksum
 from ffdi.core.errors import CorruptError
 from ffdi.core.layout import LEDGER, LEDGER_CSV
 from ffdi.submission import ledger
@@ -64,6 +65,12 @@ def test_a_row_takes_the_place_of_the_one_with_its_tag(tmp_path: Path) -> None:
     for status in ("pending", "sent", "scored"):
         record(tmp_path, row(status=status))
         assert [one.status for one in load(tmp_path)] == [status]
+
+
+def test_what_another_version_wrote_besides_is_passed_over(tmp_path: Path) -> None:
+    """As in a ledger that came by git."""
+    checksum.write_json(tmp_path / LEDGER / "ffdi-1.json", {**asdict(row()), "team": "ours"})
+    assert load(tmp_path) == [row()]
 
 
 def test_nothing_sent_writes_nothing(tmp_path: Path) -> None:

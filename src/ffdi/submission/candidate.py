@@ -10,7 +10,7 @@ from ffdi.core import digest
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import CARD, SUBMISSION_CSV
 from ffdi.submission.folder import estimates, finished, number_of
-from ffdi.submission.ledger import Row, one_line
+from ffdi.submission.ledger import Row
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,6 @@ class SubmissionCandidate:
             submission=self.name,
             status="pending",
             sha256=self.sha256,
-            inputs=one_line(str(self.card.get("inputs", ""))),
             kernel=self.kernel,
             version=self.version,
             **estimates(self.card),

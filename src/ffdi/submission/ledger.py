@@ -4,7 +4,7 @@ A row is written before its submission is sent, and in one step. The CSV is only
 """
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -37,7 +37,6 @@ class Row:
         submission: name of its folder.
         status: one of MEANING.
         sha256: of the file; "" for a kernel.
-        inputs: digest of what made it.
         kernel, version: "owner/slug" and version; "" and 0 for a file.
         method: how it was blended.
         oof, nested, nested_low, nested_high: its estimated AUCs, from its card.
@@ -53,7 +52,6 @@ class Row:
     submission: str
     status: Status
     sha256: str = ""
-    inputs: str = ""
     kernel: str = ""
     version: int = 0
     method: str = ""
@@ -80,8 +78,13 @@ class Row:
 
 
 def load(root: Path) -> list[Row]:
-    """Return all rows below the submissions folder `root`, by date. Raise CorruptError naming a damaged file."""
-    rows = [Row(**checksum.read_json(path)) for path in (root / LEDGER).glob("*.json")]
+    """Return all rows below the submissions folder `root`, by date. Raise CorruptError naming a damaged file.
+
+    What another version of the kit wrote besides is passed over.
+    """
+    found = [checksum.read_json(path) for path in (root / LEDGER).glob("*.json")]
+    known = [field.name for field in fields(Row)]
+    rows = [Row(**{name: one[name] for name in known if name in one}) for one in found]
     return sorted(rows, key=lambda row: (row.date, row.tag))
 
 
