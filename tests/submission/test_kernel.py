@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ffdi.core.errors import CorruptError, Paused, UserError
-from ffdi.core.layout import PUSH_STATE
+from ffdi.core.layout import PUSH_STATE, verb_of
 from ffdi.submission.errors import Refused
 from ffdi.submission.kernel import Kernel
 from ffdi.submission.output import await_output, log_lines
@@ -27,6 +27,7 @@ def test_once_there_and_back(kaggle_server: Server, session: Follower, kernel: K
     (session.folder / "fetched" / "half.bin").write_bytes(b"what a command that was killed has left")
     pushed, output = session.follow(kernel)
     assert pushed.version == 1
+    assert verb_of(session.folder / PUSH_STATE) == "`ffdi kernels push`"
     assert sorted(path.name for path in output.iterdir()) == ["run.json", "submission.csv", "toy-infer.log"]
     assert (output / "submission.csv").read_text() == CSV
     [sent] = kaggle_server.bodies("SaveKernel")
@@ -203,7 +204,7 @@ def test_the_output_of_another_run_is_waited_out_or_named(
 @pytest.mark.parametrize(
     ("name", "data", "error", "says"),
     [
-        ("run.json", None, UserError, "has no valid run.json"),
+        ("run.json", None, UserError, r"has no valid run\.json, .* To push anew, delete /.*room/push\.json"),
         ("run.json", with_checksum({"run": "x"})[:-9] + b"damaged}", UserError, "has no valid run.json"),
         ("submission.csv", CSV[:-4].encode(), CorruptError, "is not what the kernel wrote"),
         ("submission.csv", None, CorruptError, "is not what the kernel wrote"),

@@ -16,10 +16,10 @@ PUSH_STATE, RUN_RECORD = "push.json", "run.json"  # of a kernel: what is known o
 MANIFEST = "manifest.parquet"
 JOURNAL = "journal.log"  # of a search on one machine
 TEAM = "team.json"  # of a packed dataset
-_WRITERS = {MANIFEST: "folds", TEAM: "kernels pack", CARD: "blend", "blends": "blend", "kernels": "kernels pack",
-            "search": "search", "folds": "folds", "runs": "train", "scan": "folds", "degraded": "evaluate --degraded",
-            "embeddings.safetensors": "blend", **dict.fromkeys(("forged", "forged.parquet", "forged.json"), "forge"),
-            }  # fmt: skip
+_WRITERS = {MANIFEST: "folds", TEAM: "kernels pack", CARD: "blend", "blends": "blend", LEDGER: "submit",
+            PUSH_STATE: "kernels push", "kernels": "kernels pack", "search": "search", "folds": "folds",
+            "runs": "train", "scan": "folds", "degraded": "evaluate --degraded", "embeddings.safetensors": "blend",
+            **dict.fromkeys(("forged", "forged.parquet", "forged.json"), "forge")}  # fmt: skip
 
 
 def verb_of(path: Path) -> str:

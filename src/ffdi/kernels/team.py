@@ -1,10 +1,13 @@
 """`team.json`, which describes a packed dataset. The scripts in `kernels/` find the dataset by this file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from ffdi.config.competition import Competition
-from ffdi.config.load import validate
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import checksum, digest
 from ffdi.core.errors import CorruptError, UserError
@@ -66,24 +69,25 @@ def read(folder: Path) -> TeamPack:
     path = folder / TEAM
     if not path.is_file():
         raise UserError(f"{folder} has no {TEAM}; run `ffdi kernels pack`, or name the packed folder with --pack.")
-    value = checksum.read_json(path)
+    value, other = checksum.read_json(path), f"{path} is of another version of the kit; run `ffdi kernels pack` again."
     if value.get("format") != FORMAT:
-        raise UserError(f"{path} was written by another version of the kit; run `ffdi kernels pack` again.")
-    return TeamPack(
-        folder=folder,
-        digest=checksum.digest(path),
-        recipe=validate(Recipe, value["recipe"], str(path)),
-        competition=validate(Competition, value["competition"], str(path)),
-        files=value["files"],
-        wheel=value["wheel"]["file"],
-        method=value.get("method", ""),
-        prior=value.get("prior", 0.5),
-        members=tuple(
-            PackedMember(
-                validate(Member, one["member"], str(path)),
-                one["weight"],
-                {fold["fold"]: fold["file"] for fold in one["folds"]},
-            )
-            for one in value.get("members", [])
-        ),
-    )
+        raise UserError(other)
+    try:
+        return TeamPack(
+            folder=folder,
+            digest=checksum.digest(path),
+            recipe=Recipe.model_validate(value["recipe"]),
+            competition=Competition.model_validate(value["competition"]),
+            files=value["files"],
+            wheel=value["wheel"]["file"],
+            method=value.get("method", ""),
+            prior=value.get("prior", 0.5),
+            members=tuple(map(_member, value.get("members", []))),
+        )
+    except ValidationError as error:  # by its keys: nobody wrote it by hand
+        raise UserError(other) from error
+
+
+def _member(one: Mapping[str, Any]) -> PackedMember:
+    files = {fold["fold"]: fold["file"] for fold in one["folds"]}
+    return PackedMember(Member.model_validate(one["member"]), one["weight"], files)

@@ -106,7 +106,7 @@ def _check(folder: Path, facts: dict[str, Any], kernel: Kernel, push: Push) -> N
     if "run" not in facts:
         raise UserError(
             f"The output of {kernel.about.id} has no valid {RUN_RECORD}, so it cannot be told whose it is: {push.url}. "
-            f"To push anew, delete {PUSH_STATE} beside the folder of the output."
+            f"To push anew, delete {folder.parent / PUSH_STATE}."
         )
     wanted, path = facts.get("submission"), folder / SUBMISSION_CSV
     if wanted is not None and (not path.is_file() or digest.of_file(path) != wanted):
