@@ -107,6 +107,18 @@ def test_an_environment_that_is_refused(home: Path, environ: dict[str, str], say
         find(environ)
 
 
+def test_a_user_without_a_home_has_no_credential(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a container that runs under any number: Path.home() raises there."""
+
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(UserError, match="No Kaggle credential was found"):
+        find({})
+
+
 def _folder(path: Path) -> None:
     path.unlink()
     path.mkdir(mode=0o700)

@@ -65,7 +65,7 @@ def redact(text: str) -> str:
 
 
 def _find_token(environ: Mapping[str, str]) -> Credential | None:
-    given, saved = environ.get("KAGGLE_API_TOKEN"), Path.home() / ".kaggle" / "access_token"
+    given, saved = environ.get("KAGGLE_API_TOKEN"), Path(os.path.expanduser("~/.kaggle/access_token"))
     if given:  # as for the official client: the token itself, or the path of a file that holds it
         return _checked("KAGGLE_API_TOKEN", "token", "", _read(Path(given)) if os.path.isfile(given) else given)
     return _checked("~/.kaggle/access_token", "token", "", _read(saved)) if saved.exists() else None
@@ -78,7 +78,7 @@ def _find_key(environ: Mapping[str, str]) -> Credential | None:
     if key or user:
         missing, there = ("KAGGLE_USERNAME", "KAGGLE_KEY") if key else ("KAGGLE_KEY", "KAGGLE_USERNAME")
         raise UserError(f"{missing} is not set although {there} is; set both, or unset both.")
-    path = Path(environ.get("KAGGLE_CONFIG_DIR") or Path.home() / ".kaggle") / "kaggle.json"
+    path = Path(environ.get("KAGGLE_CONFIG_DIR") or os.path.expanduser("~/.kaggle")) / "kaggle.json"
     if not path.exists():
         return None
     text = _read(path)
