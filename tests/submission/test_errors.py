@@ -1,5 +1,4 @@
 import errno
-import threading
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from ffdi.core.errors import FfdiError, SpaceError, UserError
 from ffdi.submission.answers import Answer, objects_of, text_of
 from ffdi.submission.errors import LostReply, Refused, Unreachable, error_in, explain, refusal
-from ffdi.submission.retry import RetryPolicy, retry, with_deadline
+from ffdi.submission.retry import RetryPolicy, retry
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -91,19 +90,6 @@ def test_a_refusal_without_a_known_reason_says_what_helps(status: int, slug: str
     assert helps in str(refusal("do it", status, "no", slug))
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1), KeyboardInterrupt(), TimeoutError("of its own")])
-def test_what_a_call_gives_or_raises_comes_back(error: BaseException) -> None:
-    def fail() -> None:
-        raise error
-
-    assert with_deadline(20, lambda: 7) == (7, None)
-    assert with_deadline(20, fail) == (None, error)
-    never = threading.Event()
-    answer, late = with_deadline(0.05, never.wait)
-    never.set()
-    assert (answer, type(late)) == (None, TimeoutError)
-
-
 @pytest.mark.parametrize("failures", range(5))
 def test_only_what_changed_nothing_is_repeated(failures: int) -> None:
     waits: list[float] = []
@@ -125,7 +111,3 @@ def test_only_what_changed_nothing_is_repeated(failures: int) -> None:
     with pytest.raises(LostReply):
         retry(call, policy)
     assert len(waits) == min(failures, 3)
-
-
-def test_a_transfer_has_time_for_its_size() -> None:
-    assert RetryPolicy(call_timeout=60, min_rate=50_000).transfer_timeout(5_000_000) == 160

@@ -15,7 +15,7 @@ from ffdi.core.errors import FfdiError, SpaceError, UserError
 from ffdi.submission.credentials import redact
 
 MAX_REASON = 600  # characters of a reason that are shown: some answers are whole web pages
-BUSY = (408, 425, 429)  # as every 5xx: worth another try
+BUSY = (308, 408, 425, 429)  # as every 5xx worth another try; 308: storage has received only a part of a file
 
 
 class KaggleError(FfdiError):
@@ -125,7 +125,7 @@ def explain(error: BaseException, doing: str, slug: str = "", write: bool = Fals
     unreadable = isinstance(error, json.JSONDecodeError) or (type(error) is ValueError and not network)
     if not unreadable and not network:
         return FfdiError(f"An unexpected {kind} while asking Kaggle to {doing}; please report it.")
-    if write and not _never_connected(error):
+    if write:
         return LostReply(
             f"The answer was lost while asking Kaggle to {doing} ({kind}): it may or may not have been done; look "
             "there before trying again."
@@ -159,15 +159,3 @@ def _from_response(response: Any, doing: str, slug: str, write: bool) -> FfdiErr
 
 def _one_line(reason: str) -> str:
     return " ".join(reason.split())[:MAX_REASON]
-
-
-def _never_connected(error: BaseException | None) -> bool:
-    """Return whether no connection came about, so that the server cannot have seen the request."""
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-
-    for _ in range(10):  # causes may be circular
-        if error is None or isinstance(error, NewConnectionError | ConnectTimeoutError):
-            break
-        inner = getattr(error, "original_error", None)  # of a proxy that cannot be reached
-        error = error.__cause__ or inner or getattr(error, "reason", None) or error.__context__
-    return error is not None and isinstance(error, NewConnectionError | ConnectTimeoutError)

@@ -1,4 +1,4 @@
-"""The only module that meets Kaggle's official SDK: its URLs, request types and session, with our deadlines.
+"""The only module that meets Kaggle's official SDK: its URLs, request types and session, with our time limits.
 
 What the SDK gets wrong is replaced here: it sets no timeout, it prefers any token that it finds to the key that it was
 given, it takes some refusals for success, and it hides the reason of others.
@@ -20,7 +20,7 @@ from ffdi.submission import transfer
 from ffdi.submission.answers import Body, objects_of, text_of
 from ffdi.submission.credentials import Credential
 from ffdi.submission.errors import Unreachable, error_in, explain
-from ffdi.submission.retry import RetryPolicy, retry, with_deadline
+from ffdi.submission.retry import RetryPolicy, retry
 
 PAGE = 100  # rows that are asked for at a time
 MAX_PAGES = 10_000  # a server that repeats itself must not hold us
@@ -95,8 +95,7 @@ class HttpClient:
             if not token or not url.startswith(("http://", "https://")):
                 raise Unreachable(f"Kaggle's answer holds no URL to upload {path.name} to; run again.")
             taking = replace(call, doing=f"take the upload of {path.name}")
-            limit = self.policy.transfer_timeout(facts.st_size)
-            self._within(limit, lambda: transfer.put(url, path, self.policy.stall_timeout), taking)
+            self._explained(lambda: transfer.put(url, path, self.policy.timeout), taking)
             return token
 
         return retry(once, self.policy)
@@ -113,29 +112,26 @@ class HttpClient:
             url: A signed one.
             path: The file.
         """
-        call, stall = Call(doing, "", "", {}), self.policy.stall_timeout
-        limit = self.policy.call_timeout
-        transfer.fetch(lambda: self._within(limit, lambda: transfer.get(url, stall), call), path, self.policy)
+        call, timeout = Call(doing, "", "", {}), self.policy.timeout
+        transfer.fetch(lambda: self._explained(lambda: transfer.get(url, timeout), call), path, self.policy)
 
     def _once(self, call: Call, write: bool = False, stream: bool = False) -> Any:
-        return self._within(self.policy.call_timeout, lambda: self.post(call, stream), call, write)
+        return self._explained(lambda: self.post(call, stream), call, write)
 
-    def _within(self, seconds: float, act: Callable[[], Any], call: Call, write: bool = False) -> Any:
-        """Return what `act` returns in time. Raise one of our errors, which says what `call` asked for."""
-        answer, error = with_deadline(seconds, act)
-        if error is not None:
-            raise explain(error, call.doing, call.slug, write)
-        return answer
+    def _explained(self, act: Callable[[], Any], call: Call, write: bool = False) -> Any:
+        """Return what `act` returns. Raise one of our errors, which says what `call` asked for."""
+        try:
+            return act()
+        except Exception as raised:
+            error = explain(raised, call.doing, call.slug, write)
+        raise error  # outside of the handler: its context would hold headers, and with them the credential
 
     def post(self, call: Call, stream: bool) -> Any:
-        """Return the answer as a dict, or the open response of a stream. Raise what the SDK raises.
-
-        The session is a fresh one, so that a call that was given up shares nothing with the next.
-        """
+        """Return the answer as a dict, or the open response of a stream. Raise what the SDK raises."""
         types, wire = _SERVICES[call.service]
         name = f"{'' if call.service == 'security' else 'Api'}{call.method}Request"
         request = getattr(importlib.import_module(f"kagglesdk.{types}"), name).from_dict(call.fields)
-        http = _Http(self._credential, (transfer.CONNECT_TIMEOUT, self.policy.stall_timeout))
+        http = _Http(self._credential, (transfer.CONNECT_TIMEOUT, self.policy.timeout))
         if stream:  # for this type the SDK leaves the body unread
             return http.call(wire, call.method, request, HttpRedirect)
         with http:
@@ -163,7 +159,7 @@ class _Http(KaggleHttpClient):
 
     def _prepare_response(self, response_type: Any, http_response: requests.Response) -> Any:
         if http_response.status_code >= 400:
-            _ = http_response.content  # read here, within the deadline
+            _ = http_response.content  # read here, while the session is open
             raise requests.HTTPError(f"HTTP {http_response.status_code}", response=http_response)
         if response_type is HttpRedirect:
             return http_response

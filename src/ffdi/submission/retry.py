@@ -1,9 +1,7 @@
-"""Deadlines, retries and polling for calls to Kaggle."""
+"""Time limits, retries and polling for calls to Kaggle."""
 
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -39,46 +37,15 @@ class RetryPolicy:
         tries: of a call that changes nothing.
         backoff: seconds before the second try; doubles with every try.
         max_backoff: seconds, whatever Kaggle asks for.
-        call_timeout: seconds for one call.
-        stall_timeout: seconds without a byte.
-        min_rate: bytes a second that a transfer must reach.
+        timeout: seconds without a byte, after which a connection is given up.
         sleep: how to wait.
     """
 
     tries: int = 5
     backoff: float = 1.0
     max_backoff: float = 120.0
-    call_timeout: float = 60.0
-    stall_timeout: float = 60.0
-    min_rate: float = 50_000.0
+    timeout: float = 60.0
     sleep: Callable[[float], None] = time.sleep
-
-    def transfer_timeout(self, size: int) -> float:
-        """Return the seconds that a transfer of `size` bytes may take."""
-        return self.call_timeout + size / self.min_rate
-
-
-def with_deadline(seconds: float, call: Callable[[], Answer]) -> tuple[Answer | None, BaseException | None]:
-    """Return (answer, None) or (None, error) of `call`; the error is a TimeoutError after `seconds`.
-
-    A socket's timeout does not notice a silent name server or a server that sends one byte a minute. The error is
-    returned, not raised, so that an error raised in its place has no context that holds headers. The thread that is
-    left behind ends with the process.
-    """
-    future: Future[Answer] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        error = future.exception(seconds)
-    except TimeoutError as late:
-        return None, late
-    return (None, error) if error is not None else (future.result(), None)
 
 
 def retry(call: Callable[[], Answer], policy: RetryPolicy) -> Answer:

@@ -2,7 +2,6 @@
 
 import glob
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,14 +27,11 @@ def put(url: str, path: Path, stall: float) -> None:
 
     Raises:
         requests.RequestException: As requests raises them.
-        Unreachable: The server has received only a part of it.
     """
     with requests.Session() as session, path.open("rb") as file:
         session.auth = _no_auth
         body = file if path.stat().st_size else b""  # an empty file object is sent in chunks, which storage refuses
         response = session.put(url, data=body, timeout=(CONNECT_TIMEOUT, stall), allow_redirects=False)
-        if response.status_code == 308:
-            raise Unreachable(f"Kaggle has received only a part of {path.name}; run again.")
         if response.status_code not in (200, 201):
             raise requests.HTTPError(f"HTTP {response.status_code}", response=response)
 
@@ -56,7 +52,7 @@ def get(url: str, stall: float, start: int = 0, etag: str = "") -> requests.Resp
         session.auth = _no_auth
         response = session.get(url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, stall))
     if response.status_code not in (200, 206):
-        _ = response.content  # read here, within the caller's deadline
+        _ = response.content  # read here, while the session is open
         raise requests.HTTPError(f"HTTP {response.status_code}", response=response)
     return response
 
@@ -122,15 +118,15 @@ def _fetch_rest(
         return
     if there:
         response.close()
-        response = get(response.url, policy.stall_timeout, there, etag)
+        response = get(response.url, policy.timeout, there, etag)
         if not response.headers.get("Content-Range", "").startswith(f"bytes {there}-"):
             part.write_bytes(b"")  # the server sends all of it: it takes no ranges, or the content has changed
-    _receive(response, part, size, time.monotonic() + policy.transfer_timeout(size or 10**12), name)
+    _receive(response, part, size, name)
     if size is not None and (came := part.stat().st_size) != size:
         raise Unreachable(f"Only {came:,} of {size:,} bytes of {name} came; run again to go on.")
 
 
-def _receive(response: requests.Response, part: Path, size: int | None, until: float, name: str) -> None:
+def _receive(response: requests.Response, part: Path, size: int | None, name: str) -> None:
     there = part.stat().st_size
     with (
         response,
@@ -143,8 +139,6 @@ def _receive(response: requests.Response, part: Path, size: int | None, until: f
             file.write(chunk)
             there += len(chunk)
             meter.advance(_megabytes(there) - meter.done)
-            if time.monotonic() > until:  # a stalled read is noticed by the socket, a slow one only here
-                raise TimeoutError
         os.fsync(file.fileno())
 
 
