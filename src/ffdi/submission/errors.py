@@ -15,7 +15,7 @@ from ffdi.core.errors import FfdiError, SpaceError, UserError
 from ffdi.submission.credentials import redact
 
 MAX_REASON = 600  # characters of a reason that are shown: some answers are whole web pages
-BUSY = (308, 408, 425, 429)  # as every 5xx worth another try; 308: storage has received only a part of a file
+BUSY = (408, 425, 429)  # as every 5xx: worth another try
 
 
 class KaggleError(FfdiError):

@@ -94,7 +94,7 @@ class HttpClient:
             token, url = text_of(begun, "token"), text_of(begun, "createUrl")
             if not token or not url.startswith(("http://", "https://")):
                 raise Unreachable(f"Kaggle's answer holds no URL to upload {path.name} to; run again.")
-            taking = replace(call, doing=f"take the upload of {path.name}")
+            taking = Call(f"take the upload of {path.name}", "", "", {})
             self._explained(lambda: transfer.put(url, path, self.policy.timeout), taking)
             return token
 

@@ -27,17 +27,18 @@ def put(url: str, path: Path, stall: float) -> None:
 
     Raises:
         requests.RequestException: As requests raises them.
+        Unreachable: The storage refuses; another URL may do.
     """
     with requests.Session() as session, path.open("rb") as file:
         session.auth = _no_auth
         body = file if path.stat().st_size else b""  # an empty file object is sent in chunks, which storage refuses
         response = session.put(url, data=body, timeout=(CONNECT_TIMEOUT, stall), allow_redirects=False)
-        if response.status_code not in (200, 201):
-            raise requests.HTTPError(f"HTTP {response.status_code}", response=response)
+    if response.status_code not in (200, 201):
+        raise Unreachable(f"Kaggle's storage did not take {path.name} (HTTP {response.status_code}); run again.")
 
 
 def get(url: str, stall: float, start: int = 0, etag: str = "") -> requests.Response:
-    """Return an open response: 200, or 206 from byte `start` of the content `etag`. Raise what requests raises.
+    """Return an open response: 200, or 206 from byte `start` of the content `etag`. Raise as `put`.
 
     Args:
         url: A signed one.
@@ -52,8 +53,8 @@ def get(url: str, stall: float, start: int = 0, etag: str = "") -> requests.Resp
         session.auth = _no_auth
         response = session.get(url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, stall))
     if response.status_code not in (200, 206):
-        _ = response.content  # read here, while the session is open
-        raise requests.HTTPError(f"HTTP {response.status_code}", response=response)
+        response.close()
+        raise Unreachable(f"Kaggle's storage did not send the file (HTTP {response.status_code}); run again.")
     return response
 
 
