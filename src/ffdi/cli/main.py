@@ -124,7 +124,7 @@ def search(
 @verb(app, "SUBMISSION")
 def submit(
     options: Options,
-    yes: Annotated[bool, typer.Option("--yes", help="Send it; without this everything else is done.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Send it; without this it is only checked and shown.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Send it although it was sent before.")] = False,
     kernel: Annotated[str, typer.Option(help="Submit the output of a kernel, OWNER/SLUG.")] = "",
     version: Annotated[int, typer.Option(help="The kernel's version.")] = 0,

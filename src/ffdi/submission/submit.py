@@ -18,7 +18,6 @@ from ffdi.submission.retry import Clock
 from ffdi.submission.send import SubmissionSession, sent_before, unsettled
 
 CLOCK = Clock()
-NOT_SENT = "nothing was sent; with --yes (make submit YES=1) it is"
 
 
 def submit(
@@ -40,7 +39,7 @@ def submit(
 
     Args:
         submission: a folder of `submissions`, its number, or a CSV; None for the newest. For a kernel: what it repeats.
-        yes: send it; without this everything else is done.
+        yes: send it; without this nothing is asked of Kaggle.
         again: send it although it was sent before.
         wait: how long to wait for the score; "" for not at all.
         competition: name or TOML file of the competition, for a submission whose card does not name it.
@@ -67,18 +66,13 @@ def submit(
     named = load_competition(str(candidate.card.get("competition") or competition))
     slug = _check(candidate, named, slug, Path(work), yes)
     _show(candidate, slug, sent_before(root, slug, candidate))
-    try:
-        kaggle = sign_in()
-    except UserError as error:
-        if yes:
-            raise
-        console.warn(f"{error} How many submissions are left today is not known.")
-        console.say(NOT_SENT)
+    if not yes:
+        console.say("nothing was sent, and nothing asked of Kaggle; with --yes (make submit YES=1) it is sent")
         return None
-    session = SubmissionSession(kaggle, slug, root, CLOCK)
+    session = SubmissionSession(sign_in(), slug, root, CLOCK)
     with session.locked():
-        row = _deliver(session, candidate, yes, again)
-    return _follow(session, row, until if yes else None)
+        row = _deliver(session, candidate, again)
+    return _follow(session, row, until)
 
 
 def expected_ids(given: Iterable[str], competition: Competition, work: Path) -> list[str] | None:
@@ -149,27 +143,22 @@ def _show(candidate: SubmissionCandidate, slug: str, before: Sequence[Row]) -> N
     console.table(f"submission: {candidate.name}", ["", ""], lines)
 
 
-def _deliver(session: SubmissionSession, candidate: SubmissionCandidate, yes: bool, again: bool) -> Row | None:
-    """Send it, or return the row of an earlier send whose score is awaited; None without `yes`."""
+def _deliver(session: SubmissionSession, candidate: SubmissionCandidate, again: bool) -> Row:
+    """Send it, or return the row of an earlier send whose score is awaited."""
     session.adopt(session.reconcile(), candidate)
     known = unsettled(sent_before(session.root, session.slug, candidate), again)
     if known is not None:
         return known
     left = session.kaggle.limits(session.slug)
     console.say(f"submissions to {session.slug}: {left.num_today} today, {left.num_allowed_now} left until 00:00 UTC")
-    if not yes:
-        console.say(NOT_SENT)
-        return None
     if left.num_allowed_now < 1 and left.num_total:  # all zero: Kaggle knows no team of this user yet, and may take it
         more = "no day gives more" if left.limited_by_total else "the next ones are given at 00:00 UTC"
         raise UserError(f"No submission to {session.slug} is left today; {more}.")
     return session.send(candidate)
 
 
-def _follow(session: SubmissionSession, row: Row | None, until: float | None) -> Row | None:
+def _follow(session: SubmissionSession, row: Row, until: float | None) -> Row:
     """Wait for the score and print what became of it. Raise UserError if Kaggle could not score it."""
-    if row is None:
-        return None
     if not row.settled and until is not None:
         console.say(f"waiting for the score of {row.submission} (you may stop: the same command goes on)")
         row = session.await_score(row, until)
