@@ -160,7 +160,7 @@ def test_a_damaged_upload_is_refused_by_name(home: Home, tmp_path: Path, damage:
 def test_a_team_of_another_version_is_refused(home: Home, tmp_path: Path) -> None:
     value = json.loads((home.pack / "team.json").read_text())
     del value["checksum"]
-    for changes in ({"format": 1}, {"recipe": {**value["recipe"], "of_another_version": 1}}):
+    for changes in ({"wheel": {}}, {"recipe": {**value["recipe"], "of_another_version": 1}}):
         checksum.write_json(tmp_path / "team.json", {**value, **changes})
         with pytest.raises(UserError, match="another version of the kit; run `ffdi kernels pack` again"):
             team.read(tmp_path)

@@ -16,7 +16,7 @@ from ffdi.core import atomic, checksum, digest
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import DONE, TEAM, WEIGHTS, Workspace
 from ffdi.data import manifest as manifests
-from ffdi.kernels import team, wheels
+from ffdi.kernels import wheels
 from ffdi.submission.dataset import MAX_FILES
 from ffdi.training.job import FoldJob, plan
 
@@ -112,7 +112,6 @@ def _write(
     atomic.write_bytes(folder / kit, data)
     sums = {name: digest.of_file(folder / name) for name in sorted({*files, kit})}
     about = {
-        "format": team.FORMAT,
         "wheel": {"file": kit, "sha256": sums[kit]},
         "files": sums,
         "recipe": _portable(recipe, competition),

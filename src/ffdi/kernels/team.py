@@ -13,8 +13,6 @@ from ffdi.core import checksum, digest
 from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import TEAM
 
-FORMAT = 2
-
 
 @dataclass(frozen=True)
 class PackedMember:
@@ -69,9 +67,7 @@ def read(folder: Path) -> TeamPack:
     path = folder / TEAM
     if not path.is_file():
         raise UserError(f"{folder} has no {TEAM}; run `ffdi kernels pack`, or name the packed folder with --pack.")
-    value, other = checksum.read_json(path), f"{path} is of another version of the kit; run `ffdi kernels pack` again."
-    if value.get("format") != FORMAT:
-        raise UserError(other)
+    value = checksum.read_json(path)
     try:
         return TeamPack(
             folder=folder,
@@ -84,8 +80,8 @@ def read(folder: Path) -> TeamPack:
             prior=value.get("prior", 0.5),
             members=tuple(map(_member, value.get("members", []))),
         )
-    except ValidationError as error:  # by its keys: nobody wrote it by hand
-        raise UserError(other) from error
+    except (KeyError, ValidationError) as error:  # nobody wrote it by hand
+        raise UserError(f"{path} is of another version of the kit; run `ffdi kernels pack` again.") from error
 
 
 def _member(one: Mapping[str, Any]) -> PackedMember:
