@@ -15,21 +15,14 @@ from ffdi.submission.ledger import Row
 
 @dataclass(frozen=True)
 class SubmissionCandidate:
-    """A file or a kernel's version to be sent, and its card.
+    """A file or a kernel's version to be sent, and its card."""
 
-    Attributes:
-        name: of its folder, of its file, or of the kernel.
-        card: what is known of it.
-        csv, sha256: the file here; None and "" for a kernel.
-        kernel, version: "owner/slug" and version; "" and 0 for a file.
-    """
-
-    name: str
-    card: Mapping[str, Any]
-    csv: Path | None = None
-    sha256: str = ""
-    kernel: str = ""
-    version: int = 0
+    name: str  # of its folder, of its file, or of the kernel
+    card: Mapping[str, Any]  # what is known of it
+    csv: Path | None = None  # the file here; None for a kernel
+    sha256: str = ""  # of the file
+    kernel: str = ""  # "owner/slug"; "" for a file
+    version: int = 0  # of the kernel
 
     def row(self, slug: str, attempt: int, date: str) -> Row:
         """Return the row of the ledger for sending it.

@@ -59,17 +59,11 @@ def with_settings(text: str, **values: str) -> str:
 
 
 class KernelMetadata(Frozen):
-    """A private script without internet, on two T4s or, without `gpu`, on CPUs.
+    """A private script without internet, on two T4s or, without `gpu`, on CPUs."""
 
-    Attributes:
-        id: "owner/slug". The title is the slug, since Kaggle makes the real slug of the title.
-        gpu: whether it needs the T4s.
-        competition_sources, dataset_sources, kernel_sources: what is attached.
-    """
-
-    id: KernelId
-    gpu: bool
-    competition_sources: list[str] = []
+    id: KernelId  # "owner/slug"; the title is the slug, since Kaggle makes the real slug of the title
+    gpu: bool  # whether it needs the T4s
+    competition_sources: list[str] = []  # these three: what is attached
     dataset_sources: list[Source] = []
     kernel_sources: list[Source] = []
 
@@ -109,33 +103,24 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Push:
-    """The known facts of a push.
+    """The known facts of a push."""
 
-    Attributes:
-        kernel: digest of what was pushed.
-        run: id of the run; the script writes it into its output.
-        before: the newest version when it was pushed.
-        version: the version that it made; 0 while unknown.
-        url: its page.
-        output: name of the folder with its checked output; "" while it is not here.
-    """
-
-    kernel: str
-    run: str
-    before: int
-    version: int = 0
-    url: str = ""
-    output: str = ""
+    kernel: str  # digest of what was pushed
+    run: str  # id of the run; the script writes it into its output
+    before: int  # the newest version when it was pushed
+    version: int = 0  # the version that it made; 0 while unknown
+    url: str = ""  # its page
+    output: str = ""  # name of the folder with its checked output; "" while it is not here
 
 
 @dataclass(frozen=True)
 class KernelSession:
-    """Places and limits of a push: `folder` remembers it, `until` ends the waiting, `limit` is the seconds of a run."""
+    """Places and limits of a push."""
 
     kaggle: KaggleClient
-    folder: Path
-    until: float
-    limit: int
+    folder: Path  # remembers the push
+    until: float  # ends the waiting, on the clock
+    limit: int  # seconds of a run
     clock: Clock
 
     def push(self, kernel: Kernel, again: bool = False) -> Push:

@@ -28,43 +28,27 @@ MEANING: dict[Status, str] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One submission that was sent, or was about to be.
+    """One submission that was sent, or was about to be."""
 
-    Attributes:
-        tag: the first word of its message, by which it is found in Kaggle's list.
-        date: when it was sent (UTC, ISO).
-        competition: Kaggle's slug.
-        submission: name of its folder.
-        status: one of MEANING.
-        sha256: of the file; "" for a kernel.
-        kernel, version: "owner/slug" and version; "" and 0 for a file.
-        method: how it was blended.
-        oof, nested, nested_low, nested_high: its estimated AUCs, from its card.
-        forecast_low, forecast_high: the forecast of the public score (90 %), from its card.
-        ref: Kaggle's number; 0 while unknown.
-        public, private: Kaggle's scores.
-        error: why it was refused or could not be scored.
-    """
-
-    tag: str
-    date: str
-    competition: str
-    submission: str
+    tag: str  # the first word of its message, by which it is found in Kaggle's list
+    date: str  # when it was sent (UTC, ISO)
+    competition: str  # Kaggle's slug
+    submission: str  # name of its folder
     status: Status
-    sha256: str = ""
-    kernel: str = ""
-    version: int = 0
-    method: str = ""
-    oof: float | None = None
+    sha256: str = ""  # of the file; "" for a kernel
+    kernel: str = ""  # "owner/slug"; "" for a file
+    version: int = 0  # of the kernel
+    method: str = ""  # how it was blended
+    oof: float | None = None  # its estimated AUCs, from its card
     nested: float | None = None
     nested_low: float | None = None
     nested_high: float | None = None
-    forecast_low: float | None = None
+    forecast_low: float | None = None  # the forecast of the public score (90 %), from its card
     forecast_high: float | None = None
-    ref: int = 0
-    public: float | None = None
+    ref: int = 0  # Kaggle's number; 0 while unknown
+    public: float | None = None  # Kaggle's scores
     private: float | None = None
-    error: str = ""
+    error: str = ""  # why it was refused or could not be scored
 
     @property
     def settled(self) -> bool:

@@ -31,21 +31,13 @@ class Clock:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Limits on how often and how long Kaggle is tried.
+    """Limits on how often and how long Kaggle is tried."""
 
-    Attributes:
-        tries: of a call that changes nothing.
-        backoff: seconds before the second try; doubles with every try.
-        max_backoff: seconds, whatever Kaggle asks for.
-        timeout: seconds without a byte, after which a connection is given up.
-        sleep: how to wait.
-    """
-
-    tries: int = 5
-    backoff: float = 1.0
-    max_backoff: float = 120.0
-    timeout: float = 60.0
-    sleep: Callable[[float], None] = time.sleep
+    tries: int = 5  # of a call that changes nothing
+    backoff: float = 1.0  # seconds before the second try; doubles with every try
+    max_backoff: float = 120.0  # seconds, whatever Kaggle asks for
+    timeout: float = 60.0  # seconds without a byte, after which a connection is given up
+    sleep: Callable[[float], None] = time.sleep  # how to wait
 
 
 def retry(call: Callable[[], Answer], policy: RetryPolicy) -> Answer:
