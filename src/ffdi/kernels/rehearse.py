@@ -67,17 +67,14 @@ class Ended:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`faults`: sentences, none if it passed. `equal`: bit for bit as `ffdi train` and `ffdi blend` predict.
-
-    `given_up`: views, folds and members, for lack of time. `seconds`: of the whole run.
-    """
+    """What came of a scenario."""
 
     scenario: Scenario
     images: int
-    seconds: float
-    faults: tuple[str, ...]
-    equal: bool | None = None
-    given_up: tuple[str, ...] = ()
+    seconds: float  # of the whole run
+    faults: tuple[str, ...]  # sentences, none if it passed
+    equal: bool | None = None  # bit for bit as `ffdi train` and `ffdi blend` predict; None: nothing to compare
+    given_up: tuple[str, ...] = ()  # views, folds and members, for lack of time
 
 
 def rehearse(

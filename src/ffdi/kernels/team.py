@@ -25,21 +25,17 @@ class PackedMember:
 
 @dataclass(frozen=True)
 class TeamPack:
-    """A packed dataset. One that was packed with `--train` has no members yet.
-
-    `files`: sha256 by name, for all files but team.json itself. `wheel`: name of the kit's wheel.
-    `prior`: the score of an unreadable image. `digest`: identity of the whole dataset.
-    """
+    """A packed dataset."""
 
     folder: Path
-    digest: str
+    digest: str  # identity of the whole dataset
     recipe: Recipe
     competition: Competition
-    files: dict[str, str]
-    wheel: str
+    files: dict[str, str]  # sha256 by name, for all files but team.json itself
+    wheel: str  # name of the kit's wheel
     method: str
-    prior: float
-    members: tuple[PackedMember, ...]
+    prior: float  # the score of an unreadable image
+    members: tuple[PackedMember, ...]  # none yet where it was packed with `--train`
 
     def path(self, name: str) -> Path:
         """Return where the file `name` lies. Kaggle may have dropped the folder in its name."""

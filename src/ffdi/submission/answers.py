@@ -43,15 +43,12 @@ class Answer(BaseModel):
 
 
 class Limits(Answer):
-    """The team's submissions: of this UTC day, of all days, and how many more are allowed today.
-
-    `limited_by_total`: no day gives more, since the competition allows no more in all.
-    """
+    """The team's submissions: of this UTC day, of all days, and how many more are allowed today."""
 
     num_today: NonNegativeInt = 0
     num_total: NonNegativeInt = 0
     num_allowed_now: NonNegativeInt = 0
-    limited_by_total: bool = False
+    limited_by_total: bool = False  # no day gives more, since the competition allows no more in all
 
 
 class Listed(Answer):
