@@ -111,6 +111,14 @@ class TestMockInput:
             decode.decode((made.folder / TEST / ids[1]).read_bytes())
         assert decode.decode((made.folder / TEST / ids[0]).read_bytes())
 
+    def test_targets_are_written_in_the_words_of_the_contest(self, home: Home, tmp_path: Path) -> None:
+        test = home.competition.test.model_copy(update={"has_target": True})
+        words = {"test": test, "real_words": ("real",), "fake_words": ("fake",)}
+        contest = home.competition.model_copy(update=words)
+        rows = pd.DataFrame({"id": ["a.jpg"], "old": ["b.jpg"]})
+        mock_input._write_tables(MockInput(tmp_path, tmp_path, rows), contest)
+        assert tables.read_labels(tmp_path, contest, "test")["id"].tolist() == ["a.jpg"]
+
     def test_an_image_that_the_folder_lacks_is_no_traceback(self, home: Home, tmp_path: Path) -> None:
         data = Path(shutil.copytree(home.images, tmp_path / "contest"))
         (data / TEST / pd.read_csv(data / TABLE)["img_name"][1]).unlink()

@@ -88,7 +88,7 @@ def _rows(data: Path, competition: Competition, images: int, hidden: bool) -> pd
 def _write_tables(mock: MockInput, competition: Competition) -> None:
     table = mock.rows[["id"]].rename(columns={"id": competition.id_column})
     if competition.test.has_target:
-        table[competition.target_column] = 0
+        table[competition.target_column] = competition.real_words[0]
     if competition.test.labels:
         path = mock.folder / competition.test.labels
         path.parent.mkdir(parents=True, exist_ok=True)
