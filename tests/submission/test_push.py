@@ -73,8 +73,8 @@ def test_sources(options: PushOptions) -> None:
     ("values", "says"),
     [
         ({"wait": "soon"}, "--wait 'soon' is no time"),
-        ({"kernels": ["https://kaggle.com/code/me/toy-train"]}, 'kernel_sources.0: write "owner/slug"'),
-        ({"datasets": ["toy-weights"]}, 'dataset_sources.0: write "owner/slug"'),
+        ({"kernels": ["https://kaggle.com/code/me/toy-train"]}, 'toy-train.*: write "owner/slug"'),
+        ({"datasets": ["toy-weights"]}, 'toy-weights.*: write "owner/slug"'),
         ({"kernel": Path("absent")}, "absent cannot be read"),
     ],
 )

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ffdi.config.load import validate
 from ffdi.core.errors import UserError
 from ffdi.core.layout import TEAM
 from ffdi.kernels.team import TeamPack
@@ -84,11 +83,10 @@ def metadata(
     """
     name, competition = pack.recipe.name, pack.competition
     trained = [f"{owner}/{normalised(f'{name}-train')}"] if script.kind == "blend" else []
-    value = {
-        "id": f"{owner}/{normalised(f'{name}-{script.kind}')}",  # as Kaggle makes it of the title: no two dashes
-        "gpu": script.kind != "blend",
-        "competition_sources": {"infer": [competition.slug], "train": competition.slugs, "blend": []}[script.kind],
-        "dataset_sources": [*datasets],
-        "kernel_sources": [*trained, *kernels],
-    }
-    return validate(KernelMetadata, value, str(script.path))
+    return KernelMetadata(
+        id=f"{owner}/{normalised(f'{name}-{script.kind}')}",  # as Kaggle makes it of the title: no two dashes
+        gpu=script.kind != "blend",
+        competition_sources={"infer": [competition.slug], "train": competition.slugs, "blend": []}[script.kind],
+        dataset_sources=datasets,
+        kernel_sources=[*trained, *kernels],
+    )

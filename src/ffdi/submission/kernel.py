@@ -6,13 +6,11 @@ pushed is written down first. After a lost answer or a kill the next command loo
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator
-
-from ffdi.config.competition import Frozen
 from ffdi.core import checksum, console, digest
 from ffdi.core.errors import Paused, UserError
 from ffdi.core.layout import PUSH_STATE
@@ -22,30 +20,9 @@ from ffdi.submission.ledger import one_line
 from ffdi.submission.retry import LOOKS_AFTER_LOST_REPLY, Clock, poll
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+KERNEL = re.compile(rf"{NAME}/[a-z0-9][a-z0-9-]{{4,49}}")
+SOURCE = re.compile(f"{NAME}/{NAME}(/[1-9][0-9]*)?")  # a dataset or the output of a kernel; no version: the newest
 T4 = "NvidiaTeslaT4"  # two of them: Kaggle has no machine with one
-
-
-def _matching(pattern: str, remedy: str) -> AfterValidator:
-    """Return a check of a text, which a person can repair by the remedy."""
-
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(remedy)
-        return value
-
-    return AfterValidator(check)
-
-
-KernelId = Annotated[
-    str,
-    _matching(rf"{NAME}/[a-z0-9][a-z0-9-]{{4,49}}", "rename the recipe: 5 to 50 small letters, digits and dashes"),
-]
-Source = Annotated[  # a dataset or the output of a kernel; the newest without a version
-    str,
-    _matching(
-        f"{NAME}/{NAME}(/[1-9][0-9]*)?", 'write "owner/slug" or "owner/slug/version", the last parts of its address'
-    ),
-]
 
 
 def with_settings(text: str, **values: str) -> str:
@@ -58,14 +35,24 @@ def with_settings(text: str, **values: str) -> str:
     return text
 
 
-class KernelMetadata(Frozen):
-    """A private script without internet, on two T4s or, without `gpu`, on CPUs."""
+@dataclass(frozen=True)
+class KernelMetadata:
+    """A private script without internet, on two T4s or, without `gpu`, on CPUs. Raises UserError for a bad name."""
 
-    id: KernelId  # "owner/slug"; the title is the slug, since Kaggle makes the real slug of the title
+    id: str  # "owner/slug"; the title is the slug, since Kaggle makes the real slug of the title
     gpu: bool  # whether it needs the T4s
-    competition_sources: list[str] = []  # these three: what is attached
-    dataset_sources: list[Source] = []
-    kernel_sources: list[Source] = []
+    competition_sources: Sequence[str] = ()  # these three: what is attached
+    dataset_sources: Sequence[str] = ()
+    kernel_sources: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if not KERNEL.fullmatch(self.id):
+            raise UserError(
+                f"{self.id} is no kernel's name; rename the recipe: 5 to 50 small letters, digits and dashes."
+            )
+        for source in [*self.dataset_sources, *self.kernel_sources]:
+            if not SOURCE.fullmatch(source):
+                raise UserError(f'{source!r}: write "owner/slug" or "owner/slug/version", the end of its address.')
 
     @property
     def slug(self) -> str:
@@ -82,9 +69,9 @@ class KernelMetadata(Frozen):
             "enableGpu": self.gpu,
             "enableTpu": False,
             "enableInternet": False,
-            "competitionDataSources": self.competition_sources,
-            "datasetDataSources": self.dataset_sources,
-            "kernelDataSources": self.kernel_sources,
+            "competitionDataSources": [*self.competition_sources],
+            "datasetDataSources": [*self.dataset_sources],
+            "kernelDataSources": [*self.kernel_sources],
         } | ({"machineShape": T4} if self.gpu else {})
 
 
@@ -98,7 +85,7 @@ class Kernel:
 
     @property
     def digest(self) -> str:
-        return digest.of_json([self.text, self.about.model_dump(), [self.dataset]])
+        return digest.of_json([self.text, asdict(self.about), [self.dataset]])
 
 
 @dataclass(frozen=True)
