@@ -60,7 +60,7 @@ def simulate(number: int) -> Simulated:
     (target_N, oof_MN), (true_N, true_MN) = logits(rows), logits(TRUE_ROWS)
     fold_N = np.arange(rows) % FOLDS
     names = [f"m{member:02d}" for member in range(members)]
-    held = OofRows(names, oof_MN * scale_MK[:, fold_N], fold_N, fold_N, target_N, np.arange(rows))
+    held = OofRows(names, oof_MN * scale_MK[:, fold_N], fold_N, fold_N, target_N, None)
     return Simulated(held, true_MN, true_N)
 
 

@@ -20,7 +20,8 @@ from ffdi.blending.evidence import NO_EVIDENCE, Evidence
 from ffdi.blending.features import Array
 from ffdi.blending.influence import Shift, board_variance
 from ffdi.config.competition import Board
-from ffdi.metrics.delong import Interval, Placements, group_numbers, logit, perfect, placements, quantile, sigmoid
+from ffdi.metrics import delong
+from ffdi.metrics.delong import Interval, Placements, logit, perfect, placements, quantile, sigmoid
 
 LEVEL = 0.90  # of the intervals
 BOARDS = ("public", "private")
@@ -59,7 +60,7 @@ def forecast(
         group_N: a label that near-duplicates share.
         evidence: the corrections.
     """
-    placed = placements(target_N, score_N, group_numbers(group_N, len(score_N)))
+    placed = placements(target_N, score_N, delong.group_numbers(group_N, len(score_N)))
     seen = {kind: _interval(placed, _size(board, kind), evidence.seen) for kind in BOARDS}
     unseen = {
         kind: with_unseen(span, board.unseen or 1.0, evidence.unseen.losses)
@@ -79,7 +80,7 @@ def _interval(placed: Placements, size: tuple[int, int], shift: Shift) -> Interv
     """
     value, se = placed.value, math.sqrt(placed.se() ** 2 + board_variance(placed, size))
     if value in (0.0, 1.0):
-        return perfect(value, min(placed.groups_by_class), se, LEVEL)
+        return perfect(value, min(delong.groups_by_class(placed.is_fake_N, placed.group_N)), se, LEVEL)
     middle = logit(value) + shift.value
     wide = math.hypot(se / (value * (1 - value)), shift.se)
     half, moved = quantile(LEVEL) * wide, sigmoid(middle)

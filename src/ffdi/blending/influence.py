@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ffdi.blending.features import Array, Target
-from ffdi.metrics.delong import Placements, group_numbers
+from ffdi.metrics.delong import Placements, group_numbers, small_sample
 
 Mask = NDArray[np.bool_]
 
@@ -59,7 +59,8 @@ def weighted(score_N: Array, rows: HeldOut, weight_N: Array) -> Placements:
     share_N = weight_N / np.bincount(fake_N, weight_N, 2)[fake_N.astype(int)]
     placed_N[fake_N] = _below(score_N[fake_N], score_N[~fake_N], share_N[~fake_N])
     placed_N[~fake_N] = 1 - _below(score_N[~fake_N], score_N[fake_N], share_N[fake_N])
-    return Placements(float(share_N[fake_N] @ placed_N[fake_N]), placed_N, share_N, fake_N, rows.group_N)
+    scale_N = share_N * small_sample(fake_N, rows.group_N)[fake_N.astype(int)]
+    return Placements(float(share_N[fake_N] @ placed_N[fake_N]), placed_N, scale_N, fake_N, rows.group_N)
 
 
 def board_variance(placed: Placements, size: tuple[int, int]) -> float:
@@ -70,10 +71,9 @@ def board_variance(placed: Placements, size: tuple[int, int]) -> float:
     """
     fake_N, influence_N = placed.is_fake_N, placed.influence()
     ratio = np.bincount(fake_N, minlength=2) / np.maximum(size, 1)
-    wider_N = fake_N == int(np.argmax(ratio))
     low, high = sorted(ratio)
-    alone_N = influence_N * wider_N
-    return low * placed.se() ** 2 + (high - low) * float((np.bincount(placed.group_N, alone_N) ** 2).sum())
+    alone_N = influence_N * (fake_N == int(np.argmax(ratio)))
+    return low * placed.variance(influence_N) + (high - low) * placed.variance(alone_N)
 
 
 def _below(score_N: Array, others_M: Array, share_M: Array) -> Array:

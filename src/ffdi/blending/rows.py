@@ -18,15 +18,15 @@ PARTS = 5  # outer parts if the folds cannot be used
 
 @dataclass(frozen=True)
 class OofRows:
-    """`part_N`: the outer part of a row, left out as a whole by nested weights. `group_N`: numbers from 0 on. Members
-    by name, rows by id."""
+    """`part_N`: the outer part of a row, left out as a whole by nested weights. `group_N`: numbers from 0 on, or None
+    if rows are independent. Members by name, rows by id."""
 
     names: list[str]
     logits_HN: Array
     fold_N: Folds
     part_N: Folds
     target_N: Target
-    group_N: NDArray[np.int64]
+    group_N: NDArray[np.int64] | None
 
     def parts(self, *left_out: int) -> list[int]:
         """Return the parts, other than `left_out`, that leave at least one part to fit weights to."""
@@ -41,7 +41,8 @@ class OofRows:
     def placements(self, score_N: Array) -> Placements:
         """Return the placements of the rows that have a score."""
         scored_N = ~np.isnan(score_N)
-        return placements(self.target_N[scored_N], score_N[scored_N], self.group_N[scored_N])
+        group_N = None if self.group_N is None else self.group_N[scored_N]
+        return placements(self.target_N[scored_N], score_N[scored_N], group_N)
 
 
 def gather(team: Team) -> OofRows:
@@ -54,7 +55,7 @@ def gather(team: Team) -> OofRows:
         team.oof["fold"].to_numpy(np.int64),
         outer_parts(team.oof),
         team.oof["target"].to_numpy(np.int8),
-        group_numbers(team.oof.get("group"), len(team.oof)),
+        group_numbers(team.oof["group"], len(team.oof)) if "group" in team.oof else None,
     )
 
 

@@ -3,7 +3,7 @@
 DeLong, DeLong and Clarke-Pearson (1988); computed from midranks (Sun and Xu, 2014); for rows that come in groups, such
 as an original and its forgeries, Obuchowski (1997): groups are independent, the rows of one group are not.
 
-Shapes: N rows.
+Shapes: N rows, P fakes, R reals.
 """
 
 import math
@@ -35,33 +35,32 @@ class Interval:
 class Placements:
     """An AUC and DeLong's placement values: for a fake the share of reals below it, for a real that of fakes above it.
 
-    `share_N`: of a row in its class, sum 1 in each class. `group_N`: numbers; rows of one group are not independent.
+    `scale_N`: what a row adds to the error of the AUC, for each unit that it is placed above the mean of its class.
+    `group_N`: numbers; rows of one group are not independent. None: all are.
     The difference of two Placements is that of two AUCs on the same rows; it holds their covariance.
     """
 
     value: float
     placed_N: NDArray[np.float64]
-    share_N: NDArray[np.float64]
+    scale_N: NDArray[np.float64]
     is_fake_N: NDArray[np.bool_]
-    group_N: NDArray[np.int64]
+    group_N: NDArray[np.int64] | None = None
 
     def __sub__(self, other: "Placements") -> "Placements":
         return replace(self, value=self.value - other.value, placed_N=self.placed_N - other.placed_N)
 
-    @property
-    def groups_by_class(self) -> tuple[int, int]:
-        """Return how many groups hold (a real, a fake)."""
-        reals, fakes = (np.count_nonzero(np.bincount(self.group_N[kind])) for kind in (~self.is_fake_N, self.is_fake_N))
-        return int(reals), int(fakes)
-
     def influence(self) -> NDArray[np.float64]:
-        """Return what each row adds to the error of the AUC; the squares of the groups' sums add up to its variance."""
-        known = np.maximum(self.groups_by_class, 2)  # n / (n - 1): the mean was taken from the same groups
-        return self.share_N * np.sqrt(known / (known - 1))[self.is_fake_N.astype(int)] * (self.placed_N - self.value)
+        """Return what each row adds to the error of the AUC."""
+        return self.scale_N * (self.placed_N - self.value)
+
+    def variance(self, influence_N: NDArray[np.float64]) -> float:
+        """Return the sum of the squares of what the groups add, of which each is the sum of its rows."""
+        by_group = influence_N if self.group_N is None else np.bincount(self.group_N, influence_N)
+        return float(by_group @ by_group)
 
     def se(self) -> float:
         """Return the standard error on these rows."""
-        return float(np.linalg.norm(np.bincount(self.group_N, self.influence())))
+        return math.sqrt(self.variance(self.influence()))
 
 
 def delong(targets: ArrayLike, scores: ArrayLike, group_N: NDArray[np.int64] | None = None) -> Interval:
@@ -104,7 +103,7 @@ def auc_interval(placed: Placements) -> Interval:
     """Return the interval of `delong` from placements."""
     value, se = placed.value, placed.se()
     if value in (0.0, 1.0):
-        return perfect(value, min(placed.groups_by_class), se, LEVEL)
+        return perfect(value, min(groups_by_class(placed.is_fake_N, placed.group_N)), se, LEVEL)
     return logit_interval(value, se, LEVEL)
 
 
@@ -158,16 +157,28 @@ def placements(targets: ArrayLike, scores: ArrayLike, group_N: NDArray[np.int64]
     """
     is_fake_N = classes(targets, scores)
     score_N = finite(scores)
-    count_2 = np.bincount(is_fake_N, minlength=2)
-    if min(count_2) < 2:
-        counts = f"{count_2[0]} real and {count_2[1]} fake"
+    fakes_P, reals_R = np.flatnonzero(is_fake_N), np.flatnonzero(~is_fake_N)
+    if min(len(fakes_P), len(reals_R)) < 2:
+        counts = f"{len(reals_R)} real and {len(fakes_P)} fake"
         raise UserError(f"An interval needs two images of each class, but there are {counts}.")
     placed_N, rank_N = np.empty(len(score_N)), midrank(score_N)
-    placed_N[is_fake_N] = (rank_N[is_fake_N] - midrank(score_N[is_fake_N])) / count_2[0]
-    placed_N[~is_fake_N] = 1 - (rank_N[~is_fake_N] - midrank(score_N[~is_fake_N])) / count_2[1]
-    share_N = (1 / count_2)[is_fake_N.astype(int)]
-    groups_N = np.arange(len(score_N)) if group_N is None else group_N
-    return Placements(auc(targets, scores), placed_N, share_N, is_fake_N, groups_N)
+    placed_N[fakes_P] = (rank_N[fakes_P] - midrank(score_N[fakes_P])) / len(reals_R)
+    placed_N[reals_R] = 1 - (rank_N[reals_R] - midrank(score_N[reals_R])) / len(fakes_P)
+    real, fake = small_sample(is_fake_N, group_N) / (len(reals_R), len(fakes_P))
+    return Placements(auc(targets, scores), placed_N, np.where(is_fake_N, fake, real), is_fake_N, group_N)
+
+
+def small_sample(is_fake_N: NDArray[np.bool_], group_N: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    """Return sqrt(n / (n - 1)) for the n groups with (a real, a fake): the mean was taken from the same groups."""
+    known_2 = np.maximum(groups_by_class(is_fake_N, group_N), 2)
+    return np.sqrt(known_2 / (known_2 - 1))
+
+
+def groups_by_class(is_fake_N: NDArray[np.bool_], group_N: NDArray[np.int64] | None) -> tuple[int, int]:
+    """Return how many groups hold (a real, a fake)."""
+    kinds = (~is_fake_N, is_fake_N)
+    reals, fakes = (np.count_nonzero(kind if group_N is None else np.bincount(group_N[kind])) for kind in kinds)
+    return int(reals), int(fakes)
 
 
 def group_numbers(labels: ArrayLike | None, count: int) -> NDArray[np.int64]:
