@@ -21,7 +21,6 @@ from ffdi.metrics.delong import Placements, gain_interval
 
 GIVEN = "given_weights"  # the row of the recipe's own weights
 SINGLE = "best_single"
-NO_OOF = "every member was trained on all rows, so no held-out row tells methods apart."
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,8 @@ def decide(config: Blend, team: Team) -> Choice:
     """
     method = METHODS[BASELINE if config.method == AUTO else config.method]
     if not team.members_with_oof:
-        return Choice(method, f"{method.name}: {NO_OOF}", None, method.name)
+        why = f"{method.name}: every member was trained on all rows, so no held-out row tells methods apart."
+        return Choice(method, why, None, method.name)
     rows = gather(team)
     obstacle = _obstacle(rows)
     if obstacle:

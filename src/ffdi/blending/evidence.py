@@ -100,7 +100,8 @@ def collect(
         places: where embeddings are kept.
         images: the competition folder; None if the images are not here.
     """
-    gain = _gain(board, team, method, blended)
+    scores_KT = averaging.fold_scores(team, method, blended.weights)[:, ~blended.test["imputed"].to_numpy(bool)]
+    gain = averaging.gain(scores_KT, auc(blended.oof["target"], blended.oof[BLEND]), board.fake_share)
     if images is None:
         return Evidence(gain, missing="The test images were not looked at.")
     try:
@@ -115,12 +116,6 @@ def collect(
     except Exception as error:  # no torch here, no weights, a full GPU: the blend itself is done
         why = str(error) if isinstance(error, FfdiError) else f"{type(error).__name__}: {error}"
         return Evidence(gain, missing=f"The test images were not looked at: {why}")
-
-
-def _gain(board: Board, team: Team, method: Method, blended: Blended) -> Shift:
-    readable_T = ~blended.test["imputed"].to_numpy(bool)
-    scores_KT = averaging.fold_scores(team, method, blended.weights)[:, readable_T]
-    return averaging.gain(scores_KT, auc(blended.oof["target"], blended.oof[BLEND]), board.fake_share)
 
 
 def _source(found: Adversarial, sample: Sample, manifest: pd.DataFrame) -> Source:

@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from ffdi.blending.features import Array, Target
 from ffdi.metrics.delong import Placements, group_numbers, small_sample
 
-Mask = NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
 class Shift:
@@ -33,11 +31,7 @@ class HeldOut:
     group_N: NDArray[np.int64]
 
     @property
-    def groups(self) -> int:
-        return int(self.group_N.max()) + 1
-
-    @property
-    def is_fake_N(self) -> Mask:
+    def is_fake_N(self) -> NDArray[np.bool_]:
         return self.target_N == 1
 
 

@@ -78,7 +78,7 @@ def cost_of_unseen(features_ND: Array, rows: HeldOut) -> Unseen | None:
     count = min(CLUSTERS, len(np.unique(rows.group_N[fake_N])) // MIN_FAKES)
     if count < MIN_CLUSTERS:
         return None
-    part_N = (rng("unseen", 0).permutation(rows.groups) % PARTS)[rows.group_N]
+    part_N = (rng("unseen", 0).permutation(rows.group_N.max() + 1) % PARTS)[rows.group_N]
     cluster_N = _clusters(features_ND, rows, count)
     seen = auc(rows.target_N, crossfit(features_ND, rows.target_N, part_N))
     found = []
@@ -103,11 +103,11 @@ def _clusters(features_ND: Array, rows: HeldOut, count: int) -> NDArray[np.int64
     """
     from sklearn.cluster import KMeans  # late: it would delay the start of every verb
 
-    fake_N, group_N = rows.is_fake_N, rows.group_N
+    fake_N, group_N, groups = rows.is_fake_N, rows.group_N, rows.group_N.max() + 1
     units_ND = _units(features_ND - features_ND.mean(axis=0))
-    sums_GD = np.zeros((rows.groups, units_ND.shape[1]))
+    sums_GD = np.zeros((groups, units_ND.shape[1]))
     np.add.at(sums_GD, group_N[~fake_N], units_ND[~fake_N])
-    known_G = np.bincount(group_N[~fake_N], minlength=rows.groups)
+    known_G = np.bincount(group_N[~fake_N], minlength=groups)
     means_GD = np.where(known_G[:, None], sums_GD / np.maximum(known_G, 1)[:, None], units_ND[~fake_N].mean(axis=0))
     marks_FD = _units(units_ND[fake_N] - means_GD[group_N[fake_N]])
     cluster_N = np.full(len(fake_N), -1)

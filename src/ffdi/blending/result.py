@@ -74,7 +74,7 @@ def blend(recipe: Recipe, competition: Competition, places: Workspace, images: P
         blended=blended,
         table=saved.table(team, blended),
         submission=_submission(blended, manifest["id"][manifest["split"] == "test"], competition),
-        reference=_reference(team),
+        reference=pd.Series(np.mean([one.test_KT.mean(axis=0) for one in team.members], axis=0), team.test["id"]),
         warnings=tuple(_warnings(recipe, team, blended)),
     )
 
@@ -103,11 +103,6 @@ def _forecast(
 def _submission(blended: Blended, order: pd.Series, competition: Competition) -> pd.DataFrame:
     score = blended.test.set_index("id")[BLEND].loc[order]
     return pd.DataFrame({competition.id_column: order.to_numpy(), competition.prediction_column: score.to_numpy()})
-
-
-def _reference(team: Team) -> pd.Series:
-    logits_N = sum(member.test_KT.mean(axis=0) for member in team.members) / len(team.members)
-    return pd.Series(logits_N, index=team.test["id"])
 
 
 def _warnings(recipe: Recipe, team: Team, blended: Blended) -> Iterator[str]:
