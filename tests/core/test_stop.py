@@ -16,6 +16,14 @@ def test_a_signal_is_only_a_flag_and_handlers_come_back() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_stop_inside_another_knows_what_that_was_asked() -> None:
+    with Stop():
+        os.kill(os.getpid(), signal.SIGTERM)  # as between the fork of a process and its own stop
+        with Stop() as inner:
+            assert inner.requested
+            assert inner.reason == "SIGTERM"
+
+
 def test_a_second_interrupt_does_not_wait() -> None:
     with Stop() as stop:
         os.kill(os.getpid(), signal.SIGINT)

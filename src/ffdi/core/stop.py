@@ -51,7 +51,10 @@ class Stop:
 
     def __enter__(self) -> Self:
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._previous[number] = signal.signal(number, self._on_signal)
+            previous = self._previous[number] = signal.signal(number, self._on_signal)
+            outer = getattr(previous, "__self__", None)
+            if isinstance(outer, Stop):  # asked before this one listened, as in a process that was just forked
+                self.reason = self.reason or outer.reason
         return self
 
     def __exit__(self, *_: object) -> None:
