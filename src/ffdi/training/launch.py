@@ -8,7 +8,7 @@ import gc
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -35,7 +35,6 @@ from ffdi.training.world import World
 
 MAX_WORKERS = 16  # loader processes of one fold
 MAX_FOLDS = 8  # on one GPU
-Call = tuple[Callable[..., FfdiError | None], tuple[Any, ...], dict[str, Any]]  # of joblib.delayed
 
 
 def devices() -> list[str]:
@@ -87,11 +86,9 @@ def longest_first(jobs: Sequence[FoldJob]) -> list[FoldJob]:
 
     Refits come last: without the folds' OOF nothing can be blended, and a deadline may cut off what is last.
     """
-
-    def order(job: FoldJob) -> tuple[bool, int]:
-        return job.member.refit_full, -len(job.train) * job.member.epochs * job.member.image_size**2
-
-    return sorted(jobs, key=order)
+    return sorted(
+        jobs, key=lambda job: (job.member.refit_full, -len(job.train) * job.member.epochs * job.member.image_size**2)
+    )
 
 
 def places_for(jobs: Sequence[FoldJob], on: Sequence[str]) -> list[str]:
@@ -183,7 +180,7 @@ def can_fork(places: Sequence[str]) -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
-def _forked(calls: Sequence[Call]) -> list[FfdiError | None]:
+def _forked(calls: Sequence[Any]) -> list[FfdiError | None]:
     """Return what each call returns, made in a process of its own. Raise BrokenProcessPool when one is killed."""
     with quiet_fork(), ProcessPoolExecutor(len(calls), multiprocessing.get_context("fork")) as pool:
         return [future.result() for future in [pool.submit(call, *args) for call, args, _ in calls]]

@@ -56,10 +56,8 @@ def begin(model: torch.nn.Module, member: Member, world: World) -> TrainState:
     model = precision.place_for(model, member, device)
     ema = ModelEmaV3(model, decay=member.ema_decay, use_warmup=True) if member.ema_decay else None
     fp16 = precision.amp_dtype(member.amp, device) is torch.float16
-    wrapped: torch.nn.Module = model
-    if world.size > 1:
-        ids = [device] if device.type == "cuda" else None
-        wrapped = torch.nn.parallel.DistributedDataParallel(model, ids)
+    ids = [device] if device.type == "cuda" else None
+    wrapped = torch.nn.parallel.DistributedDataParallel(model, ids) if world.size > 1 else model
     return TrainState(
         unwrapped=model,
         model=wrapped,
