@@ -32,15 +32,14 @@ def wants_compile(option: bool | Literal["auto"], pixels: float, least: float, d
 
 
 def is_for_training(member: Member, steps: int, device: torch.device) -> bool:
-    """Return whether a training is compiled: not with `loss.supcon`, whose hook would have each step compiled anew.
+    """Return whether a training is compiled.
 
     Args:
         member: Of the recipe.
         steps: Batches of the whole training.
         device: Where it computes.
     """
-    pixels = steps * member.batch_size * member.image_size**2
-    return member.loss.supcon == 0 and wants_compile(member.compile, pixels, TRAINING_PIXELS, device)
+    return wants_compile(member.compile, steps * member.batch_size * member.image_size**2, TRAINING_PIXELS, device)
 
 
 def check(label: str, device: torch.device) -> None:
@@ -64,8 +63,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def choose_by_rule() -> None:
     """Have torch.compile choose kernels by rules, not by timing them, where this version can.
 
-    What was compiled before is forgotten, as in a process that goes on after a stop: torch compiles for any size after
-    it has seen two, and nothing more after eight versions of a function.
+    What was compiled before is forgotten, as in a process that goes on after a stop: a member after one of another
+    batch or size would be compiled for any size.
     """
     import torch._inductor.config as inductor  # late: a second, and most runs compile nothing
 
