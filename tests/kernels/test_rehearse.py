@@ -203,6 +203,14 @@ class TestVerdict:
     def test_what_would_fail_on_kaggle_is_caught(self, faults: Callable[..., str], code: str, fault: str) -> None:
         assert fault in faults(code)
 
+    def test_a_kernel_that_writes_nothing_when_time_is_short_is_caught(
+        self, home: Home, answer: Path, tmp_path: Path
+    ) -> None:
+        (answer / "submission.csv").unlink()
+        (tmp_path / "fake.py").write_text(FAKE.replace("ANSWER", repr(str(answer))))
+        (verdict,) = rehearse(tmp_path / "fake.py", home.pack, home.images, IMAGES, [SCENARIOS[3]])
+        assert "submission.csv" in verdict.faults[-1]
+
     def test_a_submission_of_other_ids_is_caught(self, faults: Callable[..., str], home: Home, answer: Path) -> None:
         ids = pd.Series([f"{number:032x}.jpg" for number in range(IMAGES)])
         self.hand_in(home, answer, ids, np.linspace(0.1, 0.9, IMAGES))

@@ -95,6 +95,7 @@ def test_a_script_of_another_version_is_refused(home: Home, capsys: pytest.Captu
         ("infer", {"untill": "1h"}, "unknown key 'untill', did you mean 'until'"),
         ("train", {"until": 9}, "SETTINGS: until"),
         ("train", {"members": "one"}, "SETTINGS: members"),
+        ("infer", {"until": "2999-11-22T18:00"}, "SETTINGS: until: string should match pattern"),
         ("infer", {"workers": "four"}, "SETTINGS: workers"),
         ("infer", {"workers": -1}, "SETTINGS: workers"),
     ],

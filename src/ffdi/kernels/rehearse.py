@@ -121,7 +121,7 @@ def _run(kernel: Script, pack: TeamPack, mock: MockInput, scenario: Scenario) ->
         facts = checksum.read_json(mock.working / RUN_RECORD)
         faults, equal = _compared(pack, mock, scenario, facts)
         return replace(verdict, faults=(*verdict.faults, *faults), equal=equal, given_up=tuple(facts["degraded"]))
-    except UserError as error:
+    except (OSError, UserError) as error:
         return replace(verdict, faults=(*verdict.faults, str(error)))
     except KeyError as error:
         return replace(verdict, faults=(*verdict.faults, f"{RUN_RECORD} says nothing of {error}."))

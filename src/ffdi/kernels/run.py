@@ -27,7 +27,7 @@ API = 1  # of the scripts; raise it when a script of before would not work any m
 class InferSettings(Frozen):
     pack: str = ""
     competition: str = ""
-    until: str = "8h30m"
+    until: str = Field("8h30m", pattern="^([0-9]+h)?([0-9]+m)?([0-9]+s)?$")  # a time of day is over in the hidden rerun
     workers: int | None = Field(None, ge=0)
     run: str = ""
 
