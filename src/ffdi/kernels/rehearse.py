@@ -134,7 +134,11 @@ def _compared(
     from ffdi.kernels import infer  # imported lazily: it imports torch
 
     wanted, ids = pack.competition, mock.rows["id"].tolist()
-    faults = list(_faults_of_record(facts, mock, scenario))
+    faults = []
+    if facts["run"] != mock.root.name:
+        faults.append(f"{RUN_RECORD} names the run {facts['run']!r}, not {mock.root.name!r}.")
+    if facts["degraded"] and not scenario.until:
+        faults.append(f"it did not use all nets and views: {'; '.join(facts['degraded'])}.")
     if scenario.until:  # there was no time to predict
         sent = pd.read_csv(mock.working / SUBMISSION_CSV, dtype={wanted.id_column: str})
         lost = sent[wanted.id_column].tolist() != ids or sent[wanted.prediction_column].isna().any()
@@ -154,13 +158,6 @@ def _faults_of_process(ended: Ended) -> Iterator[str]:
         yield f"it ended with exit code {ended.code}:\n{last}"
     for attempt in ended.attempts:
         yield f"it tried to {attempt}, which Kaggle does not offer."
-
-
-def _faults_of_record(facts: Mapping[str, Any], mock: MockInput, scenario: Scenario) -> Iterator[str]:
-    if facts["run"] != mock.root.name:
-        yield f"{RUN_RECORD} names the run {facts['run']!r}, not {mock.root.name!r}."
-    if facts["degraded"] and not scenario.until:
-        yield f"it did not use all nets and views: {'; '.join(facts['degraded'])}."
 
 
 def run_offline(script: Path, working: Path, environment: Mapping[str, str], folder: Path, seconds: float) -> Ended:
