@@ -14,6 +14,7 @@ from ffdi.cli import plan
 from ffdi.cli.project import Options
 from ffdi.config import presets
 from ffdi.config.load import load_recipe
+from ffdi.core import checksum
 from ffdi.core.errors import Paused
 from ffdi.training import budget, launch
 from ffdi.training.budget import Speed
@@ -125,12 +126,14 @@ def test_only_refits_that_are_trained_get_other_epochs(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_too_little_time_says_how_much_is_needed(
-    line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("minutes", [0.1, 1])
+def test_too_little_time_says_how_much_the_smallest_preset_takes_and_gives_it(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], minutes: float
 ) -> None:
     monkeypatch.setattr(budget, "measure", lambda *_: Speed(40.0, 10.0, 0.01))
-    planned(line, 1)
-    assert "Not even the smallest preset fits into 1 minutes; it needs about" in capsys.readouterr().err
+    path = planned(line, minutes)
+    assert f"Not even the smallest preset fits into {minutes:g} minutes; it takes about" in capsys.readouterr().err
+    assert checksum.read_json(path.with_name("plan.json"))["training_seconds"] > 40.0
 
 
 def stops_before(name: str, whole: Callable[..., None]) -> Callable[..., None]:

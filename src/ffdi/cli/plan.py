@@ -53,12 +53,14 @@ def ensure(options: Options) -> None:
     text, planned, spare, speeds = _planned(facts, minutes, str(options.data or ""), begun)
     atomic.write_text(places.planned, text)
     load_recipe(places.planned)
-    checksum.write_json(places.budget, {"minutes": minutes, "training_seconds": spare, "speeds": speeds})
+    least = planned / SHARE
+    known = {"minutes": minutes, "training_seconds": max(spare, least), "speeds": speeds}
+    checksum.write_json(places.budget, known)
     console.say(text)
     console.say(f"recipe: {places.planned}")
-    if planned > spare:
-        least = math.ceil((minutes * 60 + planned / SHARE - spare) / 60)
-        console.warn(f"Not even the smallest preset fits into {minutes:g} minutes; it needs about {least}.")
+    if least > spare:
+        needed = math.ceil((minutes * 60 + least - spare) / 60)
+        console.warn(f"Not even the smallest preset fits into {minutes:g} minutes; it takes about {needed}.")
 
 
 def budget(places: Workspace) -> dict[str, Any]:
