@@ -45,7 +45,7 @@ def read(folder: Path, persons: int = 0) -> pd.DataFrame:
     if persons:
         table = table[table.group.isin(sorted(table.group.unique())[:persons])]
     target = (table.label != "original").astype("int8")
-    rows = table.assign(id=table.relpath, target=target, status="ok", split="train", sha256="")
+    rows = table.assign(id=table.relpath, target=target, status="ok", split="train")
     rows = rows.sort_values("id", ignore_index=True)
     originals = rows[rows.target == 0]
     looks = dict(zip(originals.group, _looks([folder / name for name in originals.relpath]), strict=True))
