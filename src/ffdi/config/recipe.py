@@ -89,7 +89,7 @@ class Member(Frozen):
     drop_path: Share = 0.0  # stochastic depth
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0  # 0: off
     mixup: float = Field(default=0.0, ge=0)  # alpha of the Beta; 0: off
-    cutmix: float = Field(default=0.0, ge=0)  # alpha of the Beta; 0: off
+    cutmix: float = Field(default=0.0, ge=0)  # alpha of the Beta; 0: off. It splices two originals, too
     balance: bool = False  # 1:1 classes in every epoch
     loss: Loss = Loss()  # beside the cross-entropy
 
