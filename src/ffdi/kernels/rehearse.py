@@ -67,7 +67,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a scenario."""
+    """The result of a scenario."""
 
     scenario: Scenario
     images: int
