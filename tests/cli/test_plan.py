@@ -14,6 +14,7 @@ from ffdi.cli import plan
 from ffdi.cli.project import Options
 from ffdi.config import presets
 from ffdi.config.load import load_recipe
+from ffdi.config.recipe import Recipe
 from ffdi.core import checksum
 from ffdi.core.errors import Paused
 from ffdi.training import budget, launch
@@ -106,7 +107,16 @@ def test_a_training_that_goes_on_keeps_the_epochs_of_its_refits(
     path, whole = line.work / "recipe.toml", launch.train
     path.write_text(path.read_text().replace("epochs = ", "epochs = 1  # "))
     monkeypatch.setattr(launch, "train", stops_before("test_resnet_all", whole))
+    monkeypatch.setattr(budget, "read_seconds", lambda member, *_: 0.5 if member.refit_full else 0.25)
+    seen, real = list[float](), budget.refit_epochs
+
+    def spy(recipe: Recipe, rows: dict[str, int], speeds: dict[str, Speed], *seconds: float) -> int:
+        seen.extend(speed.read for speed in speeds.values())
+        return real(recipe, rows, speeds, *seconds)
+
+    monkeypatch.setattr(budget, "refit_epochs", spy)
     assert run(line, "train") == 75
+    assert seen == [0.25, 0.5, 0.5]  # each member has its own
     kept = path.read_text()
     assert "as many as fit" in kept
     monkeypatch.setattr(launch, "train", whole)
