@@ -27,6 +27,7 @@ from timm.data import ImageDataset, create_loader
 from torch.utils.data import DataLoader, Dataset
 
 from ffdi.config.augment import Augment
+from ffdi.config.recipe import Member
 from ffdi.data.batches import batches as loader
 from ffdi.data.batches import normalise
 from ffdi.data.images import TrainImages
@@ -70,7 +71,7 @@ class Folder:
         self.bytes = sum(path.stat().st_size for path in place.rglob("*.jpg")) / COUNT
 
     def kit(self, policy: Augment, workers: int = 0) -> Iterator[torch.Tensor]:
-        images = TrainImages(self.rows, self.place, policy, SIZE, 0)
+        images = TrainImages(self.rows, self.place, Member(name="m", model="m", augment=policy, image_size=SIZE))
         order = Order(self.rows.target.to_numpy(), BATCH, seed=0)
         items = ([(row, epoch) for row in rows.tolist()] for epoch, rows in order.batches(0, 10**6))
         for batch in loader(images, items, workers):

@@ -4,14 +4,12 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from ffdi.config.load import model_in, validate
+from ffdi.config.load import model_in
 from ffdi.config.recipe import Recipe
 from ffdi.config.reference import MEASURED, reference, toml
-from ffdi.core.errors import UserError
 
 PAGE = Path(__file__).parents[2] / "ensembles" / "README.md"
 MAX_KEYS = 90
-TINY = {"name": "x", "member": [{"name": "a", "model": "resnet18"}]}
 
 
 def keys(model: type[BaseModel]) -> set[tuple[str, str]]:
@@ -32,19 +30,6 @@ def test_the_page_of_all_keys_is_current() -> None:
 
 def test_there_are_no_more_keys_than_a_person_can_read() -> None:
     assert 60 < len(keys(Recipe)) <= MAX_KEYS
-
-
-@pytest.mark.parametrize(
-    ("table", "key", "told"),
-    [
-        ({"member": [{**TINY["member"][0], "min_lr": 0.1}]}, "min_lr", "did you mean 'lr'"),  # type: ignore[dict-item]
-        ({"folds": {"confirm": 60}}, "confirm", "known here: clusters, embedding, k, scheme, seed"),
-        ({"max_params": 5}, "max_params", "known here"),
-    ],
-)
-def test_an_unknown_key_names_the_nearest_or_all(table: dict[str, object], key: str, told: str) -> None:
-    with pytest.raises(UserError, match=f"{key}', {told}"):
-        validate(Recipe, {**TINY, **table}, "r.toml")
 
 
 @pytest.mark.parametrize("folder", ["data/\N{GRINNING FACE}", 'my "best" faces', "C:\\new", "a\tb", "Grüße"])

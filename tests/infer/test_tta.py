@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ffdi.config import views
-from ffdi.core.errors import UserError
 from ffdi.infer import tta
 
 KINDS = st.sampled_from([torch.uint8, torch.float32])
@@ -101,5 +100,5 @@ def test_names_are_brought_into_one_form(written: list[str], parsed: tuple[str, 
     ],
 )
 def test_an_unknown_view_is_refused(name: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(ValueError, match=message):
         views.parse([name])

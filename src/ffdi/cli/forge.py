@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ffdi.cli.project import Project
-from ffdi.config.semantics import FAMILIES
+from ffdi.config.forge import FAMILIES
 from ffdi.core import console
 from ffdi.core.stop import Stop
 from ffdi.data import forged, manifest
@@ -19,8 +19,9 @@ def run(project: Project, out: Path | None) -> None:
             project.recipe.forge, project.competition, sources, project.images, folder, os.cpu_count() or 1, stop
         )
     lines = [
-        [family, FAMILIES[str(family)], len(part), part["source"].nunique(), f"{part['bytes'].mean():,.0f}"]
-        for family, part in made.groupby("family")
+        [family, word, len(part), part["source"].nunique(), f"{part['bytes'].mean():,.0f}"]
+        for family, word in FAMILIES.items()
+        if len(part := made[made["family"] == family])
     ]
     console.table("fakes", ["family", "what the contest calls it", "images", "originals", "bytes each"], lines)
     console.say(f"fakes: {folder}; to train on them: extra = [{str(folder)!r}] in [data] of the recipe")

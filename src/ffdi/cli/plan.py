@@ -17,9 +17,8 @@ from PIL import Image
 
 from ffdi.cli.project import Options
 from ffdi.config.load import load_competition, load_recipe, validate
-from ffdi.config.presets import LADDER, LARGE, RECIPE, SMALL, Preset, Rung, members, rungs
+from ffdi.config.presets import LADDER, LARGE, RECIPE, SMALL, Preset, Rung, members, rungs, written
 from ffdi.config.recipe import Member, Recipe
-from ffdi.config.written import written
 from ffdi.core import atomic, checksum, console
 from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace

@@ -71,12 +71,9 @@ def validate(kind: type[Model], value: Any, source: str) -> Model:
         return kind.model_validate(value)
     except ValidationError as error:
         items = error.errors()
-        within = {item["loc"][:-depth] for item in items for depth in range(1, len(item["loc"]))}
-        # A list counts as too short when its items are refused: they are what is wrong.
-        sentences = [
-            _sentence(kind, item) for item in items if item["type"] != "too_short" or item["loc"] not in within
-        ]
-        told = "; ".join(dict.fromkeys(sentences[:5]))
+        # A list also counts as too short when its items are refused: they are what is wrong.
+        items = [item for item in items if item["type"] != "too_short"] or items
+        told = "; ".join(dict.fromkeys(_sentence(kind, item) for item in items[:5]))
         raise UserError(f"{source}: {told}{'' if told.endswith('?') else '.'}") from error
 
 
@@ -138,7 +135,7 @@ def _sentence(kind: type[BaseModel], item: Any) -> str:
         near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return f"unknown key {where!r}, {hint}"
-    message = re.sub("dictionary or instance of .*", "table", item["msg"].removeprefix("Value error, "))
+    message = re.sub("[Dd]ictionary( or instance of .*)?", "table", item["msg"].removeprefix("Value error, "))
     message = re.sub("[Tt]uple", "list", message)  # TOML's words
     given = f", not {item['input']!r}"
     if isinstance(item["input"], dict | list | tuple) or message.endswith(given):

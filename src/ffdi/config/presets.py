@@ -1,14 +1,17 @@
-"""The ladder of presets from which a budget of minutes picks: how much is trained, and with which networks.
+"""The ladder of presets from which a budget of minutes picks, and the recipe that is written of a choice.
 
 Augmentation and forgeries are those of the three models that had the best mean of clean, unseen-family, other-source
 and degraded AUC together (`ensembles/README.md`, "What the parts of a recipe are worth"). A rung up buys more models,
 longer training and more folds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
+
+from ffdi.config.recipe import Recipe
+from ffdi.config.reference import toml
 
 SMALL = ("tf_efficientnet_lite0", "tf_efficientnet_lite1")  # their weights are installed with the kit
 # Of the winners of multi-ffdi and near them, best first, trained on ImageNet-1k alone as its rules ask.
@@ -35,6 +38,13 @@ SHORT: dict[str, Any] = {"augment": {"preset": "none", "hflip": True}, "tta": TT
 # Models that differ in augmentation and fakes are worth more together than models of one kind ("team of three"): one
 # trains with the flip alone, one with RECIPE, one with this.
 OTHER: dict[str, Any] = RECIPE | {"forge": {"share": 0.3, "families": {"self_blend": 1.0}}}
+REASONS = {
+    "augment": "what carries a model to damaged images: ensembles/README.md",
+    "forge": "fakes that are made of originals while training, for methods that train does not have",
+    "ema_decay": "too few steps for an average of weights",
+    "tta": "twice the prediction, which is a small part of the time",
+    "lr": "highest, after the warm-up",
+}
 # Epochs of a refit for one of a fold: of few images a longer training is worth more than a further fold.
 LONGER = 1.4
 
@@ -103,7 +113,10 @@ def members(rung: Rung, rows: int) -> list[dict[str, Any]]:
         rows: Training images.
     """
     longer = round(LONGER * rung.epochs)
-    kinds = _kinds(rung, rows)
+    steps = rung.epochs * rows * (1 - 1 / rung.preset.folds) / batch_size(rows)  # of one fold
+    # The flip alone learns fastest. So folds have it where their steps are few or each has half of the rows only.
+    flip_first = rung.preset.folds == 2 or steps < FEW_STEPS
+    kinds = [SHORT, RECIPE, OTHER] if flip_first else [RECIPE, SHORT, OTHER]  # of the folds and of each refit
     made = [_member(net, rung.side, rung.epochs, rows, kinds[0]) for net in rung.nets]
     for number in range(rung.preset.refits):
         few = longer * rows / batch_size(rows) < FEW_STEPS
@@ -113,24 +126,10 @@ def members(rung: Rung, rows: int) -> list[dict[str, Any]]:
     return [one | {"seed": seed} for seed, one in enumerate(made)]
 
 
-def _kinds(rung: Rung, rows: int) -> list[dict[str, Any]]:
-    """Return augmentation and fakes of the folds and of each refit.
-
-    The flip alone learns fastest. So the folds have it where their steps are few or each has half of the rows only.
-    """
-    if rung.preset.folds == 2 or steps(rung, rows) < FEW_STEPS:
-        return [SHORT, RECIPE, OTHER]
-    return [RECIPE, SHORT, OTHER]
-
-
 def _member(net: str, side: int, epochs: int, rows: int, kind: dict[str, Any]) -> dict[str, Any]:
-    fields = {"name": _name(net), "model": net, "lr": 1e-3 if net in SMALL else 2e-4, "ema_decay": 0.0}
+    name = net.split(".")[0].removeprefix("tf_efficientnet_").removeprefix("tf_")
+    fields = {"name": name, "model": net, "lr": 1e-3 if net in SMALL else 2e-4, "ema_decay": 0.0}
     return fields | {"image_size": side, "epochs": epochs, "batch_size": batch_size(rows)} | kind
-
-
-def steps(rung: Rung, rows: int) -> float:
-    """Return the steps of one fold over its part of `rows` training images."""
-    return rung.epochs * rows * (1 - 1 / rung.preset.folds) / batch_size(rows)
 
 
 def batch_size(rows: int) -> int:
@@ -138,5 +137,46 @@ def batch_size(rows: int) -> int:
     return 8 if rows < 1000 else 16 if rows < 3000 else 32
 
 
-def _name(net: str) -> str:
-    return net.split(".")[0].removeprefix("tf_efficientnet_").removeprefix("tf_")
+def written(
+    recipe: Recipe, rung: Rung, rows: int, folder: str, sources: Mapping[str, str], comments: Sequence[str]
+) -> str:
+    """Return a planned recipe as TOML, with the reason of each choice beside it.
+
+    Args:
+        recipe: As it was planned.
+        rung: The choice it was made of.
+        rows: Training images.
+        folder: The competition folder; empty for the sample.
+        sources: Where the weights of each network are.
+        comments: Lines for the head of the file.
+    """
+    tables = members(rung, rows)
+    shared = {key: value for key, value in tables[0].items() if all(one.get(key) == value for one in tables)}
+    shared = {key: value for key, value in shared.items() if key not in ("name", "model")}
+    preset = rung.preset
+    reasons = REASONS | {
+        "image_size": "the images' own size" if rung.side >= rung.own else f"of {rung.own} px: larger would not fit",
+        "epochs": f'"{preset.name}" has {preset.sizes[-1][1]} to {preset.sizes[0][1]}, fewer where the images are many',
+        "batch_size": f"{rows / batch_size(rows):.0f} steps an epoch of all rows",
+    }
+    lines = [f"# {line}" for line in comments]
+    lines += [f"name = {toml(recipe.name)}", f"competition = {toml(recipe.competition)}", ""]
+    lines += ["[data]", f"folder = {toml(folder)}", ""] if folder else []
+    lines += ["[folds]", f'scheme = "{recipe.folds.scheme}"', f"k = {recipe.folds.k}  # of preset {preset.name!r}"]
+    lines += [f'embedding = "{recipe.folds.embedding}"  # finds near-duplicates that the hashes miss', ""]
+    lines += ["[defaults]", *_keys(shared, reasons)]
+    for table in tables:
+        own = {key: value for key, value in table.items() if key not in shared}
+        notes = {"model": f"weights: {sources[table['model']]}", "refit_full": "one more model, of all rows"}
+        lines += ["", "[[member]]", *_keys(own, reasons | notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _keys(table: Mapping[str, Any], reasons: dict[str, str]) -> list[str]:
+    if table.get("augment") == SHORT["augment"]:
+        reasons = reasons | {
+            "augment": "the flip alone: for few steps, and for one member of a team (ensembles/README.md)"
+        }
+    return [
+        f"{key} = {toml(value)}" + (f"  # {reasons[key]}" if key in reasons else "") for key, value in table.items()
+    ]

@@ -13,7 +13,6 @@ from ffdi.config.forge import Forge, ForgedSet
 from ffdi.config.search import Search
 from ffdi.config.views import parse
 from ffdi.core import digest
-from ffdi.core.errors import UserError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -96,7 +95,7 @@ class Member(Frozen):
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
     compile: bool | Literal["auto"] = "auto"  # "auto": on a GPU, where the minute it takes pays
 
-    tta: tuple[str, ...] = ("identity",)  # views that are predicted and averaged
+    tta: tuple[str, ...] = Field(default=("identity",), min_length=1)  # views that are predicted and averaged
     augment: Augment = Augment()  # of training images
     forge: Forge = Forge()  # fakes made of originals while training
 
@@ -111,12 +110,7 @@ class Member(Frozen):
     @classmethod
     def _single_views(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         """Spell sets of views out, so that everything behind the recipe knows single views only."""
-        if not value:
-            raise ValueError("name at least one view, for example 'identity'")
-        try:
-            return parse(value)
-        except UserError as error:
-            raise ValueError(str(error).rstrip(".")) from error
+        return parse(value)
 
     @model_validator(mode="after")
     def _batch_splits(self) -> "Member":

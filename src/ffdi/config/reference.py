@@ -12,11 +12,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
-from ffdi.config.augment import KINDS, PRESETS
+from ffdi.config.augment import FOR_FAKES, KINDS, PRESETS
 from ffdi.config.forge import Forge, ForgedSet
 from ffdi.config.recipe import Blend, Cluster, Data, Folds, Loss, Member, Recipe
 from ffdi.config.search import Proxy, Search
-from ffdi.config.semantics import FOR_FAKES
 from ffdi.core import atomic
 
 TABLES: dict[str, type[BaseModel]] = {
@@ -53,7 +52,8 @@ def reference() -> str:
     """Return the page as Markdown."""
     parts = [HEAD]
     for title, model in TABLES.items():
-        parts.append(f"\n## {title}\n\n{_first_line(model)}\n\n| key | type | default | |\n|---|---|---|---|\n")
+        about = " ".join(str(model.__doc__).split())
+        parts.append(f"\n## {title}\n\n{about}\n\n| key | type | default | |\n|---|---|---|---|\n")
         parts += [f"| `{' | '.join(row)} |\n" for row in _rows(model)]
     parts.append(AUGMENT)
     parts += [f"- `{name}`: {', '.join(operations) or 'nothing'}\n" for name, operations in PRESETS.items()]
@@ -106,10 +106,6 @@ def _type(annotation: Any) -> str:
         return " or ".join(_type(one) for one in inner if one is not type(None))
     names = {str: "text", int: "integer", float: "number", bool: "true or false"}
     return names.get(annotation, "table")
-
-
-def _first_line(model: type[BaseModel]) -> str:
-    return " ".join((model.__doc__ or "").split("\n\n")[0].split())
 
 
 if __name__ == "__main__":

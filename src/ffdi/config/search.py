@@ -61,7 +61,7 @@ class Search(Frozen):
     """Trials on one member; the best are trained again."""
 
     member: str  # whose fields are searched
-    space: dict[str, Dimension]  # by field: low and high, or choices
+    space: dict[str, Dimension] = Field(min_length=1)  # by field: low and high, or choices
     proxy: Proxy = Proxy()  # what makes a trial cheaper
     trials: int = Field(ge=1)  # how many; `--until` ends a search by time
     pruner: Literal["none", "median"] = "median"  # ends bad trials early
@@ -69,18 +69,14 @@ class Search(Frozen):
     top_k: int = Field(default=3, ge=1, le=50)  # trained again, without the proxy, beside the default
     rerun_seeds: int = Field(default=3, ge=1, le=50)  # fresh ones, each on every fold
 
-    @model_validator(mode="after")
-    def _is_a_search(self) -> "Search":
-        if not self.space:
-            raise ValueError("name at least one field to search, in [search.space]")
-        return self
-
     def check(self, member: BaseModel, folds: int) -> None:
         """Raise ValueError for a field that `member` lacks, a value it does not take, or a fold that is not there."""
         known = searchable(member)
         for path, dimension in self.space.items():
             if path not in known:
-                raise ValueError(f"search.space: {_unknown(path, known)}")
+                near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+                hint = f"did you mean {near[0]!r}?" if near else "name a field of the member, such as augment.jpeg.p"
+                raise ValueError(f"search.space: unknown key {path!r}, {hint}")
             for value in dimension.bounds:
                 _check_value(member, path, value)
         both = [name for name in ("epochs", "image_size") if getattr(self.proxy, name) and name in self.space]
@@ -128,9 +124,3 @@ def _check_value(member: BaseModel, path: str, value: Any) -> None:
     except ValidationError as error:
         message = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise ValueError(f"search.space.{path}: {message[0].lower() + message[1:]}, not {value!r}") from error
-
-
-def _unknown(path: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
-    ending = f"did you mean {near[0]!r}?" if near else "name a field of the member, for example lr or augment.jpeg.p"
-    return f"unknown key {path!r}, {ending}"

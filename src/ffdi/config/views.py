@@ -7,8 +7,7 @@ Sets: "flips" and "six" (the views of the contest's winners).
 
 import difflib
 from collections.abc import Iterable
-
-from ffdi.core.errors import UserError
+from contextlib import suppress
 
 STRIDE = 16  # sides of scaled and cropped views are multiples of it: patches and strides divide them
 
@@ -20,15 +19,10 @@ SETS = {
 FACTORS = {"scale": (0.25, 4.0), "crop": (0.25, 1.0)}  # inclusive bounds
 
 
-def names() -> tuple[str, ...]:
-    """Return all that may be written in a recipe; F stands for a number."""
-    return (*SYMMETRIES, *SETS, *[f"{kind}:F" for kind in FACTORS])
-
-
 def parse(views: Iterable[str]) -> tuple[str, ...]:
     """Return single views, each once: sets are expanded, and numbers have one form (0.80 becomes 0.8).
 
-    Raises UserError for an unknown name, with the nearest one, or a factor out of bounds.
+    Raises ValueError for an unknown name, with the nearest one, or a factor out of bounds.
     """
     single = [view for name in views for view in SETS.get(name, (name,))]
     return tuple(dict.fromkeys(_canonical(view) for view in single))
@@ -56,19 +50,12 @@ def _canonical(view: str) -> str:
         return view
     kind, colon, number = view.partition(":")
     if kind not in FACTORS or not colon:
-        near = difflib.get_close_matches(view, names(), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names())}."
-        raise UserError(f"Unknown view {view!r}; {hint}")
+        names = (*SYMMETRIES, *SETS, *[f"{kind}:F" for kind in FACTORS])
+        near = difflib.get_close_matches(view, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+        raise ValueError(f"unknown view {view!r}; {hint}")
     low, high = FACTORS[kind]
-    factor = _number(number)
-    if factor is None or not low <= factor <= high:
-        raise UserError(f"View {view!r}: write {kind}:F with F from {low:g} to {high:g}, for example '{kind}:0.8'.")
-    shown = f"{factor:g}"
-    return "identity" if shown == "1" else f"{kind}:{shown}"
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    with suppress(ValueError):
+        if low <= (factor := float(number)) <= high:
+            return "identity" if f"{factor:g}" == "1" else f"{kind}:{factor:g}"
+    raise ValueError(f"view {view!r}: write {kind}:F with F from {low:g} to {high:g}, for example '{kind}:0.8'")

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ffdi.config.augment import Augment, Operation
+from ffdi.config.augment import FOR_FAKES, Augment, Operation
 from ffdi.config.load import validate
-from ffdi.config.semantics import FOR_FAKES
 from ffdi.core.keys import Draws
 from ffdi.data import operations
 
@@ -78,7 +77,7 @@ def transforms(augment: str | Mapping[str, Any] = "light", size: int = 224) -> A
 
 def compile(policy: Augment, size: int) -> Augmentation:
     """Bind every operation that is on (p > 0) to its code."""
-    code = operations.OPERATIONS | {"crop": partial(operations.crop, size=size)}
+    code = vars(operations) | {"crop": partial(operations.crop, size=size)}
     steps = {name: Step(name, one, code[name]) for name, one in policy.operations() if one.p > 0}
     first = tuple(steps.pop(name) for name in FIRST if name in steps)
     return Augmentation(size, first, tuple(steps.values()))

@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from ffdi.config.forge import Families, Family, Forge
+from ffdi.config.forge import Family, Forge, ForgedSet
 from ffdi.core import keys
 from ffdi.core.keys import Draws
 from ffdi.data import face
@@ -42,7 +42,7 @@ def is_forged(options: Forge, key: int) -> bool:
     return options.share > 0 and Draws(key, "forged").unit() < options.share
 
 
-def family(options: Families, key: int) -> Family:
+def family(options: Forge | ForgedSet, key: int) -> Family:
     """Return a family drawn by the weights of the recipe, whose order does not matter."""
     names = sorted(options.families)
     place = Draws(key, "family").unit() * sum(options.families.values())

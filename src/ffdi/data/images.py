@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ffdi.config.augment import Augment
-from ffdi.config.forge import NO_FORGERIES, Forge
+from ffdi.config.recipe import Member
 from ffdi.core import keys
 from ffdi.core.keys import Draws
 from ffdi.data import augment, operations
@@ -56,23 +55,14 @@ class Images(ABC):
 
 
 class TrainImages(Images):
-    """Augmented by the policy, under the key (seed, epoch, id); before that some originals are made fakes."""
+    """Augmented as a member says, under the key (seed, epoch, id); before that some originals are made fakes."""
 
     strict = True
 
-    def __init__(
-        self,
-        rows: pd.DataFrame,
-        folder: Path,
-        policy: Augment,
-        size: int,
-        seed: int,
-        forge: Forge = NO_FORGERIES,
-    ) -> None:
-        super().__init__(rows, folder, size)
-        self.seed = seed
-        self.augmentation = augment.compile(policy, size)
-        self.forge = forge
+    def __init__(self, rows: pd.DataFrame, folder: Path, member: Member) -> None:
+        super().__init__(rows, folder, member.image_size)
+        self.seed, self.forge = member.seed, member.forge
+        self.augmentation = augment.compile(member.augment, self.size)
         self._originals = np.flatnonzero(self.targets == 0)
 
     def image(self, row: int, epoch: int) -> np.ndarray:

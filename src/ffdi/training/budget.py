@@ -93,7 +93,7 @@ def slowdown(wall: float, processor: float) -> float:
 
 def read_seconds(member: Member, rows: pd.DataFrame, images: Path) -> float:
     """Return the CPU seconds in which an image is read, forged and augmented; 0 where none can be read."""
-    source = TrainImages(rows, images, member.augment, member.image_size, member.seed, member.forge)
+    source = TrainImages(rows, images, member)
     begun, read = 0.0, 0
     for row in [0, *range(len(rows))]:  # the first image also fills tables and caches
         try:

@@ -246,8 +246,7 @@ def _set_up(job: FoldJob, world: World, micro_batches: int) -> tuple[TrainState,
 
 def _batches(job: FoldJob, world: World, order: Order, begin: int, end: int) -> Iterator[Batch]:
     """Yield this process's share of the batches from step `begin` to the last."""
-    member = job.member
-    images = TrainImages(job.train, job.images, member.augment, member.image_size, member.seed, member.forge)
+    images = TrainImages(job.train, job.images, job.member)
     shares = (
         [(row, epoch) for row in rows[world.rank :: world.size].tolist()] for epoch, rows in order.batches(begin, end)
     )
