@@ -66,12 +66,12 @@ def test_evaluate_shows_slices_degraded_copies_and_a_submission(
 ) -> None:
     assert line.run("evaluate") == 0, line.err
     assert "run `ffdi folds` with folds.scheme" in line.out
-    for kind in DAMAGES.keys() - {"jpeg_low", "patch"}:
+    for kind in DAMAGES.keys() - {"jpeg_low", "noise"}:
         monkeypatch.delitem(DAMAGES, kind)
     for predicted in (True, False):
         assert line.run("evaluate", "--degraded") == 0, line.err
         assert "JPEG 10 to 30" in line.out
-        assert ("one fold 0 patch" in line.out) == predicted
+        assert ("one fold 0 noise" in line.out) == predicted
     assert 'id="degradation"' in (line.work / "reports" / "evaluate.html").read_text()
     truth = str(line.images / "test_truth.csv")
     assert line.run("evaluate", "submissions/001-tiny", "--labels", truth, places=False) == 0, line.err

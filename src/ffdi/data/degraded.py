@@ -1,14 +1,14 @@
 """Held-out images degraded as they are read: recompressed, resized, blurred, and so on.
 
 Each image of a kind gets its own draw from a range, under a key of its id, at the size of its file; a second call makes
-the same pixels. Fakes and originals get the same damage: the question is whether their order holds.
+the same pixels. Fakes and originals get the same damage: the question is whether their order holds. So none is a damage
+that the contest counts as a forgery.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,18 +22,12 @@ RULES = 1  # of what is drawn and done; raised when they change, so that old tab
 MAX_COPIES = 2_000  # images a fold: the standard error of their AUC is below 0.01
 
 
-@dataclass(frozen=True)
-class Damage:
+class Damage(NamedTuple):
     """An operation and its range."""
 
     name: str
     span: operations.Span
     apply: Callable[[np.ndarray, operations.Span, Draws], np.ndarray]
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Return what decides the pixels besides the image and its id."""
-        return {"operation": self.name, "range": list(self.span)}
 
 
 def _noise(image: np.ndarray, span: operations.Span, draw: Draws) -> np.ndarray:
@@ -46,18 +40,6 @@ def _noise(image: np.ndarray, span: operations.Span, draw: Draws) -> np.ndarray:
     return np.clip(image + added, 0, 255).astype(np.uint8)
 
 
-def _patch(image: np.ndarray, span: operations.Span, draw: Draws) -> np.ndarray:
-    """Paint a block over with noise, or with another block of the same image."""
-    if draw.pick(("noise", "block")) == "noise":
-        return operations.cutout(image, span, draw, (1, 1), "noise")
-    height, width = image.shape[:2]
-    tall, wide = (max(1, round(side * draw.uniform(*span))) for side in (height, width))
-    (top, left), (y, x) = ((draw.integer(0, height - tall), draw.integer(0, width - wide)) for _ in range(2))
-    painted = image.copy()
-    painted[top : top + tall, left : left + wide] = image[y : y + tall, x : x + wide]
-    return painted
-
-
 # By kind. Of "jpeg", "blur", "noise" and "resize" the ranges and keys are those of studies that have begun.
 DAMAGES = {
     "jpeg_low": Damage("JPEG 10 to 30", (10, 30), operations.jpeg),
@@ -68,7 +50,6 @@ DAMAGES = {
     "sharpen": Damage("sharpen 0.5 to 1.5", (0.5, 1.5), partial(operations.sharpen, sigma=1.5)),
     "noise": Damage("noise 6 to 12", (6.0, 12.0), _noise),
     "rotate": Damage("rotate 5 to 15°", (5.0, 15.0), partial(operations.rotate, border="black")),
-    "patch": Damage("patch", (0.15, 0.3), _patch),
 }
 
 

@@ -1,4 +1,6 @@
-"""Operations of the augmentation on pixels. All have one signature, which is described here once.
+"""Operations of the augmentation on pixels, named as the fields of config.augment.Augment.
+
+All have one signature, which is described here once; `crop` also takes the size.
 
 Args:
     image: uint8 RGB [H, W, 3] of any size; it is never changed.
@@ -14,9 +16,7 @@ from a bank 870 -> 25, colour as one matrix 410 -> 40, JPEG by simplejpeg 440 ->
 
 import io
 import math
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -146,17 +146,15 @@ def noise(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
     return cv2.subtract(cv2.add(image, raised.reshape(image.shape)), lowered.reshape(image.shape))
 
 
-def cutout(
-    image: np.ndarray, span: Span, draw: Draws, holes: tuple[int, int] = HOLES, fill: str = "black"
-) -> np.ndarray:
-    """Paint `holes` (least and largest number) boxes black or with noise, `fill`; `span`: shares of each side."""
+def cutout(image: np.ndarray, span: Span, draw: Draws) -> np.ndarray:
+    """Paint 1 to 3 boxes black; `span`: shares of each side."""
     painted = image.copy()
     height, width = image.shape[:2]
-    for _ in range(draw.integer(*holes)):
+    for _ in range(draw.integer(*HOLES)):
         hole_height = max(1, round(height * draw.uniform(*span)))
         hole_width = max(1, round(width * draw.uniform(*span)))
         top, left = draw.integer(0, height - hole_height), draw.integer(0, width - hole_width)
-        painted[top : top + hole_height, left : left + hole_width] = _fill(fill, draw, hole_height, hole_width)
+        painted[top : top + hole_height, left : left + hole_width] = 0
     return painted
 
 
@@ -197,19 +195,3 @@ def _noise_bank(low: float, high: float, size: int) -> np.ndarray:
         rounded = np.rint(normal * sigma)
         bank[level] = np.clip(rounded, 0, 255), np.clip(-rounded, 0, 255)
     return bank
-
-
-def _fill(kind: str, draw: Draws, height: int, width: int) -> Any:
-    if kind == "noise":
-        return keys.rng("cutout", draw.integer(0, 2**53)).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return 0
-
-
-# By field of the policy. `crop`, which needs the size, is bound in data.augment.
-OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
-    operation.__name__: operation
-    for operation in (
-        *(parts, hflip, vflip, rotate, grid, colour, grey, sharpen),
-        *(blur, resize, noise, cutout, webp, jpeg, degrade),
-    )
-}

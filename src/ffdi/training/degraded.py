@@ -13,7 +13,7 @@ from ffdi.core import checksum, lock
 from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
 from ffdi.data import manifest as manifests
-from ffdi.data.degraded import DAMAGES, RULES, sample
+from ffdi.data.degraded import RULES, sample
 from ffdi.infer.engine import predict as predict_images
 from ffdi.infer.nets import Net
 from ffdi.training.job import FoldJob
@@ -50,7 +50,7 @@ def tables(jobs: Sequence[FoldJob], kinds: Iterable[str], folder: Path) -> list[
         same = {**job.identity, "weights": weights, "tta": list(job.member.tta), "size": job.size, "rules": RULES}
         for kind in kinds:
             path = folder / job.folder.parent.name / f"fold{job.fold}-{kind}.parquet"
-            found.append(Table(job, kind, path, {**same, "rows": rows[job.fold], "damage": DAMAGES[kind].facts}))
+            found.append(Table(job, kind, path, {**same, "rows": rows[job.fold], "damage": kind}))
     return found
 
 
