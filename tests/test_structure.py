@@ -24,10 +24,9 @@ ROW = {package: number for number, packages in enumerate(ROWS) for package in pa
 ALLOWED = {("training", "infer"), ("data", "metrics"), ("kernels", "submission")}
 WITH_TORCH = (
     "data/batches.py", "model/", "training/", "infer/", "search/objective.py", "kernels/infer.py", "kernels/train.py",
-    "kernels/scorer.py", "cli/train.py", "cli/doctor.py", "data/loader.py",
+    "kernels/scorer.py", "cli/train.py", "cli/doctor.py",
 )  # fmt: skip
-HEAVY = ("torch", "timm", "albumentations", "ffdi.training", "ffdi.infer", "ffdi.model", "ffdi.data.batches",
-         "ffdi.data.loader")  # fmt: skip
+HEAVY = ("torch", "timm", "albumentations", "ffdi.training", "ffdi.infer", "ffdi.model", "ffdi.data.batches")
 LOADERS = ("pickle", "dill", "cloudpickle", "marshal")
 MAX_FILE, MAX_FUNCTION = 300, 62  # lines
 TREES = {path.relative_to(SRC).as_posix(): ast.parse(path.read_text()) for path in SRC.rglob("*.py")}

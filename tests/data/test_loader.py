@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
-from ffdi.config.augment import Augment
+from ffdi.config.augment import KINDS, Augment
+from ffdi.config.recipe import Member
 from ffdi.core.errors import FfdiError, UserError
 from ffdi.data import slots
 from ffdi.data import workers as pools
@@ -21,17 +22,10 @@ from ffdi.data.decode import decode
 from ffdi.data.images import TestImages, TrainImages
 from ffdi.data.operations import fit
 from ffdi.data.order import Item, Order, in_sequence
-from tests.fixtures.photographs import folder_of
+from tests.fixtures.pictures import jpeg
 
 SIZE = 40
-EVERYTHING = Augment(
-    vflip=True,
-    rotate=True,
-    grey=True,
-    sharpen=True,
-    cutout=True,
-    grid=True,
-)
+EVERYTHING = Augment(**dict.fromkeys(KINDS, True))
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +35,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rows(folder: Path) -> pd.DataFrame:
-    return folder_of(folder)
+    (folder / "images").mkdir()
+    rows = []
+    for index in range(12):
+        name = f"{index:032x}.jpg"
+        (folder / "images" / name).write_bytes(jpeg(index, (72, 72)))
+        rows.append((name, f"images/{name}", index % 2, "0" * 64))
+    return pd.DataFrame(rows, columns=["id", "relpath", "target", "sha256"])
 
 
-def train(rows: pd.DataFrame, folder: Path, policy: Augment = EVERYTHING, seed: int = 0) -> TrainImages:
-    return TrainImages(rows, folder, policy, SIZE, seed)
+def train(rows: pd.DataFrame, folder: Path, seed: int = 0, kind: type[TrainImages] = TrainImages) -> TrainImages:
+    return kind(rows, folder, Member(name="a", model="a", augment=EVERYTHING, image_size=SIZE, seed=seed))
 
 
-def steps(rows: pd.DataFrame, first: int, last: int, batch: int = 5) -> Iterator[list[Item]]:
-    order = Order(rows.target.to_numpy(), batch, seed=3)
+def steps(rows: pd.DataFrame, first: int, last: int) -> Iterator[list[Item]]:
+    order = Order(rows.target.to_numpy(), 5, seed=3)
     for epoch, indices in order.batches(first, last):
         yield [(int(index), epoch) for index in indices]
 
@@ -72,18 +72,10 @@ def test_a_batch_is_bytes_with_targets_and_rows(rows: pd.DataFrame, folder: Path
         assert np.array_equal(image, images.image(row, epoch))
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-def test_the_number_of_workers_changes_nothing(rows: pd.DataFrame, folder: Path, workers: int) -> None:
-    torch.manual_seed(1)  # no draw depends on it
-    alone = list(loader(train(rows, folder), steps(rows, 0, 9)))
-    torch.manual_seed(2)
-    assert equal(alone, list(loader(train(rows, folder), steps(rows, 0, 9), workers)))
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_stream_can_begin_at_any_step(rows: pd.DataFrame, folder: Path, workers: int) -> None:
+@pytest.mark.parametrize("workers", [0, 1, 4])
+def test_any_number_of_workers_can_begin_at_any_step(rows: pd.DataFrame, folder: Path, workers: int) -> None:
     whole = list(loader(train(rows, folder), steps(rows, 0, 8)))
-    for begin in (1, 2, 5, 8):
+    for begin in (0, 1, 5, 8):
         assert equal(whole[begin:], list(loader(train(rows, folder), steps(rows, begin, 8), workers)))
 
 
@@ -190,12 +182,11 @@ class _Deadly(TrainImages):
 
 
 def test_a_dead_worker_is_one_sentence_that_names_the_image(rows: pd.DataFrame, folder: Path) -> None:
-    images = _Deadly(rows, folder, Augment(), SIZE, 0)
     with pytest.raises(
         FfdiError,
         match=rf"\(killed by SIGKILL, often for want of memory\) .* read .*{rows.id[4]}.*lower data.workers",
     ):
-        list(loader(images, [[(row, 0)] for row in range(12)], 2))
+        list(loader(train(rows, folder, kind=_Deadly), [[(row, 0)] for row in range(12)], 2))
 
 
 class _Buggy(TrainImages):
@@ -205,7 +196,7 @@ class _Buggy(TrainImages):
 
 def test_a_bug_is_not_taken_for_a_bad_file(rows: pd.DataFrame, folder: Path) -> None:
     with pytest.raises(RuntimeError, match="a bug"):
-        list(loader(_Buggy(rows, folder, Augment(), SIZE, 0), [[(0, 0)]]))
+        list(loader(train(rows, folder, kind=_Buggy), [[(0, 0)]]))
 
 
 def test_streams_share_the_workers_of_this_process(rows: pd.DataFrame, folder: Path) -> None:
@@ -282,6 +273,7 @@ def test_after_a_death_the_next_stream_has_new_workers(rows: pd.DataFrame, folde
     next(stream)
     for worker in pools.shared_pool(2).pids:
         os.kill(worker, signal.SIGKILL)
+        os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
     with pytest.raises(FfdiError, match="loader process died"):
         list(stream)
     assert len(list(loader(train(rows, folder), steps(rows, 0, 4), 2))) == 4
@@ -313,10 +305,8 @@ def test_normalise_is_the_formula_in_the_wanted_layout(channels_last: bool) -> N
     result = normalise(images, mean, std, channels_last)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     assert result.is_contiguous(memory_format=layout)
-    expected = (images.permute(0, 3, 1, 2).double() / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(
-        3, 1, 1
-    )
-    torch.testing.assert_close(result, expected.float())
+    expected_BHWC = (images.double() / 255 - torch.tensor(mean)) / torch.tensor(std)
+    torch.testing.assert_close(result, expected_BHWC.permute(0, 3, 1, 2).float())
     assert torch.equal(result, normalise(images, mean, std, not channels_last))
 
 

@@ -96,8 +96,9 @@ class WorkerPool:
         """
         size = max(1, min(8, count // self.workers))
         stream.left[slot] = count
-        for begin in range(0, count, size):
-            os.write(self._tasks, TASK.pack(stream.number, slot, begin, min(size, count - begin)))
+        with suppress(BrokenPipeError):  # all workers have died: `wait` says so
+            for begin in range(0, count, size):
+                os.write(self._tasks, TASK.pack(stream.number, slot, begin, min(size, count - begin)))
 
     def wait(self, stream: Stream, slot: int) -> None:
         """Return when every image of the slot is read. Raise FfdiError when a worker died."""
@@ -147,9 +148,8 @@ class WorkerPool:
         ending = next((told for pid in self.pids if (told := _ending(pid))), "")
         if not ending:
             return
-        at = [(number, row) for number, row in self._reading[: self.workers].tolist() if row != IDLE]
-        names = [str(getattr(self._streams[number].images, "id", str)(row)) for number, row in at
-                 if number in self._streams]  # fmt: skip
+        reading = self._reading[: self.workers].tolist()
+        names = [self._streams[at].images.id(row) for at, row in reading if row != IDLE and at in self._streams]
         self.end()
         raise FfdiError(
             f"A loader process died ({ending}) while the loaders read "
@@ -239,10 +239,7 @@ def quiet_fork() -> Iterator[None]:
 
 def _ending(pid: int) -> str:
     """Return how a process has ended; "" while it runs."""
-    try:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return "nothing is known of its end"
+    ended, status = os.waitpid(pid, os.WNOHANG)
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return f"exit code {code}" if ended else ""  # its traceback was printed
