@@ -4,7 +4,7 @@ import pytest
 
 from ffdi.config.recipe import Data
 from ffdi.core.layout import Workspace
-from ffdi.data import extra
+from ffdi.data import forged as forging
 from ffdi.search.context import make_context
 from tests.fixtures.search import Contest, context
 
@@ -25,7 +25,7 @@ def test_other_forged_images_make_another_study(
     folders = {plain.folder}
     for count in (1, 2):
         monkeypatch.setattr(
-            extra, "extra", lambda _, fit, count=count: fit.head(count).assign(split="forged", beside=-1)
+            forging, "extra", lambda _, fit, count=count: fit.head(count).assign(split="forged", beside=-1)
         )
         made = make_context(
             forged, plain.competition, contest[1], plain.folds, plain.images, Workspace(tmp_path, tmp_path)

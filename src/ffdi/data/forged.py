@@ -1,16 +1,20 @@
-"""Write a set of fakes made of the contest's originals: images, table and manifest in a folder of their own.
+"""Sets of fakes made of the contest's originals beforehand: write one, read it, give its rows to a training.
 
 An image is a function of (seed, number, bytes of originals), so any number of processes, killed and started again,
-writes the same bytes. The folder holds
+writes the same bytes. The folder of a set holds
 
     forged.json      the options, originals and versions of libraries it was made with
     images/          the fakes, each in format and quality of an original drawn for it, in the size of its source
     forged.txt       their table, as the contest writes its own
     forged.parquet   a row a fake: family, key, source, partner, and what a scan measures, sha256 of the file included
+
+Fakes enter neither manifest nor fold table, so folds, held-out scores and test stay what they are without them. A fake
+takes the group and fold of its source; a model that holds out the fold of its source or of its partner does not see it.
 """
 
 import io
 import shutil
+from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -31,9 +35,9 @@ from ffdi.core.layout import inside
 from ffdi.core.stop import Stop
 from ffdi.data import forge, manifest, measurement, processes
 from ffdi.data.decode import decode
-from ffdi.data.extra import MANIFEST, SPLIT, read
 
-TABLE, OPTIONS = "forged.txt", "forged.json"
+SPLIT = "forged"
+MANIFEST, TABLE, OPTIONS = "forged.parquet", "forged.txt", "forged.json"
 RULES = 2  # of forging and encoding; raised when they change, so that no set mixes two
 CHUNK = 50  # images a task, and what a kill can cost
 MIN_IMAGES_PER_WORKER = 200  # below which its start costs more than it saves
@@ -114,6 +118,35 @@ def planned(options: ForgedSet, sources: pd.DataFrame, name: str) -> pd.DataFram
         suffix = ".jpg" if lossy[donor] else ".png"
         rows.append((digest.of_json([name, number])[:32] + suffix, family, key, source, others, donor))
     return pd.DataFrame(rows, columns=["id", "family", "key", "source", "others", "donor"])
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """Return the manifest of a finished set. Raises UserError if it is not finished or lacks images."""
+    if not (folder / MANIFEST).exists():
+        raise UserError(f"{folder} holds no finished set of fakes; run `ffdi forge --out {folder}` first.")
+    made = checksum.read_table(folder / MANIFEST)
+    for relpath, size in zip(made["relpath"], made["bytes"], strict=True):
+        path = inside(folder, relpath)
+        if not path.is_file() or path.stat().st_size != size:
+            raise UserError(f"{path} is missing or not as it was written; delete {folder} and run `ffdi forge` again.")
+    return made
+
+
+def extra(folders: Sequence[str], fit: pd.DataFrame) -> pd.DataFrame:
+    """Return the fakes of some folders as rows beside `fit` (id, split, group, fold).
+
+    Returns:
+        The columns of `fit`, with an absolute relpath, and `beside`, the fold of the partner. Fakes of images that are
+        not in `fit` are left out.
+
+    Raises:
+        UserError: a folder holds no finished set, or none of these images, or is named twice.
+    """
+    found = pd.concat([_rows_of(Path(folder).expanduser(), fit) for folder in folders], ignore_index=True)
+    repeated = found["id"][found["id"].duplicated()]
+    if len(repeated):
+        raise UserError(f"{repeated.iloc[0]} stands in several folders of data.extra; name each set of fakes once.")
+    return found
 
 
 def encode_like(image_HWC: np.ndarray, donor: bytes) -> bytes:
@@ -207,3 +240,18 @@ def _bytes(images: Path, row: pd.Series) -> bytes:
 
 def _parts(out: Path) -> list[Path]:
     return sorted((out / "parts").glob("*.parquet"))
+
+
+def _rows_of(folder: Path, fit: pd.DataFrame) -> pd.DataFrame:
+    made, places = read(folder), fit.set_index(["split", "id"])[["group", "fold"]]
+    source = places.reindex(pd.MultiIndex.from_frame(made[["source_split", "source"]])).reset_index(drop=True)
+    partner = places.reindex(pd.MultiIndex.from_frame(made[["partner_split", "partner"]])).reset_index(drop=True)
+    beside = partner["fold"].where(made["partner"] != "", source["fold"])
+    known = source["fold"].notna() & beside.notna()
+    if not known.any():
+        raise UserError(
+            f"The fakes in {folder} were made of other images than those of data.train_splits; forge them again."
+        )
+    rows = made[["id", "split", "target", "status", "sha256", "phash"]].join(source)
+    rows = rows.assign(relpath=f"{folder.resolve()}/" + made["relpath"], beside=beside)
+    return rows[known].astype({"group": "int64", "fold": "int16", "beside": "int16"})

@@ -33,7 +33,7 @@ class FoldJob:
     val: pd.DataFrame
     test: pd.DataFrame
     rows: dict[str, str]  # digests of oof, val and test; a table without rows has none
-    extra: pd.DataFrame | None = None  # of data.extra: trained on besides, as data/extra.py has it
+    extra: pd.DataFrame | None = None  # of data.extra: trained on besides, as data/forged.py has it
 
     @property
     def train(self) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def digest_of(folds: pd.DataFrame) -> str:
 def _extra(data: Data, fit: pd.DataFrame) -> pd.DataFrame | None:
     if not data.extra:
         return None
-    from ffdi.data.extra import extra  # late: it brings cv2 and scipy, and most blends start without them
+    from ffdi.data.forged import extra  # late: it brings cv2, and most blends start without it
 
     return extra(data.extra, fit)
 
