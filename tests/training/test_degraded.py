@@ -16,7 +16,7 @@ from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 
 CPU = World(torch.device("cpu"))
-KINDS = ("jpeg", "patch")
+KINDS = ("jpeg", "noise")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_killed_call_goes_on_and_a_second_one_predicts_nothing(
     for _ in range(2):
         degraded.predict(wanted, place, CPU, Stop())
     assert len(calls) == 5
-    logits = degraded.read([one for one in wanted if one.kind == "patch"])
+    logits = degraded.read([one for one in wanted if one.kind == "noise"])
     assert list(logits) == ["tiny"]
     assert sorted(logits["tiny"].index) == sorted(pd.concat([job.oof["id"] for job in jobs]))
 
