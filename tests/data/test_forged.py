@@ -182,7 +182,7 @@ def test_a_file_is_written_as_its_donor_was(quality: int, subsampling: int, prog
 def _format(data: bytes) -> Iterable[object]:
     with Image.open(io.BytesIO(data)) as image:
         sampling = JpegImagePlugin.get_sampling(image)  # type: ignore[arg-type]
-        return image.quantization, sampling, "progression" in image.info  # type: ignore[attr-defined]
+        return image.quantization, sampling, "progression" in image.info
 
 
 def jobs(contest: Contest, *sets: Path) -> list[FoldJob]:
