@@ -21,13 +21,13 @@ from sklearn.linear_model import LogisticRegression
 
 from ffdi.blending import adversarial, averaging, probe
 from ffdi.blending.adversarial import Adversarial
+from ffdi.blending.averaging import NO_SHIFT, Shift
 from ffdi.blending.evidence import Evidence, Source
 from ffdi.blending.forecast import forecast
-from ffdi.blending.influence import NO_SHIFT, Shift, held_out
 from ffdi.config.competition import Board
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
-from ffdi.metrics.delong import Interval, logit, sigmoid
+from ffdi.metrics.delong import Interval, group_numbers, logit, sigmoid
 from tests.bench import forecast_contests as contests
 from tests.bench.forecast_contests import Contest
 
@@ -56,12 +56,12 @@ def graded(contest: Contest) -> dict[str, object]:
     oof, test_KT = member(contest)
     rows, world = contest.world.rows, contest.world
     train, test = rows.iloc[contest.train], rows.iloc[contest.test]
-    known = held_out(train["target"], train["group"])
+    fake_N, group_N = train["target"].to_numpy() == 1, group_numbers(train["group"], len(train))
     probe_ND, test_TD = world.probe_ND[contest.train], (contest.test_world or world).probe_ND[contest.test]
-    share, own = float(test["target"].mean()), auc(known.target_N, oof)
-    found = adversarial.compare(probe_ND, known, test_TD, share)
-    gain, mix = averaging.gain(test_KT, own, share), adversarial.shift(oof, known, found)
-    lost = probe.cost_of_unseen(probe_ND, known)
+    share, own = float(test["target"].mean()), auc(fake_N, oof)
+    found = adversarial.compare(probe_ND, fake_N, test_TD, share)
+    gain, mix = averaging.gain(test_KT, own, share), adversarial.shift(oof, fake_N, group_N, found)
+    lost = probe.cost_of_unseen(probe_ND, fake_N, group_N)
     source = Source(found.auc, found.effective, found.other_source, (), ((), ()))
     ways = {
         "kit": Evidence(gain, mix, source, lost),
@@ -74,7 +74,7 @@ def graded(contest: Contest) -> dict[str, object]:
     board = Board(public_rows=int(public.sum()), private_rows=int((~public).sum()), fake_share=share)
     spans = {}
     for way, evidence in ways.items():
-        one = forecast(oof, known.target_N, board, known.group_N, evidence)
+        one = forecast(oof, fake_N, board, group_N, evidence)
         spans[way] = one.unseen.get("public", one.seen["public"]) if contest.kind == "family" else one.seen["public"]
     truth = test["target"].to_numpy()
     one_model = np.mean([auc(truth, score_T) for score_T in test_KT])

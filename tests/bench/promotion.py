@@ -23,7 +23,7 @@ from ffdi.cli.search import context_of, verdict_of
 from ffdi.config.recipe import Member
 from ffdi.core import checksum, keys
 from ffdi.metrics.auc import auc
-from ffdi.metrics.delong import delong_paired
+from ffdi.metrics.delong import gain_interval, placements
 from ffdi.metrics.ranks import midrank
 from ffdi.search import space
 from ffdi.training import launch
@@ -51,7 +51,8 @@ def main(folder: Path, trials: int) -> None:
         aucs = [auc(truth.loc[frame.index], frame[seed]) for seed in frame]
         print(f"{name}: graded AUC by seed {', '.join(f'{value:.4f}' for value in aucs)}; mean {np.mean(aucs):.4f}")
     one, other = (ranks[name].mean(axis=1) for name in (row.candidate.name, "default"))
-    found = delong_paired(truth.loc[one.index], one, other.loc[one.index])
+    first, second = (placements(truth.loc[one.index], score.loc[one.index]) for score in (one, other))
+    found = gain_interval(first - second)
     print(f"{row.candidate.name} less default, ranks averaged over {SEEDS} seeds, {len(one)} test images: "
           f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f}, DeLong, 95%)")  # fmt: skip
 

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.blending.apply import BLEND, apply
+from ffdi.blending.apply import BLEND, apply, degraded_scores, members_with_weight
 from ffdi.blending.methods import METHODS
-from ffdi.blending.oof import read_team
+from ffdi.blending.oof import Team, read_team
 from tests.fixtures.contest import Contest
 
 RANK_MEAN = METHODS["rank_mean"]
+WEIGHTS = {"one": 0.3, "two": 0.5, "whole": 0.2}
 
 
 def test_the_blend_of_the_toy_by_pandas(contest: Contest) -> None:
@@ -33,13 +34,6 @@ def test_the_blend_of_the_toy_by_pandas(contest: Contest) -> None:
     assert blended.test[BLEND][readable].to_numpy() == pytest.approx(np.mean(test, axis=0))
 
 
-def test_unreadable_images_have_the_prior(contest: Contest) -> None:
-    blended = apply(read_team(contest.jobs()), RANK_MEAN)
-    unreadable = blended.test["imputed"]
-    assert unreadable.sum() == 1
-    assert blended.test[BLEND][unreadable].item() == blended.prior == pytest.approx(0.5, abs=0.05)
-
-
 def test_weights_given_to_refit_members_alone_leave_no_estimate(contest: Contest) -> None:
     blended = apply(read_team(contest.jobs()), RANK_MEAN, {"whole": 2.0})
     assert blended.weights == {"one": 0.0, "two": 0.0, "whole": 1.0}
@@ -59,3 +53,34 @@ def test_a_refit_member_is_weighed_by_the_score_of_its_own_fold_models(contest: 
     stranger = replace(team.members[2], kfold=None)
     mixed = apply(replace(team, members=(*team.members[:2], stranger)), METHODS[method]).weights
     assert mixed["whole"] == pytest.approx(1 / 3)
+
+
+def own(team: Team) -> dict[str, pd.Series]:
+    return {member.name: pd.Series(member.oof_N, team.oof["id"]) for member in team.members_with_oof}
+
+
+def test_the_teams_own_logits_as_copies_give_the_blend_that_stands(contest: Contest) -> None:
+    team = read_team(contest.jobs())
+    rows = degraded_scores(team, RANK_MEAN, WEIGHTS, own(team))
+    expected = apply(team, RANK_MEAN, WEIGHTS).oof
+    assert rows["id"].tolist() == expected["id"].tolist()
+    assert np.array_equal(rows["clean"], expected[BLEND])
+    assert rows["clean"].equals(rows["worse"])
+
+
+def test_fold_models_keep_their_scale_and_rows_without_a_copy_are_left_out(contest: Contest) -> None:
+    team = read_team(contest.jobs())
+    assert members_with_weight(team, WEIGHTS) == ("one", "two")
+    logits = own(team)
+    moved = {"one": logits["one"].iloc[3:].sample(frac=1, random_state=0) + 5, "two": logits["two"].iloc[:-2] + 5}
+    for method in ("rank_mean", "logit_mean", "stack"):
+        rows = degraded_scores(team, METHODS[method], WEIGHTS, moved)
+        assert len(rows) == len(team.oof) - 5
+        assert np.allclose(rows["clean"], rows["worse"])  # moved all alike: the order holds
+
+
+def test_copies_are_ranked_by_their_own_logits(contest: Contest) -> None:
+    team = read_team(contest.jobs())
+    worse = {name: -logits for name, logits in own(team).items()}
+    rows = degraded_scores(team, RANK_MEAN, {"one": 1.0, "two": 2**0.5}, worse)  # without ties
+    assert np.allclose(rows["worse"], 1 - rows["clean"])

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from ffdi.blending import adversarial, averaging, probe
+from ffdi.blending.averaging import Shift
 from ffdi.blending.evidence import Evidence, drawn
 from ffdi.blending.forecast import forecast, with_unseen
-from ffdi.blending.influence import Shift, held_out
 from ffdi.blending.probe import Unseen
 from ffdi.blending.result import blend
 from ffdi.core import checksum
@@ -17,7 +17,7 @@ from ffdi.core.errors import UserError
 from ffdi.core.keys import rng
 from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc
-from ffdi.metrics.delong import Interval, logit_interval, sigmoid
+from ffdi.metrics.delong import Interval, logit_interval, placements, sigmoid
 from tests.fixtures.contest import Contest
 from tests.fixtures.teams import SMALL_BOARD, people
 
@@ -54,11 +54,11 @@ def features(rows: int, mean: float, *parts: int | str) -> np.ndarray:
 
 
 def test_a_test_of_the_same_source_is_called_so_and_another_is_announced() -> None:
-    rows = held_out(np.arange(300) % 3 == 0)
-    train = [features(300, 0, "train", n) + 2 * rows.is_fake_N[:, None] for n in range(8)]
+    is_fake = np.arange(300) % 3 == 0
+    train = [features(300, 0, "train", n) + 2 * is_fake[:, None] for n in range(8)]
     fake = 2 * (np.arange(200) % 4 == 0)[:, None]  # another share of fakes is no other source
-    same = [adversarial.compare(train[n], rows, features(200, 0, "test", n) + fake, 0.25) for n in range(8)]
-    other = [adversarial.compare(train[n], rows, features(200, 2, "test", n) + fake, 0.25) for n in range(8)]
+    same = [adversarial.compare(train[n], is_fake, features(200, 0, "test", n) + fake, 0.25) for n in range(8)]
+    other = [adversarial.compare(train[n], is_fake, features(200, 2, "test", n) + fake, 0.25) for n in range(8)]
     assert not any(one.other_source for one in same)
     assert all(one.other_source for one in other)
     assert abs(np.mean([one.auc for one in same]) - 0.5) < 0.04
@@ -68,42 +68,53 @@ def test_a_test_of_the_same_source_is_called_so_and_another_is_announced() -> No
 def test_weighted_like_the_test_rows_show_what_the_test_will() -> None:
     """A quarter of the held-out rows is hard, half of the test: the AUC moves to where the test is."""
     hard = (np.arange(1200) % 8 < 2).astype(float)
-    target = (np.arange(1200) % 2).astype(np.int8)
-    score = (2.5 - 2 * hard) * target + rng("hard").normal(size=1200)
+    is_fake = np.arange(1200) % 2 == 1
+    score = (2.5 - 2 * hard) * is_fake + rng("hard").normal(size=1200)
     train = features(1200, 0, "mix") + 1.5 * hard[:, None] * (np.arange(20) >= 16)
     test_hard = (np.arange(800) % 2)[:, None]
     test = features(800, 0, "mix test") + 1.5 * test_hard * (np.arange(20) >= 16)
-    found = adversarial.compare(train, held_out(target), test, 0.5)
+    found = adversarial.compare(train, is_fake, test, 0.5)
     assert not found.other_source
-    shift = adversarial.shift(score, held_out(target), found)
+    shift = adversarial.shift(score, is_fake, np.arange(1200), found)
     assert shift.value < -0.3
     assert 0 < shift.se < 0.2
 
 
+def test_weights_count_as_if_rows_stood_there_as_often() -> None:
+    is_fake = rng("weighted", "target").random(90) < 0.7
+    score = np.round(is_fake + rng("weighted", "score").normal(size=90), 1)  # ties among them
+    found = adversarial.weighted(score, is_fake, np.repeat([2.0, 1.0, 0.0], 30))
+    twice = np.r_[0:30, 0:60]
+    assert found.value == pytest.approx(auc(is_fake[twice], score[twice]))
+    assert found.influence()[60:].tolist() == [0] * 30
+    alike, plain = adversarial.weighted(score, is_fake, np.full(90, 3.0)), placements(is_fake, score)
+    assert (alike.value, alike.se()) == pytest.approx((plain.value, plain.se()))
+
+
 def kinds(groups: int, families: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (features, target, group): pairs of an original and its fake, which leaves its family's mark."""
+    """Return (features, is_fake, group): pairs of an original and its fake, which leaves its family's mark."""
     draw = rng("kinds", groups, families)
     group = np.repeat(np.arange(groups), 2)
-    target = np.tile([0, 1], groups).astype(np.int8)
+    is_fake = np.tile([False, True], groups)
     marks = 2 * draw.normal(size=(families, 30)) / np.sqrt(10)
     person = draw.normal(size=(groups, 30))[group]
-    return person + target[:, None] * marks[group % families] + 0.3 * draw.normal(size=person.shape), target, group
+    return person + is_fake[:, None] * marks[group % families] + 0.3 * draw.normal(size=person.shape), is_fake, group
 
 
 def test_families_left_out_whole_cost_the_probe_its_score() -> None:
-    features_ND, target, group = kinds(240, 6)
-    found = probe.cost_of_unseen(features_ND, held_out(target, group))
+    features_ND, is_fake, group = kinds(240, 6)
+    found = probe.cost_of_unseen(features_ND, is_fake, group)
     assert found is not None
     assert probe.MIN_CLUSTERS <= len(found.losses) <= probe.CLUSTERS
     assert found.left_out < found.seen
     assert np.mean(found.losses) < -0.3
-    assert probe.cost_of_unseen(features_ND[:40], held_out(target[:40], group[:40])) is None
+    assert probe.cost_of_unseen(features_ND[:40], is_fake[:40], group[:40]) is None
 
 
 def test_a_perfect_probe_does_not_make_the_cost_of_unseen_kinds_endless() -> None:
     """Each family has a strong mark of its own: all are found if seen, and none if left out."""
-    features_ND, target, group = kinds(240, 6)
-    found = probe.cost_of_unseen(features_ND + 30 * target[:, None] * np.eye(30)[group % 6], held_out(target, group))
+    features_ND, is_fake, group = kinds(240, 6)
+    found = probe.cost_of_unseen(features_ND + 30 * is_fake[:, None] * np.eye(30)[group % 6], is_fake, group)
     assert found is not None
     assert found.seen > 0.999
     assert found.left_out < 0.9
@@ -197,5 +208,4 @@ def test_most_unseen_kinds_lie_in_the_interval() -> None:
         span = logit_interval(sigmoid(own + noise), 0.2 * sigmoid(own) * (1 - sigmoid(own)), 0.9)
         found = with_unseen(span, 1.0, losses[:8])
         held += found.low <= sigmoid(own + losses[8]) <= found.high
-    print(f"{held} of 400 in the 90 % interval")
     assert held / 400 > 0.85

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from ffdi.blending.forecast import BOARDS, forecast
+from ffdi.blending.forecast import BOARDS, board_variance, forecast
 from ffdi.config.competition import Board
 from ffdi.config.load import load_competition
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
+from ffdi.metrics.delong import placements
 from tests.fixtures.teams import SMALL_BOARD as SMALL
 from tests.fixtures.teams import people
 
@@ -21,7 +22,6 @@ def test_nine_of_ten_boards_lie_in_the_interval(contests: int) -> None:
             board, truth = people(rows, 0.55, kind, contest, skills=(1.5,))
             interval = found.seen[kind]
             hits[kind] += interval.low <= auc(truth, board["a"]) <= interval.high
-    print({kind: f"{count} of {contests} in the 90 % interval" for kind, count in hits.items()})
     slack = 3 * np.sqrt(0.9 * 0.1 / contests)
     assert all(abs(count / contests - 0.9) < slack for count in hits.values())
 
@@ -49,7 +49,6 @@ def test_groups_drawn_whole_keep_the_promise_and_rows_alone_do_not(contests: int
                 found = forecast(scores["a"], target, board, group if whole else None)
                 interval = found.seen[kind]
                 hits[kind, whole] += interval.low <= value <= interval.high
-    print({key: f"{count} of {contests}" for key, count in hits.items()})
     slack = 3 * np.sqrt(0.9 * 0.1 / contests)
     for kind in BOARDS:
         assert abs(hits[kind, True] / contests - 0.9) < slack
@@ -66,11 +65,14 @@ def test_boards_of_a_sample_shrink_with_its_test_table() -> None:
     assert (split.scaled(50).public_rows, split.scaled(50).private_rows) == (15, 35)
 
 
-def test_a_board_of_two_images_and_a_large_one() -> None:
+def test_a_board_of_two_images() -> None:
     scores, target = people(300, 0.5, "two")
     tiny = forecast(scores["a"], target, Board(public_rows=2, private_rows=2, fake_share=0.01))
     assert 0 <= tiny.seen["public"].low <= tiny.seen["public"].high <= 1
-    board = load_competition("multi-ffdi-phase2").board
-    assert board is not None
-    huge = forecast(scores["a"], target, board)
-    assert huge.seen["private"].se == pytest.approx(huge.seen["public"].se, rel=0.1)
+
+
+def test_boards_of_single_rows_have_delongs_variance_at_their_size() -> None:
+    scores, target = people(200, 0.7, "single rows")
+    placed = placements(target, scores["a"])
+    fakes, reals = placed.placed_N[target == 1], placed.placed_N[target == 0]
+    assert board_variance(placed, (90, 30)) == pytest.approx(fakes.var(ddof=1) / 30 + reals.var(ddof=1) / 90)

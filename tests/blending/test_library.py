@@ -2,6 +2,9 @@
 
 import doctest
 import json
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -137,57 +140,31 @@ def test_near_duplicates_without_folds_are_never_split() -> None:
     assert copies["high"] - copies["low"] == pytest.approx(alone["high"] - alone["low"], rel=0.05)
 
 
-def wrong(change: str, oof: pd.DataFrame, test: pd.DataFrame) -> tuple[Any, Any]:
-    match change:
-        case "ids":
-            return [oof, oof.assign(img="x" + oof["img"])], [test, test]
-        case "targets":
-            return [oof[["img", "target", "a"]], oof[["img", "b"]].assign(target=1 - oof["target"])], test
-        case "columns":
-            return oof, test.rename(columns={"b": "c"})
-        case "no target":
-            return oof.drop(columns="target"), test
-        case "one class":
-            return oof.assign(target=1), test
-        case "twice":
-            return pd.concat([oof, oof.iloc[:1]]), test
-        case "nan":
-            return oof.assign(a=np.nan), test
-        case "missing":
-            return oof.assign(a=pd.array([None, *[1] * 39], "Int64")), test
-        case "labels":
-            return oof.assign(label=oof["target"]), test
-        case "numbered":
-            other = oof[["img"]].assign(a_1=oof["b"])
-            return [oof[["img", "target", "a"]], oof[["img", "a"]], other], test
-        case "empty":
-            return oof, test.iloc[:0]
-        case "no file":
-            return "nowhere.csv", test
-    return [], test
+WRONG: dict[str, Callable[[pd.DataFrame, pd.DataFrame], tuple[Any, Any]]] = {
+    "have different ids: .* is in one of them only": lambda oof, test: ([oof, oof.assign(img="x" + oof["img"])], test),
+    "disagree in the column target": lambda oof, test: ([oof, oof[["img"]].assign(target=1 - oof["target"])], test),
+    "prediction columns a, b, the test has a, c": lambda oof, test: (oof, test.rename(columns={"b": "c"})),
+    "no column target": lambda oof, test: (oof.drop(columns="target"), test),
+    "must hold 0 and 1": lambda oof, test: (oof.assign(target=1), test),
+    "the id 0000 is there more than once": lambda oof, test: (pd.concat([oof, oof.iloc[:1]]), test),
+    "the column a holds something that is no": lambda oof, test: (oof.assign(a=np.nan), test),
+    "the column b holds something that is no": lambda oof, test: (
+        oof.assign(b=pd.array([None, *[1] * 39], "Int64")), test,
+    ),
+    "the column target is there more than once": lambda oof, test: (oof.assign(label=oof["target"]), test),
+    "a column of another file is called a_1 too": lambda oof, test: (
+        [oof[["img", "target", "a"]], oof[["img", "a"]], oof[["img"]].assign(a_1=oof["b"])], test,
+    ),
+    "the test frame holds no predictions": lambda oof, test: (oof, test.iloc[:0]),
+    "nowhere.csv is not a CSV that can be read": lambda oof, test: ("nowhere.csv", test),
+    "No OOF predictions are given": lambda oof, test: ([], test),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ("ids", "have different ids: .* is in one of them only"),
-        ("targets", "disagree in the column target"),
-        ("columns", "The OOF has the prediction columns a, b, the test has a, c"),
-        ("no target", "no column target"),
-        ("one class", "must hold 0 and 1"),
-        ("twice", "the id 0000 is there more than once"),
-        ("nan", "the column a holds something that is no finite number"),
-        ("missing", "the column a holds something that is no finite number"),
-        ("labels", "the column target is there more than once"),
-        ("numbered", "a column of another file is called a_1 too; rename one of them"),
-        ("empty", "the test frame holds no predictions"),
-        ("no file", "nowhere.csv is not a CSV that can be read"),
-        ("nothing", "No OOF predictions are given"),
-    ],
-)
-def test_what_does_not_fit_is_one_sentence(change: str, words: str) -> None:
+@pytest.mark.parametrize("words", WRONG)
+def test_what_does_not_fit_is_one_sentence(words: str) -> None:
     with pytest.raises(UserError, match=words) as refused:
-        blend(*wrong(change, *frames(40)))
+        blend(*WRONG[words](*frames(40)))
     assert "\n" not in str(refused.value)
 
 
@@ -232,6 +209,16 @@ def test_runs_are_read_as_frames_and_blend_like_any_other(contest: Contest, monk
     assert auc(oof["target"], oof["one"]) < found.table["nested"].max()
     with pytest.raises(UserError, match=r"holds no oof\.parquet of a run"):
         read_oof(contest.places.work / "folds")
+
+
+def test_importing_brings_nothing_heavy() -> None:
+    """Blending, checking and sending start in under a second on a laptop without torch."""
+    heavy = {"torch", "timm", "sklearn", "albumentations", "torchvision", "cv2", "numba", "matplotlib", "scipy"}
+    modules = "ffdi.blending.result, ffdi.blending.library, ffdi.submission.check, ffdi.submission.folder"
+    program = f"import sys, {modules}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert {"ffdi", "pandas"} <= set(loaded)
+    assert heavy & set(loaded) == set()
 
 
 @pytest.mark.parametrize("module", [auc_module, delong_module, library])

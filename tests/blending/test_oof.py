@@ -33,10 +33,8 @@ def test_rows_are_sorted_by_id_and_know_their_targets(contest: Contest) -> None:
         assert rows["id"].is_monotonic_increasing
         assert (rows["target"].to_numpy() == manifest.loc[rows["id"], "target"]).all()
     assert team.test["imputed"].sum() == 1
-
-
-def test_a_member_fitted_on_all_rows_held_none_out(contest: Contest) -> None:
-    whole = read_team(contest.jobs()).members[2]
+    assert team.oof.groupby("group").size().tolist() == [2] * 60
+    whole = team.members[2]  # fitted on all rows: it held none out
     assert whole.oof_N is None
     assert whole.test_KT.shape == (1, 50)
 
@@ -55,7 +53,6 @@ def test_the_folds_of_the_same_settings_and_nearest_epochs_speak_for_a_refit(con
 
 def test_order_of_jobs_changes_nothing(contest: Contest) -> None:
     there, back = read_team(contest.jobs()), read_team(contest.jobs()[::-1])
-    assert len(there.members) > 1
     for one, two in zip(there.members, back.members, strict=True):
         assert one.name == two.name
         assert one.files == two.files
@@ -104,29 +101,14 @@ def test_a_table_that_another_run_left_is_refused(contest: Contest) -> None:
         read_team(contest.jobs())
 
 
-def test_a_flipped_bit_is_refused(contest: Contest) -> None:
-    path = contest.job("one", 0).folder / "oof.parquet"
-    data = bytearray(path.read_bytes())
-    data[len(data) // 3] ^= 4
-    path.write_bytes(data)
-    with pytest.raises(CorruptError, match=str(path)):
-        read_team(contest.jobs())
-
-
-def test_other_views_than_the_recipe_asks_for_are_stale(contest: Contest) -> None:
+def test_other_views_and_changed_test_images_make_the_runs_stale(contest: Contest) -> None:
+    recipe = contest.recipe
     member = contest.recipe.member[1].model_copy(update={"tta": ("identity", "hflip")})
     contest.recipe = contest.recipe.model_copy(update={"member": (contest.recipe.member[0], member)})
     with pytest.raises(UserError, match=r"two fold 0: .* is not what the recipe asks for"):
         read_team(contest.jobs())
-
-
-def test_groups_come_along(contest: Contest) -> None:
-    team = read_team(contest.jobs())
-    assert team.oof.groupby("group").size().tolist() == [2] * 60
-
-
-def test_changed_test_images_make_the_runs_stale(contest: Contest) -> None:
+    contest.recipe = recipe
     changed = contest.manifest["id"] == contest.manifest["id"][contest.manifest["split"] == "test"].iloc[0]
     contest.manifest.loc[changed, "sha256"] = "0" * 64
-    with pytest.raises(UserError, match="is not what the recipe asks for"):
+    with pytest.raises(UserError, match=r"one fold 0: .* is not what the recipe asks for"):
         read_team(contest.jobs())

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from ffdi.blending import saved
@@ -82,5 +81,4 @@ def test_without_held_out_rows_the_table_has_no_oof(contest: Contest) -> None:
     saved.save(contest.blend(), contest.places)
     found = load(contest)
     assert found.oof.empty
-    assert isinstance(found.table, pd.DataFrame)
     assert found.table["blend"].notna().all()

@@ -31,23 +31,6 @@ def test_equals_scikit_learn_and_counting(case: Scored) -> None:
     assert abs(auc(target, score) - roc_auc_score(target, score)) < 1e-12
 
 
-@settings(deadline=None, max_examples=40)
-@given(scored(), st.randoms(use_true_random=False))
-def test_order_of_rows_changes_nothing_and_a_turned_score_mirrors(case: Scored, random: st.DataObject) -> None:
-    target, score = case
-    shuffled = np.array(random.sample(range(len(target)), len(target)))  # type: ignore[attr-defined]
-    assert auc(target[shuffled], score[shuffled]) == auc(target, score)
-    assert auc(target, -score) == pytest.approx(1 - auc(target, score), abs=1e-15)
-
-
-def test_large_vectors_with_and_without_ties() -> None:
-    rng = np.random.default_rng(0)
-    target = rng.integers(0, 2, 60_000).astype(np.int8)
-    logit = (rng.normal(size=60_000) + target).astype(np.float32)
-    for score in (logit, logit.astype(float) + 1e-12 * rng.normal(size=60_000), np.round(logit, 1), 6 * logit):
-        assert abs(auc(target, score) - roc_auc_score(target, score)) < 1e-12
-
-
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.int64, np.float64])
 def test_any_type_of_target(dtype: type) -> None:
     assert auc(np.array([0, 1, 0, 1], dtype), [0.1, 0.4, 0.35, 0.8]) == 1.0

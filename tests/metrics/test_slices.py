@@ -1,14 +1,12 @@
 """Slices of the rows, and degraded copies beside clean images."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from ffdi.core import keys
 from ffdi.metrics.auc import auc
-from ffdi.metrics.delong import delong, delong_paired
+from ffdi.metrics.delong import delong, gain_interval, placements
 from ffdi.metrics.slices import COLUMNS, binned, compare, cut, pooled
 
 
@@ -23,18 +21,14 @@ def rows(count: int = 900) -> pd.DataFrame:
     return pd.DataFrame({"target": target, "score": score, "forgery": forgery, "source": source, "one": "x"})
 
 
-def test_the_weak_spot_is_found() -> None:
-    found = cut(rows(), {"forgery": "fakes", "source": "originals", "one": "both"})
+def test_the_weak_spot_is_found_and_each_slice_compared_with_its_own_rivals() -> None:
+    table = rows()
+    found = cut(table, {"forgery": "fakes", "source": "originals", "one": "both"})
     assert list(found.columns) == COLUMNS
     assert found[["kind", "name"]].to_numpy().tolist() == [
         ["forgery", "seen"], ["forgery", "unseen"], ["source", "a"], ["source", "b"], ["source", "c"],
     ]  # fmt: skip
-    bad = found.loc[found["high"].idxmin()]
-    assert bad["name"] == "unseen"
-
-
-def test_each_slice_is_compared_with_its_own_rivals() -> None:
-    table = rows()
+    assert found["name"][found["high"].idxmin()] == "unseen"
     by = cut(table, {"forgery": "fakes", "source": "both"}).set_index("name")
     unseen = table[(table["target"] == 0) | (table["forgery"] == "unseen")]
     assert by["auc"]["unseen"] == auc(unseen["target"], unseen["score"])
@@ -47,7 +41,6 @@ def test_small_slices_and_missing_names_are_left_out() -> None:
     table = rows(60)
     table["source"] = ["rare"] * 5 + ["usual"] * 50 + [None] * 5
     assert cut(table, {"source": "both"})["name"].tolist() == ["usual"]
-    assert cut(table.assign(source="usual"), {"source": "both"}).empty
     assert cut(table.assign(source="usual"), {"source": "both"}).empty
 
 
@@ -74,29 +67,18 @@ def copies(count: int = 600) -> pd.DataFrame:
     return pd.DataFrame({"target": target, "clean": clean, "worse": worse})
 
 
-def compared(table: pd.DataFrame) -> dict[str, Any]:
+def test_the_drop_is_paired_and_counts_groups() -> None:
+    table = copies()
     found = compare(table, "blur")
     assert found is not None
-    return found
-
-
-def test_the_drop_is_paired() -> None:
-    table = copies()
-    found = compared(table)
     own = delong(table["target"], table["worse"])
     assert (found["auc"], found["low"], found["high"]) == (own.value, own.low, own.high)
     assert found["clean"] == auc(table["target"], table["clean"])
-    paired = delong_paired(table["target"], table["clean"], table["worse"])
+    clean, worse = (placements(table["target"], table[name]) for name in ("clean", "worse"))
+    paired = gain_interval(clean - worse)
     assert (found["drop"], found["drop_low"]) == pytest.approx((paired.value, paired.low))
     assert found["drop_low"] > 0
     assert [found[name] for name in ("kind", "name", "originals", "fakes")] == ["degradation", "blur", 300, 300]
-
-
-def test_rows_of_a_group_are_one_for_the_interval() -> None:
-    table = copies()
-    twice = pd.concat([table.assign(group=np.arange(len(table)))] * 2, ignore_index=True)
-    assert compared(twice)["drop_high"] == pytest.approx(compared(table)["drop_high"], rel=0.01)
-
-
-def test_too_few_copies_are_left_out() -> None:
-    assert compare(copies(14), "blur") is None
+    twice = pd.concat([table.assign(group=np.arange(len(table)))] * 2, ignore_index=True)  # one for the interval
+    assert (compare(twice, "blur") or {})["drop_high"] == pytest.approx(found["drop_high"], rel=0.01)
+    assert compare(copies(14), "blur") is None  # too few

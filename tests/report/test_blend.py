@@ -46,6 +46,8 @@ def test_the_headline_says_what_to_send_and_what_to_expect(page: Page, card: dic
         f"{auc['value']:.4f} (95% interval {auc['low']:.4f} to {auc['high']:.4f}). "
     )
     assert "AUC on the official validation images: 0.9700. Expected AUC, if the leaderboard has" in page.headline
+    unlabelled = {**card, "blend": {**card["blend"], "auc_val": None}}
+    assert "official validation" not in report.page(unlabelled, oof, FILE, Path("nowhere")).headline
 
 
 @pytest.mark.parametrize(
@@ -88,12 +90,12 @@ def test_the_advice_names_weights_and_expectation(card: dict[str, Any], page: Pa
     assert estimates.UNKNOWN in told
 
 
-def test_the_star_marks_the_weights_of_the_recipe(card: dict[str, Any], oof: pd.DataFrame, page: Page) -> None:
+def test_the_star_marks_the_method_unless_the_recipe_gives_the_weights(
+    card: dict[str, Any], oof: pd.DataFrame, page: Page
+) -> None:
     assert "rank_mean *" in words(page)
-    given = {**card, "honest": [*card["honest"], {**card["honest"][1], "method": "given_weights"}]}
-    told = words(report.page(given, oof, FILE, Path("nowhere")))
-    assert "given_weights *" in told
-    assert "rank_mean *" not in told
+    given = {**card, "honest": [{**row, "chosen": False} for row in card["honest"]]}
+    assert "rank_mean *" not in words(report.page(given, oof, FILE, Path("nowhere")))
 
 
 def test_the_page_leads_with_unseen_kinds_where_the_competition_says_so(
@@ -165,15 +167,3 @@ def test_the_worst_errors_are_ranked_furthest_on_the_wrong_side(page: Page, oof:
     assert [thumb.name for thumb in missed.thumbs] == list(fakes.head(report.WORST))
     assert {thumb.name for thumb in called.thumbs} == set(originals.tail(report.WORST))
     assert {thumb.label for thumb in called.thumbs} == {"original"}
-
-
-def test_twenty_members_fit() -> None:
-    names = [f"tf_efficientnetv2_m.in1k-480-fold{number}" for number in range(20)]
-    rng, target = keys.rng("twenty"), np.arange(400) % 2
-    oof = pd.DataFrame({"id": [f"{row}.jpg" for row in range(400)], "relpath": "a.jpg", "target": target, "fold": 0})
-    oof = oof.assign(**{name: rng.normal(target, 1) for name in names})
-    oof["blend"] = oof[names].mean(axis=1)
-    made = report.page(card_of(oof, names), oof, FILE, Path("nowhere"))
-    html = render(made)
-    check(html, made.headline)
-    assert len(html) < MAX_BYTES

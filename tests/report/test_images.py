@@ -9,12 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ffdi.config.augment import Augment
 from ffdi.core import keys
 from ffdi.report import images
-
-Contest = tuple[Path, pd.DataFrame]
-OFF = dict.fromkeys(Augment.model_fields, False)
 
 
 def encoded(width: int, height: int, kind: str = "JPEG", mode: str = "RGB") -> bytes:

@@ -9,18 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ffdi.core.digest import code_digest
 from ffdi.report import plots
-from ffdi.report.page import Gallery, Page, Picture, Section, Text, Thumb, provenance, render, show
+from ffdi.report.page import Gallery, Page, Picture, Section, Text, Thumb, render, show
 from ffdi.report.table import interval, spread, table, write
 from tests.fixtures.html_reader import check, read
 
 HOSTILE = '<script src="http://evil.example/x.js">alert("1")</script> & \'quotes\''
-GOOD = (
-    "<!doctype html><html><head><title>T</title><style>p { color: red }</style></head><body><main><h1>T</h1>"
-    '<p>Headline.</p><p id="a"><a href="#a">up</a></p><img src="data:image/png;base64," alt="what is seen"></main>'
-    "</body></html>"
-)
 
 
 def hostile_page() -> Page:
@@ -62,14 +56,14 @@ def test_blocks_keep_their_order_and_empty_sections_are_left_out() -> None:
 def test_a_page_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "reports" / "folds.html"
     for headline in ("First.", "Second."):
-        assert show(path, partial(Page, "Title", headline, ()))
+        show(path, partial(Page, "Title", headline, ()))
     assert path.read_text() == render(Page("Title", "Second.", ()))
     assert [file.name for file in path.parent.iterdir()] == ["folds.html"]
 
 
 def test_conclusion_warnings_and_tables_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blocks = (Text("Only on the page."), Text("Act on it.", warning=True), table(pd.DataFrame({"a": [0.5]}), "Counts"))
-    assert show(tmp_path / "folds.html", partial(Page, "Title", "All is well.", (Section("S", blocks),)))
+    show(tmp_path / "folds.html", partial(Page, "Title", "All is well.", (Section("S", blocks),)))
     out, err = capsys.readouterr()
     assert "All is well." in out
     assert "Counts" in out
@@ -83,17 +77,12 @@ def test_what_a_page_raises_is_one_warning_that_names_it(tmp_path: Path, capsys:
         raise ImportError("no matplotlib")
 
     (tmp_path / "file").write_text("")
-    assert not show(tmp_path / "train.html", broken)
-    assert not show(tmp_path / "file" / "blend.html", lambda: Page("Title", "Text.", ()))
+    show(tmp_path / "train.html", broken)
+    show(tmp_path / "file" / "blend.html", lambda: Page("Title", "Text.", ()))
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("warning: The page train.html was not written (ImportError: no matplotlib)")
     assert second.startswith("warning: The page blend.html was not written (UserError: ")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_provenance_holds_no_time() -> None:
-    lines = provenance("ffdi train", {"manifest": "ab" * 32})
-    assert lines == {"command": "ffdi train", "manifest": "ab" * 32, "code": code_digest()}
 
 
 def test_pages_need_neither_torch_nor_pyplot_and_their_front_no_matplotlib() -> None:
@@ -106,16 +95,6 @@ def test_pages_need_neither_torch_nor_pyplot_and_their_front_no_matplotlib() -> 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n[]\n"
-
-
-def test_equal_figures_are_equal_pictures() -> None:
-    figures = [plots.panel() for _ in range(2)]
-    for _, axes in figures:
-        axes.plot([0, 1], [0, 1])
-    first, second = (plots.embed(figure, "a", "b") for figure, _ in figures)
-    assert first == second
-    assert first.source.startswith("data:image/png;base64,")
-    assert first.alt == "a. b"
 
 
 def test_a_table_formats_by_type_and_says_that_it_is_cut() -> None:
@@ -142,26 +121,3 @@ def test_a_table_formats_by_type_and_says_that_it_is_cut() -> None:
 )  # fmt: skip
 def test_words_for_numbers(text: str, said: str) -> None:
     assert text == said
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("data:image/png;base64,", "https://example.org/a.png"),
-        ("data:image/png;base64,", "a.png"),
-        ("#a", "javascript:alert(1)"),
-        ("#a", "#nowhere"),
-        ("color: red", "background: url(https://example.org/a.png)"),
-        (' alt="what is seen"', ""),
-        ("</main>", ""),
-        ("</main>", "<script></script></main>"),
-        ('<p id="a">', '<p id="a" onclick="go()">'),
-        ("<p>Headline.</p>", '<p id="a">Headline.</p>'),
-        ("<!doctype html>", ""),
-    ],
-)
-def test_the_reader_of_these_tests_finds_a_fault(old: str, new: str) -> None:
-    check(GOOD, "Headline.")
-    assert old in GOOD
-    with pytest.raises(AssertionError):
-        check(GOOD.replace(old, new), "Headline.")

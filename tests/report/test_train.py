@@ -2,31 +2,23 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from ffdi.metrics.delong import delong
 from ffdi.metrics.ranks import rank_within
 from ffdi.report import train as report
-from ffdi.report.page import Page, render
+from ffdi.report.page import render
 from ffdi.report.train import Trained
 from tests.fixtures.html_reader import check
 
 MAX_BYTES = 3_000_000
 
 
-@pytest.fixture(scope="module")
-def page(members: list[Trained]) -> Page:
-    return report.of_members(members, {"command": "ffdi train"})
-
-
-def test_the_page_of_the_sample_is_whole(page: Page) -> None:
+def test_the_page_of_the_sample_leads_with_the_best_member_by_ranks_inside_folds(members: list[Trained]) -> None:
+    page = report.of_members(members, {"command": "ffdi train"})
     html = render(page)
     check(html, page.headline)
     assert len(html) < MAX_BYTES
     assert [section.title for section in page.sections] == ["Members", "Learning curves"]
-
-
-def test_the_headline_is_the_best_member_scored_by_ranks_inside_folds(page: Page, members: list[Trained]) -> None:
     oof = members[1].oof
     found = delong(oof["target"], rank_within(oof["logit"], oof["fold"]))
     assert page.headline.startswith(f"lite1-128 is the best of 2 members with an OOF AUC of {found.value:.4f}")
@@ -45,20 +37,6 @@ def test_near_duplicates_count_as_one(members: list[Trained]) -> None:
     copies = pd.concat([oof.assign(group=np.arange(len(oof)))] * 3, ignore_index=True)
     headlines = [report.of_members([replace(members[0], oof=rows)], {}).headline for rows in (oof, copies)]
     assert [headline.partition(" on ")[0] for headline in headlines] == [headlines[0].partition(" on ")[0]] * 2
-
-
-def test_scale_and_offset_of_a_fold_do_not_move_the_score(members: list[Trained]) -> None:
-    oof = members[0].oof
-    moved = oof.assign(logit=oof["logit"] * (1 + oof["fold"]) + 10 * oof["fold"])
-    np.testing.assert_array_equal(members[0].score(), replace(members[0], oof=moved).score())
-
-
-def test_many_members_with_long_names_fit(members: list[Trained]) -> None:
-    names = [f"convnextv2_base.fcmae_ft_in1k-384-seed{number}" for number in range(7)]
-    made = report.of_members([replace(members[0], name=name, logs={}) for name in names], {})
-    html = render(made)
-    check(html, made.headline)
-    assert len(html) < MAX_BYTES
 
 
 def test_a_fold_without_one_class_and_a_bare_log_are_survived(members: list[Trained]) -> None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ffdi.blending.features import Array
-from ffdi.blending.influence import NO_SHIFT, HeldOut, Shift, held_out, weighted
+from ffdi.blending.averaging import NO_SHIFT, Shift
+from ffdi.blending.methods import Array
 from ffdi.blending.probe import PARTS, crossfit
 from ffdi.core.keys import rng
-from ffdi.metrics.delong import logit, placements
+from ffdi.metrics.delong import Placements, logit, placements, small_sample
 
 CLIP = 10.0  # the largest density ratio, relative to their mean
 # The test is of another source from this AUC on, or if the weights leave at most this share of the rows. On portraits
@@ -43,7 +43,7 @@ class Adversarial:
         return self.auc >= OTHER_AUC or self.effective <= OTHER_SHARE
 
 
-def compare(train_ND: Array, rows: HeldOut, test_TD: Array, fake_share: float) -> Adversarial:
+def compare(train_ND: Array, is_fake_N: NDArray[np.bool_], test_TD: Array, fake_share: float) -> Adversarial:
     """Return how train and test can be told apart by embeddings.
 
     Near-duplicates are scored by a probe that saw none of them: else it learns which persons stand in the test (pairs
@@ -51,20 +51,20 @@ def compare(train_ND: Array, rows: HeldOut, test_TD: Array, fake_share: float) -
 
     Args:
         train_ND: embeddings of held-out rows.
-        rows: their targets; they are weighted to the share of fakes of the test, which is no difference of source.
+        is_fake_N: they are weighted to the share of fakes of the test, which is no difference of source.
         test_TD: embeddings of test rows.
         fake_share: of the test.
     """
     both = np.concatenate([train_ND, test_TD])
     is_test = np.repeat([0, 1], [len(train_ND), len(test_TD)])
-    own = rows.is_fake_N.mean()
-    class_N = np.where(rows.is_fake_N, fake_share / own, (1 - fake_share) / (1 - own))
+    own = is_fake_N.mean()
+    class_N = np.where(is_fake_N, fake_share / own, (1 - fake_share) / (1 - own))
     class_R = np.concatenate([class_N, np.ones(len(test_TD))])
     found = crossfit(both, is_test, _parts(both, is_test), weight_N=class_R)
-    told_apart = weighted(found, held_out(is_test), class_R).value
+    told_apart = weighted(found, is_test == 1, class_R).value
     train_N, test_T = found[is_test == 0], found[is_test == 1]
     weight_N = _density_ratio(found, is_test, class_R)
-    by_class = [weight_N[rows.is_fake_N], weight_N[~rows.is_fake_N]]
+    by_class = [weight_N[is_fake_N], weight_N[~is_fake_N]]
     effective = min(float(one.mean() ** 2 / (one**2).mean()) for one in by_class)
     return Adversarial(told_apart, effective, weight_N, train_N, test_T)
 
@@ -95,19 +95,48 @@ def _parts(features_RD: Array, is_test_R: NDArray[np.int64]) -> NDArray[np.int64
     return part_G[group_R]
 
 
-def shift(score_N: Array, rows: HeldOut, found: Adversarial) -> Shift:
+def shift(score_N: Array, is_fake_N: NDArray[np.bool_], group_N: NDArray[np.int64], found: Adversarial) -> Shift:
     """Return what weighting the held-out rows like the test does to their AUC; nothing for another source.
 
     Args:
         score_N: held-out scores of the blend.
-        rows: their targets and groups.
+        is_fake_N: their class.
+        group_N: numbers from 0 on; near-duplicates share one.
         found: the comparison of train and test.
     """
     if found.other_source:
         return NO_SHIFT
-    plain, like_test = placements(rows.target_N, score_N, rows.group_N), weighted(score_N, rows, found.weight_N)
+    plain = placements(is_fake_N, score_N, group_N)
+    like_test = weighted(score_N, is_fake_N, found.weight_N, group_N)
     if not 0 < plain.value < 1 or not 0 < like_test.value < 1:
         return NO_SHIFT
     like_test_N, plain_N = (one.influence() / (one.value * (1 - one.value)) for one in (like_test, plain))
-    by_group = np.bincount(rows.group_N, like_test_N - plain_N)
+    by_group = np.bincount(group_N, like_test_N - plain_N)
     return Shift(logit(like_test.value) - logit(plain.value), float(np.linalg.norm(by_group)))
+
+
+def weighted(
+    score_N: Array, is_fake_N: NDArray[np.bool_], weight_N: Array, group_N: NDArray[np.int64] | None = None
+) -> Placements:
+    """Return the placements of rows that stand on a board more or less often.
+
+    Args:
+        score_N: finite numbers.
+        is_fake_N: their class.
+        weight_N: how often each row stands there, relative to the others of its class.
+        group_N: as of `shift`; None if rows are independent.
+    """
+    class_N, placed_N = is_fake_N.astype(int), np.empty(len(score_N))
+    share_N = weight_N / np.bincount(is_fake_N, weight_N, 2)[class_N]
+    placed_N[is_fake_N] = _below(score_N[is_fake_N], score_N[~is_fake_N], share_N[~is_fake_N])
+    placed_N[~is_fake_N] = 1 - _below(score_N[~is_fake_N], score_N[is_fake_N], share_N[is_fake_N])
+    scale_N = share_N * small_sample(is_fake_N, group_N)[class_N]
+    return Placements(float(share_N[is_fake_N] @ placed_N[is_fake_N]), placed_N, scale_N, is_fake_N, group_N)
+
+
+def _below(score_N: Array, others_M: Array, share_M: Array) -> Array:
+    """Return the share of the others below each score; ties count one half."""
+    order = others_M.argsort()
+    sums = np.concatenate([[0.0], share_M[order].cumsum()])
+    left, right = (np.searchsorted(others_M[order], score_N, side) for side in ("left", "right"))
+    return (sums[left] + sums[right]) / 2

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ffdi.blending.features import Array, ranks
-from ffdi.blending.methods import Method, combine, over_models
+from ffdi.blending.methods import Array, Method, combine, over_models, ranks
 from ffdi.blending.oof import Team, canonical
 from ffdi.blending.rows import gather
 from ffdi.metrics.ranks import rank_within
@@ -61,11 +60,7 @@ def apply(team: Team, method: Method, given: Mapping[str, float] | None = None) 
 
 
 def _fitted(team: Team, method: Method) -> dict[str, float]:
-    """Return weights by member.
-
-    A member trained on all rows has the weight of its `kfold`; without one the mean weight, as no row tells what it is
-    worth.
-    """
+    """Return weights by member; one trained on all rows has that of its `kfold`, or without one the mean."""
     if not team.members_with_oof:
         return {member.name: 1.0 for member in team.members}
     rows = gather(team)
@@ -130,8 +125,7 @@ def degraded_scores(
     rows = team.oof[known_N].reset_index(drop=True)
     own_HN = np.array([m.oof_N[known_N] for m in team.members_with_oof if m.name in names and m.oof_N is not None])
     others_HN = np.stack([logits[name].reindex(rows["id"]).to_numpy(np.float64) for name in names])
-    total = sum(weights[name] for name in names)
-    weight_H = np.array([weights[name] / total for name in names])  # as `apply` has them, to the bit: ranks tie
+    weight_H = np.array(list(normalised_weights(weights, names).values()))  # as `apply` has them, to the bit: ranks tie
     folds_N = rows["fold"].to_numpy(np.int64)
 
     def blended(logits_HN: Array) -> Array:

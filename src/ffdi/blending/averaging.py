@@ -9,13 +9,12 @@ Shapes: K fold models, T test rows.
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
-from ffdi.blending.features import Array
-from ffdi.blending.influence import NO_SHIFT, Shift
-from ffdi.blending.methods import Method, combine
+from ffdi.blending.methods import Array, Method, combine
 from ffdi.blending.oof import Team
 from ffdi.metrics.delong import logit
 from ffdi.metrics.ranks import rank
@@ -23,6 +22,17 @@ from ffdi.metrics.ranks import rank
 NORMAL = NormalDist()
 MOST_REMOVED = 0.5  # of a model's noise: where models differ more, the rows are of a kind that none of them knows
 MIN_SE = 0.1  # least standard error, on the logit scale: with it 53 of 60 boards of seen kinds were held, without 51
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A correction: `value` is added to the logit of an AUC; `se` is its standard error."""
+
+    value: float = 0.0
+    se: float = 0.0
+
+
+NO_SHIFT = Shift()
 
 
 def fold_scores(team: Team, method: Method, weights: Mapping[str, float]) -> Array:

@@ -10,23 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ffdi.blending.features import Array
-from ffdi.blending.methods import CANDIDATES, METHODS, Method
+from ffdi.blending.methods import CANDIDATES, METHODS, Array, Method
 from ffdi.blending.nested import AUTO, BASELINE, NestedTable, nested_table
 from ffdi.blending.oof import Team
 from ffdi.blending.rows import OofRows, gather
-from ffdi.blending.weights import normalised
 from ffdi.config.recipe import Blend
 from ffdi.metrics.delong import Placements, gain_interval
 
-GIVEN = "given_weights"  # the row of the recipe's own weights
 SINGLE = "best_single"
 
 
 @dataclass(frozen=True)
 class Choice:
     """`why`: one sentence. `found`: None if no held-out row tells methods apart. `row`: the row of the table that says
-    what the blend is worth; for "auto" that of the choice itself, which does not profit from choosing."""
+    what the blend is worth; for "auto" that of the choice itself, which does not profit from choosing; "" where the
+    recipe gives the weights, which are fitted to nothing."""
 
     method: Method
     why: str
@@ -42,9 +40,8 @@ class Choice:
 def choose(placed: Mapping[str, Placements]) -> str:
     """Return the first candidate within one paired standard error of the best and not beaten by the best single member.
 
-    Args:
-        placed: placements of nested scores by method, from the simplest on. A method is beaten by "best_single" if the
-            95 % interval of the difference lies below 0.
+    `placed` has the placements of nested scores by method, from the simplest on. A method is beaten by "best_single" if
+    the 95 % interval of the difference lies below 0.
     """
     names = [name for name in placed if name in CANDIDATES]
     best = max(names, key=lambda name: placed[name].value)
@@ -57,12 +54,7 @@ def choose(placed: Mapping[str, Placements]) -> str:
 
 
 def decide(config: Blend, team: Team) -> Choice:
-    """Return the method for a team. Weights in the recipe win, then its method, then the rule.
-
-    Args:
-        config: the section [blend] of a recipe.
-        team: members and their rows.
-    """
+    """Return the method for a team. Weights in the recipe win, then its method, then the rule."""
     method = METHODS[BASELINE if config.method == AUTO else config.method]
     if not team.members_with_oof:
         why = f"{method.name}: every member was trained on all rows, so no held-out row tells methods apart."
@@ -73,10 +65,9 @@ def decide(config: Blend, team: Team) -> Choice:
         fitted = method.fits != "nothing" and not config.weights and len(rows.names) > 1
         method = METHODS[BASELINE] if fitted else method  # fitted weights would be scored on their own rows
         return Choice(method, f"{method.name}: {obstacle}", None, method.name)
-    given = _given(config.weights, method, rows.names) if config.weights else None
-    found = nested_table(rows, choose, given=given)
+    found = nested_table(rows, choose)
     if config.weights:
-        return Choice(method, f"The recipe gives the weights; without them {_verdict(found)}", found, GIVEN)
+        return Choice(method, f"The recipe gives the weights; without them {_verdict(found)}", found, "")
     if config.method == AUTO:
         return Choice(METHODS[found.choice], f"auto: {_verdict(found)}", found, AUTO)
     return Choice(method, f"The recipe names {method.name}; auto says: {_verdict(found)}", found, method.name)
@@ -90,14 +81,6 @@ def _obstacle(rows: OofRows) -> str:
         if rows.lacks_class(part):
             return f"the rows outside part {part} lack a class, so weights cannot be fitted there."
     return ""
-
-
-def _given(weights: Mapping[str, float], method: Method, names: list[str]) -> Method | None:
-    """Return the recipe's weights as a method that fits nothing; None if no member with OOF has a weight."""
-    weights_M = np.array([weights.get(name, 0.0) for name in names])
-    if weights_M.sum() <= 0:
-        return None
-    return Method(GIVEN, method.features, lambda *_: normalised(weights_M), method.squash)
 
 
 def _verdict(found: NestedTable) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 from ffdi.blending import adversarial, averaging, probe
 from ffdi.blending.adversarial import Adversarial
 from ffdi.blending.apply import BLEND, Blended
-from ffdi.blending.influence import NO_SHIFT, Shift, held_out
+from ffdi.blending.averaging import NO_SHIFT, Shift
 from ffdi.blending.methods import Method
 from ffdi.blending.oof import Team
 from ffdi.blending.probe import PARTS, Unseen
@@ -109,10 +109,12 @@ def collect(
         if min(*np.bincount(sample.oof["target"], minlength=2), len(sample.test)) < MIN_ROWS:
             few = f"There are fewer than {MIN_ROWS} test images or images of a class, too few to compare."
             return Evidence(gain, missing=few)
-        rows = held_out(sample.oof["target"], sample.oof.get("group"))
-        found = adversarial.compare(sample.oof_ND, rows, sample.test_TD, board.fake_share)
-        mix = adversarial.shift(sample.oof[BLEND].to_numpy(), rows, found)
-        return Evidence(gain, mix, _source(found, sample, manifest), probe.cost_of_unseen(sample.oof_ND, rows))
+        fake_N = sample.oof["target"].to_numpy() == 1
+        group_N = group_numbers(sample.oof.get("group"), len(fake_N))
+        found = adversarial.compare(sample.oof_ND, fake_N, sample.test_TD, board.fake_share)
+        mix = adversarial.shift(sample.oof[BLEND].to_numpy(), fake_N, group_N, found)
+        unseen = probe.cost_of_unseen(sample.oof_ND, fake_N, group_N)
+        return Evidence(gain, mix, _source(found, sample, manifest), unseen)
     except Exception as error:  # no torch here, no weights, a full GPU: the blend itself is done
         why = str(error) if isinstance(error, FfdiError) else f"{type(error).__name__}: {error}"
         return Evidence(gain, missing=f"The test images were not looked at: {why}")

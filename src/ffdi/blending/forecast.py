@@ -16,12 +16,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ffdi.blending.averaging import Shift
 from ffdi.blending.evidence import NO_EVIDENCE, Evidence
-from ffdi.blending.features import Array
-from ffdi.blending.influence import Shift, board_variance
+from ffdi.blending.methods import Array
 from ffdi.config.competition import Board
-from ffdi.metrics import delong
-from ffdi.metrics.delong import Interval, Placements, logit, perfect, placements, quantile, sigmoid
+from ffdi.metrics.delong import Interval, Placements, group_numbers, logit, perfect, placements, quantile, sigmoid
 
 LEVEL = 0.90  # of the intervals
 BOARDS = ("public", "private")
@@ -60,7 +59,7 @@ def forecast(
         group_N: a label that near-duplicates share.
         evidence: the corrections.
     """
-    placed = placements(target_N, score_N, delong.group_numbers(group_N, len(score_N)))
+    placed = placements(target_N, score_N, group_numbers(group_N, len(score_N)))
     seen = {kind: _interval(placed, _size(board, kind), evidence.seen) for kind in BOARDS}
     unseen = {
         kind: with_unseen(span, board.unseen or 1.0, evidence.unseen.losses)
@@ -80,11 +79,24 @@ def _interval(placed: Placements, size: tuple[int, int], shift: Shift) -> Interv
     """
     value, se = placed.value, math.sqrt(placed.se() ** 2 + board_variance(placed, size))
     if value in (0.0, 1.0):
-        return perfect(value, min(delong.groups_by_class(placed.is_fake_N, placed.group_N)), se, LEVEL)
+        return perfect(placed, se, LEVEL)
     middle = logit(value) + shift.value
     wide = math.hypot(se / (value * (1 - value)), shift.se)
     half, moved = quantile(LEVEL) * wide, sigmoid(middle)
     return Interval(moved, sigmoid(middle - half), sigmoid(middle + half), wide * moved * (1 - moved))
+
+
+def board_variance(placed: Placements, size: tuple[int, int]) -> float:
+    """Return the variance of the AUC over boards of `size` (originals, fakes).
+
+    A board takes groups whole as long as it wants rows of both classes, so two rows of one group meet there as often
+    as the rarer wanted of the two.
+    """
+    fake_N, influence_N = placed.is_fake_N, placed.influence()
+    ratio = np.bincount(fake_N, minlength=2) / np.maximum(size, 1)
+    low, high = sorted(ratio)
+    alone_N = influence_N * (fake_N == int(np.argmax(ratio)))
+    return low * placed.variance(influence_N) + (high - low) * placed.variance(alone_N)
 
 
 def _size(board: Board, kind: str) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ffdi.blending.features import Array
+from ffdi.blending.methods import Array
 from ffdi.blending.oof import MemberLogits, Team
 from ffdi.core.errors import UserError
 
@@ -28,14 +28,13 @@ def joined(given: Frames, what: str) -> pd.DataFrame:
     joined = pd.DataFrame(index=frames[0][1].index)
     joined.attrs["ids"] = frames[0][1].attrs["ids"]
     for number, (where, frame) in enumerate(frames, 1):
-        missing = joined.index.difference(frame.index).union(frame.index.difference(joined.index))
+        missing = joined.index.symmetric_difference(frame.index)
         if len(missing):
             raise UserError(
                 f"{where} and {frames[0][0]} have different ids: {missing[0]} is in one of them only "
                 f"({len(missing)} such ids)."
             )
-        for name in frame.columns:
-            column = frame[name].reindex(joined.index)
+        for name, column in frame.reindex(joined.index).items():
             if name in NO_PREDICTIONS:
                 if name in joined and not joined[name].astype(object).equals(column.astype(object)):  # 1 and 1.0 agree
                     raise UserError(f"{where} and {frames[0][0]} disagree in the column {name}.")

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from ffdi.blending.features import Array, Folds
-from ffdi.blending.methods import METHODS, Method, combine
+from ffdi.blending.methods import METHODS, Array, Folds, Method, combine
 from ffdi.blending.rows import OofRows
 from ffdi.metrics.auc import auc
 from ffdi.metrics.delong import Placements, auc_interval, gain_interval
@@ -72,28 +71,21 @@ class NestedCV:
         return _ranked(score_N, self.rows.fold_N)
 
 
-def nested_table(
-    rows: OofRows,
-    choose: Choose,
-    methods: Mapping[str, Method] = METHODS,
-    given: Method | None = None,
-) -> NestedTable:
+def nested_table(rows: OofRows, choose: Choose, methods: Mapping[str, Method] = METHODS) -> NestedTable:
     """Score every method nested over the outer parts.
 
     Args:
         rows: the out-of-fold rows.
         choose: the rule that picks a method by its placements.
         methods: the candidates, the baseline among them.
-        given: scored beside them and never chosen: the recipe's own weights.
     """
-    named = methods if given is None else {**methods, given.name: given}
-    features = {one.features: one.features(rows.logits_HN, rows.fold_N) for one in named.values()}
-    cvs = {name: NestedCV(method, rows, features[method.features]) for name, method in named.items()}
+    features = {one.features: one.features(rows.logits_HN, rows.fold_N) for one in methods.values()}
+    cvs = {name: NestedCV(method, rows, features[method.features]) for name, method in methods.items()}
     scores = {name: cv.nested() for name, cv in cvs.items()}
     in_sample = {name: auc(rows.target_N, cv.in_sample()) for name, cv in cvs.items()}
     placed = {name: rows.placements(score_N) for name, score_N in scores.items()}
-    choice = choose({name: placed[name] for name in methods})
-    scores[AUTO] = _chosen_anew({name: cvs[name] for name in methods}, scores, choose)
+    choice = choose(placed)
+    scores[AUTO] = _chosen_anew(cvs, scores, choose)
     placed[AUTO], in_sample[AUTO] = rows.placements(scores[AUTO]), in_sample[choice]
     return NestedTable(choice, scores, placed, in_sample)
 
@@ -122,11 +114,8 @@ def _ranked(score_N: Array, fold_N: Folds) -> Array:
 def honest_table(found: NestedTable, row: str) -> pd.DataFrame:
     """Return a row a method: method, in_sample, nested, low, high, optimism, gain, gain_low, gain_high, chosen.
 
-    AUCs are of ranks inside folds; the gain is the nested AUC less that of the baseline.
-
-    Args:
-        found: The nested scores.
-        row: The one that says what the blend is worth, the chosen one.
+    AUCs are of ranks inside folds; the gain is the nested AUC less that of the baseline. `row` is the chosen one: it
+    says what the blend is worth.
     """
     lines = []
     for name, placed in found.placements.items():

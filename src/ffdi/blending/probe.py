@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ffdi.blending.features import Array, Target
-from ffdi.blending.influence import HeldOut
+from ffdi.blending.methods import Array
 from ffdi.core import keys
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
@@ -41,9 +40,9 @@ class Unseen:
 
 def crossfit(
     features_ND: Array,
-    target_N: Array | Target,
+    target_N: np.ndarray,
     part_N: NDArray[np.int64],
-    fit_N: NDArray[np.bool_] | None = None,
+    fit_N: NDArray[np.bool_] | bool = True,
     weight_N: Array | None = None,
 ) -> Array:
     """Return the logit of each row by the probe that was fitted to the other parts; 0 if these lack a class.
@@ -59,7 +58,6 @@ def crossfit(
 
     spread_D = features_ND.std(axis=0)
     scaled_ND = (features_ND - features_ND.mean(axis=0)) / np.where(spread_D > 0, spread_D, 1)
-    fit_N = np.ones(len(target_N), bool) if fit_N is None else fit_N
     weight_N = np.ones(len(target_N)) if weight_N is None else weight_N
     logit_N = np.zeros(len(target_N))
     for part in np.unique(part_N):
@@ -72,22 +70,27 @@ def crossfit(
     return logit_N
 
 
-def cost_of_unseen(features_ND: Array, rows: HeldOut) -> Unseen | None:
-    """Return the cost of unseen kinds, by embeddings of the held-out rows; None if there are too few fakes to tell."""
-    fake_N = rows.is_fake_N
-    count = min(CLUSTERS, len(np.unique(rows.group_N[fake_N])) // MIN_FAKES)
+def cost_of_unseen(features_ND: Array, fake_N: NDArray[np.bool_], group_N: NDArray[np.int64]) -> Unseen | None:
+    """Return the cost of unseen kinds; None if there are too few fakes to tell.
+
+    Args:
+        features_ND: embeddings of the held-out rows.
+        fake_N: True for fakes.
+        group_N: numbers from 0 on; near-duplicates share one.
+    """
+    count = min(CLUSTERS, len(np.unique(group_N[fake_N])) // MIN_FAKES)
     if count < MIN_CLUSTERS:
         return None
-    part_N = (rng("unseen", 0).permutation(rows.group_N.max() + 1) % PARTS)[rows.group_N]
-    cluster_N = _clusters(features_ND, rows, count)
-    seen = auc(rows.target_N, crossfit(features_ND, rows.target_N, part_N))
+    part_N = (rng("unseen", 0).permutation(group_N.max() + 1) % PARTS)[group_N]
+    cluster_N = _clusters(features_ND, fake_N, group_N, count)
+    seen = auc(fake_N, crossfit(features_ND, fake_N, part_N))
     found = []
     for number in range(count):
         mine_N = cluster_N == number
         if mine_N.sum() >= MIN_FAKES:
             wanted_N = ~fake_N | mine_N
-            logit_N = crossfit(features_ND, rows.target_N, part_N, ~mine_N)
-            found.append(auc(rows.target_N[wanted_N], logit_N[wanted_N]))
+            logit_N = crossfit(features_ND, fake_N, part_N, ~mine_N)
+            found.append(auc(fake_N[wanted_N], logit_N[wanted_N]))
     if len(found) < MIN_CLUSTERS:
         return None
     most = 1 - 0.5 / min(np.bincount(fake_N))
@@ -95,7 +98,9 @@ def cost_of_unseen(features_ND: Array, rows: HeldOut) -> Unseen | None:
     return Unseen(losses, float(seen), float(np.mean(found)))
 
 
-def _clusters(features_ND: Array, rows: HeldOut, count: int) -> NDArray[np.int64]:
+def _clusters(
+    features_ND: Array, fake_N: NDArray[np.bool_], group_N: NDArray[np.int64], count: int
+) -> NDArray[np.int64]:
     """Return the cluster of each fake, -1 for originals, by what sets it apart from the original of its group.
 
     A fake without an original is compared with the mean of all. Unlike the clusters of folds these part the fakes of
@@ -103,8 +108,7 @@ def _clusters(features_ND: Array, rows: HeldOut, count: int) -> NDArray[np.int64
     """
     from sklearn.cluster import KMeans  # late: it would delay the start of every verb
 
-    fake_N, group_N, groups = rows.is_fake_N, rows.group_N, rows.group_N.max() + 1
-    units_ND = _units(features_ND - features_ND.mean(axis=0))
+    groups, units_ND = group_N.max() + 1, _units(features_ND - features_ND.mean(axis=0))
     sums_GD = np.zeros((groups, units_ND.shape[1]))
     np.add.at(sums_GD, group_N[~fake_N], units_ND[~fake_N])
     known_G = np.bincount(group_N[~fake_N], minlength=groups)

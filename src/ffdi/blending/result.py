@@ -10,21 +10,19 @@ import pandas as pd
 
 from ffdi.blending import saved
 from ffdi.blending.apply import BLEND, Blended, apply
-from ffdi.blending.card import card
 from ffdi.blending.choose import Choice, decide
 from ffdi.blending.evidence import collect
 from ffdi.blending.forecast import Forecast, forecast
-from ffdi.blending.oof import Team, canonical, read_team
-from ffdi.config.competition import Board, Competition
+from ffdi.blending.oof import Team, read_team
+from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import checksum
 from ffdi.core.layout import Workspace
 from ffdi.data import manifest as manifests
 from ffdi.training.job import digest_of, plan
 
-UNEVEN = (
-    0.1  # difference of the folds' fake shares: evenly spread it costs 0.003 of an AUC of 0.95, twice as much 0.014
-)
+# Difference of the folds' shares of fakes: evenly spread it costs 0.003 of an AUC of 0.95, twice as much 0.014.
+UNEVEN = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,13 +58,18 @@ def blend(recipe: Recipe, competition: Competition, places: Workspace, images: P
     manifest = manifests.read(places)
     folds = checksum.read_table(places.folds(recipe.folds.scheme))
     jobs = plan(recipe, competition, manifest, folds, Path(), places)
-    team = canonical(read_team(jobs))
+    team = read_team(jobs)
     choice = decide(recipe.blend, team)
     blended = apply(team, choice.method, recipe.blend.weights)
     if choice.nested_N is not None:  # with weights not fitted to them; the test keeps those fitted to all rows
         blended = replace(blended, oof=blended.oof.assign(**{BLEND: choice.nested_N}))
-    expected = _forecast(competition.board, choice, team, blended, manifest, places, images)
-    made = card(recipe, choice, expected, team, blended, manifests.digest(manifest), digest_of(folds))
+    rows, board = blended.oof, competition.board
+    expected: Forecast | None = None
+    if board and BLEND in rows:
+        evidence = collect(board, team, choice.method, blended, manifest, places, images)
+        scaled = board.scaled(len(blended.test))
+        expected = forecast(rows[BLEND].to_numpy(), rows["target"].to_numpy(), scaled, rows.get("group"), evidence)
+    made = saved.card(recipe, choice, expected, team, blended, manifests.digest(manifest), digest_of(folds))
     return BlendResult(
         card=made,
         choice=choice,
@@ -76,27 +79,6 @@ def blend(recipe: Recipe, competition: Competition, places: Workspace, images: P
         submission=_submission(blended, manifest["id"][manifest["split"] == "test"], competition),
         reference=pd.Series(np.mean([one.test_KT.mean(axis=0) for one in team.members], axis=0), team.test["id"]),
         warnings=tuple(_warnings(recipe, team, blended)),
-    )
-
-
-def _forecast(
-    board: Board | None,
-    choice: Choice,
-    team: Team,
-    blended: Blended,
-    manifest: pd.DataFrame,
-    places: Workspace,
-    images: Path | None,
-) -> Forecast | None:
-    rows = blended.oof
-    if board is None or BLEND not in rows:
-        return None
-    return forecast(
-        rows[BLEND].to_numpy(),
-        rows["target"].to_numpy(np.int8),
-        board.scaled(len(blended.test)),
-        rows.get("group"),
-        collect(board, team, choice.method, blended, manifest, places, images),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ffdi.blending.features import Array, Folds, Target
+from ffdi.blending.methods import Array, Folds, Target
 from ffdi.blending.oof import Team, canonical
 from ffdi.metrics.delong import Placements, group_numbers, placements
 
@@ -62,10 +62,8 @@ def gather(team: Team) -> OofRows:
 def outer_parts(rows: pd.DataFrame) -> Folds:
     """Return the outer part of each row: its fold if there are several and each holds its clusters and groups whole.
 
-    Otherwise blocks of rows that belong together are dealt to PARTS parts, the largest first.
-
-    Args:
-        rows: fold, and if known group and cluster (-1: in none).
+    Otherwise blocks of rows that belong together are dealt to PARTS parts, the largest first. `rows` has the columns
+    fold, and if known group and cluster (-1: in none).
     """
     fold_N = rows["fold"].to_numpy(np.int64)
     group_N = group_numbers(rows.get("group"), len(rows))

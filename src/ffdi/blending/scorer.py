@@ -10,13 +10,11 @@ Shapes: M members, N rows (fakes first).
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import ModuleType
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ffdi.blending.features import Array, Target
 from ffdi.metrics.auc import auc, classes
 from ffdi.metrics.ranks import BUFFER
 
@@ -32,14 +30,9 @@ EXACT_BELOW = 1 << 12  # rows up to which an exact AUC is cheaper than loading t
 
 
 class AucScorer:
-    """Compare candidates `a * base + b * feature` by AUC. Above EXACT_BELOW rows the loops are compiled.
+    """Compare candidates `a * base + b * feature`, features in [0, 1], by AUC. Many rows: by compiled loops."""
 
-    Args:
-        features_MN: values in [0, 1].
-        target_N: 0 or 1, both present.
-    """
-
-    def __init__(self, features_MN: Array, target_N: Target) -> None:
+    def __init__(self, features_MN: NDArray[np.float64], target_N: NDArray[np.int8]) -> None:
         is_fake_N = classes(target_N, features_MN[0])
         self.compiled = len(is_fake_N) > EXACT_BELOW
         self.threads = ThreadPoolExecutor(os.cpu_count()) if self.compiled else None  # the loops release Python's lock
@@ -50,7 +43,7 @@ class AucScorer:
         self.grid_MN = np.empty(features_MN.shape, np.int32)
         self._each(range(len(features_MN)), lambda member: self._fill(member, features_MN[member], order_N))
 
-    def _fill(self, member: int, features_N: Array, order_N: NDArray[np.intp]) -> None:
+    def _fill(self, member: int, features_N: NDArray[np.float64], order_N: NDArray[np.intp]) -> None:
         scaled_N = features_N * STEPS_OF_ONE
         np.rint(scaled_N, out=scaled_N)
         np.take(scaled_N.astype(np.int32), order_N, out=self.grid_MN[member])
@@ -69,7 +62,7 @@ class AucScorer:
             full: the sum that the factors of a whole blend reach, at most MAX_SUM.
         """
         bounds = self._each(moves, lambda move: self.bound(base_N, move, full))
-        return moves[first_best(bounds, lambda asked: self.exact(base_N, [moves[place] for place in asked]))]
+        return moves[first_best(bounds, lambda asked: self._each(asked, lambda at: self.exact(base_N, moves[at])))]
 
     def bound(self, base_N: Grid, move: Move, full: int) -> Bounds:
         """Return bounds of the AUC of a move; of few rows the exact value.
@@ -80,24 +73,25 @@ class AucScorer:
             full: Sum of the weights.
         """
         if not self.compiled:
-            value = auc(self.target_N, self.blend(base_N, move))
+            value = self.exact(base_N, move)
             return value, value
+        from ffdi.blending import histogram  # late: it takes half a second
+
         member, here, there = move
         shift = max((full * STEPS_OF_ONE).bit_length() - BITS, 0)
         bins = ((full * STEPS_OF_ONE) >> shift) + 1
-        won, tied = _loops().count(base_N, self.grid_MN[member], here, there, shift, bins, self.fakes)
+        won, tied = histogram.count(base_N, self.grid_MN[member], here, there, shift, bins, self.fakes)
         return won / self.pairs, (won + tied) / self.pairs
 
-    def exact(self, base_N: Grid, moves: Sequence[Move]) -> list[float]:
-        """Return the AUC of each move."""
-        return self._each(moves, lambda move: self._exact(base_N, move))
-
-    def _exact(self, base_N: Grid, move: Move) -> float:
+    def exact(self, base_N: Grid, move: Move) -> float:
+        """Return the AUC of a move."""
         if not self.compiled:
             return auc(self.target_N, self.blend(base_N, move))
+        from ffdi.blending import histogram
+
         member, here, there = move
         keys_2N = BUFFER.take(len(base_N)).view(np.uint32).reshape(2, -1)
-        twice = _loops().twice_won(base_N, self.grid_MN[member], here, there, self.fakes, keys_2N[0], keys_2N[1])
+        twice = histogram.twice_won(base_N, self.grid_MN[member], here, there, self.fakes, keys_2N[0], keys_2N[1])
         return twice / (2 * self.pairs)
 
     def _each(self, items: Iterable[Item], work: Callable[[Item], Result]) -> list[Result]:
@@ -106,7 +100,9 @@ class AucScorer:
 
 def first_best(bounds: Sequence[Bounds], exact: Callable[[list[int]], Sequence[float]]) -> int:
     """Return the first place of the highest value. `exact` is asked only for places that the bounds leave open."""
-    places = _open(bounds)
+    highest_low = max(low for low, _ in bounds)
+    places = [place for place, (_, high) in enumerate(bounds) if high >= highest_low]
+    places.sort(key=lambda place: -bounds[place][1])  # the most promising first: its value closes most others
     if len(places) == 1:
         return places[0]
     won, value, cores = -1, -1.0, os.cpu_count() or 1
@@ -119,17 +115,3 @@ def first_best(bounds: Sequence[Bounds], exact: Callable[[list[int]], Sequence[f
             if mine > value or (mine == value and place < won):
                 won, value = place, mine
     return won
-
-
-def _open(bounds: Sequence[Bounds]) -> list[int]:
-    """Return the places that may hold the highest value, the most promising first: its value closes most others."""
-    highest_low = max(low for low, _ in bounds)
-    places = [place for place, (_, high) in enumerate(bounds) if high >= highest_low]
-    return sorted(places, key=lambda place: (-bounds[place][1], place))
-
-
-def _loops() -> ModuleType:
-    """Import the compiled loops when first needed: the import takes half a second."""
-    from ffdi.blending import histogram
-
-    return histogram

@@ -4,12 +4,14 @@ Shapes: M members, N rows.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ffdi.blending.features import Array, Target
 from ffdi.blending.scorer import MAX_SUM, AucScorer
 from ffdi.metrics.auc import auc
 from ffdi.metrics.ranks import finite
 
+Array = NDArray[np.float64]
+Target = NDArray[np.int8]
 RIDGE = 1e-3  # of the stack, per row: decides between members that the data cannot tell apart
 CLIMB_STEPS = 20  # hill climbing moves weight in twentieths
 MAX_CLIMBS = 50

@@ -1,7 +1,6 @@
 """`ffdi blend`: blend the members, show what the blend is worth, write it and its submission."""
 
 from ffdi.blending import saved
-from ffdi.blending.card import inputs
 from ffdi.blending.result import blend
 from ffdi.cli.project import Project
 from ffdi.core import console
@@ -15,7 +14,7 @@ def run(project: Project) -> None:
     for warning in result.warnings:
         console.warn(warning)
     console.say(f"blend: {saved.save(result, project.places)}")
-    made, name = inputs(result.card), project.recipe.name
+    made, name = saved.inputs(result.card), project.recipe.name
     folder = project.places.submissions
     done = publish(result.submission, result.card, made, project.competition, folder, name, result.reference)
     console.say(result.choice.why)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ffdi.blending.card import inputs
 from ffdi.blending.result import blend
+from ffdi.blending.saved import inputs
 from ffdi.config.competition import Competition
 from ffdi.config.recipe import Recipe
 from ffdi.core import atomic, checksum, console, digest

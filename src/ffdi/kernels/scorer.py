@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from ffdi.blending.features import sigmoid
+from ffdi.blending.methods import sigmoid
 from ffdi.core.errors import UserError
 from ffdi.data import operations
 from ffdi.data.decode import Defect, decode

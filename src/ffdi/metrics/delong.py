@@ -85,30 +85,19 @@ def delong(targets: ArrayLike, scores: ArrayLike, group_N: NDArray[np.int64] | N
     return auc_interval(placements(targets, scores, group_N))
 
 
-def delong_paired(targets: ArrayLike, a: ArrayLike, b: ArrayLike, group_N: NDArray[np.int64] | None = None) -> Interval:
-    """Return AUC(a) - AUC(b) on the same rows, with a normal 95 % interval cut to [-1, 1].
-
-    The covariance of the two scores is used, so two nearly equal scores have a narrow interval.
-
-    Args:
-        targets: 0 real, 1 fake, [N].
-        a: Scores [N].
-        b: Scores [N] of the same rows.
-        group_N: As for `delong`.
-    """
-    return gain_interval(placements(targets, a, group_N) - placements(targets, b, group_N))
-
-
 def auc_interval(placed: Placements) -> Interval:
     """Return the interval of `delong` from placements."""
     value, se = placed.value, placed.se()
     if value in (0.0, 1.0):
-        return perfect(value, min(groups_by_class(placed.is_fake_N, placed.group_N)), se, LEVEL)
+        return perfect(placed, se, LEVEL)
     return logit_interval(value, se, LEVEL)
 
 
 def gain_interval(difference: Placements) -> Interval:
-    """Return the interval of `delong_paired` from a difference of placements."""
+    """Return the difference of two AUCs of the same rows, with a normal 95 % interval cut to [-1, 1].
+
+    The covariance of the two scores is used, so two nearly equal scores have a narrow interval.
+    """
     value, se = difference.value, difference.se()
     half = quantile(LEVEL) * se
     return Interval(value, max(value - half, -1.0), min(value + half, 1.0), se)
@@ -126,17 +115,16 @@ def logit_interval(value: float, se: float, level: float) -> Interval:
     return Interval(value, sigmoid(middle - half), sigmoid(middle + half), se)
 
 
-def perfect(value: float, pairs: int, se: float, level: float) -> Interval:
+def perfect(placed: Placements, se: float, level: float) -> Interval:
     """Return the interval of an AUC of 0 or 1.
 
     Args:
-        value: 0 or 1.
-        pairs: Independent pairs of a fake and a real image.
+        placed: Of that AUC.
         se: Its standard error.
         level: Of the interval.
     """
-    reach = ((1 - level) / 2) ** (1 / pairs)
-    return Interval(value, reach if value else 0.0, 1.0 if value else 1 - reach, se)
+    reach = ((1 - level) / 2) ** (1 / min(groups_by_class(placed.is_fake_N, placed.group_N)))
+    return Interval(placed.value, reach if placed.value else 0.0, 1.0 if placed.value else 1 - reach, se)
 
 
 def quantile(level: float) -> float:
@@ -182,12 +170,7 @@ def groups_by_class(is_fake_N: NDArray[np.bool_], group_N: NDArray[np.int64] | N
 
 
 def group_numbers(labels: ArrayLike | None, count: int) -> NDArray[np.int64]:
-    """Return the group of each row, numbered from 0 on.
-
-    Args:
-        labels: Equal in the rows of one group; None: each row is a group.
-        count: Rows.
-    """
+    """Return the group of each of `count` rows, numbered from 0 on; without labels each row is a group."""
     return np.arange(count) if labels is None else np.unique(np.asarray(labels), return_inverse=True)[1]
 
 

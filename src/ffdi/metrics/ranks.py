@@ -153,12 +153,7 @@ def rank(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def rank_within(values: ArrayLike, groups: ArrayLike) -> NDArray[np.float64]:
-    """Return ranks in (0, 1) inside each group, so that groups scored on different scales can be pooled.
-
-    Args:
-        values: N finite numbers.
-        groups: N labels, such as the fold that held each row out.
-    """
+    """Return ranks in (0, 1) inside each group (such as a fold), so that groups on different scales can be pooled."""
     values_N, groups_N = np.asarray(values), np.asarray(groups)
     if values_N.shape != groups_N.shape:
         raise UserError(f"Scores {values_N.shape} and groups {groups_N.shape} must be of one length.")

@@ -66,15 +66,10 @@ def binned(values: pd.Series, edges: list[float], unit: str = "") -> pd.Series:
 
 
 def compare(rows: pd.DataFrame, name: str) -> dict[str, Any] | None:
-    """Compare degraded copies with the same images as they were.
+    """Compare degraded copies with the same images: target (0, 1), clean and worse (scores), and maybe group.
 
-    Args:
-        rows: target (0, 1), clean and worse (scores), and maybe `group`, as in `cut`.
-        name: Of the degradation.
-
-    Returns:
-        The columns of `cut` for the copies, with clean, the AUC of the same images, and drop, drop_low, drop_high: that
-        less the AUC of their copies. None with too few images of a class.
+    Return the columns of `cut` for the copies, with clean, the AUC of the same images, and drop, drop_low, drop_high:
+    that less the AUC of their copies. None with too few images of a class.
     """
     target, group_N = rows["target"], group_numbers(rows.get("group"), len(rows))
     if min((target == 0).sum(), (target == 1).sum()) < MIN_IMAGES:

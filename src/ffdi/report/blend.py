@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ffdi.blending.card import members_table
-from ffdi.metrics.delong import LEVEL, Interval, delong_paired, group_numbers, quantile
+from ffdi.blending.apply import BLEND
+from ffdi.metrics.delong import LEVEL, Interval, gain_interval, group_numbers, placements, quantile
 from ffdi.report import estimates, images, plots
 from ffdi.report.page import Block, Page, Section, provenance
 from ffdi.report.plots import embed
 from ffdi.report.table import Table, counted, interval, intervals, shorten, spread, table
 
-BLEND = "blend"  # name of the blend's row and column
 WORST = 14  # images on a sheet of errors
 
 
@@ -32,7 +31,10 @@ def page(card: Mapping[str, Any], oof: pd.DataFrame, file: str, folder: Path) ->
     measured = members[members["auc"].notna()]
     team = measured["name"][measured["name"] != BLEND].tolist()
     group_N = group_numbers(oof.get("group"), len(oof))
-    gain = delong_paired(oof["target"], oof[BLEND], oof[team[0]], group_N) if team and BLEND in oof else None
+    gain = None
+    if team and BLEND in oof:
+        blend, best = (placements(oof["target"], oof[name], group_N) for name in (BLEND, team[0]))
+        gain = gain_interval(blend - best)
     ranking = [embed(plots.dots(measured, "OOF AUC (bars: 95% interval)"), "OOF AUC")] if len(measured) else []
     first = folder / str(oof["relpath"].iloc[0]) if len(oof) else folder
     shown = folder if first.is_file() else None
@@ -73,8 +75,8 @@ def _headline(
         f"{start}. Nested AUC on {rows:,} images that its fold models had not seen: {blend['auc']:.4f} (95% interval "
         f"{interval(blend['low'], blend['high'])}). {comparison(team[0], count, gain)}"
     )
-    if np.isfinite(blend["val_auc"]):
-        told += f" AUC on the official validation images: {blend['val_auc']:.4f}."
+    if np.isfinite(blend["auc_val"]):
+        told += f" AUC on the official validation images: {blend['auc_val']:.4f}."
     return f"{told} {estimates.expected(forecast)}" if forecast else told
 
 
@@ -99,16 +101,32 @@ def comparison(best: str, count: int, gain: Interval) -> str:
     return f"Noise cannot separate it from its best member {best} ({gain.value:+.4f})."
 
 
+def members_table(card: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a row for the blend, then one a member by falling OOF AUC.
+
+    Columns: name, weight, auc, low, high, fold_mean, fold_sd, auc_val, TPR at *. NaN where no row was held out.
+    """
+    rows = []
+    for line in ({"name": BLEND, "weight": np.nan, **card["blend"]}, *card["members"]):
+        span = line["auc"] or dict.fromkeys(("value", "low", "high"))
+        rates = {f"TPR at {fpr}": value for fpr, value in line["tpr"].items()}
+        numbers = {name: line[name] for name in ("weight", "fold_mean", "fold_sd", "auc_val")}
+        rows.append({"auc": span["value"], "low": span["low"], "high": span["high"], **numbers, **rates})
+    frame = pd.DataFrame(rows, dtype=float)
+    frame.insert(0, "name", [BLEND, *(member["name"] for member in card["members"])])
+    return pd.concat([frame.iloc[:1], frame.iloc[1:].sort_values("auc", ascending=False)], ignore_index=True)
+
+
 def _summary(members: pd.DataFrame) -> Table:
-    rates = [name for name in members.columns if name.startswith("tpr_")]
+    rates = [name for name in members.columns if name.startswith("TPR")]
     frame = members[["name", "weight", "auc"]].assign(
         interval=intervals(members),
-        folds=[spread(mean, sd) for mean, sd in zip(members["mean"], members["sd"], strict=True)],
-        val_auc=members["val_auc"], **{rate: members[rate] for rate in rates},
+        folds=[spread(mean, sd) for mean, sd in zip(members["fold_mean"], members["fold_sd"], strict=True)],
+        auc_val=members["auc_val"], **{rate: members[rate] for rate in rates},
     )  # fmt: skip
-    names = {"name": "member", "auc": "OOF AUC", "interval": "95% interval", "folds": "folds, mean ± sd"}
-    names |= {"val_auc": "validation AUC", **{rate: rate.replace("tpr_", "TPR at ") for rate in rates}}
-    formats = {"auc": ".4f", "val_auc": ".4f", "weight": ".3f"} | dict.fromkeys(rates, ".3f")
+    names = {"name": "member", "auc": "OOF AUC", "interval": "95% interval", "folds": "folds, mean ± sd",
+             "auc_val": "validation AUC"}  # fmt: skip
+    formats = {"auc": ".4f", "auc_val": ".4f", "weight": ".3f"} | dict.fromkeys(rates, ".3f")
     caption = (
         "OOF AUC: scores are ranked inside each fold, then pooled; that of the blend is nested. Intervals count "
         "near-duplicates as one. TPR: share of fakes found at this false-positive rate."

@@ -9,14 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from ffdi.blending.choose import GIVEN
+from ffdi.blending.nested import BASELINE
 from ffdi.metrics.delong import logit, sigmoid
 from ffdi.report import images
 from ffdi.report.page import Gallery, Section, Text
 from ffdi.report.table import Table, interval, intervals, table
 
 KINDS = ("seen", "unseen")
-BASELINE = "rank_mean"  # equal weights
 WORDS = (
     "AUC: the share of pairs (one fake, one original) in which the fake has the higher score; 1 is perfect, 0.5 is "
     "chance. OOF (out of fold): scored by models that were not trained on the image. Nested: the weights of the blend "
@@ -53,7 +52,7 @@ def nested_cv(card: Mapping[str, Any]) -> Section:
         "Nested CV: the weights for each fold are fitted on the other folds. In-sample: they are fitted on the same "
         f"rows. The difference is largest for {worst['method']}: {worst['optimism']:+.4f}."
     )
-    sent = GIVEN if GIVEN in set(frame["method"]) else card["method"]
+    sent = card["method"] if frame["chosen"].any() else ""  # the recipe may give the weights
     return Section(title, (Text(f"{card['why']} {text}"), _methods(frame, sent)))
 
 

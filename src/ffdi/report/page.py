@@ -107,17 +107,11 @@ def render(page: Page) -> str:
     return _template().render(page=page)
 
 
-def show(path: Path, build: Callable[[], Page]) -> bool:
+def show(path: Path, build: Callable[[], Page]) -> None:
     """Build a page, print its conclusion, warnings and tables, and write it to `path`; warn where that fails.
 
-    The page comes after the work, so its failure must not change the exit code of the work.
-
-    Args:
-        path: The HTML file. The warning names it.
-        build: Returns the page. It also imports the plots, so that a broken matplotlib is caught.
-
-    Returns:
-        True if the page was written.
+    The page comes after the work, so its failure must not change the exit code of the work. `build` also imports the
+    plots, so that a broken matplotlib is caught.
     """
     try:
         page = build()
@@ -126,9 +120,8 @@ def show(path: Path, build: Callable[[], Page]) -> bool:
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
         console.warn(f"The page {path.name} was not written ({why}). All other results are complete.")
-        return False
-    console.say(f"page: {path}")
-    return True
+    else:
+        console.say(f"page: {path}")
 
 
 def _print(page: Page) -> None:

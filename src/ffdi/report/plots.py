@@ -50,15 +50,6 @@ def panel(x: str = "", y: str = "", height: float = HEIGHT) -> tuple[Figure, Axe
     return figure, axes
 
 
-def legend(figure: Figure, axes: Axes) -> None:
-    """Add a legend above the plot, in lines of four."""
-    handles, names = axes.get_legend_handles_labels()
-    lines = -(-len(names) // 4)
-    figure.legend(handles, names, loc="upper left", ncols=4, fontsize=TEXT - (1.5 if len(names) < 3 else 2.8),
-                  labelcolor=INK, frameon=False, handlelength=1.2, columnspacing=0.9, borderaxespad=0)  # fmt: skip
-    figure.set_layout_engine("tight", pad=PAD, rect=(0, 0, 1, 1 - 0.24 * lines / figure.get_figheight()))
-
-
 def embed(figure: Figure, title: str, caption: str = "") -> Picture:
     """Return the plot as a PNG. Equal figures give equal bytes.
 
@@ -123,5 +114,8 @@ def fold_curves(logs: Mapping[int, pd.DataFrame], column: str, y: str) -> Figure
                       label=label, **looks[split])  # fmt: skip
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    legend(figure, axes)
+    figure.legend(loc="upper left", ncols=4, fontsize=TEXT - 2.8, labelcolor=INK, frameon=False,
+                  handlelength=1.2, columnspacing=0.9, borderaxespad=0)  # fmt: skip
+    lines = -(-len(logs) // 4)  # of the legend, which stands above the plot
+    figure.set_layout_engine("tight", pad=PAD, rect=(0, 0, 1, 1 - 0.24 * lines / figure.get_figheight()))
     return figure
