@@ -14,8 +14,7 @@ import numpy as np
 
 from ffdi.blending.choose import choose
 from ffdi.blending.methods import METHODS, combine
-from ffdi.blending.nested import NestedCV
-from ffdi.blending.rows import OofRows
+from ffdi.blending.nested import NestedCV, OofRows
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc
 

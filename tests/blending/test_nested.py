@@ -8,9 +8,18 @@ from hypothesis import strategies as st
 
 from ffdi.blending.choose import choose
 from ffdi.blending.methods import METHODS, Method, ranks
-from ffdi.blending.nested import AUTO, BASELINE, NestedCV, NestedTable, honest_table, nested_table
+from ffdi.blending.nested import (
+    AUTO,
+    BASELINE,
+    PARTS,
+    NestedCV,
+    NestedTable,
+    gather,
+    honest_table,
+    nested_table,
+    outer_parts,
+)
 from ffdi.blending.oof import Team, read_team
-from ffdi.blending.rows import PARTS, gather, outer_parts
 from ffdi.blending.weights import best_single, climb
 from ffdi.core.keys import rng
 from ffdi.metrics.auc import auc

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ffdi.blending.methods import Array, Method, combine, over_models, ranks
+from ffdi.blending.nested import gather
 from ffdi.blending.oof import Team, canonical
-from ffdi.blending.rows import gather
 from ffdi.metrics.ranks import rank_within
 
 BLEND = "blend"  # the column of the blend, beside one column a member

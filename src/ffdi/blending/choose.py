@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ffdi.blending.methods import CANDIDATES, METHODS, Array, Method
-from ffdi.blending.nested import AUTO, BASELINE, NestedTable, nested_table
+from ffdi.blending.nested import AUTO, BASELINE, NestedTable, OofRows, gather, nested_table
 from ffdi.blending.oof import Team
-from ffdi.blending.rows import OofRows, gather
 from ffdi.config.recipe import Blend
 from ffdi.metrics.delong import Placements, gain_interval
 

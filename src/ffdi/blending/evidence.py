@@ -123,13 +123,8 @@ def collect(
 def _source(found: Adversarial, sample: Sample, manifest: pd.DataFrame) -> Source:
     like_train = sample.oof["relpath"].iloc[np.argsort(found.train_N, kind="stable")[:TYPICAL]]
     like_test = sample.test["relpath"].iloc[np.argsort(-found.test_T, kind="stable")[:TYPICAL]]
-    return Source(
-        auc=found.auc,
-        effective=found.effective,
-        other_source=found.other_source,
-        differences=tuple(_differences(sample, manifest)),
-        typical=(tuple(like_train), tuple(like_test)),
-    )
+    differences, typical = tuple(_differences(sample, manifest)), (tuple(like_train), tuple(like_test))
+    return Source(found.auc, found.effective, found.other_source, differences, typical)
 
 
 def _differences(sample: Sample, manifest: pd.DataFrame) -> list[tuple[str, float]]:

@@ -107,7 +107,6 @@ def team_of(oof: pd.DataFrame, test: pd.DataFrame, names: list[str]) -> Team:
     if "group" in rows:
         code_N = pd.factorize(rows["group"], sort=True)[0]  # -1: no group, so a row of its own
         rows["group"] = np.where(code_N < 0, len(rows) + np.arange(len(rows)), code_N)
-    nothing = pd.DataFrame({"id": pd.Series([], dtype="str"), "relpath": "", "target": -1, "imputed": False})
     asked = pd.DataFrame({"id": test.index, "relpath": "", "target": -1, "imputed": False})
 
     def member(name: str) -> MemberLogits:
@@ -116,7 +115,7 @@ def team_of(oof: pd.DataFrame, test: pd.DataFrame, names: list[str]) -> Team:
             oof_N, test_T = _logits(oof_N), _logits(test_T)
         return MemberLogits(name, "", oof_N, np.empty((1, 0)), test_T[None], {})
 
-    return Team(tuple(member(name) for name in names), rows, nothing.iloc[:0], asked)
+    return Team(tuple(member(name) for name in names), rows, asked.iloc[:0], asked)
 
 
 def _logits(probability_N: Array) -> Array:

@@ -4,7 +4,7 @@ In-sample, fitted weights look too good: on 40 similar members and 1,500 rows gr
 .7973 nested, and equal weights .8086 (own simulation, 8 repeats). Outer parts hold groups of near-duplicates whole, so
 no row is scored by weights that were fitted to a near-copy of it.
 
-Shapes: M members, N rows.
+Shapes: M members, H of them with out-of-fold rows, N rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,16 +12,81 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ffdi.blending.methods import METHODS, Array, Folds, Method, combine
-from ffdi.blending.rows import OofRows
+from ffdi.blending.oof import Team, canonical
+from ffdi.blending.weights import Target
 from ffdi.metrics.auc import auc
-from ffdi.metrics.delong import Placements, auc_interval, gain_interval
+from ffdi.metrics.delong import Placements, auc_interval, gain_interval, group_numbers, placements
 from ffdi.metrics.ranks import rank_within
 
+PARTS = 5  # outer parts if the folds cannot be used
 BASELINE = "rank_mean"  # equal weights, nothing fitted
 AUTO = "auto"  # the row of the choice itself, made anew for every outer part
 Choose = Callable[[Mapping[str, Placements]], str]
+
+
+@dataclass(frozen=True)
+class OofRows:
+    """`part_N`: the outer part of a row, left out as a whole by nested weights. `group_N`: numbers from 0 on, or None
+    if rows are independent. Members by name, rows by id."""
+
+    names: list[str]
+    logits_HN: Array
+    fold_N: Folds
+    part_N: Folds
+    target_N: Target
+    group_N: NDArray[np.int64] | None
+
+    def parts(self, *left_out: int) -> list[int]:
+        """Return the parts, other than `left_out`, that leave at least one part to fit weights to."""
+        left = [part for part in np.unique(self.part_N).tolist() if part not in left_out]
+        return left if len(left) > 1 else []
+
+    def lacks_class(self, *left_out: int) -> bool:
+        """Return True if the rows outside these parts have fewer than two rows of a class."""
+        rest_N = ~np.isin(self.part_N, left_out)
+        return bool(min(np.bincount(self.target_N[rest_N], minlength=2)) < 2)
+
+    def placements(self, score_N: Array) -> Placements:
+        """Return the placements of the rows that have a score."""
+        scored_N = ~np.isnan(score_N)
+        group_N = None if self.group_N is None else self.group_N[scored_N]
+        return placements(self.target_N[scored_N], score_N[scored_N], group_N)
+
+
+def gather(team: Team) -> OofRows:
+    """Return the out-of-fold rows of a team with at least one member that has some."""
+    team = canonical(team)
+    members = team.members_with_oof
+    return OofRows(
+        [member.name for member in members],
+        np.array([member.oof_N for member in members]),
+        team.oof["fold"].to_numpy(np.int64),
+        outer_parts(team.oof),
+        team.oof["target"].to_numpy(np.int8),
+        group_numbers(team.oof["group"], len(team.oof)) if "group" in team.oof else None,
+    )
+
+
+def outer_parts(rows: pd.DataFrame) -> Folds:
+    """Return the outer part of each row: its fold if there are several and each holds its clusters and groups whole.
+
+    Otherwise blocks of rows that belong together are dealt to PARTS parts, the largest first. `rows` has the columns
+    fold, and if known group and cluster (-1: in none).
+    """
+    fold_N = rows["fold"].to_numpy(np.int64)
+    group_N = group_numbers(rows.get("group"), len(rows))
+    cluster_N = rows["cluster"].to_numpy(np.int64) if "cluster" in rows else np.full(len(rows), -1)
+    block_N = np.where(cluster_N >= 0, group_N.max(initial=0) + 1 + cluster_N, group_N)
+    block_N, size_B = np.unique(block_N, return_inverse=True, return_counts=True)[1:]
+    pairs = np.unique(np.stack([block_N, fold_N]), axis=1)
+    if pairs.shape[1] == len(size_B) and len(np.unique(fold_N)) > 1:
+        return fold_N
+    part_B = np.empty(len(size_B), np.int64)
+    part_B[np.argsort(-size_B, kind="stable")] = np.arange(len(size_B)) % PARTS
+    return part_B[block_N]
 
 
 @dataclass(frozen=True)
@@ -55,10 +120,6 @@ class NestedCV:
             self.fitted[parts] = self.method.weigh(self.features_MN[:, rows_N], self.rows.target_N[rows_N])
         return self.fitted[parts]
 
-    def in_sample(self) -> Array:
-        """Return ranks inside folds of the blend with weights fitted to all rows."""
-        return _ranked(combine(self.features_MN, self.weights()), self.rows.fold_N)
-
     def nested(self, *left_out: int) -> Array:
         """Return ranks inside folds of the blend in which the weights of no part were fitted to it or to `left_out`.
 
@@ -82,7 +143,8 @@ def nested_table(rows: OofRows, choose: Choose, methods: Mapping[str, Method] = 
     features = {one.features: one.features(rows.logits_HN, rows.fold_N) for one in methods.values()}
     cvs = {name: NestedCV(method, rows, features[method.features]) for name, method in methods.items()}
     scores = {name: cv.nested() for name, cv in cvs.items()}
-    in_sample = {name: auc(rows.target_N, cv.in_sample()) for name, cv in cvs.items()}
+    fitted = {name: _ranked(combine(cv.features_MN, cv.weights()), rows.fold_N) for name, cv in cvs.items()}
+    in_sample = {name: auc(rows.target_N, score_N) for name, score_N in fitted.items()}
     placed = {name: rows.placements(score_N) for name, score_N in scores.items()}
     choice = choose(placed)
     scores[AUTO] = _chosen_anew(cvs, scores, choose)

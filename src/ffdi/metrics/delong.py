@@ -90,7 +90,8 @@ def auc_interval(placed: Placements) -> Interval:
     value, se = placed.value, placed.se()
     if value in (0.0, 1.0):
         return perfect(placed, se, LEVEL)
-    return logit_interval(value, se, LEVEL)
+    middle, half = math.log(value / (1 - value)), quantile(LEVEL) * se / (value * (1 - value))
+    return Interval(value, sigmoid(middle - half), sigmoid(middle + half), se)
 
 
 def gain_interval(difference: Placements) -> Interval:
@@ -101,18 +102,6 @@ def gain_interval(difference: Placements) -> Interval:
     value, se = difference.value, difference.se()
     half = quantile(LEVEL) * se
     return Interval(value, max(value - half, -1.0), min(value + half, 1.0), se)
-
-
-def logit_interval(value: float, se: float, level: float) -> Interval:
-    """Return an interval around `value`, inside (0, 1), that is symmetric on the logit scale.
-
-    Args:
-        value: An AUC inside (0, 1).
-        se: Its standard error.
-        level: Of the interval.
-    """
-    middle, half = math.log(value / (1 - value)), quantile(level) * se / (value * (1 - value))
-    return Interval(value, sigmoid(middle - half), sigmoid(middle + half), se)
 
 
 def perfect(placed: Placements, se: float, level: float) -> Interval:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,13 +80,7 @@ class Section:
     @property
     def runs(self) -> list[tuple[str, list[Block]]]:
         """Return (kind, blocks), neighbours of one kind together, so that pictures can stand side by side."""
-        runs: list[tuple[str, list[Block]]] = []
-        for block in self.blocks:
-            kind = type(block).__name__
-            if not runs or runs[-1][0] != kind:
-                runs.append((kind, []))
-            runs[-1][1].append(block)
-        return runs
+        return [(kind, list(run)) for kind, run in groupby(self.blocks, lambda block: type(block).__name__)]
 
 
 @dataclass(frozen=True)
