@@ -36,12 +36,7 @@ class BlendOfFrames:
     why: str
 
     def write_submission(self, path: str | Path, prediction_column: str = "y_pred") -> Path:
-        """Write `test` as a CSV and return its path.
-
-        Args:
-            path: the file; it is written whole or not at all.
-            prediction_column: the name of the score's column; that of the ids is kept.
-        """
+        """Write `test` as a CSV, whole or not at all, and return its path. The name of the ids' column is kept."""
         frame = self.test.rename(columns={"score": prediction_column})
         atomic.write_text(Path(path), frame.to_csv(index=False, lineterminator="\n"))
         return Path(path)
@@ -117,10 +112,7 @@ def read_oof(folder: str | Path) -> pd.DataFrame:
 
 
 def read_test(folder: str | Path) -> pd.DataFrame:
-    """Read test logits of finished runs.
-
-    Args:
-        folder: as for `read_oof`.
+    """Read test logits of finished runs, from a folder as for `read_oof`.
 
     Returns:
         A frame by id with one column a member: the mean logit over its fold models and views.
@@ -143,8 +135,7 @@ def _runs(folder: Path, table: str) -> dict[str, pd.DataFrame]:
         parts.setdefault(path.parent.parent.name, []).append(frame.to_frame().assign(fold=path.parent.name[4:]))
     short = [name.rpartition("-")[0] for name in parts]
     names = [one if short.count(one) == 1 else name for one, name in zip(short, parts, strict=True)]
-    whole = [pd.concat(frames) for frames in parts.values()]
-    joined = [frame.groupby("id").agg({"logit": "mean", "fold": "first"}) for frame in whole]
+    joined = [pd.concat(frames).groupby("id").agg({"logit": "mean", "fold": "first"}) for frames in parts.values()]
     return dict(zip(names, joined, strict=True))
 
 

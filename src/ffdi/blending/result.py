@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,18 +25,16 @@ UNEVEN = 0.1
 
 
 @dataclass(frozen=True)
-class BlendResult:
-    """`table`: as `blend.parquet` has it. `forecast`: None if no row was held out or the board's size is not known.
+class BlendResult(saved.SavedBlend):
+    """`forecast`: None if no row was held out or the board's size is not known.
 
     `submission`: id column and prediction column, float64 in [0, 1], in the order of the competition's own list.
     `reference`: mean logit by test id; a submission that is not turned round correlates with it.
     """
 
-    card: dict[str, Any]
     choice: Choice
     forecast: Forecast | None
     blended: Blended
-    table: pd.DataFrame
     submission: pd.DataFrame
     reference: pd.Series
     warnings: tuple[str, ...]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,9 +28,6 @@ from ffdi.data import manifest as manifests
 from ffdi.metrics.auc import auc, tpr_at_fpr
 from ffdi.metrics.delong import delong, group_numbers
 from ffdi.training.job import digest_of, plan
-
-if TYPE_CHECKING:
-    from ffdi.blending.result import BlendResult
 
 NO_FOLD = -1
 FALSE_POSITIVE_RATES = (1e-2, 5e-3, 1e-3)  # the contest breaks ties at 1e-3; its paper reports all three
@@ -151,14 +148,13 @@ class SavedBlend:
         return {member["name"]: member["weight"] for member in self.card["members"]}
 
 
-def save(result: "BlendResult", places: Workspace) -> Path:
+def save(blend: SavedBlend, places: Workspace) -> Path:
     """Write table and card of a blend, the card last; return their folder."""
-    name = result.card["recipe"]["name"]
-    table, card = places.blend_table(name), places.blend_card(name)
-    made = inputs(result.card)
-    checksum.write_table(table, result.table, {"inputs": made})
-    checksum.write_json(card, {**result.card, "inputs": made})
-    return table.parent
+    name, made = blend.card["recipe"]["name"], inputs(blend.card)
+    path = places.blend_table(name)
+    checksum.write_table(path, blend.table, {"inputs": made})
+    checksum.write_json(places.blend_card(name), {**blend.card, "inputs": made})
+    return path.parent
 
 
 def load(recipe: Recipe, competition: Competition, places: Workspace) -> SavedBlend:

@@ -48,7 +48,8 @@ def tpr_at_fpr(targets: ArrayLike, scores: ArrayLike, fpr: float) -> float:
         fpr: From 0 to 1.
     """
     is_positive_N, in_order = classes(targets, scores), ascend(scores)
-    true_P, false_P = map(_from_the_top, _counted(is_positive_N[in_order.order_N], in_order))
+    counts = _counted(is_positive_N[in_order.order_N], in_order)
+    true_P, false_P = (np.append(0, np.cumsum(count_G[::-1])) for count_G in counts)  # at or above each threshold
     last = int(np.searchsorted(false_P / false_P[-1], fpr, side="right")) - 1
     return float(true_P[last] / true_P[-1])
 
@@ -97,8 +98,3 @@ def _tie_correction(is_positive_N: NDArray[np.bool_], in_order: Sorted) -> int:
     places_G = np.add.reduceat(hits_T * np.arange(len(hits_T)), starts_G) - positives_G * starts_G
     counted_G = places_G - positives_G * (positives_G - 1) // 2
     return int((positives_G * (sizes_G - positives_G) - 2 * counted_G).sum())
-
-
-def _from_the_top(counts_G: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the number of rows at or above each threshold, from none to all."""
-    return np.concatenate([[0], np.cumsum(counts_G[::-1])])

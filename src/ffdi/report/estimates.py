@@ -15,7 +15,6 @@ from ffdi.report import images
 from ffdi.report.page import Gallery, Section, Text
 from ffdi.report.table import Table, interval, intervals, table
 
-KINDS = ("seen", "unseen")
 WORDS = (
     "AUC: the share of pairs (one fake, one original) in which the fake has the higher score; 1 is perfect, 0.5 is "
     "chance. OOF (out of fold): scored by models that were not trained on the image. Nested: the weights of the blend "
@@ -53,12 +52,8 @@ def nested_cv(card: Mapping[str, Any]) -> Section:
         f"rows. The difference is largest for {worst['method']}: {worst['optimism']:+.4f}."
     )
     sent = card["method"] if frame["chosen"].any() else ""  # the recipe may give the weights
-    return Section(title, (Text(f"{card['why']} {text}"), _methods(frame, sent)))
-
-
-def _methods(frame: pd.DataFrame, chosen: str) -> Table:
     shown = pd.DataFrame({
-        "method": [f"{name} *" if name == chosen else name for name in frame["method"]],
+        "method": [f"{name} *" if name == sent else name for name in frame["method"]],
         "in-sample AUC": frame["in_sample"], "nested AUC": frame["nested"],
         "95% interval": intervals(frame),
         "optimism": frame["optimism"], f"gain over {BASELINE}": frame["gain"],
@@ -66,7 +61,7 @@ def _methods(frame: pd.DataFrame, chosen: str) -> Table:
     })  # fmt: skip
     formats = {"in-sample AUC": ".4f", "nested AUC": ".4f", "optimism": "+.4f", f"gain over {BASELINE}": "+.4f"}
     caption = "Simplest method first. * makes the submission. Optimism: in-sample less nested."
-    return table(shown, "Nested CV", caption, formats)
+    return Section(title, (Text(f"{card['why']} {text}"), table(shown, "Nested CV", caption, formats)))
 
 
 def forecast(card: Mapping[str, Any], folder: Path | None) -> Section:
@@ -80,11 +75,11 @@ def forecast(card: Mapping[str, Any], folder: Path | None) -> Section:
 def _boards(found: Mapping[str, Any]) -> tuple[Table, ...]:
     if found["leads"] == "none":
         return ()
-    board, spans = found["board"], [(kinds, part, found[kinds][part]) for kinds in KINDS for part in found[kinds]]
+    board = found["board"]
     rows = pd.DataFrame([
         {"kinds of forgery": kinds, "board": part, "images": board[f"{part}_rows"], "AUC": span["value"],
          "interval": interval(span["low"], span["high"])}
-        for kinds, part, span in spans
+        for kinds in ("seen", "unseen") for part, span in found[kinds].items()
     ])  # fmt: skip
     caption = f"{board['fake_share']:.0%} of the images are fake."
     return (table(rows, f"Forecast, {found['level']:.0%} intervals", caption, {"AUC": ".4f"}),)
@@ -95,13 +90,11 @@ def _typical(found: Mapping[str, Any], folder: Path | None) -> tuple[Gallery, ..
     check = found["evidence"]["source"]
     if check is None or folder is None:
         return ()
-    rows = [
-        {"relpath": relpath, "target": -1, "note": f"like {side}"}
-        for side, relpaths in zip(("train", "test"), check["typical"], strict=True)
-        for relpath in relpaths
-    ]
+    train, test = check["typical"]
+    notes = ["like train"] * len(train) + ["like test"] * len(test)
+    rows = pd.DataFrame({"relpath": [*train, *test], "target": -1, "note": notes})
     caption = "By adversarial validation. Look for what the two groups do not share."
-    return (images.sheet(pd.DataFrame(rows), folder, "Most typical of train, and of the test", caption),)
+    return (images.sheet(rows, folder, "Most typical of train, and of the test", caption),)
 
 
 def expected(found: Mapping[str, Any]) -> str:

@@ -11,15 +11,12 @@ from functools import cache
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ffdi.core import console
 from ffdi.core.atomic import write_text
 from ffdi.core.digest import code_digest
 from ffdi.report.table import Table
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 
 @dataclass(frozen=True)
@@ -145,7 +142,7 @@ def data_uri(data: bytes, mime: str) -> str:
 
 
 @cache
-def _template() -> "Template":
+def _template() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("ffdi.report", "templates")

@@ -48,13 +48,9 @@ def table(
         title,
         tuple(names.get(str(name), str(name).replace("_", " ")) for name in frame.columns),
         tuple(zip(*columns, strict=True)),
-        tuple(_is_number(frame[name]) for name in frame.columns),
+        tuple(kind.kind in "iufc" for kind in frame.dtypes),
         caption,
     )
-
-
-def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
 def write(value: object, spec: str | None = None) -> str:
