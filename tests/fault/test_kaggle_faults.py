@@ -1,7 +1,6 @@
 """Kaggle at its worst: every call answered late, wrongly or not at all; and nothing secret in what is then said."""
 
 import base64
-import json
 import logging
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from ffdi.submission.errors import LostReply, Refused, Unreachable
 from ffdi.submission.retry import RetryPolicy
 from tests.fixtures.kaggle.api import Dataset, Run
 from tests.fixtures.kaggle.fixture import quick
-from tests.fixtures.kaggle.server import CANARY, Fault, Server, answer, cut, hang, lose, refuse, slow, stop
+from tests.fixtures.kaggle.server import CANARY, Fault, Server, answer, cut, hang, lose, refuse, stop
 from tests.fixtures.pushing import ABOUT, SCRIPT
 
 Call = Callable[[KaggleClient, Path], object]
@@ -42,7 +41,7 @@ WRITES: dict[str, Call] = {
     "CreateCodeSubmission": lambda kaggle, folder: kaggle.submit_kernel("toy", KERNEL, 1, "tag"),
     "CreateDataset": lambda kaggle, folder: kaggle.save_dataset("tester/new-weights", files_of(folder), "", new=True),
     "CreateDatasetVersion": lambda kaggle, folder: kaggle.save_dataset(OLD, files_of(folder), "notes", new=False),
-    "SaveKernel": lambda kaggle, folder: kaggle.push_kernel(ABOUT, SCRIPT, 60),
+    "SaveKernel": lambda kaggle, folder: kaggle.push_kernel(ABOUT, SCRIPT),
 }
 UPLOADS = {"CreateSubmission": "StartSubmissionUpload", "CreateDatasetVersion": "StartBlobUpload"}
 
@@ -74,28 +73,24 @@ def made(server: Server, name: str) -> int:
 
 @pytest.mark.parametrize("name", READS)
 @pytest.mark.parametrize(
-    ("fault", "calls"),
+    "fault",
     [
-        (refuse(429, "Too many requests", retry_after="0"), 2),
-        (refuse(500, "Internal error", "flat"), 2),
-        (refuse(503, form="empty"), 2),
-        (refuse(503, form="broken"), 2),
-        (cut(), 2),
-        (answer(b"<html>", "text/html"), 2),
-        (answer([1, 2]), 2),
-        (answer(b""), 2),
-        (slow(0.05), 1),
+        refuse(429, "Too many requests", retry_after="0"),
+        refuse(500, "Internal error", "flat"),
+        refuse(503, form="empty"),
+        refuse(503, form="broken"),
+        cut(),
+        answer(b"<html>", "text/html"),
+        answer([1, 2]),
     ],
-    ids=["429", "500", "empty 503", "broken 503", "cut", "no JSON", "no object", "empty", "slow"],
+    ids=["429", "500", "empty 503", "broken 503", "cut", "no JSON", "no object"],
 )
-def test_a_read_is_repeated_until_it_succeeds(
-    kaggle_server: Server, folder: Path, name: str, fault: Fault, calls: int
-) -> None:
+def test_a_read_is_repeated_until_it_succeeds(kaggle_server: Server, folder: Path, name: str, fault: Fault) -> None:
     if name == "DownloadDataFiles" and fault.kind == "answer" and fault.status == 200:
         fault = cut()  # what is in a file is not looked at here
     kaggle_server.script(name, fault)
     READS[name](sign_in(), folder)
-    assert kaggle_server.count(name) == calls
+    assert kaggle_server.count(name) == 2
 
 
 @pytest.mark.parametrize("name", READS)
@@ -132,16 +127,13 @@ def test_what_is_refused_is_not_repeated(kaggle_server: Server, folder: Path, na
     ("fault", "done"),
     [
         (lose(), 1),
-        (lose(500), 1),
         (lose(502), 1),
         (cut(), 0),
-        (refuse(500, "Internal error"), 0),
         (refuse(503, form="broken"), 0),
         (answer(b"<html>", "text/html"), 0),
-        (answer(b""), 0),
         (hang(), 0),
     ],
-    ids=["done, cut", "done, 500", "done, 502", "cut", "500", "broken 503", "no JSON", "empty", "hangs"],
+    ids=["done, cut", "done, 502", "cut", "broken 503", "no JSON", "hangs"],
 )
 def test_a_write_whose_answer_is_lost_is_not_repeated(
     kaggle_server: Server, folder: Path, name: str, fault: Fault, done: int
@@ -170,7 +162,6 @@ def test_a_write_that_was_turned_away_is_known_not_to_be_done(kaggle_server: Ser
         ("This competition only accepts Submissions from Notebooks", "ffdi kernels push"),
         ("Submissions have been disabled for this competition.", "deadline"),
         ("You must accept this competition's rules before you can submit", "competitions/toy/rules"),
-        ("Permission 'competitions.participate' was denied", "check the slug 'toy'"),
         ("Phone verification is required", "https://www.kaggle.com/settings"),
     ],
 )
@@ -187,6 +178,7 @@ def test_a_known_refusal_says_what_helps(kaggle_server: Server, folder: Path, re
 def test_an_upload_that_breaks_is_made_anew_and_whole(
     kaggle_server: Server, folder: Path, name: str, fault: Fault
 ) -> None:
+    kaggle_server.script(UPLOADS[name], lose())
     kaggle_server.script("PUT", fault)
     WRITES[name](sign_in(), folder)
     assert made(kaggle_server, name) == 1
@@ -233,12 +225,11 @@ def test_a_dataset_that_is_not_made_with_a_status_of_success(
     assert kaggle_server.count("CreateDataset") == 1
 
 
-@pytest.mark.parametrize("fault", [stop(3), cut(), refuse(500), refuse(503, form="empty")])
+@pytest.mark.parametrize("fault", [stop(3), cut(), refuse(500)])
 def test_an_output_that_breaks_off_is_fetched_to_its_end(kaggle_server: Server, folder: Path, fault: Fault) -> None:
     kaggle_server.script("GET", fault)
     sign_in().kernel_output(KERNEL, folder / "out", 1)
     assert (folder / "out" / "submission.csv").read_bytes() == b"id,y\n"
-    assert (folder / "out" / "toy-infer.log").read_text() == "log"
 
 
 def test_retries_wait_as_long_as_kaggle_asks_and_no_longer_than_we_do(kaggle_server: Server) -> None:
@@ -308,27 +299,18 @@ def test_the_canary_is_nowhere_after_many_crashes(
     assert [form for form in FORMS for text in texts if form in text] == []
 
 
-@pytest.mark.parametrize("place", ["KAGGLE_API_TOKEN", "access_token", "kaggle.json"])
-def test_the_canary_is_nowhere_wherever_it_was_kept(
-    kaggle_server: Server, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: str
+def test_the_canary_is_nowhere_as_a_token(
+    kaggle_server: Server, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR"):
+    for name in ("KAGGLE_USERNAME", "KAGGLE_KEY"):
         monkeypatch.delenv(name)
-    if place == "KAGGLE_API_TOKEN":
-        monkeypatch.setenv(place, CANARY)
-    else:
-        path = Path.home() / ".kaggle" / place
-        path.parent.mkdir()
-        path.write_text(json.dumps({"username": "tester", "key": CANARY}) if place == "kaggle.json" else CANARY)
-        path.chmod(0o600)
+    monkeypatch.setenv("KAGGLE_API_TOKEN", CANARY)
     kaggle_server.token = CANARY
     texts = []
     for fault in CRASHES:
         kaggle_server.script("SaveKernel", fault)
-        kaggle = sign_in()
-        assert kaggle.source.endswith(place)
         with pytest.raises(FfdiError) as raised:
-            WRITES["SaveKernel"](kaggle, folder)
+            WRITES["SaveKernel"](sign_in(), folder)
         texts.append(everything_of(raised.value))
     captured = capfd.readouterr()
     assert [form for form in FORMS for text in [*texts, captured.out, captured.err] if form in text] == []

@@ -15,7 +15,7 @@ from ffdi.core.errors import Paused
 from ffdi.submission.dataset import publish, read_folder
 from ffdi.submission.errors import Unreachable
 from ffdi.submission.kernel import Kernel
-from tests.fixtures.kaggle.server import CANARY, Fault, Server, cut, drip, hang, lose, refuse
+from tests.fixtures.kaggle.server import CANARY, Fault, Server, cut, hang, lose, refuse, slow
 from tests.fixtures.pushing import SCRIPT, Follower, make_pack, results
 
 # The command itself, but for its sleep, which is a hundredth as long. A job in the background of a shell, as CI may be,
@@ -99,7 +99,7 @@ def test_stopped_at_every_stage(kaggle_server: Server, command: list[str], tmp_p
     state.kernel_states = ["RUNNING"]
     kaggle_server.script("PUT", hang())
     assert when(start(command), lambda: count("PUT") == 1, signal.SIGKILL)[0] == -signal.SIGKILL
-    kaggle_server.script("SaveKernel", drip(1.0))
+    kaggle_server.script("SaveKernel", slow(60.0))
     assert when(start(command), lambda: KERNEL in state.kernels, signal.SIGKILL)[0] == -signal.SIGKILL
     code, out, err = when(start(command), lambda: count("GetKernelSessionStatus") > 0, signal.SIGINT)
     assert (code, "run the same command to go on" in err) == (75, True), err
@@ -110,7 +110,7 @@ def test_stopped_at_every_stage(kaggle_server: Server, command: list[str], tmp_p
     assert out.splitlines()[-1] == f"submit it: ffdi submit --kernel {KERNEL} --version 1 --competition toy"
     assert [count(name) for name in ("CreateDataset", "CreateDatasetVersion", "SaveKernel")] == [1, 0, 1]
     state.kernel_states, again = ["COMPLETE"], [*command, "--again"]
-    kaggle_server.script("SaveKernel", drip(1.0))
+    kaggle_server.script("SaveKernel", slow(60.0))
     assert when(start(again), lambda: len(state.kernels[KERNEL]) == 2, signal.SIGKILL)[0] < 0
     code, out, err = ended(start(again))
     assert (code, count("SaveKernel"), f"{KERNEL} version 2 is complete" in out) == (0, 2, True), err
@@ -122,7 +122,7 @@ def test_killed_at_random_until_it_is_through(kaggle_server: Server, command: li
     kaggle_server.state.kernel_states = ["COMPLETE"]
     draws, kills = keys.Draws(keys.key("push", 0), "delay"), 0
     for name in ("StartBlobUpload", "PUT", "CreateDataset", "SaveKernel"):
-        kaggle_server.script(name, *[drip(0.002)] * 99)
+        kaggle_server.script(name, *[slow(0.1)] * 99)
     while True:
         child = start(command)
         try:

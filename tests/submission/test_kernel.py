@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, Paused, UserError
 from ffdi.core.layout import PUSH_STATE, verb_of
 from ffdi.submission.errors import Refused
 from ffdi.submission.kernel import Kernel
 from ffdi.submission.output import await_output, log_lines
+from tests.fixtures.kaggle.fixture import FakeClock
 from tests.fixtures.kaggle.server import Server, answer, cut, lose, refuse
-from tests.fixtures.pushing import CSV, SCRIPT, Follower, PushClock, results, with_checksum
+from tests.fixtures.pushing import CSV, SCRIPT, Follower, results
 
 NAME = "tester/toy-infer"
 DENIED = refuse(403, "Permission 'kernels.get' was denied")
@@ -22,7 +24,7 @@ def changed(kernel: Kernel) -> Kernel:
     return replace(kernel, text=SCRIPT + "# changed\n")
 
 
-def test_once_there_and_back(kaggle_server: Server, session: Follower, kernel: Kernel, clock: PushClock) -> None:
+def test_once_there_and_back(kaggle_server: Server, session: Follower, kernel: Kernel, clock: FakeClock) -> None:
     (session.folder / "fetched").mkdir(parents=True)
     (session.folder / "fetched" / "half.bin").write_bytes(b"what a command that was killed has left")
     pushed, output = session.follow(kernel)
@@ -32,10 +34,7 @@ def test_once_there_and_back(kaggle_server: Server, session: Follower, kernel: K
     assert (output / "submission.csv").read_text() == CSV
     [sent] = kaggle_server.bodies("SaveKernel")
     assert sent["text"] == SCRIPT.replace('"run": ""', f'"run": "{pushed.run}"')
-    assert sent.get("enableInternet", False) is False
-    assert (sent["isPrivate"], sent["machineShape"]) == (True, "NvidiaTeslaT4")
-    assert (sent["sessionTimeoutSeconds"], sent["competitionDataSources"]) == (43_200, ["toy"])
-    assert clock.naps == [30.0, 45.0]  # queued, running, complete
+    assert clock.slept == [30.0, 45.0]  # queued, running, complete
 
     assert session.follow(kernel)[1] == output  # the same again is known
     assert (kaggle_server.count("SaveKernel"), kaggle_server.count("GetKernelSessionStatus")) == (1, 3)
@@ -52,9 +51,6 @@ def test_again_is_one_more_version(kaggle_server: Server, session: Follower, ker
     assert second.run != first.run
     assert await_output(session, kernel, second).name == "output-v2"
     assert output.is_dir()
-    kaggle_server.script("SaveKernel", lose())
-    assert session.push(kernel, again=True).version == 3
-    assert kaggle_server.count("SaveKernel") == 3
 
 
 @pytest.mark.parametrize("other", [False, True], ids=["again", "another kernel"])
@@ -67,26 +63,6 @@ def test_what_was_pushed_is_known_after_a_refusal_of_more(
     with pytest.raises(Refused, match="wait for a running GPU kernel"):
         session.push(changed(kernel) if other else kernel, again=not other)
     assert (session.folder / PUSH_STATE).read_bytes() == before
-    assert session.follow(kernel)[0].version == 1
-    assert kaggle_server.count("SaveKernel") == 2
-
-
-@pytest.mark.parametrize("fault", [lose(), lose(502)])
-def test_a_lost_reply_is_no_second_push(kaggle_server: Server, session: Follower, kernel: Kernel, fault: Any) -> None:
-    kaggle_server.script("SaveKernel", fault)
-    assert session.follow(kernel)[0].version == 1
-    assert kaggle_server.count("SaveKernel") == 1
-
-
-def test_a_push_that_never_arrived_is_left_to_the_next_command(
-    kaggle_server: Server, session: Follower, kernel: Kernel, clock: PushClock
-) -> None:
-    kaggle_server.script("SaveKernel", cut())
-    with pytest.raises(Paused, match="did not arrive; run the same command again to push"):
-        session.push(kernel)
-    assert (clock.naps, kaggle_server.count("SaveKernel")) == ([30.0, 45.0, 67.5], 1)
-    assert session.follow(kernel)[0].version == 1
-    assert kaggle_server.count("SaveKernel") == 2
 
 
 def test_a_push_that_arrived_late_is_found_by_the_next_command(
@@ -118,17 +94,11 @@ def test_a_version_that_was_there_before_is_not_ours(kaggle_server: Server, sess
         ({"error": "Maximum batch GPU session count of 2 reached."}, "session count of 2 reached"),
         ({"versionNumber": 1, "invalidDatasetSources": ["a/b"]}, "no such datasets: a/b"),
         ({"versionNumber": 1, "invalidCompetitionSources": ["toy"]}, "competitions/toy/rules in a browser"),
-        (
-            {"versionNumber": 1, "invalidKernelSources": ["a/b"]},
-            "no such kernels: a/b; version 1 was made all the same",
-        ),
-        ({"versionNumber": 1, "invalidModelSources": ["a/b/c/d/1"]}, "no such models: a/b/c/d/1"),
-        ({"versionNumber": 1, "invalidTags": ["faces"]}, "no such tags: faces"),
-        ({"error": {"code": 400, "message": "Kernel not found"}}, "Kernel not found"),
+        ({"versionNumber": 1, "invalidKernelSources": ["a/b"]}, "kernels: a/b; version 1 was made all the same"),
         ({"code": 403}, "HTTP 403; check owner and name"),
         ({}, "names no version"),
     ],
-    ids=["sessions", "datasets", "competitions", "kernels", "models", "tags", "error", "code", "empty"],
+    ids=["sessions", "datasets", "competitions", "kernels", "code", "empty"],
 )
 def test_refusals_that_look_like_success(
     kaggle_server: Server, session: Follower, kernel: Kernel, reply: dict[str, Any], says: str
@@ -139,12 +109,6 @@ def test_refusals_that_look_like_success(
     assert not (session.folder / PUSH_STATE).exists()
     assert kaggle_server.count("SaveKernel") == 1
     assert session.push(kernel).version == 1  # a person may try again
-
-
-@pytest.mark.parametrize("script", ["print(1)\n", SCRIPT + SCRIPT])
-def test_scripts_without_a_place_for_the_run_id(session: Follower, kernel: Kernel, script: str) -> None:
-    with pytest.raises(UserError, match="settings 'run', not one"):
-        session.push(replace(kernel, text=script))
 
 
 def test_a_state_nobody_knows_is_waited_through(
@@ -163,14 +127,14 @@ def test_a_failed_run_shows_its_log_and_is_forgotten(
     state.kernel_states, state.kernel_failure = ["RUNNING", "ERROR"], "Exited with code 1"
     state.log = json.dumps([{"data": f"line {n}\n"} for n in range(99)] + [{"data": "\x1b[2JValueError: no GPU\n"}])
     state.run = lambda request: {"half.txt": b"done in part"}
-    with pytest.raises(UserError, match=r"ended as error \(Exited with code 1\); what it left is in .*failed-v1"):
+    with pytest.raises(UserError, match=r"ended as error \(Exited with code 1\); what it left is in .*fetched"):
         session.follow(kernel)
     shown = capsys.readouterr().out
     assert " [2JValueError: no GPU" in shown
     assert "\x1b" not in shown
     assert ("line 98" in shown, "line 3\n" in shown) == (True, False)
-    assert "line 3\\n" in (session.folder / "failed-v1" / "toy-infer.log").read_text()
-    assert (session.folder / "failed-v1" / "half.txt").read_bytes() == b"done in part"
+    assert "line 3\\n" in (session.folder / "fetched" / "toy-infer.log").read_text()
+    assert (session.folder / "fetched" / "half.txt").read_bytes() == b"done in part"
     state.kernel_states, state.run = ["COMPLETE"], results
     assert session.follow(kernel)[0].version == 2
 
@@ -183,10 +147,13 @@ def test_a_run_that_was_stopped_and_left_nothing(kaggle_server: Server, session:
 
 
 def test_the_output_of_another_run_is_waited_out_or_named(
-    kaggle_server: Server, session: Follower, kernel: Kernel, clock: PushClock
+    kaggle_server: Server, session: Follower, kernel: Kernel, clock: FakeClock
 ) -> None:
     kaggle_server.state.kernel_states = ["COMPLETE"]
-    kaggle_server.state.run = lambda request: {**results(request), "run.json": with_checksum({"run": "of another"})}
+    kaggle_server.state.run = lambda request: {
+        **results(request),
+        "run.json": checksum.json_bytes({"run": "of another"}),
+    }
 
     def ours() -> None:
         run = kaggle_server.state.kernels[NAME][-1]
@@ -205,8 +172,7 @@ def test_the_output_of_another_run_is_waited_out_or_named(
     ("name", "data", "error", "says"),
     [
         ("run.json", None, UserError, r"has no valid run\.json, .* To push anew, delete /.*room/push\.json"),
-        ("run.json", with_checksum({"run": "x"})[:-9] + b"damaged}", UserError, "has no valid run.json"),
-        ("submission.csv", CSV[:-4].encode(), CorruptError, "is not what the kernel wrote"),
+        ("run.json", checksum.json_bytes({"run": "x"})[:-9] + b"damaged}", UserError, "has no valid run.json"),
         ("submission.csv", None, CorruptError, "is not what the kernel wrote"),
     ],
 )
@@ -220,8 +186,9 @@ def test_outputs_that_are_not_taken(
     says: str,
 ) -> None:
     def left(request: dict[str, Any]) -> dict[str, bytes]:
-        found: dict[str, bytes | None] = {**results(request), name: data}
-        return {key: value for key, value in found.items() if value is not None}
+        found = results(request)
+        found.pop(name)
+        return found if data is None else found | {name: data}
 
     kaggle_server.state.run = left
     with pytest.raises(error, match=says):
@@ -230,25 +197,19 @@ def test_outputs_that_are_not_taken(
 
 
 def test_the_time_is_up_and_the_same_command_goes_on(
-    kaggle_server: Server, session: Follower, kernel: Kernel, clock: PushClock
+    kaggle_server: Server, session: Follower, kernel: Kernel, clock: FakeClock
 ) -> None:
     kaggle_server.state.kernel_states = ["RUNNING"]
     with pytest.raises(Paused, match="is still running, and the time to wait is up"):
         session.follow(kernel)
-    assert 3000 < sum(clock.naps) <= 3600
+    assert 3000 < sum(clock.slept) <= 3600
     kaggle_server.state.kernels[NAME][0].states = ["COMPLETE"]
     later = replace(session, until=clock.now + 3600)
     assert later.follow(kernel)[0].version == 1
     assert kaggle_server.count("SaveKernel") == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "lines"),
-    [
-        ('[{"data": "a\\n"}, {"data": "b"}]', ["a", "b"]),
-        ("a\n\nb\n", ["a", "b"]),
-        *[(text, [text]) for text in ("3", "null", "[1]", '{"a": 1}')],
-    ],
-)
-def test_logs_are_read_in_both_forms(text: str, lines: list[str]) -> None:
-    assert log_lines(text) == lines
+def test_logs_are_read_in_both_forms() -> None:
+    assert log_lines('[{"data": "a\\n"}, {"data": "b"}]') == log_lines("a\n\nb\n") == ["a", "b"]
+    for text in ("3", "[1]", '{"a": 1}'):
+        assert log_lines(text) == [text]

@@ -12,12 +12,13 @@ from ffdi.config.load import load_competition
 from ffdi.core.errors import LockedError, UserError
 from ffdi.core.lock import exclusive
 from ffdi.submission.errors import Refused
+from tests.fixtures.kaggle.fixture import FakeClock
 from tests.fixtures.kaggle.server import CANARY, Server
-from tests.fixtures.pushing import SCRIPT, PushClock, make_pack, results, toy_team
+from tests.fixtures.pushing import SCRIPT, make_pack, results, toy_team
 
 
 @pytest.fixture
-def options(tmp_path: Path, kaggle_server: Server, clock: PushClock, monkeypatch: pytest.MonkeyPatch) -> PushOptions:
+def options(tmp_path: Path, kaggle_server: Server, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> PushOptions:
     monkeypatch.setattr(verb, "CLOCK", clock.clock())
     kaggle_server.state.run = results
     monkeypatch.setattr(verb.team, "read", lambda folder: toy_team())
@@ -61,11 +62,9 @@ def test_there_and_back_and_once_more(
 
 
 def test_sources(options: PushOptions) -> None:
-    more = replace(options, datasets=["me/wheelhouse"], kernels=["me/toy-train/2"])
-    pack, kernel, _ = prepare(more, "some-one")
-    assert kernel.about.id == "some-one/toy-infer"
+    pack, kernel, _ = prepare(replace(options, datasets=["me/wheelhouse"], kernels=["me/toy-train/2"]), "some-one")
+    assert (pack.id, kernel.about.id) == ("some-one/toy-weights", "some-one/toy-infer")
     assert kernel.about.dataset_sources == ["me/wheelhouse", pack.id]
-    assert pack.id == "some-one/toy-weights"
     assert kernel.about.kernel_sources == ["me/toy-train/2"]
 
 
@@ -74,7 +73,6 @@ def test_sources(options: PushOptions) -> None:
     [
         ({"wait": "soon"}, "--wait 'soon' is no time"),
         ({"kernels": ["https://kaggle.com/code/me/toy-train"]}, 'toy-train.*: write "owner/slug"'),
-        ({"datasets": ["toy-weights"]}, 'toy-weights.*: write "owner/slug"'),
         ({"kernel": Path("absent")}, "absent cannot be read"),
     ],
 )

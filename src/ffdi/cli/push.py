@@ -20,7 +20,6 @@ from ffdi.submission.output import await_output, facts_of
 from ffdi.submission.retry import Clock
 from ffdi.submission.submit import expected_ids
 
-LIMIT = 12 * 3600  # seconds: the longest that Kaggle lets a run on CPU or GPU take; a kernel has its own deadline
 CLOCK = Clock()
 
 
@@ -46,7 +45,7 @@ def run(options: PushOptions) -> None:
     _show(pack, kernel, options.kernel)
     if not options.yes:
         return console.say("nothing was uploaded; with --yes it is")
-    session = KernelSession(kaggle, options.work / "kernels" / kernel.about.slug, until, LIMIT, CLOCK)
+    session = KernelSession(kaggle, options.work / "kernels" / kernel.about.slug, until, CLOCK)
     try:
         with exclusive(session.folder):
             folder, pushed = _upload_and_run(session, pack, kernel, options.again)

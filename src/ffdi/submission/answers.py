@@ -8,22 +8,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    NonNegativeInt,
-    field_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, field_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticUseDefault
 
 Body = Mapping[str, Any]
 Status = Annotated[str, AfterValidator(str.lower)]
-
-
 # Kaggle's are UTC, whether they say so or not.
 Date = Annotated[datetime, AfterValidator(lambda at: at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))]
 
@@ -48,7 +38,6 @@ class Limits(Answer):
     num_today: NonNegativeInt = 0
     num_total: NonNegativeInt = 0
     num_allowed_now: NonNegativeInt = 0
-    limited_by_total: bool = False  # no day gives more, since the competition allows no more in all
 
 
 class Listed(Answer):
@@ -83,12 +72,6 @@ class KernelState(Answer):
     @property
     def running(self) -> bool:
         return self.status not in ("complete", "error", "cancel_acknowledged")
-
-
-def objects_of(body: Body, name: str) -> list[Body]:
-    """Return the objects of a list."""
-    value = body.get(name)
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def text_of(body: Body, name: str) -> str:

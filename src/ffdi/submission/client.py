@@ -4,13 +4,14 @@ Every method raises Refused (Kaggle said no), Unreachable (nothing was changed) 
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ffdi.core.layout import SUBMISSION_CSV, inside
-from ffdi.submission import answers, credentials
-from ffdi.submission.answers import Body, Listed, objects_of, text_of
-from ffdi.submission.errors import LostReply, Refused, refusal
+from ffdi.submission import answers, credentials, transfer
+from ffdi.submission.answers import Body, Listed, text_of
+from ffdi.submission.errors import LostReply, Refused, explained, refusal
 from ffdi.submission.http import Call, HttpClient
 from ffdi.submission.retry import RetryPolicy
 
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 POLICY = RetryPolicy()  # of clients that are not given one
+COMPETITIONS, DATASETS = "competitions.CompetitionApiService", "datasets.DatasetApiService"
+KERNELS, BLOBS = "kernels.KernelsApiService", "blobs.BlobApiService"
 
 
 def sign_in(policy: RetryPolicy | None = None) -> "KaggleClient":
     """Return a client of the user whose credential is found. Raise Refused if the credential is not valid any more."""
     credential = credentials.find()
     client = KaggleClient(credential, policy or POLICY)
-    if credential.kind == "token":
-        body = client.read(Call("sign in", "security", "IntrospectToken", {"token": credential.secret}))
+    if not credential.user:
+        body = client.read(Call("sign in", "security.OAuthService", "IntrospectToken", {"token": credential.secret}))
         client.owner = text_of(body, "username")
         if body.get("active") is not True or not client.owner:
             raise refusal("sign in", 401, f"the token of {credential.source} is not valid any more")
@@ -34,11 +37,7 @@ def sign_in(policy: RetryPolicy | None = None) -> "KaggleClient":
 
 
 class KaggleClient(HttpClient):
-    """A signed-in user, `owner`. `source` says which credential was found, never its value."""
-
-    def __init__(self, credential: credentials.Credential, policy: RetryPolicy) -> None:
-        super().__init__(credential, policy)
-        self.owner, self.source = credential.user, credential.source
+    """What a signed-in user can ask."""
 
     def limits(self, slug: str) -> answers.Limits:
         """Return how many submissions were made and are left; all zero while the user is in no team."""
@@ -96,7 +95,8 @@ class KaggleClient(HttpClient):
 
         What was sent may be something else than a zip, such as a web page.
         """
-        self.fetch(_of_competition(f"download the files of {slug}", "DownloadDataFiles", slug), path)
+        call = _of_competition(f"download the files of {slug}", "DownloadDataFiles", slug)
+        transfer.fetch(lambda: self._once(call, stream=True), path, self.policy)
 
     def dataset_status(self, dataset: str) -> answers.DatasetState:
         """Return how far Kaggle is with the newest version of "owner/slug"; "missing" where there is no dataset."""
@@ -124,10 +124,10 @@ class KaggleClient(HttpClient):
             new: Whether it is the first one.
         """
         doing, (owner, slug) = f"make {'' if new else 'a version of '}the dataset {dataset}", dataset.split("/")
-        begin = [Call(doing, "blobs", "StartBlobUpload", {"type": "DATASET", "name": name}) for name in files]
+        begin = [Call(doing, BLOBS, "StartBlobUpload", {"type": "DATASET", "name": name}) for name in files]
         tokens = [{"token": self.upload(*one)} for one in zip(begin, files.values(), strict=True)]
         first = {"ownerSlug": owner, "slug": slug, "title": slug.replace("-", " "), "licenseName": "other"}
-        call = Call(doing, "datasets", "CreateDataset", {**first, "isPrivate": True, "files": tokens})
+        call = Call(doing, DATASETS, "CreateDataset", {**first, "isPrivate": True, "files": tokens})
         if not new:
             body = {"versionNotes": notes, "files": tokens}
             call = _of_dataset(doing, "CreateDatasetVersion", dataset).with_fields(body=body)
@@ -138,17 +138,10 @@ class KaggleClient(HttpClient):
         if status != "ok":
             raise LostReply(f"Kaggle's answer, asked to {doing}, says neither yes nor no; look there, then try again.")
 
-    def push_kernel(self, about: "KernelMetadata", text: str, limit: int) -> tuple[int, str]:
-        """Make a version of a kernel, which runs at once. Return version and URL.
-
-        Args:
-            about: Its metadata.
-            text: The script.
-            limit: Seconds that the run may take.
-        """
+    def push_kernel(self, about: "KernelMetadata", text: str) -> tuple[int, str]:
+        """Make a version of a kernel with the script `text`, which runs at once. Return version and URL."""
         doing = f"push the kernel {about.id}"
-        fields = {**about.request(), "text": text, "sessionTimeoutSeconds": limit}
-        pushed = self.write(Call(doing, "kernels", "SaveKernel", fields))
+        pushed = self.write(Call(doing, KERNELS, "SaveKernel", {**about.request(), "text": text}))
         return _checked_version(pushed, doing), text_of(pushed, "url")
 
     def kernel_status(self, kernel: str, version: int) -> answers.KernelState:
@@ -173,10 +166,11 @@ class KaggleClient(HttpClient):
         """
         call = _of_kernel(f"send the output of {kernel}", "ListKernelSessionOutput", kernel, version)
         bodies = list(self.pages(call))
-        files = [file for body in bodies for file in objects_of(body, "files")]
+        files = [file for body in bodies for file in body.get("files", [])]
         places = [inside(folder, text_of(file, "fileName")) for file in files]  # all, before the first is written
         for file, place in zip(files, places, strict=True):
-            self.fetch_url(f"{call.doing} ({place.name})", text_of(file, "url"), place)
+            get = partial(transfer.get, text_of(file, "url"), self.policy.timeout)
+            transfer.fetch(partial(explained, get, f"{call.doing} ({place.name})"), place, self.policy)
         log = next((text for body in bodies if (text := text_of(body, "log"))), "")
         log_path = folder / f"{kernel.rpartition('/')[2]}.log"
         if log and not log_path.exists():
@@ -194,26 +188,26 @@ def _unless_missing(read: Callable[[], Answer]) -> Answer | None:
 
 
 def _of_competition(doing: str, method: str, slug: str, **fields: object) -> Call:
-    return Call(doing, "competitions", method, {"competitionName": slug, **fields}, slug)
+    return Call(doing, COMPETITIONS, method, {"competitionName": slug, **fields}, slug)
 
 
 def _of_dataset(doing: str, method: str, dataset: str) -> Call:
     owner, slug = dataset.split("/")
-    return Call(doing, "datasets", method, {"ownerSlug": owner, "datasetSlug": slug})
+    return Call(doing, DATASETS, method, {"ownerSlug": owner, "datasetSlug": slug})
 
 
 def _of_kernel(doing: str, method: str, kernel: str, version: int = 0) -> Call:
     owner, slug = kernel.split("/")
     place = {"userName": owner, "kernelSlug": slug}
-    return Call(doing, "kernels", method, place | ({"versionLabel": f"v{version}"} if version else {}))
+    return Call(doing, KERNELS, method, place | ({"versionLabel": f"v{version}"} if version else {}))
 
 
 def _checked_version(pushed: Body, doing: str) -> int:
     """Return the version that a push made. Raise Refused for one that failed: Kaggle answers that with HTTP 200 too."""
     version, faults = int(pushed.get("versionNumber", 0)), [text for text in [text_of(pushed, "error")] if text]
-    for kind in ("Tags", "DatasetSources", "CompetitionSources", "KernelSources", "ModelSources"):
-        if names := pushed.get(f"invalid{kind}"):
-            faults.append(f"no such {kind.replace('Sources', 's').lower()}: {', '.join(map(str, names))}")
+    for kind in ("Dataset", "Competition", "Kernel"):
+        if names := pushed.get(f"invalid{kind}Sources"):
+            faults.append(f"no such {kind.lower()}s: {', '.join(names)}")
     competitions = pushed.get("invalidCompetitionSources")
     if competitions:
         faults.append("to attach a competition, accept its rules")
@@ -221,5 +215,5 @@ def _checked_version(pushed: Body, doing: str) -> int:
         faults.append(f"version {version} was made all the same; stop it before you push again")
     if faults or not version:
         reason = "; ".join(faults) or "the answer names no version"
-        raise refusal(doing, 200, reason, str(competitions[0]) if competitions else "")
+        raise refusal(doing, 200, reason, competitions[0] if competitions else "")
     return version

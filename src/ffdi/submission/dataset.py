@@ -60,11 +60,9 @@ def read_folder(folder: Path, owner: str) -> DatasetFolder:
         CorruptError: if a file is not the one that team.json names.
     """
     sums = checksum.read_json(folder / TEAM)["files"]
-    with console.progress("check", len(sums), "files") as meter:
-        for name, sha256 in sums.items():
-            if not (folder / name).is_file() or digest.of_file(folder / name) != sha256:
-                raise CorruptError(f"{folder / name} is not the file that {TEAM} names; pack again.")
-            meter.advance()
+    for name, sha256 in sums.items():
+        if not (folder / name).is_file() or digest.of_file(folder / name) != sha256:
+            raise CorruptError(f"{folder / name} is not the file that {TEAM} names; pack again.")
     made = DatasetFolder(folder, owner, {**sums, TEAM: digest.of_file(folder / TEAM)})
     if not re.fullmatch("[a-z0-9-]{6,50}", slug := made.id.partition("/")[2]):
         raise UserError(f"{folder}: {slug!r} cannot be a dataset's name; use 6 to 50 letters, digits and dashes.")
@@ -106,8 +104,6 @@ def _settled_state(session: KernelSession, folder: DatasetFolder) -> DatasetStat
 
     def look(_number: int) -> DatasetState | None:
         now = session.kaggle.dataset_status(folder.id)
-        if now.status == "deleted":
-            raise UserError(f"{folder.id} was deleted, and Kaggle fails on a name used again; rename the folder.")
         return None if now.busy else now
 
     return poll(f"Kaggle is still processing an upload to {folder.id}", look, session.until, session.clock)

@@ -7,15 +7,16 @@ reads only the first form, so both are read here.
 import errno
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import HTTPException
-from typing import Any
+from typing import Any, TypeVar
 
 from ffdi.core.errors import FfdiError, SpaceError, UserError
 from ffdi.submission.credentials import redact
 
 MAX_REASON = 600  # characters of a reason that are shown: some answers are whole web pages
 BUSY = (408, 425, 429)  # as every 5xx: worth another try
+Result = TypeVar("Result")
 
 
 class KaggleError(FfdiError):
@@ -51,7 +52,6 @@ _FORBIDDEN_COMPETITION = (
 _REMEDIES = (
     (r"accept.*rules|rules.*accept", "open https://www.kaggle.com/competitions/{slug}/rules in a browser, accept them"),
     (r"phone|verif(y|ied|ication)", "verify your phone number (and identity, if asked) at https://www.kaggle.com/settings"),
-    (r"competitions\.(get|participate)", _FORBIDDEN_COMPETITION),
     (r"daily submission allowance", "the next ones are given at 00:00 UTC; come back then"),
     (r"still running|did not find provided notebook", "wait until that version is complete, or push it again"),
     (r"must be named", "the kit sends submission.csv alone; submit under that name on the site"),
@@ -100,6 +100,20 @@ def error_in(body: object) -> tuple[int, str] | None:
     return number, str(said.get("message") or said.get("status") or "")
 
 
+def explained(act: Callable[[], Result], doing: str, slug: str = "", write: bool = False) -> Result:
+    """Return what `act` returns. Raise what `explain` makes of its error.
+
+    Args:
+        act: asks something of Kaggle.
+        doing, slug, write: as of `explain`.
+    """
+    try:
+        return act()
+    except Exception as raised:
+        error = explain(raised, doing, slug, write)
+    raise error  # outside of the handler: its context would hold headers, and with them the credential
+
+
 def explain(error: BaseException, doing: str, slug: str = "", write: bool = False) -> FfdiError:
     """Return the error of ours that says what `error`, raised by a call to Kaggle, amounts to.
 
@@ -122,19 +136,16 @@ def explain(error: BaseException, doing: str, slug: str = "", write: bool = Fals
     if isinstance(error, OSError) and error.filename:
         return UserError(f"{error.filename}: {error.strerror}, while asking Kaggle to {doing}; make it readable.")
     network = isinstance(error, OSError | urllib3.exceptions.HTTPError | HTTPException)
-    unreadable = isinstance(error, json.JSONDecodeError) or (type(error) is ValueError and not network)
-    if not unreadable and not network:
+    if not (network or isinstance(error, json.JSONDecodeError) or type(error) is ValueError):
         return FfdiError(f"An unexpected {kind} while asking Kaggle to {doing}; please report it.")
     if write:
         return LostReply(
             f"The answer was lost while asking Kaggle to {doing} ({kind}): it may or may not have been done; look "
             "there before trying again."
         )
-    if unreadable:
-        return Unreachable(f"Kaggle's answer, asked to {doing}, cannot be read ({kind}); run again later.")
     return Unreachable(
-        f"Kaggle cannot be reached to {doing} ({kind}); check the network, and the variables HTTPS_PROXY and "
-        "ALL_PROXY if they are set, and run again."
+        f"Kaggle, asked to {doing}, gave no answer that can be read ({kind}); check the network, and the variables "
+        "HTTPS_PROXY and ALL_PROXY if they are set, and run again."
     )
 
 

@@ -22,6 +22,7 @@ from ffdi.submission.retry import LOOKS_AFTER_LOST_REPLY, Clock, poll
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 KERNEL = re.compile(rf"{NAME}/[a-z0-9][a-z0-9-]{{4,49}}")
 SOURCE = re.compile(f"{NAME}/{NAME}(/[1-9][0-9]*)?")  # a dataset or the output of a kernel; no version: the newest
+LIMIT = 12 * 3600  # seconds: the longest that Kaggle lets a run on CPU or GPU take; a kernel has its own deadline
 T4 = "NvidiaTeslaT4"  # two of them: Kaggle has no machine with one
 
 
@@ -72,6 +73,7 @@ class KernelMetadata:
             "competitionDataSources": [*self.competition_sources],
             "datasetDataSources": [*self.dataset_sources],
             "kernelDataSources": [*self.kernel_sources],
+            "sessionTimeoutSeconds": LIMIT,
         } | ({"machineShape": T4} if self.gpu else {})
 
 
@@ -107,7 +109,6 @@ class KernelSession:
     kaggle: KaggleClient
     folder: Path  # remembers the push
     until: float  # ends the waiting, on the clock
-    limit: int  # seconds of a run
     clock: Clock
 
     def push(self, kernel: Kernel, again: bool = False) -> Push:
@@ -152,7 +153,7 @@ class KernelSession:
         text = with_settings(kernel.text, run=push.run)
         self.save(push)
         try:
-            version, url = self.kaggle.push_kernel(about, text, self.limit)
+            version, url = self.kaggle.push_kernel(about, text)
         except LostReply as error:
             console.warn(f"the answer to the push of {about.id} was lost; looking whether it arrived.")
             if found := self._find(kernel, push):

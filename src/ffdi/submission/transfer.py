@@ -9,7 +9,7 @@ from typing import Any
 import requests
 
 from ffdi.core import console, digest
-from ffdi.submission.errors import Unreachable, explain
+from ffdi.submission.errors import Unreachable, explained
 from ffdi.submission.retry import RetryPolicy, retry
 
 CHUNK = 1 << 18
@@ -29,10 +29,10 @@ def put(url: str, path: Path, stall: float) -> None:
         requests.RequestException: As requests raises them.
         Unreachable: The storage refuses; another URL may do.
     """
-    with requests.Session() as session, path.open("rb") as file:
-        session.auth = _no_auth
+    with path.open("rb") as file:
         body = file if path.stat().st_size else b""  # an empty file object is sent in chunks, which storage refuses
-        response = session.put(url, data=body, timeout=(CONNECT_TIMEOUT, stall), allow_redirects=False)
+        timeout = (CONNECT_TIMEOUT, stall)
+        response = requests.put(url, data=body, auth=_no_auth, timeout=timeout, allow_redirects=False)
     if response.status_code not in (200, 201):
         raise Unreachable(f"Kaggle's storage did not take {path.name} (HTTP {response.status_code}); run again.")
 
@@ -49,9 +49,7 @@ def get(url: str, stall: float, start: int = 0, etag: str = "") -> requests.Resp
     headers = {"Accept-Encoding": "identity"}
     if start:
         headers |= {"Range": f"bytes={start}-", "If-Range": etag}
-    with requests.Session() as session:
-        session.auth = _no_auth
-        response = session.get(url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, stall))
+    response = requests.get(url, headers=headers, auth=_no_auth, timeout=(CONNECT_TIMEOUT, stall), stream=True)
     if response.status_code not in (200, 206):
         response.close()
         raise Unreachable(f"Kaggle's storage did not send the file (HTTP {response.status_code}); run again.")
@@ -64,76 +62,68 @@ def fetch(begin: Callable[[], requests.Response], path: Path, policy: RetryPolic
     Args:
         begin: opens the response, and raises the errors of `ffdi.submission.errors`.
         path: where the file goes; the part lies beside it until it is whole.
-        policy: how many tries in a row may bring no byte.
+        policy: how often it is tried; tries that brought something earn as many more.
 
     Raises:
         Unreachable: if it could not be fetched; what came is kept.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    idle = 0
+
+    def once() -> None:
+        explained(lambda: _fetch_rest(begin(), path, policy.timeout), f"send {path.name}")
+
     while True:
-        response = retry(begin, policy)
-        etag, size = _content_of(response)
-        part = _part(path, etag, size)
-        before = part.stat().st_size
+        there = _received(path)
         try:
-            _fetch_rest(response, part, etag, size, policy, path.name)
-            return os.replace(part, path)
-        except Exception as raised:
-            error = explain(raised, f"send {path.name}")
-        finally:
-            response.close()
-        idle = 0 if part.stat().st_size > before else idle + 1
-        if idle >= policy.tries or not isinstance(error, Unreachable):
-            raise error
-        policy.sleep(min(policy.max_backoff, policy.backoff * 2**idle))
+            return retry(once, policy)
+        except Unreachable:
+            if _received(path) <= there:
+                raise
 
 
-def _content_of(response: requests.Response) -> tuple[str, int | None]:
-    """Return what tells this content from another ("" if no part of it can be asked for), and its bytes if known."""
-    headers = response.headers
-    if headers.get("Content-Encoding"):  # the length is not that of the file
-        return "", None
-    etag = headers.get("ETag") or headers.get("Last-Modified") or ""
-    resumable = headers.get("Accept-Ranges") == "bytes" and not etag.startswith("W/")
-    length = headers.get("Content-Length", "")
-    return etag if resumable else "", int(length) if length.isdigit() else None
+def _parts(path: Path) -> list[Path]:
+    return list(path.parent.glob(f"{glob.escape(path.name)}.*.part"))
+
+
+def _received(path: Path) -> int:
+    """Return the bytes that have come."""
+    return sum(part.stat().st_size for part in _parts(path))
 
 
 def _part(path: Path, etag: str, size: int | None) -> Path:
     """Return the file that collects this content, named after it, and remove those of other contents."""
     part = path.with_name(f"{path.name}.{digest.of_json([etag, size])[:12]}.part")
-    for other in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+    for other in _parts(path):
         if other != part or not etag:
             other.unlink()
     part.touch()
     return part
 
 
-def _fetch_rest(
-    response: requests.Response, part: Path, etag: str, size: int | None, policy: RetryPolicy, name: str
-) -> None:
-    """Bring the part to its full size."""
-    there = part.stat().st_size
-    if size is not None and there == size:
-        return
-    if there:
-        response.close()
-        response = get(response.url, policy.timeout, there, etag)
-        if not response.headers.get("Content-Range", "").startswith(f"bytes {there}-"):
-            part.write_bytes(b"")  # the server sends all of it: it takes no ranges, or the content has changed
-    _receive(response, part, size, name)
-    if size is not None and (came := part.stat().st_size) != size:
-        raise Unreachable(f"Only {came:,} of {size:,} bytes of {name} came; run again to go on.")
+def _fetch_rest(response: requests.Response, path: Path, stall: float) -> None:
+    """Bring the part of this content to its full size and name it `path`."""
+    with response:
+        length = response.headers.get("Content-Length", "")
+        size = int(length) if length.isdigit() else None
+        etag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+        part = _part(path, etag, size)
+        there = part.stat().st_size
+        if not there:
+            _receive(response, part, size, path.name)
+    if there and there != size:
+        with get(response.url, stall, there, etag) as rest:
+            if not rest.headers.get("Content-Range", "").startswith(f"bytes {there}-"):
+                part.write_bytes(b"")  # the server sends all of it: it takes no ranges, or the content has changed
+            _receive(rest, part, size, path.name)
+    came = part.stat().st_size
+    if size is not None and came != size:
+        raise Unreachable(f"Only {came:,} of {size:,} bytes of {path.name} came; run again to go on.")
+    os.replace(part, path)
 
 
 def _receive(response: requests.Response, part: Path, size: int | None, name: str) -> None:
-    there = part.stat().st_size
-    with (
-        response,
-        part.open("ab", buffering=0) as file,
-        console.progress(f"download {name}", _megabytes(size or 0), "MB") as meter,
-    ):
+    total, there = _megabytes(size or 0), part.stat().st_size
+    with part.open("ab", buffering=0) as file, console.progress(f"download {name}", total, "MB") as meter:
         meter.skip(_megabytes(there))
         # read1, since read drops what came of a chunk when the connection ends.
         while chunk := response.raw.read1(CHUNK, decode_content=True):
