@@ -13,6 +13,7 @@ from ffdi.submission.credentials import find, redact
 
 SECRET = "s3cret/token+with=odd&signs"
 PAIR = {"KAGGLE_USERNAME": "someone", "KAGGLE_KEY": SECRET}
+KEY_FILE = json.dumps({"username": "someone", "key": SECRET})
 
 
 @pytest.fixture
@@ -25,27 +26,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write(path: Path, data: str | bytes, mode: int = 0o600) -> Path:
+def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    path.chmod(mode)
+    path.write_bytes(text.encode(encoding))
+    path.chmod(0o600)
     return path
 
 
-def write_key(home: Path, mode: int = 0o600) -> Path:
-    return write(home / ".kaggle" / "kaggle.json", json.dumps({"username": "someone", "key": SECRET}), mode)
-
-
-@pytest.mark.parametrize("before", ["", "\ufeff", " "], ids=["plain", "byte order mark", "space"])
-@pytest.mark.parametrize("after", ["", "\r\n", " \t\n"], ids=["plain", "CRLF", "spaces"])
 @pytest.mark.parametrize(
-    ("file", "environ", "kind", "source"),
+    ("before", "after"), [("", ""), ("\ufeff", "\r\n"), (" ", " \t\n")], ids=["plain", "byte order mark", "spaces"]
+)
+@pytest.mark.parametrize(
+    ("file", "environ", "source"),
     [
-        (None, {"KAGGLE_API_TOKEN": SECRET}, "token", "KAGGLE_API_TOKEN"),
-        (".kaggle/access_token", {}, "token", "~/.kaggle/access_token"),
-        (None, PAIR, "key", "KAGGLE_USERNAME and KAGGLE_KEY"),
-        (".kaggle/kaggle.json", {}, "key", ".kaggle/kaggle.json"),
-        ("elsewhere/kaggle.json", {"KAGGLE_CONFIG_DIR": "elsewhere"}, "key", "elsewhere/kaggle.json"),
+        (None, {"KAGGLE_API_TOKEN": SECRET}, "KAGGLE_API_TOKEN"),
+        (".kaggle/access_token", {}, "~/.kaggle/access_token"),
+        (None, PAIR, "KAGGLE_USERNAME and KAGGLE_KEY"),
+        (".kaggle/kaggle.json", {}, ".kaggle/kaggle.json"),
+        ("elsewhere/kaggle.json", {"KAGGLE_CONFIG_DIR": "elsewhere"}, "elsewhere/kaggle.json"),
     ],
 )
 def test_every_source_is_found_and_cleaned(
@@ -53,30 +51,18 @@ def test_every_source_is_found_and_cleaned(
     monkeypatch: pytest.MonkeyPatch,
     file: str | None,
     environ: dict[str, str],
-    kind: str,
     source: str,
     before: str,
     after: str,
 ) -> None:
     monkeypatch.chdir(home)
-    text = json.dumps({"username": "someone", "key": SECRET}) if kind == "key" else SECRET
     if file:
-        write(home / file, before + text + after)
+        write(home / file, before + (KEY_FILE if file.endswith("json") else SECRET) + after)
     given = {name: before + value + after if value == SECRET else value for name, value in environ.items()}
     found = find(given)
-    assert (found.secret, found.kind, found.user) == (SECRET, kind, "someone" if kind == "key" else "")
+    assert (found.secret, found.user) == (SECRET, "" if "token" in source.lower() else "someone")
     assert found.source.endswith(source)
     assert SECRET not in repr(found)
-
-
-def test_the_token_variable_may_name_a_file(home: Path) -> None:
-    """As for the official client; nothing is asked of the file system that a long token could break."""
-    path = write(home / "token.txt", f"{SECRET}\n")
-    assert find({"KAGGLE_API_TOKEN": str(path)}).secret == SECRET
-    assert find({"KAGGLE_API_TOKEN": "t" * 5000}).secret == "t" * 5000
-    path.chmod(0o644)
-    with pytest.raises(UserError, match="can be read by others; type: chmod 600"):
-        find({"KAGGLE_API_TOKEN": str(path)})
 
 
 def test_quotes_that_a_file_of_variables_keeps_are_no_part_of_it(home: Path) -> None:
@@ -84,9 +70,7 @@ def test_quotes_that_a_file_of_variables_keeps_are_no_part_of_it(home: Path) -> 
     assert find({"KAGGLE_USERNAME": '"someone"', "KAGGLE_KEY": f'"{SECRET}"'}).secret == SECRET
 
 
-@pytest.mark.parametrize(
-    ("letter", "code"), [("…", "2026"), ("\u200b", "200B"), ("é", "00E9"), (" ", "0020"), ("\0", "0000")]
-)
+@pytest.mark.parametrize(("letter", "code"), [("…", "2026"), (" ", "0020"), ("\0", "0000")])
 def test_a_letter_that_cannot_be_sent_is_refused(home: Path, letter: str, code: str) -> None:
     with pytest.raises(UserError, match=rf"KAGGLE_KEY holds a character that no credential has \(U\+{code}\)"):
         find(PAIR | {"KAGGLE_KEY": f"KGAT{letter}0123"})
@@ -96,8 +80,7 @@ def test_a_letter_that_cannot_be_sent_is_refused(home: Path, letter: str, code: 
     ("environ", "says"),
     [
         ({}, r"No Kaggle credential .*access_token.*KAGGLE_API_TOKEN.*KAGGLE_USERNAME.*kaggle\.json"),
-        ({"KAGGLE_USERNAME": "someone"}, "KAGGLE_KEY is not set although KAGGLE_USERNAME is"),
-        ({"KAGGLE_KEY": SECRET}, "KAGGLE_USERNAME is not set although KAGGLE_KEY is"),
+        ({"KAGGLE_KEY": SECRET}, "No Kaggle credential .* KAGGLE_USERNAME and KAGGLE_KEY"),
         ({"KAGGLE_API_TOKEN": " "}, "KAGGLE_API_TOKEN is empty"),
         (PAIR | {"KAGGLE_API_TOKEN": SECRET}, "two credentials: KAGGLE_API_TOKEN and KAGGLE_USERNAME and KAGGLE_KEY"),
     ],
@@ -109,34 +92,24 @@ def test_an_environment_that_is_refused(home: Path, environ: dict[str, str], say
 
 def test_a_user_without_a_home_has_no_credential(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a container that runs under any number: Path.home() raises there."""
-
-    def unknown(number: int) -> None:
-        raise KeyError(number)
-
     monkeypatch.delenv("HOME")
-    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
     with pytest.raises(UserError, match="No Kaggle credential was found"):
         find({})
-
-
-def _folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir(mode=0o700)
 
 
 @pytest.mark.parametrize(
     ("break_it", "says"),
     [
-        (lambda path: path.chmod(0o644), "can be read by others; type: chmod 600"),
         (lambda path: path.chmod(0o640), "can be read by others; type: chmod 600"),
-        (_folder, "cannot be read"),
-        (lambda path: write(path, '{"username": "someone", "key": "' + SECRET), "download it again .* chmod 600"),
-        (lambda path: write(path, SECRET.encode("utf-16")), "cannot be read; save the credential there again"),
+        (lambda path: write(path, KEY_FILE[:-5]), "holds no credential that can be read; .* chmod 600"),
+        (lambda path: write(path, '["' + SECRET + '"]'), "holds no credential"),
+        (lambda path: write(path, KEY_FILE, "utf-16"), "holds no credential"),
     ],
-    ids=["0644", "0640", "folder", "broken", "UTF-16"],
+    ids=["0640", "broken", "a list", "UTF-16"],
 )
 def test_a_file_that_is_refused_says_how_to_repair_it(home: Path, break_it: Callable[[Path], None], says: str) -> None:
-    break_it(write_key(home))
+    break_it(write(home / ".kaggle" / "kaggle.json", KEY_FILE))
     with pytest.raises(UserError, match=says) as refused:
         find({})
     assert SECRET not in "".join(traceback.format_exception(refused.value))
@@ -155,10 +128,6 @@ def test_a_secret_is_taken_out_of_texts_in_every_form(home: Path) -> None:
     assert redact("a plain text of someone") == "a plain text of someone"
 
 
-def test_secrets_of_the_environment_and_signatures_are_known_without_being_read(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KAGGLE_KEY", "never-read-before")
-    assert redact("key never-read-before") == "key [hidden]"
+def test_the_signature_of_a_url_is_taken_out() -> None:
     shown = redact("GET https://storage.example/a.zip?X-Goog-Signature=abcdef&b=1 failed")
     assert shown == "GET https://storage.example/a.zip?[hidden] failed"

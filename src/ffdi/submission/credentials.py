@@ -5,22 +5,21 @@ import json
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TypeVar
 from urllib.parse import quote
 
 from ffdi.core.errors import UserError
 
 SETTINGS_PAGE = "https://www.kaggle.com/settings"
-SECRET_VARIABLES = ("KAGGLE_API_TOKEN", "KAGGLE_KEY", "KAGGLE_TOKEN", "KAGGLE_USER_SECRETS_TOKEN",
-                    "KAGGLE_DATA_PROXY_TOKEN", "KAGGLE_IAP_TOKEN")  # fmt: skip
 MIN_SECRET_LENGTH = 6  # shorter ones are not looked for: they would hide parts of ordinary words
 HIDDEN = "[hidden]"
 SURROUNDING = "\ufeff \t\r\n\"'"  # what editors, and files of variables, leave around a credential
 _SIGNED_URL = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>]+")
 
+Content = TypeVar("Content")
 _seen: set[str] = set()  # the secrets that this process has read
 
 
@@ -29,7 +28,6 @@ class Credential:
     """A token or a key. `source` can be shown, `secret` never; a token has no `user`, Kaggle is asked for it."""
 
     source: str
-    kind: Literal["token", "key"]
     user: str
     secret: str = field(repr=False)
 
@@ -56,9 +54,8 @@ def find(environ: Mapping[str, str] = os.environ) -> Credential:
 
 
 def redact(text: str) -> str:
-    """Return `text` without any known secret, plain or encoded, and without the signatures of URLs."""
-    known = _seen | {os.environ[name].strip() for name in SECRET_VARIABLES if os.environ.get(name)}
-    for secret in sorted(known, key=len, reverse=True):
+    """Return `text` without any secret that was read, plain or encoded, and without the signatures of URLs."""
+    for secret in sorted(_seen, key=len, reverse=True):
         for form in _encoded_forms(secret):
             text = text.replace(form, HIDDEN)
     return _SIGNED_URL.sub(r"\1?" + HIDDEN, text)
@@ -66,56 +63,47 @@ def redact(text: str) -> str:
 
 def _find_token(environ: Mapping[str, str]) -> Credential | None:
     given, saved = environ.get("KAGGLE_API_TOKEN"), Path(os.path.expanduser("~/.kaggle/access_token"))
-    if given:  # as for the official client: the token itself, or the path of a file that holds it
-        return _checked("KAGGLE_API_TOKEN", "token", "", _read(Path(given)) if os.path.isfile(given) else given)
-    return _checked("~/.kaggle/access_token", "token", "", _read(saved)) if saved.exists() else None
+    if given:
+        return _checked("KAGGLE_API_TOKEN", "", given)
+    return _checked("~/.kaggle/access_token", "", _read(saved, str)) if saved.exists() else None
 
 
 def _find_key(environ: Mapping[str, str]) -> Credential | None:
     user, key = environ.get("KAGGLE_USERNAME"), environ.get("KAGGLE_KEY")
     if user and key:
-        return _checked("KAGGLE_USERNAME and KAGGLE_KEY", "key", user, key)
-    if key or user:
-        missing, there = ("KAGGLE_USERNAME", "KAGGLE_KEY") if key else ("KAGGLE_KEY", "KAGGLE_USERNAME")
-        raise UserError(f"{missing} is not set although {there} is; set both, or unset both.")
+        return _checked("KAGGLE_USERNAME and KAGGLE_KEY", user, key)
     path = Path(environ.get("KAGGLE_CONFIG_DIR") or os.path.expanduser("~/.kaggle")) / "kaggle.json"
-    if not path.exists():
-        return None
-    text = _read(path)
-    try:
-        content = json.loads(text)
-        user, key = content["username"], content["key"]
-    except (ValueError, KeyError, TypeError):
-        user = key = None
-    if not (isinstance(user, str) and isinstance(key, str)):
-        # Raised outside of the handler: the error of the JSON reader holds the whole text.
-        raise UserError(
-            f'{path} is not {{"username": "…", "key": "…"}}, the form that Kaggle gives; download it again from '
-            f"{SETTINGS_PAGE} and type: chmod 600 {path}"
-        )
-    return _checked(str(path), "key", user, key)
+    return _checked(str(path), *_read(path, _user_and_key)) if path.exists() else None
 
 
-def _read(path: Path) -> str:
-    """Return the text of a file that only its owner can read. Raise UserError with the command that repairs it."""
+def _user_and_key(text: str) -> tuple[str, str]:
+    content = json.loads(text)
+    return str(content["username"]), str(content["key"])
+
+
+def _read(path: Path, parse: Callable[[str], Content]) -> Content:
+    """Return what `parse` finds in a file that only its owner can read. Raise UserError saying how to repair it."""
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise UserError(f"{path} can be read by others; type: chmod 600 {path}")
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+        return parse(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, KeyError, TypeError):
         pass
-    # Raised outside of the handler: a decoding error holds the bytes.
-    raise UserError(f"{path} cannot be read; save the credential there again as plain text and type: chmod 600 {path}")
+    # Raised outside of the handler: the error of a reader holds the whole text.
+    raise UserError(
+        f"{path} holds no credential that can be read; make it again at {SETTINGS_PAGE}, save it there, and type: "
+        f"chmod 600 {path}"
+    )
 
 
-def _checked(source: str, kind: Literal["token", "key"], user: str, secret: str) -> Credential:
+def _checked(source: str, user: str, secret: str) -> Credential:
     user, secret = user.strip(SURROUNDING), secret.strip(SURROUNDING)
     odd = next((letter for letter in user + secret if not "!" <= letter <= "~"), "")
     if odd or not secret:
         fault = f"holds a character that no credential has (U+{ord(odd):04X})" if odd else "is empty"
         raise UserError(f"{source} {fault}; copy the credential again from {SETTINGS_PAGE}.")
     _seen.update({secret, f"{user}:{secret}"})  # HTTP sends the base64 of the second
-    return Credential(source, kind, user, secret)
+    return Credential(source, user, secret)
 
 
 def _encoded_forms(secret: str) -> list[str]:
