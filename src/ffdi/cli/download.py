@@ -19,9 +19,9 @@ def run(options: Options, competition: str) -> None:
     folder = options.data or Path(os.path.expanduser(recipe.data.folder or f"data/{slugs[0]}"))
     once, rows = cache(_sign_in), []
     for slug in slugs:
-        found = download(slug, folder, once)
-        state = "downloaded" if found.fetched else "all there"
-        rows.append([slug, state, f"{found.files:,}", f"{found.size / 1e6:,.1f}"])
+        sizes, fetched = download(slug, folder, once)
+        state = "downloaded" if fetched else "all there"
+        rows.append([slug, state, f"{len(sizes):,}", f"{sum(sizes.values()) / 1e6:,.1f}"])
     console.table(f"{folder}", ["competition", "state", "files", "MB"], rows)
 
 

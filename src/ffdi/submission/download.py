@@ -9,28 +9,17 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ffdi.core import checksum, console
-from ffdi.core.errors import CorruptError, SpaceError, UserError
+from ffdi.core.errors import CorruptError, UserError
 from ffdi.core.layout import inside
 from ffdi.core.lock import exclusive
 from ffdi.submission.client import KaggleClient
 
 SCRATCH = ".download"  # below the folder: the archive until everything is unpacked, then only the list of files
-MIN_FREE = 50_000_000  # bytes that stay free
 CHUNK = 1 << 20
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-
-
-@dataclass(frozen=True)
-class Downloaded:
-    """The files in the folder now; `size` in bytes. `fetched`: False if all was there already."""
-
-    files: int
-    size: int
-    fetched: bool
 
 
 def checked_slug(text: str) -> str:
@@ -42,13 +31,16 @@ def checked_slug(text: str) -> str:
     raise UserError(f"{text!r} is no competition's slug, which is the last part of its address{hint}")
 
 
-def download(slug: str, folder: Path, sign_in: Callable[[], KaggleClient]) -> Downloaded:
+def download(slug: str, folder: Path, sign_in: Callable[[], KaggleClient]) -> tuple[dict[str, int], bool]:
     """Bring the competition's files below `folder`; do nothing, not even sign in, if they are all there.
 
     Args:
         slug: the competition.
         folder: where its files go; those of another competition may be there too.
         sign_in: returns a client.
+
+    Returns:
+        The competition's files, bytes by name, and whether any of them had to be fetched.
 
     Raises:
         UserError: in one sentence; running again goes on where this stopped.
@@ -66,7 +58,7 @@ def download(slug: str, folder: Path, sign_in: Callable[[], KaggleClient]) -> Do
             sizes = _unpack(archive, folder)
             checksum.write_json(listed, {"files": sizes})
             archive.unlink()
-    return Downloaded(len(sizes), sum(sizes.values()), fetched)
+    return sizes, fetched
 
 
 def _unpack(path: Path, folder: Path) -> dict[str, int]:
@@ -80,7 +72,9 @@ def _unpack(path: Path, folder: Path) -> dict[str, int]:
         path.unlink()
         raise CorruptError(f"{path.name} is no whole zip ({error}); it was removed, run again to fetch it.") from error
     except OSError as error:
-        raise UserError(f"Cannot unpack into {folder}: {error}; make the place writable and run again.") from error
+        raise UserError(
+            f"Cannot unpack into {folder}: {error}; make room, or the place writable, and run again."
+        ) from error
     _name_others(path, there)
     os.sync()  # once, not a file: the archive is still there if the machine stops before
     root = folder.resolve()
@@ -88,9 +82,6 @@ def _unpack(path: Path, folder: Path) -> dict[str, int]:
 
 
 def _extract(archive: zipfile.ZipFile, missing: Mapping[Path, zipfile.ZipInfo], folder: Path) -> None:
-    needed, free = sum(info.file_size for info in missing.values()), shutil.disk_usage(folder).free
-    if needed + MIN_FREE > free:
-        raise SpaceError(f"Unpacking needs {needed:,} bytes in {folder}, {free:,} are free; free some and run again.")
     unfinished = folder / SCRATCH / "unpacking"
     with console.progress("unpack", len(missing), "files") as meter:
         for file, info in missing.items():
