@@ -30,19 +30,12 @@ def test_every_float_comes_back_to_the_bit(score: list[float]) -> None:
     assert [float(line.split(",")[1]) for line in data.decode().splitlines()[1:]] == frame["y_pred"].tolist()
 
 
-def test_digits_are_the_shortest_that_read_back() -> None:
-    data = render(frame_of([0.1, 1 / 3, 5e-324, 1 - 2**-53, 1.0, 0.0]), COMPETITION)
-    assert [line.split(",")[1] for line in data.decode().splitlines()[1:]] == [
-        "0.1", "0.3333333333333333", "5e-324", "0.9999999999999999", "1", "0",
-    ]  # fmt: skip
-
-
 def test_the_file_is_written_as_kaggle_wants_it(tmp_path: Path) -> None:
-    frame = frame_of([0.25, 0.5, 0.75])
-    (tmp_path / "submission.csv").write_bytes(render(frame, COMPETITION))
-    data = (tmp_path / "submission.csv").read_bytes()
-    assert data.startswith(b"img_name,y_pred\n" + b"0" * 32 + b".jpg,0.25\n")
-    assert data.endswith(b"\n")
+    frame = frame_of([0.25, 0.1, 1 / 3])
+    data = render(frame, COMPETITION)
+    a, b, c = frame["img_name"]
+    assert data.decode() == f"img_name,y_pred\n{a},0.25\n{b},0.1\n{c},0.3333333333333333\n"
+    (tmp_path / "submission.csv").write_bytes(data)
     found = check(tmp_path / "submission.csv", COMPETITION, frame["img_name"].tolist())
     pd.testing.assert_frame_equal(found, frame, check_dtype=False)
 
@@ -64,15 +57,6 @@ def test_ids_that_need_quotes_get_them() -> None:
     assert check_bytes(data, "x", COMPETITION, ids)["img_name"].tolist() == ids
 
 
-def test_a_related_reference_passes_and_a_turned_one_is_refused() -> None:
-    frame = frame_of(np.arange(20) / 20)
-    data, ids = render(frame, COMPETITION), frame["img_name"].tolist()
-    reference = pd.Series(np.arange(20.0) ** 3, index=ids)
-    check_bytes(data, "x", COMPETITION, ids, reference=reference[::-1])
-    with pytest.raises(UserError, match=r"correlation -1\.00.*exchanged"):
-        check_bytes(data, "x", COMPETITION, ids, reference=-reference)
-
-
 def test_a_reference_without_information_is_passed_over() -> None:
     frame = frame_of(np.arange(20) / 20)
     data, ids = render(frame, COMPETITION), frame["img_name"].tolist()
@@ -83,5 +67,3 @@ def test_a_reference_without_information_is_passed_over() -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         check(tmp_path / "none.csv", COMPETITION, ["a"])
-    with pytest.raises(UserError, match="cannot be read"):
-        check(tmp_path, COMPETITION, ["a"])

@@ -8,8 +8,7 @@ import pytest
 from ffdi.config.load import load_competition
 from ffdi.core import checksum, digest
 from ffdi.core.errors import CorruptError, UserError
-from ffdi.submission.folder import Published, estimates, finished, next_folder, publish
-from tests.fixtures.sending import CARD
+from ffdi.submission.folder import Published, finished, next_folder, publish
 
 COMPETITION = load_competition("multi-ffdi-phase2")
 
@@ -35,11 +34,7 @@ def test_a_submission_and_its_card(tmp_path: Path) -> None:
 
 
 def test_numbers_go_on(tmp_path: Path) -> None:
-    assert [put(tmp_path, seed, name=name).folder.name for seed, name in enumerate("abc")] == [
-        "001-a",
-        "002-b",
-        "003-c",
-    ]
+    assert [put(tmp_path, seed, name=name).folder.name for seed, name in enumerate("ab")] == ["001-a", "002-b"]
     for name in ("041-hand-made", "notes", "99-short"):
         (tmp_path / name).mkdir()
     assert put(tmp_path, 9, name="a").folder.name == "042-a"
@@ -76,9 +71,7 @@ def test_a_folder_without_a_card_is_unfinished(tmp_path: Path) -> None:
 def test_what_the_check_refuses_leaves_no_folder(tmp_path: Path) -> None:
     frame = frame_of()
     turned = pd.Series(-frame["y_pred"].to_numpy(), index=frame["img_name"])
-    cases = [(frame.assign(y_pred=0.5), None, "every prediction"), (frame.assign(y_pred=np.nan), None, "no finite")]
-    cases += [(frame.assign(y_pred=frame["y_pred"] * 2), None, "outside"), (frame, turned, "exchanged")]
-    for bad, reference, says in cases:
+    for bad, reference, says in ((frame.assign(y_pred=np.nan), None, "no finite"), (frame, turned, "exchanged")):
         with pytest.raises(UserError, match=rf"^submission\.csv.*{says}"):
             publish(bad, {}, "in", COMPETITION, tmp_path / "submissions", "toy", reference=reference)
     assert not (tmp_path / "submissions").exists()
@@ -99,10 +92,3 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "submissions").write_text("a file")
     with pytest.raises(UserError, match="submissions"):
         next_folder(tmp_path / "submissions", "toy")
-
-
-def test_what_a_card_says_of_its_submission() -> None:
-    wanted = {"method": "rank_mean", "oof": 0.95, "nested": 0.949, "nested_low": 0.93, "nested_high": 0.96}
-    found = estimates(CARD)
-    assert found == wanted | {"forecast_low": 0.90, "forecast_high": 0.97}
-    assert estimates({}) == {"method": ""}

@@ -1,7 +1,5 @@
 """`ffdi submit` and `ffdi ledger` as a person types them, with the real client against the imitation of Kaggle."""
 
-import csv
-import io
 import re
 import socket
 
@@ -10,7 +8,7 @@ import pytest
 from ffdi.core.layout import LEDGER, LEDGER_CSV
 from ffdi.submission.submit import submit
 from tests.fixtures.kaggle.api import Outcome, Run
-from tests.fixtures.kaggle.server import answer, refuse
+from tests.fixtures.kaggle.server import refuse
 from tests.fixtures.sending import IDS, World
 
 KERNEL = ("submit", "--kernel", "tester/infer", "--version", "1")
@@ -37,23 +35,17 @@ def test_the_library_returns_the_row(world: World) -> None:
     assert row.status == "scored"
 
 
-def test_without_yes_all_is_shown_and_nothing_is_sent(world: World) -> None:
+def test_without_yes_all_is_shown_and_nothing_is_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KAGGLE_KEY", "KAGGLE_USERNAME"):
+        monkeypatch.delenv(name)
     assert world.run("submit") == 0
     intervals = ("0.9500 (0.9400 to 0.9600)", "0.9490 (0.9300 to 0.9600)", "0.9000 to 0.9700")
     for text in ("rank_mean", *intervals, "nothing was sent"):
         assert text in world.out
-    assert (world.server.seen, world.rows) == ([], [])
-    assert not (world.root / LEDGER_CSV).exists()
-
-
-def test_without_a_credential_the_rest_is_shown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("KAGGLE_KEY")
-    monkeypatch.delenv("KAGGLE_USERNAME")
-    assert world.run("submit") == 0
-    assert "rank_mean" in world.out
     assert world.run("submit", "--yes") == 2
     assert "No Kaggle credential" in world.err
     assert (world.server.seen, world.rows) == ([], [])
+    assert not (world.root / LEDGER_CSV).exists()
 
 
 def test_what_was_sent_is_refused_unless_again(world: World) -> None:
@@ -82,9 +74,6 @@ def test_a_spent_quota_stops_before_anything_is_written(world: World) -> None:
     assert world.run("submit", "--yes") == 2
     assert "No submission to toy is left today" in world.err
     assert "00:00 UTC" in world.err
-    world.server.script("GetSubmissionLimits", answer({"numTotal": 9, "limitedByTotal": True}))
-    assert world.run("submit", "--yes") == 2
-    assert "No submission to toy is left today; no day gives more." in world.err
     assert ([row.submission for row in world.rows], world.sent) == (["001-toy"], 1)
 
 
@@ -98,18 +87,10 @@ def test_a_quota_spent_meanwhile_is_a_refused_row(world: World) -> None:
     assert world.statuses == ["refused", "scored"]
 
 
-def test_rules_not_accepted(world: World) -> None:
-    world.server.state.competitions["toy"].entered = False
-    assert world.run("submit", "--yes") == 2
-    assert "https://www.kaggle.com/competitions/toy/rules" in world.err
-    assert (world.sent, world.rows) == (0, [])
-
-
 def test_a_late_error_is_a_failed_row_with_kaggles_reason(world: World) -> None:
     world.server.state.outcomes.append(Outcome("ERROR", public="", error="Evaluation metric raised\nan error", after=3))
     assert world.run("submit", "--yes") == 2
     assert "Evaluation metric raised an error" in world.err
-    assert [(row.status, row.error) for row in world.rows] == [("failed", "Evaluation metric raised an error")]
     assert world.run("submit", "--yes") == 0
     assert world.statuses == ["failed", "scored"]
 
@@ -130,18 +111,18 @@ def test_no_wait_leaves_the_score_to_the_ledger(world: World) -> None:
     assert world.run("submit", "--yes", "--no-wait") == 0
     assert (world.statuses, world.time.slept) == (["sent"], [])
     assert [world.run("ledger", "--refresh") for _ in range(2)] == [0, 0]
-    assert world.statuses == ["scored"]
+    assert (world.statuses, world.sent) == (["scored"], 1)
     assert "0.91234" in world.out
     assert "lies outside its forecast" not in world.err
-    assert world.sent == 1
 
 
-def _kernel(world: World, *states: str) -> None:
-    world.server.state.kernels["tester/infer"] = [Run({}, list(states), {"submission.csv": b"id,y\n"}, "", "it broke")]
+@pytest.fixture
+def pushed(world: World) -> None:
+    world.server.state.kernels["tester/infer"] = [Run({}, ["COMPLETE"], {"submission.csv": b"id,y\n"})]
 
 
+@pytest.mark.usefixtures("pushed")
 def test_a_kernel_is_sent_by_version(world: World) -> None:
-    _kernel(world, "COMPLETE")
     assert world.run(*KERNEL, "--competition", "toy", "--yes") == 0
     (row,) = world.rows
     assert (row.kernel, row.version) == ("tester/infer", 1)
@@ -152,20 +133,13 @@ def test_a_kernel_is_sent_by_version(world: World) -> None:
     assert {one.submission for one in world.rows} == {"infer", "001-toy"}
 
 
+@pytest.mark.usefixtures("pushed")
 def test_a_kernel_may_have_the_card_of_a_submission(world: World) -> None:
     """As on another machine, which has the cards and not the big files."""
-    _kernel(world, "COMPLETE")
     (world.root / "001-toy/submission.csv").unlink()
     assert world.run(*KERNEL, "001-toy", "--yes") == 0
     (row,) = world.rows
     assert (row.submission, row.kernel, row.oof, row.sha256) == ("001-toy", "tester/infer", 0.95, "")
-
-
-def test_a_kernel_that_is_not_complete_is_refused(world: World) -> None:
-    _kernel(world, "RUNNING")
-    assert world.run(*KERNEL, "001-toy", "--yes") == 2
-    assert "wait until that version is complete, or push it again" in world.err
-    assert world.statuses == ["refused"]
 
 
 def test_a_csv_from_elsewhere_is_sent(world: World) -> None:
@@ -181,16 +155,11 @@ def test_a_csv_from_elsewhere_is_sent(world: World) -> None:
     ("text", "says"),
     [
         ("".join(f"{name},0.{n}\n" for n, name in enumerate(IDS[:-1])), "1 of 8 ids are missing"),
-        ("".join(f"{n},{name},0.{n}\n" for n, name in enumerate(IDS)), "write an id, a comma and a number"),
-        ("".join(f"{name};0.{n}\n" for n, name in enumerate(IDS)), "write an id, a comma and a number"),
-        ("", "has a header and no rows"),
         ("".join(f"x{name},0.{n}\n" for n, name in enumerate(IDS)), "no manifest in .*toy has its images, such as"),
     ],
 )
 def test_a_csv_from_elsewhere_is_checked_by_the_manifest_that_knows_it(world: World, text: str, says: str) -> None:
     (world.folder / "mine.csv").write_text("id,y\n" + text)
-    (world.folder / "work/toy/broken").mkdir()
-    (world.folder / "work/toy/broken/manifest.parquet").write_bytes(b"not a manifest")
     assert world.run("submit", str(world.folder / "mine.csv"), "--yes") == 2
     assert re.search(says, world.err)
     assert world.sent == 0
@@ -202,7 +171,6 @@ def test_a_csv_from_elsewhere_is_checked_by_the_manifest_that_knows_it(world: Wo
         (["7"], "no finished submission 7"),
         (["nowhere"], "no submission 'nowhere'"),
         (["--wait", "soon"], "--wait 'soon' is no time"),
-        (["--wait", "9999999h"], "--wait '9999999h' is no time"),
         (["--version", "3"], "--version belongs to --kernel"),
         (["--kernel", "tester/infer"], "needs --version"),
         (["--kernel", "tester/infer/3", "--version", "3"], "belongs to --kernel OWNER/SLUG"),
@@ -234,16 +202,6 @@ def test_a_sample_of_the_contest_is_not_sent(world: World) -> None:
     assert world.server.seen == []
 
 
-def test_hostile_reasons_do_not_break_the_ledger(world: World) -> None:
-    reason = '=cmd|"/C calc"!A0,\r\n<script>alert(1)</script>\x00' + "x" * 5000
-    world.server.state.outcomes.append(Outcome("ERROR", public="", error=reason))
-    assert world.run("submit", "--yes") == 2
-    assert world.run("ledger") == 0
-    lines = list(csv.reader(io.StringIO((world.root / LEDGER_CSV).read_text())))
-    assert [len(line) for line in lines] == [len(lines[0])] * 2
-    assert not any(cell.startswith(("=", "+", "-", "@")) for line in lines for cell in line)
-
-
 def test_the_ledger_alone_opens_no_socket(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.run("ledger") == 0
     assert "Nothing was sent" in world.out
@@ -272,5 +230,6 @@ def test_a_damaged_ledger_stops_a_send_before_it_begins(world: World) -> None:
     (path,) = (world.root / LEDGER).iterdir()
     path.write_text("{}")
     assert world.run("submit", "--yes", "--again") == 2
-    assert path.name in world.err
+    assert f"{path.name} is damaged" in world.err
+    assert "delete it and run `ffdi submit` again" in world.err
     assert world.sent == 1

@@ -109,8 +109,7 @@ def _find(given: str | None, root: Path, known: Mapping[str, Mapping[str, Any]])
             raise UserError(f"There is no finished submission{number} in {root}; {remedy}.")
         return max(found, key=number_of)
     path = Path(given)
-    bare = path.parent == Path() and not path.exists()
-    if path.name in known and (bare or path.resolve() == (root / path.name).resolve()):
+    if path.name in known and (given == path.name or path.resolve() == (root / path.name).resolve()):
         return path.name
     if not path.is_file():
         raise UserError(

@@ -41,11 +41,7 @@ def check(path: Path, competition: Competition, ids: Sequence[str] | None) -> pd
 
 
 def check_bytes(
-    data: bytes,
-    name: str,
-    competition: Competition,
-    ids: Sequence[str] | None,
-    reference: pd.Series | None = None,
+    data: bytes, name: str, competition: Competition, ids: Sequence[str] | None, reference: pd.Series | None = None
 ) -> pd.DataFrame:
     """Check all that Kaggle would refuse in a submission, and what would score nothing.
 

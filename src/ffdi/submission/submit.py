@@ -85,18 +85,16 @@ def expected_ids(given: Iterable[str], competition: Competition, work: Path) -> 
     """
     from ffdi.data import manifest
 
-    mine, most, found = set(given), 0.0, None
+    mine = set(given)
+
+    def alike(ids: list[str]) -> float:
+        return len(mine.intersection(ids)) / len(mine.union(ids))
+
+    found: list[str] = []
     for place in sorted((work / competition.name).glob(f"*/{MANIFEST}")):
-        try:
-            rows = manifest.read(Workspace(place.parent, work))
-        except UserError as error:
-            console.warn(f"{error} It is not used for the check.")
-            continue
-        ids = rows.loc[rows["split"] == "test", "id"].tolist()
-        alike = len(mine.intersection(ids)) / len(mine.union(ids))
-        if alike > most:
-            most, found = alike, ids
-    return found
+        rows = manifest.read(Workspace(place.parent, work))
+        found = max(found, rows.loc[rows["split"] == "test", "id"].tolist(), key=alike)
+    return found if alike(found) else None
 
 
 def _check(candidate: SubmissionCandidate, competition: Competition, slug: str, work: Path, yes: bool) -> str:
@@ -152,8 +150,7 @@ def _deliver(session: SubmissionSession, candidate: SubmissionCandidate, again: 
     left = session.kaggle.limits(session.slug)
     console.say(f"submissions to {session.slug}: {left.num_today} today, {left.num_allowed_now} left until 00:00 UTC")
     if left.num_allowed_now < 1 and left.num_total:  # all zero: Kaggle knows no team of this user yet, and may take it
-        more = "no day gives more" if left.limited_by_total else "the next ones are given at 00:00 UTC"
-        raise UserError(f"No submission to {session.slug} is left today; {more}.")
+        raise UserError(f"No submission to {session.slug} is left today; the next day begins at 00:00 UTC.")
     return session.send(candidate)
 
 
