@@ -59,13 +59,11 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, grad_BCYX: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         images_BCHW, weight_C1HW = ctx.saved_tensors
         of_images, of_weight, _ = ctx.needs_input_grad
-        by_hand = of_weight and grad_BCYX[:, 0].numel() <= MAX_POSITIONS
-        images_grad, weight_grad, _ = torch.ops.aten.convolution_backward(
+        images_grad, _, _ = torch.ops.aten.convolution_backward(
             grad_BCYX, images_BCHW, weight_C1HW, None, ctx.stride, (0, 0), (1, 1), False, (0, 0), len(weight_C1HW),
-            (of_images, of_weight and not by_hand, False),
+            (of_images, False, False),
         )  # fmt: skip
-        if by_hand:
-            weight_grad = _weight_grad(grad_BCYX, images_BCHW, weight_C1HW, ctx.stride)
+        weight_grad = _weight_grad(grad_BCYX, images_BCHW, weight_C1HW, ctx.stride) if of_weight else None
         return images_grad, weight_grad, None
 
 
@@ -81,14 +79,24 @@ def _weight_grad(grad_BCYX: Tensor, images_BCHW: Tensor, weight_C1HW: Tensor, st
     return result
 
 
+def _is_small(images_BCHW: Tensor, stride: tuple[int, ...]) -> bool:
+    """Return whether the sum here is faster; padding by hand, which it needs, costs more on large maps."""
+    rows, columns = (-(-side // step) for side, step in zip(images_BCHW.shape[2:], stride, strict=True))
+    return len(images_BCHW) * rows * columns <= MAX_POSITIONS
+
+
 class _Fast(nn.Conv2d):
     def forward(self, images_BCHW: Tensor) -> Tensor:
+        if not _is_small(images_BCHW, self.stride):
+            return super().forward(images_BCHW)
         down, right = cast(Pair, self.padding)  # by name it is not, see `_is_large_depthwise`
         return _Depthwise.apply(pad(images_BCHW, (right, right, down, down)), self.weight, self.stride)
 
 
 class _FastSame(Conv2dSame):
     def forward(self, images_BCHW: Tensor) -> Tensor:
+        if not _is_small(images_BCHW, self.stride):
+            return super().forward(images_BCHW)
         padded = pad_same(images_BCHW, list(self.kernel_size), list(self.stride))
         return _Depthwise.apply(padded, self.weight, self.stride)
 
