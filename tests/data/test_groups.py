@@ -7,27 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ffdi
-from ffdi.core import digest
-from ffdi.data import hashes
-from ffdi.data.decode import decode
+from ffdi.data import hashes, measurement
 from ffdi.data.groups import CONFIRM, components, groups, neighbours
+from tests.fixtures.manifests import manifest_of
 
 SAMPLE = Path(ffdi.__file__).parent / "sample"
 
 
-def rows_of(short: list[int], long: list[int] | None = None, sha: list[str] | None = None) -> pd.DataFrame:
+def rows_of(short: list[int], long: list[int] | None = None, **columns: object) -> pd.DataFrame:
     count = len(short)
     words = np.zeros((count, 4), np.uint64)
     words[:, 3] = np.array(long if long else [0] * count, np.uint64)
-    return pd.DataFrame(
-        {
-            "id": [f"{number:04d}.jpg" for number in range(count)],
-            "split": "train",
-            "sha256": sha or [f"{number:064x}" for number in range(count)],
-            "phash": np.array(short, np.uint64),
-            "phash256": hashes.to_hex(words),
-        }
-    )
+    ids = [f"{number:04d}.jpg" for number in range(count)]
+    hashed = {"phash": np.array(short, np.uint64), "phash256": hashes.to_hex(words)}
+    return manifest_of(count, 0).assign(id=ids, **hashed, **columns)
 
 
 def far(count: int) -> list[int]:
@@ -47,7 +40,7 @@ def test_a_collision_of_short_hashes_needs_the_second_look() -> None:
 
 
 def test_the_same_bytes_are_the_same_image_whatever_the_hashes_say() -> None:
-    rows = rows_of(far(3), sha=["a", "b", "a"])
+    rows = rows_of(far(3), sha256=["a", "b", "a"])
     assert groups(rows).tolist() == [0, 1, 0]
 
 
@@ -90,16 +83,8 @@ def test_originals_and_their_forgeries_in_the_sample() -> None:
     """The truth is known: 203 twins in the training set, none of them a copy in the strict sense."""
     truth = pd.read_csv(SAMPLE / "truth" / "pairs.csv")
     truth = truth[truth["split"] == "train"]
-    encoded = [(SAMPLE / "phase1" / "trainset" / name).read_bytes() for name in truth["img_name"]]
-    short, long = hashes.hash_thumbs(hashes.thumb(decode(data).image_HWC) for data in encoded)
-    rows = pd.DataFrame(
-        {
-            "id": truth["img_name"].to_numpy(),
-            "sha256": [digest.of_bytes(data) for data in encoded],
-            "phash": short,
-            "phash256": hashes.to_hex(long),
-        }
-    )
+    files = pd.DataFrame({"relpath": truth["img_name"], "bytes": 0, "mtime_ns": 0})
+    rows = measurement.measure(SAMPLE / "phase1" / "trainset", files).assign(id=truth["img_name"])
     found = pd.Series(groups(rows))
     pair = truth["pair"].to_numpy()
     together = found.groupby(pair).nunique() == 1

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ffdi.data import pairs
+from ffdi.data.groups import components
 from ffdi.data.pairs import near_pairs
 
 
@@ -27,12 +26,6 @@ def hashes_with_copies(count: int, seed: int, flips: int = 10) -> np.ndarray:
     return draw.permutation(mixed)
 
 
-def connected(links: np.ndarray, count: int) -> np.ndarray:
-    graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(count, count))
-    labels = connected_components(graph, directed=False)[1]
-    return np.unique(labels, return_index=True)[1][labels]  # named by the first row
-
-
 @pytest.mark.parametrize("distance", [0, 1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 16])
 def test_exactly_the_near_pairs_are_found(distance: int) -> None:
     hashes = hashes_with_copies(600, seed=distance)
@@ -48,10 +41,10 @@ def test_exactly_the_near_pairs_are_found(distance: int) -> None:
 def test_the_pairs_connect_what_all_pairs_connect(values: list[int], masks: list[int], distance: int) -> None:
     near = [value ^ mask for value, mask in zip(values, masks, strict=False)]
     hashes = np.array(values + near, np.uint64)
-    expected = connected(all_pairs(hashes, distance), len(hashes))
+    expected = components(all_pairs(hashes, distance), len(hashes))
     found = near_pairs(hashes, distance)
     assert (found[:, 0] < found[:, 1]).all()
-    np.testing.assert_array_equal(connected(found, len(hashes)), expected)
+    np.testing.assert_array_equal(components(found, len(hashes)), expected)
 
 
 def test_the_second_look_must_agree() -> None:
@@ -69,7 +62,7 @@ def test_equal_rows_form_a_chain_not_a_square() -> None:
     hashes = np.random.default_rng(0).permutation(np.repeat(np.array([5, 1 << 40, 7], np.uint64), 50_000))
     found = near_pairs(hashes, 1)
     assert len(found) == len(hashes) - 3 + 1  # three chains, and 5 is one bit from 7
-    assert connected(found, len(hashes)).max() < 1000
+    assert components(found, len(hashes)).max() < 1000
 
 
 def test_beyond_the_limit_the_pairs_still_connect_what_all_would(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +71,7 @@ def test_beyond_the_limit_the_pairs_still_connect_what_all_would(monkeypatch: py
     monkeypatch.setattr(pairs, "LIMIT", 100)
     found = near_pairs(hashes, 4)
     assert len(found) < len(whole) / 4
-    np.testing.assert_array_equal(connected(found, len(hashes)), connected(whole, len(hashes)))
+    np.testing.assert_array_equal(components(found, len(hashes)), components(whole, len(hashes)))
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ffdi.data import hashes, pairs
+from ffdi.data import hashes
 
 # Near-duplicates differ in at most DISTANCE of 64 and CONFIRM of 256 bits, or the cosine of their embeddings reaches
 # COSINE. At CONFIRM = 60 links among 524,429 synthetic images have precision 0.994 and recall 0.998; at 64 0.89.
@@ -62,8 +62,10 @@ def too_large(rows: pd.DataFrame, group: np.ndarray, k: int) -> str:
 
 def near(rows: pd.DataFrame) -> np.ndarray:
     """Return the pairs of near-duplicates by phash and phash256, int64 [P, 2], as `pairs.near_pairs` does."""
+    from ffdi.data.pairs import near_pairs  # late: the compiler takes half a second
+
     short = rows["phash"].to_numpy(np.uint64)
-    return pairs.near_pairs(short, DISTANCE, hashes.from_hex(list(rows["phash256"])), CONFIRM)
+    return near_pairs(short, DISTANCE, hashes.from_hex(list(rows["phash256"])), CONFIRM)
 
 
 def components(links: np.ndarray, count: int) -> np.ndarray:
