@@ -7,27 +7,23 @@ from ffdi.data.tables import read_labels
 from tests.fixtures.pictures import CONTEST
 
 
-def read(folder: Path, text: str | bytes, split: str = "train") -> list[list[object]]:
-    (folder / f"{split}.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_labels(folder, CONTEST, split).to_numpy().tolist()
+def read(folder: Path, text: str, split: str = "train") -> list[tuple[object, ...]]:
+    (folder / f"{split}.txt").write_text(text)
+    return list(read_labels(folder, CONTEST, split).itertuples(index=False, name=None))
 
 
-def test_ids_are_text_in_the_tables_order(tmp_path: Path) -> None:
-    assert read(tmp_path, "img_name,target\n007,1\nb.jpg,0\n1e3,1\n") == [["007", 1], ["b.jpg", 0], ["1e3", 1]]
-
-
-def test_a_test_table_needs_ids_alone_and_its_target_is_never_read(tmp_path: Path) -> None:
-    assert read(tmp_path, "img_name\na\nb\n", "test") == [["a", -1], ["b", -1]]
-    assert read(tmp_path, "img_name,target\na,1\nb,oops\n", "test") == [["a", -1], ["b", -1]]
-
-
-def test_columns_in_another_order_and_more_of_them(tmp_path: Path) -> None:
-    assert read(tmp_path, "fold,target,img_name,fold\n3,1,a,x\n4,0,b,y\n") == [["a", 1], ["b", 0]]
-
-
-def test_every_plain_way_to_write_a_target(tmp_path: Path) -> None:
-    rows = read(tmp_path, 'img_name,target\na,0\nb,1\nc,0.0\nd,1.00\ne, 1 \nf,"1"\ng,1.\n')
-    assert [target for _, target in rows] == [0, 1, 0, 1, 1, 1, 1]
+@pytest.mark.parametrize(
+    ("text", "split", "expected"),
+    [
+        pytest.param("img_name,target\n007,1\nb.jpg,0\n1e3,1\n", "train", {"007": 1, "b.jpg": 0, "1e3": 1}, id="text"),
+        pytest.param("img_name\na\nb\n", "test", {"a": -1, "b": -1}, id="no target"),
+        pytest.param("img_name,target\na,1\nb,oops\n", "test", {"a": -1, "b": -1}, id="targets of the test"),
+        pytest.param("fold,target,img_name,fold\n3,1,a,x\n4,0,b,y\n", "train", {"a": 1, "b": 0}, id="more columns"),
+        pytest.param('img_name,target\na,0.0\nb, 1 \nc,"1"\n', "train", {"a": 0, "b": 1, "c": 1}, id="targets"),
+    ],
+)
+def test_plain_tables_are_read_in_their_order(text: str, split: str, expected: dict[str, int], tmp_path: Path) -> None:
+    assert read(tmp_path, text, split) == list(expected.items())
 
 
 def test_the_message_names_file_row_and_remedy_and_counts_the_rows(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from ffdi.core.stand_ins import stand_in
 
 # What nearly every id is made of: checked at once for all rows; the others one by one, in `_flaw_of_id`.
 _PLAIN = r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*"
-_LONGEST = 255  # bytes of a file name
 
 
 def read_labels(folder: Path, competition: Competition, split: str) -> pd.DataFrame:
@@ -59,15 +58,11 @@ def _text(path: Path) -> str:
     if found := stand_in(data):
         raise UserError(f"{path} is {found.what}, not the table; {found.remedy}.")
     data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n") + b"\n"
-    at, fault = data.find(b"\0"), "a NUL byte"
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        at, fault = (at, fault) if at >= 0 else (error.start, "not UTF-8")
-    if at >= 0:
-        row = data.count(b"\n", 0, at) + 1
-        raise UserError(f"{path}, row {row}: {fault}; unpack the file, or save the table as plain UTF-8 text.")
-    return text
+        row = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}, row {row}: not UTF-8; unpack the file, or save it as plain UTF-8 text.") from error
 
 
 def _columns(text: str, columns: list[str], path: Path) -> list[pd.Series]:
@@ -106,13 +101,13 @@ def _check_header(header: list[str], columns: list[str], path: Path) -> None:
 
 
 def _check_ids(ids: pd.Series, path: Path) -> None:
-    odd = ids[~ids.str.fullmatch(_PLAIN) | (ids.str.len() > _LONGEST)]
-    _refuse(odd, _flaw_of_id, path)
-    _refuse_repeated(ids, "the id {!r} stands in rows {}; keep one of them", path)
-    folded = ids.str.lower()
-    folded.loc[odd.index] = pd.Series([unicodedata.normalize("NFC", text).casefold() for text in odd], odd.index, str)
-    if (folded != ids).any():
-        _refuse_repeated(folded, "ids that differ only by case or accents ({!r}) stand in rows {}; rename one", path)
+    _refuse(ids[~ids.str.fullmatch(_PLAIN)], _flaw_of_id, path)
+    repeated = ids[ids.duplicated(keep=False)]
+    if len(repeated):
+        rows = repeated.index[repeated == repeated.iloc[0]][:2] + 2
+        raise UserError(
+            f"{path}: the id {repeated.iloc[0]!r} stands in rows {rows[0]} and {rows[1]}; keep one of them."
+        )
 
 
 def _flaw_of_id(text: str) -> str:
@@ -121,14 +116,10 @@ def _flaw_of_id(text: str) -> str:
         return "is empty or has spaces around; write the file name alone"
     if any(unicodedata.category(letter)[0] == "C" or unicodedata.category(letter) in ("Zl", "Zp") for letter in text):
         return "holds a control, direction or line break character; write the plain file name"
-    if text[0] in "=+-@":
-        return "starts as a formula, which spreadsheets run; rename the file"
     if "\\" in text or re.match("[A-Za-z]:", text):
         return "is a Windows path; write it relative to the image folder, with /"
     if any(part in ("", ".", "..") for part in text.split("/")):
         return "is no plain path below the image folder; write it without a leading /, `.` or `..`"
-    if any(len(part.encode()) > _LONGEST for part in text.split("/")):
-        return "is longer than a file name can be; write the file name alone"
     return ""
 
 
@@ -155,10 +146,3 @@ def _refuse(values: pd.Series, flaw_of: Callable[[str], str], path: Path) -> Non
         row, text, flaw = found[0]
         more = f" ({len(found):,} such rows)" if len(found) > 1 else ""
         raise UserError(f"{path}, row {row}: {text[:80]!r} {flaw}{more}.")
-
-
-def _refuse_repeated(values: pd.Series, message: str, path: Path) -> None:
-    repeated = values[values.duplicated(keep=False)]
-    if len(repeated):
-        rows = repeated.index[repeated == repeated.iloc[0]][:2] + 2
-        raise UserError(f"{path}: {message.format(repeated.iloc[0], ' and '.join(map(str, rows)))}.")
