@@ -9,7 +9,6 @@ import pytest
 
 from ffdi.config.recipe import Folds, Recipe
 from ffdi.core.errors import UserError
-from ffdi.core.layout import Workspace
 from ffdi.infer import embed
 from tests.fixtures.members import member
 
@@ -38,12 +37,11 @@ def test_folds_get_embeddings_where_they_can_be_compared(
     rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = rows.assign(split="train", target=0, status="ok", sha256="0")
-    places = Workspace(tmp_path / "work", tmp_path)
 
     def found(model: str, scheme: str) -> np.ndarray | None:
         folds = Folds.model_validate({"k": 2, "embedding": model, "scheme": scheme})
         recipe = Recipe(name="r", competition="multi-ffdi-phase2", folds=folds, member=(member(),))
-        return embed.for_folds(recipe, manifest, tmp_path, places, 0)
+        return embed.for_folds(recipe, manifest, tmp_path, 0)
 
     assert found("", "group") is None
     made = found(MODEL, "group")

@@ -21,7 +21,7 @@ def run(project: Project) -> None:
     places, spec, splits = project.places, project.recipe.folds, project.recipe.data.train_splits
     with Stop() as stop:
         rows = scan(project.competition, project.images, places, CORES, stop, project.recipe.cluster.address)
-    made = folds.make(places, spec, rows, splits, _embeddings(project, rows))
+    made = folds.make(places, spec, rows, splits, lambda: _embeddings(project, rows))
     files = {"manifest": places.manifest, "folds": places.folds(spec.scheme)}
     inputs, path = {name: checksum.digest(file) for name, file in files.items()}, places.report("folds")
     if path.exists() and all(digest in path.read_text() for digest in inputs.values()):
@@ -34,4 +34,4 @@ def _embeddings(project: Project, rows: pd.DataFrame) -> np.ndarray | None:
         return None
     from ffdi.infer.embed import for_folds
 
-    return for_folds(project.recipe, rows, project.images, project.places, CORES - 1)
+    return for_folds(project.recipe, rows, project.images, CORES - 1)

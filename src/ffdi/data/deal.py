@@ -13,8 +13,6 @@ from ffdi.core import keys
 from ffdi.core.errors import UserError
 from ffdi.data.groups import components
 
-UNEVEN = 0.02  # the fake share of a fold may differ this much from the whole, or as much as one group makes out
-
 
 def make_folds(
     labels: pd.DataFrame,
@@ -99,23 +97,13 @@ def require_enough(target: np.ndarray, group: np.ndarray, k: int) -> None:
         raise UserError(f"{k} folds need as many groups, and there are {count}; {remedy}.")
 
 
-def check_folds(table: pd.DataFrame, even: bool = True) -> None:
-    """Raise UserError if the classes are uneven.
-
-    Args:
-        table: target, group and fold.
-        even: False: a fold need only hold both classes, since whole clusters cannot be dealt evenly.
-    """
-    folds = table.groupby("fold")["target"].agg(["size", "mean"])
-    whole = float(table["target"].mean())
-    allowed = np.maximum(UNEVEN, table.groupby("group").size().max() / folds["size"])
-    uneven = even & ((folds["mean"] - whole).abs() > allowed)
-    one_class = (folds["mean"] == 0) | (folds["mean"] == 1)
-    for number, fold in folds[uneven | one_class].iterrows():
-        remedy = "lower the number of folds" if len(folds) > 2 else "add images of other scenes or persons"
+def check_folds(table: pd.DataFrame) -> None:
+    """Raise UserError if a fold (column fold) holds one class (column target) alone."""
+    shares = table.groupby("fold")["target"].mean()
+    for number, share in shares[shares.isin([0, 1])].items():
+        remedy = "lower the number of folds" if len(shares) > 2 else "add images of other scenes or persons"
         raise UserError(
-            f"Fold {number} has {fold['mean']:.1%} fakes and the whole {whole:.1%}: the groups are too large for "
-            f"{len(folds)} even folds; {remedy}."
+            f"Fold {number} has {share:.0%} fakes: the groups are too large for {len(shares)} folds; {remedy}."
         )
 
 

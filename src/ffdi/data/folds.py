@@ -7,7 +7,7 @@ near-duplicates of val in train.
 The table depends on the ids, labels and hashes, not on the order of the rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def make(
     spec: Folds,
     manifest: pd.DataFrame,
     splits: Sequence[str],
-    embeddings: np.ndarray | None = None,
+    embed: Callable[[], np.ndarray | None] = lambda: None,
 ) -> pd.DataFrame:
     """Return the fold table: the one on disk if it fits, else made by `fold_table`, which names the errors.
 
@@ -41,11 +41,11 @@ def make(
         spec: The recipe's [folds].
         manifest: As `manifest.read` gives it.
         splits: Those that are folded.
-        embeddings: As `fold_table` takes them.
+        embed: Returns embeddings as `fold_table` takes them; called where the table is made.
     """
-    if is_current(places, spec, manifest, splits):
+    if _is_current(places, spec, manifest, splits):
         return checksum.read_table(places.folds(spec.scheme))
-    folds = fold_table(manifest, spec, splits, embeddings)
+    folds = fold_table(manifest, spec, splits, embed())
     checksum.write_table(places.folds(spec.scheme), folds, _inputs(spec, manifest, splits))
     return folds
 
@@ -64,23 +64,13 @@ def read(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequenc
     """
     path = places.folds(spec.scheme)
     table = checksum.read_table(path)
-    if not is_current(places, spec, manifest, splits):
+    if not _is_current(places, spec, manifest, splits):
         raise UserError(f"{path} was made from other images or fold settings; run `ffdi folds` again.")
     return table
 
 
-def is_current(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequence[str]) -> bool:
-    """Return whether the table on disk was made from this.
-
-    Args:
-        places: Where the table lies.
-        spec: The recipe's [folds].
-        manifest: As `manifest.read` gives it.
-        splits: Those that are folded.
-
-    Raises:
-        CorruptError: The table is damaged.
-    """
+def _is_current(places: Workspace, spec: Folds, manifest: pd.DataFrame, splits: Sequence[str]) -> bool:
+    """Return whether the table on disk was made from this."""
     path = places.folds(spec.scheme)
     if not path.exists():
         return False
@@ -142,7 +132,7 @@ def _dealt(table: pd.DataFrame, spec: Folds, embeddings: np.ndarray | None) -> p
         columns.append("cluster")
     else:
         table["fold"] = deal_groups(target, group, spec.k, spec.seed)
-    check_folds(table, even=spec.scheme != "cluster")
+    check_folds(table)
     return table[columns]
 
 

@@ -22,7 +22,6 @@ from torch.nn.functional import adaptive_avg_pool2d
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import console
 from ffdi.core.errors import UserError
-from ffdi.core.layout import Workspace
 from ffdi.data import folds, manifest
 from ffdi.data.batches import normalise
 from ffdi.data.images import TestImages
@@ -85,23 +84,22 @@ def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int, level: int
     return np.concatenate(parts)
 
 
-def for_folds(recipe: Recipe, rows: pd.DataFrame, folder: Path, places: Workspace, workers: int) -> np.ndarray | None:
+def for_folds(recipe: Recipe, rows: pd.DataFrame, folder: Path, workers: int) -> np.ndarray | None:
     """Return features of the usable training rows, [N, D], if the folds need them.
 
-    They do not if the recipe names no embedding, if the fold table is there already, or if there are too many rows to
-    compare all with all and the scheme can do without.
+    They do not if the recipe names no embedding, or if there are too many rows to compare all with all and the scheme
+    can do without.
 
     Args:
         recipe: Names the embedding.
         rows: The manifest.
         folder: The competition folder.
-        places: Where the fold table lies.
         workers: Processes that read images.
     """
-    wanted, splits = recipe.folds, recipe.data.train_splits
-    if not wanted.embedding or folds.is_current(places, wanted, rows, splits):
+    wanted = recipe.folds
+    if not wanted.embedding:
         return None
-    usable = manifest.select(rows, splits)
+    usable = manifest.select(rows, recipe.data.train_splits)
     if len(usable) > folds.MAX_COMPARED:
         console.warn(f"More than {folds.MAX_COMPARED:,} images: {len(usable):,} are grouped by hashes alone.")
         if wanted.scheme != "cluster":

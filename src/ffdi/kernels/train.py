@@ -73,8 +73,8 @@ def _planned(
     cores = os.cpu_count() or 1
     with Stop(deadline) as stop:
         rows = scan(competition, images, workspace, cores, stop)
-    features = for_folds(recipe, rows, images, workspace, cores - 1)
-    made = folds.make(workspace, recipe.folds, rows, recipe.data.train_splits, features)
+    splits = recipe.data.train_splits
+    made = folds.make(workspace, recipe.folds, rows, splits, lambda: for_folds(recipe, rows, images, cores - 1))
     return plan(recipe, competition, rows, made, images, workspace)
 
 
