@@ -12,14 +12,12 @@ Shapes: N rows, G groups, C clusters, K folds, D features.
 """
 
 import numpy as np
-from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.cluster import KMeans
 
 from ffdi.core import keys
 from ffdi.core.errors import UserError
 from ffdi.data.groups import centred, unit_rows
 
-MAX_AT_ONCE = 20_000  # groups that plain k-means takes; above, it looks at batches
-BATCH = 4096
 NONE = -1  # the cluster of a group without fakes
 
 
@@ -41,8 +39,8 @@ def cluster(embeddings: np.ndarray, target: np.ndarray, group: np.ndarray, count
         )
     units_ND = unit_rows(centred(embeddings))
     directions_GD = unit_rows(_means(units_ND, target == 1, group) - _means(units_ND, target == 0, group))[holders]
-    kmeans = KMeans(count, n_init=10) if len(holders) <= MAX_AT_ONCE else MiniBatchKMeans(count, batch_size=BATCH)
-    found = kmeans.set_params(random_state=keys.key("clusters", seed) % 2**32).fit_predict(directions_GD)
+    kmeans = KMeans(count, n_init=10, random_state=keys.key("clusters", seed) % 2**32)
+    found = kmeans.fit_predict(directions_GD)
     number_C = np.empty(count, np.int64)
     number_C[np.argsort(-np.bincount(found, fakes_G[holders], count), kind="stable")] = np.arange(count)
     cluster_G = np.full(len(fakes_G), NONE, np.int64)
