@@ -16,45 +16,40 @@ from ffdi.report.plots import embed
 from ffdi.report.table import LABELS, Table, capital, counted, table
 
 CLUSTERS, FACES = 12, 3  # clusters of fakes on the sheet, images of each
+NAMES = {"bytes": "file size", "aspect": "aspect ratio", "jpeg_q": "JPEG quality", "mode": "colour mode"}
+STRONG = 0.65  # AUC from which a shortcut alone makes a detector
+HARMLESS = 0.05  # distance from 0.5 that hardly helps a model
 
 
-def page(
-    manifest: pd.DataFrame, audit: Audit, folds: pd.DataFrame, folder: Path | None, inputs: Mapping[str, str]
-) -> Page:
+def page(manifest: pd.DataFrame, audit: Audit, folds: pd.DataFrame, folder: Path, inputs: Mapping[str, str]) -> Page:
     """Return the page.
 
     Args:
         manifest: One row an image, as stored.
         audit: The tables of `data.audit`.
         folds: Columns id, split, group, fold and, for the scheme "cluster", cluster (-1 for none).
-        folder: Where the manifest's relpath starts; None leaves the image sheets out.
+        folder: Where the manifest's relpath starts.
         inputs: Digests by name, for the foot.
     """
     rows = folds.merge(manifest, on=["id", "split"], how="left", validate="one_to_one").sort_values(["fold", "id"])
-    torn = int((rows.groupby("group")["fold"].nunique() > 1).sum())
     held = rows.loc[rows["fold"] != TRAINED_ONLY, "fold"]
     return Page(
         title=f"{counted(held.nunique(), 'fold')} of {counted(len(held), 'image')}",
-        headline=_headline(manifest, audit, rows, torn),
+        headline=_headline(manifest, audit, rows),
         sections=(
             Section("Folds", (_folds(rows),)),
             Section("Clusters of fakes", _clusters(rows, folder)),
-            *_audited(manifest, audit),
-            Section("Groups of near-duplicates", _groups(rows)),
+            Section("Images", (*_images(manifest), *_defects(manifest))),
+            Section("Shortcuts", tuple(_shortcuts(audit))),
+            Section("Duplicates", (*_conflicts(audit), *_duplicates(audit))),
         ),
         provenance=provenance("ffdi folds", inputs),
     )
 
 
-def _headline(manifest: pd.DataFrame, audit: Audit, rows: pd.DataFrame, torn: int) -> str:
-    told = "No near-duplicate group is split over folds."
-    if torn:
-        many = counted(torn, "near-duplicate group")
-        official = (rows["fold"] == TRAINED_ONLY).any()
-        remedy = "take another folds.scheme" if official else "make the folds again"
-        told = f"{many} in more than one fold: OOF AUC will be too high; {remedy}."
-    elif rows["group"].is_unique:
-        told = "No near-duplicates were found."
+def _headline(manifest: pd.DataFrame, audit: Audit, rows: pd.DataFrame) -> str:
+    grouped = "No near-duplicate group is split over folds."
+    told = "No near-duplicates were found." if rows["group"].is_unique else grouped
     usable = int((manifest["status"] != "quarantined").sum())
     across = int(audit.pairs.loc[audit.pairs["split_a"] != audit.pairs["split_b"], "pairs"].sum())
     leak = f" Near-duplicate pairs across splits: {across:,}." if across else ""
@@ -70,11 +65,11 @@ def _folds(rows: pd.DataFrame) -> Table:
         largest_group=by["group"].apply(lambda group: group.value_counts().max()),
     )
     frame.insert(0, "fold", ["none" if fold == TRAINED_ONLY else str(fold) for fold in frame.index])
-    caption = "Only the scheme official splits a group between folds. Images of no fold are trained on only."
+    caption = "Images of no fold are trained on only."
     return table(frame, "Counts of each fold", caption, {"fake_share": ".1%"})
 
 
-def _clusters(rows: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
+def _clusters(rows: pd.DataFrame, folder: Path) -> tuple[Block, ...]:
     if "cluster" not in rows:
         return ()
     fakes = rows[(rows["target"] == 1) & (rows["cluster"] >= 0)].sort_values(["cluster", "id"])
@@ -82,33 +77,10 @@ def _clusters(rows: pd.DataFrame, folder: Path | None) -> tuple[Block, ...]:
     frame = pd.DataFrame({"fold": by["fold"].first(), "fakes": by.size(), "groups": by["group"].nunique()})
     frame.insert(0, "cluster", frame.index.astype(str))  # text, so aligned to the left
     found = table(frame, "Clusters", "One fold holds out all fakes of a cluster.")
-    if folder is None:
-        return (found,)
     shown = fakes[fakes["cluster"] < CLUSTERS].groupby("cluster").head(FACES)
     shown = shown.assign(note="cluster " + shown["cluster"].astype(str))
     caption = "Fakes of one cluster should look made in one way. If they only share a pose, use other features."
     return found, images.sheet(shown, folder, "Examples of each cluster", caption)
-
-
-def _groups(rows: pd.DataFrame) -> tuple[Block, ...]:
-    sizes = rows["group"].value_counts().value_counts().sort_index()
-    frame = pd.DataFrame({"images in the group": sizes.index.astype(str), "groups": sizes.to_numpy()})
-    caption = "A very large group often means that small steps chained different images."
-    return (table(frame, "Group sizes", caption, limit=20),)
-
-
-NAMES = {"bytes": "file size", "aspect": "aspect ratio", "jpeg_q": "JPEG quality", "mode": "colour mode"}
-STRONG = 0.65  # AUC from which a shortcut alone makes a detector
-HARMLESS = 0.05  # distance from 0.5 that hardly helps a model
-
-
-def _audited(manifest: pd.DataFrame, audit: Audit) -> tuple[Section, ...]:
-    """Return the sections of a stored manifest and its audit."""
-    return (
-        Section("Images", (*_images(manifest), *_defects(manifest))),
-        Section("Shortcuts", tuple(_shortcuts(audit))),
-        Section("Duplicates", (*_conflicts(audit), *_duplicates(audit))),
-    )
 
 
 def class_counts(rows: pd.DataFrame, by: str) -> pd.DataFrame:
