@@ -12,26 +12,19 @@ Shapes: B images, H x W pixels, K coefficients.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
 
 import cv2
 import numpy as np
 import scipy.fft
 
 THUMB = 64  # pixels a side, from which both hashes are made
-BATCH = 64  # thumbnails transformed at once: 1 MB as float32, which stays in the cache
 _LATTICE = np.flatnonzero(np.add.outer(np.arange(32), 2 * np.arange(32)).ravel() % 4 == 1)  # 256 of 32 x 32
 
 
 def hash_thumbs(thumbs: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return both hashes, uint64 [B] and uint64 [B, 4], of what `thumb` gave for each image."""
-    short, long = [np.empty(0, np.uint64)], [np.empty((0, 4), np.uint64)]
-    left = iter(thumbs)
-    while batch := list(islice(left, BATCH)):
-        thumbs_BHW = np.stack(batch)
-        short.append(phash(_halved(thumbs_BHW)))
-        long.append(phash256(thumbs_BHW))
-    return np.concatenate(short), np.concatenate(long)
+    thumbs_BHW = np.array(list(thumbs), np.uint8).reshape(-1, THUMB, THUMB)
+    return phash(_halved(thumbs_BHW)), phash256(thumbs_BHW)
 
 
 def thumb(image: np.ndarray) -> np.ndarray:
