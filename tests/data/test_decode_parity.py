@@ -2,33 +2,20 @@
 
 import io
 import struct
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ffdi.core import keys
 from ffdi.data import jpeg
-from ffdi.data.decode import _UPRIGHT, Defect, decode
-from tests.fixtures.pictures import portrait, saved
+from ffdi.data.decode import Defect, decode
+from tests.fixtures.pictures import SAVED, portrait, saved
 
 SIZES = [(64, 48), (33, 65), (48, 40)]
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
-SAVED: dict[str, Callable[[tuple[int, int]], bytes]] = {
-    "baseline": lambda size: saved(portrait(size), "JPEG", quality=90),
-    "progressive": lambda size: saved(portrait(size), "JPEG", quality=80, progressive=True),
-    "restarts": lambda size: saved(portrait(size), "JPEG", quality=80, restart_marker_blocks=3),
-    "grey": lambda size: saved(portrait(size).convert("L"), "JPEG", quality=80),
-    "cmyk": lambda size: saved(portrait(size).convert("CMYK"), "JPEG", quality=80),
-    "png": lambda size: saved(portrait(size), "PNG"),
-    "palette": lambda size: saved(portrait(size).quantize(16), "PNG"),
-    "webp": lambda size: saved(portrait(size), "WEBP", quality=90),
-    "gif": lambda size: saved(portrait(size), "GIF"),
-    "bmp": lambda size: saved(portrait(size), "BMP"),
-}
 JPEGS = ["baseline", "progressive", "restarts", "grey", "cmyk"]
 Answer = tuple[str, str, bytes]
 
@@ -127,15 +114,12 @@ def test_orientation_is_what_pillow_says(kind: str, late: bool) -> None:
     for value in range(1, 9):
         data = plain[:at] + TURNED[kind](value) + plain[at:]
         with Image.open(io.BytesIO(data)) as picture:
-            assert picture.getexif().get(0x0112) == value
-        upright = decode(plain).image_HWC
-        expected = _UPRIGHT[value](upright) if value > 1 else upright
-        assert both(data) == (("ok", "") if value == 1 else ("repaired", "exif_rotated")) + (expected.tobytes(),)
+            expected = ImageOps.exif_transpose(picture).tobytes()
+        assert both(data) == (("ok", "") if value == 1 else ("repaired", "exif_rotated")) + (expected,)
 
 
-@pytest.mark.parametrize("options", [{"exif": b"Exif\0\0" + exif(6)}, {"xmp": xmp(6)}], ids=["Exif", "XMP"])
-def test_a_webp_is_turned_too(options: dict[str, bytes]) -> None:
-    found = decode(saved(portrait((50, 40)), "WEBP", **options))
+def test_a_webp_is_turned_by_xmp_too() -> None:
+    found = decode(saved(portrait((50, 40)), "WEBP", xmp=xmp(6)))
     assert (found.width, found.height, found.defect) == (40, 50, "exif_rotated")
 
 
@@ -154,7 +138,7 @@ EXTRA = {
     "two ends": lambda data: data + data[-2:],
     "another picture behind": lambda data: data + data,
     "bytes between the segments": lambda data: (
-        data[: data.index(b"\xff\xdb")] + bytes(9) + data[data.index(b"\xff\xdb") :]
+        data[: data.index(b"\xff\xdb")] + bytes(9) + b"\xff\xff\xff\xd0" + data[data.index(b"\xff\xdb") :]
     ),
     "two starts": lambda data: data[:2] + data,
 }

@@ -5,7 +5,7 @@ import pytest
 
 from ffdi.config.competition import Split
 from ffdi.core.errors import UserError
-from ffdi.data.files import Listing, listing, names_below
+from ffdi.data.files import listing, names_below
 from tests.fixtures.pictures import CONTEST, contest_folder
 
 
@@ -14,17 +14,10 @@ def folder(tmp_path: Path) -> Path:
     return contest_folder(tmp_path / "contest", {"a.jpg": b"1", "b.jpg": b"22", "c.jpg": b"333"})
 
 
-def by_id(found: Listing) -> dict[str, tuple[str, int]]:
-    train = found.rows[found.rows["split"] == "train"]
+def by_id(folder: Path) -> dict[str, tuple[str, int]]:
+    rows, _ = listing(CONTEST, folder)
+    train = rows[rows["split"] == "train"]
     return dict(zip(train["id"], zip(train["defect"], train["bytes"], strict=True), strict=True))
-
-
-def test_rows_keep_the_tables_order_and_carry_the_files_facts(folder: Path) -> None:
-    rows = listing(CONTEST, folder).rows
-    assert rows["relpath"].tolist() == ["train/a.jpg", "train/b.jpg", "train/c.jpg", "test/t.jpg"]
-    assert rows["target"].tolist() == [0, 1, 0, -1]
-    assert rows["bytes"].tolist()[:3] == [1, 2, 3]
-    assert rows["mtime_ns"].iloc[0] == (folder / "train" / "a.jpg").stat().st_mtime_ns
 
 
 def test_a_missing_file_a_folder_and_a_pipe_are_told_apart(folder: Path) -> None:
@@ -33,7 +26,7 @@ def test_a_missing_file_a_folder_and_a_pipe_are_told_apart(folder: Path) -> None
     (folder / "train" / "b.jpg").mkdir()
     (folder / "train.txt").write_text("img_name,target\na.jpg,0\nb.jpg,1\nc.jpg,0\np.jpg,1\n")
     os.mkfifo(folder / "train" / "p.jpg")  # opening it would wait for ever
-    assert by_id(listing(CONTEST, folder)) == {
+    assert by_id(folder) == {
         "a.jpg": ("missing", 0), "b.jpg": ("not_a_file", 0), "c.jpg": ("", 3), "p.jpg": ("not_a_file", 0),
     }  # fmt: skip
 
@@ -46,30 +39,21 @@ def test_links_are_followed_inside_the_folder_and_nowhere_else(folder: Path, tmp
         "c.jpg": folder / "train" / "c.jpg",
     }
     (folder / "test" / "t.jpg").write_bytes(b"55555")
+    (folder / "train" / "more").symlink_to(folder / "test")
     for name, target in targets.items():
         (folder / "train" / name).unlink()
         (folder / "train" / name).symlink_to(target)
-    assert by_id(listing(CONTEST, folder)) == {"a.jpg": ("", 5), "b.jpg": ("outside", 0), "c.jpg": ("missing", 0)}
+    assert by_id(folder) == {"a.jpg": ("", 5), "b.jpg": ("outside", 0), "c.jpg": ("missing", 0)}
+    assert names_below(folder / "train", folder).tolist() == ["a.jpg"]
 
 
-def test_files_without_a_row_are_counted_and_named(folder: Path) -> None:
-    (folder / "train" / "more").mkdir()
-    (folder / "train" / "more" / "z.jpg").write_bytes(b"z")
-    (folder / "train" / "._a.jpg").write_bytes(b"")
-    unlisted = listing(CONTEST, folder).unlisted
-    assert unlisted == {"train": ["more/z.jpg"], "test": []}
-
-
-def test_tables_beside_the_images_are_not_taken_for_images(folder: Path) -> None:
+def test_images_without_a_row_are_counted_and_named_and_a_table_is_no_image(folder: Path) -> None:
     flat = CONTEST.model_copy(update={"train": Split(labels="train/labels.csv", images="train")})
     (folder / "train.txt").rename(folder / "train" / "labels.csv")
-    assert listing(flat, folder).unlisted["train"] == []
-
-
-def test_images_in_the_competition_folder_itself(folder: Path) -> None:
-    flat = CONTEST.model_copy(update={"train": Split(labels="train.txt", images=".")})
-    (folder / "train.txt").write_text("img_name,target\ntrain/a.jpg,0\n")
-    assert listing(flat, folder).rows["relpath"].tolist() == ["train/a.jpg", "test/t.jpg"]
+    assert listing(flat, folder)[1] == []
+    (folder / "train" / "more").mkdir()
+    (folder / "train" / "more" / "z.jpg").write_bytes(b"z")
+    assert listing(flat, folder)[1] == ["train: 1 images have no row in the table, such as 'more/z.jpg'."]
 
 
 def test_a_split_without_its_folder_or_without_any_image_is_an_error(folder: Path) -> None:
@@ -94,7 +78,6 @@ def test_hidden_files_are_no_images(folder: Path) -> None:
     for name in ("._a.jpg", ".DS_Store", ".AppleDouble/a.jpg", "__MACOSX/a.jpg", "@eaDir/a.jpg", "\udcd0.jpg"):
         (folder / "train" / name).parent.mkdir(exist_ok=True)
         (folder / "train" / name).write_bytes(b"\0\5\x16\7")
-    assert listing(CONTEST, folder).unlisted["train"] == []
     assert names_below(folder / "train", folder).tolist() == ["a.jpg", "b.jpg", "c.jpg"]
 
 
@@ -126,7 +109,7 @@ def test_a_folder_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest
 def test_a_name_is_found_in_another_case_form_or_with_its_extension(folder: Path, id: str, name: str) -> None:
     (folder / "train" / name).write_bytes(b"4444")
     (folder / "train.txt").write_text(f"img_name,target\na.jpg,0\n{id},1\n")
-    rows = listing(CONTEST, folder).rows.set_index("id")
+    rows = listing(CONTEST, folder)[0].set_index("id")
     assert (rows.loc[id, "relpath"], rows.loc[id, "bytes"], rows.loc[id, "defect"]) == (f"train/{name}", 4, "")
 
 
@@ -134,20 +117,14 @@ def test_a_name_that_two_files_could_mean_is_missing(folder: Path) -> None:
     for name in ("x.png", "x.jpg"):
         (folder / "train" / name).write_bytes(b"1")
     (folder / "train.txt").write_text("img_name,target\na.jpg,0\nx,1\n")
-    assert by_id(listing(CONTEST, folder)) == {"a.jpg": ("", 1), "x": ("missing", 0)}
+    assert by_id(folder) == {"a.jpg": ("", 1), "x": ("missing", 0)}
 
 
 def test_a_file_is_not_that_of_two_rows(folder: Path) -> None:
     (folder / "train" / "d.jpg").write_bytes(b"4444")
     (folder / "train.txt").write_text("img_name,target\na.jpg,0\na.png,1\nd.gif,0\nd.png,1\n")
     missing = ("missing", 0)
-    assert by_id(listing(CONTEST, folder)) == {"a.jpg": ("", 1), "a.png": missing, "d.gif": missing, "d.png": missing}
-
-
-def test_an_empty_folder_is_told_with_what_the_table_names(folder: Path) -> None:
-    (folder / "test" / "t.jpg").rename(folder / "test" / "other.png")
-    with pytest.raises(UserError, match=r"the table names 't\.jpg', the folder holds 'other\.png' and others"):
-        listing(CONTEST, folder)
+    assert by_id(folder) == {"a.jpg": ("", 1), "a.png": missing, "d.gif": missing, "d.png": missing}
 
 
 def test_an_id_of_two_labelled_splits_gets_the_split_before_it(folder: Path) -> None:
@@ -156,7 +133,7 @@ def test_an_id_of_two_labelled_splits_gets_the_split_before_it(folder: Path) -> 
     (folder / "val" / "a.jpg").write_bytes(b"other")
     (folder / "val.txt").write_text("img_name,target\na.jpg,1\n")
     (folder / "test.txt").write_text("img_name\nt.jpg\nb.jpg\n")  # of the test the submission needs the id itself
-    found = listing(both, folder)
-    assert found.rows["id"].tolist() == ["train/a.jpg", "b.jpg", "c.jpg", "val/a.jpg", "t.jpg", "b.jpg"]
-    assert found.rows["relpath"].tolist()[:4:3] == ["train/a.jpg", "val/a.jpg"]
-    assert "1 ids stand in train and in val" in found.notes[0]
+    rows, notes = listing(both, folder)
+    assert rows["id"].tolist() == ["train/a.jpg", "b.jpg", "c.jpg", "val/a.jpg", "t.jpg", "b.jpg"]
+    assert rows["relpath"].tolist()[:4:3] == ["train/a.jpg", "val/a.jpg"]
+    assert "1 ids stand in train and in val" in notes[0]

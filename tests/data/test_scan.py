@@ -1,5 +1,4 @@
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +6,12 @@ import pandas as pd
 import pytest
 
 from ffdi.core import digest
-from ffdi.core.errors import CorruptError, FfdiError, Paused, UserError
+from ffdi.core.errors import CorruptError, Paused, UserError
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
-from ffdi.data import hashes, manifest, measurement, processes, scan
+from ffdi.data import hashes, manifest, measurement, scan
 from ffdi.data.decode import decode
-from tests.fixtures.pictures import CONTEST, contest_folder, jpeg, portrait, saved
+from tests.fixtures.pictures import CONTEST, contest_folder, jpeg
 
 Scan = Callable[..., pd.DataFrame]
 IMAGES = {f"{number}.jpg": jpeg(number) for number in range(12)}
@@ -21,11 +20,6 @@ IMAGES = {f"{number}.jpg": jpeg(number) for number in range(12)}
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return contest_folder(tmp_path / "contest", IMAGES)
-
-
-@pytest.fixture
-def places(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path / "work", tmp_path / "submissions")
 
 
 @pytest.fixture
@@ -62,30 +56,9 @@ def test_a_row_says_everything_about_its_image(scanned: Scan, places: Workspace)
     short, long = hashes.hash_thumbs([hashes.thumb(image)])
     assert (row["phash"], row["phash256"]) == (short[0], hashes.to_hex(long)[0])
     assert min(row["sharpness"], row["mean_grey"], row["colourfulness"]) > 0
+    written = places.manifest.stat().st_mtime_ns
     pd.testing.assert_frame_equal(manifest.read(places), scanned())
-
-
-def test_a_name_that_says_another_format_is_a_repair(tmp_path: Path, places: Workspace) -> None:
-    picture = portrait((48, 40))
-    images = {
-        "png.jpg": saved(picture, "PNG"),
-        "jpg.png": saved(picture, "JPEG"),
-        "grey.webp": saved(picture.convert("LA"), "PNG"),
-        "fine.tif": saved(picture, "TIFF"),
-        "noname": saved(picture, "PNG"),
-        "wide.jpg": saved(portrait((80, 40)), "PNG"),
-    }
-    made = scan.scan(CONTEST, contest_folder(tmp_path / "c", images), places, 0).set_index("id")
-    assert made["defect"].drop("t.jpg").to_dict() == {
-        "png.jpg": "extension",
-        "jpg.png": "extension",
-        "grey.webp": "alpha+extension",
-        "fine.tif": "",
-        "noname": "",
-        "wide.jpg": "double_width+extension",
-    }
-    assert made.loc["png.jpg", "status"] == "repaired"
-    assert made.loc["wide.jpg", "status"] == "quarantined"
+    assert places.manifest.stat().st_mtime_ns == written
 
 
 def test_what_cannot_be_read_keeps_its_row(
@@ -110,50 +83,36 @@ def test_what_cannot_be_read_keeps_its_row(
     assert (made.loc["gone.jpg", "sha256"], made.loc["gone.jpg", "bytes"]) == ("", 0)
     assert (made.loc["dot.jpg", "width"], made.loc["dot.jpg", "height"]) == (1, 1)
     assert (
-        "train: 1 images are 'truncated', such as 'train/half.jpg': cut off; copy or download"
+        "train: 1 images are 'truncated', such as 'train/half.jpg': damaged or cut off; copy or download"
         in capsys.readouterr().err
     )
 
 
-def test_a_second_scan_looks_at_nothing_and_writes_nothing(
-    scanned: Scan, places: Workspace, examined: list[str]
+@pytest.mark.parametrize(
+    ("change", "looked"),
+    [
+        pytest.param(lambda folder: None, [], id="nothing"),
+        pytest.param(lambda folder: (folder / "train/2.jpg").write_bytes(jpeg(77)), ["train/2.jpg"], id="an image"),
+        pytest.param(lambda folder: (folder / "train/2.jpg").touch(), ["train/2.jpg"], id="its time"),
+        pytest.param(
+            lambda folder: (folder / "train.txt").write_text("img_name,target\n5.jpg,1\n1.jpg,0"), [], id="labels"
+        ),
+    ],
+)
+def test_a_second_scan_looks_only_at_what_changed(
+    change: Callable[[Path], object],
+    looked: list[str],
+    scanned: Scan,
+    folder: Path,
+    examined: list[str],
+    tmp_path: Path,
 ) -> None:
-    first = scanned()
-    written, told = places.manifest.stat().st_mtime_ns, len(examined)
-    assert told == 13
-    pd.testing.assert_frame_equal(scanned(), first)
-    assert (len(examined), places.manifest.stat().st_mtime_ns) == (told, written)
-
-
-def test_only_what_changed_is_looked_at_again(scanned: Scan, folder: Path, examined: list[str]) -> None:
-    before = scanned()
-    examined.clear()
-    (folder / "train" / "2.jpg").write_bytes(jpeg(77))
-    after = scanned()
-    assert examined == ["train/2.jpg"]
-    changed = before["id"][(before["sha256"] != after["sha256"]).to_numpy()]
-    assert changed.tolist() == ["2.jpg"]
-    assert manifest.digest(before) != manifest.digest(after)
-
-
-def test_damage_that_keeps_size_and_time_is_found_after_a_touch(scanned: Scan, folder: Path) -> None:
-    """As the loader says that finds it: a disk that rots changes no time, nor does a mode that forbids reading."""
-    scanned()
-    path = folder / "train" / "2.jpg"
-    before = path.stat()
-    path.write_bytes(bytes(before.st_size))
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert set(scanned()["status"]) == {"ok"}
-    path.touch()
-    assert scanned().set_index("id").loc["2.jpg", "defect"] == "zeros"
-
-
-def test_new_labels_need_no_new_look(scanned: Scan, folder: Path, examined: list[str]) -> None:
     scanned()
     examined.clear()
-    (folder / "train.txt").write_text("img_name,target\n5.jpg,0\n1.jpg,0\n")
-    assert scanned()[["id", "target"]].to_numpy().tolist() == [["5.jpg", 0], ["1.jpg", 0], ["t.jpg", -1]]
-    assert examined == []
+    change(folder)
+    again = scanned()
+    assert examined == looked
+    pd.testing.assert_frame_equal(again, scan.scan(CONTEST, folder, Workspace(tmp_path / "whole", tmp_path), 0))
 
 
 def test_new_rules_look_at_everything_again(
@@ -166,54 +125,18 @@ def test_new_rules_look_at_everything_again(
     assert len(examined) == 13
 
 
-def test_an_interrupted_scan_keeps_what_it_has(
-    scanned: Scan, places: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path
+def test_a_stop_is_noticed_between_chunks_and_keeps_them(
+    scanned: Scan, places: Workspace, examined: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = scan.scan(CONTEST, folder, Workspace(tmp_path / "whole", tmp_path), 0)
-    small_parts(monkeypatch)
-    plain, seen = measurement.examine, list[str]()
-
-    def tripping(folder: Path, relpath: str) -> dict[str, Any]:
-        seen.append(relpath)
-        if len(seen) == 8:
-            raise KeyboardInterrupt
-        return plain(folder, relpath)
-
-    monkeypatch.setattr(measurement, "examine", tripping)
-    with pytest.raises(KeyboardInterrupt):
-        scanned()
-    assert not places.manifest.exists()
-    assert len(list((places.work / "scan").glob("part-*.parquet"))) == 2  # 4 images, and the 2 that were done beside
-    pd.testing.assert_frame_equal(scanned(), whole)
-    assert len(seen) == 8 + 13 - 6
-    assert list((places.work / "scan").glob("part-*")) == []
-
-
-def test_a_stop_is_noticed_between_chunks(scanned: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
     small_parts(monkeypatch)
     ticks = iter(range(100))
     with pytest.raises(Paused, match=r"\(deadline\); the same command goes on from 6 images"):
         scanned(stop=Stop(deadline=2.0, clock=lambda: float(next(ticks))))
+    assert not places.manifest.exists()
+    assert len(list(places.scan.glob("part-*.parquet"))) == 2  # 4 images, and the 2 that were done beside
     assert len(scanned()) == 13
-
-
-def test_a_killed_worker_costs_only_its_chunk(
-    scanned: Scan, monkeypatch: pytest.MonkeyPatch, examined: list[str]
-) -> None:
-    small_parts(monkeypatch)
-    plain = processes.unordered
-
-    def dying(*arguments: Any) -> Iterator[pd.DataFrame]:
-        yield next(plain(*arguments))
-        raise FfdiError("killed")
-
-    monkeypatch.setattr(processes, "unordered", dying)
-    with pytest.raises(FfdiError, match="killed"):
-        scanned()
-    monkeypatch.setattr(processes, "unordered", plain)
-    examined.clear()
-    scanned()
-    assert len(examined) == 13 - 2
+    assert len(examined) == 13
+    assert list(places.scan.glob("part-*")) == []
 
 
 def test_a_damaged_part_is_refused_by_name(scanned: Scan, places: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +150,7 @@ def test_a_damaged_part_is_refused_by_name(scanned: Scan, places: Workspace, mon
 
 
 def test_what_the_system_would_not_read_is_tried_again(scanned: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
-    unreadable = measurement.examine(Path("/"), "nothing here.jpg")
+    unreadable = measurement.examine(Path("/"), "nothing here.jpg")  # as one that vanishes during the scan
     with monkeypatch.context() as patch:
         patch.setattr(measurement, "examine", lambda folder, relpath: unreadable)
         with pytest.raises(
@@ -235,13 +158,6 @@ def test_what_the_system_would_not_read_is_tried_again(scanned: Scan, monkeypatc
         ):
             scanned()
     assert set(scanned()["status"]) == {"ok"}
-
-
-def test_a_file_that_vanishes_or_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert measurement.examine(tmp_path, "gone.jpg")["defect"] == "unreadable"
-    (tmp_path / "large.jpg").write_bytes(jpeg(1))
-    monkeypatch.setattr(measurement, "MAX_BYTES", 100)
-    assert measurement.examine(tmp_path, "large.jpg")["defect"] == "too_large"
 
 
 def test_processes_find_what_one_finds(

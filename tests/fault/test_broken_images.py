@@ -1,4 +1,4 @@
-"""200 broken or odd images of 20 kinds, and random damage: each ends in its named status, never in a crash."""
+"""Broken or odd images of many kinds, and random damage: each ends in its named status, never in a crash."""
 
 import resource
 import struct
@@ -13,9 +13,9 @@ from PIL import Image
 
 from ffdi.core import keys
 from ffdi.core.layout import Workspace
-from ffdi.data.decode import Decoded, Defect, decode
+from ffdi.data.decode import Defect, decode
 from ffdi.data.scan import scan
-from tests.fixtures.pictures import CONTEST, contest_folder, jpeg, portrait, saved
+from tests.fixtures.pictures import CONTEST, SAVED, contest_folder, portrait, saved
 
 Made = Iterator[tuple[bytes, str]]  # bytes and what is expected: "status:defect"
 SIZES = [(160, 160), (96, 128), (61, 47), (200, 150), (33, 65), (64, 64), (120, 90), (80, 70), (50, 51), (177, 133)]
@@ -29,12 +29,8 @@ def truncated() -> Made:
     yield whole[:-4], "refused:truncated"
 
 
-def zero_bytes() -> Made:
-    for _ in range(10):
-        yield b"", "refused:empty"
-
-
-def zeros() -> Made:
+def nothing() -> Made:
+    yield b"", "refused:empty"
     for power in range(10):
         yield bytes(4**power), "refused:zeros"
 
@@ -56,11 +52,6 @@ def animations() -> Made:
             yield saved(frames[0], kind, save_all=True, append_images=frames[1:]), "repaired:animated"
 
 
-def cmyk() -> Made:
-    for size in SIZES:
-        yield saved(portrait(size).convert("CMYK"), "JPEG", quality=90), "repaired:cmyk"
-
-
 def ycck() -> Made:
     """The same with the Adobe marker saying 2, so that the first three channels are YCbCr."""
     for size in SIZES:
@@ -69,64 +60,30 @@ def ycck() -> Made:
         yield stored[:at] + b"\2" + stored[at + 1 :], "repaired:cmyk"
 
 
-def sixteen_bit() -> Made:
-    for size in SIZES[:5]:
-        ramp = np.linspace(0, 65535, size[0] * size[1]).astype(np.uint16).reshape(size[1], size[0])
-        yield saved(Image.fromarray(ramp), "PNG"), "repaired:16bit"
-        yield saved(Image.fromarray(ramp), "TIFF"), "repaired:16bit"
+RE_ENCODED: dict[str, tuple[Callable[[Image.Image], bytes], str]] = {  # a portrait in another mode or format
+    "CMYK": (lambda picture: saved(picture.convert("CMYK"), "JPEG", quality=90), "repaired:cmyk"),
+    "one bit, PNG": (lambda picture: saved(picture.convert("1"), "PNG"), "repaired:bilevel"),
+    "one bit, TIFF": (lambda picture: saved(picture.convert("1"), "TIFF"), "repaired:bilevel"),
+    "palette": (lambda picture: saved(picture.quantize(16), "PNG"), "repaired:palette"),
+    "clear colour": (lambda picture: saved(picture.quantize(16), "PNG", transparency=3), "repaired:palette+alpha"),
+    "grey and alpha": (lambda picture: saved(picture.convert("LA"), "PNG"), "repaired:alpha"),
+    "colour and alpha, PNG": (lambda picture: saved(picture.convert("RGBA"), "PNG"), "repaired:alpha"),
+    "colour and alpha, TIFF": (lambda picture: saved(picture.convert("RGBA"), "TIFF"), "repaired:alpha"),
+    "WebP": (lambda picture: saved(picture, "WEBP", quality=80), "ok:"),
+    "wide profile, JPEG": (lambda picture: saved(picture, "JPEG", icc_profile=bytes(500_000)), "ok:"),
+    "wide profile, PNG": (lambda picture: saved(picture, "PNG", icc_profile=bytes(500_000)), "ok:"),
+}
 
 
-def one_bit() -> Made:
-    for size in SIZES[:5]:
-        yield saved(portrait(size).convert("1"), "PNG"), "repaired:bilevel"
-        yield saved(portrait(size).convert("1"), "TIFF"), "repaired:bilevel"
-
-
-def palettes() -> Made:
-    for size in SIZES[:5]:
-        yield saved(portrait(size).quantize(16), "PNG"), "repaired:palette"
-        yield saved(portrait(size).quantize(16), "PNG", transparency=3), "repaired:palette+alpha"
-
-
-def grey_alpha() -> Made:
-    for size in SIZES:
-        yield saved(portrait(size).convert("LA"), "PNG"), "repaired:alpha"
-
-
-def colour_alpha() -> Made:
-    for size in SIZES[:5]:
-        picture = portrait(size)
-        picture.putalpha(portrait(size, 1).convert("L"))
-        yield saved(picture, "PNG"), "repaired:alpha"
-        yield saved(picture, "WEBP"), "repaired:alpha"
+def re_encoded() -> Made:
+    for make, expected in RE_ENCODED.values():
+        yield from ((make(portrait(size)), expected) for size in SIZES)
 
 
 def floats() -> Made:
     for size in SIZES[:5]:
         ramp = np.linspace(0, 1, size[0] * size[1], dtype=np.float32).reshape(size[1], size[0])
-        yield saved(Image.fromarray(ramp), "TIFF"), "repaired:float"
-        yield saved(Image.fromarray(ramp * 300 - 20), "TIFF"), "refused:unscaled"
-
-
-def webp() -> Made:
-    for size in SIZES:
-        yield saved(portrait(size), "WEBP", quality=80), "ok:"
-
-
-def half_png_webp_gif_tiff_bmp() -> Made:
-    """Truncation of what is not JPEG: by a half and by a tenth."""
-    for kind in ("PNG", "WEBP", "GIF", "TIFF", "BMP"):
-        noisy = Image.fromarray(keys.rng("noise", kind).integers(0, 256, (90, 90, 3), dtype=np.uint8))
-        whole = saved(noisy, kind)
-        yield from ((whole[: int(share * len(whole))], "refused:") for share in (0.5, 0.9))
-
-
-def orientations() -> Made:
-    exif = Image.Exif()
-    for value, size in zip([*range(1, 9), 6, 8], SIZES, strict=True):
-        exif[0x0112] = value
-        kind = "PNG" if len(set(size)) == 1 else "JPEG"
-        yield saved(portrait(size), kind, exif=exif), "ok:" if value == 1 else "repaired:exif_rotated"
+        yield saved(Image.fromarray(ramp), "TIFF"), "refused:unscaled"
 
 
 def tiny() -> Made:
@@ -154,17 +111,8 @@ def bombs() -> Made:
     yield saved(portrait((320, 160)), "JPEG"), "quarantined:double_width"
 
 
-def huge_profiles() -> Made:
-    for number in range(5):
-        profile = bytes(200_000 * (number + 1))
-        yield saved(portrait((64, 64)), "JPEG", icc_profile=profile), "ok:"
-        yield saved(portrait((64, 64)), "PNG", icc_profile=profile), "ok:"
-
-
 KINDS: list[Callable[[], Made]] = [
-    truncated, zero_bytes, zeros, texts, animations, cmyk, ycck, sixteen_bit, one_bit, palettes,
-    grey_alpha, colour_alpha, floats, webp, half_png_webp_gif_tiff_bmp, orientations, tiny, stretched, bombs,
-    huge_profiles,
+    truncated, nothing, texts, animations, re_encoded, ycck, floats, tiny, stretched, bombs,
 ]  # fmt: skip
 
 
@@ -180,63 +128,28 @@ def png_of(width: int, height: int) -> bytes:
 
 def outcome(data: bytes) -> str:
     try:
-        return described(decode(data))
+        result = decode(data)
     except Defect as defect:
         return f"refused:{defect.name}"
-
-
-def described(result: Decoded) -> str:
-    assert result.image_HWC.dtype == np.uint8
-    assert result.image_HWC.shape == (result.height, result.width, 3)
+    assert (result.image_HWC.dtype, result.image_HWC.shape) == (np.uint8, (result.height, result.width, 3))
     assert result.image_HWC.flags.c_contiguous
     return f"{result.status}:{result.defect}"
 
 
-def test_200_broken_images_in_a_folder_end_in_the_manifest(tmp_path: Path) -> None:
-    """All under the name of a JPEG, and beside them a folder of such a name, a dead link and a good picture."""
+def test_broken_images_in_a_folder_end_in_the_manifest(tmp_path: Path) -> None:
     images, expected = {}, {}
     for kind in KINDS:
         for number, (data, wanted) in enumerate(kind()):
-            name = f"{kind.__name__}{number}.jpg"
+            name = f"{kind.__name__}{number}"
             images[name], expected[name] = data, wanted.replace("refused:", "quarantined:")
-    assert len(images) == 200
-    folder = contest_folder(tmp_path / "contest", {**images, "folder.jpg": b"", "link.jpg": b"", "good.jpg": jpeg()})
-    for name in ("folder.jpg", "link.jpg"):
-        (folder / "train" / name).unlink()
-    (folder / "train" / "folder.jpg").mkdir()
-    (folder / "train" / "link.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    expected |= {"folder.jpg": "quarantined:not_a_file", "link.jpg": "quarantined:outside", "good.jpg": "ok:"}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    made = scan(CONTEST, folder, Workspace(tmp_path / "work", tmp_path), workers=0)
+    made = scan(CONTEST, contest_folder(tmp_path / "contest", images), Workspace(tmp_path / "work", tmp_path), 0)
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000  # kB: a bomb would take 11 GB
     train = made[made["split"] == "train"].set_index("id")
     found = (train["status"] + ":" + train["defect"]).to_dict()
-    assert found.keys() == expected.keys()
-    assert {name: found[name] for name in found if not _fits(found[name], expected[name])} == {}
-
-
-def _fits(found: str, expected: str) -> bool:
-    """The name says JPEG, so every other format that gives an image is a repaired extension besides."""
-    renamed = (
-        found.removesuffix("extension")
-        .removesuffix("+")
-        .replace("repaired:", "ok:" if expected == "ok:" else "repaired:")
-    )
-    return renamed == expected or (expected == "quarantined:" and found.startswith(expected))
-
-
-GOOD = {
-    "baseline": lambda: saved(portrait((160, 160)), "JPEG", quality=90),
-    "progressive": lambda: saved(portrait((160, 160)), "JPEG", quality=90, progressive=True),
-    "cmyk": lambda: saved(portrait((96, 96)).convert("CMYK"), "JPEG"),
-    "png": lambda: saved(portrait((96, 96)), "PNG"),
-    "webp": lambda: saved(portrait((96, 96)), "WEBP"),
-    "gif": lambda: saved(portrait((96, 96)), "GIF"),
-    "tiff": lambda: saved(portrait((96, 96)), "TIFF", compression="tiff_lzw"),
-    "bmp": lambda: saved(portrait((96, 96)), "BMP"),
-}
+    assert found == expected
 
 
 def mutate(good: bytes, rng: np.random.Generator) -> bytes:
@@ -248,24 +161,13 @@ def mutate(good: bytes, rng: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-def fuzz(name: str, count: int) -> set[str]:
-    """Outcomes of `count` mutations. Anything but an image or a Defect raises through; none takes two CPU seconds."""
-    rng, good, outcomes = keys.rng("fuzz", name, count), GOOD[name](), set()
+@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", sorted(SAVED.keys() - {"palette"}))  # of which any change breaks a checksum
+def test_mutations_give_images_and_defects_alone(name: str, count: int) -> None:
+    """Anything but an image or a Defect raises through; none takes two CPU seconds."""
+    rng, good, outcomes = keys.rng("fuzz", name, count), SAVED[name]((96, 96)), list[str]()
     for _ in range(count):
         data, began = mutate(good, rng), time.process_time()
-        outcomes.add(outcome(data))
+        outcomes.append(outcome(data))
         assert time.process_time() - began < 2
-    return outcomes
-
-
-@pytest.mark.parametrize("name", GOOD)
-def test_400_mutations_give_images_and_defects_alone(name: str) -> None:
-    outcomes = fuzz(name, 400)
-    assert any(found.startswith("refused:") for found in outcomes)
-    assert any(not found.startswith("refused:") for found in outcomes)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", GOOD)
-def test_10_000_mutations_give_images_and_defects_alone(name: str) -> None:
-    assert fuzz(name, 10_000)
+    assert 0 < sum(found.startswith("refused:") for found in outcomes) < count

@@ -108,7 +108,7 @@ def _listed(options: Options) -> tuple[Project, pd.DataFrame] | None:
     """Return the project and the rows of all splits with their files; None, with a warning, where there are none."""
     try:
         project = options.open()
-        return project, files.listing(project.competition, project.images).rows
+        return project, files.listing(project.competition, project.images)[0]
     except UserError as error:
         console.warn(f"{error} The estimate uses the contest's own counts.")
         return None

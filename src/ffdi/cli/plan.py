@@ -100,7 +100,7 @@ def set_refit_epochs(path: Path, epochs: int) -> None:
 
 def _facts(images: Path, name: str) -> Facts:
     competition = load_competition(name)
-    rows = files.listing(competition, images).rows
+    rows, _ = files.listing(competition, images)
     there = rows[(rows["split"] == "train") & (rows["defect"] == "")]
     some = there.iloc[:: max(len(there) // SAMPLE, 1)].head(SAMPLE).reset_index(drop=True)
     counts = {split: int((rows["split"] == split).sum()) for split in competition.splits}

@@ -11,7 +11,7 @@ class StandIn(NamedTuple):
     remedy: str
 
 
-_BY_START = {
+BY_START = {
     b"version https://git-lfs": StandIn("lfs_pointer", "a pointer of Git LFS", "run `git lfs pull`"),
     b"/annex/objects/": StandIn("annex_pointer", "a pointer of git-annex", "run `git annex get .`"),
     b"<": StandIn("html", "text with tags, such as a web page", "download it again"),
@@ -27,4 +27,4 @@ def stand_in(data: bytes) -> StandIn | None:
         'download it again'
     """
     start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
-    return next((found for mark, found in _BY_START.items() if start.startswith(mark)), None)
+    return next((found for mark, found in BY_START.items() if start.startswith(mark)), None)

@@ -8,7 +8,6 @@ What is repaired (usable everywhere, counted in the manifest):
   palette       looked up
   alpha         laid on black, which is what the contest's own images show where there is nothing (black wedges);
                 dropping alpha would reveal colours hidden under transparency
-  float         values in 0..1 times 255
   exif_rotated  turned upright, as Exif or else XMP say
 What is kept but quarantined in training:
   double_width  twice as wide as high: two frames side by side, an oddity of the contest
@@ -33,13 +32,7 @@ from ffdi.data import jpeg
 MIN_SIDE = 16  # pixels; less shows no face
 MAX_ASPECT = 4.0  # longer to shorter side
 MAX_PIXELS = 40_000_000  # 120 MB as RGB; checked before anything is allocated
-SUFFIXES = {  # format of a file by the ending of its name
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
-    **{".png": "PNG", ".gif": "GIF", ".webp": "WEBP", ".bmp": "BMP"},
-    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
-    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM"),
-}
-FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 ORIENTATION = 0x0112
 
 
@@ -56,7 +49,7 @@ class Defect(FfdiError):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """`mode` and `format` are what the file held; `defect` names the repairs, joined by '+' ("" for none)."""
+    """`mode` is what the file held; `defect` names the repairs, joined by '+' ("" for none)."""
 
     image_HWC: np.ndarray  # uint8, RGB, upright, contiguous
     width: int
@@ -64,7 +57,6 @@ class Decoded:
     mode: str
     status: str  # "ok", "repaired" or "quarantined"
     defect: str
-    format: str
 
 
 def decode(data: bytes) -> Decoded:
@@ -100,7 +92,7 @@ def _decode_jpeg(data: bytes) -> Decoded:
         shell = Image.Image()  # nothing but metadata, so that Pillow reads them for both decoders
         shell.info.update(tags)
         turned = _orientation(shell)
-    return _finish(image, mode, "JPEG", turned, repairs)
+    return _finish(image, mode, turned, repairs)
 
 
 @contextmanager
@@ -115,10 +107,8 @@ def _defects() -> Iterator[None]:
         raise
     except UnidentifiedImageError as error:
         raise Defect("not_image", f"none of {', '.join(FORMATS)}") from error
-    except Image.DecompressionBombError as error:
-        raise Defect("too_large", str(error)) from error
-    except MemoryError as error:
-        raise Defect("too_large", "not enough memory to decode it") from error
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise Defect("too_large", f"{type(error).__name__}: {error}") from error
     except Exception as error:  # parsers of damaged files raise anything: struct.error, KeyError, SyntaxError, ...
         name = "truncated" if "truncated" in str(error).lower() else "corrupt"
         raise Defect(name, f"{type(error).__name__}: {error}") from error
@@ -126,15 +116,15 @@ def _defects() -> Iterator[None]:
 
 def _convert(picture: Image.Image) -> Decoded:
     _check_size(*picture.size)
-    mode, kind = picture.mode, str(picture.format)
+    mode, is_tiff = picture.mode, picture.format == "TIFF"
     repairs = ["animated"] if _readable(lambda: getattr(picture, "is_animated", False)) else []
     wide = any(";16" in str(tile.args) for tile in getattr(picture, "tile", ()))  # before load, which forgets them
-    turned = _orientation(picture) if kind == "TIFF" else 1
+    turned = _orientation(picture) if is_tiff else 1
     picture.load()
     if turned > 1:  # Pillow turns TIFF, and only TIFF, upright by itself
         repairs.append("exif_rotated")
     image, repair = _to_rgb(picture, wide)
-    return _finish(image, mode, kind, 1 if kind == "TIFF" else _orientation(picture), [*repairs, *repair])
+    return _finish(image, mode, 1 if is_tiff else _orientation(picture), [*repairs, *repair])
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -157,7 +147,10 @@ def _to_rgb(picture: Image.Image, wide: bool) -> tuple[np.ndarray, list[str]]:
     """Return uint8 RGB and the repairs. `wide`: 16 bits a sample, whose high byte Pillow keeps except in greyscale."""
     mode, depth = picture.mode, ["16bit"] if wide else []
     if mode.startswith("I") or mode == "F":
-        return _grey_to_rgb(np.asarray(picture), mode, wide)
+        if not wide:
+            raise Defect("unscaled", f"samples of mode {mode}, without a known range", *picture.size)
+        grey_HW = (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)
+        return np.repeat(grey_HW[..., None], 3, axis=2), depth
     if "transparency" in picture.info or mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         layer = picture.convert("RGBA")
         black = Image.new("RGBA", layer.size, (0, 0, 0, 255))
@@ -167,37 +160,22 @@ def _to_rgb(picture: Image.Image, wide: bool) -> tuple[np.ndarray, list[str]]:
     return np.array(picture.convert("RGB")), [*depth, *named]
 
 
-def _grey_to_rgb(grey_HW: np.ndarray, mode: str, wide: bool) -> tuple[np.ndarray, list[str]]:
-    if wide:
-        narrow, name = (grey_HW.astype(np.uint16) >> 8).astype(np.uint8), "16bit"
-    elif mode == "F" and np.isfinite(grey_HW).all() and grey_HW.min() >= 0 and grey_HW.max() <= 1:
-        narrow, name = np.rint(grey_HW * 255).astype(np.uint8), "float"
-    else:
-        raise Defect("unscaled", f"{grey_HW.dtype} samples without a known range", *grey_HW.shape[::-1])
-    return np.repeat(narrow[..., None], 3, axis=2), [name]
-
-
-def _finish(image: np.ndarray, mode: str, kind: str, orientation: int, repairs: list[str]) -> Decoded:
+def _finish(image: np.ndarray, mode: str, orientation: int, repairs: list[str]) -> Decoded:
     if orientation > 1:
-        image = _UPRIGHT[orientation](image)
+        image = _upright(image, orientation)
         repairs = [*repairs, "exif_rotated"]
     height, width = image.shape[:2]
     double = width == 2 * height
     names = [*repairs, "double_width"] if double else repairs
     status = "quarantined" if double else "repaired" if repairs else "ok"
-    return Decoded(np.ascontiguousarray(image), width, height, mode, status, "+".join(names), kind)
+    return Decoded(np.ascontiguousarray(image), width, height, mode, status, "+".join(names))
 
 
-# By Exif orientation (Exif 2.32, 4.6.4): the stored first row and column turned to be the top row and left column.
-_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    2: lambda image: image[:, ::-1],
-    3: lambda image: image[::-1, ::-1],
-    4: lambda image: image[::-1],
-    5: lambda image: image.swapaxes(0, 1),
-    6: lambda image: image.swapaxes(0, 1)[:, ::-1],
-    7: lambda image: image.swapaxes(0, 1)[::-1, ::-1],
-    8: lambda image: image.swapaxes(0, 1)[::-1],
-}
+def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn the stored first row and column to be the top row and left column (Exif 2.32, 4.6.4)."""
+    image = image.swapaxes(0, 1) if orientation > 4 else image
+    image = image[::-1] if orientation in (3, 4, 7, 8) else image
+    return image[:, ::-1] if orientation in (2, 3, 6, 7) else image
 
 
 def _refuse_known(data: bytes) -> None:

@@ -4,7 +4,6 @@ import os
 import stat
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
@@ -15,38 +14,38 @@ from ffdi.config.competition import Competition, Split
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
 from ffdi.data import tables
-from ffdi.data.decode import SUFFIXES
 
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+)  # fmt: skip
 _NO_FILE = pd.DataFrame({"name": [""], "bytes": [0], "mtime_ns": [0]})
 NO_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # what systems put beside images: copies and thumbnails of them
 
 
-@dataclass(frozen=True)
-class Listing:
-    """`rows`: id, split, relpath, target, bytes, mtime_ns, defect ("", "missing", "outside" or "not_a_file"), in the
-    tables' order. `notes`: sentences for the user. `unlisted`: by split, names of files without a row."""
+def listing(competition: Competition, folder: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of all splits, and sentences for the user, such as on images without a row.
 
-    rows: pd.DataFrame
-    notes: list[str]
-    unlisted: dict[str, list[str]]
-
-
-def listing(competition: Competition, folder: Path) -> Listing:
-    """Return the rows of all splits.
+    Returns:
+        Rows, in the tables' order: id, split, relpath, target, bytes, mtime_ns, defect ("", "missing", "outside" or
+        "not_a_file").
 
     Raises:
         UserError: a table is bad, a split's folder is missing or cannot be read, or not one of its images is there.
     """
-    frames, unlisted = [], {}
-    tables_here = {inside(folder, split.labels) for split in competition.splits.values() if split.labels}
+    frames, notes = [], []
     for name, split in competition.splits.items():
-        images = _folder_of(folder, name, split)
+        images = inside(folder, split.images)
+        if not images.is_dir():
+            remedy = f"put them in {images}, or correct the competition"
+            raise UserError(f"The images of split {name!r} are missing: {remedy}.")
         files = files_below(images, folder)
         labels = tables.read_labels(folder, competition, name) if split.labels else _from_folders(split, files["name"])
         rows, used = _match(folder, name, split, labels, files)
-        unlisted[name] = [spare for spare in files["name"][~used] if images / spare not in tables_here]
+        spare = files["name"][~used & are_images(files["name"])]
+        if len(spare):
+            notes.append(f"{name}: {len(spare):,} images have no row in the table, such as {spare.iloc[0]!r}.")
         frames.append(rows)
-    return Listing(*_told_apart(pd.concat(frames, ignore_index=True)), unlisted)
+    return _told_apart(pd.concat(frames, ignore_index=True), notes)
 
 
 def files_below(images: Path, root: Path) -> pd.DataFrame:
@@ -71,7 +70,7 @@ def names_below(images: Path, root: Path) -> pd.Series:
 
 def are_images(names: pd.Series) -> pd.Series:
     """Return which names have the ending of an image."""
-    return names.str.lower().str.endswith(tuple(SUFFIXES))
+    return names.str.lower().str.endswith(SUFFIXES)
 
 
 def locate(ids: pd.Series, names: pd.Series, suffix: str = "") -> np.ndarray:
@@ -141,14 +140,7 @@ def _folded(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix("")) if name.lower().endswith(tuple(SUFFIXES)) else name
-
-
-def _folder_of(folder: Path, name: str, split: Split) -> Path:
-    images = inside(folder, split.images)
-    if not images.is_dir():
-        raise UserError(f"The images of split {name!r} are missing: put them in {images}, or correct the competition.")
-    return images
+    return str(PurePosixPath(name).with_suffix("")) if name.lower().endswith(SUFFIXES) else name
 
 
 def _from_folders(split: Split, names: pd.Series) -> pd.DataFrame:
@@ -206,14 +198,12 @@ def _held(names: pd.Series) -> str:
     return f"the folder holds {names.iloc[0]!r} and others" if len(names) else "the folder holds no file"
 
 
-def _told_apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _told_apart(rows: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, list[str]]:
     """Put the split before ids that several labelled splits use; those of the test stay as they are submitted."""
     labelled = rows[rows["split"] != "test"]
     shared = labelled[labelled["id"].duplicated(keep=False)]
-    if not len(shared):
-        return rows, []
-    rows = rows.assign(id=rows["id"].where(~rows.index.isin(shared.index), rows["split"] + "/" + rows["id"]))
-    first = rows.loc[shared.index[0], "id"]
-    return rows, [
-        f"{shared['id'].nunique():,} ids stand in train and in val; they are told apart as {first!r} and so on."
-    ]
+    if len(shared):
+        rows = rows.assign(id=rows["id"].where(~rows.index.isin(shared.index), rows["split"] + "/" + rows["id"]))
+        many, first = shared["id"].nunique(), rows.loc[shared.index[0], "id"]
+        notes.append(f"{many:,} ids stand in train and in val; they are told apart as {first!r} and so on.")
+    return rows, notes

@@ -12,12 +12,11 @@ import pandas as pd
 
 from ffdi.core import digest
 from ffdi.data import hashes, jpeg, manifest
-from ffdi.data.decode import SUFFIXES, Decoded, Defect, decode
+from ffdi.data.decode import Decoded, Defect, decode
 
-RULES = 2  # of decoding and measuring; raised when they change, so that old measurements are made anew
+RULES = 3  # of decoding and measuring; raised when they change, so that old measurements are made anew
 KEY = ["relpath", "bytes", "mtime_ns"]  # as long as these are the same, so is the file
 MEASURED = [name for name in manifest.COLUMNS if name not in ("id", "split", "target", *KEY)]
-MAX_BYTES = 256_000_000  # a file; beyond it nothing is read
 PLAIN = 1.0  # grey levels of contrast, below which an image shows nothing
 UNREADABLE = "unreadable"  # the file is there, and the system refuses to read it
 SHARPNESS_SIDE = 512  # pixels, the contest's own size; larger images are reduced to it
@@ -44,18 +43,15 @@ def refused(defects: pd.Series) -> pd.DataFrame:
 def examine(folder: Path, relpath: str) -> dict[str, Any]:
     """Return what MEASURED holds of one file, and under "thumb" its thumbnail (or None) instead of the hashes."""
     try:
-        path = folder / relpath
-        data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
+        data = (folder / relpath).read_bytes()
     except OSError:
         return _refused(UNREADABLE)
-    if data is None:
-        return _refused("too_large")
     try:
         image = decode(data)
     except Defect as defect:
         found = _refused(defect.name, width=defect.width, height=defect.height)
     else:
-        found = _accepted(image, Path(relpath).suffix.lower())
+        found = _accepted(image)
     return {**found, "sha256": digest.of_bytes(data), "jpeg_q": jpeg.quality(data)}
 
 
@@ -82,16 +78,14 @@ def colourfulness(image_HWC: np.ndarray) -> float:
     return float(np.hypot(*spread[:, 0]) + 0.3 * np.hypot(*mean[:, 0]))
 
 
-def _accepted(image: Decoded, suffix: str) -> dict[str, Any]:
+def _accepted(image: Decoded) -> dict[str, Any]:
     grey = cv2.cvtColor(image.image_HWC, cv2.COLOR_RGB2GRAY)
-    status, defects = image.status, [image.defect] if image.defect else []
+    status, defect = image.status, image.defect
     if cv2.meanStdDev(grey)[1][0, 0] < PLAIN:  # all images of one colour have the same hashes
-        status, defects = "quarantined", [*defects, "plain"]
-    if SUFFIXES.get(suffix, image.format) != image.format:
-        status, defects = "repaired" if status == "ok" else status, [*defects, "extension"]
+        status, defect = "quarantined", f"{defect}+plain".lstrip("+")
     return {
         **{"width": image.width, "height": image.height, "mode": image.mode},
-        **{"status": status, "defect": "+".join(defects)},
+        **{"status": status, "defect": defect},
         **{"sharpness": sharpness(grey), "mean_grey": cv2.mean(grey)[0]},
         "colourfulness": colourfulness(image.image_HWC),
         "thumb": hashes.thumb(grey),

@@ -5,7 +5,7 @@ checksummed parts while the scan runs, so a killed scan goes on from its last pa
 afterwards, so a second scan only reads what changed.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ffdi.config.competition import Competition
 from ffdi.core import atomic, checksum, console, lock
 from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
+from ffdi.core.stand_ins import BY_START
 from ffdi.core.stop import Stop
 from ffdi.data import files, manifest, measurement, processes
 from ffdi.data.decode import FORMATS
@@ -26,21 +27,14 @@ from ffdi.data.measurement import KEY, MEASURED, UNREADABLE
 PART = 20_000  # images a part: what a kill can cost, some 20 s of two cores
 CHUNK = 200  # images a task
 MIN_IMAGES_PER_WORKER = 2_000  # below which its start costs more than it saves
-Unordered = Callable[[Iterator[pd.DataFrame]], Generator[pd.DataFrame, None, None]]
 CAUSES = {  # by defect: what the files are, and what to do
     "missing": "not in the folder; put them there, or take their rows out of the table",
     "outside": "links that lead out of the competition folder; put the files themselves there",
     "not_a_file": "folders or devices; put images there",
     UNREADABLE: "files that the system does not let you read; give yourself access and run again",
-    "lfs_pointer": "pointers of Git LFS instead of images; run `git lfs pull` in the folder",
-    "annex_pointer": "pointers of git-annex instead of images; run `git annex get .` in the folder",
-    "html": "text with tags, such as web pages, under the name of an image; download them again",
+    **{one.name: f"{one.what}; {one.remedy}" for one in BY_START.values()},
     "not_image": f"of no format that is read ({', '.join(FORMATS)}); convert them, or download them again",
-    "corrupt": "damaged or cut off; copy or download them again",
-    "appledouble": "files that macOS puts beside images; take their rows out of the table",
-    "empty": "files without a byte; copy or download them again",
-    "zeros": "files of nothing but zeros; copy or download them again",
-    "truncated": "cut off; copy or download them again",
+    **dict.fromkeys(("corrupt", "truncated", "empty", "zeros"), "damaged or cut off; copy or download them again"),
     "too_large": "too large to decode; shrink them",
     "aspect": "a strip rather than a face; crop them",
     "tiny": "too small to show anything; take larger ones",
@@ -76,18 +70,19 @@ def scan(
     with lock.exclusive(parts):
         for orphan in [*parts.glob(left_over), *places.work.glob(left_over)]:  # nothing of another verb's folder
             orphan.unlink(missing_ok=True)
-        listing = files.listing(competition, folder)
-        rows, left = _take_over(listing.rows, _known(places, parts))
+        listed, notes = files.listing(competition, folder)
+        rows, left = _take_over(listed, _known(places, parts))
         if len(left):
             measure = partial(measurement.measure, folder)
+            chunks = (left[KEY].iloc[start : start + CHUNK] for start in range(0, len(left), CHUNK))
             if cluster:
                 with session.connected(cluster):
                     check(parts, [folder])
-                    _measure(left, parts, partial(nodes.unordered, measure, stop=stop or Stop()), stop)
+                    _keep(nodes.unordered(measure, chunks, stop or Stop()), parts, len(left), stop)
             else:
                 helpers = min(workers, len(left) // MIN_IMAGES_PER_WORKER)
-                _measure(left, parts, lambda chunks: processes.unordered(measure, chunks, helpers), stop)
-            rows, _ = _take_over(listing.rows, _known(places, parts))
+                _keep(processes.unordered(measure, chunks, helpers), parts, len(left), stop)
+            rows, _ = _take_over(listed, _known(places, parts))
         made = manifest.typed(rows)
         facts = {"competition": competition.name, "rules": measurement.RULES}
         if not (places.manifest.exists() and checksum.read_facts(places.manifest) == facts
@@ -95,8 +90,10 @@ def scan(
             checksum.write_table(places.manifest, made, facts)
         for part in _parts(parts):
             part.unlink()
-    for sentence in _warnings(made, listing):
+    for sentence in notes:
         console.warn(sentence)
+    for (split, defect), rows in made[made["defect"] != ""].groupby(["split", "defect"], sort=False):
+        console.warn(f"{split}: {_told(rows, str(defect))}.")
     _require_images(made)
     return made
 
@@ -125,12 +122,11 @@ def _take_over(rows: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.DataFrame, p
     return found, rows[is_file & ~same]
 
 
-def _measure(left: pd.DataFrame, parts: Path, unordered: Unordered, stop: Stop | None) -> None:
+def _keep(measured: Generator[pd.DataFrame, None, None], parts: Path, total: int, stop: Stop | None) -> None:
     """Write parts until nothing is left. Whatever ends it early, what was measured is written first."""
     done: list[pd.DataFrame] = []
-    chunks = (left[KEY].iloc[start : start + CHUNK] for start in range(0, len(left), CHUNK))
     try:
-        for frame in processes.until_stopped(unordered(chunks), "scan", len(left), stop):
+        for frame in processes.until_stopped(measured, "scan", total, stop):
             done.append(frame)
             if sum(map(len, done)) >= PART:
                 _write_part(parts, done)
@@ -147,15 +143,6 @@ def _write_part(parts: Path, done: list[pd.DataFrame]) -> None:
 
 def _parts(parts: Path) -> list[Path]:
     return sorted(parts.glob("part-*.parquet"))
-
-
-def _warnings(made: pd.DataFrame, listing: files.Listing) -> Iterator[str]:
-    yield from listing.notes
-    for split, names in listing.unlisted.items():
-        if names:
-            yield f"{split}: {len(names):,} files have no row in the table, such as {names[0]!r}."
-    for (place, defect), rows in made[made["defect"] != ""].groupby(["split", "defect"], sort=False):
-        yield f"{place}: {_told(rows, str(defect))}."
 
 
 def _told(rows: pd.DataFrame, defect: str) -> str:
