@@ -21,7 +21,7 @@ from ffdi.config.recipe import Blend, Member, Recipe
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "ffdi"
 OTHER_PACKAGES = {"PyMySQL[rsa]"}  # what the README too tells to install where it is wanted
-OTHER_TOOLS = {"--force-reinstall", "--head", "--no-deps", "--nproc-per-node"}
+OTHER_TOOLS = {"--head", "--nproc-per-node"}
 OTHER_WORDS = {  # with an underscore, and no keys: columns, functions, file names, words of Kaggle and of torch
     "access_token", "auc_val", "state_dict", "max_retries", "nested_high", "nested_low", "split_a", "split_b",
 }  # fmt: skip

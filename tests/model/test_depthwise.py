@@ -47,8 +47,7 @@ def test_the_outputs_of_a_network_keep_their_bits_and_the_parameters_their_names
     images = torch.randn(2, 3, 64, 64)
     assert torch.equal(plain(images), fast(images))
     assert plain.state_dict().keys() == fast.state_dict().keys()
-    kinds = {type(module) for module in fast.modules()}
-    assert kinds & set(depthwise.FAST.values()) == set(depthwise.FAST.values())
+    assert {type(module) for module in fast.modules()} >= set(depthwise.FAST.values())
 
 
 @pytest.mark.parametrize(("device", "fast"), [("cpu", True), ("meta", False)])

