@@ -1,7 +1,6 @@
 """The predictor: every logit belongs to its id and view, whatever the nets, workers and devices around it."""
 
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ffdi.config.recipe import Member
 from ffdi.core import checksum
 from ffdi.core.errors import FfdiError, Paused
 from ffdi.core.stop import Stop
 from ffdi.data import decode
-from ffdi.data.images import TestImages
 from ffdi.infer import engine, tta
 from ffdi.infer.engine import TeamLogits, predict, predict_team
 from ffdi.infer.nets import LoadedNet, Net, logits
-from ffdi.model.build import build, data_config
+from ffdi.model.build import build
+from tests.fixtures.members import member, warmed
 
 SIDE = 64
 CPU = torch.device("cpu")
@@ -43,13 +41,17 @@ class Linear(nn.Module):
         return torch.einsum("bchw,kchw->bk", images_BCHW, self.weight)
 
 
-@pytest.fixture
-def run(rows: pd.DataFrame, tmp_path: Path, make_member: Callable[..., Member]) -> Callable[..., pd.DataFrame]:
-    """`run(model, views=…)`: the table of one net."""
+Run = Callable[..., pd.DataFrame]
 
-    def predicted(model: nn.Module, some: pd.DataFrame = rows, workers: int = 0, **fields: Any) -> pd.DataFrame:
-        stop = fields.pop("stop", None)
-        net = Net(make_member(**fields), 0, model)
+
+@pytest.fixture
+def run(rows: pd.DataFrame, tmp_path: Path) -> Run:
+    """`run(model, tta=…)`: the table of one net, in batches of four."""
+
+    def predicted(
+        model: nn.Module, some: pd.DataFrame = rows, workers: int = 0, stop: Stop | None = None, **fields: Any
+    ) -> pd.DataFrame:
+        net = Net(member(**{"batch_size": 4, **fields}), 0, model)
         return predict(net, some, tmp_path, device=CPU, workers=workers, stop=stop)
 
     return predicted
@@ -63,9 +65,7 @@ def by_hand(model: Linear, path: Path, view: str) -> float:
 
 
 @pytest.mark.parametrize("classes", [1, 2])
-def test_every_logit_is_that_of_its_id_and_view(
-    rows: pd.DataFrame, tmp_path: Path, run: Callable[..., pd.DataFrame], classes: int
-) -> None:
+def test_every_logit_is_that_of_its_id_and_view(rows: pd.DataFrame, tmp_path: Path, run: Run, classes: int) -> None:
     model, views = Linear(classes), ("hflip", "identity", "rot90")
     frame = run(model, tta=views)
     assert list(frame.columns) == ["id", "view", "logit", "imputed"]
@@ -78,59 +78,30 @@ def test_every_logit_is_that_of_its_id_and_view(
     np.testing.assert_allclose(frame.logit, wanted, atol=1e-3)
 
 
-@pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """One entry for every image that is decoded."""
-    seen: list[int] = []
+def test_an_image_is_decoded_once_for_all_views_and_all_nets_of_a_size(
+    nets: list[Net], rows: pd.DataFrame, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[int] = []
 
     def counted(data: bytes) -> decode.Decoded:
-        seen.append(len(data))
+        decoded.append(len(data))
         return decode.decode(data)
 
     monkeypatch.setattr("ffdi.data.images.decode", counted)
-    return seen
-
-
-def test_an_image_is_decoded_once_for_all_views_and_all_nets_of_a_size(
-    nets: list[Net], rows: pd.DataFrame, tmp_path: Path, decoded: list[int], run: Callable[..., pd.DataFrame]
-) -> None:
     assert len(run(Linear(), tta=("six",))) == 6 * len(rows)
     assert len(decoded) == len(rows)
     predict_team(nets, rows, tmp_path, devices=[CPU], workers=0)
     assert len(decoded) == 3 * len(rows)  # two sizes
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-def test_the_number_of_workers_changes_no_bit(
-    warmed: Callable[[str], nn.Module], run: Callable[..., pd.DataFrame], workers: int
-) -> None:
-    net = warmed("test_resnet")
-    alone = run(net, tta=("six",))
-    pd.testing.assert_frame_equal(run(net, workers=workers, tta=("six",)), alone, check_exact=True)
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_the_batch_size_moves_logits_by_float_noise_alone(
-    warmed: Callable[[str], nn.Module], run: Callable[..., pd.DataFrame], model: str
-) -> None:
-    net = warmed(model)
-    four = run(net, tta=("flips",))
-    for batch_size in (1, 3, 64):
-        np.testing.assert_allclose(run(net, tta=("flips",), batch_size=batch_size).logit, four.logit, atol=1e-4)
-
-
-def test_parts_of_whole_batches_equal_all_at_once(
-    rows: pd.DataFrame, warmed: Callable[[str], nn.Module], run: Callable[..., pd.DataFrame]
-) -> None:
+def test_parts_of_whole_batches_equal_all_at_once(rows: pd.DataFrame, run: Run) -> None:
     """So a long prediction can be kept in parts, and go on after a stop."""
     net = warmed("test_resnet")
     parts = [run(net, rows[first : first + 8]) for first in (0, 8)]
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), run(net), check_exact=True)
 
 
-def test_model_and_generators_are_left_as_they_were(
-    warmed: Callable[[str], nn.Module], run: Callable[..., pd.DataFrame]
-) -> None:
+def test_model_and_generators_are_left_as_they_were(run: Run) -> None:
     net: Any = warmed("test_vit")
     net.blocks[0].eval()  # frozen by someone
     modes = [module.training for module in net.modules()]
@@ -147,9 +118,7 @@ def test_model_and_generators_are_left_as_they_were(
 
 
 @pytest.mark.parametrize("model", ["test_vit", "test_resnet"])
-def test_test_size_and_scales_differ_from_the_trained_size(
-    warmed: Callable[[str], nn.Module], run: Callable[..., pd.DataFrame], model: str
-) -> None:
+def test_test_size_and_scales_differ_from_the_trained_size(run: Run, model: str) -> None:
     frame = run(warmed(model), test_size=96, tta=("identity", "scale:0.5", "crop:0.875"))
     assert np.isfinite(frame.logit).all()
     assert frame.groupby("id").logit.nunique().eq(3).all()
@@ -170,15 +139,9 @@ class NoRead(TorchDispatchMode):
 @pytest.mark.parametrize("stem", ["rgb", "srm", "npr", "dct"])
 @pytest.mark.parametrize("model", MODELS)
 def test_nothing_in_the_loop_waits_for_the_device(
-    rows: pd.DataFrame,
-    tmp_path: Path,
-    make_member: Callable[..., Member],
-    monkeypatch: pytest.MonkeyPatch,
-    model: str,
-    stem: str,
+    rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, stem: str
 ) -> None:
-    member = make_member(model=model, stem=stem, tta=("six", "scale:1.25"))
-    net = Net(member, 0, build(member))
+    one = member(model, stem=stem, batch_size=4, tta=("six", "scale:1.25"))
     loop, seen = engine.run, []
 
     def watched(*arguments: Any) -> Iterator[Any]:
@@ -190,34 +153,27 @@ def test_nothing_in_the_loop_waits_for_the_device(
                 yield found
 
     monkeypatch.setattr(engine, "run", watched)
-    predict(net, rows, tmp_path, device=CPU)
+    predict(Net(one, 0, build(one)), rows, tmp_path, device=CPU)
     assert len(seen) == 2
 
 
-class TestUnreadable:
-    def test_what_cannot_be_read_is_imputed_and_named(
-        self,
-        rows: pd.DataFrame,
-        tmp_path: Path,
-        run: Callable[..., pd.DataFrame],
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        whole = run(Linear(), tta=("flips",))
-        gone, cut = rows.id[2], rows.id[7]
-        (tmp_path / gone).unlink()
-        (tmp_path / cut).write_bytes((tmp_path / cut).read_bytes()[:100])
-        frame = run(Linear(), tta=("flips",))
-        assert set(frame.id[frame.imputed]) == {gone, cut}
-        assert frame.logit[frame.imputed].isna().all()
-        pd.testing.assert_frame_equal(frame[~frame.imputed], whole[~frame.imputed], check_exact=True)
-        assert f"2 images ({gone}, {cut}) cannot be read" in capsys.readouterr().err
+def test_what_cannot_be_read_is_imputed_and_named(
+    rows: pd.DataFrame, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = run(Linear(), tta=("flips",))
+    gone, cut = rows.id[2], rows.id[7]
+    (tmp_path / gone).unlink()
+    (tmp_path / cut).write_bytes((tmp_path / cut).read_bytes()[:100])
+    frame = run(Linear(), tta=("flips",))
+    assert set(frame.id[frame.imputed]) == {gone, cut}
+    assert frame.logit[frame.imputed].isna().all()
+    pd.testing.assert_frame_equal(frame[~frame.imputed], whole[~frame.imputed], check_exact=True)
+    assert f"2 images ({gone}, {cut}) cannot be read" in capsys.readouterr().err
 
 
 class TestNotFinite:
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-    def test_the_ids_are_named(
-        self, rows: pd.DataFrame, tmp_path: Path, run: Callable[..., pd.DataFrame], value: float
-    ) -> None:
+    def test_the_ids_are_named(self, rows: pd.DataFrame, tmp_path: Path, run: Run, value: float) -> None:
         """Two images alone have such a logit, because of what they show."""
         for name in rows.id[[4, 9]]:
             cv2.imwrite(str(tmp_path / name), np.zeros((SIDE, SIDE, 3), np.uint8))
@@ -234,7 +190,7 @@ class TestNotFinite:
             run(Broken(), batch_size=16)
 
     def test_the_black_pixels_of_an_unreadable_image_do_not_count(
-        self, rows: pd.DataFrame, tmp_path: Path, run: Callable[..., pd.DataFrame]
+        self, rows: pd.DataFrame, tmp_path: Path, run: Run
     ) -> None:
         class Broken(Linear):
             def forward(self, images_BCHW: Tensor) -> Tensor:
@@ -260,7 +216,7 @@ class TestNotFinite:
             team(nets, rows, tmp_path)
 
 
-def test_a_stop_ends_between_two_batches(rows: pd.DataFrame, run: Callable[..., pd.DataFrame]) -> None:
+def test_a_stop_ends_between_two_batches(rows: pd.DataFrame, run: Run) -> None:
     seen: list[int] = []
 
     class Counted(Linear):
@@ -274,7 +230,7 @@ def test_a_stop_ends_between_two_batches(rows: pd.DataFrame, run: Callable[..., 
     assert len(run(Linear(), stop=Stop(deadline=10.0, clock=lambda: 0.0))) == len(rows)
 
 
-def test_a_half_precision_body_has_a_float_head(warmed: Callable[[str], nn.Module]) -> None:
+def test_a_half_precision_body_has_a_float_head() -> None:
     """Logits near 8 are 0.06 apart in bf16, so they would tie; here the body alone is in bf16."""
     net: Any = warmed("test_vit").eval()
     with torch.no_grad():
@@ -288,23 +244,6 @@ def test_a_half_precision_body_has_a_float_head(warmed: Callable[[str], nn.Modul
     assert len(set(half.tolist())) == 64
     assert len(set(tied.tolist())) < 48
     assert (half - exact).abs().max() < 0.2 * (exact.max() - exact.min())
-
-
-def test_the_sample_with_pretrained_weights() -> None:
-    """Real JPEG files through the package's ImageNet network: as a bare loop in memory."""
-    folder = Path(str(files("ffdi") / "sample" / "phase2" / "testset1_seen"))
-    names = sorted(path.name for path in folder.iterdir())[:10]
-    rows = pd.DataFrame({"id": names, "relpath": names})
-    member = Member(name="m", model="tf_efficientnet_lite0", image_size=112, batch_size=5, tta=("flips",))
-    net = build(member).eval()
-    mean, std = data_config(net)
-    frame = predict(Net(member, 0, net), rows, folder, device=CPU)
-    images = TestImages(rows, folder, 112)
-    pixels_BHWC = np.stack([images.image(row) for row in range(len(rows))])
-    images_BCHW = torch.from_numpy((pixels_BHWC / 255 - mean) / std).permute(0, 3, 1, 2).float()
-    with torch.inference_mode():
-        wanted_BV = torch.cat([net(images_BCHW), net(images_BCHW.flip(3))], dim=1)
-    np.testing.assert_allclose(frame.logit.to_numpy().reshape(-1, 2), wanted_BV.numpy(), atol=1e-4)
 
 
 def team(nets: list[Net], rows: pd.DataFrame, folder: Path, **options: Any) -> TeamLogits:
@@ -323,13 +262,25 @@ def nets(make_net: Callable[..., Net]) -> list[Net]:
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"workers": 2}, {"devices": [CPU, CPU]}, {"memory": 1}, {"stop": Stop(1e18)}],
+    ("options", "memory"),
+    [
+        ({}, 2**30),
+        ({"workers": 2}, 2**30),
+        ({"devices": [CPU, CPU]}, 2**30),
+        ({}, 1),
+        ({"stop": Stop(1e18)}, 2**30),
+    ],
     ids=["plain", "workers", "two devices", "one net at a time", "distant deadline"],
 )
 def test_every_bit_of_a_team_is_that_of_its_nets_alone(
-    nets: list[Net], rows: pd.DataFrame, tmp_path: Path, options: dict[str, Any]
+    nets: list[Net],
+    rows: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    memory: int,
 ) -> None:
+    monkeypatch.setattr(engine, "memory_for_weights", lambda _: memory)
     (tmp_path / rows.id[3]).write_bytes(b"broken")
     found = team(nets, rows, tmp_path, **options)
     assert found.dropped == ()

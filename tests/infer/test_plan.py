@@ -1,15 +1,13 @@
 """What is dropped before a deadline, and in which order."""
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffdi.config.recipe import Member
 from ffdi.core.stop import Stop
 from ffdi.infer.nets import flops
 from ffdi.infer.plan import MARGIN, WINDOW, Pass, Plan, drop_order
+from tests.fixtures.members import member
 
 PASSES = [Pass(name, fold, view) for name in "abc" for fold in (0, 1) for view in ("hflip", "identity")]
 
@@ -58,8 +56,8 @@ def test_at_least_one_plain_net_sees_every_row_in_time(
     assert share < MARGIN or plan.dropped == []
 
 
-def test_flops_are_those_of_the_paper(make_member: Callable[..., Member]) -> None:
+def test_flops_are_those_of_the_paper() -> None:
     """ResNet-18 has 1.8e9 multiply-adds at 224 px (He et al. 2015, table 1); four times the pixels, four times that."""
-    member = make_member("m", "resnet18", image_size=224)
-    assert flops(member) / 2 == pytest.approx(1.8e9, rel=0.02)
-    assert flops(member, "scale:2") / flops(member) == pytest.approx(4, rel=0.01)
+    one = member("resnet18", image_size=224)
+    assert flops(one) / 2 == pytest.approx(1.8e9, rel=0.02)
+    assert flops(one, "scale:2") / flops(one) == pytest.approx(4, rel=0.01)

@@ -35,7 +35,7 @@ LEVEL = 2  # of the stages that timm lists; stride 8 in most networks
 GRID = 4
 
 
-def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int, level: int = LEVEL) -> np.ndarray:
+def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int) -> np.ndarray:
     """Return float32 [N, D] in the order of `rows`: a middle stage of the timm `model`, pooled to 4 x 4.
 
     Args:
@@ -43,7 +43,6 @@ def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int, level: int
         rows: id and relpath of each image.
         folder: What relpath is relative to.
         workers: Processes that read images.
-        level: The stage, as timm counts them.
 
     Raises:
         UserError: An unknown model, missing weights, or an image that cannot be read.
@@ -57,7 +56,7 @@ def embed(model: str, rows: pd.DataFrame, folder: Path, workers: int, level: int
     @torch.inference_mode()
     def features(pixels_BHWC: Tensor) -> Tensor:
         images_BCHW = normalise(pixels_BHWC, mean, std, channels_last)
-        stages = net.forward_intermediates(images_BCHW, indices=[level], intermediates_only=True, stop_early=True)
+        stages = net.forward_intermediates(images_BCHW, indices=[LEVEL], intermediates_only=True, stop_early=True)
         return adaptive_avg_pool2d(stages[0], GRID).flatten(1).float()
 
     images, parts = TestImages(rows, folder, SIDE), []

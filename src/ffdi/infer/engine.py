@@ -112,10 +112,11 @@ def predict_team(
     devices: Sequence[torch.device],
     workers: int,
     stop: Stop | None = None,
-    memory: int | None = None,
     label: str = "predict",
 ) -> TeamLogits:
     """Predict images by several nets, and drop what will not be ready before the deadline.
+
+    Nets that do not fit into the memory of a device together are loaded one group after another.
 
     Args:
         nets: At least one, each once; the most important member first: it is the last to be dropped.
@@ -124,8 +125,6 @@ def predict_team(
         devices: Batches go to each in turn.
         workers: Processes that read images; they change no result.
         stop: The result is there at its deadline; any other reason to stop ends the prediction at once.
-        memory: Bytes for weights on a device (None: half of what is free). Nets that exceed it together are loaded
-            one group after another.
         label: What the progress line and messages call this.
 
     Raises:
@@ -134,7 +133,7 @@ def predict_team(
     """
     timed = stop is not None and stop.deadline is not None
     table = _Table(rows, nets, Plan(_costs(nets, timed), len(rows), len(devices), stop))
-    for group in groups(nets, memory_for_weights(devices) if memory is None else memory):
+    for group in groups(nets, memory_for_weights(devices)):
         _predict_group(group, table, folder, devices, workers, stop, label)
     if table.plan.unfinished:
         table.plan.drop_unfinished()

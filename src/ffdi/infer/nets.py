@@ -135,32 +135,25 @@ def groups(nets: Sequence[Net], memory: int) -> list[list[Net]]:
     Nets of a group have one size, batch sizes with a small common multiple, and weights that fit into `memory` bytes
     together. The order is kept; the first group begins with the first net.
     """
+    members = {net.member.name: net.member for net in nets}
+    bytes_of = {name: BYTES_PER_PARAM * count_params(member) for name, member in members.items()}
+
+    def fit(some: list[Net]) -> bool:
+        small = sum(bytes_of[net.member.name] for net in some) <= memory
+        return small and len({net.size for net in some}) == 1 and common_batch(some) <= MAX_SHARED_BATCH
+
     found: list[list[Net]] = []
     for net in nets:
-        group = next((group for group in found if _fit_together([*group, net], memory)), None)
-        if group is None:
-            found.append([net])
-        else:
-            group.append(net)
+        group: list[Net] = next((group for group in found if fit([*group, net])), [])
+        if not group:
+            found.append(group)
+        group.append(net)
     return found
-
-
-def _fit_together(nets: Sequence[Net], memory: int) -> bool:
-    same_size = len({net.size for net in nets}) == 1 and common_batch(nets) <= MAX_SHARED_BATCH
-    members = [net.member for net in nets]
-    return same_size and sum(_bytes(one.model, one.num_classes, one.image_size) for one in members) <= memory
 
 
 def common_batch(nets: Sequence[Net]) -> int:
     """Return how many images are decoded together: whole batches of every net."""
     return math.lcm(*(net.member.batch_size for net in nets))
-
-
-@cache
-def _bytes(model: str, num_classes: Literal[1, 2], image_size: int) -> int:
-    return BYTES_PER_PARAM * count_params(
-        Member(name="any", model=model, num_classes=num_classes, image_size=image_size)
-    )
 
 
 def memory_for_weights(devices: Sequence[torch.device]) -> int:
