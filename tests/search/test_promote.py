@@ -82,40 +82,23 @@ def test_the_winner_is_one_more_member_and_nothing_else_changes(path: Path) -> N
     said = promoted(path, context(path), found)
     assert "beats the default beyond noise" in said
     assert f"It is member one-tuned of {path} now." in said
-    after = load_recipe(path)
+    after, once = load_recipe(path), path.read_text()
     assert found.winner is not None
-    winner = found.winner.candidate.member
+    winner = found.winner.candidate
     new = after.member[-1]
     assert (new.name, new.epochs, new.seed) == ("one-tuned", 4, before.member[0].seed)
-    assert member_digest(new, "m", "f", after.data) == member_digest(winner, "m", "f", after.data)
+    assert member_digest(new, "m", "f", after.data) == member_digest(winner.member, "m", "f", after.data)
     assert after.model_copy(update={"member": after.member[:-1]}) == before
-    assert path.read_text().startswith(RECIPE)
-
-
-def test_only_what_differs_is_written_and_where_it_comes_from(path: Path) -> None:
-    found = verdict(path)
-    promoted(path, context(path), found)
-    text = path.read_text()
-    part = text[text.index("[[member]]\n# Trial") :]
-    assert found.winner is not None
-    trial = found.winner.candidate.trial
+    assert once.startswith(RECIPE)
+    assert "already, as member one-tuned" in promoted(path, context(path), found)
+    assert path.read_text() == once
+    part, trial = once[once.index("[[member]]\n# Trial") :], winner.trial
     assert trial is not None
     assert f"# Trial {trial.number} of the search tuned-1234abcd; AUC of held-out images," in part
     assert f"# {found.winner.fresh:.4f}, one {found.default.fresh:.4f}, difference +0.0" in part
-    assert f"lr = {trial.params['lr']!r}\n" in part
-    assert "drop_rate = 0.1\n" in part
-    assert "hflip = false\n" in part
-    for same in ("epochs", "tta", "weight_decay", "vflip", "seed", "loss"):
-        assert f"\n{same}" not in part
-
-
-def test_promoted_twice_nothing_changes(path: Path) -> None:
-    found = verdict(path)
-    promoted(path, context(path), found)
-    once = path.read_bytes()
-    said = promoted(path, context(path), found)
-    assert "already, as member one-tuned" in said
-    assert path.read_bytes() == once
+    for differs in (f"\nlr = {trial.params['lr']!r}\n", "\ndrop_rate = 0.1\n", "hflip = false"):
+        assert differs in part
+    assert not [same for same in ("epochs", "tta", "weight_decay", "vflip", "seed", "loss") if f"{same} =" in part]
 
 
 def test_without_a_winner_the_file_is_not_touched(path: Path) -> None:

@@ -50,14 +50,6 @@ def test_none_stops_nothing() -> None:
     assert [run(of, [level] * FOLDS) for level in (0.9,) * 8 + (0.5,)] == [None] * 9
 
 
-def test_an_easy_first_fold_protects_nothing() -> None:
-    """Folds of one level for all, the first far easier: a trial that is worse in each later fold is stopped there."""
-    of = study("median")
-    for _ in range(6):
-        assert run(of, [0.99, 0.8, 0.8]) is None
-    assert run(of, [0.995, 0.6, 0.6]) == EPOCHS + 1
-
-
 def test_the_median_waits_for_the_middle_of_the_first_fold() -> None:
     of = study("median")
     for _ in range(6):

@@ -5,7 +5,6 @@ what was run again, up to its seed.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,27 +52,20 @@ def promote(path: Path, context: SearchContext, verdict: Verdict) -> str:
         raise UserError(
             f"{path}: member {context.search.member!r} is not what was searched any more; run ffdi search again."
         )
-    atomic.write_text(
-        path, with_member(path.read_text(encoding="utf-8-sig"), wanted, _provenance(context, verdict, row))
-    )
+    text = path.read_text(encoding="utf-8-sig")
+    atomic.write_text(path, _with_member(text, wanted, _provenance(context, verdict, row)))
     return f"{verdict.sentence} It is member {name} of {path} now."
 
 
-def with_member(text: str, member: Member, comments: list[str]) -> str:
-    """Return the recipe's text with one more member at its end.
-
-    Args:
-        text: Of the recipe.
-        member: The new one.
-        comments: Lines above it.
-    """
+def _with_member(text: str, member: Member, comments: list[str]) -> str:
+    """Return the recipe's text with one more member at its end, below the lines of `comments`."""
     value = tomllib.loads(text)
     if "\n[[member]]" not in text:
         raise UserError("The recipe cannot be added to; write its members as [[member]] each, and promote again.")
     base = Member.model_validate({"model": member.model, **value.get("defaults", {}), "name": member.name})
     named = {"name": member.name, "model": member.model, **_difference(member, base)}
-    lines = [text.rstrip(), "", "[[member]]", *(f"# {line}" for line in comments), *_lines(named), ""]
-    return "\n".join(lines)
+    lines = [*(f"# {line}" for line in comments), *(f"{key} = {toml(value)}" for key, value in named.items())]
+    return "\n".join([text.rstrip(), "", "[[member]]", *lines, ""])
 
 
 def _provenance(context: SearchContext, verdict: Verdict, row: Row) -> list[str]:
@@ -101,12 +93,3 @@ def _difference(wanted: BaseModel, base: BaseModel) -> dict[str, Any]:
         else:
             found[name] = wanted.model_dump(mode="json")[name]
     return found
-
-
-def _lines(fields: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the fields as TOML, then each table of them, with a line for each operation."""
-    yield from (f"{name} = {toml(value)}" for name, value in fields.items() if not isinstance(value, dict))
-    for name, value in fields.items():
-        if isinstance(value, dict):
-            yield f"[member.{name}]"
-            yield from (f"{key} = {toml(one)}" for key, one in value.items())

@@ -10,7 +10,6 @@ The sampler is seeded anew for every draw, so it has no state: the n-th draw dep
 that are finished. A search that was killed goes on with the values that it would have tried anyway.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -169,24 +168,6 @@ class SeededSampler(BaseSampler):
         return TPESampler(seed=keys.key(self.seed, "sampler", number, name) % 2**32)
 
 
-class LatestReport(BasePruner):
-    """Show the rule inside only what the trial reported last.
-
-    Optuna compares the best value so far with the median at this step; a first fold that happens to be easy would
-    then protect a trial through all folds that follow.
-    """
-
-    def __init__(self, inside: BasePruner) -> None:
-        self.inside = inside
-
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        if trial.last_step is None:
-            return False
-        shown = copy.copy(trial)
-        shown.intermediate_values = {trial.last_step: trial.intermediate_values[trial.last_step]}
-        return self.inside.prune(study, shown)
-
-
 def pruner(name: str, epochs: int) -> BasePruner:
     """Return the rule "median" or "none" for folds of `epochs` epochs.
 
@@ -194,7 +175,7 @@ def pruner(name: str, epochs: int) -> BasePruner:
     """
     if name == "none":
         return NopPruner()
-    return LatestReport(MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=(epochs + 1) // 2))
+    return MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=(epochs + 1) // 2)
 
 
 def report(

@@ -21,7 +21,7 @@ from ffdi.search import study as studies
 from ffdi.search.study import ERROR, WORKER, StudyOptions
 
 Objective = Callable[[optuna.Trial, Stop], float]
-POLL_SECONDS = 0.2  # between two looks while the last trials are with other workers
+POLL_SECONDS = 0.2  # between two looks at what other workers do
 MAX_FAILURES = 5  # in a row: then the values are not the reason
 MAX_REASON = 500  # characters
 

@@ -27,7 +27,7 @@ from ffdi.core.stop import ORPHANED, Stop
 from ffdi.search import journal, storage
 from ffdi.search import study as studies
 from ffdi.search.study import WORKER, StudyOptions
-from ffdi.search.worker import Objective, Worker, outcome
+from ffdi.search.worker import POLL_SECONDS, Objective, Worker, outcome
 
 Process = tuple[str, BaseProcess, Connection]  # of a worker: its name, and where its error comes from
 MakeObjective = Callable[[str], Objective]  # called with a device in the worker's own process, so it is pickled
@@ -111,7 +111,7 @@ def _launch(
     context = get_context("spawn")  # a fork would copy the locks of threads in whatever state
     workers: list[Process] = []
     errors = []
-    with Stop(deadline, on_signal=lambda number: _pass_on(number, workers)) as stop:
+    with Stop(deadline) as stop:
         for device in devices:
             if stop.requested:
                 break
@@ -119,14 +119,16 @@ def _launch(
             process = context.Process(target=_work, args=(options, name, make, device, deadline, sender))
             process.start()
             workers.append((name, process, receiver))
-        if stop.reason == "SIGTERM":  # the worker that was being started then has missed it
-            _pass_on(signal.SIGTERM, workers)
         while workers:
-            wait([process.sentinel for _, process, _ in workers])
-            for worker in [worker for worker in workers if not worker[1].is_alive()]:
-                workers.remove(worker)
-                errors += _errors(*worker[1:])
-                _drop(options, study, worker[0])
+            wait([process.sentinel for _, process, _ in workers], POLL_SECONDS)
+            for worker in list(workers):
+                name, process, receiver = worker
+                if not process.is_alive():
+                    workers.remove(worker)
+                    errors += _errors(process, receiver)
+                    _drop(options, study, name)
+                elif stop.reason == "SIGTERM":  # which reaches the parent alone; Ctrl-C reaches the workers, too
+                    process.terminate()
     for error in sorted(errors, key=lambda error: isinstance(error, Paused)):  # a mistake is told before a pause
         raise error
     if stop.requested:  # before the workers could hear of it
@@ -138,12 +140,7 @@ def _launch(
 
 
 def _work(
-    options: StudyOptions,
-    name: str,
-    make: MakeObjective,
-    device: str,
-    deadline: float | None,
-    end: Connection,
+    options: StudyOptions, name: str, make: MakeObjective, device: str, deadline: float | None, end: Connection
 ) -> None:
     console.one_of_several()
     stop = Stop(deadline, with_parent=True)
@@ -183,13 +180,6 @@ def _drop(options: StudyOptions, study: optuna.Study, worker: str | None) -> Non
 
 def _name() -> str:
     return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
-
-
-def _pass_on(number: int, workers: Sequence[Process]) -> None:
-    """Send a SIGTERM on, which reaches the parent alone; Ctrl-C reaches the workers, too."""
-    for _, process, _ in workers:
-        if number == signal.SIGTERM and process.is_alive():
-            process.terminate()
 
 
 class RemoteTrial:
