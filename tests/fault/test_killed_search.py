@@ -66,7 +66,6 @@ def test_one_worker_killed_tries_the_same_values(wanted_kills: int, tmp_path: Pa
         kills += run_killed(checked_search(killed, 0.004), 0.35, 25, "search", run)
         assert complete(killed) == complete(whole)
         run += 1
-    print(f"{kills} kills in {run} searches")
 
 
 @pytest.mark.parametrize("wanted_kills", [1, pytest.param(10, marks=pytest.mark.slow)])

@@ -9,24 +9,15 @@ from ffdi.report.page import render
 from tests.fixtures.html_reader import check
 
 PANELS = ["Image", "Grad-CAM"]
+NOISE = keys.rng("explain").integers(0, 250, (96, 80, 3), np.uint8)
 
 
-def pixels(name: str, side: int = 96) -> np.ndarray:
-    smooth = keys.rng("explain", name).integers(0, 200, (side // 8, side // 8, 3), dtype=np.uint8)
-    noise = keys.rng("noise", name).integers(0, 50, (side, side, 3), dtype=np.uint8)
-    return smooth.repeat(8, 0).repeat(8, 1) + noise
-
-
-def explained(
-    name: str = "a.jpg", label: str = "fake", logit: float = -2.0, cell: int = 0, side: int = 96
-) -> Explained:
-    cells_hw = np.zeros((4, 4), np.float32)
-    cells_hw[cell, cell] = 1
-    return Explained(name, label, "The blend gives it 0.1", "one fold 0", pixels(name, side), cells_hw, logit)
+def explained(name: str, label: str, logit: float, cells_hw: np.ndarray) -> Explained:
+    return Explained(name, label, "The blend gives it 0.1", "one fold 0", NOISE, cells_hw.astype(np.float32), logit)
 
 
 def test_the_page_holds_every_panel_of_every_image() -> None:
-    images = [explained(), explained("b.jpg", "original", 2.0, cell=2)]
+    images = [explained("a.jpg", "fake", -2.0, np.eye(4)), explained("b.jpg", "original", 2.0, np.eye(4))]
     made, again = (report.page(images, "Explained", "By another net.", {"m": "a"}) for _ in range(2))
     html = render(made)
     told = [text for _, text in check(html, made.headline).words]
@@ -36,8 +27,7 @@ def test_the_page_holds_every_panel_of_every_image() -> None:
 
 
 def test_with_an_empty_map_less_is_said() -> None:
-    image = Explained("a.jpg", "unlabelled", "", "one fold 0", pixels("c", 40), np.zeros((2, 2), np.float32), -9e9)
-    made = report.page([image], "Explained", "", {})
+    made = report.page([explained("a.jpg", "unlabelled", -9e9, np.zeros((2, 2)))], "Explained", "", {})
     html = render(made)
     assert not re.search(r"\bnan\b", re.sub(r'"data:[^"]*"', "", html))
     assert "wrong on" not in made.headline

@@ -24,7 +24,9 @@ def prepared(contest: Contest, folder: Path, **search: object) -> tuple[SearchCo
     return cheap, cheap.without_proxy()
 
 
-def test_reruns_are_the_runs_that_training_would_do_but_for_the_seed(contest: Contest, tmp_path: Path) -> None:
+def test_reruns_are_the_runs_that_training_would_do_but_for_the_seeds_which_all_share(
+    contest: Contest, tmp_path: Path
+) -> None:
     cheap, full = prepared(contest, tmp_path)
     chosen = confirm.candidates(cheap, TRIALS)
     planned = confirm.plan(full, chosen)
@@ -33,19 +35,14 @@ def test_reruns_are_the_runs_that_training_would_do_but_for_the_seed(contest: Co
     assert len(chosen) == 1 + 3
     assert len(planned) == 4 * 3 * 2  # candidates, seeds, folds
     assert len({one.job.folder for one in planned}) == len(planned)
+    seeds: dict[str, set[tuple[int, object]]] = {}
     for one in planned:
         member = one.job.member
+        seeds.setdefault(one.candidate, set()).add((member.seed, one.job.fold))
         assert (member.epochs, member.image_size) == (3, 32)
         recipe = full.recipe.model_copy(update={"member": (member,)})
         alike = plan(recipe, full.competition, contest[1], full.folds, full.images, Workspace(tmp_path, tmp_path))
         assert one.job.spec in {job.spec for job in alike}
-
-
-def test_all_candidates_get_the_same_fresh_seeds(contest: Contest, tmp_path: Path) -> None:
-    cheap, full = prepared(contest, tmp_path)
-    seeds: dict[str, set[tuple[int, object]]] = {}
-    for one in confirm.plan(full, confirm.candidates(cheap, TRIALS)):
-        seeds.setdefault(one.candidate, set()).add((one.job.member.seed, one.job.fold))
     assert len({frozenset(pairs) for pairs in seeds.values()}) == 1
     assert space.searched_member(cheap.recipe).seed not in {seed for seed, _ in seeds["default"]}
     more, _ = prepared(contest, tmp_path, rerun_seeds=4)

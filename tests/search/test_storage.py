@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -13,11 +14,10 @@ from optuna.trial import TrialState
 
 from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
-from ffdi.search import journal, storage
+from ffdi.search import storage
 from ffdi.search import study as studies
-from ffdi.search.worker import Objective
 from tests.fixtures.postgresql import postgresql
-from tests.fixtures.search import by_draw, cheap_objective, found, options, search, until
+from tests.fixtures.search import by_draw, cheap_objective, found, on_machine, options, search, until
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -33,19 +33,6 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def _quick_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "HEARTBEAT_SECONDS", 1)
     monkeypatch.setattr(storage, "GRACE_SECONDS", 2)
-
-
-def on_machine(name: str, folder: Path, url: str, objective: Objective) -> int:
-    """Begin the search as if on another machine, which shares nothing but the database; return the process."""
-    child = os.fork()
-    if child == 0:
-        journal.machine = lambda: (name, f"boot of {name}")  # type: ignore[assignment]
-        try:
-            search(options(folder / name, name="shared", trials=8, storage=url), objective)
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    return child
 
 
 def test_a_search_that_has_not_begun_is_told(url: str, tmp_path: Path) -> None:
@@ -73,9 +60,9 @@ def test_several_machines_share_a_search_and_one_that_dies_leaves_its_trial_to_t
 
     wanted = options(tmp_path, name="shared", trials=8, storage=url)
     search(options(tmp_path, name="shared", trials=0, storage=url))
-    dead = on_machine("dies", tmp_path, url, dies)
+    dead = on_machine("dies", replace(wanted, folder=tmp_path / "dies"), dies)
     until(log.exists)
-    machines = [on_machine(name, tmp_path, url, lives) for name in ("a", "b")]
+    machines = [on_machine(name, replace(wanted, folder=tmp_path / name), lives) for name in ("a", "b")]
     until(lambda: len(set(log.read_text().split())) == 2)
     os.kill(dead, signal.SIGKILL)
     os.waitpid(dead, 0)

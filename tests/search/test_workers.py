@@ -15,7 +15,7 @@ from ffdi.core.errors import FfdiError, Paused, UserError
 from ffdi.core.stop import Stop
 from ffdi.search import journal, workers
 from ffdi.search.worker import Objective
-from tests.fixtures.search import by_draw, cheap_objective, cheap_worker, found, options, search, until
+from tests.fixtures.search import by_draw, cheap_objective, cheap_worker, found, on_machine, options, search, until
 
 
 def waiting_worker(device: str) -> Objective:
@@ -78,26 +78,21 @@ def test_the_trial_of_a_killed_worker_is_run_again_by_the_living(
     assert retried.params["p"] == killed.params["p"]
 
 
-def test_when_all_workers_are_killed_it_is_said_and_the_next_call_goes_on(tmp_path: Path) -> None:
-    wanted = options(tmp_path, trials=2)
-    with pytest.raises(FfdiError, match="All workers died; run the same command again"):
-        workers.launch(wanted, waiting_worker, ["dies", "dies"], None)
-    assert sorted(by_draw(search(wanted))) == [0, 1]
-
-
 def dies_at_once(device: str) -> Objective:
     signal.raise_signal(signal.SIGKILL)
     return cheap_objective()
 
 
-def test_workers_that_die_before_their_first_trial_are_no_finished_search(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("make", [dies_at_once, waiting_worker])
+def test_when_all_workers_are_killed_it_is_said_and_the_next_call_goes_on(
+    make: workers.MakeObjective, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Before their first trial, and in one."""
     monkeypatch.setattr(workers, "get_context", lambda _: multiprocessing.get_context("fork"))  # begins at once
     wanted = options(tmp_path, trials=2)
     with pytest.raises(FfdiError, match="All workers died; run the same command again"):
-        workers.launch(wanted, dies_at_once, ["a", "b"], None)
-    assert found(wanted) == []
+        workers.launch(wanted, make, ["dies", "dies"], None)
+    assert sorted(by_draw(search(wanted))) == [0, 1]
 
 
 def test_a_signal_while_workers_are_started_stops_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,18 +123,6 @@ def test_a_deadline_pauses_all_and_queues_their_trials_again(tmp_path: Path) -> 
     states = [trial.state for trial in found(wanted)]
     assert TrialState.RUNNING not in states
     assert states.count(TrialState.WAITING) == states.count(TrialState.FAIL)
-
-
-def on_machine(name: str, wanted: object, objective: Objective) -> int:
-    """Begin a search as if on another machine; return the process."""
-    child = os.fork()
-    if child == 0:
-        journal.machine = lambda: (name, f"boot of {name}")  # type: ignore[assignment]
-        try:
-            search(wanted, objective)  # type: ignore[arg-type]
-        finally:
-            os._exit(0)
-    return child
 
 
 @pytest.mark.parametrize("locks", ["shared", "of each machine alone"])
