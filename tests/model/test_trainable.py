@@ -3,7 +3,6 @@ import timm
 import torch
 
 from ffdi.config.recipe import Member
-from ffdi.core.errors import UserError
 from ffdi.model import stem
 from ffdi.model.build import freeze
 from ffdi.training import state as states
@@ -38,8 +37,3 @@ def test_a_step_moves_only_what_learns() -> None:
     assert "head.weight" in moved
     assert "norm.weight" in moved
     assert all("norm" in name or name.startswith("head") for name in moved)
-
-
-def test_a_model_without_a_head_is_refused() -> None:
-    with pytest.raises(UserError, match='set trainable = "all"'):
-        freeze(timm.create_model("test_resnet", num_classes=0), "head")

@@ -116,15 +116,14 @@ def freeze(model: nn.Module, trainable: str) -> None:
     Args:
         model: A timm model.
         trainable: "all", "norms" (and the head) or "head".
-
-    Raises:
-        UserError: The model has no head that timm knows.
     """
     if trainable == "all":
         return
     learning = [module for module in model.modules() if trainable == "norms" and "Norm" in type(module).__name__]
     kept = {id(parameter) for module in learning for parameter in module.parameters(recurse=False)}
-    for module in (*_heads(model), getattr(model, stem.NAME, None)):
+    found: Any = model.get_classifier()  # type: ignore[operator]
+    heads = found if isinstance(found, tuple | list) else [found]
+    for module in (*heads, getattr(model, stem.NAME, None)):
         kept |= {id(parameter) for parameter in module.parameters()} if module is not None else set()
     for parameter in model.parameters():
         parameter.requires_grad_(id(parameter) in kept)
@@ -138,11 +137,3 @@ def _options(member: Member) -> dict[str, Any]:
 
 def _renamed(member: Member) -> Member:
     return member.model_copy(update={"model": current(member.model)})
-
-
-def _heads(model: Any) -> tuple[nn.Module, ...]:
-    found = model.get_classifier()
-    heads = tuple(found) if isinstance(found, tuple | list) else (found,)
-    if not any(isinstance(head, nn.Module) and any(True for _ in head.parameters()) for head in heads):
-        raise UserError(f'{type(model).__name__} has no head that timm knows; set trainable = "all".')
-    return heads

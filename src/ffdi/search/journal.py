@@ -5,7 +5,6 @@ file, but the next line is glued to the torn one and then nothing reads it: 0 of
 with the end cut off before (own measurement, cut at every byte).
 """
 
-import errno
 import fcntl
 import os
 import platform
@@ -84,9 +83,7 @@ def owned(path: Path) -> Iterator[None]:
         _refuse_other_machine(file.read(), path)
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
+        except (BlockingIOError, PermissionError):
             raise LockedError(f"Another process searches in {path.parent}; wait for it or stop it.") from None
         _write(file.fileno(), " ".join(machine()))
         try:

@@ -30,6 +30,7 @@ from ffdi.core.lock import exclusive
 from ffdi.search import storage as storages
 
 WORKER, ERROR, SPEC = "worker", "error", "spec"  # user attributes of a trial
+RETRY_OF = "failed_trial"  # system attribute that Optuna's retry callback writes: the number of the first attempt
 STARTUP_TRIALS = 5  # finished trials before the median is used
 
 
@@ -103,7 +104,7 @@ def drop(study: optuna.Study, trial: FrozenTrial) -> None:
 
 def begun(found: list[FrozenTrial]) -> int:
     """Return the number of trials, retries not counted."""
-    return sum(not is_retry(trial) for trial in found)
+    return sum(RETRY_OF not in trial.system_attrs for trial in found)
 
 
 def finished(found: list[FrozenTrial]) -> list[FrozenTrial]:
@@ -122,18 +123,10 @@ def state(trial: FrozenTrial) -> str:
     return trial.state.name.lower()
 
 
-RETRY_OF = "failed_trial"  # system attribute that Optuna's retry callback writes: the number of the first attempt
-
-
-def is_retry(trial: FrozenTrial) -> bool:
-    """Return whether the trial repeats one that was interrupted."""
-    return RETRY_OF in trial.system_attrs
-
-
 def draw(trials: list[FrozenTrial], trial: FrozenTrial) -> int:
     """Return the number of the trial as if no trial had been interrupted; a retry has that of its first attempt."""
     first = trial.system_attrs.get(RETRY_OF, trial.number)
-    return sum(not is_retry(other) for other in trials if other.number < first)
+    return sum(RETRY_OF not in other.system_attrs for other in trials if other.number < first)
 
 
 class SeededSampler(BaseSampler):
@@ -153,14 +146,6 @@ class SeededSampler(BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Return a value; Optuna calls it for each.
-
-        Args:
-            study: Its finished trials are learned from.
-            trial: Gets the value.
-            param_name: Of the value.
-            param_distribution: Its range.
-        """
         return self._tpe(study, trial, param_name).sample_independent(study, trial, param_name, param_distribution)
 
     def _tpe(self, study: optuna.Study, trial: FrozenTrial, name: str) -> TPESampler:
