@@ -338,6 +338,9 @@ class TestDeadline:
         assert list(found.logits) == [("a", 0)]
         assert np.flatnonzero(found.unreached_R).tolist() == [7, 8, 9, 10]
         assert np.flatnonzero(found.imputed_R).tolist() == [1, 7, 8, 9, 10]
+        late = team(pair, rows, tmp_path, stop=Stop(0.0))
+        assert late.unreached_R.all()
+        assert late.imputed_R.all()
 
     def test_a_group_that_is_cut_short_counts_for_nothing(
         self, nets: list[Net], rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -347,13 +350,6 @@ class TestDeadline:
         found = team(nets, rows, tmp_path, stop=Stop(1e9, clock=lambda: 2e9 if clock.now > 70 else 0.0))
         assert set(found.logits) == {("a", 0), ("a", 1), ("b", 0)}
         assert not found.imputed_R.any()
-
-    def test_a_deadline_long_past_leaves_every_row_to_the_prior(
-        self, pair: list[Net], rows: pd.DataFrame, tmp_path: Path
-    ) -> None:
-        found = team(pair, rows, tmp_path, stop=Stop(0.0))
-        assert found.unreached_R.all()
-        assert found.imputed_R.all()
 
 
 def test_moved_golden_outputs_are_refused(nets: list[Net], rows: pd.DataFrame, tmp_path: Path) -> None:

@@ -215,13 +215,6 @@ class TestWrongFile:
         path.write_bytes(length.to_bytes(8, "little") + data[8:end].ljust(length) + data[end:])
         assert build.prepare(member(weights="auto"), folder=tmp_path).source.path == path
 
-    @pytest.mark.parametrize(("wrong", "right"), [(".pth", ".safetensors"), (".safetensors", ".pth")])
-    def test_a_file_under_the_name_of_another_format_is_refused(self, tmp_path: Path, wrong: str, right: str) -> None:
-        path = write(tmp_path / f"test_resnet{right}", imagenet_like("test_resnet"))
-        path.rename(tmp_path / f"test_resnet{wrong}")
-        with pytest.raises(UserError, match="cannot be read as plain tensors"):
-            build.prepare(member(weights="auto"), folder=tmp_path)
-
     def test_a_whole_model_is_refused_and_its_state_dict_loads(self, tmp_path: Path) -> None:
         model, path = timm.create_model("test_resnet"), tmp_path / "test_resnet.pth"
         torch.save(model, path)

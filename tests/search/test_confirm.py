@@ -1,17 +1,15 @@
 from pathlib import Path
 
 import pytest
-import torch
 from optuna.distributions import FloatDistribution
 
 from ffdi.core import checksum
 from ffdi.core.errors import UserError
 from ffdi.core.layout import Workspace
-from ffdi.search import confirm, objective, space, workers
+from ffdi.search import confirm, space
 from ffdi.search.context import SearchContext
 from ffdi.training.job import plan
-from ffdi.training.world import World
-from tests.fixtures.search import MEMBER, Contest, context, found, made_up_study
+from tests.fixtures.search import Contest, context, made_up_study
 
 PROXY = {"epochs": 1, "folds": [1]}
 LR = {"lr": FloatDistribution(1e-3, 1e-2, log=True)}
@@ -90,20 +88,3 @@ def test_trials_that_were_run_again_before_share_the_level(contest: Contest, tmp
     assert among is not None
     assert (among.value, among.se) == (alone.value, alone.se)
     assert among.low < alone.low
-
-
-def test_reruns_are_trained_and_scored_on_every_fold(
-    contest: Contest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """For real: one trial by a proxy of one fold, then it and the default on every fold."""
-    monkeypatch.setitem(MEMBER, "epochs", 1)
-    cheap, full = prepared(contest, tmp_path, trials=1, rerun_seeds=1)
-    score = objective.TrainAndScore(cheap, World(torch.device("cpu")), 0)
-    workers.launch(cheap.options(), lambda _: score, ["cpu"], None)
-    chosen = confirm.candidates(cheap, found(cheap.options()))
-    planned = confirm.plan(full, chosen)
-    confirm.run(planned, ["cpu"], None)
-    assert not list(tmp_path.rglob("weights.safetensors"))
-    assert confirm.scored(planned)["score"].between(0, 1).all()
-    verdict = confirm.verdict(chosen, planned)
-    assert (verdict.folds, [row.candidate.name for row in verdict.rows]) == (2, ["default", "trial 0"])

@@ -143,14 +143,3 @@ def test_it_waits_for_a_fold_that_another_process_has(contest: Contest, tmp_path
     with lock.exclusive(of.jobs(of.base)[0].folder), pytest.raises(Paused, match="another process trains tiny fold 0"):
         objective.TrainAndScore(of, World(torch.device("cpu")), 0).score(of.jobs(of.base)[0], Later())
     assert len(questions) == 4
-
-
-def test_a_damaged_score_is_refused_by_name(contest: Contest, tmp_path: Path) -> None:
-    of = context(contest, tmp_path, space=ONE_VALUE, trials=1, proxy={"epochs": 1, "folds": [0]})
-    searched(of)
-    (path,) = of.folder.rglob("done.json")
-    path.write_bytes(path.read_bytes().replace(b"0.", b"1.", 1))
-    again = context(contest, tmp_path, space=ONE_VALUE, trials=2, proxy=of.search.proxy)
-    failed = searched(again)[1]
-    assert studies.state(failed) == "failed"
-    assert "done.json is damaged" in failed.user_attrs["error"]

@@ -1,5 +1,4 @@
 import optuna
-import pytest
 
 from ffdi.search import study as studies
 
@@ -26,16 +25,6 @@ def run(of: optuna.Study, levels: list[float]) -> int | None:
         done.append(level)
     of.tell(trial, sum(levels) / len(levels))
     return None
-
-
-def test_no_two_folds_share_a_step_and_the_last_is_the_mean_of_the_folds() -> None:
-    trial = study("none").ask()
-    for fold in range(FOLDS):
-        for epoch in range(1, EPOCHS + 1):
-            studies.report(trial, epoch, EPOCHS, [0.9, 0.7][:fold], 0.8)
-    reported = trial.study.trials[0].intermediate_values
-    assert list(reported) == list(range(1, FOLDS * EPOCHS + 1))
-    assert reported[FOLDS * EPOCHS] == pytest.approx(0.8)
 
 
 def test_a_bad_trial_is_stopped_and_a_good_one_is_not() -> None:

@@ -7,20 +7,12 @@ import pytest
 from ffdi.config.load import load_competition, load_recipe
 from ffdi.core.layout import Workspace
 from ffdi.data import folds, scan
-from tests.fixtures.command_line import CommandLine, command_line
+from tests.fixtures import command_line
+from tests.fixtures.command_line import CommandLine
 
-RECIPE = """
-name = "tiny"
-[folds]
-k = 2
-[data]
-workers = 0
-[[member]]
-name = "one"
-model = "test_resnet"
-weights = "none"
-image_size = 32
-batch_size = 8
+RECIPE = (
+    command_line.RECIPE
+    + """
 [search]
 member = "one"
 trials = 2
@@ -31,12 +23,13 @@ folds = [0]
 lr = {low = 1e-4, high = 1e-2, log = true}
 "augment.strength" = {low = 0, high = 2}
 """
+)
 
 
 @pytest.fixture
 def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.chdir(tmp_path)
-    return command_line(tmp_path, RECIPE)
+    return command_line.command_line(tmp_path, RECIPE)
 
 
 def prepared(line: CommandLine) -> None:
@@ -63,8 +56,7 @@ def test_from_the_folds_to_the_table_of_trials(line: CommandLine) -> None:
 
 
 def test_the_best_are_run_again_and_promoted_only_beyond_noise(line: CommandLine) -> None:
-    recipe = RECIPE.replace("trials = 2", "trials = 1\ntop_k = 1\nrerun_seeds = 1")
-    line.recipe.write_text(recipe.replace("batch_size = 8", "batch_size = 8\nepochs = 2"))
+    line.recipe.write_text(RECIPE.replace("trials = 2", "trials = 1\ntop_k = 1\nrerun_seeds = 1"))
     prepared(line)
     assert line.run("search", "--workers", "1", "--no-rerun") == 0, line.err
     assert line.run("search", "--promote") == 2
