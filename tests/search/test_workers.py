@@ -112,7 +112,7 @@ def test_a_signal_while_workers_are_started_stops_the_search(tmp_path: Path, mon
 
 def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"Not a directory.*make the place writable, or name another with --work"):
+    with pytest.raises(UserError, match=r"Not a directory.*the place writable, or name another with --work"):
         search(options(tmp_path / "file" / "search"))
 
 

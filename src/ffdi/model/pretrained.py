@@ -88,12 +88,7 @@ def _read(path: Path, name: str, skeleton: nn.Module) -> Tensors:
 
 
 def _without_wrapper(tensors: Tensors, names: Sequence[str]) -> Tensors:
-    """Return the model's tensors out of those of a module that holds it, such as Lightning's `model.`.
-
-    Args:
-        tensors: By their names in the file.
-        names: Of the model's tensors, in its order.
-    """
+    """Return the model's tensors, with these `names`, out of a module that holds it, such as Lightning's `model.`."""
     held = [key.removesuffix(names[0]) for key in tensors if key.endswith(f".{names[0]}")]
     if not held or not set(names).isdisjoint(tensors):
         return tensors

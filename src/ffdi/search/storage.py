@@ -13,17 +13,15 @@ import optuna
 import sqlalchemy
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from ffdi.core.errors import FfdiError, SpaceError, UserError
+from ffdi.core.errors import SpaceError, UserError
 from ffdi.search import journal
 
 ERRORS = (SQLAlchemyError, StorageInternalError)
 HEARTBEAT_SECONDS, GRACE_SECONDS = 30, 180
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOLCK, errno.EOPNOTSUPP)  # to write or lock
 
 
 class Database(RDBStorage):
@@ -45,14 +43,6 @@ def retry(study: optuna.Study, trial: FrozenTrial) -> None:
     if trial.number not in queued(study.get_trials(deepcopy=False)):
         trial.user_attrs = {}  # they describe the attempt that ended
         RetryHeartbeatStaleTrialCallback()(study, trial)
-
-
-def ask(study: optuna.Study) -> optuna.Trial:
-    """Return the next trial, with a first heartbeat before another worker can take this one for dead."""
-    trial = study.ask()
-    if isinstance(study._storage, BaseHeartbeat):
-        study._storage.record_heartbeat(trial._trial_id)
-    return trial
 
 
 @contextmanager
@@ -88,7 +78,7 @@ def read(url: str, path: Path) -> Iterator[BaseStorage | None]:
 
 @contextmanager
 def answering(name: str, url: str) -> Iterator[None]:
-    """Turn errors of the storage into one sentence: UserError, SpaceError on a full disk, else FfdiError."""
+    """Turn errors of the storage into one sentence: UserError, or SpaceError on a full disk."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
@@ -100,12 +90,9 @@ def answering(name: str, url: str) -> Iterator[None]:
             f"--storage of {name}: {masked(str(error), url)}; correct the URL, or start the database."
         ) from None
     except OSError as error:
-        kind, remedy = FfdiError, ""
-        if error.errno in DISK_FULL:
-            kind, remedy = SpaceError, "make room and "
-        elif error.errno in NO_PLACE:
-            kind, remedy = UserError, "make the place writable, or name another with --work, and "
-        raise kind(f"The search {name} stopped: {error}; {remedy}run the same command again to go on.") from error
+        kind = SpaceError if error.errno in DISK_FULL else UserError
+        remedy = "make room or the place writable, or name another with --work"
+        raise kind(f"The search {name} stopped: {error}; {remedy}, and run the same command again to go on.") from error
 
 
 def masked(text: str, url: str) -> str:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages._heartbeat import get_heartbeat_thread
+from optuna.storages._heartbeat import BaseHeartbeat, get_heartbeat_thread
 from optuna.trial import TrialState
 
 from ffdi.core import console
@@ -60,7 +60,9 @@ class Worker:
             waiting = any(trial.state == TrialState.WAITING for trial in found)
             if self.stop.requested or (not waiting and studies.begun(found) >= self.options.trials):
                 return None
-            trial = storage.ask(self.study)
+            trial = self.study.ask()
+            if isinstance(self.study._storage, BaseHeartbeat):  # before another worker takes this one for dead
+                self.study._storage.record_heartbeat(trial._trial_id)
             trial.set_user_attr(WORKER, self.name)
             return trial
 
