@@ -1,17 +1,12 @@
 from pathlib import Path
 
-import optuna
-import pandas as pd
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from ffdi.config.load import load_competition
 from ffdi.report import page
 from ffdi.report import search as report
-from ffdi.search import confirm
-from ffdi.search.confirm import Verdict, judge
 from ffdi.search.context import SearchContext
-from tests.fixtures.search import made_up_scores, made_up_study, recipe
+from tests.fixtures.search import bare_context, made_up_study, made_up_verdict, recipe
 
 STRENGTH = "augment.strength"
 SPACE = {
@@ -24,22 +19,12 @@ WINS, LOSES = [0.05, 0.02, 0.0], [0.0, -0.001, 0.0]
 
 @pytest.fixture
 def context(tmp_path: Path) -> SearchContext:
-    """Return the context of a recipe of a single row."""
-    searched = recipe()
-    assert searched.search is not None
-    folds = pd.DataFrame({"id": ["a"], "split": ["train"], "fold": [0]})
-    competition = load_competition(searched.competition)
-    return SearchContext(searched, searched.search, competition, folds, folds, tmp_path, tmp_path / "tiny-1234")
-
-
-def verdict(context: SearchContext, study: optuna.Study, gains: list[float]) -> Verdict:
-    chosen = confirm.candidates(context, study.trials)
-    return judge(chosen, made_up_scores(chosen, gains), 0.25)
+    return bare_context(recipe(), tmp_path)
 
 
 def test_the_first_line_says_what_was_found_whether_to_trust_it_and_what_to_type(context: SearchContext) -> None:
     study = made_up_study(SPACE)
-    verdicts = verdict(context, study, WINS), verdict(context, study, LOSES), None
+    verdicts = *(made_up_verdict(context, study, gains) for gains in (WINS, LOSES)), None
     won, lost, open_ = (report.headline(context, one, Path("r.toml"), study.best_trial) for one in verdicts)
     assert "beats the default beyond noise: +0.0" in won
     assert won.endswith("Next: ffdi search --recipe r.toml --promote.")
@@ -52,7 +37,8 @@ def test_the_first_line_says_what_was_found_whether_to_trust_it_and_what_to_type
 
 def test_the_page_shows_every_part(context: SearchContext) -> None:
     study = made_up_study(SPACE)
-    html = page.render(report.page(study, context, verdict(context, study, [-0.05, 0.05, 0.0]), Path("r.toml")))
+    found = made_up_verdict(context, study, [-0.05, 0.05, 0.0])
+    html = page.render(report.page(study, context, found, Path("r.toml")))
     for part in ("Run again", "beats the default", "within noise", "worse than the default", "History",
                  "Best trials", "Importance", STRENGTH):  # fmt: skip
         assert part in html, part

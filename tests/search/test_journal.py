@@ -2,8 +2,6 @@
 
 import os
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,27 +33,18 @@ def test_a_cut_at_every_byte_of_the_last_two_records_heals(tmp_path: Path, monke
         assert path.read_bytes()[:end] == content[:end]
 
 
-@contextmanager
-def _full_disk(size: int) -> Iterator[None]:
-    """No file can grow beyond `size` bytes (EFBIG instead of ENOSPC; Python ignores the signal)."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_full_disk_stops_the_search_and_loses_no_ended_trial(tmp_path: Path) -> None:
     size = len(_study(tmp_path / "whole", 4))
     wanted = options(tmp_path / "full", trials=4)
     done: set[int] = set()
-    for point in range(20):
-        with (
-            _full_disk(size // 8 + point * size // 23),
-            pytest.raises(SpaceError, match="run the same command again to go on"),
-        ):
-            search(wanted)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for point in range(20):  # EFBIG instead of ENOSPC; Python ignores the signal
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 8 + point * size // 23, before[1]))
+        try:
+            with pytest.raises(SpaceError, match="run the same command again to go on"):
+                search(wanted)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
         now = {trial.number for trial in found(wanted) if trial.state.is_finished() and trial.value is not None}
         assert done <= now
         done = now

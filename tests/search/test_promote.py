@@ -1,17 +1,15 @@
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
 
-from ffdi.config.load import load_competition, load_recipe
+from ffdi.config.load import load_recipe
 from ffdi.config.recipe import member_digest
 from ffdi.core.errors import UserError
-from ffdi.search import confirm
-from ffdi.search.confirm import Verdict, judge
+from ffdi.search.confirm import Verdict
 from ffdi.search.context import SearchContext
 from ffdi.search.promote import promote as promoted
-from tests.fixtures import search as made_up
+from tests.fixtures.search import bare_context, made_up_study, made_up_verdict
 
 RECIPE = """# Two members and a search.
 name = "tuned"
@@ -64,17 +62,11 @@ def path(tmp_path: Path) -> Path:
 
 
 def context(path: Path) -> SearchContext:
-    """Return the context of the recipe at `path`, without a row."""
-    recipe = load_recipe(path)
-    assert recipe.search is not None
-    competition, nothing = load_competition(recipe.competition), pd.DataFrame()
-    folder = path.parent / "tuned-1234abcd"
-    return SearchContext(recipe, recipe.search, competition, nothing, nothing, folder, folder)
+    return bare_context(load_recipe(path), path.parent / "tuned-1234abcd")
 
 
 def verdict(path: Path, gains: list[float] = GAINS) -> Verdict:
-    chosen = confirm.candidates(context(path), made_up.made_up_study(SPACE).trials)
-    return judge(chosen, made_up.made_up_scores(chosen, gains), 0.25)
+    return made_up_verdict(context(path), made_up_study(SPACE), gains)
 
 
 def test_the_winner_is_one_more_member_and_nothing_else_changes(path: Path) -> None:

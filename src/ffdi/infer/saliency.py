@@ -62,14 +62,10 @@ def gradcam(model: nn.Module, images_1CHW: Tensor) -> Saliency:
         # After the last block of a transformer the class token may decide alone, and the others get no gradient.
         seen.append(inputs[0] if hasattr(model, "num_prefix_tokens") else output)
 
-    handle = layer.register_forward_hook(_keep)
-    try:
-        with torch.enable_grad():
-            logit = logits(model, images_1CHW.clone().requires_grad_())[0]
-            values = _grid(model, seen[-1])
-            (slope,) = torch.autograd.grad(logit.abs(), seen[-1])
-    finally:
-        handle.remove()
+    with layer.register_forward_hook(_keep), torch.enable_grad():
+        logit = logits(model, images_1CHW.clone().requires_grad_())[0]
+        values = _grid(model, seen[-1])
+        (slope,) = torch.autograd.grad(logit.abs(), seen[-1])
     weights_C11 = _grid(model, slope).mean((1, 2), keepdim=True)
     cells_hw = (weights_C11 * values.detach()).sum(0).relu()
     return Saliency((cells_hw / cells_hw.max().clamp_min(TINY)).float().numpy(), float(logit.detach()))
