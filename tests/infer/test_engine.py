@@ -294,17 +294,20 @@ def test_every_bit_of_a_team_is_that_of_its_nets_alone(
     assert not np.array_equal(found.logits["a", 0], found.logits["a", 1])
 
 
-class Clock:
+Clock = Callable[[], float]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A second passes for each image and view that a net works at."""
+    true, seen = LoadedNet.logits, [0]
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, true = 0.0, LoadedNet.logits
+    def timed(net: LoadedNet, images_BCHW: Tensor, view: str) -> Tensor:
+        seen[0] += len(images_BCHW)
+        return true(net, images_BCHW, view)
 
-        def timed(net: LoadedNet, images_BCHW: Tensor, view: str) -> Tensor:
-            self.now += len(images_BCHW)
-            return true(net, images_BCHW, view)
-
-        monkeypatch.setattr(LoadedNet, "logits", timed)
+    monkeypatch.setattr(LoadedNet, "logits", timed)
+    return lambda: float(seen[0])
 
 
 @pytest.fixture(scope="module")
@@ -315,14 +318,14 @@ def pair(make_net: Callable[..., Net]) -> list[Net]:
 
 class TestDeadline:
     def test_what_is_kept_is_kept_for_every_row_with_the_same_bits(
-        self, pair: list[Net], rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, pair: list[Net], rows: pd.DataFrame, tmp_path: Path, clock: Clock
     ) -> None:
         whole = team(pair, rows, tmp_path)
-        clock = Clock(monkeypatch)
-        found = team(pair, rows, tmp_path, stop=Stop(50.0, clock=lambda: clock.now))
+        begun = clock()
+        found = team(pair, rows, tmp_path, stop=Stop(begun + 50, clock=clock))
         dropped = ["view hflip of b", "view hflip of a", "fold 1 of b"]
         assert list(found.dropped) == [f"{what}: no time left before the deadline" for what in dropped]
-        assert clock.now <= 50
+        assert clock() - begun <= 50
         assert not found.imputed_R.any()
         assert set(found.logits) == {("a", 0), ("a", 1), ("b", 0)}
         for key, logits_RV in found.logits.items():
@@ -330,11 +333,10 @@ class TestDeadline:
             np.testing.assert_array_equal(logits_RV, whole.logits[key][:, 1:])
 
     def test_rows_that_no_net_reached_are_told_apart(
-        self, pair: list[Net], rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, pair: list[Net], rows: pd.DataFrame, tmp_path: Path, clock: Clock
     ) -> None:
         (tmp_path / rows.id[1]).unlink()
-        clock = Clock(monkeypatch)
-        found = team(pair, rows, tmp_path, stop=Stop(28.0, clock=lambda: clock.now))
+        found = team(pair, rows, tmp_path, stop=Stop(28.0, clock=clock))
         assert list(found.logits) == [("a", 0)]
         assert np.flatnonzero(found.unreached_R).tolist() == [7, 8, 9, 10]
         assert np.flatnonzero(found.imputed_R).tolist() == [1, 7, 8, 9, 10]
@@ -343,11 +345,10 @@ class TestDeadline:
         assert late.imputed_R.all()
 
     def test_a_group_that_is_cut_short_counts_for_nothing(
-        self, nets: list[Net], rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, nets: list[Net], rows: pd.DataFrame, tmp_path: Path, clock: Clock
     ) -> None:
         """Sixty-six seconds for the nets of 64 px; then the others begin, and a signal comes."""
-        clock = Clock(monkeypatch)
-        found = team(nets, rows, tmp_path, stop=Stop(1e9, clock=lambda: 2e9 if clock.now > 70 else 0.0))
+        found = team(nets, rows, tmp_path, stop=Stop(1e9, clock=lambda: 2e9 if clock() > 70 else 0.0))
         assert set(found.logits) == {("a", 0), ("a", 1), ("b", 0)}
         assert not found.imputed_R.any()
 

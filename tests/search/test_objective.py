@@ -6,25 +6,23 @@ from statistics import fmean
 
 import optuna
 import pytest
-import torch
 from optuna.trial import FrozenTrial
 
 from ffdi.core import checksum, lock
 from ffdi.core.errors import Paused
-from ffdi.core.stop import Stop
 from ffdi.search import objective, space, workers
 from ffdi.search import study as studies
 from ffdi.search.context import SearchContext
 from ffdi.training import finish
-from ffdi.training.world import World
 from tests.fixtures.kills import run_killed
 from tests.fixtures.search import Contest, by_draw, context, found
+from tests.fixtures.training import CPU, StopAt
 
 ONE_VALUE = {"balance": {"choices": [True]}}
 
 
 def train(of: SearchContext) -> None:
-    score = objective.TrainAndScore(of, World(torch.device("cpu")), 0)
+    score = objective.TrainAndScore(of, CPU, 0)
     workers.launch(of.options(), lambda _: score, ["cpu"], None)
 
 
@@ -130,16 +128,8 @@ def test_equal_members_share_their_run_and_train_once(
 
 
 def test_it_waits_for_a_fold_that_another_process_has(contest: Contest, tmp_path: Path) -> None:
-    of = context(contest, tmp_path, trials=1, proxy={"epochs": 1})
-    questions: list[int] = []
-
-    class Later(Stop):
-        @property
-        def requested(self) -> bool:
-            questions.append(1)
-            self.reason = "deadline" if len(questions) > 3 else ""
-            return bool(self.reason)
-
-    with lock.exclusive(of.jobs(of.base)[0].folder), pytest.raises(Paused, match="another process trains tiny fold 0"):
-        objective.TrainAndScore(of, World(torch.device("cpu")), 0).score(of.jobs(of.base)[0], Later())
-    assert len(questions) == 4
+    of, stop = context(contest, tmp_path, trials=1, proxy={"epochs": 1}), StopAt(4)
+    job = of.jobs(of.base)[0]
+    with lock.exclusive(job.folder), pytest.raises(Paused, match="another process trains tiny fold 0"):
+        objective.TrainAndScore(of, CPU, 0).score(job, stop)
+    assert stop.questions == 4
