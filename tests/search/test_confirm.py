@@ -62,15 +62,14 @@ def test_scores_are_read_by_seed_and_fold_and_missing_ones_are_counted(contest: 
     paths = [one.job.folder.done for one in planned]
     for number, path in enumerate(paths):
         with pytest.raises(UserError, match=f"{8 - number} of 8 re-runs are not done; run ffdi search"):
-            confirm.scored(planned)
+            confirm.verdict(chosen, planned)
         checksum.write_json(path, {"scores": {"auc": 0.5 + number / 100}})
-    frame = confirm.scored(planned)
-    assert frame["score"].tolist() == [0.5 + number / 100 for number in range(8)]
-    assert frame.groupby("candidate").size().tolist() == [4, 4]
-    assert confirm.verdict(chosen, planned).design == "2 fresh seeds x 2 folds"
+    verdict = confirm.verdict(chosen, planned)
+    assert [row.fresh for row in verdict.rows] == pytest.approx([0.525, 0.545])  # two folds of each in turn
+    assert verdict.design == "2 fresh seeds x 2 folds"
     paths[0].write_bytes(paths[0].read_bytes().replace(b"0.5", b"0.9"))
     with pytest.raises(UserError, match="damaged"):
-        confirm.scored(planned)
+        confirm.verdict(chosen, planned)
 
 
 def test_trials_that_were_run_again_before_share_the_level(contest: Contest, tmp_path: Path) -> None:

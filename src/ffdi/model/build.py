@@ -61,8 +61,7 @@ def prepare(member: Member, *, pretrained: bool = True, folder: Path = FOLDER) -
 def skeleton(member: Member) -> nn.Module:
     """Make the model on the meta device: names and shapes in milliseconds, and bad options found at once.
 
-    Raises:
-        UserError: A name, option or size that does not work.
+    Raise UserError for a name, option or size that does not work.
     """
     member = _renamed(member)
     try:

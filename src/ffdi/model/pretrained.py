@@ -49,11 +49,10 @@ def start(name: str, classes: int, options: dict[str, Any], source: Source, skel
     config: Any = skeleton.pretrained_cfg
     model: Any  # timm's own methods are not nn.Module's
     if source.path is None:
-        model, file_classes = _from_hub(name, config, options), config["num_classes"]
+        model = _from_hub(name, config, options)
     else:
-        tensors = _read(source.path, name, skeleton)
-        model, file_classes = _from_tensors(name, config, options, tensors, source.path)
-    if file_classes != classes:
+        model = _from_tensors(name, config, options, _read(source.path, name, skeleton), source.path)
+    if model.num_classes != classes:
         model.reset_classifier(classes)
     return model
 
@@ -117,8 +116,8 @@ def _lite_name(name: str, blocks: Sequence[str], expanded: set[str]) -> str:
 
 def _from_tensors(
     name: str, config: dict[str, Any], options: dict[str, Any], tensors: Tensors, path: Path
-) -> tuple[nn.Module, int]:
-    """Return the model as the file has it, and the number of classes of its head."""
+) -> nn.Module:
+    """Return the model with the head of the file."""
     faults: list[str] = []
     for classes in _head_sizes(tensors, config):
         overlay = {"state_dict": dict(tensors), "num_classes": classes}
@@ -131,7 +130,7 @@ def _from_tensors(
             continue
         model.pretrained_cfg.pop("state_dict", None)  # else every copy of the model carries the file along
         _refuse_gaps(tensors, model, path, name)
-        return model, classes
+        return model
     raise UserError(f"{path} does not fit {name}: {'; '.join(faults[:4])}.")
 
 

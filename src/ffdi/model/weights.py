@@ -55,9 +55,7 @@ def load_net(path: Path, member: Member, device: torch.device | str = "cpu") -> 
 def load_weights(path: Path, model: nn.Module) -> golden.Golden:
     """Fill `model` (in place) from a file of `save_weights`; return its golden outputs.
 
-    Raises:
-        CorruptError: The file is damaged.
-        UserError: A name or shape in the file is not the model's, or it holds no golden outputs.
+    Raise CorruptError for a damaged file, UserError if its names or shapes are not the model's.
     """
     arrays, _ = checksum.read_tensors(path)
     try:

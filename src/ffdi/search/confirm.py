@@ -198,17 +198,13 @@ def run(
 
 def verdict(chosen: Sequence[Candidate], planned: Sequence[Rerun]) -> Verdict:
     """Compare the candidates, the default first, by their re-runs. Raises UserError when some are not done."""
+    scores = [(one.candidate, one.seed, int(one.job.fold), one.score) for one in planned]
+    left = sum(score is None for *_, score in scores)
+    if left:
+        raise UserError(f"{left} of {len(planned)} re-runs are not done; run ffdi search (make search) to the end.")
     job = planned[0].job
     held_out = [float((job.fit["fold"] == fold).mean()) for fold in sorted({int(one.job.fold) for one in planned})]
     runs = job.folder.parents[1].glob(f"{chosen[0].member.name}-t*-seed*")
     looks = {path.name.rpartition("-seed")[0] for path in runs}  # also of trials that no longer are among the best
-    return judge(chosen, scored(planned), fmean(one / (1 - one) for one in held_out), len(looks))
-
-
-def scored(planned: Sequence[Rerun]) -> pd.DataFrame:
-    """Return candidate, seed, fold and score of every re-run. Raises UserError when some are not done."""
-    rows = [(one.candidate, one.seed, int(one.job.fold), score) for one in planned if (score := one.score) is not None]
-    if len(rows) < len(planned):
-        left = len(planned) - len(rows)
-        raise UserError(f"{left} of {len(planned)} re-runs are not done; run ffdi search (make search) to the end.")
-    return pd.DataFrame(rows, columns=["candidate", "seed", "fold", "score"])
+    frame = pd.DataFrame(scores, columns=["candidate", "seed", "fold", "score"])
+    return judge(chosen, frame, fmean(one / (1 - one) for one in held_out), len(looks))

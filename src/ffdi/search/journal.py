@@ -71,11 +71,8 @@ def owned(path: Path) -> Iterator[None]:
     """Hold `path`, the file beside a journal that names the machine at work on it.
 
     The kernel frees the lock when the process ends, and processes that it forks do not share it. The name of the
-    machine is for disks that do not share locks between machines.
-
-    Raises:
-        LockedError: Another call on this machine has the journal.
-        UserError: Another machine has it, or was killed while it had it.
+    machine is for disks that do not share locks between machines. Raise LockedError if another call on this machine
+    has the journal, UserError if another machine has it or was killed while it had it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:

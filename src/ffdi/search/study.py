@@ -53,11 +53,7 @@ class StudyOptions:
 
 @contextmanager
 def opened(options: StudyOptions) -> Iterator[optuna.Study]:
-    """Open the study for a worker; make it when there is none.
-
-    Raises:
-        UserError: The storage does not answer.
-    """
+    """Open the study for a worker; make it when there is none. Raises UserError when the storage does not answer."""
     with (
         storages.answering(options.name, options.storage),
         storages.opened(options.storage, options.journal) as storage,
