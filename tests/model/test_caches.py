@@ -43,7 +43,7 @@ def test_the_cache_of_the_hub(places: Path, name: str) -> None:
     assert sources.in_caches(name) is None
     path = hub_file(places / "hub")
     assert sources.in_caches(name) == path
-    assert build.prepare(member(name, weights="auto"), folder=places).source == sources.Source("file", path)
+    assert build.prepare(member(name, weights="auto"), folder=places)[1] == sources.Source("file", path)
 
 
 def test_the_cache_of_torch_by_the_file_name_that_timm_has(places: Path) -> None:

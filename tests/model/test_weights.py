@@ -35,9 +35,9 @@ class TestWhereFrom:
     def test_a_file_in_the_folder(self, tmp_path: Path, suffix: str) -> None:
         tensors = imagenet_like("test_resnet")
         path = write(tmp_path / f"test_resnet{suffix}", tensors)
-        built = build.prepare(member(weights="auto"), folder=tmp_path)
-        assert built.source == sources.Source("file", path)
-        assert torch.equal(built.model.state_dict()["conv1.0.weight"], tensors["conv1.0.weight"])
+        model, source = build.prepare(member(weights="auto"), folder=tmp_path)
+        assert source == sources.Source("file", path)
+        assert torch.equal(model.state_dict()["conv1.0.weight"], tensors["conv1.0.weight"])
 
     def test_a_path_comes_before_the_tagged_name_the_plain_one_and_a_package(self, tmp_path: Path) -> None:
         asked = member(f"{LITE}.in1k", weights="auto")
@@ -93,23 +93,23 @@ class TestIntoAnyHead:
         tensors = imagenet_like(model, img_size=64) if model == "test_vit" else imagenet_like(model)
         write(tmp_path / f"{model}.safetensors", tensors)
         asked = member(model, weights="auto", num_classes=classes)
-        built = build.prepare(asked, folder=tmp_path)
-        made = built.model.state_dict()
+        net, _ = build.prepare(asked, folder=tmp_path)
+        made = net.state_dict()
         head = [name for name in made if made[name].shape != tensors[name].shape]
         assert {made[name].shape[0] for name in head} == {classes}
         assert all(torch.equal(made[name], tensors[name]) for name in made if name not in head)
-        assert built.model.training
+        assert net.training
 
     def test_position_embeddings_of_another_size_are_resampled(self, tmp_path: Path) -> None:
         write(tmp_path / "test_vit.pth", imagenet_like("test_vit"))  # 160 px, patches of 16
-        built = build.prepare(member("test_vit", weights="auto", image_size=64), folder=tmp_path)
-        assert built.model.state_dict()["pos_embed"].shape == (1, 17, 64)
+        made, _ = build.prepare(member("test_vit", weights="auto", image_size=64), folder=tmp_path)
+        assert made.state_dict()["pos_embed"].shape == (1, 17, 64)
 
     def test_a_head_that_fits_is_kept(self, tmp_path: Path) -> None:
         tensors = imagenet_like("test_resnet", num_classes=2)
         write(tmp_path / "test_resnet.pth", tensors)
-        built = build.prepare(member(weights="auto", num_classes=2), folder=tmp_path)
-        assert torch.equal(built.model.state_dict()["fc.weight"], tensors["fc.weight"])
+        made, _ = build.prepare(member(weights="auto", num_classes=2), folder=tmp_path)
+        assert torch.equal(made.state_dict()["fc.weight"], tensors["fc.weight"])
 
     @pytest.mark.parametrize(
         "saved",
@@ -130,7 +130,7 @@ class TestIntoAnyHead:
     def test_what_trainers_save_is_understood(self, tmp_path: Path, saved: Callable[[Tensors], dict[str, Any]]) -> None:
         tensors = imagenet_like("test_resnet")
         write(tmp_path / "test_resnet.pth", saved(tensors))
-        made = build.prepare(member(weights="auto"), folder=tmp_path).model.state_dict()
+        made = build.prepare(member(weights="auto"), folder=tmp_path)[0].state_dict()
         assert torch.equal(made["conv1.0.weight"], tensors["conv1.0.weight"])
         assert made["fc.weight"].shape[0] == 1
 
@@ -213,7 +213,7 @@ class TestWrongFile:
         end = 8 + int.from_bytes(data[:8], "little")
         assert end - 8 < length
         path.write_bytes(length.to_bytes(8, "little") + data[8:end].ljust(length) + data[end:])
-        assert build.prepare(member(weights="auto"), folder=tmp_path).source.path == path
+        assert build.prepare(member(weights="auto"), folder=tmp_path)[1].path == path
 
     def test_a_whole_model_is_refused_and_its_state_dict_loads(self, tmp_path: Path) -> None:
         model, path = timm.create_model("test_resnet"), tmp_path / "test_resnet.pth"
@@ -221,7 +221,7 @@ class TestWrongFile:
         with pytest.raises(UserError, match=r"or save the model's state_dict\(\) alone"):
             build.prepare(member(weights="auto"), folder=tmp_path)
         write(path, model.state_dict())
-        assert build.prepare(member(weights="auto"), folder=tmp_path).source.path == path
+        assert build.prepare(member(weights="auto"), folder=tmp_path)[1].path == path
 
     @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
     def test_a_pickle_that_would_run_code_is_refused(self, tmp_path: Path, suffix: str) -> None:
@@ -256,8 +256,8 @@ class TestSaved:
         assert again.read_bytes() == saved.read_bytes()
 
     def test_it_can_be_a_members_start(self, saved: Path) -> None:
-        built = build.prepare(member(weights=str(saved), num_classes=2))
-        assert built.model.get_classifier().out_features == 2
+        made, _ = build.prepare(member(weights=str(saved), num_classes=2))
+        assert made.get_classifier().out_features == 2
 
     @pytest.mark.parametrize(
         ("change", "fault"),

@@ -14,7 +14,7 @@ from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, Paused, UserError
 from ffdi.core.stop import Stop
 from ffdi.data.batches import normalise
-from ffdi.model.build import prepare
+from ffdi.model.build import build
 from ffdi.training import finish, log, loss, predictions
 from ffdi.training import fit as fits
 from ffdi.training import state as states
@@ -227,7 +227,7 @@ def test_processes_that_predict_together_stop_before_a_table(
     monkeypatch.setattr(World, "any", lambda _, flag: flag)
     job = make_job()
     with pytest.raises(Paused, match=r"tiny fold 0 test: stopped \(test\)"):
-        predictions.table(job, "test", prepare(job.member).model, World(CPU.device, 0, 2), StopAt(1))
+        predictions.table(job, "test", build(job.member), World(CPU.device, 0, 2), StopAt(1))
 
 
 def test_parts_of_another_length_are_not_taken_for_those_of_this_run(
@@ -235,7 +235,7 @@ def test_parts_of_another_length_are_not_taken_for_those_of_this_run(
 ) -> None:
     """As made on a GPU, whose batches are larger, and then on a CPU."""
     job = make_job(batch_size=2)
-    model, found = prepare(job.member).model, []
+    model, found = build(job.member), []
     for batches in (500, 2, 1):
         monkeypatch.setattr(predictions, "PART_BATCHES", batches)
         found.append(predictions.table(job, "test", model, CPU, Stop()))
@@ -265,7 +265,7 @@ def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, loss_config: 
     found = {}
     for name, options in {"plain": {}, "with": loss_config}.items():
         job = make_job(at=name, loss=options, batch_size=6, ema_decay=0.0)
-        state = states.begin(prepare(job.member).model, job.member, CPU)
+        state = states.begin(build(job.member), job.member, CPU)
         (batch,) = fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 1)
         images_BCHW = normalise(batch.images_BHWC, (0.5,) * 3, (0.5,) * 3)
         torch.manual_seed(0)

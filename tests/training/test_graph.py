@@ -8,7 +8,7 @@ from unittest.mock import MagicMock
 import pytest
 import torch
 
-from ffdi.model.build import prepare
+from ffdi.model.build import build
 from ffdi.training import checks, graph
 from ffdi.training import fit as fits
 from ffdi.training import state as states
@@ -30,7 +30,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
 
 def begun(job: FoldJob, fp16: bool) -> states.TrainState:
     """Return a state before its first step."""
-    state = states.begin(prepare(job.member).model, job.member, CPU)
+    state = states.begin(build(job.member), job.member, CPU)
     state.model.train()
     state.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, enabled=fp16)
     return state
@@ -64,7 +64,7 @@ def test_the_steps_after_a_failed_capture_are_those_of_no_capture(
             losses_B, _ = one(state, images_BCHW, targets_B, number, CPU)
             assert torch.isfinite(losses_B).all()
     wanted = dict(plain.unwrapped.named_parameters())
-    assert not torch.equal(wanted["fc.weight"], prepare(job.member).model.get_parameter("fc.weight"))
+    assert not torch.equal(wanted["fc.weight"], build(job.member).get_parameter("fc.weight"))
     for name, value in tried.unwrapped.named_parameters():
         assert torch.equal(value, wanted[name]), name
 
@@ -77,7 +77,7 @@ def test_a_warm_up_leaves_batch_norm_as_it_was(make_job: Callable[..., FoldJob])
     job = make_job()
     state = begun(job, fp16=False)
     graph.captured(breaks, state, torch.randn(8, 3, SIDE, SIDE), torch.zeros(8), CPU, "tiny")  # type: ignore[arg-type]
-    for name, value in prepare(job.member).model.named_buffers():
+    for name, value in build(job.member).named_buffers():
         assert torch.equal(state.unwrapped.get_buffer(name), value), name
 
 

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ffdi.core.errors import UserError
 from ffdi.data.batches import normalise
-from ffdi.model.build import build, prepare
+from ffdi.model.build import build
 from ffdi.training import fit as fits
 from ffdi.training import loss, optim
 from ffdi.training import state as states
@@ -66,7 +66,7 @@ OPTIONS = {
 
 def _begun(job: FoldJob) -> states.TrainState:
     """Return a state before its first step."""
-    state = states.begin(prepare(job.member).model, job.member, CPU)
+    state = states.begin(build(job.member), job.member, CPU)
     state.model.train()
     return state
 

@@ -72,7 +72,7 @@ class LoadedNet:
 
         Another batch size would move logits by float noise: libraries sum in another order.
         """
-        layout = precision.layout(self.channels_last)
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
         found = []
         for part_BCHW in images_BCHW.split(self.net.member.batch_size):
             view_BCHW = tta.apply(part_BCHW, view).contiguous(memory_format=layout)

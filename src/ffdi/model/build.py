@@ -1,12 +1,12 @@
 """Build a timm model for a member: check every option, use no network, start alike for the same seed."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
 from timm.data import resolve_data_config
+from timm.models import get_pretrained_cfg
 from torch import nn
 
 from ffdi.config.recipe import Member, Recipe
@@ -19,21 +19,13 @@ from ffdi.model.sources import FOLDER, Source, current, resolve
 FIELDS = {"drop_rate": "drop_rate", "drop_path_rate": "drop_path", "img_size": "image_size"}  # timm's name: ours
 
 
-@dataclass(frozen=True)
-class Built:
-    """A model, and where its weights come from."""
-
-    model: nn.Module
-    source: Source
-
-
 def build(member: Member, pretrained: bool = True) -> nn.Module:
     """Return the model of `prepare`; `pretrained = False` for a random start, where weights are loaded next."""
-    return prepare(member, pretrained=pretrained).model
+    return prepare(member, pretrained=pretrained)[0]
 
 
-def prepare(member: Member, *, pretrained: bool = True, folder: Path = FOLDER) -> Built:
-    """Make the member's model in training mode, on the CPU, with its first weights.
+def prepare(member: Member, *, pretrained: bool = True, folder: Path = FOLDER) -> tuple[nn.Module, Source]:
+    """Make the member's model in training mode, on the CPU, with its first weights; return it and their source.
 
     Args:
         member: The recipe's member.
@@ -55,7 +47,7 @@ def prepare(member: Member, *, pretrained: bool = True, folder: Path = FOLDER) -
             model = start(member.model, member.num_classes, options, source, shell)
         stem.attach(model, member.stem, *data_config(model))
     size.check(model, member.image_size)
-    return Built(model, source)
+    return model, source
 
 
 def skeleton(member: Member) -> nn.Module:
@@ -131,7 +123,9 @@ def freeze(model: nn.Module, trainable: str) -> None:
 def _options(member: Member) -> dict[str, Any]:
     """Return only what the recipe asks for: not every network knows every option."""
     rates = {"drop_rate": member.drop_rate, "drop_path_rate": member.drop_path}
-    return {name: rate for name, rate in rates.items() if rate > 0} | size.options(member.model, member.image_size)
+    options: dict[str, Any] = {name: rate for name, rate in rates.items() if rate > 0}
+    config = get_pretrained_cfg(member.model)
+    return options | ({"img_size": member.image_size} if config and config.fixed_input_size else {})
 
 
 def _renamed(member: Member) -> Member:

@@ -53,11 +53,6 @@ def is_channels_last(model: nn.Module) -> bool:
     return any(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
 
 
-def layout(channels_last: bool) -> torch.memory_format:
-    """Return torch's name of the memory layout."""
-    return torch.channels_last if channels_last else torch.contiguous_format
-
-
 def place_for(model: nn.Module, member: Member, device: torch.device) -> nn.Module:
     """Move the model to the device, in the layout in which steps of the member are fast there.
 
@@ -80,8 +75,9 @@ def place(model: nn.Module, device: torch.device, channels_last: bool) -> nn.Mod
         device: Where it goes.
         channels_last: The layout of its weights.
     """
+    layout = torch.channels_last if channels_last else torch.contiguous_format
     # The declared overloads of nn.Module.to know memory_format only together with tensors.
-    return model.to(device=device, memory_format=layout(channels_last))  # type: ignore[call-overload]
+    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
 
 
 @contextmanager

@@ -9,17 +9,10 @@ import warnings
 from typing import Any
 
 import torch
-from timm.models import get_pretrained_cfg
 from torch import nn
 
 from ffdi.core.errors import UserError
 from ffdi.model.precision import evaluating
-
-
-def options(name: str, image_size: int) -> dict[str, Any]:
-    """Return what timm's create_model needs so that `name` takes images of `image_size` pixels a side."""
-    config = get_pretrained_cfg(name)
-    return {"img_size": image_size} if config and config.fixed_input_size else {}
 
 
 def check(model: nn.Module, size: int) -> None:

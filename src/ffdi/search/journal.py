@@ -77,7 +77,13 @@ def owned(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
         file.seek(0)
-        _refuse_other_machine(file.read(), path)
+        other = file.read().split()
+        # A host that was started again has another boot id; containers on one kernel share the id and its locks.
+        if other and not set(machine()) & set(other):
+            raise UserError(
+                f"The machine {other[0]} uses this search's journal, which serves one machine: give --storage the URL "
+                f"of a database to share the search, or delete {path} if that machine does not work on it any more."
+            )
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
@@ -93,17 +99,6 @@ def machine() -> tuple[str, str]:
     """Return the host's name and the id of its kernel since it was started."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     return platform.node(), boot.read_text().strip() if boot.exists() else "unknown"
-
-
-def _refuse_other_machine(text: str, path: Path) -> None:
-    """Raise UserError if the file names another machine. A host that was started again has another boot id; containers
-    on one kernel share the id and its locks."""
-    other = text.split()
-    if other and not set(machine()) & set(other):
-        raise UserError(
-            f"The machine {other[0]} uses this search's journal, which serves one machine: give --storage the URL of a "
-            f"database to share the search, or delete {path} if that machine does not work on it any more."
-        )
 
 
 def _write(descriptor: int, text: str) -> None:

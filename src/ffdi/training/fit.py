@@ -232,10 +232,10 @@ def step(
 def _set_up(job: FoldJob, world: World, micro_batches: int) -> tuple[TrainState, Order, int, dict[str, Any]]:
     """Return model and optimizer as the newest save left them, the order, the updates done, and where it started."""
     member, order = job.member, check(job, world, micro_batches)
-    built = prepare(member)
-    start = {"from": built.source.kind, "sha256": built.source.sha256()}
+    model, source = prepare(member)
+    start = {"from": source.kind, "sha256": source.sha256()}
     finish.agree_on_start(job, start, world)
-    state = states.begin(built.model, member, world)
+    state = states.begin(model, member, world)
     state.micro_batches = micro_batches
     done = states.resume(job.folder.state, job.identity, state)
     if compiling.is_for_training(member, member.epochs * order.steps_per_epoch, world.device):
