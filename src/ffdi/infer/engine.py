@@ -135,8 +135,7 @@ def predict_team(
     table = _Table(rows, nets, Plan(_costs(nets, timed), len(rows), len(devices), stop))
     for group in groups(nets, memory_for_weights(devices)):
         _predict_group(group, table, folder, devices, workers, stop, label)
-    if table.plan.unfinished:
-        table.plan.drop_unfinished()
+    table.plan.drop_unfinished()
     for phrase in table.plan.dropped:
         console.warn(f"{label}: left out: {phrase}.")
     return table.result()

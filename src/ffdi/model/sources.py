@@ -45,11 +45,9 @@ class Source:
 
     kind: Literal["file", "package", "hub", "none"]
     path: Path | None = None
-    distribution: str = ""
 
     def __str__(self) -> str:
-        names = {"hub": "the hub", "none": "a random start", "package": f"package {self.distribution}"}
-        return names.get(self.kind, str(self.path))
+        return str(self.path or {"hub": "the hub", "none": "a random start"}[self.kind])
 
     def sha256(self) -> str:
         """Return the digest of the file; "" where there is none."""
@@ -139,7 +137,7 @@ def _in_package(names: Iterable[str]) -> Source | None:
     for distribution, file in [PACKAGES[name] for name in names if name in PACKAGES]:
         spec = find_spec(distribution.replace("-", "_"))
         if spec is not None and spec.origin is not None:
-            return Source("package", Path(spec.origin).parent / file, distribution)
+            return Source("package", Path(spec.origin).parent / file)
     return None
 
 

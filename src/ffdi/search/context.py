@@ -45,8 +45,7 @@ class SearchContext:
         recipe = self.recipe.model_copy(update={"member": (member,)})
         workspace = Workspace(self.folder, self.folder)
         planned = plan(recipe, self.competition, self.manifest, self.folds, self.images, workspace)
-        by_fold = {job.fold: job for job in planned}
-        return [by_fold[fold] for fold in self.held_out]
+        return [job for fold in self.held_out for job in planned if job.fold == fold]
 
     def options(self, storage: str = "") -> StudyOptions:
         """Return the study of these trials, in `storage` (a URL) or in the journal file of `folder`."""

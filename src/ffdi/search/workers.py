@@ -60,7 +60,6 @@ def launch_on_cluster(
         worker, shared = Worker(study, options, _name(), stop), share(make)
         answer = lambda task, question: _answer(study, trials[task], *question)  # noqa: E731
         runner = Runner(needs, stop, limit=lambda: count or session.slots(needs), answer=answer)
-        console.say(f"search on {len(session.nodes())} nodes, {count or session.slots(needs)} trials at a time")
         try:
             for task, value in runner.results(tasks()):
                 if isinstance(value, FfdiError):  # not the fault of the values
