@@ -93,7 +93,7 @@ class Verdict:
         return f"Nothing beats the default beyond noise; the best, {row.candidate.name}, differs by {difference}."
 
 
-def judge(candidates: Sequence[Candidate], scores: pd.DataFrame, share: float, looks: int = 1) -> Verdict:
+def judge(candidates: Sequence[Candidate], scores: pd.DataFrame, share: float, looks: int) -> Verdict:
     """Compare every candidate with the default.
 
     Args:
@@ -104,8 +104,7 @@ def judge(candidates: Sequence[Candidate], scores: pd.DataFrame, share: float, l
     """
     by_pair = scores.pivot(index=["seed", "fold"], columns="candidate", values="score")
     by_seed = scores.groupby(["candidate", "seed"])["score"].mean()
-    level = 1 - (1 - LEVEL) / max(looks, len(candidates) - 1)
-    rows = []
+    level, rows = 1 - (1 - LEVEL) / looks, []
     for one in candidates:
         difference_N = (by_pair[one.name] - by_pair[DEFAULT]).to_numpy()
         gain = None if one.name == DEFAULT else paired(difference_N, share, level)
