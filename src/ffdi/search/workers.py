@@ -121,13 +121,13 @@ def _launch(
         while workers:
             wait([process.sentinel for _, process, _ in workers], POLL_SECONDS)
             for worker in list(workers):
-                name, process, receiver = worker
-                if not process.is_alive():
+                name, running, receiver = worker
+                if not running.is_alive():
                     workers.remove(worker)
-                    errors += _errors(process, receiver)
+                    errors += _errors(running, receiver)
                     _drop(options, study, name)
                 elif stop.reason == "SIGTERM":  # which reaches the parent alone; Ctrl-C reaches the workers, too
-                    process.terminate()
+                    running.terminate()
     for error in sorted(errors, key=lambda error: isinstance(error, Paused)):  # a mistake is told before a pause
         raise error
     if stop.requested:  # before the workers could hear of it
