@@ -7,12 +7,12 @@ import pytest
 
 from ffdi.config.augment import DEFAULTS, FROM_ZERO, KINDS, Augment
 from ffdi.data.augment import compile
-from tests.fixtures.photographs import distance, picture
+from tests.fixtures.photographs import distance, photograph
 
 SIZE = 48
 OFF: dict[str, Any] = dict.fromkeys(Augment.model_fields, False)
 ALL = list(OFF)
-IMAGE = picture(64)
+IMAGE = photograph(64, 64, 3)
 IMAGE.flags.writeable = False
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ffdi.config.augment import FOR_FAKES, Augment
 from ffdi.core import keys
 from ffdi.data.augment import compile
-from tests.fixtures.photographs import distance, picture
+from tests.fixtures.photographs import distance, photograph
 
 SIZE = 48
 NONE: dict[str, Any] = dict.fromkeys(Augment.model_fields, False)
@@ -17,7 +17,7 @@ BUSY = Augment(**{name: {"p": 0.5} for name in NAMES if name != "webp"})
 
 
 def apply(policy: Augment, key: int, label: int = 1) -> np.ndarray:
-    return compile(policy, SIZE)(picture(64), label, key)
+    return compile(policy, SIZE)(photograph(64, 64, 3), label, key)
 
 
 @pytest.mark.parametrize("name", NAMES)

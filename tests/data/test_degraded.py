@@ -8,14 +8,14 @@ from PIL import Image
 from ffdi.core import keys
 from ffdi.core.keys import Draws
 from ffdi.data import degraded, operations
-from tests.fixtures.photographs import distance, picture
+from tests.fixtures.photographs import distance, photograph
 
 SIDE = 96
 
 
 @pytest.mark.parametrize("kind", degraded.DAMAGES)
 def test_a_copy_is_worse_of_the_same_size_and_depends_on_its_id_alone(kind: str) -> None:
-    image = picture(SIDE)
+    image = photograph(SIDE, SIDE, 3)
     one, again, other = (degraded.degrade(image, kind, name) for name in ("a", "a", "b"))
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
@@ -32,7 +32,7 @@ def test_noise_is_that_of_training_at_any_size_without_its_bank() -> None:
 
 
 def test_images_are_degraded_as_they_are_read(tmp_path: Path) -> None:
-    image = picture(SIDE)
+    image = photograph(SIDE, SIDE, 3)
     Image.fromarray(image).save(tmp_path / "a.png")
     rows = pd.DataFrame({"id": ["one"], "relpath": ["a.png"]})
     read = degraded.DegradedImages(rows, tmp_path, SIDE // 2, "blur").image(0)

@@ -77,20 +77,19 @@ def test_families_come_by_their_weights() -> None:
     assert forged / 4000 == pytest.approx(0.4, abs=0.03)
 
 
-def train(rows: pd.DataFrame, folder: Path, config: Forge) -> TrainImages:
+def train(folder: Path, targets: list[int], config: Forge) -> TrainImages:
+    names = [f"{number}.png" for number in range(len(targets))]
+    for name, image in zip(names, portraits(len(names), 32), strict=True):
+        Image.fromarray(image).save(folder / name)
     plain = Augment.model_validate("none")
-    return TrainImages(rows, folder, Member(name="a", model="a", augment=plain, image_size=32, seed=7, forge=config))
+    member = Member(name="a", model="a", augment=plain, image_size=32, seed=7, forge=config)
+    return TrainImages(pd.DataFrame({"id": names, "relpath": names, "target": targets}), folder, member)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_labels_and_pixels_agree_and_need_no_state(workers: int, tmp_path: Path) -> None:
-    names = [f"{name}.png" for name in "abcdef"]
-    rows = pd.DataFrame({"id": names, "relpath": names, "target": [0, 0, 0, 0, 1, 1]})
-    config = Forge(share=0.5, families={"erasure": 1, "swap": 1})
+    images = train(tmp_path, [0, 0, 0, 0, 1, 1], Forge(share=0.5, families={"erasure": 1, "swap": 1}))
     sources = portraits(6, 32)
-    for name, image in zip(names, sources, strict=True):
-        Image.fromarray(image).save(tmp_path / name)
-    images = train(rows, tmp_path, config)
     items = [(row, epoch) for epoch in range(6) for row in range(6)]
     batches = list(loader(images, [items[start : start + 4] for start in range(0, 36, 4)], workers))
     pixels = np.concatenate([batch.images_BHWC.numpy().copy() for batch in batches])
@@ -105,10 +104,7 @@ def test_labels_and_pixels_agree_and_need_no_state(workers: int, tmp_path: Path)
 @pytest.mark.parametrize("family", ["swap", "component"])
 def test_no_image_is_forged_with_itself(family: Family, tmp_path: Path) -> None:
     """It would be the original under the label of a fake."""
-    for name, image in zip("ab", portraits(2, 32), strict=True):
-        Image.fromarray(image).save(tmp_path / f"{name}.png")
-    rows = pd.DataFrame({"id": ["a", "b"], "relpath": ["a.png", "b.png"], "target": 0})
-    images = train(rows, tmp_path, Forge(share=0.999, families={family: 1}))
+    images = train(tmp_path, [0, 0], Forge(share=0.999, families={family: 1}))
     read: list[int] = []
 
     def reading(row: int) -> np.ndarray:

@@ -11,19 +11,19 @@ from ffdi.config.augment import KINDS
 from ffdi.core.keys import Draws
 from ffdi.data import operations
 from ffdi.data.operations import crop, fit
-from tests.fixtures.photographs import picture
+from tests.fixtures.photographs import photograph
 
 NONE = (0.0, 0.0)  # the range of an operation that needs none
 
 
 @pytest.mark.parametrize("name", ["rotate", "grid", "colour", "sharpen", "resize", "noise"])
 def test_no_strength_is_no_change(name: str) -> None:
-    image, value = picture(), KINDS[name].neutral
+    image, value = photograph(64, 64, 3), KINDS[name].neutral
     assert np.array_equal(getattr(operations, name)(image, (value, value), Draws(1, name)), image)
 
 
 def test_flips_move_pixels_and_change_none() -> None:
-    image = picture()
+    image = photograph(64, 64, 3)
     assert np.array_equal(operations.hflip(image, NONE, Draws(0, "")), image[:, ::-1])
     assert np.array_equal(operations.vflip(image, NONE, Draws(0, "")), image[::-1])
 
@@ -58,7 +58,7 @@ def test_a_cutout_is_black_and_of_the_asked_size(monkeypatch: pytest.MonkeyPatch
 
 
 def test_jpeg_is_what_another_decoder_reads() -> None:
-    image = picture()
+    image = photograph(64, 64, 3)
     ours = operations.jpeg(image, (50, 50), Draws(0, ""))
     data = simplejpeg.encode_jpeg(image, 50, colorspace="RGB", colorsubsampling="420")
     assert np.array_equal(ours, np.asarray(Image.open(io.BytesIO(data))))
