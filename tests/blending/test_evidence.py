@@ -205,7 +205,7 @@ def test_most_unseen_kinds_lie_in_the_interval() -> None:
         draw = rng("unseen kinds", contest)
         own, spread = draw.uniform(2, 4), draw.uniform(0.2, 1.0)
         losses, noise = draw.normal(-0.6, spread, size=9), 0.2 * draw.normal()
-        span = Interval(*(sigmoid(own + noise + side * 0.2 * quantile(0.9)) for side in (0, -1, 1)), se=0)
-        found = with_unseen(span, 1.0, losses[:8])
+        value, low, high = (sigmoid(own + noise + side * 0.2 * quantile(0.9)) for side in (0, -1, 1))
+        found = with_unseen(Interval(value, low, high, 0.0), 1.0, losses[:8])
         held += found.low <= sigmoid(own + losses[8]) <= found.high
     assert held / 400 > 0.85

@@ -28,7 +28,7 @@ def test_the_weak_spot_is_found_and_each_slice_compared_with_its_own_rivals() ->
     assert found[["kind", "name"]].to_numpy().tolist() == [
         ["forgery", "seen"], ["forgery", "unseen"], ["source", "a"], ["source", "b"], ["source", "c"],
     ]  # fmt: skip
-    assert found["name"][found["high"].idxmin()] == "unseen"
+    assert found.loc[found["high"].idxmin(), "name"] == "unseen"
     by = cut(table, {"forgery": "fakes", "source": "both"}).set_index("name")
     unseen = table[(table["target"] == 0) | (table["forgery"] == "unseen")]
     assert by["auc"]["unseen"] == auc(unseen["target"], unseen["score"])

@@ -34,7 +34,8 @@ def joined(given: Frames, what: str) -> pd.DataFrame:
                 f"{where} and {frames[0][0]} have different ids: {missing[0]} is in one of them only "
                 f"({len(missing)} such ids)."
             )
-        for name, column in frame.reindex(joined.index).items():
+        for name in frame.columns:
+            column = frame[name].reindex(joined.index)
             if name in NO_PREDICTIONS:
                 if name in joined and not joined[name].astype(object).equals(column.astype(object)):  # 1 and 1.0 agree
                     raise UserError(f"{where} and {frames[0][0]} disagree in the column {name}.")

@@ -116,6 +116,6 @@ def fold_curves(logs: Mapping[int, pd.DataFrame], column: str, y: str) -> Figure
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     figure.legend(loc="upper left", ncols=4, fontsize=TEXT - 2.8, labelcolor=INK, frameon=False,
                   handlelength=1.2, columnspacing=0.9, borderaxespad=0)  # fmt: skip
-    lines = -(-len(logs) // 4)  # of the legend, which stands above the plot
-    figure.set_layout_engine("tight", pad=PAD, rect=(0, 0, 1, 1 - 0.24 * lines / figure.get_figheight()))
+    height = -(-len(logs) // 4)  # lines of the legend, which stands above the plot
+    figure.set_layout_engine("tight", pad=PAD, rect=(0, 0, 1, 1 - 0.24 * height / figure.get_figheight()))
     return figure
