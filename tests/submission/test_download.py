@@ -197,8 +197,6 @@ def test_the_verb(
     (tmp_path / "recipe.toml").write_text(recipe + '[data]\nfolder = "theirs"\n')
     assert run(monkeypatch, "--competition", "toy") == 0
     assert files_in(tmp_path / "theirs") == FILES
-    assert run(monkeypatch, "--competition", "https://www.kaggle.com/competitions/toy") == 2
-    assert "did you mean toy?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["../up.txt", "a/../../up.txt", "/etc/up.txt", "link/up.txt"])

@@ -20,7 +20,7 @@ from ffdi.submission.kernel import Kernel, KernelSession, Push
 from ffdi.submission.ledger import one_line
 from ffdi.submission.retry import poll
 
-LOOKS_AT_OTHER_RUN = 4  # after which the output of another run is taken to be the newer one
+LOOKS_AT_OTHER_RUN = 4  # at the output of another run before it is taken to be the newer one
 LOOKS_WHILE_MISSING = 3  # in which Kaggle may deny a version that was just made
 LOG_LINES = 25  # that are shown of a run that failed
 
@@ -40,6 +40,7 @@ def await_output(session: KernelSession, kernel: Kernel, push: Push) -> Path:
     if push.output and (session.folder / push.output).is_dir():
         return session.folder / push.output
     told: set[str] = set()
+    others: list[str] = []
 
     def look(number: int) -> Path | None:
         try:
@@ -51,7 +52,7 @@ def await_output(session: KernelSession, kernel: Kernel, push: Push) -> Path:
         if state.status not in told:
             told.add(state.status)
             console.say(f"{kernel.about.id}: {one_line(state.status)}")
-        return None if state.running else _take(session, kernel, push, state, number)
+        return None if state.running else _take(session, kernel, push, state, others)
 
     return poll(f"{kernel.about.id} is still running", look, session.until, session.clock)
 
@@ -72,7 +73,7 @@ def log_lines(text: str) -> list[str]:
     return ["".join(letter if letter.isprintable() else " " for letter in line) for line in lines]
 
 
-def _take(session: KernelSession, kernel: Kernel, push: Push, state: KernelState, number: int) -> Path | None:
+def _take(session: KernelSession, kernel: Kernel, push: Push, state: KernelState, others: list[str]) -> Path | None:
     """Return the checked output of a run that has ended; None for that of another run, which may give way to ours."""
     fetched = session.folder / "fetched"
     shutil.rmtree(fetched, ignore_errors=True)  # of a command that was killed, or of a run that failed
@@ -84,13 +85,13 @@ def _take(session: KernelSession, kernel: Kernel, push: Push, state: KernelState
             raise
     facts = facts_of(fetched)
     if facts.get("run", push.run) != push.run:
-        other = one_line(str(facts["run"]))
-        if number + 1 < LOOKS_AT_OTHER_RUN:
-            console.warn(f"Kaggle still shows the output of another run ({other}); looking again.")
+        others.append(one_line(str(facts["run"])))
+        if len(others) < LOOKS_AT_OTHER_RUN:
+            console.warn(f"Kaggle still shows the output of another run ({others[-1]}); looking again.")
             return None
         session.forget()
         raise UserError(
-            f"Kaggle shows the output of run {other!r} of {kernel.about.id}, not of ours ({push.run!r}, version "
+            f"Kaggle shows the output of run {others[-1]!r} of {kernel.about.id}, not of ours ({push.run!r}, version "
             f"{push.version}): another version was run since; run one at a time, and push again."
         )
     if state.status != "complete":
