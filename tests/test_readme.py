@@ -29,7 +29,7 @@ def understand(command: str) -> None:
     if "torchrun" in words[0]:
         words = words[words.index("ffdi.cli.main") :]
     elif words[1:2] == ["-m"]:
-        assert (ROOT / f"{words[2].replace('.', '/')}.py").exists()
+        assert (ROOT / words[2].replace(".", "/") / f"{words[3]}.py").exists()
         return
     verb, context, arguments = get_command(app), None, words[1:]
     while isinstance(verb, TyperGroup):

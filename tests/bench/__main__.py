@@ -14,7 +14,7 @@ BENCHES = ("input", "training", "team", "hashing", "folds", "blend", "search")
 
 def main(names: list[str]) -> None:
     if names and names[0] not in BENCHES:
-        importlib.import_module(f"tests.bench.{names[0]}").main(names[1:])
+        importlib.import_module(f"tests.bench.{names[0]}").main(*names[1:])
         return
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"{machine}; load {os.getloadavg()[0]:.1f}")

@@ -1,12 +1,11 @@
 """The rule of `auto` against every fixed method on simulated contests: true AUC on 20,000 fresh rows.
 
-    python -m tests.bench.blend_rule [sets]
+    python -m tests.bench blend_rule [SETS]
 
 Sets differ in rows (300 to 20,000), members (2 to 24), skill and its spread, correlation, kinds of fakes, the share of
 weak members, tails, and the scale of each fold model. Differences are paired over the sets.
 """
 
-import sys
 from collections import Counter
 from dataclasses import dataclass
 
@@ -73,7 +72,8 @@ def compare(one: Simulated) -> tuple[str, dict[str, float]]:
     return choose(placed), true
 
 
-def main(sets: int = SETS) -> None:
+def main(wanted: str = str(SETS)) -> None:
+    sets = int(wanted)
     found = [compare(simulate(number)) for number in range(sets)]
     auto_S = np.array([true[choice] for choice, true in found])
     print(
@@ -83,7 +83,3 @@ def main(sets: int = SETS) -> None:
     for name in METHODS:
         gain_S = 1e4 * (auto_S - np.array([true[name] for _, true in found]))
         print(f"  auto less {name:<20} {gain_S.mean():+8.2f} ± {gain_S.std(ddof=1) / sets**0.5:5.2f}")
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))

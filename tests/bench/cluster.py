@@ -1,7 +1,4 @@
-"""A Ray cluster on this machine: start-up, what a task costs beside its work, and how sleeping tasks scale to 64.
-
-python -m tests.bench.cluster
-"""
+"""A Ray cluster on this machine: start-up, what a task costs beside its work, and how sleeping tasks scale to 64."""
 
 import time
 from functools import partial
@@ -42,7 +39,3 @@ def main() -> None:
             lasted = timed(SLEEP_SECONDS, TASKS_A_PLACE * places, places)
             ideal = SLEEP_SECONDS * TASKS_A_PLACE
             print(f"{places:3} places: {lasted:.1f} s for {ideal:.0f} s of sleep each, {ideal / lasted:.0%} of ideal")
-
-
-if __name__ == "__main__":
-    main()

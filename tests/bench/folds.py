@@ -5,16 +5,14 @@ portraits, so their bits are correlated as those of aligned faces are; part of e
 prototypes, so that strangers look alike about as often as portraits do (1 or 2 in a million pairs within 12 of 64 and
 72 of 256 bits). A group is one original and up to seven forgeries of it, each moved by a difference drawn like those
 of the sample's twins; 1 row in 100 is another row's file again.
-
-    python -m tests.bench.folds [rows]
 """
 
 import hashlib
 import resource
-import subprocess
-import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +38,9 @@ _SECOND = np.flatnonzero(np.add.outer(_GRID, 2 * _GRID).ravel() % 4 == 1)
 _USED = np.union1d(_LOW, _SECOND)
 
 
-def synthetic(rows: int, seed: int = 0) -> pd.DataFrame:
+def synthetic(rows: int = ROWS) -> pd.DataFrame:
     """A manifest of `rows` training rows, with the true group of each in the column `truth`."""
-    draw = np.random.default_rng(seed)
+    draw = np.random.default_rng(0)
     truth, original = _structure(rows, draw)
     short, long = _hashes(truth, original, draw)
     sha = np.array([hashlib.sha256(str(row).encode()).hexdigest() for row in range(rows)], object)
@@ -127,22 +125,18 @@ def found(truth: np.ndarray, group: np.ndarray) -> str:
     return f"recall {both / pairs(truth):.3f}, precision {both / pairs(group):.3f}, largest group {largest}"
 
 
-def make(work: Path) -> None:
-    """What `ffdi folds` does with the manifest in `work`; a process of its own, for its memory."""
+def make(places: Workspace) -> str:
+    """Do what `ffdi folds` does with the manifest in `places`; return a line of its time and this process's memory."""
     began = time.perf_counter(), time.process_time()
-    places = Workspace(work, work)
     made = folds.make(places, SPEC, manifest.read(places), ("train",))
     wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"ffdi folds, {len(made):,} rows: {wall:.1f} s ({cpu:.1f} CPU s), peak memory {peak:,} MB")
+    return f"ffdi folds, {len(made):,} rows: {wall:.1f} s ({cpu:.1f} CPU s), peak memory {peak:,} MB"
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["make"]:
-        make(Path(sys.argv[2]))
-        return
     print(f"{DISTANCE} of 64 and {CONFIRM} of 256 bits")
-    rows = synthetic(next((int(word) for word in sys.argv[1:] if word.isdigit()), ROWS))
+    rows = synthetic()
     truth = rows.pop("truth").to_numpy()
     for distance in (3, 4, 4, 4, 8):
         began = time.perf_counter(), time.process_time()
@@ -152,14 +146,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         places = Workspace(Path(folder), Path(folder))
         checksum.write_table(places.manifest, manifest.typed(rows))
-        subprocess.run([sys.executable, "-m", "tests.bench.folds", "make", folder], check=True)
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # for its memory
+            print(pool.submit(make, places).result())
         made = checksum.read_table(places.folds(SPEC.scheme))
     joined = made.merge(rows.assign(truth=truth)[["id", "truth", "target"]], on="id")
     print(f"groups {joined['group'].nunique():,}: {found(joined['truth'].to_numpy(), joined['group'].to_numpy())}")
     shares = joined.groupby("fold")["target"].agg(["size", "mean"])
     print(f"fold sizes {shares['size'].min():,} to {shares['size'].max():,}")
     print(f"fakes {shares['mean'].min():.4f} to {shares['mean'].max():.4f}")
-
-
-if __name__ == "__main__":
-    main()

@@ -214,7 +214,7 @@ def nets(folder: Path, roles: list[str], models: list[str]) -> Callable[[], None
     They compile side by side, and none measures before all have compiled.
     """
     begun = time.monotonic()
-    command = [sys.executable, "-m", "tests.bench.gpu_net"]
+    command = [sys.executable, "-m", "tests.bench", "gpu_net"]
     running = [subprocess.Popen([*command, role, model, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 text=True) for role in roles for model in models]  # fmt: skip
 
@@ -255,12 +255,11 @@ PARTS = {**FIRST, **WHILE_NETS_COMPILE, **LAST}
 ROLES = ("training", "prediction")
 
 
-def main(names: list[str] | None = None) -> None:
+def main(*given: str) -> None:
     """Print the parts named, or all: those of `PARTS`, training and prediction. Any other name is a net for these two.
 
     The parts come in one order, whatever the order of the names.
     """
-    given = names or []
     chosen = [name for name in (*PARTS, *ROLES) if name in given] or [*PARTS, *ROLES]
     models, roles = [name for name in given if name not in chosen] or list(NETS), [r for r in ROLES if r in chosen]
     print(f"Python {sys.version.split()[0]}, torch {torch.__version__}, OpenCV {cv2.__version__}", flush=True)
@@ -277,7 +276,3 @@ def main(names: list[str] | None = None) -> None:
         measure()
     for part in LAST:
         _part(part, chosen)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Training or prediction of one net on the card: `python -m tests.bench.gpu_net training|prediction MODEL FOLDER`.
+"""Training or prediction of one net on the card: `python -m tests.bench gpu_net training|prediction MODEL FOLDER`.
 
 `python -m tests.bench gpu` starts one process for each. It compiles, prints "ready", and waits for a line on its input:
 then it has the card alone, measures and prints its rows. FOLDER holds the photographs of `gpu.photographs`.
@@ -130,7 +130,3 @@ def main(role: str, model: str, folder: str) -> None:
     shared_pool(workers)  # forked before CUDA is touched
     launch.prepare(gpu.CARD, workers)
     (training if role == "training" else prediction)(model, Path(folder), workers)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -2,8 +2,6 @@
 
 The pictures are the sample's portraits, enlarged with a little grain to the bytes a photograph of that size has
 (about 17 kB at 256 px, 54 kB at 512 px), saved at quality 90.
-
-    python -m tests.bench.hashing
 """
 
 import io
@@ -100,7 +98,3 @@ def main() -> None:
         for ratio in speed(size):
             print(ratio)
         print(*agreement(size), sep="\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -5,8 +5,6 @@ CPU seconds of one process that loads by itself; then wall seconds of one worker
 do the same kinds of steps with the same chances and like strengths; each row says where it ends:
   float      normalised float32 [B, C, H, W], ready for a model on this CPU
   bytes      uint8, as the kit hands it to a GPU, which normalises
-
-    python -m tests.bench.input
 """
 
 import tempfile
@@ -33,8 +31,8 @@ from ffdi.data.batches import normalise
 from ffdi.data.images import TrainImages
 from ffdi.data.operations import RATIO
 from ffdi.data.order import Order
-from tests.bench import ratio, timing
 from tests.bench.hashing import portraits
+from tests.bench.timing import Ratio, against, compare
 
 COUNT, SIDE, SIZE, BATCH = 256, 256, 224, 64
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -143,50 +141,30 @@ def again(batches: Any) -> Iterator[Any]:
         yield from batches
 
 
-def draw(stream: Iterator[torch.Tensor], images: int = COUNT) -> int:
+def draw(stream: Iterator[torch.Tensor], images: int = COUNT) -> None:
     """Make this many images of an endless stream."""
     for _ in islice(stream, images // BATCH):
         pass
-    return images
 
 
-def per_core(folder: Folder, rounds: int) -> dict[str, list[timing.Ratio]]:
+def per_core(folder: Folder, rounds: int) -> dict[str, list[Ratio]]:
     """The first of each section is the baseline; 256 images a round."""
-    strong = {
-        "Pillow + albumentations + collate: float": folder.usual(strong=True),
-        "kit: float": folder.kit_float(STRONG),
-        "kit: bytes": folder.kit(STRONG),
-    }
-    light = {
-        "Pillow + albumentations + collate: float": folder.usual(strong=False),
-        "kit: float": folder.kit_float(LIGHT),
-        "kit: bytes": folder.kit(LIGHT),
-    }
-    timm_light = {
-        "timm create_loader, prefetcher: float": folder.timm(color_jitter=0),
-        "kit: float": folder.kit_float(LIGHT),
-        "kit: bytes": folder.kit(LIGHT),
-    }
-    timm_jitter = {
-        "timm create_loader, prefetcher: float": folder.timm(
-            color_jitter=0.2, color_jitter_prob=0.5, re_prob=0.3, re_mode="const"
-        ),
-        "kit: float": folder.kit_float(TIMM_LIKE),
-        "kit: bytes": folder.kit(TIMM_LIKE),
-    }
+    usual, timm = "Pillow + albumentations + collate: float", "timm create_loader, prefetcher: float"
+    jitter = folder.timm(color_jitter=0.2, color_jitter_prob=0.5, re_prob=0.3, re_mode="const")
     sections = {
-        "crop, flip, colour, noise, cutout, JPEG": strong,
-        "crop, flip": light,
-        "crop, flip (timm)": timm_light,
-        "crop, flip, colour jitter, erasing (timm)": timm_jitter,
+        "crop, flip, colour, noise, cutout, JPEG": (usual, folder.usual(strong=True), STRONG),
+        "crop, flip": (usual, folder.usual(strong=False), LIGHT),
+        "crop, flip (timm)": (timm, folder.timm(color_jitter=0), LIGHT),
+        "crop, flip, colour jitter, erasing (timm)": (timm, jitter, TIMM_LIKE),
     }
-    return {
-        title: timing.compare({name: partial(draw, stream) for name, stream in streams.items()}, rounds)
-        for title, streams in sections.items()
-    }
+    found = {}
+    for title, (name, theirs, policy) in sections.items():
+        streams = {name: theirs, "kit: float": folder.kit_float(policy), "kit: bytes": folder.kit(policy)}
+        found[title] = compare({name: partial(draw, stream) for name, stream in streams.items()}, rounds)
+    return found
 
 
-def one_worker(folder: Folder, rounds: int) -> list[ratio.Ratio]:
+def one_worker(folder: Folder, rounds: int) -> list[Ratio]:
     """Wall time: a worker makes, this process takes. 12 batches a round, of which 2 may wait from the round before."""
     pairs: dict[str, tuple[Iterator[torch.Tensor], Iterator[torch.Tensor]]] = {
         "one worker, all steps: kit bytes / Pillow + albumentations float": (
@@ -200,7 +178,7 @@ def one_worker(folder: Folder, rounds: int) -> list[ratio.Ratio]:
     }
     images = 12 * BATCH
     return [
-        ratio.interleave(title, partial(draw, ours, images), partial(draw, theirs, images), rounds)
+        against(title, partial(draw, ours, images), partial(draw, theirs, images), rounds)
         for title, (ours, theirs) in pairs.items()
     ]
 
@@ -214,7 +192,3 @@ def main(rounds: int = 9) -> None:
         for title, ratios in per_core(folder, rounds).items():
             print(title, *ratios, sep="\n  ")
         print("wall time", *one_worker(folder, max(3, rounds // 2)), sep="\n  ")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """What a search buys on the embedded sample: the default against the promoted policy, on fresh seeds and on the graded
 test, whichever way it falls.
 
-python -m tests.bench.promotion FOLDER [TRIALS]
+    python -m tests.bench promotion FOLDER [TRIALS]
 
 TRIALS (default 60) go to the search; the re-runs take about 12 minutes, the models for the graded test as long. Killed,
 it goes on when it is started again. Not part of `make bench`. If nothing is promoted, the trial that was best on fresh
@@ -34,8 +34,8 @@ SAMPLE = Path(str(files("ffdi"))) / "sample"
 SEEDS = 3  # of the graded models; neither the recipe's nor those of the re-runs
 
 
-def main(folder: Path, trials: int) -> None:
-    project = _project(folder, trials)
+def main(folder: str, trials: str = "60") -> None:
+    project = _project(Path(folder), trials)
     for verb in (["folds"], ["search"], ["search", "--promote"]):
         _run(project, verb)
     context = context_of(project)
@@ -57,7 +57,7 @@ def main(folder: Path, trials: int) -> None:
           f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f}, DeLong, 95%)")  # fmt: skip
 
 
-def _project(folder: Path, trials: int) -> Project:
+def _project(folder: Path, trials: str) -> Project:
     """On a copy of the recipe, with so many trials."""
     path = folder / RECIPE.name
     if not path.exists():
@@ -70,15 +70,9 @@ def _project(folder: Path, trials: int) -> Project:
 
 def _run(project: Project, verb: list[str]) -> None:
     root = project.recipe_path.parent
-    places = [
-        "--recipe",
-        str(project.recipe_path),
-        "--work",
-        str(root / "work"),
-        "--submissions",
-        str(root / "submissions"),
-    ]
-    subprocess.run([sys.executable, "-m", "ffdi.cli.main", *verb, *places], check=True)
+    places = {"--recipe": project.recipe_path, "--work": root / "work", "--submissions": root / "submissions"}
+    options = [str(word) for option in places.items() for word in option]
+    subprocess.run([sys.executable, "-m", "ffdi.cli.main", *verb, *options], check=True)
 
 
 def _graded_ranks(project: Project, member: Member) -> pd.DataFrame:
@@ -99,8 +93,3 @@ def _jobs(project: Project, member: Member) -> list[FoldJob]:
 def _ranks(job: FoldJob) -> pd.Series:
     logits = checksum.read_table(job.folder / "test.parquet").groupby("id").logit.mean()
     return pd.Series(midrank(logits), logits.index)
-
-
-if __name__ == "__main__":
-    given = dict(enumerate(sys.argv))
-    main(Path(given[1]), int(given.get(2, 60)))

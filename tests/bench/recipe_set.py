@@ -34,16 +34,12 @@ class Case:
     test: pd.DataFrame
 
 
-def read(folder: Path, persons: int = 0) -> pd.DataFrame:
+def read(folder: Path) -> pd.DataFrame:
     """Return id, relpath, target, status, group, method and look of each image.
 
-    Args:
-        folder: Images and labels.csv with path, label ("original" or another), method and group.
-        persons: How many are taken; 0: all.
+    `folder` holds images and labels.csv with path, label ("original" or another), method and group.
     """
     table = pd.read_csv(folder / "labels.csv", dtype=str).rename(columns={"path": "relpath"})
-    if persons:
-        table = table[table.group.isin(sorted(table.group.unique())[:persons])]
     target = (table.label != "original").astype("int8")
     rows = table.assign(id=table.relpath, target=target, status="ok", split="train")
     rows = rows.sort_values("id", ignore_index=True)

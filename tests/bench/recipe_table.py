@@ -15,7 +15,6 @@ PLAIN: Change = {
     "name": "bench", "model": "tf_efficientnet_lite0", "image_size": 160, "epochs": 20, "batch_size": 32, "lr": 1e-3,
     "ema_decay": 0.0, "tta": ("identity", "hflip"), "augment": {"preset": "none", "hflip": True},
 }  # fmt: skip
-WHOLE = ("none", "light", "medium", "heavy")
 
 
 def forge(*families: str, share: float = 0.3) -> Change:

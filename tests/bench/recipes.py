@@ -2,7 +2,6 @@
 
     python -m tests.bench recipes SET [--out FILE] [--until SECONDS] [--seeds N] [--processes N] [--only NAME ...]
     python -m tests.bench recipes SET --half
-    python -m tests.bench recipes SET --short
     python -m tests.bench recipes --table FILE ...
 
 SET is a folder of portraits with labels.csv (tests/bench/recipe_set.py). Every run is one line of JSON, printed and
@@ -17,7 +16,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -44,18 +43,12 @@ from tests.bench.recipe_table import BLEND, LIGHT, PLAIN, RECIPES, SWAPS, Change
 
 Form = Callable[[Change], Change]
 MODELS = 3  # of a recipe that averages several of its kind
-SHORT_RECIPES = ("plain", "light + self_blend", "norms")
 
 
 def halved(change: Change) -> Change:
     """Return a recipe with half the pixels, epochs and batch size."""
     side = round(change["image_size"] * 0.5**0.5 / 16) * 16
     return change | {"image_size": side, "epochs": change["epochs"] // 2, "batch_size": change["batch_size"] // 2}
-
-
-def shortened(change: Change) -> Change:
-    """Return a recipe of some seconds, to see that it runs."""
-    return change | {"epochs": 3, "image_size": 64, "batch_size": 16}
 
 
 @dataclass(frozen=True)
@@ -68,7 +61,7 @@ class Place:
     deadline: float | None
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(*arguments: str) -> None:
     options = _parser().parse_args(arguments)
     if options.table:
         print(table(options.table))
@@ -76,17 +69,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.set is None:
         sys.exit("name the folder of the set, or --table FILE")
     deadline = time.time() + options.until if options.until else None
-    names = options.only or list(SHORT_RECIPES if options.short else RECIPES)
+    names = options.only or list(RECIPES)
     images = options.set.resolve()
     with tempfile.TemporaryDirectory() as copies:
-        rows = read(images, 150 if options.short else 0)
-        cases = {seed: case(rows, images, Path(copies), seed) for seed in range(1 if options.short else options.seeds)}
+        rows = read(images)
+        cases = {seed: case(rows, images, Path(copies), seed) for seed in range(options.seeds)}
         runs = [(name, seed) for seed in cases for name in names if (name, seed) not in _done(options.out)]
         processes = options.processes or _processes()
         cores = max(1, len(os.sched_getaffinity(0)) // processes)
         on_gpu = torch.cuda.is_available()
         place = Place(images, "cuda:0" if on_gpu else "cpu", cores if on_gpu else 0, deadline)
-        form = shortened if options.short else halved if options.half else dict
+        form = halved if options.half else dict
         for line in results(runs, cases, place, form, processes):
             print(json.dumps(line), flush=True)
             if options.out and "error" not in line:
@@ -203,10 +196,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--processes", type=int, help="default: 8 on a GPU, one a core on a CPU")
     parser.add_argument("--only", nargs="+", choices=RECIPES, metavar="NAME", help="these recipes")
     parser.add_argument("--half", action="store_true", help="half the pixels, epochs and batch size, for a CPU")
-    parser.add_argument("--short", action="store_true", help="three recipes, few images: about a minute on two cores")
     parser.add_argument("--table", nargs="+", type=Path, metavar="FILE", help="print the summary of these files")
     return parser
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,4 @@
-"""The study against Optuna's own journal, and how long a restarted worker takes to its first trial.
-
-python -m tests.bench.search
-"""
+"""The study against Optuna's own journal, and how long a restarted worker takes to its first trial."""
 
 import statistics
 import subprocess
@@ -17,7 +14,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from ffdi.core.stop import Stop
-from tests.bench.ratio import interleave
+from tests.bench.timing import against
 from tests.fixtures.search import options, search
 
 TRIALS = 50
@@ -29,7 +26,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         number = count()
         print(
-            interleave(
+            against(
                 f"{TRIALS} trials of {len(SPACE)} parameters, against Optuna's journal",
                 lambda: _ours(Path(folder) / f"{next(number)}"),
                 lambda: _theirs(Path(folder) / f"{next(number)}"),
@@ -41,9 +38,8 @@ def main() -> None:
     print(f"a new process takes over a killed worker's trial after {statistics.median(seconds):.2f} s ({spread})")
 
 
-def _ours(folder: Path) -> int:
+def _ours(folder: Path) -> None:
     search(options(folder, trials=TRIALS, pruner="none"), _score)
-    return TRIALS
 
 
 def _score(trial: optuna.Trial, stop: Stop) -> float:
@@ -52,7 +48,7 @@ def _score(trial: optuna.Trial, stop: Stop) -> float:
     return 0.5
 
 
-def _theirs(folder: Path) -> int:
+def _theirs(folder: Path) -> None:
     folder.mkdir()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = JournalStorage(JournalFileBackend(str(folder / "journal.log")))
@@ -60,7 +56,6 @@ def _theirs(folder: Path) -> int:
     for _ in range(TRIALS):
         trial = study.ask(SPACE)
         study.tell(trial, 0.5)
-    return TRIALS
 
 
 def _restart(folder: Path) -> float:
@@ -72,7 +67,3 @@ def _restart(folder: Path) -> float:
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
     return time.perf_counter() - begun
-
-
-if __name__ == "__main__":
-    main()

@@ -64,7 +64,3 @@ def _rows(images: int) -> tuple[Path, pd.DataFrame]:
     sample = Path(str(files("ffdi"))) / "sample"
     ids = pd.read_csv(sample / "phase2/testset1_seen_nolabel.txt")["img_name"].iloc[:images]
     return sample, pd.DataFrame({"id": ids, "relpath": "phase2/testset1_seen/" + ids})
-
-
-if __name__ == "__main__":
-    main()

@@ -28,7 +28,7 @@ from ffdi.training import state as states
 from ffdi.training.checks import Checks
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
-from tests.bench.ratio import Ratio, interleave
+from tests.bench.timing import Ratio, against
 
 CPU = torch.device("cpu")
 MEMBER = Member(name="lite0", model="tf_efficientnet_lite0", image_size=112, batch_size=32, epochs=99, ema_decay=0.98)
@@ -54,7 +54,7 @@ def _training(job: FoldJob, rounds: int) -> Ratio:
     state.model.train()
     stream, out = enumerate(fits._batches(job, world, fits.check(job, world, 1), 0, 10_000)), [None]
 
-    def kit() -> int:
+    def kit() -> None:
         for _ in range(STEPS):
             number, batch = next(stream)
             schedule.step_update(number)
@@ -63,13 +63,12 @@ def _training(job: FoldJob, rounds: int) -> Ratio:
             state.ema.update(state.unwrapped, step=number + 1)
             late.add(number, 0.0, batch.rows_B.numpy(), losses_B, norm, False, False)
             late.read()
-        return STEPS * member.batch_size
 
     bare = _bare_training(job)
-    return interleave("training, kit / bare loop in memory", kit, bare, rounds)
+    return against("training, kit / bare loop in memory", kit, bare, rounds)
 
 
-def _bare_training(job: FoldJob) -> Callable[[], int]:
+def _bare_training(job: FoldJob) -> Callable[[], None]:
     from timm.utils import ModelEmaV3
 
     model = precision.place(build(job.member), CPU, True).train()
@@ -77,7 +76,7 @@ def _bare_training(job: FoldJob) -> Callable[[], int]:
     optimizer = optim.optimizer(model, job.member)
     batches = list(_in_memory(job, model))
 
-    def loop() -> int:
+    def loop() -> None:
         for number in range(STEPS):
             images_BCHW, targets_B = batches[number % len(batches)]
             loss.cross_entropy(model(images_BCHW), targets_B).mean().backward()
@@ -85,7 +84,6 @@ def _bare_training(job: FoldJob) -> Callable[[], int]:
             optimizer.step()
             optimizer.zero_grad()
             ema.update(model)
-        return STEPS * job.member.batch_size
 
     return loop
 
@@ -95,17 +93,15 @@ def _prediction(job: FoldJob, rounds: int) -> Ratio:
     batches = list(_in_memory(job, model))
     rows = pd.concat([job.train.iloc[: len(batches) * job.member.batch_size]] * TIMES, ignore_index=True)
 
-    def kit() -> int:
+    def kit() -> None:
         predict(Net(job.member, 0, model), rows, job.images, device=CPU, workers=1, label="bench")
-        return len(rows)
 
-    def bare() -> int:
+    def bare() -> None:
         with torch.inference_mode():
             for images_BCHW, _ in batches * TIMES:
                 model(images_BCHW)
-        return len(rows)
 
-    return interleave("prediction, kit / bare loop in memory", kit, bare, rounds)
+    return against("prediction, kit / bare loop in memory", kit, bare, rounds)
 
 
 def _in_memory(job: FoldJob, model: torch.nn.Module) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -138,7 +134,3 @@ def _job(folder: Path) -> FoldJob:
         none,
         {},
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -31,11 +31,11 @@ def stubs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_named_parts_run_what_is_unmeasured_first_and_go_on_after_a_failure(
     names: str, lines: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    gpu.main(names.split())
+    gpu.main(*names.split())
     assert capfd.readouterr().out.splitlines()[-len(lines) :] == lines
 
 
 def test_without_names_every_part_runs(capfd: pytest.CaptureFixture[str]) -> None:
-    gpu.main([])
+    gpu.main()
     told = capfd.readouterr().out
     assert all(name in told for name in (*gpu.PARTS, *gpu.ROLES, *gpu.NETS))
