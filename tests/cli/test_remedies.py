@@ -8,19 +8,24 @@ from typing import NamedTuple
 
 import pytest
 
+from ffdi.config.load import load_competition
 from ffdi.core import lock
-from tests.fixtures.command_line import RECIPE, CommandLine
+from ffdi.core.layout import Workspace
+from ffdi.data.scan import scan
+from tests.fixtures.command_line import CommandLine
 
 Change = Callable[[CommandLine], object]
 VALSET = ("contest/phase1/valset",)
 
 
 class Fault(NamedTuple):
+    """How it is made, the verb that finds it, what that says, the remedy, and what then succeeds; "": the verb."""
+
     make: Change
     verb: str
     message: str
     remedy: Change
-    then: str = ""  # what is run at last, where that is not the verb again
+    then: str = ""
 
 
 def code(line: CommandLine, verb: str) -> int:
@@ -33,10 +38,6 @@ def run(*verbs: str) -> Change:
             assert code(line, verb) == 0, line.err
 
     return go
-
-
-def nothing(line: CommandLine) -> None:
-    """Do nothing: the remedy is another argument, or the fault is one."""
 
 
 def first(line: CommandLine, pattern: str) -> Path:
@@ -62,16 +63,29 @@ def damaged(pattern: str) -> Change:
     return flip
 
 
-def recipe(*change: str) -> Change:
-    return lambda line: line.recipe.write_text(RECIPE.replace(*change))
-
-
 def both(*changes: Change) -> Change:
     def go(line: CommandLine) -> None:
         for change in changes:
             change(line)
 
     return go
+
+
+def argument(verb: str, message: str, then: str) -> Fault:
+    """Return a fault of the command line, whose remedy is another command."""
+    return Fault(run(), verb, message, run(), then)
+
+
+def replaced(line: CommandLine) -> None:
+    for path in line.images.rglob("*.png"):
+        path.write_bytes(path.read_bytes() + b"longer")
+
+
+def relabelled(line: CommandLine) -> None:
+    path = line.images / "phase1/trainset_label.txt"
+    head, first, second, *rest = path.read_text().splitlines()
+    path.write_text("\n".join([head, f"{first[:-1]}{second[-1]}", f"{second[:-1]}{first[-1]}", *rest]))
+    scan(load_competition("multi-ffdi-phase2"), line.images, Workspace(line.work, line.folder), 0)
 
 
 def damaged_and_deleted(pattern: str, verb: str, again: str) -> Fault:
@@ -82,6 +96,8 @@ def damaged_and_deleted(pattern: str, verb: str, again: str) -> Fault:
 
 WORK = "work/multi-ffdi-phase2/contest"
 ONE, TWO = f"{WORK}/runs/one-*/fold0", f"{WORK}/runs/two-*/fold1"
+PACKED = f"{WORK}/kernels/tiny-team/two-fold1.safetensors"
+TRUTH = "--labels contest/test_truth.csv"
 FAULTS = {
     # artefacts that are damaged, missing or old
     "manifest damaged": damaged_and_deleted(f"{WORK}/manifest.parquet", "folds", "folds"),
@@ -99,26 +115,30 @@ FAULTS = {
     "no folds": Fault(
         gone(f"{WORK}/folds/group.parquet"), "train", "does not exist; run `ffdi folds` first", run("folds")
     ),
-    "other folds": Fault(nothing, "train folds.seed=1", "run `ffdi folds` again", run("folds folds.seed=1")),
+    "other folds": Fault(run(), "train folds.seed=1", "run `ffdi folds` again", run("folds folds.seed=1")),
+    "folds of other labels": Fault(relabelled, "train", "run `ffdi folds` again", run("folds"), "folds"),
+    "other images": Fault(
+        replaced, "train", "is not the file that `ffdi folds` has read; run it again", run("folds"), "folds"
+    ),
     "no blend": Fault(gone(f"{WORK}/blends"), "evaluate", "does not exist; run `ffdi blend` with this", run("blend")),
     "other blend": Fault(
-        nothing,
+        run(),
         "evaluate blend.method=rank_mean",
         "other runs, data or code; run `ffdi blend` with this recipe again",
         run("blend blend.method=rank_mean"),
     ),
     # packs
     "no pack": Fault(
-        nothing, "score contest/phase1/valset", r"no team\.json; run `ffdi kernels pack`", run("kernels pack")
+        run(), "score contest/phase1/valset", r"no team\.json; run `ffdi kernels pack`", run("kernels pack")
     ),
     "pack damaged": Fault(
-        both(run("kernels pack"), damaged(f"{WORK}/kernels/tiny-team/two-fold1.safetensors")),
+        both(run("kernels pack"), damaged(PACKED)),
         "score contest/phase1/valset",
         r"two-fold1\.safetensors is damaged.* run `ffdi kernels pack` again\.$",
         run("kernels pack"),
     ),
     "file of a pack gone": Fault(
-        both(run("kernels pack"), gone(f"{WORK}/kernels/tiny-team/two-fold1.safetensors")),
+        both(run("kernels pack"), gone(PACKED)),
         "score contest/phase1/valset",
         r"two-fold1\.safetensors does not exist; run `ffdi kernels pack` first\.$",
         run("kernels pack"),
@@ -131,10 +151,8 @@ FAULTS = {
         "score contest/phase1/valset",
     ),
     # submissions
-    "no such number": Fault(
-        nothing, "submit 7", r"no finished submission 7 in .*; name one of 001-tiny", nothing, "submit 001-tiny"
-    ),
-    "no such name": Fault(nothing, "submit best", r"name a folder of .*, its number, or a CSV", nothing, "submit 1"),
+    "no such number": argument("submit 7", r"no finished submission 7 in .*; name one of 001-tiny", "submit 001-tiny"),
+    "no such name": argument("submit best", r"name a folder of .*, its number, or a CSV", "submit 1"),
     "submission gone": Fault(
         gone("submissions/001-tiny/submission.csv"), "submit", "run `ffdi blend` to have it written again", run("blend")
     ),
@@ -144,72 +162,66 @@ FAULTS = {
         "delete it and run `ffdi blend` again",
         both(gone("submissions/001-tiny/submission.csv"), run("blend")),
     ),
-    "truth of other images": Fault(
-        nothing,
+    "truth of other images": argument(
         "evaluate submissions/001-tiny",
         "holds none of the images of .*; name their true labels with --labels",
-        nothing,
-        "evaluate submissions/001-tiny --labels contest/test_truth.csv",
+        f"evaluate submissions/001-tiny {TRUTH}",
     ),
-    "version without a kernel": Fault(
-        nothing, "submit --version 2", "--version belongs to --kernel OWNER/SLUG", nothing, "submit"
+    "no submission": argument(
+        "evaluate best.csv", "no submission best.csv; name a CSV", "evaluate submissions/001-tiny " + TRUTH
     ),
+    "two submissions": argument("submit 1 2", "Only one submission", "submit 1"),
+    "truth alone": argument(
+        f"evaluate {TRUTH}", "--labels belongs to a submission", f"evaluate submissions/001-tiny {TRUTH}"
+    ),
+    "version without a kernel": argument("submit --version 2", "--version belongs to --kernel OWNER/SLUG", "submit"),
     # recipes
-    "unknown key": Fault(recipe("epochs", "epoch"), "folds", "did you mean 'epochs'", recipe("", "")),
-    "unknown model": Fault(recipe("test_resnet", "test_resnot"), "train", "near: test_resnet", recipe("", "")),
-    "unknown view": Fault(nothing, "folds member.tta=['hflop']", "hflip", nothing, "folds member.tta=['hflip']"),
-    "no weights": Fault(
-        recipe('weights = "none"', ""), "train", 'no pretrained weights for test_resnet: .*"none"', recipe("", "")
-    ),
-    "weights elsewhere": Fault(
-        nothing,
-        "train member.weights=a.pth",
-        r"a\.pth' is no file .*name one that is there, or one of .*none",
-        nothing,
+    "unknown key": argument("folds member.one.epoch=2", "did you mean 'epochs'", "folds member.one.epochs=2"),
+    "unknown model": argument("train member.one.model=test_resnot", "near: test_resnet", "train"),
+    "unknown view": argument("folds member.tta=['hflop']", "hflip", "folds member.tta=['hflip']"),
+    "no weights": argument(
+        "train member.weights=auto",
+        'no pretrained weights for test_resnet: .*"none"',
         "train member.weights=none",
     ),
-    "batch of one": Fault(
-        nothing,
+    "no weights to plan with": argument("doctor member.weights=auto", "weights/test_resnet", "train"),
+    "weights elsewhere": argument(
+        "train member.weights=a.pth",
+        r"a\.pth' is no file .*name one that is there, or one of .*none",
+        "train member.weights=none",
+    ),
+    "too large": argument("train member.model=convnext_xlarge", "over the limit of 200,000,000", "train"),
+    "too large to plan with": argument("doctor member.model=convnext_xlarge", "the limit of 200,000,000", "train"),
+    "batch of one": argument(
         "doctor member.batch_size=5 member.micro_batches=4",
         "raise batch_size or lower micro_batches",
-        nothing,
         "doctor member.batch_size=8 member.micro_batches=4",
     ),
-    "no change": Fault(
-        nothing, "folds lr", "write key=value, for example member.lr=1e-3", nothing, "folds member.lr=1e-3"
-    ),
-    "weight of nobody": Fault(
-        nothing,
+    "no change": argument("folds lr", "write key=value, for example member.lr=1e-3", "folds member.lr=1e-3"),
+    "weight of nobody": argument(
         "blend blend.weights={three=1}",
         "blend.weights names 'three', which is no member",
-        nothing,
         "blend blend.weights={two=1}",
     ),
     # folds
-    "too many folds": Fault(nothing, "folds folds.k=40", "lower k to 12", nothing, "folds folds.k=12"),
-    "no val": Fault(
-        nothing,
+    "too many folds": argument("folds folds.k=40", "lower k to 12", "folds folds.k=12"),
+    "no val": argument(
         "folds folds.scheme=official",
         r'say data\.train_splits = \["train", "val"\]',
-        nothing,
         "folds folds.scheme=official data.train_splits=['train','val']",
     ),
     # places and arguments
-    "no folder": Fault(
-        nothing, "folds --data nowhere", "nowhere does not exist; name it with --data", nothing, "folds --data contest"
+    "no folder": argument(
+        "folds --data nowhere", "nowhere does not exist; name it with --data", "folds --data contest"
     ),
-    "a file as folder": Fault(
-        nothing,
+    "a file as folder": argument(
         "folds --data contest --work tiny.toml",
         "Not a directory; name another place",
-        nothing,
         "folds --data contest --work other",
     ),
-    "fakes where files are": Fault(
-        nothing,
+    "fakes where files are": argument(
         "forge --out contest forge.images=2",
         "holds other files; name a new folder for the fakes with --out",
-        nothing,
         "forge --out fakes forge.images=2",
     ),
     "fakes of other settings": Fault(
@@ -218,25 +230,21 @@ FAULTS = {
         "delete it, or name a new folder",
         gone("fakes"),
     ),
-    "over already": Fault(
-        nothing, "train --until 2001-01-01T00:00", "name a later time", nothing, "train --until 2999-01-01T00:00"
-    ),
-    "no time": Fault(nothing, "train --until soon", "write 11h30m, 45m or", nothing, "train --until 45m"),
-    "worst of a pack": Fault(
-        nothing, "explain --worst 1 --pack x", "leave --pack away, or name images", nothing, "explain --worst 1"
-    ),
+    "over already": argument("train --until 2001-01-01T00:00", "name a later time", "train --until 2999-01-01T00:00"),
+    "no time": argument("train --until soon", "write 11h30m, 45m or", "train --until 45m"),
+    "worst of a pack": argument("explain --worst 1 --pack x", "leave --pack away, or name images", "explain --worst 1"),
     "folder to explain": Fault(
         run("kernels pack"),
         "explain contest/phase1/valset",
         "Is a directory; name image files",
-        nothing,
+        run(),
         "explain contest/phase1/valset/00000000000000000827b5163816c64e.png",
     ),
     "nothing to score": Fault(
         run("kernels pack"),
         "score submissions",
         "There is no image in submissions; name image files, or folders",
-        nothing,
+        run(),
         "score contest/phase1/valset",
     ),
 }
