@@ -137,6 +137,7 @@ FAULTS = {
         r"two-fold1\.safetensors is damaged.* run `ffdi kernels pack` again\.$",
         run("kernels pack"),
     ),
+    "no wheels": argument("kernels pack --train --wheels x", "x holds no wheels; fetch some", "kernels pack --train"),
     "file of a pack gone": Fault(
         both(run("kernels pack"), gone(PACKED)),
         "score contest/phase1/valset",

@@ -1,5 +1,6 @@
 """The verbs as a person uses them, and what each says to bad input."""
 
+from importlib.resources import files
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -12,6 +13,7 @@ from ffdi.cli.project import Options
 from ffdi.core import checksum
 from ffdi.data import manifest
 from ffdi.data.degraded import DAMAGES
+from ffdi.kernels import team
 from tests.fixtures.command_line import RECIPE, CommandLine
 
 FORGING = RECIPE.replace("workers = 0", 'workers = 0\nextra = ["fakes"]') + "[forge]\nimages = 9\n"
@@ -99,6 +101,21 @@ def test_a_recipe_trains_on_forged_fakes_and_is_not_scored_on_them(line: Command
         assert line.run(*verb) == 0, line.err
     held = checksum.read_table(next(line.work.glob("runs/one-*/fold0/oof.parquet")))
     assert not held["id"].isin(checksum.read_table(Path("fakes/forged.parquet"))["id"]).any()
+
+
+def test_a_competition_of_ones_own_travels_in_the_dataset(line: CommandLine) -> None:
+    shipped = (files("ffdi") / "competitions" / "multi-ffdi-phase2.toml").read_text()
+    Path("other.toml").write_text(shipped.replace('"multi-ffdi-phase2"', '"other"'))
+    line.recipe.write_text('competition = "other.toml"' + RECIPE)
+    script = Path(__file__).parents[2] / "kernels" / "train.py"
+    assert line.run("kernels", "pack", "--train", "--single-file", str(script)) == 0, line.err
+    folder = line.folder / "work/other/contest/kernels/tiny-recipe"
+    assert (team.read(folder).competition.name, team.read(folder).recipe.competition) == ("other", "other")
+    written = folder.with_name("tiny-train.py")
+    assert f"{written}: " in line.out
+    assert script.read_text().partition("def install")[2].partition("PACK =")[0] in written.read_text()
+    assert line.run("kernels", "pack", "--train") == 0
+    assert "upload the folder as a dataset, attach it, and paste kernels/train.py" in line.out
 
 
 def test_every_artefact_has_a_checksum(finished: CommandLine) -> None:

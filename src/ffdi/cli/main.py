@@ -4,7 +4,6 @@ import atexit
 import gc
 import sys
 import traceback
-from argparse import ArgumentParser
 from pathlib import Path
 from typing import Annotated
 
@@ -238,9 +237,7 @@ def _only(options: Options) -> str:
 def _unexpected(error: BaseException) -> str:
     """Write the traceback to a file and return a sentence that names what was being done."""
     done = " ".join(["ffdi", *(word for word in sys.argv[1:3] if not word.startswith("-"))])
-    parser = ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--work", type=Path, default=WORK)
-    path = parser.parse_known_args()[0].work / "error.txt"
+    path = WORK / "error.txt"
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     try:
         atomic.write_text(path, "".join(traceback.format_exception(error)))
