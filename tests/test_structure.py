@@ -24,7 +24,7 @@ ROW = {package: number for number, packages in enumerate(ROWS) for package in pa
 ALLOWED = {("training", "infer"), ("data", "metrics"), ("kernels", "submission")}
 WITH_TORCH = (
     "data/batches.py", "model/", "training/", "infer/", "search/objective.py", "kernels/infer.py", "kernels/train.py",
-    "kernels/scorer.py", "cli/train.py", "cli/doctor.py",
+    "kernels/scorer.py", "cli/train.py", "cli/doctor.py", "cli/explain.py",
 )  # fmt: skip
 HEAVY = ("torch", "timm", "albumentations", "ffdi.training", "ffdi.infer", "ffdi.model", "ffdi.data.batches")
 LOADERS = ("pickle", "dill", "cloudpickle", "marshal")
@@ -87,9 +87,7 @@ def test_files_and_functions_are_short() -> None:
 def test_nothing_executes_data() -> None:
     faults = []
     for name, tree in TREES.items():
-        loaders = [
-            one for one in _imports(ast.walk(tree)) if one.split(".")[0] in ("pickle", "dill", "cloudpickle", "marshal")
-        ]
+        loaders = [one for one in _imports(ast.walk(tree)) if one.split(".")[0] in LOADERS]
         faults += [f"{name}: {one}" for one in loaders if one != "pickle.UnpicklingError"]  # which torch.load raises
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):

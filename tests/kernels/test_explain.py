@@ -20,7 +20,7 @@ def project(home: Home, places: Workspace | None = None) -> Project:
 
 
 def test_the_worst_errors_by_the_fold_that_held_them_out(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
-    found = list(verb._worst(project(home), 3))
+    found = verb._explained(verb._worst(project(home), 3))
     oof = home.result.blended.oof.set_index("id")
     error = (oof["target"] - oof[BLEND]).abs()
     assert error[[one.name for one in found]].tolist() == sorted(error, reverse=True)[:3]

@@ -10,7 +10,7 @@ from ffdi.blending import saved
 from ffdi.blending.apply import BLEND, degraded_scores, members_with_weight
 from ffdi.blending.methods import METHODS
 from ffdi.blending.oof import read_team
-from ffdi.cli.project import Project
+from ffdi.cli.project import COMPETITION, Project
 from ffdi.config.competition import Competition
 from ffdi.config.load import load_competition
 from ffdi.config.recipe import Recipe
@@ -21,7 +21,6 @@ from ffdi.core.stop import Stop
 from ffdi.data import manifest as manifests
 from ffdi.data.degraded import DAMAGES
 from ffdi.data.tables import read_labels
-from ffdi.metrics.auc import tpr_at_fpr
 from ffdi.metrics.slices import COLUMNS, Of, binned, compare, cut, pooled
 from ffdi.report.page import page_of, show
 from ffdi.submission.check import check
@@ -36,7 +35,6 @@ KINDS: dict[str, Of] = {
 QUALITIES = [1.0, 50, 70, 80, 90, 95]
 SIDES = [1.0, 128, 256, 512, 1024]  # pixels of the shorter side
 QUARTERS = (0.25, 0.5, 0.75)  # of the sharpness
-FPRS = (1e-2, 5e-3, 1e-3)
 FAMILY = "family"  # the optional column of a labels table that names the kind of each forgery
 
 
@@ -61,7 +59,7 @@ def run_submission(submission: Path, labels: Path | None, recipe: Recipe) -> Non
     path = submission / SUBMISSION_CSV if submission.is_dir() else submission
     if not path.is_file():
         raise UserError(f"There is no submission {path}; name a CSV or its folder, such as submissions/001-sample.")
-    if labels is None and recipe.competition != Recipe.model_fields["competition"].default:
+    if labels is None and recipe.competition != COMPETITION:
         raise UserError(f"The true labels of {recipe.competition} are not known; name their CSV with --labels.")
     truth = labels or Path(str(files("ffdi"))) / "sample" / "truth" / "test_labels.csv"
     rows = joined(path, truth, load_competition(recipe.competition))
@@ -71,8 +69,6 @@ def run_submission(submission: Path, labels: Path | None, recipe: Recipe) -> Non
     lines = [[one["name"], one["originals"], one["fakes"], _interval(one["auc"], one["low"], one["high"])]
              for one in families]  # fmt: skip
     console.table(f"evaluated: {path}", ["fakes of", "originals", "fakes", "AUC (95 %)"], [first, *lines])
-    tpr = [[f"{fpr:g}", f"{tpr_at_fpr(rows['target'], rows['score'], fpr):.4f}"] for fpr in FPRS]
-    console.table("TPR", ["at FPR", "TPR"], tpr)
 
 
 def joined(submission: Path, labels: Path, competition: Competition) -> pd.DataFrame:

@@ -1,20 +1,23 @@
 """`ffdi explain`: show where a net looked, in given images or the worst errors."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ffdi.blending import saved
+from ffdi.blending.apply import BLEND
 from ffdi.cli.project import Project
 from ffdi.core import checksum, console
 from ffdi.core.errors import UserError
 from ffdi.core.layout import inside
 from ffdi.data.decode import Defect, decode
+from ffdi.infer.nets import Net
+from ffdi.infer.saliency import GradCAM
+from ffdi.kernels import infer
+from ffdi.kernels.scorer import load_team
+from ffdi.report.explain import Explained
 from ffdi.report.page import page_of, show
-
-if TYPE_CHECKING:
-    from ffdi.report.explain import Explained
+from ffdi.report.table import LABELS
 
 UNSEEN = (
     "Each image is explained by a net that did not train on it: the fold model that held it out, of the member with "
@@ -41,39 +44,28 @@ def run(images: list[Path], worst: int, project: Project, pack: Path | None) -> 
         raise UserError(
             "--worst explains each image by the fold model that did not see it; leave --pack away, or name images."
         )
-    found = list(_worst(project, worst) if worst else _given(images, pack or project.pack_folder()))
+    found = _explained(_worst(project, worst) if worst else _given(images, pack or project.pack_folder()))
     inputs = {"manifest": checksum.digest(project.places.manifest)} if project.places.manifest.exists() else {}
     told = ("The blend's worst errors, explained", UNSEEN) if worst else ("Images explained", PACKED)
     show(project.places.report("explain"), page_of("explain", found, *told, inputs))
 
 
-def _given(images: list[Path], pack: Path) -> "Iterator[Explained]":
-    """Explain by the first fold model of the member with most weight."""
-    from ffdi.infer.saliency import GradCAM
-    from ffdi.kernels import infer
-    from ffdi.kernels.scorer import load_team
-    from ffdi.report.explain import Explained
+Case = tuple[Net, str, str, str, np.ndarray]  # the net to explain; the image's name, label, score and pixels
 
+
+def _given(images: list[Path], pack: Path) -> list[Case]:
+    """Return images for the first fold model of the member with most weight."""
     team = load_team(pack)
     pixels = {path: _read(path) for path in images}  # before weights are loaded: a wrong name is told at once
-    net = infer.nets(team.pack)[0]
-    explain, name = GradCAM(net), f"{net.member.name} fold {net.fold}"
-    with console.progress("explain", len(pixels)) as meter:
-        for path, image_HWC in pixels.items():
-            score, saliency = f"The team gives it P(fake) {team.score_pixels(image_HWC):.3f}", explain(image_HWC)
-            yield Explained(str(path), "unlabelled", score, name, image_HWC, saliency.cells_hw, saliency.logit)
-            meter.advance(1)
+    net, said = infer.nets(team.pack)[0], "The team gives it P(fake)"
+    return [
+        (net, str(path), "unlabelled", f"{said} {team.score_pixels(image_HWC):.3f}", image_HWC)
+        for path, image_HWC in pixels.items()
+    ]
 
 
-def _worst(project: Project, most: int) -> "Iterator[Explained]":
-    """Explain the held-out images whose blended score is farthest from their label."""
-    from ffdi.blending import saved
-    from ffdi.blending.apply import BLEND
-    from ffdi.infer.nets import Net
-    from ffdi.infer.saliency import GradCAM
-    from ffdi.report.explain import Explained
-    from ffdi.report.table import LABELS
-
+def _worst(project: Project, most: int) -> list[Case]:
+    """Return the held-out images whose blended score is farthest from their label."""
     blend = saved.load(project.recipe, project.competition, project.places)
     oof, weights = blend.oof.dropna(subset=[BLEND]), blend.weights
     if oof.empty:
@@ -82,15 +74,23 @@ def _worst(project: Project, most: int) -> "Iterator[Explained]":
     member = max((name for name in weights if oof[name].notna().all()), key=weights.__getitem__)
     mine = [job for job in project.jobs() if job.member.name == member]
     nets = {job.fold: Net(job.member, job.fold, job.folder.weights) for job in mine}
-    rows = order.head(most)
-    explain = {fold: GradCAM(nets[fold]) for fold in rows["fold"].unique()}
-    with console.progress("explain", len(rows)) as meter:
-        for row in rows.to_dict("records"):
-            image_HWC = _read(inside(project.images, row["relpath"]))
-            saliency = explain[row["fold"]](image_HWC)
-            score, name = f"The blend gives it {row[BLEND]:.3f} (0 original, 1 fake)", f"{member} fold {row['fold']}"
-            yield Explained(row["id"], LABELS[row["target"]], score, name, image_HWC, saliency.cells_hw, saliency.logit)
+    found = []
+    for row in order.head(most).to_dict("records"):
+        score = f"The blend gives it {row[BLEND]:.3f} (0 original, 1 fake)"
+        image_HWC = _read(inside(project.images, row["relpath"]))
+        found.append((nets[row["fold"]], row["id"], LABELS[row["target"]], score, image_HWC))
+    return found
+
+
+def _explained(cases: list[Case]) -> list[Explained]:
+    found, by_fold = [], dict[int | str, GradCAM]()
+    with console.progress("explain", len(cases)) as meter:
+        for net, name, label, score, image_HWC in cases:
+            explain = by_fold.get(net.fold) or by_fold.setdefault(net.fold, GradCAM(net))
+            saliency, whose = explain(image_HWC), f"{net.member.name} fold {net.fold}"
+            found.append(Explained(name, label, score, whose, image_HWC, saliency.cells_hw, saliency.logit))
             meter.advance(1)
+    return found
 
 
 def _read(path: Path) -> np.ndarray:

@@ -1,16 +1,13 @@
 """`ffdi kernels …`: pack the dataset of a kernel, rehearse the kernel, push it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ffdi.cli.project import WORK, Options, WorkOption, verb
 from ffdi.core import atomic, console
 from ffdi.core.errors import UserError
-
-if TYPE_CHECKING:
-    from ffdi.kernels.rehearse import Verdict
 
 app = typer.Typer(no_args_is_help=True, help="Run the kit in a Kaggle notebook: pack, rehearse, push.")
 
@@ -73,7 +70,12 @@ def rehearse(
     project, kernel = options.open(), Path(options.arguments[0])
     verdicts = rehearse(kernel, pack or project.pack_folder(), project.images, images)
     columns = ["scenario", "images", "seconds", "as ffdi blend", "given up", "verdict"]
-    console.table(f"rehearsal of {kernel.name}, on the CPU", columns, map(_row, verdicts))
+    equal = {True: "every bit", False: "no", None: "-"}
+    rows = [
+        [one.scenario.name, one.images, f"{one.seconds:.1f}", equal[one.equal], len(one.given_up),
+         "FAILED" if one.faults else "passed"] for one in verdicts
+    ]  # fmt: skip
+    console.table(f"rehearsal of {kernel.name}, on the CPU", columns, rows)
     for verdict in [verdict for verdict in verdicts if verdict.given_up]:
         console.say(f"{verdict.scenario.name}: {'; '.join(verdict.given_up)}")
     failed = [verdict for verdict in verdicts if verdict.faults]
@@ -81,12 +83,6 @@ def rehearse(
         console.fail(f"{verdict.scenario.name}: " + "\n".join(verdict.faults))
     if failed:
         raise UserError(f"{len(failed)} of {len(verdicts)} scenarios failed; do not push {kernel}.")
-
-
-def _row(verdict: "Verdict") -> list[object]:
-    equal = {True: "every bit", False: "no", None: "-"}[verdict.equal]
-    passed = "FAILED" if verdict.faults else "passed"
-    return [verdict.scenario.name, verdict.images, f"{verdict.seconds:.1f}", equal, len(verdict.given_up), passed]
 
 
 @app.command()

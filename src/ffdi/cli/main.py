@@ -84,8 +84,8 @@ def evaluate(
     """Show where the blend is weak; or score a SUBMISSION (a CSV or its folder) against true labels."""
     from ffdi.cli import evaluate
 
-    if options.arguments:
-        evaluate.run_submission(Path(_only(options)), labels, options.load())
+    if submission := _only(options):
+        evaluate.run_submission(Path(submission), labels, options.load())
     elif labels:
         raise UserError("--labels belongs to a submission; name that too, for example submissions/001-sample.")
     else:

@@ -7,7 +7,6 @@ import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,9 +14,9 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from ffdi.cli.project import Options
+from ffdi.cli.project import COMPETITION, Options
 from ffdi.config.load import load_competition, load_recipe, validate
-from ffdi.config.presets import LADDER, LARGE, RECIPE, SMALL, Preset, Rung, members, rungs, written
+from ffdi.config.presets import LADDER, LARGE, RECIPE, SMALL, Rung, members, rungs, written
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import atomic, checksum, console
 from ffdi.core.errors import UserError
@@ -35,7 +34,6 @@ SMALLEST = 160  # side at which the first step is timed
 class Facts:
     """Facts about a folder before anything is trained: images by split, their side, and some of them."""
 
-    competition: str
     rows: dict[str, int]
     side: int
     some: pd.DataFrame
@@ -48,8 +46,7 @@ def ensure(options: Options) -> None:
     if places is None or (places.planned.exists() and options.minutes in (None, budget(places)["minutes"])):
         return
     begun, minutes = time.monotonic(), options.minutes or MINUTES
-    facts = _facts(options.folder(), Recipe.model_fields["competition"].default)
-    text, planned, spare, speeds = _planned(facts, minutes, str(options.data or ""), begun)
+    text, planned, spare, speeds = _planned(_facts(options.folder()), minutes, str(options.data or ""), begun)
     atomic.write_text(places.planned, text)
     load_recipe(places.planned)
     least = planned / SHARE
@@ -83,12 +80,7 @@ def without(path: Path, unfinished: set[str]) -> None:
 
 
 def set_refit_epochs(path: Path, epochs: int) -> None:
-    """Write other epochs for the refits into a planned recipe.
-
-    Args:
-        path: Of the recipe.
-        epochs: Of each refit.
-    """
+    """Write other epochs for each refit into the file of a planned recipe."""
     line = f"epochs = {epochs}  # as many as fit, by the time that the folds took"
     head, *blocks = path.read_text().split("[[member]]\n")
     for number, block in enumerate(blocks):
@@ -98,13 +90,13 @@ def set_refit_epochs(path: Path, epochs: int) -> None:
     atomic.write_text(path, "[[member]]\n".join([head, *blocks]))
 
 
-def _facts(images: Path, name: str) -> Facts:
-    competition = load_competition(name)
+def _facts(images: Path) -> Facts:
+    competition = load_competition(COMPETITION)
     rows, _ = files.listing(competition, images)
     there = rows[(rows["split"] == "train") & (rows["defect"] == "")]
     some = there.iloc[:: max(len(there) // SAMPLE, 1)].head(SAMPLE).reset_index(drop=True)
     counts = {split: int((rows["split"] == split).sum()) for split in competition.splits}
-    return Facts(name, counts, _side(images, some), some, images)
+    return Facts(counts, _side(images, some), some, images)
 
 
 def _side(images: Path, some: pd.DataFrame) -> int:
@@ -136,23 +128,18 @@ def _planned(
 
     def made(rung: Rung) -> Recipe:
         folds = {"scheme": "group", "k": rung.preset.folds, "embedding": SMALL[0]}
-        value = {"name": f"minutes_{minutes:g}".replace(".", "_"), "competition": facts.competition, "folds": folds}
+        value = {"name": f"minutes_{minutes:g}".replace(".", "_"), "competition": COMPETITION, "folds": folds}
         return validate(Recipe, value | {"member": members(rung, train)}, "the plan")
 
     def measured(member: Member) -> budgets.Speed:
         """Time it with augmentation and forgeries, which some rungs leave out."""
         return budgets.measure(Member.model_validate(member.model_dump() | RECIPE), facts.some, facts.images)
 
-    @cache
-    def fits(preset: Preset, nets: tuple[str, ...]) -> bool:
-        limit = load_competition(facts.competition).max_params
-        return limit is None or budgets.params(made(Rung(preset, nets, facts.side, SMALLEST, 1))) <= limit
-
     base = made(Rung(LADDER[-1], SMALL[:1], facts.side, min(facts.side, SMALLEST), 1)).member[0]
     known = {(base.model, base.image_size): measured(base)}
     around = budgets.other_seconds(known, facts.rows)
     spare = minutes * 60 - around - (time.monotonic() - begun)
-    ladder = (rung for rung in rungs(train, facts.side, nets) if fits(rung.preset, rung.nets))
+    ladder = rungs(train, facts.side, nets)
     chosen, seconds, speeds = budgets.choose(ladder, made, facts.rows, measured, known, SHARE * spare)
     comments = [
         f'Planned for {minutes:g} minutes: "{chosen.preset.name}" is the best preset that fits.',

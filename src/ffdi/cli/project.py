@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 100  # files, to see whether they are those of the manifest
 RECIPE, WORK, SUBMISSIONS = Path("ensembles/sample.toml"), Path("work"), Path("submissions")
+COMPETITION: str = Recipe.model_fields["competition"].default
 RecipeOption = Annotated[
     Path | None,
     typer.Option(
@@ -103,7 +104,7 @@ class Options:
         """Return where a budget's recipe is; None where a recipe is named, or nothing but the sample is meant."""
         if self.recipe is not None or (self.data is None and self.minutes is None):
             return None
-        return self._workspace(Recipe.model_fields["competition"].default, self.data or _sample("The kit"))
+        return self._workspace(COMPETITION, self.data or _sample("The kit"))
 
     def folder(self) -> Path:
         """Return the competition folder of a plan. Raise UserError if it does not exist."""

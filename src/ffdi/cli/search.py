@@ -13,6 +13,7 @@ from ffdi.config.recipe import Cluster
 from ffdi.core import console
 from ffdi.core.errors import UserError
 from ffdi.core.stop import parse_until
+from ffdi.report.page import page_of, show
 from ffdi.search import confirm, workers
 from ffdi.search import promote as promotion
 from ffdi.search import study as studies
@@ -24,7 +25,7 @@ SHOWN = 10  # failed trials in a table
 SAME = "No finished trial differs from the default."
 
 
-def run(project: Project, count: int | None, until: str, storage: str, again: bool = True) -> None:
+def run(project: Project, count: int | None, until: str, storage: str, again: bool) -> None:
     """Search until the budget is used up, then train the best again on fresh seeds.
 
     Args:
@@ -63,7 +64,9 @@ def run(project: Project, count: int | None, until: str, storage: str, again: bo
     try:
         verdict = verdict_of(project, context, options, devices, deadline) if again else None
     finally:
-        _show_page(project, context, options, verdict)
+        with studies.read(options) as study:
+            if studies.finished(studies.trials(study)):
+                show(project.places.report("search"), page_of("search", study, context, verdict, project.recipe_path))
 
 
 def run_on(
@@ -112,7 +115,7 @@ def promote(project: Project, storage: str) -> None:
 
 
 def context_of(project: Project) -> SearchContext:
-    """Return what the recipe's trials share. Raises UserError if it has no search, or folds are missing."""
+    """Return what the recipe's trials share. Raise UserError if it has no search, or folds are missing."""
     return make_context(project.recipe, project.competition, *project.tables(), project.images, project.places)
 
 
@@ -141,15 +144,6 @@ def verdict_of(
     if devices:
         confirm.run(planned, devices, deadline, project.recipe.cluster)
     return confirm.verdict(chosen, planned)
-
-
-def _show_page(project: Project, context: SearchContext, options: StudyOptions, verdict: Verdict | None) -> None:
-    """Show the page of the search, once a trial is finished."""
-    from ffdi.report.page import page_of, show
-
-    with studies.read(options) as study:
-        if studies.finished(studies.trials(study)):
-            show(project.places.report("search"), page_of("search", study, context, verdict, project.recipe_path))
 
 
 def _show(options: StudyOptions) -> None:

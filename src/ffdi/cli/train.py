@@ -6,12 +6,15 @@ from typing import Any
 
 import pandas as pd
 
+from ffdi.cli import plan
 from ffdi.cli.project import WORK, Options, Project
 from ffdi.core import checksum, console
 from ffdi.core.errors import Paused
 from ffdi.core.stop import parse_until
+from ffdi.model.build import refuse_over_limit
+from ffdi.model.sources import resolve
 from ffdi.report.page import page_of, show
-from ffdi.training import finish, launch, world
+from ffdi.training import budget, finish, launch, world
 from ffdi.training.job import FoldJob
 
 LATE = 0.1  # of the minutes of a plan: what is nearly finished then is worth more than they are
@@ -55,13 +58,12 @@ def train(
 
 
 def _trained(options: Options, until: str) -> tuple[Project, list[FoldJob]]:
-    from ffdi.model.build import refuse_over_limit
-
     deadline = parse_until(until, time.time())
     project = options.open()
     refuse_over_limit(project.recipe, project.competition.max_params)
     jobs = project.jobs()
-    _check_weights(jobs)
+    for member in {job.member.name: job.member for job in jobs if not finish.is_trained(job)}.values():
+        resolve(member)  # missing weights are told now, not after hours of training
     if options.planned and not until and any(not finish.is_done(job) for job in jobs):
         return _within_budget(options, project, jobs)
     launch.train(jobs, launch.devices(), deadline, project.recipe.cluster)
@@ -74,11 +76,9 @@ def _within_budget(options: Options, project: Project, jobs: list[FoldJob]) -> t
     The folds are trained first; the time they took says how many epochs of the refits fit. Members that are not
     finished in time are taken out of the planned recipe. Raise Paused where none is finished.
     """
-    from ffdi.cli import plan
-
-    budget, begun = plan.budget(project.places), time.time()
-    spare = budget["training_seconds"]
-    deadline = begun + spare + LATE * budget["minutes"] * 60
+    known, begun = plan.budget(project.places), time.time()
+    spare = known["training_seconds"]
+    deadline = begun + spare + LATE * known["minutes"] * 60
     try:
         if _is_new(jobs):
             in_folds = [job for job in jobs if not job.member.refit_full]
@@ -115,17 +115,14 @@ def _with_longest_refits(
         taken: Seconds of the folds.
         spare: Seconds of all training.
     """
-    from ffdi.cli import plan
-    from ffdi.training.budget import READ, Speed, read_seconds, refit_epochs
-
     rows = {"train": len(jobs[0].fit), "val": len(jobs[0].val), "test": len(jobs[0].test)}
-    timed, some = plan.budget(project.places)["speeds"], jobs[0].fit.head(READ)
+    timed, some = plan.budget(project.places)["speeds"], jobs[0].fit.head(budget.READ)
     first = next(iter(timed.values()))  # counts for a network that somebody added to the plan
     speeds = {}
     for member in project.recipe.member:
         train, predict = timed.get(member.model, first)
-        speeds[member.name] = Speed(train, predict, read_seconds(member, some, jobs[0].images))
-    epochs = refit_epochs(project.recipe, rows, speeds, taken, plan.REFIT_SHARE * (spare - taken))
+        speeds[member.name] = budget.Speed(train, predict, budget.read_seconds(member, some, jobs[0].images))
+    epochs = budget.refit_epochs(project.recipe, rows, speeds, taken, plan.REFIT_SHARE * (spare - taken))
     before = next(job.member.epochs for job in jobs if job.member.refit_full)
     if epochs == before:
         return project, jobs
@@ -133,14 +130,6 @@ def _with_longest_refits(
     plan.set_refit_epochs(project.recipe_path, epochs)
     project = options.open()
     return project, project.jobs()
-
-
-def _check_weights(jobs: list[FoldJob]) -> None:
-    """Check that every member's first weights are there, before hours of training."""
-    from ffdi.model.sources import resolve
-
-    for member in {job.member.name: job.member for job in jobs if not finish.is_trained(job)}.values():
-        resolve(member, Path("weights"))
 
 
 def _result(job: FoldJob) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from ffdi.data.images import TrainImages
 from ffdi.infer.embed import SIDE
 from ffdi.infer.nets import flops
 from ffdi.model import precision
-from ffdi.model.build import refuse_over_limit
 from ffdi.training import estimate, launch
 from ffdi.training.probe import Probe, probe
 
@@ -175,10 +174,6 @@ def other_seconds(known: Mapping[tuple[str, int], Speed], rows: Mapping[str, int
     forward, images = speed.predict * (SIDE / side) ** 2 / len(launch.devices()), sum(rows.values())
     embedded = rows["train"] + sum(min(rows.get(split, 0), EMBEDDED) for split in ("train", "test"))
     return 2 * START + PAGES + images * (SCAN * speed.read / _cores() + PER_ROW) + embedded * forward
-
-
-def params(recipe: Recipe) -> int:
-    return sum(refuse_over_limit(recipe, None).values())
 
 
 def machine() -> str:
