@@ -5,12 +5,10 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
 import psutil
 import torch
 
-from ffdi.cli.project import Options, Project
-from ffdi.config.load import load_competition
+from ffdi.cli.project import Options
 from ffdi.config.presets import LARGE
 from ffdi.config.recipe import Member, Recipe
 from ffdi.core import atomic, console
@@ -26,26 +24,23 @@ KAGGLE = ("timm/tf-efficientnet", "ar90ngas/timm-pretrained-efficientnet", "ar90
 
 
 def run(options: Options) -> None:
-    """Print the tables. Raise UserError for weights or disk space that are missing, and too many parameters."""
-    recipe, work = options.load(), options.work
-    competition = load_competition(recipe.competition)
-    limit = competition.max_params
+    """Print the tables. Raise UserError for images, weights or disk space that are missing, and too many parameters."""
+    project, work = options.open(), options.work
+    recipe, competition, images = project.recipe, project.competition, project.images
     _machine(work)
-    missing = _members(recipe, limit)
-    refuse_over_limit(recipe, limit)
+    missing = _members(recipe, competition.max_params)
+    refuse_over_limit(recipe, competition.max_params)
     _better()
-    listed = _listed(options)
-    if listed is None:
-        rows = {name: estimate.CONTEST[name] for name in competition.splits}
-    else:
-        rows = {name: int((listed[1]["split"] == name).sum()) for name in competition.splits}
+    listed, _ = files.listing(competition, images)
+    rows = {name: int((listed["split"] == name).sum()) for name in competition.splits}
+    some = listed[(listed["split"] == "train") & (listed["defect"] == "")].head(budget.READ)
     device = torch.device(launch.devices()[0])
     launch.prepare(device)
     probes, reading = {}, {}
     for member in recipe.member:
         console.say(f"one step of {member.name} ({member.model}, {member.image_size} px) on {device} …")
         probes[member.name] = probe(member, device, estimate.steps(recipe, member, rows))
-        reading[member.name] = _read_seconds(listed, member)
+        reading[member.name] = budget.read_seconds(member, some, images)  # of one core; 0 where none can be read
     needed = _cost(recipe, rows, probes, reading)
     _elsewhere(recipe, reading)
     free = atomic.disk_usage(work).free
@@ -104,39 +99,18 @@ def _better() -> None:
         console.say(f"On Kaggle, search Models and Datasets for those names; public notebooks use {', '.join(KAGGLE)}.")
 
 
-def _listed(options: Options) -> tuple[Project, pd.DataFrame] | None:
-    """Return the project and the rows of all splits with their files; None, with a warning, where there are none."""
-    try:
-        project = options.open()
-        return project, files.listing(project.competition, project.images)[0]
-    except UserError as error:
-        console.warn(f"{error} The estimate uses the contest's own counts.")
-        return None
-
-
-def _read_seconds(listed: tuple[Project, pd.DataFrame] | None, member: Member) -> float | None:
-    """Time one core as it reads, forges and augments some training images; None where no image can be read."""
-    if listed is None:
-        return None
-    project, rows = listed
-    rows = rows[(rows["split"] == "train") & (rows["defect"] == "")].head(budget.READ)
-    return budget.read_seconds(member, rows, project.images) or None
-
-
-def _cost(
-    recipe: Recipe, rows: Mapping[str, int], probes: Mapping[str, Probe], reading: Mapping[str, float | None]
-) -> float:
+def _cost(recipe: Recipe, rows: Mapping[str, int], probes: Mapping[str, Probe], reading: Mapping[str, float]) -> float:
     """Show the cost of each member here; return the bytes of all."""
     devices, cores = len(launch.devices()), len(os.sched_getaffinity(0))
     lines, space, known = [], 0, {}
     for member in recipe.member:
         found, read = probes[member.name], reading[member.name]
-        known[member.name] = budget.Speed(found.train_seconds, found.predict_seconds, read or 0.0)
+        known[member.name] = budget.Speed(found.train_seconds, found.predict_seconds, read)
         time = budget.seconds(recipe.model_copy(update={"member": (member,)}), rows, known)
         size = estimate.disk(recipe, member, estimate.work(recipe, member, rows), found.params)
         speeds = [f"{1 / found.train_seconds:.1f}", f"{1 / found.predict_seconds:.1f}"]
-        loader = "-" if read is None else f"{cores / read:,.0f}"
-        limit = "reading" if (read or 0.0) / cores > found.train_seconds / devices else "computing"
+        loader = f"{cores / read:,.0f}" if read else "-"
+        limit = "reading" if read / cores > found.train_seconds / devices else "computing"
         memory = f"{found.memory / 2**30:.1f}"
         lines.append([member.name, *speeds, loader, limit, memory, _duration(time), _size(size)])
         space += size
@@ -148,7 +122,7 @@ def _cost(
     return space
 
 
-def _elsewhere(recipe: Recipe, reading: Mapping[str, float | None]) -> None:
+def _elsewhere(recipe: Recipe, reading: Mapping[str, float]) -> None:
     """Show hours for the whole contest on usual machines, by operations and by this machine's cores."""
     lines = []
     for machine in estimate.MACHINES:
@@ -156,7 +130,7 @@ def _elsewhere(recipe: Recipe, reading: Mapping[str, float | None]) -> None:
         for member in recipe.member:
             amount = estimate.work(recipe, member, estimate.CONTEST)
             cards = estimate.seconds_on(machine, member, amount)
-            cores = amount.reads * (reading[member.name] or 0.0) / machine.cores
+            cores = amount.reads * reading[member.name] / machine.cores
             computing, waiting, total = computing + cards, waiting + cores, total + max(cards, cores)
         lines.append([machine.name, _duration(computing), f"{machine.cores}: {_duration(waiting)}", _duration(total)])
     count = f"{estimate.CONTEST['train']:,}"

@@ -24,13 +24,10 @@ def run(pack: Path, root: Path, host: str, port: int) -> None:
     digest = team.read(pack).digest
     if not root.is_dir():
         raise UserError(f"{root} is no folder; --root names the one whose images may be asked for by path.")
-    try:
-        import uvicorn
+    import uvicorn  # imported here: a wrong folder is told at once
 
-        from ffdi.kernels.service import service
-    except ImportError as error:
-        raise UserError(f"The service needs {error.name}, which is not installed; run `make setup`.") from error
     from ffdi.kernels.scorer import load_team
+    from ffdi.kernels.service import service
 
     with _listener(host, port) as listener, suppress(KeyboardInterrupt):
         port = listener.getsockname()[1]
