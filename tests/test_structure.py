@@ -31,7 +31,7 @@ MAX_FILE, MAX_FUNCTION = 300, 62  # lines
 TREES = {path.relative_to(SRC).as_posix(): ast.parse(path.read_text()) for path in SRC.rglob("*.py")}
 
 
-def _imports(nodes: Iterator[ast.AST] | list[ast.stmt]) -> Iterator[str]:
+def _imports(nodes: Iterator[ast.AST]) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

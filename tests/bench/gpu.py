@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from importlib.resources import files
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,17 +23,17 @@ import timm
 import torch
 from timm.utils import ModelEmaV3
 
-from ffdi.config.recipe import Data, Member
+from ffdi.config.recipe import Member
 from ffdi.core.errors import Paused
-from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
 from ffdi.model import compiling
 from ffdi.training import fit as fits
 from ffdi.training import graph, optim
 from ffdi.training import state as states
-from ffdi.training.job import FoldJob
 from ffdi.training.world import World
 from tests.bench import gpu_resume, gpu_small
+from tests.bench.hashing import portraits
+from tests.bench.job import fold
 from tests.fixtures.kills import run_once
 
 CARD = torch.device("cuda:0" if torch.cuda.device_count() else "cpu")
@@ -149,13 +149,8 @@ def kit(one: Member, captured: bool = True) -> Callable[[], int]:
 
 def photographs(folder: Path, count: int, side: int = 512) -> pd.DataFrame:
     """Write JPEGs of the sample's portraits, enlarged with grain."""
-    sample = sorted((Path(str(files("ffdi"))) / "sample").rglob("*.jpg"))
-    rng = np.random.default_rng(0)
-    noise = rng.normal(0, 2, (side, side, 3))
-    for number in range(count):
-        image = cv2.imread(str(sample[number % min(len(sample), 100)]))
-        image = np.clip(cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC) + noise, 0, 255)
-        cv2.imwrite(str(folder / f"{number:05d}.jpg"), image.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    for number, data in zip(range(count), cycle(portraits(side, 100)), strict=False):
+        (folder / f"{number:05d}.jpg").write_bytes(data)
     return listed(count)
 
 
@@ -163,17 +158,6 @@ def listed(count: int) -> pd.DataFrame:
     """Return the rows of so many photographs."""
     names = [f"{number:05d}.jpg" for number in range(count)]
     return pd.DataFrame({"id": names, "relpath": names, "target": np.arange(count) % 2, "status": "ok"})
-
-
-def fold(rows: pd.DataFrame, images: Path, work: Path, one: Member, workers: int, held: int = 0) -> FoldJob:
-    """Return a fold that trains on all rows but the first `held`, which it holds out and predicts."""
-    none, oof = rows.iloc[:0], rows.iloc[:held]
-    place = Workspace(work, work).fold("bench", "0", 0)
-    return FoldJob(
-        member=one, fold=0, spec="0" * 64, manifest="0" * 64, folds="0" * 64, data=Data(workers=workers),
-        images=images, folder=place, fit=rows.assign(fold=np.where(np.arange(len(rows)) < held, 0, 1)), val=none,
-        test=oof, rows={"oof": "0" * 64, "test": "0" * 64} if held else {},
-    )  # fmt: skip
 
 
 class Windows(Stop):

@@ -12,8 +12,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 import torch
 
-from ffdi.config.recipe import Data, Member
-from ffdi.core.layout import Workspace
+from ffdi.config.recipe import Member
 from ffdi.data.batches import batches as loader
 from ffdi.data.batches import normalise
 from ffdi.data.images import TestImages
@@ -28,6 +27,7 @@ from ffdi.training import state as states
 from ffdi.training.checks import Checks
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
+from tests.bench.job import fold
 from tests.bench.timing import Ratio, against
 
 CPU = torch.device("cpu")
@@ -117,20 +117,4 @@ def _job(folder: Path) -> FoldJob:
     sample = Path(str(files("ffdi"))) / "sample"
     table = pd.read_csv(sample / "phase1/trainset_label.txt")
     rows = pd.DataFrame({"id": table.img_name, "relpath": "phase1/trainset/" + table.img_name, "target": table.target})
-    rows["status"] = "ok"
-    places = Workspace(folder, folder)
-    none = rows.iloc[:0]
-    return FoldJob(
-        MEMBER,
-        0,
-        "0" * 64,
-        "0" * 64,
-        "0" * 64,
-        Data(workers=1),
-        sample,
-        places.fold("bench", "0", 0),
-        rows.assign(fold=-1),
-        none,
-        none,
-        {},
-    )
+    return fold(rows.assign(status="ok"), sample, folder, MEMBER, 1)
