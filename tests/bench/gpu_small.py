@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pandas as pd
+
+from ffdi.core.errors import Paused
 from ffdi.core.stop import Stop
 from ffdi.training import finish, launch
 from ffdi.training import state as states
@@ -16,43 +19,36 @@ from ffdi.training.world import World
 
 STARTS = 2
 FOLDS = 5
-SMALL = {"image_size": 112, "batch_size": 8, "epochs": 1000}
-START = """
-import sys, time
-begun = time.time() - float(open("/proc/uptime").read().split()[0]) + float(
-    open("/proc/self/stat").read().rsplit(")", 1)[1].split()[19]) / __import__("os").sysconf("SC_CLK_TCK")
-from pathlib import Path
-import pandas as pd
-from tests.bench import gpu, gpu_small
-imported = time.time()
-class First(Exception): pass
-def started(): raise First
-from ffdi.training import launch
-launch.prepare(gpu.CARD, 4)
-one = gpu.member("tf_efficientnet_lite0", **gpu_small.SMALL)
-try:
-    gpu.fits.fit(gpu.fold(pd.read_parquet(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), one, 4),
-                 gpu.World(gpu.CARD), gpu.Stop(), started=started)
-except First:
-    gpu.synchronize()
-    print(f"{imported - begun:.2f} {time.time() - imported:.2f}")
-"""
-SIDE_BY_SIDE = """
-import sys
-from pathlib import Path
-import pandas as pd
-from tests.bench import gpu, gpu_small
-from ffdi.training import launch
-workers = int(sys.argv[4])
-launch.prepare(gpu.CARD, workers)
-one = gpu.member("tf_efficientnet_lite0", **gpu_small.SMALL)
-stop = gpu.Windows(100, 5.0, 1)
-try:
-    gpu.fits.fit(gpu.fold(pd.read_parquet(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), one, workers),
-                 gpu.World(gpu.CARD), stop)
-except gpu.Paused:
-    print(stop.rates[0] * one.batch_size)
-"""
+NET, SMALL = "tf_efficientnet_lite0", {"image_size": 112, "batch_size": 8, "epochs": 1000}
+
+
+class _Started(Exception):
+    """The first step is done."""
+
+
+def main(role: str, folder: str, name: str, workers: str) -> None:
+    """Train a small fold in this process of its own, `python -m tests.bench gpu_small ROLE FOLDER NAME WORKERS`.
+
+    ROLE "first" prints when imports and the first step are done, in seconds since the epoch; "rate" prints images/s.
+    """
+    from tests.bench import gpu
+
+    imported, place = time.time(), Path(folder)
+    launch.prepare(gpu.CARD, int(workers))
+    one, rows, stop = gpu.member(NET, **SMALL), pd.read_parquet(place / "rows.parquet"), gpu.Windows(100, 5.0, 1)
+    job = gpu.fold(rows, place / "images", place / name, one, int(workers))
+
+    def started() -> None:
+        if role == "first":
+            raise _Started
+
+    try:
+        gpu.fits.fit(job, World(gpu.CARD), stop, started=started)
+    except _Started:
+        gpu.synchronize()
+        print(imported, time.time())
+    except Paused:
+        print(stop.rates[0] * one.batch_size)
 
 
 def sample() -> None:
@@ -74,19 +70,21 @@ def doctor() -> None:
 
 def start() -> None:
     """Print how long a fold takes from the start of its process to the end of its first step."""
-    with _photographs() as (folder, given):
+    with _photographs() as folder:
         for number in range(STARTS):
-            told = _run(START, [*given, str(folder / f"start{number}")]).communicate()[0].split()
-            print(f"start: imports {told[0]} s, then {told[1]} s to the end of the first step", flush=True)
+            begun = time.time()
+            imported, done = map(float, _run("first", folder, f"start{number}", 4).communicate()[0].split()[-2:])
+            print(f"start: imports {imported - begun:.2f} s, then {done - imported:.2f} s to the end of the first step",
+                  flush=True)  # fmt: skip
 
 
 def side_by_side() -> None:
     """Print the images/s of one small fold, and of several side by side."""
     cores = len(os.sched_getaffinity(0))
-    with _photographs() as (folder, given):
-        alone = _rate(_run(SIDE_BY_SIDE, [*given, str(folder / "alone"), str(cores)]))
+    with _photographs() as folder:
+        alone = _rate(_run("rate", folder, "alone", cores))
         print(f"lite0, 112 px, batch 8: one fold {alone:,.0f} images/s", flush=True)
-        several = [_run(SIDE_BY_SIDE, [*given, str(folder / f"fold{n}"), str(cores // FOLDS)]) for n in range(FOLDS)]
+        several = [_run("rate", folder, f"fold{number}", cores // FOLDS) for number in range(FOLDS)]
         together = sum(map(_rate, several))
         print(f"{FOLDS} side by side {together:,.0f} images/s: {together / alone:.2f} times", flush=True)
 
@@ -95,8 +93,8 @@ def evaluation() -> None:
     """Print how long the evaluation of 136 held-out images takes after an epoch."""
     from tests.bench import gpu
 
-    with _photographs() as (folder, _):
-        one = gpu.member("tf_efficientnet_lite0", **SMALL)
+    with _photographs() as folder:
+        one = gpu.member(NET, **SMALL)
         job = gpu.fold(gpu.listed(136), folder / "images", folder / "evaluation", one, 8, held=136)
         launch.prepare(gpu.CARD, 8)
         state = states.begin(gpu.timm.create_model(one.model, num_classes=1), one, World(gpu.CARD))
@@ -110,19 +108,20 @@ def evaluation() -> None:
 
 
 @contextmanager
-def _photographs() -> Iterator[tuple[Path, list[str]]]:
-    """Yield a folder, and its table and images as arguments of the code above."""
+def _photographs() -> Iterator[Path]:
+    """Yield a folder with images and their table."""
     from tests.bench import gpu
 
     with TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "images").mkdir()
         gpu.photographs(folder / "images", 600, side=128).to_parquet(folder / "rows.parquet")
-        yield folder, [str(folder / "rows.parquet"), str(folder / "images")]
+        yield folder
 
 
-def _run(code: str, arguments: list[str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+def _run(role: str, folder: Path, name: str, workers: int) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.bench", "gpu_small", role, str(folder), name, str(workers)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def _rate(process: "subprocess.Popen[str]") -> float:

@@ -77,19 +77,17 @@ def count_params(member: Member) -> int:
     return sum(parameter.numel() for parameter in skeleton(member).parameters()) + stem.count(member.stem)
 
 
-def refuse_over_limit(recipe: Recipe, limit: int | None) -> dict[str, int]:
-    """Return the parameters of each member by name; raise UserError if all together have more than `limit`.
+def refuse_over_limit(recipe: Recipe, limit: int | None) -> None:
+    """Raise UserError if all members together have more than `limit` parameters.
 
     Folds of one member count once, as the winners' submissions were counted: one trained network a member.
     """
-    counts = {one.name: count_params(one) for one in recipe.member}
-    total = sum(counts.values())
+    total = sum(map(count_params, recipe.member))
     if limit is not None and total > limit:
         raise UserError(
             f"Recipe {recipe.name} has {total:,} parameters, {total - limit:,} over the limit of {limit:,}; "
             "drop a member, or raise max_params of the competition."
         )
-    return counts
 
 
 def data_config(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
