@@ -26,7 +26,7 @@ from ffdi.kernels.team import TeamPack
 from ffdi.submission.kernel import with_settings
 from ffdi.training import launch
 from ffdi.training.job import plan
-from tests.fixtures.contest_folder import contest_folder
+from tests.fixtures.training import contest_folder
 
 RECIPE = """\
 name = "tiny"
