@@ -177,20 +177,13 @@ FAULTS = {
     ),
     "version without a kernel": argument("submit --version 2", "--version belongs to --kernel OWNER/SLUG", "submit"),
     # recipes
-    "unknown key": argument("folds member.one.epoch=2", "did you mean 'epochs'", "folds member.one.epochs=2"),
     "unknown model": argument("train member.one.model=test_resnot", "near: test_resnet", "train"),
-    "unknown view": argument("folds member.tta=['hflop']", "hflip", "folds member.tta=['hflip']"),
     "no weights": argument(
         "train member.weights=auto",
         'no pretrained weights for test_resnet: .*"none"',
         "train member.weights=none",
     ),
     "no weights to plan with": argument("doctor member.weights=auto", "weights/test_resnet", "train"),
-    "weights elsewhere": argument(
-        "train member.weights=a.pth",
-        r"a\.pth' is no file .*name one that is there, or one of .*none",
-        "train member.weights=none",
-    ),
     "too large": argument("train member.model=convnext_xlarge", "over the limit of 200,000,000", "train"),
     "too large to plan with": argument("doctor member.model=convnext_xlarge", "the limit of 200,000,000", "train"),
     "batch of one": argument(
@@ -198,7 +191,6 @@ FAULTS = {
         "raise batch_size or lower micro_batches",
         "doctor member.batch_size=8 member.micro_batches=4",
     ),
-    "no change": argument("folds lr", "write key=value, for example member.lr=1e-3", "folds member.lr=1e-3"),
     "weight of nobody": argument(
         "blend blend.weights={three=1}",
         "blend.weights names 'three', which is no member",
