@@ -3,8 +3,8 @@ import pytest
 pytest_plugins = [
     "tests.fixtures.training",
     "tests.fixtures.kaggle.fixture",
-    "tests.fixtures.sending",
     "tests.fixtures.pushing",
+    "tests.fixtures.sending",
 ]
 
 
