@@ -184,8 +184,8 @@ FAULTS = {
         "train member.weights=none",
     ),
     "no weights to plan with": argument("doctor member.weights=auto", "weights/test_resnet", "train"),
-    "too large": argument("train member.model=convnext_xlarge", "over the limit of 200,000,000", "train"),
-    "too large to plan with": argument("doctor member.model=convnext_xlarge", "the limit of 200,000,000", "train"),
+    "too large": argument("train member.one.model=convnext_xlarge", "over the limit of 200,000,000", "train"),
+    "too large to plan with": argument("doctor member.one.model=convnext_xlarge", "the limit of 200,000,000", "train"),
     "batch of one": argument(
         "doctor member.batch_size=5 member.micro_batches=4",
         "raise batch_size or lower micro_batches",
