@@ -105,10 +105,6 @@ def test_a_team_has_one_member_of_each_kind_where_steps_are_enough(
     assert len({(member.name, member.seed) for member in recipe.member}) == 3
 
 
-def test_the_refits_are_the_last_to_go() -> None:
-    assert all(preset.refits == 2 for preset in LADDER)
-
-
 def test_seconds_are_those_of_the_longest_place() -> None:
     rung = next(one for one in rungs(900, 160, NETS) if one.preset.name == "quick" and one.nets[0] in SMALL)
     recipe = made(rung)

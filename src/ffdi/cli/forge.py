@@ -16,7 +16,7 @@ def run(project: Project, out: Path | None) -> None:
     sources = forged.originals(manifest.read(project.places), project.recipe.data.train_splits)
     with Stop() as stop:
         made = forged.make(
-            project.recipe.forge, project.competition, sources, project.images, folder, os.cpu_count() or 1, stop
+            project.recipe.forge, project.competition.name, sources, project.images, folder, os.cpu_count() or 1, stop
         )
     lines = [
         [family, word, len(part), part["source"].nunique(), f"{part['bytes'].mean():,.0f}"]

@@ -59,7 +59,6 @@ class Preset:
     name: str
     nets: int
     folds: int
-    refits: int  # besides the folds, models of the first network on all rows
     images: int
     sizes: tuple[tuple[float, int], ...]
 
@@ -72,9 +71,9 @@ LONG = ((1.0, 10), (1.0, 9), (0.9, 10), (0.9, 9), (0.8, 10), (0.8, 9), (0.8, 8),
 SHORTER = ((0.7, 8), (0.7, 7), (0.7, 6), (0.7, 5), (0.6, 6), (0.6, 5), (0.5, 5), (0.5, 4))
 CHEAPEST = ((0.4, 5), (0.4, 4), (0.4, 3), (0.4, 2), (0.4, 1))
 LADDER = (
-    Preset("best", 2, 5, 2, 2_000_000, ((1.0, 30), (1.0, 25), (1.0, 20), (1.0, 16), (1.0, 12), (0.9, 12), (0.8, 12))),
-    Preset("good", 1, 3, 2, 500_000, ((1.0, 20), (1.0, 17), (1.0, 14), (1.0, 12), (1.0, 10), (0.9, 10), (0.8, 10))),
-    Preset("quick", 1, 2, 2, 50_000, (*LONG, *SHORTER, *CHEAPEST)),
+    Preset("best", 2, 5, 2_000_000, ((1.0, 30), (1.0, 25), (1.0, 20), (1.0, 16), (1.0, 12), (0.9, 12), (0.8, 12))),
+    Preset("good", 1, 3, 500_000, ((1.0, 20), (1.0, 17), (1.0, 14), (1.0, 12), (1.0, 10), (0.9, 10), (0.8, 10))),
+    Preset("quick", 1, 2, 50_000, (*LONG, *SHORTER, *CHEAPEST)),
 )
 
 
@@ -118,9 +117,9 @@ def members(rung: Rung, rows: int) -> list[dict[str, Any]]:
     flip_first = rung.preset.folds == 2 or steps < FEW_STEPS
     kinds = [SHORT, RECIPE, OTHER] if flip_first else [RECIPE, SHORT, OTHER]  # of the folds and of each refit
     made = [_member(net, rung.side, rung.epochs, rows, kinds[0]) for net in rung.nets]
-    for number in range(rung.preset.refits):
-        few = longer * rows / batch_size(rows) < FEW_STEPS
-        refit = _member(rung.nets[0], rung.side, longer, rows, SHORT if few else kinds[1 + number])
+    few = longer * rows / batch_size(rows) < FEW_STEPS
+    for number, kind in enumerate(kinds[1:]):  # besides the folds, models of the first network on all rows
+        refit = _member(rung.nets[0], rung.side, longer, rows, SHORT if few else kind)
         name = f"{refit['name']}_all" + (f"_{number + 1}" if number else "")
         made.append(refit | {"name": name, "refit_full": True})
     return [one | {"seed": seed} for seed, one in enumerate(made)]

@@ -5,7 +5,6 @@ writes the same bytes. The folder of a set holds
 
     forged.json      the options, originals and versions of libraries it was made with
     images/          the fakes, each in format and quality of an original drawn for it, in the size of its source
-    forged.txt       their table, as the contest writes its own
     forged.parquet   a row a fake: family, key, source, partner, and what a scan measures, sha256 of the file included
 
 Fakes enter neither manifest nor fold table, so folds, held-out scores and test stay what they are without them. A fake
@@ -26,7 +25,6 @@ import pandas as pd
 import PIL
 from PIL import Image, JpegImagePlugin
 
-from ffdi.config.competition import Competition
 from ffdi.config.forge import ForgedSet
 from ffdi.core import atomic, checksum, digest, keys, lock
 from ffdi.core.errors import UserError
@@ -37,7 +35,7 @@ from ffdi.data import forge, manifest, measurement, processes
 from ffdi.data.decode import decode
 
 SPLIT = "forged"
-MANIFEST, TABLE, OPTIONS = "forged.parquet", "forged.txt", "forged.json"
+MANIFEST, OPTIONS = "forged.parquet", "forged.json"
 RULES = 2  # of forging and encoding; raised when they change, so that no set mixes two
 CHUNK = 50  # images a task, and what a kill can cost
 MIN_IMAGES_PER_WORKER = 200  # below which its start costs more than it saves
@@ -53,7 +51,7 @@ def originals(rows: pd.DataFrame, splits: tuple[str, ...]) -> pd.DataFrame:
 
 def make(
     options: ForgedSet,
-    competition: Competition,
+    competition: str,
     sources: pd.DataFrame,
     images: Path,
     out: Path,
@@ -64,7 +62,7 @@ def make(
 
     Args:
         options: The recipe's [forge].
-        competition: Names the columns of the table.
+        competition: Its name.
         sources: As `originals` gives them.
         images: The competition folder.
         out: A folder of its own.
@@ -80,7 +78,7 @@ def make(
     facts = {
         "rules": RULES,
         "forge": options.model_dump(mode="json"),
-        "competition": competition.name,
+        "competition": competition,
         "originals": manifest.digest(sources),
         "versions": {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__},
     }
@@ -89,7 +87,9 @@ def make(
         atomic.sweep(out)
         if not (out / MANIFEST).exists():
             _forge(out, images, sources, planned(options, sources, digest.of_json(facts)), workers, stop)
-            _finish(out, competition, facts)
+            made = pd.concat([checksum.read_table(part) for part in _parts(out)])
+            made = made.sort_values("id", ignore_index=True)  # the order says nothing of how one was made
+            checksum.write_table(out / MANIFEST, made, facts)
         shutil.rmtree(out / "parts", ignore_errors=True)
     return read(out)
 
@@ -198,14 +198,6 @@ def _forge(
 def _read_by(chunk: pd.DataFrame) -> list[int]:
     """Return the places in the sources of all originals that some rows of a plan read."""
     return sorted({*chunk["source"], *chunk["donor"], *chain.from_iterable(chunk["others"])})
-
-
-def _finish(out: Path, competition: Competition, facts: dict[str, Any]) -> None:
-    """Write the table, then the manifest: it is there once all else is. By id, so that the order tells nothing."""
-    made = pd.concat([checksum.read_table(part) for part in _parts(out)]).sort_values("id", ignore_index=True)
-    lines = [f"{competition.id_column},{competition.target_column}", *(f"{name},1" for name in made["id"])]
-    atomic.write_text(out / TABLE, "\n".join(lines) + "\n")
-    checksum.write_table(out / MANIFEST, made, facts)
 
 
 def _make(images: Path, out: Path, task: tuple[int, pd.DataFrame, pd.DataFrame]) -> pd.DataFrame:
