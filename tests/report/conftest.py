@@ -83,30 +83,17 @@ def members(paired: pd.DataFrame, folds: pd.DataFrame) -> list[Trained]:
     return [trained(name, paired, folds, skill) for name, skill in (("lite0-112", 2.2), ("lite1-128", 2.6))]
 
 
-def trained(name: str, manifest: pd.DataFrame, folds: pd.DataFrame, skill: float, epochs: int = 6) -> Trained:
-    """A member whose logits separate the classes by `skill` standard deviations."""
-    rng = keys.rng("report", name)
+def trained(name: str, manifest: pd.DataFrame, folds: pd.DataFrame, skill: float) -> Trained:
+    """A member whose logits separate the classes by `skill` standard deviations; all its folds have one log."""
     oof = folds.merge(manifest[["id", "split", "relpath", "target"]], on=["id", "split"])
     shared = keys.rng("report", "hardness").normal(size=len(oof))
-    noise = 0.6 * shared + 0.8 * rng.normal(size=len(oof))
+    noise = 0.6 * shared + 0.8 * keys.rng("report", name).normal(size=len(oof))
     oof["logit"] = ((oof["target"] - 0.5) * skill + noise + 0.4 * oof["fold"]).astype(np.float32)
-    return Trained(name, {fold: log(rng, epochs) for fold in range(FOLDS)}, oof.drop(columns=["group", "split"]))
-
-
-def log(rng: np.random.Generator, epochs: int, lines: int = 4) -> pd.DataFrame:
-    """The lines of one fold's log as training writes them."""
-    done = np.arange(1, lines * epochs + 1) / lines
-    train = pd.DataFrame({
-        "split": "train", "epoch": done, "loss": 0.15 + 0.55 * np.exp(-done / 1.5) + rng.normal(0, 0.015, len(done)),
-        "lr": 1e-3 * np.minimum(done, 0.5 * (1 + np.cos(np.pi * done / epochs))),
-        "images_per_second": rng.normal(61, 2, len(done)),
-    })  # fmt: skip
-    ends = np.arange(1, epochs + 1)
-    oof = pd.DataFrame({
-        "split": "oof", "epoch": ends, "loss": 0.3 + 0.4 * np.exp(-ends / 1.2) + rng.normal(0, 0.02, epochs),
-        "auc": 0.96 - 0.3 * np.exp(-ends / 1.1) + rng.normal(0, 0.006, epochs),
-    })  # fmt: skip
-    return pd.concat([train, oof], ignore_index=True)
+    done, ends = np.arange(1, 25) / 4, np.arange(1, 7)  # four lines an epoch
+    train = pd.DataFrame({"split": "train", "epoch": done, "loss": 0.15 + 0.55 * np.exp(-done)})
+    held = pd.DataFrame({"split": "oof", "epoch": ends, "loss": 0.3 + 0.4 * np.exp(-ends), "auc": 1 - np.exp(-ends)})
+    logs = dict.fromkeys(range(FOLDS), pd.concat([train, held], ignore_index=True))
+    return Trained(name, logs, oof.drop(columns=["group", "split"]))
 
 
 @pytest.fixture(scope="session")

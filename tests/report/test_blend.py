@@ -59,7 +59,7 @@ def test_the_headline_says_what_to_send_and_what_to_expect(page: Page, card: dic
         (3, -0.009, -0.001, 'It is worse than a alone by 0.0050, beyond noise: set blend.weights = {"a" = 1}.'),
         (10, -0.009, -0.001, "Noise cannot separate it from its best member a (-0.0050)."),
         (1, 0.0, 0.0, "It has one member only."),
-        (2, 0.0, 0.0, "Its OOF AUC is exactly that of a."),
+        (2, 0.0, 0.0, "Noise cannot separate it from its best member a (+0.0000)."),
         (2, 0.3, 0.3, "It is better than its best member a by 0.3000, beyond noise."),
     ],
 )

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from ffdi.report import plots, table
+from ffdi.report import plots
 from ffdi.report.plots import embed
 
 
@@ -16,11 +16,11 @@ def drawn(figure: Figure) -> list[str]:
 
 
 def test_dots_have_bars_numbers_and_a_line() -> None:
-    names = ["a", "a name that is far too long for its row"]
+    names = ["a", "tf_efficientnetv2_m.in21k-384"]
     rows = pd.DataFrame({"name": names, "auc": [0.9, 0.8], "low": [0.85, 0.7], "high": [0.95, 0.9]})
     figure = plots.dots(rows, "AUC", 0.5, 0.1)
     assert drawn(figure) == ["0.900", "0.800"]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", table.shorten(names[1])]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", "tf_efficien…_m.in21k-384"]
 
 
 @pytest.mark.parametrize("column", ["loss", "lr"])
@@ -31,8 +31,3 @@ def test_curves_draw_oof_solid_and_training_dashed(column: str) -> None:
     drawn(figure)
     looks = [line.get_linestyle() for line in figure.axes[0].lines[:2]]
     assert looks == (["--", "-"] if column == "loss" else ["--", "--"])
-
-
-def test_names_are_shortened_in_the_middle() -> None:
-    assert table.shorten("tf_efficientnetv2_m.in21k-384") == "tf_efficien…_m.in21k-384"
-    assert table.shorten("short") == "short"

@@ -90,8 +90,6 @@ def comparison(best: str, count: int, gain: Interval) -> str:
     """
     if count == 1:
         return "It has one member only."
-    if gain.low == gain.high == 0:
-        return f"Its OOF AUC is exactly that of {best}."
     if gain.low > 0:
         return f"It is better than its best member {best} by {gain.value:.4f}, beyond noise."
     if gain.value + quantile(1 - (1 - LEVEL) / count) * gain.se < 0:  # the best of several was lucky: Bonferroni
