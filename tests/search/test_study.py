@@ -115,14 +115,6 @@ def test_a_trial_killed_before_it_had_all_its_values_gets_the_same(suggested: in
     assert by_draw(search(wanted)) == expected
 
 
-def test_a_search_may_be_made_longer_and_one_not_begun_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="has not begun"):
-        found(options(tmp_path))
-    assert list(tmp_path.iterdir()) == []
-    assert len(search(options(tmp_path, trials=2))) == 2
-    assert len(search(options(tmp_path, trials=3))) == 3
-
-
 def test_equal_members_are_listed_once_best_first() -> None:
     study = optuna.create_study(direction="maximize")
     for value, spec in [(0.5, "a"), (None, "b"), (0.7, "c"), (0.7, "c"), (0.7, "d"), (0.8, "e")]:

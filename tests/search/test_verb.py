@@ -43,6 +43,7 @@ def test_from_the_folds_to_the_table_of_trials(line: CommandLine) -> None:
     prepared(line)
     assert line.run("search", "--status") == 2
     assert "has not begun" in line.err
+    assert not (line.work / "search").exists()
     assert line.run("search", "--workers", "1", "--no-rerun") == 0, line.err
     for told in ("The search: Best trials", "augment.strength", "2 complete; budget 2 trials"):
         assert told in line.out
@@ -86,18 +87,13 @@ def test_the_best_are_run_again_and_promoted_only_beyond_noise(line: CommandLine
 
 
 @pytest.mark.parametrize(
-    ("change", "arguments", "told"),
+    ("arguments", "told"),
     [
-        (("[search]", "[searches]"), (), "unknown key 'searches', did you mean 'search'"),
-        (("lr =", "rl ="), (), "did you mean 'lr'"),
-        (('"tiny"', '"tiny"'), ("--until", "2001-01-01T00:00"), "is over already"),
-        (('"tiny"', '"tiny"'), ("--cluster", "auto", "--storage", "sqlite://"), "leave out --storage"),
+        (("--until", "2001-01-01T00:00"), "is over already"),
+        (("--cluster", "auto", "--storage", "sqlite://"), "leave out --storage"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(
-    line: CommandLine, change: tuple[str, str], arguments: tuple[str, ...], told: str
-) -> None:
-    line.recipe.write_text(RECIPE.replace(*change))
+def test_bad_input_is_one_sentence_and_exit_code_2(line: CommandLine, arguments: tuple[str, ...], told: str) -> None:
     assert line.run("search", *arguments, "--workers", "1") == 2
     assert told in " ".join(line.err.split())
     assert "Traceback" not in line.err + line.out

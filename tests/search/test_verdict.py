@@ -57,11 +57,3 @@ def test_false_promotions_stay_below_the_level() -> None:
         frame = pd.DataFrame({"score": draw.normal(0.9, 0.01, len(index))}, index).reset_index()
         wins += judge(CHOSEN, frame, 0.25, 3).winner is not None
     assert wins <= 3
-
-
-def test_the_order_of_the_rows_does_not_matter() -> None:
-    scores = made_up_scores(CHOSEN, [0.03, 0.01, 0.0])
-    plain, mixed = (judge(CHOSEN, some, 0.25, 3).rows for some in (scores, scores.sample(frac=1, random_state=1)))
-    for one, other in zip(plain, mixed, strict=True):
-        assert (one.fresh, one.sd) == pytest.approx((other.fresh, other.sd))
-        assert [one.gain and one.gain.low] == pytest.approx([other.gain and other.gain.low])

@@ -129,7 +129,9 @@ def _from_tensors(
             faults = faults or _lines(error)
             continue
         model.pretrained_cfg.pop("state_dict", None)  # else every copy of the model carries the file along
-        _refuse_gaps(tensors, model, path, name)
+        missing = [key for key, _ in model.named_parameters() if key not in tensors]
+        if missing and set(tensors) <= set(model.state_dict()):  # under timm's names, which a few models load leniently
+            raise UserError(f"{path} does not fit {name}: {len(missing)} tensors are missing, first {missing[0]}.")
         return model
     raise UserError(f"{path} does not fit {name}: {'; '.join(faults[:4])}.")
 
@@ -155,15 +157,6 @@ def _head_sizes(tensors: Tensors, config: dict[str, Any]) -> list[int]:
             if name in tensors:
                 return [int(tensors[name].shape[0])]
     return [int(config["num_classes"]), 0]
-
-
-def _refuse_gaps(tensors: Tensors, model: nn.Module, path: Path, name: str) -> None:
-    """Raise UserError for a parameter left at its random start: a few timm models load leniently."""
-    wanted = model.state_dict()
-    renamed = any(key not in wanted for key in tensors)
-    missing = [key for key, _ in model.named_parameters() if key not in tensors]
-    if missing and not renamed:
-        raise UserError(f"{path} does not fit {name}: {len(missing)} tensors are missing, first {missing[0]}.")
 
 
 def _lines(error: BaseException) -> list[str]:

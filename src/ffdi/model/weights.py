@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ffdi.config.recipe import Member
 from ffdi.core import checksum
@@ -26,7 +27,10 @@ def save_weights(path: Path, model: nn.Module, member: Member, facts: Mapping[st
     Raises:
         FfdiError: A tensor is not finite.
     """
-    arrays = {name: _finite(name, tensor.detach().cpu()).numpy() for name, tensor in model.state_dict().items()}
+    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise FfdiError(f"Weights {name} are not finite: the training diverged; lower lr or set clip_grad.")
     recorded = golden.record(model, member.test_size or member.image_size)
     arrays |= {golden.PREFIX + "images_BHWC": recorded.images_BHWC, golden.PREFIX + "outputs_BK": recorded.outputs_BK}
     checksum.write_tensors(path, arrays, facts)
@@ -69,9 +73,3 @@ def load_weights(path: Path, model: nn.Module) -> golden.Golden:
         faults = " ".join(line.strip() for line in str(error).splitlines()[1:])
         raise UserError(f"{path} does not fit {type(model).__name__}: {faults[:300].rstrip('.')}.") from error
     return recorded
-
-
-def _finite(name: str, tensor: Tensor) -> Tensor:
-    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-        raise FfdiError(f"Weights {name} are not finite: the training diverged; lower lr or set clip_grad.")
-    return tensor

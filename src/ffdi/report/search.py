@@ -37,15 +37,14 @@ def page(study: optuna.Study, context: SearchContext, verdict: Verdict | None, r
         recipe: The recipe's path, as a person types it.
     """
     top = finished(trials(study))
-    sections = (
-        Section("Fresh seeds", (_fresh(verdict),)),
-        Section("The search", (_plot(study, "History", plots.plot_optimization_history), best(top))),
-        Section("Parameters", _parameters(study, top)),
-    )
     return Page(
         title=f"Search {study.study_name}",
         headline=headline(context, verdict, recipe, top[0]),
-        sections=sections,
+        sections=(
+            Section("Fresh seeds", (_fresh(verdict),)),
+            Section("The search", (_plot(study, "History", plots.plot_optimization_history), best(top))),
+            Section("Parameters", _parameters(study, top)),
+        ),
         provenance=provenance("ffdi search", {"folds": digest_of(context.folds)}),
     )
 
@@ -102,8 +101,9 @@ def _parameters(study: optuna.Study, top: list[FrozenTrial]) -> tuple[Block, ...
     """Show how much of the score's variance each parameter explains (fANOVA), and the score over each."""
     slices = [_plot(study, name, plots.plot_slice, [name]) for name in list(study.best_trial.params)[:LISTED]]
     if len(top) < MIN_TRIALS or len({trial.value for trial in top}) < 2:
-        told = f"Importances need {MIN_TRIALS} finished trials of different scores; there are {len(top)}."
-        return Text(told), *slices
+        return Text(
+            f"Importances need {MIN_TRIALS} finished trials of different scores; there are {len(top)}."
+        ), *slices
     return _plot(study, "Importance", plots.plot_param_importances, FanovaImportanceEvaluator(seed=0)), *slices
 
 

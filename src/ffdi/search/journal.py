@@ -88,20 +88,17 @@ def owned(path: Path) -> Iterator[None]:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             raise LockedError(f"Another process searches in {path.parent}; wait for it or stop it.") from None
-        _write(file.fileno(), " ".join(machine()))
+        file.truncate(0)
+        file.write(" ".join(machine()))
+        file.flush()
+        os.fsync(file.fileno())
         try:
             yield
         finally:
-            _write(file.fileno(), "")
+            file.truncate(0)
 
 
 def machine() -> tuple[str, str]:
     """Return the host's name and the id of its kernel since it was started."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     return platform.node(), boot.read_text().strip() if boot.exists() else "unknown"
-
-
-def _write(descriptor: int, text: str) -> None:
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, text.encode())  # the file is open for appending, so this lands at its start
-    os.fsync(descriptor)

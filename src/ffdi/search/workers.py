@@ -29,7 +29,6 @@ from ffdi.search import study as studies
 from ffdi.search.study import WORKER, StudyOptions
 from ffdi.search.worker import POLL_SECONDS, Objective, Worker, outcome
 
-Process = tuple[str, BaseProcess, Connection]  # of a worker: its name, and where its error comes from
 MakeObjective = Callable[[str], Objective]  # called with a device in the worker's own process, so it is pickled
 
 
@@ -108,7 +107,7 @@ def _launch(
     options: StudyOptions, study: optuna.Study, make: MakeObjective, devices: Sequence[str], deadline: float | None
 ) -> None:
     context = get_context("spawn")  # a fork would copy the locks of threads in whatever state
-    workers: list[Process] = []
+    workers: list[tuple[str, BaseProcess, Connection]] = []  # name, process, where its error comes from
     errors = []
     with Stop(deadline) as stop:
         for device in devices:
