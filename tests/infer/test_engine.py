@@ -16,9 +16,9 @@ from ffdi.core import checksum
 from ffdi.core.errors import FfdiError, Paused
 from ffdi.core.stop import Stop
 from ffdi.data import decode
-from ffdi.infer import engine, tta
+from ffdi.infer import engine
 from ffdi.infer.engine import TeamLogits, predict, predict_team
-from ffdi.infer.nets import LoadedNet, Net, logits
+from ffdi.infer.nets import LoadedNet, Net, apply_view, logits
 from ffdi.model.build import build
 from tests.fixtures.members import member, warmed
 
@@ -60,7 +60,7 @@ def run(rows: pd.DataFrame, tmp_path: Path) -> Run:
 def by_hand(model: Linear, path: Path, view: str) -> float:
     image_HWC = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     image_BCHW = torch.from_numpy(image_HWC / 127.5 - 1).permute(2, 0, 1)[None]
-    outputs = (tta.apply(image_BCHW, view) * model.weight.double()).sum((1, 2, 3)).tolist()
+    outputs = (apply_view(image_BCHW, view) * model.weight.double()).sum((1, 2, 3)).tolist()
     return outputs[0] if len(outputs) == 1 else outputs[1] - outputs[0]
 
 

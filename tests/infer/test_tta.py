@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ffdi.config import views
-from ffdi.infer import tta
+from ffdi.infer import nets
 
 KINDS = st.sampled_from([torch.uint8, torch.float32])
 WANTED = {
@@ -35,12 +35,12 @@ def batches(draw: st.DrawFn) -> Tensor:
 @given(batches())
 @settings(deadline=None)
 def test_each_symmetry_is_what_its_name_says(images: Tensor) -> None:
-    assert WANTED.keys() == set(tta.SYMMETRIES) == set(views.SYMMETRIES)
+    assert WANTED.keys() == set(nets.SYMMETRIES) == set(views.SYMMETRIES)
     for name, wanted in WANTED.items():
-        found = tta.apply(images, name)
+        found = nets.apply_view(images, name)
         assert found.dtype == images.dtype
         np.testing.assert_array_equal(found.numpy(), wanted(images.numpy()))
-    assert tta.apply(images, "identity") is images
+    assert nets.apply_view(images, "identity") is images
 
 
 @given(st.floats(0.25, 4.0), st.sampled_from([32, 64, 160, 224, 384, 512]), KINDS)
@@ -48,7 +48,7 @@ def test_each_symmetry_is_what_its_name_says(images: Tensor) -> None:
 def test_scale_shows_the_whole_image_at_a_side_that_strides_divide(factor: float, side: int, kind: torch.dtype) -> None:
     images = torch.full((1, 3, side, side), 77).to(kind)
     view = views.parse([f"scale:{factor}"])[0]
-    shown = tta.apply(images, view)
+    shown = nets.apply_view(images, view)
     assert shown.shape[2] == shown.shape[3] == views.side(side, view)
     assert shown.shape[2] == side or shown.shape[2] % views.STRIDE == 0
     allowed = max(views.STRIDE / 2, views.STRIDE - side * factor) + 1e-3 * side
@@ -62,7 +62,7 @@ def test_scale_shows_the_whole_image_at_a_side_that_strides_divide(factor: float
 def test_crop_is_the_middle_untouched(factor: float, side: int) -> None:
     images = torch.arange(side * side).reshape(1, 1, side, side)
     view = views.parse([f"crop:{factor}"])[0]
-    shown = tta.apply(images, view)
+    shown = nets.apply_view(images, view)
     kept = shown.shape[2]
     margin = (side - kept) // 2
     assert kept == views.side(side, view)

@@ -1,4 +1,4 @@
-"""Names of test-time views, as recipes write them; what they do to an image is in `infer.tta`.
+"""Names of test-time views, as recipes write them; what they do to an image is in `infer.nets`.
 
 "identity", flips and turns (the eight symmetries of the square), "scale:F" (the whole image F times as large, so
 other receptive fields meet the face) and "crop:F" (the middle F of each side, pixels untouched).

@@ -4,7 +4,7 @@ B images of a batch, C channels, H height, W width, K = 1 or 2 outputs.
 """
 
 import math
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -13,12 +13,12 @@ from typing import Literal
 import psutil
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torch.utils.flop_counter import FlopCounterMode
 
 from ffdi.config.recipe import Member
-from ffdi.config.views import side
+from ffdi.config.views import scaled, side, split
 from ffdi.data.batches import normalise
-from ffdi.infer import tta
 from ffdi.infer.plan import Pass
 from ffdi.model import compiling, precision, size, stem
 from ffdi.model.build import count_params, data_config, skeleton
@@ -26,6 +26,16 @@ from ffdi.model.weights import load_net
 
 MAX_SHARED_BATCH = 512  # images in a batch that nets with different batch sizes share
 BYTES_PER_PARAM = 6  # float32, and its copy in half precision
+SYMMETRIES: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda x: x,
+    "hflip": lambda x: x.flip(3),
+    "vflip": lambda x: x.flip(2),
+    "rot90": lambda x: x.rot90(1, (2, 3)),
+    "rot180": lambda x: x.rot90(2, (2, 3)),
+    "rot270": lambda x: x.rot90(3, (2, 3)),
+    "transpose": lambda x: x.transpose(2, 3),
+    "antitranspose": lambda x: x.rot90(2, (2, 3)).transpose(2, 3),
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class LoadedNet:
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         found = []
         for part_BCHW in images_BCHW.split(self.net.member.batch_size):
-            view_BCHW = tta.apply(part_BCHW, view).contiguous(memory_format=layout)
+            view_BCHW = apply_view(part_BCHW, view).contiguous(memory_format=layout)
             is_whole = len(view_BCHW) == self.net.member.batch_size  # another size would be compiled anew
             forward = self._whole_batch if is_whole else self._forward
             found.append(forward[self._sides[view]](view_BCHW))
@@ -102,6 +112,31 @@ class DeviceNets:
                                                self._buffers.get(key))  # fmt: skip
                         self._buffers.setdefault(key, fresh[key])
                     yield one.net.under(view), one.logits(fresh[key], view)
+
+
+def apply_view(images_BCHW: Tensor, view: str) -> Tensor:
+    """Return the batch as `view` shows it.
+
+    Args:
+        images_BCHW: Square images, float or uint8, on any device, in any memory layout.
+        view: A name that `config.views.parse` gave.
+
+    Returns:
+        [B, C, H', W'] of the same type; "identity" gives the very tensor, "scale" and "crop" change the size.
+
+    Example:
+        >>> import torch
+        >>> apply_view(torch.arange(4).reshape(1, 1, 2, 2), "hflip").tolist()
+        [[[[1, 0], [3, 2]]]]
+    """
+    if view in SYMMETRIES:
+        return SYMMETRIES[view](images_BCHW)
+    kind, factor = split(view)
+    height, width = (scaled(side, factor) for side in images_BCHW.shape[2:])
+    if kind == "crop":
+        top, left = (images_BCHW.shape[2] - height) // 2, (images_BCHW.shape[3] - width) // 2
+        return images_BCHW[:, :, top : top + height, left : left + width]
+    return interpolate(images_BCHW, (height, width), mode="bilinear", antialias=True, align_corners=False)
 
 
 def logits(model: nn.Module, images_BCHW: Tensor, dtype: torch.dtype | None = None) -> Tensor:
