@@ -79,7 +79,7 @@ _OPENED: list[str] = []
 
 @pytest.fixture(scope="module", autouse=True)
 def _watched() -> Iterator[None]:
-    """Note the names given to `open` in this process; a hook cannot be taken away, so at the end it is told to rest."""
+    """Note the names given to `open` in this process. An audit hook cannot be removed; at the end it does nothing."""
     watching = [True]
     sys.addaudithook(lambda event, given: _OPENED.append(str(given[0])) if watching and event == "open" else None)
     yield

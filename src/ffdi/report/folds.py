@@ -65,8 +65,7 @@ def _folds(rows: pd.DataFrame) -> Table:
         largest_group=by["group"].apply(lambda group: group.value_counts().max()),
     )
     frame.insert(0, "fold", ["none" if fold == TRAINED_ONLY else str(fold) for fold in frame.index])
-    caption = "Images of no fold are trained on only."
-    return table(frame, "Counts of each fold", caption, {"fake_share": ".1%"})
+    return table(frame, "Counts of each fold", "Images without a fold are only trained on.", {"fake_share": ".1%"})
 
 
 def _clusters(rows: pd.DataFrame, folder: Path) -> tuple[Block, ...]:
