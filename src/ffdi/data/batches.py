@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 from ffdi.core.errors import UserError
-from ffdi.data import slots
 from ffdi.data.decode import Defect
 from ffdi.data.images import Images
 from ffdi.data.order import Item
@@ -64,7 +63,7 @@ class Loader:
         self._ahead = max(AHEAD, -(-IMAGES_AHEAD * workers // batch)) if workers else 1
         shape = Shape(self._ahead + held, batch, images.size)
         self._stream = shared_pool(workers).open(images, shape) if workers and first is not None else None
-        self.slots = self._stream.slots if self._stream is not None else slots.private(shape)
+        self.slots = self._stream.slots if self._stream is not None else Slots(shape)
         cv2.setNumThreads(0)  # threads cost more than they give on small images
 
     def __iter__(self) -> Iterator[Batch]:
@@ -90,7 +89,7 @@ class Loader:
     def _made(self, slot: int | None, items: Sequence[Item]) -> Batch:
         """Return the batch in `slot`; without a slot it is made here, in memory of its own."""
         count, at = len(items), slot or 0
-        place = self.slots if slot is not None else slots.private(Shape(1, count, self._images.size))
+        place = self.slots if slot is not None else Slots(Shape(1, count, self._images.size))
         if self._stream is not None and slot is not None:
             self._stream.pool.wait(self._stream, slot)
         else:

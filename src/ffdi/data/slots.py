@@ -42,13 +42,16 @@ class Shape(NamedTuple):
 
 
 class Slots:
-    """Batches in `memory`: pixels [B, H, W, C] and targets [B] of each slot, items [slots, B, 2] (row, epoch)."""
+    """Batches in `memory`: pixels [B, H, W, C] and targets [B] of each slot, items [slots, B, 2] (row, epoch).
 
-    def __init__(self, shape: Shape, memory: mmap.mmap) -> None:
-        self.shape, self.memory = shape, memory
+    Without `memory` they are of this process alone.
+    """
+
+    def __init__(self, shape: Shape, memory: mmap.mmap | None = None) -> None:
+        self.shape, self.memory = shape, memory or mmap.mmap(-1, shape.bytes)
         count, after = (shape.slots, shape.batch), shape.slots * shape.stride
-        self.items = np.ndarray((*count, 2), np.int64, memory, after)
-        self.failed = np.ndarray(count, np.bool_, memory, after + self.items.nbytes)
+        self.items = np.ndarray((*count, 2), np.int64, self.memory, after)
+        self.failed = np.ndarray(count, np.bool_, self.memory, after + self.items.nbytes)
         self._users: dict[int, Callable[[], object] | None] = dict.fromkeys(range(shape.slots), lambda: None)
 
     def take(self) -> int | None:
@@ -88,11 +91,6 @@ class Slots:
         except Exception:  # the main process reads it again and sees the exception itself
             self.pixels(slot)[place] = 0
             self.failed[slot, place] = True
-
-
-def private(shape: Shape) -> Slots:
-    """Return slots of this process alone."""
-    return Slots(shape, mmap.mmap(-1, shape.bytes))
 
 
 def _rounded(size: int, unit: int) -> int:
