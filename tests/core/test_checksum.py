@@ -8,30 +8,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from ffdi.core import atomic, checksum, keys
 from ffdi.core.errors import CorruptError, UserError
 
-
-def _json(path: Path) -> None:
-    checksum.write_json(path, {"name": "lite0", "scores": [0.5, 1e-9], "empty": {}})
-
-
-def _table(path: Path) -> None:
-    frame = pd.DataFrame(
-        {"id": ["a", "b"], "view": ["identity"] * 2, "logit": np.float32([0.5, -2]), "imputed": [True, False]}
-    )
-    checksum.write_table(path, frame, {"fold": 1})
-
-
-def _tensors(path: Path) -> None:
-    checksum.write_tensors(path, {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}, {"step": 7})
-
-
+VALUE = {"name": "lite0", "scores": [0.5, 1e-9], "empty": {}}
+FRAME = pd.DataFrame(
+    {"id": ["a", "b"], "view": ["identity"] * 2, "logit": np.float32([0.5, -2]), "imputed": [True, False]}
+)
 WRITERS: dict[str, tuple[Callable[[Path], None], Callable[[Path], object]]] = {
-    "json": (_json, checksum.read_json),
-    "table": (_table, checksum.read_table),
-    "tensors": (_tensors, checksum.read_tensors),
+    "json": (lambda path: checksum.write_json(path, VALUE), checksum.read_json),
+    "parquet": (lambda path: checksum.write_table(path, FRAME, {"fold": 1}), checksum.read_table),
+    "safetensors": (
+        lambda path: checksum.write_tensors(path, {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}, {"step": 7}),
+        checksum.read_tensors,
+    ),
 }
 
 
@@ -56,20 +48,10 @@ def test_every_flipped_bit_and_truncation_is_refused(tmp_path: Path, kind: str) 
     read(path)
 
 
+@pytest.mark.parametrize("kills", [12, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", WRITERS)
-def test_a_kill_in_a_writer_leaves_a_whole_artefact(tmp_path: Path, kind: str) -> None:
-    write, read = WRITERS[kind]
-    _killed_in(write, read, tmp_path / "artefact", 12)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", WRITERS)
-def test_100_kills_in_each_writer(tmp_path: Path, kind: str) -> None:
-    write, read = WRITERS[kind]
-    _killed_in(write, read, tmp_path / "artefact", 100)
-
-
-def _killed_in(write: Callable[[Path], None], read: Callable[[Path], object], path: Path, kills: int) -> None:
+def test_a_kill_in_a_writer_leaves_a_whole_artefact(tmp_path: Path, kind: str, kills: int) -> None:
+    (write, read), path = WRITERS[kind], tmp_path / "artefact"
     write(path)
     rng = keys.rng("kill", path.name)
     for _ in range(kills):
@@ -81,42 +63,30 @@ def _killed_in(write: Callable[[Path], None], read: Callable[[Path], object], pa
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         read(path)
-    atomic.sweep(path.parent)
-    assert list(path.parent.iterdir()) == [path]
+    atomic.sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_values_come_back(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    _json(path)
-    assert checksum.read_json(path) == {"name": "lite0", "scores": [0.5, 1e-9], "empty": {}}
-    _table(path)
-    frame = checksum.read_table(path)
-    assert frame.dtypes.astype(str).to_dict() == {"id": "str", "view": "str", "logit": "float32", "imputed": "bool"}
-    assert checksum.read_table(path, ["id"]).id.tolist() == ["a", "b"]
-    assert checksum.read_facts(path) == {"fold": 1}
-    _tensors(path)
-    tensors, facts = checksum.read_tensors(path)
-    assert tensors["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert facts == {"step": 7}
-
-
-def test_the_same_content_has_the_same_bytes(tmp_path: Path) -> None:
+def test_values_come_back_also_by_other_tools_and_have_the_same_bytes_again(tmp_path: Path) -> None:
     for write, _ in WRITERS.values():
+        write(tmp_path / "again")
         write(tmp_path / "a")
-        write(tmp_path / "b")
-        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-        assert checksum.digest(tmp_path / "a") == checksum.digest(tmp_path / "b")
-
-
-def test_other_tools_open_the_files(tmp_path: Path) -> None:
-    from safetensors.numpy import load_file
-
-    _json(tmp_path / "a.json")
-    assert json.loads((tmp_path / "a.json").read_text())["name"] == "lite0"
-    _table(tmp_path / "a.parquet")
-    assert len(pd.read_parquet(tmp_path / "a.parquet")) == 2
-    _tensors(tmp_path / "a.safetensors")
-    assert load_file(tmp_path / "a.safetensors")["w"].shape == (2, 3)
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "again").read_bytes()
+        assert checksum.digest(tmp_path / "a") == checksum.digest(tmp_path / "again")
+    (write_json, _), (write_table, _), (write_tensors, _) = WRITERS.values()
+    path = tmp_path / "a"
+    write_json(path)
+    assert checksum.read_json(path) == VALUE
+    assert json.loads(path.read_text())["name"] == "lite0"
+    write_table(path)
+    for frame in (checksum.read_table(path), pd.read_parquet(path)):
+        pd.testing.assert_frame_equal(frame, FRAME)
+    assert checksum.read_table(path, ["id"]).columns.tolist() == ["id"]
+    assert checksum.read_facts(path) == {"fold": 1}
+    write_tensors(path)
+    tensors, facts = checksum.read_tensors(path)
+    assert tensors["w"].tolist() == load_file(path)["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert facts == {"step": 7}
 
 
 def test_content_cannot_forge_a_checksum(tmp_path: Path) -> None:
