@@ -25,12 +25,6 @@ def token(tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
-def test_a_node_that_sees_the_same_is_not_refused(token: Path, tmp_path: Path) -> None:
-    folders = [str(tmp_path)]
-    assert faults(os.getcwd(), str(token), folders, facts(folders)) == []
-    assert list(tmp_path.iterdir()) == [token]
-
-
 def test_a_folder_that_is_not_there_is_named(token: Path, tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nowhere")
     assert faults(nowhere, str(token), [], {}) == [
@@ -62,8 +56,10 @@ def _as_on_nfs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_as_on_nfs")
-def test_nfs_has_locks(token: Path) -> None:
-    assert faults(os.getcwd(), str(token), [], facts([])) == []
+def test_a_node_that_sees_the_same_is_not_refused(token: Path, tmp_path: Path) -> None:
+    folders = [str(tmp_path)]
+    assert faults(os.getcwd(), str(token), folders, facts(folders)) == []
+    assert list(tmp_path.iterdir()) == [token]
 
 
 @pytest.mark.cluster
@@ -76,7 +72,7 @@ def test_the_driver_locks_its_token_on_nfs(tmp_path: Path) -> None:
 def test_a_file_system_without_locks_gets_one_sentence(tmp_path: Path) -> None:
     """The driver holds the lock of the token; where a node gets it, too, locks do not hold between nodes."""
     (tmp_path / "token").write_text("")
-    (told,) = faults(os.getcwd(), str(tmp_path / "token"), [], {**facts([])})
+    (told,) = faults(os.getcwd(), str(tmp_path / "token"), [], facts([]))
     assert told == f"sees {tmp_path}, which {check.LOCK}"
 
 
