@@ -13,7 +13,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-KIND, API = "blend", 1
+KIND, API = "blend", 2
 SETTINGS = {
     # The dataset with team.json, "owner/slug"; "" takes the one that is attached.
     "pack": "",

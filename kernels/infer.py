@@ -13,12 +13,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-KIND, API = "infer", 1
+KIND, API = "infer", 2
 SETTINGS = {
     # The dataset with team.json, "owner/slug"; "" takes the one that is attached.
     "pack": "",
-    # Slug under which the competition is mounted; "" takes the slug in team.json.
-    "competition": "",
     # Time budget; "" sets no limit. When it gets short, TTA views, then folds, then members are given up. The
     # submission is written in any case.
     "until": "8h30m",

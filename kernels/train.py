@@ -13,12 +13,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-KIND, API = "train", 1
+KIND, API = "train", 2
 SETTINGS = {
     # The dataset with team.json, "owner/slug"; "" takes the one that is attached.
     "pack": "",
-    # Slug under which the competition is mounted; "" takes the slug in team.json.
-    "competition": "",
     # Time budget. When it is used up, all is saved and the kernel ends well.
     "until": "11h30m",
     # Names of the members to train here, for kernels side by side; [] takes all.

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,37 +26,15 @@ from ffdi.kernels.team import TeamPack
 from ffdi.submission.kernel import with_settings
 from ffdi.training import launch
 from ffdi.training.job import plan
-from tests.fixtures.training import contest_folder
+from tests.fixtures.command_line import RECIPE, command_line
 
-RECIPE = """\
-name = "tiny"
-[folds]
-k = 2
-[data]
-workers = 0
-[defaults]
-weights = "none"
-image_size = 32
-batch_size = 8
-epochs = 1
-[[member]]
-name = "one"
-model = "test_resnet"
-tta = ["hflip", "identity"]
-[[member]]
-name = "two"
-model = "test_vit"
-[blend]
-method = "stack"
-"""
+CHANGES = ("defaults.epochs=1", 'member.one.tta=["hflip", "identity"]', "blend.method=stack")
 BROKEN, WIDE = "0" * 32 + ".png", "f" * 32 + ".png"  # two more test images: no image at all, and two frames in one
 TEST = "phase2/testset1_seen"
 TABLE = "phase2/testset1_seen_nolabel.txt"
 SLUG = "multi-ffdi-phase2"
 # Installed here, and not in Kaggle's image or not asked of it.
 LACKING = ("simplejpeg", "imagehash", "optuna", "matplotlib", "jinja2", "typer", "kaggle")
-
-
 SCRIPTS = Path(__file__).parents[2] / "kernels"
 
 
@@ -79,15 +57,13 @@ class Home:
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     folder = tmp_path_factory.mktemp("home")
-    images = folder / "contest"
-    contest_folder(images)
+    images = (line := command_line(folder, RECIPE)).images
     noise = np.random.default_rng(0).integers(0, 255, (32, 64, 3), np.uint8)
     Image.fromarray(noise).save(images / TEST / WIDE)
     (images / TEST / BROKEN).write_bytes(b"this is no image")
     with (images / TABLE).open("a") as table:
         table.write(f"{BROKEN}\n{WIDE}\n")
-    (folder / "tiny.toml").write_text(RECIPE)
-    recipe, competition = load_recipe(folder / "tiny.toml"), load_competition(SLUG)
+    recipe, competition = load_recipe(line.recipe, CHANGES), load_competition(SLUG)
     places = Workspace(folder / "work" / SLUG / "sample", folder / "submissions")
     rows = scan(competition, images, places, 1)
     made = folds.make(places, recipe.folds, rows, recipe.data.train_splits)
@@ -130,44 +106,31 @@ asyncio.run(cell())
 """
 
 
-@dataclass
-class Kernel:
-    """`run()` gives the exit code; `out` is what it printed, `working` what Kaggle would keep."""
+@pytest.fixture
+def run_script(mounts: Mounts, tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """`run_script(text)` runs a script beside the mounts, and gives its exit code and what it printed."""
 
-    script: Path
-    input: Path
-    working: Path
-    out: str = ""
-
-    def run(self, cell: bool = False, **environment: str) -> int:
-        roots = {"FFDI_INPUT": str(self.input), "FFDI_WORKING": str(self.working)}
+    def run(text: str, cell: bool = False, **environment: str) -> tuple[int, str]:
+        (tmp_path / "script.py").write_text(text)
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         done = subprocess.run(
-            [sys.executable, *(["-c", CELL] if cell else []), str(self.script)],
-            env={**kept, **roots, **environment, "OMP_NUM_THREADS": "1"},
-            cwd=self.working,
-            capture_output=True,
+            [sys.executable, *(["-c", CELL] if cell else []), str(tmp_path / "script.py")],
+            env={**kept, **environment, "OMP_NUM_THREADS": "1"},
+            cwd=mounts.working,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             timeout=400,
             check=False,
         )
-        self.out = done.stdout + done.stderr
-        return done.returncode
+        return done.returncode, done.stdout
+
+    return run
 
 
-@pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Callable[..., Kernel]]:
-    """`kernel("infer", until="1m")`: a copy of the script with these settings, and empty mounts."""
-
-    def make(kind: str, **values: str) -> Kernel:
-        made = Kernel(tmp_path / "script.py", tmp_path / "input", tmp_path / "working")
-        made.script.write_text(with_settings((SCRIPTS / f"{kind}.py").read_text(), **values))
-        made.input.mkdir(exist_ok=True)
-        made.working.mkdir(exist_ok=True)
-        return made
-
-    yield make
-    shutil.rmtree(tmp_path, ignore_errors=True)
+def script_of(kind: str, **values: str) -> str:
+    """A script of the kit with these settings."""
+    return with_settings((SCRIPTS / f"{kind}.py").read_text(), **values)
 
 
 def make_wheel(folder: Path, name: str, number: str, tag: str = "py3-none-any") -> Path:

@@ -50,15 +50,13 @@ def test_any_image_by_the_packed_team_and_without_a_manifest(home: Home, tmp_pat
 def test_what_cannot_be_explained_is_one_sentence(home: Home, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"no image")
     place = project(home, Workspace(tmp_path / "work", tmp_path))
-    with pytest.raises(UserError, match="one of the two"):
-        verb.run([], 0, place, None)
-    with pytest.raises(UserError, match="one of the two"):
-        verb.run([tmp_path / "a.jpg"], 3, place, None)
-    with pytest.raises(UserError, match="leave --pack away"):
-        verb.run([], 3, place, home.pack)
-    with pytest.raises(UserError, match=r"a\.jpg cannot be explained: not_image"):
-        verb.run([tmp_path / "a.jpg"], 0, place, home.pack)
-    with pytest.raises(UserError, match="cannot be explained: Is a directory"):
-        verb.run([tmp_path], 0, place, home.pack)
-    with pytest.raises(UserError, match="run `ffdi kernels pack`"):
-        verb.run([tmp_path / "a.jpg"], 0, place, None)
+    for images, worst, pack, message in (
+        ([], 0, None, "one of the two"),
+        ([tmp_path / "a.jpg"], 3, None, "one of the two"),
+        ([], 3, home.pack, "leave --pack away"),
+        ([tmp_path / "a.jpg"], 0, home.pack, r"a\.jpg cannot be explained: not_image"),
+        ([tmp_path], 0, home.pack, "cannot be explained: Is a directory"),
+        ([tmp_path / "a.jpg"], 0, None, "run `ffdi kernels pack`"),
+    ):
+        with pytest.raises(UserError, match=message):
+            verb.run(images, worst, place, pack)

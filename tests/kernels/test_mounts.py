@@ -8,8 +8,9 @@ from ffdi.config.competition import Competition, Split
 from ffdi.config.load import load_competition
 from ffdi.core import inputs
 from ffdi.core.errors import UserError
+from ffdi.core.layout import Workspace
 from ffdi.kernels import mounts as kaggle
-from ffdi.kernels.rows import image_names, submission_rows
+from ffdi.kernels.mounts import image_names, submission_rows
 from tests.kernels.conftest import TABLE, TEST, Mounts
 
 ALL = ["train", "val", "test"]
@@ -62,21 +63,24 @@ def test_a_contest_without_a_table_is_known_by_its_slug(mounts: Mounts, competit
     contest = competition.model_copy(update={"test": test})
     at = "competitions/multi-ffdi-phase2"
     put(mounts.input, "datasets/else/test/a.jpg")
-    with pytest.raises(UserError, match=r"Not mounted: the folder test of multi-ffdi-phase2; attach it"):
+    with pytest.raises(UserError, match=r"the folder test of multi-ffdi-phase2; attach it .* holds datasets, "):
         kaggle.competition_folder(contest, ["test"])
     put(mounts.input, f"{at}/test/b.jpg")
     assert kaggle.competition_folder(contest, ["test"]) == (mounts.input / at, contest)
-    assert kaggle.competition_folder(contest, ["test"], "else") == (mounts.input / "datasets/else", contest)
     put(mounts.input / "competitions/multi-ffdi", *tables(competition, "train"))
     folder, moved = kaggle.competition_folder(contest, ["train", "test"])
     assert (folder, moved.test.labels, moved.test.images) == (mounts.input, "", f"{at}/test")
 
 
-def test_outputs_are_those_that_hold_runs(mounts: Mounts) -> None:
-    put(mounts.input, "notebooks/me/first/work/c/sample/runs/x", "second/work/c/sample/runs/x", "third/work/notes.txt")
-    put(mounts.input / "datasets", "me/early/work/c/sample/scan/part-00001.parquet")
-    first, second = mounts.input / "notebooks/me/first", mounts.input / "second"
-    assert kaggle.outputs() == sorted([mounts.input / "datasets/me/early", first, second])
+def test_outputs_are_those_that_hold_runs_or_a_part_of_a_scan(mounts: Mounts, competition: Competition) -> None:
+    part, work = "scan/part-00001.parquet", f"work/{competition.name}/sample"
+    put(mounts.input, f"notebooks/me/first/{work}/runs/x", f"second/{work}/runs/x", "third/work/notes.txt")
+    put(mounts.input, f"datasets/me/early/{work}/{part}")
+    found = kaggle.outputs()
+    assert found == sorted(mounts.input / at for at in ("datasets/me/early", "notebooks/me/first", "second"))
+    to = Workspace(mounts.working / work, mounts.working)
+    assert kaggle.gather(found, competition, to, kaggle.copy) == 0
+    assert (to.work / part).is_file()
 
 
 def test_nothing_mounted_is_said_so(mounts: Mounts, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """The dataset of a kernel: the same bytes from the same inputs, and nothing damaged or unfinished in it."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -146,20 +145,21 @@ def test_a_place_that_cannot_be_written_is_one_sentence(pack_early: Callable[[st
         pack_early('[[member]]\nname = "a"\nmodel = "test_resnet"\nweights = "none"\n')
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
-def test_a_damaged_upload_is_refused_by_name(home: Home, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_upload_is_refused_by_name(home: Home, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(home.pack, tmp_path / "pack"))
     path = folder / "two-fold1.safetensors"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
-    os.remove(path) if damage == "remove" else path.write_bytes(data[:-1] if damage == "cut" else data)
-    with pytest.raises(CorruptError, match=r"two-fold1\.safetensors is (damaged|missing)"):
+    path.write_bytes(data)
+    with pytest.raises(CorruptError, match=r"two-fold1\.safetensors is damaged"):
+        team.read(folder).verify()
+    path.unlink()
+    with pytest.raises(CorruptError, match=r"two-fold1\.safetensors is missing"):
         team.read(folder).verify()
 
 
 def test_a_team_of_another_version_is_refused(home: Home, tmp_path: Path) -> None:
-    value = json.loads((home.pack / "team.json").read_text())
-    del value["checksum"]
+    value = checksum.read_json(home.pack / "team.json")
     for changes in ({"wheel": {}}, {"recipe": {**value["recipe"], "of_another_version": 1}}):
         checksum.write_json(tmp_path / "team.json", {**value, **changes})
         with pytest.raises(UserError, match="another version of the kit; run `ffdi kernels pack` again"):

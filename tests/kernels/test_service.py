@@ -1,12 +1,10 @@
 """The service over a real socket of this machine."""
 
-import io
 import json
 import os
 import socket
 import threading
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,28 +55,15 @@ def ask_path(url: str, path: str) -> tuple[int, Any]:
     return ask(f"{url}/score", json.dumps({"path": path}).encode())
 
 
-def png(value: int, side: int = 20) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(np.full((side, side, 3), value, np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder to serve, beside something that is nobody's business."""
     folder = tmp_path_factory.mktemp("served")
-    (folder / "secret.png").write_bytes(png(250))
     root = folder / "root"
     (root / "sub").mkdir(parents=True)
-    (root / "sub" / "good.png").write_bytes(png(51))
+    for name, grey in (("../secret.png", 250), ("sub/good.png", 51), ("raises.png", 13)):
+        Image.fromarray(np.full((20, 20, 3), grey, np.uint8)).save(root / name)
     (root / "broken.jpg").write_bytes(b"this is no image")
-    (root / "empty.png").write_bytes(b"")
-    (root / "tiny.png").write_bytes(png(9, 8))
-    (root / "raises.png").write_bytes(png(13))
-    many = bytearray(png(1))
-    many[16:24] = (30_000).to_bytes(4, "big") * 2  # width and height of the header
-    many[29:33] = zlib.crc32(bytes(many[12:29])).to_bytes(4, "big")
-    (root / "many.png").write_bytes(many)
     (root / "link.png").symlink_to(folder / "secret.png")
     (root / "round.png").symlink_to(root / "round.png")
     (root / "near.png").symlink_to(root / "sub" / "good.png")
@@ -100,10 +85,9 @@ def url(root: Path) -> Iterator[str]:
         yield address
 
 
-def test_an_image_is_scored_by_its_path(url: str) -> None:
-    wanted = (200, {"score": pytest.approx(0.2)})
-    assert ask_path(url, "sub/good.png") == wanted
-    assert ask_path(url, "near.png") == wanted
+def test_an_image_is_scored_by_its_path(url: str, root: Path) -> None:
+    for path in ("sub/good.png", "near.png", str(root / "sub" / "good.png")):
+        assert ask_path(url, path) == (200, {"score": pytest.approx(0.2)})
     assert ask(f"{url}/health") == (200, {"status": "ok", "pack": "d1ge57"})
 
 
@@ -119,17 +103,8 @@ def test_what_is_not_a_file_below_the_root_is_refused_in_one_sentence(url: str, 
     assert status == 422 or told["error"] == REFUSED_PATH
 
 
-def test_an_absolute_path_inside_is_inside(url: str, root: Path) -> None:
-    assert ask_path(url, str(root / "sub" / "good.png"))[0] == 200
-
-
-@pytest.mark.parametrize(
-    ("name", "defect"),
-    [("broken.jpg", "not_image"), ("empty.png", "empty"), ("tiny.png", "tiny"), ("many.png", "too_large")],
-)
-def test_what_is_no_image_is_named(url: str, name: str, defect: str) -> None:
-    """`many.png` has few bytes and claims many pixels: it is refused before it is decoded."""
-    assert ask_path(url, name) == (422, {"error": f"The image cannot be scored: {defect}."})
+def test_what_is_no_image_is_named(url: str) -> None:
+    assert ask_path(url, "broken.jpg") == (422, {"error": "The image cannot be scored: not_image."})
 
 
 def test_too_many_bytes_are_refused(url: str) -> None:
@@ -162,13 +137,12 @@ def test_the_team_itself_answers(home: Home) -> None:
 
 
 def test_the_verb_wants_weights_and_a_folder(home: Home, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"has no team\.json"):
-        serve.run(tmp_path, tmp_path, "127.0.0.1", 0)
-    with pytest.raises(UserError, match="is no folder"):
-        serve.run(home.pack, tmp_path / "none", "127.0.0.1", 0)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(UserError, match=f"Cannot listen on 127.0.0.1:{port} .*name another with --port or --host"):
-            serve.run(home.pack, tmp_path, "127.0.0.1", port)
-    with pytest.raises(UserError, match=r"Cannot listen on 203\.0\.113\.1:0"):
-        serve.run(home.pack, tmp_path, "203.0.113.1", 0)
+        for pack, root, at, message in (
+            (tmp_path, tmp_path, 0, r"has no team\.json"),
+            (home.pack, tmp_path / "none", 0, "is no folder"),
+            (home.pack, tmp_path, port, f"Cannot listen on 127.0.0.1:{port} .*name another with --port or --host"),
+        ):
+            with pytest.raises(UserError, match=message):
+                serve.run(pack, root, "127.0.0.1", at)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ffdi.core import console
 from ffdi.core.errors import UserError
-from ffdi.kernels.rows import image_names
+from ffdi.kernels.mounts import image_names
 
 
 def run(images: list[Path], pack: Path) -> None:

@@ -240,16 +240,12 @@ def unordered(function: Callable[[Any], Any], items: Iterable[Any], stop: Stop) 
         stop: Passed on to all nodes.
     """
     needs = Needs()
-    tasks = (Task(f"part {number}", _without_stop, (function, item)) for number, item in enumerate(items))
+    tasks = (Task(f"part {number}", lambda item, _: function(item), (item,)) for number, item in enumerate(items))
     with closing(Runner(needs, stop, limit=lambda: 2 * session.slots(needs)).results(tasks)) as results:
         for _, value in results:
             if isinstance(value, FfdiError):
                 raise value
             yield value
-
-
-def _without_stop(function: Callable[[Any], Any], item: Any, _: Stop) -> Any:
-    return function(item)
 
 
 def _value(reference: Any) -> Any:

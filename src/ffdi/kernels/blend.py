@@ -1,7 +1,6 @@
 """The main of `kernels/blend.py`: attached outputs of train kernels in, `submission.csv` and `card.json` out."""
 
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from ffdi.submission.check import check_bytes, render
 
 def main(_: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     """Write submission and card. Raises UserError naming a run that is unfinished, or what is not mounted."""
-    begun = time.time()
     attached = mounts.outputs()
     if not attached:
         raise UserError(f"No output of a train kernel is attached. {mounts.listing()}.")
@@ -29,9 +27,7 @@ def main(_: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
         workspace = workspace_of(pack.recipe, pack.competition, Path(folder))
         folds = gather(attached, pack.competition, workspace, link)
         console.say(f"{folds} folds in {', '.join(map(str, attached))}")
-        facts = submit(pack.recipe, pack.competition, workspace)
-    outputs = [path.name for path in attached]
-    return {**facts, "outputs": outputs, "seconds": {"blend": round(time.time() - begun, 1)}}
+        return submit(pack.recipe, pack.competition, workspace)
 
 
 def submit(recipe: Recipe, competition: Competition, workspace: Workspace) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Shapes: R rows of the test table, K fold models of a member, V TTA views.
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from ffdi.core.stop import Stop, parse_until
 from ffdi.infer.engine import TeamLogits, predict_team
 from ffdi.infer.nets import Net
 from ffdi.kernels import mounts
-from ffdi.kernels.rows import submission_rows
+from ffdi.kernels.mounts import submission_rows
 from ffdi.kernels.team import TeamPack
 from ffdi.model.weights import load_net
 from ffdi.submission.check import check_bytes, render
@@ -33,42 +32,30 @@ RESERVE_SECONDS = 60.0  # kept before the deadline, to blend and to write
 MAX_WORKERS = 8
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """`score_R`: the blend in (0, 1), in the order of the rows. `logits`: of the nets and views behind it."""
-
-    score_R: NDArray[np.float64]
-    logits: TeamLogits
-
-
 def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     """Write `submission.csv` and return the facts for `run.json`. Raises UserError naming what is not mounted."""
-    begun = time.time()
+    deadline = parse_until(settings["until"], time.time(), "SETTINGS: until")
     if not pack.members:
         raise UserError(f"{pack.folder} holds no team; run `ffdi kernels pack` without --train when it is trained.")
     console.say(f"team: {pack.folder}, {pack.verify()} files verified")
-    folder, competition = mounts.competition_folder(pack.competition, ["test"], settings["competition"])
+    folder, competition = mounts.competition_folder(pack.competition, ["test"])
     rows = submission_rows(folder, competition)
     console.say(f"images: {folder}, {len(rows):,} rows, on {', '.join(map(str, devices()))}")
     for one in pack.members:  # compares the golden outputs of one fold of each, before hours of work
         load_net(pack.path(next(iter(one.files.values()))), one.member, devices()[0])
-    with Stop(parse_until(settings["until"], begun, "SETTINGS: until")) as stop:
+    with Stop(deadline) as stop:
         stop.reserve = RESERVE_SECONDS
-        found = predict(pack, rows, folder, settings["workers"], stop)
-    predicted, logits = time.time(), found.logits
-    doubt = _write(rows["id"], found, pack)
+        score_R, logits = predict(pack, rows, folder, settings["workers"], stop)
+    doubt = _write(rows["id"], score_R, logits, pack)
     path = mounts.working_root() / SUBMISSION_CSV
     console.say(f"{path}: {len(rows):,} rows, {logits.imputed_R.sum():,} of them with the prior")
     return {
         "pack": pack.digest,
-        "recipe": pack.recipe.name,
         "rows": len(rows),
         "imputed": rows["id"][logits.imputed_R].tolist(),
         "unreached": int(logits.unreached_R.sum()),
         "degraded": list(logits.dropped),
         "doubt": doubt,
-        "devices": [str(device) for device in devices()],
-        "seconds": {"predict": round(predicted - begun, 1)},
         "submission": digest.of_file(path),
     }
 
@@ -79,7 +66,7 @@ def predict(
     folder: Path,
     workers: int | None = None,
     stop: Stop | None = None,
-) -> Prediction:
+) -> tuple[NDArray[np.float64], TeamLogits]:
     """Predict and blend `rows` as `ffdi train` and `ffdi blend` do: on a CPU with the same bits.
 
     Args:
@@ -88,10 +75,13 @@ def predict(
         folder: the relpaths are below it.
         workers: processes that decode; None for one a core, at most 8.
         stop: at its deadline the prediction is there; views, folds and members are given up for it.
+
+    Returns:
+        score_R (the blend in (0, 1), in the order of the rows) and the logits of the nets and views behind it.
     """
     workers = min(len(os.sched_getaffinity(0)), MAX_WORKERS) if workers is None else workers
     found = predict_team(nets(pack), rows, folder, devices=devices(), workers=workers, stop=stop)
-    return Prediction(blended(pack, rows, found), found)
+    return blended(pack, rows, found), found
 
 
 def nets(pack: TeamPack) -> list[Net]:
@@ -140,14 +130,14 @@ def _member(folds: list[int | str], name: str, found: TeamLogits) -> NDArray[np.
     return np.stack(means) if means else np.empty((0, 0))
 
 
-def _write(ids: pd.Series, found: Prediction, pack: TeamPack) -> str:
+def _write(ids: pd.Series, score_R: NDArray[np.float64], logits: TeamLogits, pack: TeamPack) -> str:
     """Write the submission in any case; return the objection of the check, "" if there is none."""
     wanted = pack.competition
-    data = render(pd.DataFrame({wanted.id_column: ids, wanted.prediction_column: found.score_R}), wanted)
+    data = render(pd.DataFrame({wanted.id_column: ids, wanted.prediction_column: score_R}), wanted)
     atomic.write_bytes(mounts.working_root() / SUBMISSION_CSV, data)
-    logits = [logits_RV.mean(axis=1, dtype=np.float64) for logits_RV in found.logits.logits.values()]
+    mean_R = np.mean([logits_RV.mean(axis=1, dtype=np.float64) for logits_RV in logits.logits.values()], axis=0)
     try:
-        check_bytes(data, SUBMISSION_CSV, wanted, ids.tolist(), reference=pd.Series(np.mean(logits, axis=0), index=ids))
+        check_bytes(data, SUBMISSION_CSV, wanted, ids.tolist(), reference=pd.Series(mean_R, index=ids))
     except UserError as error:
         console.warn(f"The submission is written, but the check says: {error}")
         return str(error)

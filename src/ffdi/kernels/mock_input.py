@@ -4,12 +4,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import pandas as pd
 
 from ffdi.config.competition import Competition
 from ffdi.core import keys
-from ffdi.kernels.rows import submission_rows
+from ffdi.kernels.mounts import submission_rows
 from ffdi.kernels.team import TeamPack
 
 SAMPLE = "sample_submission.csv"  # of the opening day: in a hidden rerun it names images that are not there
@@ -50,8 +49,8 @@ def build(root: Path, folders: tuple[str, str], pack: TeamPack, data: Path, imag
         pack: the packed dataset.
         data: the competition folder that images are taken from.
         images: how many, at most.
-        hidden: as in a hidden rerun: every image has a new id (images repeat if there are too few), the second one is
-            broken, and the sample submission names the old ids.
+        hidden: as in a hidden rerun: every image has a new id, the last one is broken, and the sample submission
+            names the old ids.
 
     Raises UserError if `data` has no test table.
     """
@@ -65,20 +64,18 @@ def build(root: Path, folders: tuple[str, str], pack: TeamPack, data: Path, imag
         if Path(source).is_file():
             shutil.copyfile(source, at / relpath)  # no link, so that the kernel cannot find the way back to the sources
     if hidden:
-        (at / mock.rows["relpath"].iloc[1]).write_bytes(b"no image")
+        (at / mock.rows["relpath"].iloc[-1]).write_bytes(b"no image")
     _write_tables(mock, pack.competition)
     return mock
 
 
 def _rows(data: Path, competition: Competition, images: int, hidden: bool) -> pd.DataFrame:
     """Return id, relpath, and of the image in `data` its file (source) and id (old)."""
-    rows, folder = submission_rows(data, competition), PurePosixPath(competition.test.images)
-    number_N = np.arange(images if hidden else min(images, len(rows)))
-    rows = rows.iloc[number_N % len(rows)].reset_index(drop=True)
+    rows, folder = submission_rows(data, competition).head(images), PurePosixPath(competition.test.images)
     rows = rows.assign(source=[str(data / path) for path in rows["relpath"]], old=rows["id"])
     if not hidden:
         return rows
-    new = [f"{keys.key('hidden rerun', n, name):032x}{Path(name).suffix}" for n, name in enumerate(rows["old"])]
+    new = [f"{keys.key('hidden rerun', name):032x}{Path(name).suffix}" for name in rows["old"]]
     places = zip(rows["relpath"], rows["old"], new, strict=True)
     return rows.assign(
         id=new, relpath=[f"{folder / name}{path.removeprefix(str(folder / old))}" for path, old, name in places]
@@ -93,5 +90,5 @@ def _write_tables(mock: MockInput, competition: Competition) -> None:
         path = mock.folder / competition.test.labels
         path.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(path, index=False, lineterminator="\n")
-    sample = pd.DataFrame({competition.id_column: mock.rows["old"].unique(), competition.prediction_column: 0.5})
+    sample = pd.DataFrame({competition.id_column: mock.rows["old"], competition.prediction_column: 0.5})
     sample.to_csv(mock.folder / SAMPLE, index=False, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Find the inputs that Kaggle mounted for a kernel, and bring outputs of train kernels into one workspace.
+"""Find the inputs that Kaggle mounted for a kernel, list its images, bring outputs of train kernels into one workspace.
 
 Inputs are found by what is in them, since more than one layout of mounts is in use: input/competitions/SLUG and
 input/SLUG, input/notebooks/OWNER/SLUG and input/SLUG.
@@ -7,13 +7,18 @@ input/SLUG, input/notebooks/OWNER/SLUG and input/SLUG.
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
 
 from ffdi.config.competition import Competition, Split
 from ffdi.config.recipe import Recipe
+from ffdi.core import console
 from ffdi.core.errors import UserError
 from ffdi.core.inputs import children, folders_with, input_root
-from ffdi.core.layout import DONE, MANIFEST, WEIGHTS, Workspace
+from ffdi.core.layout import DONE, MANIFEST, WEIGHTS, Workspace, inside
+from ffdi.data import files, tables
 
 RUNS = "work"  # the folder of a train kernel's output that holds its runs
 SHOWN = 40  # lines of a listing
@@ -28,25 +33,19 @@ def working_root() -> Path:
 
 
 def outputs() -> list[Path]:
-    """Return the attached outputs of train kernels."""
-    return sorted(folders_with(_holds_runs))
+    """Return the attached outputs of train kernels, also of those that stopped before their first fold."""
+    names = ("runs", MANIFEST, "scan")
+    return sorted(folders_with(lambda folder: any(any((folder / RUNS).glob(f"*/*/{name}")) for name in names)))
 
 
-def competition_folder(competition: Competition, splits: list[str], name: str = "") -> tuple[Path, Competition]:
+def competition_folder(competition: Competition, splits: list[str]) -> tuple[Path, Competition]:
     """Return the folder with the tables of `splits`, and the competition with its paths as they are from there.
 
-    Phases of one contest may be mounted apart: then it is their common root, and the paths lead to each.
-
-    Args:
-        competition: as the recipe names it.
-        splits: "train", "val", "test".
-        name: slug under which it is mounted; "" for the competition's own.
-
-    Raises:
-        UserError: a table or folder is not mounted; the message lists what is.
+    Phases of one contest may be mounted apart: then it is their common root, and the paths lead to each. Raise
+    UserError for a table or folder that is not mounted; the message lists what is.
     """
     wanted = {split: competition.splits[split] for split in splits}
-    slugs = [name or competition.slug, *competition.slugs]
+    slugs = competition.slugs
     together = _with_tables([*wanted.values()], slugs)
     if together:
         return together[0], competition
@@ -62,6 +61,38 @@ def competition_folder(competition: Competition, splits: list[str], name: str = 
     return input_root(), competition.model_copy(update=moved)
 
 
+def submission_rows(folder: Path, competition: Competition) -> pd.DataFrame:
+    """Return id and relpath (below `folder`) of the test images that a submission must list, in its order.
+
+    They are those of the table that is mounted now: in the hidden rerun of a code competition it is another one. If
+    none of its images is there, and others are, it was not exchanged; then the images are the list. One image that is
+    missing has its row all the same. Raises UserError for a bad table or a folder without images.
+    """
+    test = competition.test
+    images = inside(folder, test.images)
+    names = files.names_below(images, folder)
+    ids = tables.read_labels(folder, competition, "test")["id"] if test.labels else pd.Series([], dtype="str")
+    place = files.locate(ids, names, test.suffix)
+    if (place < 0).all():
+        names = names[files.are_images(names) & names.str.endswith(test.suffix)].reset_index(drop=True)
+        if names.empty:
+            raise UserError(f"There is no image in {images}; is the competition attached?")
+        if test.labels:
+            console.warn(
+                f"No image of {test.labels} is mounted; the {len(names):,} images in the folder are predicted."
+            )
+        ids, place = _ids_of(names, ids, test.suffix), np.arange(len(names))
+    prefix = str(PurePosixPath(test.images, "_"))[:-1]
+    found = names.reindex(place).to_numpy()
+    return pd.DataFrame({"id": ids, "relpath": prefix + np.where(place >= 0, found, ids + test.suffix)})
+
+
+def image_names(folder: Path) -> list[str]:
+    """Return the names of the image files below `folder`, sorted; hidden files (`._x.jpg` of a Mac) are no images."""
+    names = files.names_below(folder, folder)
+    return names[files.are_images(names)].tolist()
+
+
 def listing() -> str:
     """Return what is mounted, in one sentence without its full stop."""
     root = input_root()
@@ -72,11 +103,6 @@ def listing() -> str:
     return f"{root} holds {', '.join(names) or 'nothing'}"
 
 
-def _holds_runs(folder: Path) -> bool:
-    """Also true for what a run left that stopped before its first fold."""
-    return any(any((folder / RUNS).glob(f"*/*/{name}")) for name in ("runs", MANIFEST, "scan"))
-
-
 def _with_tables(splits: list[Split], slugs: list[str]) -> list[Path]:
     """Return the folders that have all tables and images of the splits, those first whose path has the first slug.
 
@@ -85,10 +111,17 @@ def _with_tables(splits: list[Split], slugs: list[str]) -> list[Path]:
 
     def has(folder: Path) -> bool:
         named = not set(slugs).isdisjoint(folder.parts)
-        tables = all((folder / split.labels).is_file() if split.labels else named for split in splits)
-        return tables and all((folder / split.images).is_dir() for split in splits)
+        listed = all((folder / split.labels).is_file() if split.labels else named for split in splits)
+        return listed and all((folder / split.images).is_dir() for split in splits)
 
     return sorted(folders_with(has), key=lambda path: slugs[0] not in path.parts)
+
+
+def _ids_of(names: pd.Series, listed: pd.Series, suffix: str) -> pd.Series:
+    """Return the ids of files, without their endings where the table's ids have none."""
+    if suffix or listed.empty or files.are_images(listed).any():
+        return names.str.removesuffix(suffix)
+    return names.str.replace(r"\.[^./]*$", "", regex=True)
 
 
 def workspace_of(recipe: Recipe, competition: Competition, root: Path) -> Workspace:

