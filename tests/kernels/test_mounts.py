@@ -79,7 +79,7 @@ def test_outputs_are_those_that_hold_runs_or_a_part_of_a_scan(mounts: Mounts, co
     found = kaggle.outputs()
     assert found == sorted(mounts.input / at for at in ("datasets/me/early", "notebooks/me/first", "second"))
     to = Workspace(mounts.working / work, mounts.working)
-    assert kaggle.gather(found, competition, to, kaggle.copy) == 0
+    assert kaggle.gather(to, kaggle.copy) == 0
     assert (to.work / part).is_file()
 
 

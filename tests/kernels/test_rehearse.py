@@ -19,7 +19,7 @@ from ffdi.kernels import infer, mock_input
 from ffdi.kernels.mock_input import MockInput
 from ffdi.kernels.rehearse import SCENARIOS, rehearse, run_offline
 from ffdi.submission.check import render
-from tests.kernels.conftest import SCRIPTS, SLUG, TABLE, TEST, Home
+from tests.kernels.conftest import SCRIPTS, TABLE, TEST, Home
 
 INFER = SCRIPTS / "infer.py"
 IMAGES = 8
@@ -30,7 +30,7 @@ class TestSandbox:
     def box(self, tmp_path: Path) -> Callable[[str], Any]:
         def run(code: str) -> tuple[int, str, tuple[str, ...]]:
             (tmp_path / "script.py").write_text(code)
-            return run_offline(tmp_path / "script.py", tmp_path, {"GIVEN": "yes"}, tmp_path)
+            return run_offline(tmp_path / "script.py", tmp_path, {"GIVEN": "yes"})
 
         return run
 
@@ -72,8 +72,7 @@ class TestSandbox:
 
 class TestMockInput:
     def test_a_hidden_rerun_has_other_ids_a_broken_image_and_a_stale_sample(self, home: Home, tmp_path: Path) -> None:
-        folders = mock_input.folders_of(SLUG, "someone/team", newer=True)
-        made = mock_input.build(tmp_path / "made", folders, home.team, home.images, 25, hidden=True)
+        made = mock_input.build(tmp_path / "made", SCENARIOS[2], home.team, "someone/team", home.images, 25)
         ids = tables.read_labels(made.folder, home.competition, "test")["id"].tolist()
         old = set(pd.read_csv(home.images / TABLE)["img_name"])
         assert ids == made.rows["id"].tolist()
@@ -95,10 +94,9 @@ class TestMockInput:
     def test_an_image_that_the_folder_lacks_is_no_traceback(self, home: Home, tmp_path: Path) -> None:
         data = Path(shutil.copytree(home.images, tmp_path / "contest"))
         (data / TEST / pd.read_csv(data / TABLE)["img_name"][IMAGES - 1]).unlink()
-        folders = mock_input.folders_of(SLUG, "someone/team", newer=True)
-        for hidden in (False, True):
-            made = mock_input.build(tmp_path / f"made{hidden}", folders, home.team, data, IMAGES, hidden)
-            assert (made.folder / made.rows["relpath"][IMAGES - 1]).is_file() == hidden
+        for scenario, count in ((SCENARIOS[0], IMAGES), (SCENARIOS[2], IMAGES - 1)):
+            made = mock_input.build(tmp_path / scenario.name, scenario, home.team, "team", data, count)
+            assert (made.folder / made.rows["relpath"][IMAGES - 1]).is_file() == scenario.hidden
 
 
 FAKE = """\

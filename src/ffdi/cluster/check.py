@@ -21,14 +21,9 @@ LOCK = (
 
 
 def check(work: Path, folders: Sequence[Path]) -> None:
-    """Compare every node with this process.
+    """Compare every node with this process: all must see a token and its lock in `work`, and what lies in `folders`.
 
-    Args:
-        work: A folder that is written to. All must see a token of this process, and its lock.
-        folders: Folders that are read.
-
-    Raises:
-        UserError: Something is missing or differs; the message says it by node.
+    Raise UserError where something is missing or differs; the message says it by node.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On

@@ -71,9 +71,8 @@ def _sync_folder(folder: Path) -> None:
 def _explained(error: OSError, path: Path, size: int) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         free = disk_usage(path.parent).free
-        limit = f", though {free:,} are free: a quota or ulimit -f" if free > 2 * size else f", {free:,} free"
         return SpaceError(
-            f"No space to write {path} ({error.strerror}): {size:,} bytes needed{limit}; make room and run the same "
-            "command again."
+            f"No space to write {path} ({error.strerror}): {size:,} bytes needed, {free:,} free (a quota or "
+            "ulimit -f may allow fewer); make room and run the same command again."
         )
     return UserError(f"Cannot write {path}: {error.strerror}; make the place writable and run again.")

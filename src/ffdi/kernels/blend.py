@@ -7,8 +7,6 @@ from typing import Any
 
 from ffdi.blending.result import blend
 from ffdi.blending.saved import inputs
-from ffdi.config.competition import Competition
-from ffdi.config.recipe import Recipe
 from ffdi.core import atomic, checksum, console, digest
 from ffdi.core.errors import UserError
 from ffdi.core.layout import CARD, SUBMISSION_CSV, Workspace
@@ -24,21 +22,15 @@ def main(_: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     if not attached:
         raise UserError(f"No output of a train kernel is attached. {mounts.listing()}.")
     with tempfile.TemporaryDirectory(prefix="ffdi-runs-") as folder:
-        workspace = workspace_of(pack.recipe, pack.competition, Path(folder))
-        folds = gather(attached, pack.competition, workspace, link)
+        workspace = workspace_of(pack, Path(folder))
+        folds = gather(workspace, link)
         console.say(f"{folds} folds in {', '.join(map(str, attached))}")
-        return submit(pack.recipe, pack.competition, workspace)
+        return submit(pack, workspace)
 
 
-def submit(recipe: Recipe, competition: Competition, workspace: Workspace) -> dict[str, Any]:
-    """Blend the finished runs, write submission and card, and return what `run.json` says of them.
-
-    Args:
-        recipe: Whose runs are blended.
-        competition: The recipe's.
-        workspace: Where the runs lie.
-    """
-    result = blend(recipe, competition, workspace)
+def submit(pack: TeamPack, workspace: Workspace) -> dict[str, Any]:
+    """Blend the finished runs, write submission and card, and return what `run.json` says of them."""
+    competition, result = pack.competition, blend(pack.recipe, pack.competition, workspace)
     for warning in result.warnings:
         console.warn(warning)
     data = render(result.submission, competition)
@@ -51,4 +43,4 @@ def submit(recipe: Recipe, competition: Competition, workspace: Workspace) -> di
     found = result.card["blend"]["auc"]
     console.say(f"{result.choice.why} OOF AUC {found['value']:.4f}." if found else result.choice.why)
     console.say(f"{mounts.working_root() / SUBMISSION_CSV}: {len(ids):,} rows")
-    return {"recipe": recipe.name, "rows": len(ids), "submission": sent["sha256"]}
+    return {"recipe": pack.recipe.name, "rows": len(ids), "submission": sent["sha256"]}

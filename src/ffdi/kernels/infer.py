@@ -61,11 +61,7 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
 
 
 def predict(
-    pack: TeamPack,
-    rows: pd.DataFrame,
-    folder: Path,
-    workers: int | None = None,
-    stop: Stop | None = None,
+    pack: TeamPack, rows: pd.DataFrame, folder: Path, workers: int | None = None, stop: Stop | None = None
 ) -> tuple[NDArray[np.float64], TeamLogits]:
     """Predict and blend `rows` as `ffdi train` and `ffdi blend` do: on a CPU with the same bits.
 

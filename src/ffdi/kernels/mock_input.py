@@ -14,17 +14,18 @@ from ffdi.kernels.team import TeamPack
 SAMPLE = "sample_submission.csv"  # of the opening day: in a hidden rerun it names images that are not there
 
 
-def folders_of(slug: str, dataset: str, newer: bool) -> tuple[str, str]:
-    """Return where competition and packed dataset appear below the root of all mounts.
+@dataclass(frozen=True)
+class Scenario:
+    """`newer`: of the two layouts of mounts. `until`: the deadline in its SETTINGS; "" for none.
 
-    Args:
-        slug: Of the competition.
-        dataset: "slug" or "owner/slug".
-        newer: Which of the two known layouts.
+    `hidden`: as in a hidden rerun: every image has a new id, there is one more, the last one is broken, and the sample
+    submission names the old ids.
     """
-    if not newer:
-        return slug, dataset.split("/")[-1]
-    return f"competitions/{slug}", f"datasets/{dataset if '/' in dataset else f'rehearsal/{dataset}'}"
+
+    name: str
+    newer: bool = True
+    hidden: bool = False
+    until: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,30 +41,31 @@ class MockInput:
         return self.root / "working"
 
 
-def build(root: Path, folders: tuple[str, str], pack: TeamPack, data: Path, images: int, hidden: bool) -> MockInput:
+def build(root: Path, scenario: Scenario, pack: TeamPack, dataset: str, data: Path, images: int) -> MockInput:
     """Lay out test images and the packed dataset below `root/input`.
 
     Args:
         root: a new folder.
-        folders: where competition and dataset appear below `root/input`.
+        scenario: decides on mounts and images.
         pack: the packed dataset.
+        dataset: its name, "slug" or "owner/slug".
         data: the competition folder that images are taken from.
         images: how many, at most.
-        hidden: as in a hidden rerun: every image has a new id, the last one is broken, and the sample submission
-            names the old ids.
 
     Raises UserError if `data` has no test table.
     """
-    at, dataset = (root / "input" / folder for folder in folders)
-    mock = MockInput(root, at, _rows(data, pack.competition, images, hidden))
-    dataset.parent.mkdir(parents=True)
-    dataset.symlink_to(pack.folder.resolve(), target_is_directory=True)
+    slug, owned = pack.competition.slug, dataset if "/" in dataset else f"rehearsal/{dataset}"
+    places = (f"competitions/{slug}", f"datasets/{owned}") if scenario.newer else (slug, dataset.split("/")[-1])
+    at, mounted = (root / "input" / place for place in places)
+    mock = MockInput(root, at, _rows(data, pack.competition, images + scenario.hidden, scenario.hidden))
+    mounted.parent.mkdir(parents=True)
+    mounted.symlink_to(pack.folder.resolve(), target_is_directory=True)
     mock.working.mkdir()
     for relpath, source in zip(mock.rows["relpath"], mock.rows["source"], strict=True):
         (at / relpath).parent.mkdir(parents=True, exist_ok=True)
         if Path(source).is_file():
             shutil.copyfile(source, at / relpath)  # no link, so that the kernel cannot find the way back to the sources
-    if hidden:
+    if scenario.hidden:
         (at / mock.rows["relpath"].iloc[-1]).write_bytes(b"no image")
     _write_tables(mock, pack.competition)
     return mock

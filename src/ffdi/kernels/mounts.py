@@ -6,19 +6,19 @@ input/SLUG, input/notebooks/OWNER/SLUG and input/SLUG.
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from ffdi.config.competition import Competition, Split
-from ffdi.config.recipe import Recipe
 from ffdi.core import console
 from ffdi.core.errors import UserError
 from ffdi.core.inputs import children, folders_with, input_root
 from ffdi.core.layout import DONE, MANIFEST, WEIGHTS, Workspace, inside
 from ffdi.data import files, tables
+from ffdi.kernels.team import TeamPack
 
 RUNS = "work"  # the folder of a train kernel's output that holds its runs
 SHOWN = 40  # lines of a listing
@@ -124,30 +124,18 @@ def _ids_of(names: pd.Series, listed: pd.Series, suffix: str) -> pd.Series:
     return names.str.replace(r"\.[^./]*$", "", regex=True)
 
 
-def workspace_of(recipe: Recipe, competition: Competition, root: Path) -> Workspace:
-    """Return the workspace below `root`, laid out as at home: a kernel's output can be copied over the work folder.
-
-    Args:
-        recipe: Names the folder of images.
-        competition: Names the folder below `root`.
-        root: Where a kernel writes.
-    """
-    name = Path(recipe.data.folder).name or SAMPLE
-    return Workspace(root / RUNS / competition.name / name, root / "submissions")
+def workspace_of(pack: TeamPack, root: Path) -> Workspace:
+    """Return the workspace below `root`, laid out as at home: a kernel's output can be copied over the work folder."""
+    name = Path(pack.recipe.data.folder).name or SAMPLE
+    return Workspace(root / RUNS / pack.competition.name / name, root / "submissions")
 
 
-def gather(outputs: Iterable[Path], competition: Competition, to: Workspace, bring: Bring) -> int:
-    """Bring manifest, folds and runs of attached outputs together; return how many folds came.
+def gather(to: Workspace, bring: Bring) -> int:
+    """Bring manifest, folds and runs of the attached outputs together by `copy` or `link`; return how many folds came.
 
     Raises UserError if two outputs have different fold tables: their runs are not of one team.
-
-    Args:
-        outputs: Attached folders.
-        competition: Of the runs.
-        to: Where they come together.
-        bring: Copies or links a file.
     """
-    works = [path for output in outputs for path in sorted((output / RUNS).glob(f"{competition.name}/*/"))]
+    works = [path for output in outputs() for path in sorted((output / RUNS).glob(f"{to.work.parent.name}/*/"))]
     best: dict[str, Path] = {}
     for work in works:
         for fold in sorted(work.glob("runs/*/fold*")):

@@ -25,7 +25,7 @@ from ffdi.core.digest import PACKAGE
 from ffdi.core.errors import UserError
 from ffdi.core.layout import RUN_RECORD, SUBMISSION_CSV
 from ffdi.kernels import guard, mock_input, script, team
-from ffdi.kernels.mock_input import MockInput, folders_of
+from ffdi.kernels.mock_input import MockInput, Scenario
 from ffdi.kernels.script import Script
 from ffdi.kernels.team import TeamPack
 from ffdi.submission.check import check
@@ -34,16 +34,6 @@ from ffdi.submission.kernel import with_settings
 SHOWN = 12  # lines of a failed kernel's output
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "OMP_NUM_THREADS", "LD_LIBRARY_PATH")
 OUTPUT, ATTEMPTS = "output.txt", "attempts.log"
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """`newer`: of the two layouts of mounts. `until`: the deadline in its SETTINGS; "" for none."""
-
-    name: str
-    newer: bool = True
-    hidden: bool = False
-    until: str = ""
 
 
 SCENARIOS = (
@@ -90,9 +80,7 @@ def rehearse(
             console.say(f"rehearsal: {scenario.name}")
             root = Path(name).resolve() / f"{number}-{scenario.name.replace(' ', '-')}"
             dataset = kernel.setting("pack") or packed.folder.resolve().name
-            folders = folders_of(packed.competition.slug, dataset, scenario.newer)
-            # In a hidden rerun the number of images is another one, too.
-            mock = mock_input.build(root, folders, packed, data, images + scenario.hidden, scenario.hidden)
+            mock = mock_input.build(root, scenario, packed, dataset, data, images)
             verdicts.append(_run(kernel, packed, mock, scenario))
     return verdicts
 
@@ -107,7 +95,7 @@ def _run(kernel: Script, pack: TeamPack, mock: MockInput, scenario: Scenario) ->
     environment |= {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "CUDA_VISIBLE_DEVICES": ""}
     environment |= {"KAGGLE_IS_COMPETITION_RERUN": "1"} if scenario.hidden else {}
     begun = time.monotonic()
-    code, output, attempts = run_offline(path, mock.working, environment, mock.root)
+    code, output, attempts = run_offline(path, mock.working, environment)
     seconds = time.monotonic() - begun
     faults = [f"it tried to {attempt}, which Kaggle does not offer." for attempt in attempts]
     equal: bool | None = None
@@ -144,20 +132,18 @@ def _fault_of_submission(pack: TeamPack, mock: MockInput, scenario: Scenario) ->
     return ""
 
 
-def run_offline(
-    script: Path, working: Path, environment: Mapping[str, str], folder: Path
-) -> tuple[int, str, tuple[str, ...]]:
+def run_offline(script: Path, working: Path, environment: Mapping[str, str]) -> tuple[int, str, tuple[str, ...]]:
     """Run a script in a fresh interpreter, and end with it all that it started.
 
     Args:
-        script: the file.
+        script: the file; the guard, and what it writes down, lie beside it.
         working: its current folder.
         environment: its variables, beside those that every process needs.
-        folder: a folder for the guard and what it writes down.
 
     Returns:
         Its exit code, what it printed, and what the guard refused.
     """
+    folder = script.parent
     log, output = folder / ATTEMPTS, folder / OUTPUT
     log.unlink(missing_ok=True)
     watch = f"watch({[str(PACKAGE)]!r}, {str(log)!r})\n"

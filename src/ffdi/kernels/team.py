@@ -56,9 +56,7 @@ class TeamPack:
 def read(folder: Path) -> TeamPack:
     """Return what `folder/team.json` says.
 
-    Raises:
-        UserError: there is no such file, or another version of the kit wrote it.
-        CorruptError: its bytes changed after it was written.
+    Raise UserError if there is none or another version of the kit wrote it, CorruptError if its bytes changed.
     """
     path = folder / TEAM
     if not path.is_file():

@@ -35,14 +35,14 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
     which is a warning then, and "doubt" in `run.json`. Raises UserError for a mistake in recipe, images or mounts.
     """
     deadline = parse_until(settings["until"], time.time(), "SETTINGS: until")
-    recipe, competition = pack.recipe, pack.competition
+    recipe = pack.recipe
     _check_names(settings["members"], recipe)
-    workspace = workspace_of(recipe, competition, mounts.working_root())
+    workspace = workspace_of(pack, mounts.working_root())
     for name in [TEAM, *(name for name in pack.files if name.endswith(".whl"))]:  # a blend kernel finds the kit there
         copy(pack.path(name), mounts.working_root() / name)
-    before = gather(mounts.outputs(), competition, workspace, copy)
+    before = gather(workspace, copy)
     console.say(f"{before} folds taken over from attached outputs" if before else "no earlier output is attached")
-    images, competition = mounts.competition_folder(competition, list(competition.splits))
+    images, competition = mounts.competition_folder(pack.competition, list(pack.competition.splits))
     _offer_weights(pack)
     jobs: list[FoldJob] = []
     facts: dict[str, Any] = {"recipe": recipe.name}
@@ -50,7 +50,7 @@ def main(settings: Mapping[str, Any], pack: TeamPack) -> dict[str, Any]:
         jobs += _planned(recipe, competition, images, workspace, deadline)
         _train([job for job in jobs if job.member.name in (settings["members"] or job.member.name)], deadline)
         if not _left(jobs):
-            facts |= blend.submit(recipe, competition, workspace)
+            facts |= blend.submit(pack, workspace)
     except Paused as pause:
         console.say(f"{pause} To go on, attach this output to a new run of the kernel.")
     except Exception as error:  # of one fold or of the blend: Kaggle drops the output of a kernel that fails
