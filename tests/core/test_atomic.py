@@ -1,14 +1,13 @@
 import errno
 import os
-import signal
 import stat
-import time
 from pathlib import Path
 
 import pytest
 
 from ffdi.core import atomic
 from ffdi.core.errors import SpaceError, UserError
+from tests.fixtures.kills import repeat_and_kill
 
 
 def test_a_kill_never_leaves_a_torn_file(tmp_path: Path) -> None:
@@ -16,14 +15,7 @@ def test_a_kill_never_leaves_a_torn_file(tmp_path: Path) -> None:
     contents = [bytes([value]) * 2_000_000 for value in (1, 2)]
     atomic.write_bytes(path, contents[0])
     for attempt in range(20):
-        child = os.fork()
-        if child == 0:
-            while True:
-                for content in contents:
-                    atomic.write_bytes(path, content)
-        time.sleep(0.002 + 0.0017 * attempt)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        repeat_and_kill(lambda: [atomic.write_bytes(path, content) for content in contents], 0.002 + 0.0017 * attempt)
         assert path.read_bytes() in contents
     atomic.write_bytes(path, b"last")
     assert path.read_bytes() == b"last"

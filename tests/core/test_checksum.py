@@ -1,7 +1,4 @@
 import json
-import os
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +9,7 @@ from safetensors.numpy import load_file
 
 from ffdi.core import atomic, checksum, keys
 from ffdi.core.errors import CorruptError, UserError
+from tests.fixtures.kills import repeat_and_kill
 
 VALUE = {"name": "lite0", "scores": [0.5, 1e-9], "empty": {}}
 FRAME = pd.DataFrame(
@@ -55,13 +53,7 @@ def test_a_kill_in_a_writer_leaves_a_whole_artefact(tmp_path: Path, kind: str, k
     write(path)
     rng = keys.rng("kill", path.name)
     for _ in range(kills):
-        child = os.fork()
-        if child == 0:
-            while True:
-                write(path)
-        time.sleep(rng.uniform(0, 0.05))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        repeat_and_kill(lambda: write(path), rng.uniform(0, 0.05))
         read(path)
     atomic.sweep(tmp_path)
     assert list(tmp_path.iterdir()) == [path]

@@ -25,12 +25,8 @@ def of_json(value: Any) -> str:
 
     Raise ValueError for NaN and infinity, which JSON does not have.
     """
-    return of_bytes(canonical(value).encode())
-
-
-def canonical(value: Any) -> str:
-    """Return the one JSON text of a value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return of_bytes(text.encode())
 
 
 @cache

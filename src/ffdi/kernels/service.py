@@ -1,6 +1,6 @@
 """P(fake) of images over HTTP, each by its path below one folder.
 
-Every error is {"error": one sentence}: 400 for a path that may not be opened, 413 for too many bytes, 422 for what is
+Every error is {"error": one sentence}: 400 for a path that may not be opened, 413 for too large a file, 422 for what is
 no image or no such request. Nothing outside the folder is opened; no answer holds a traceback or a path of this
 machine.
 """
@@ -22,7 +22,6 @@ from ffdi.core.layout import inside
 from ffdi.data.decode import Defect, decode
 
 MAX_IMAGE_BYTES = 32_000_000  # a PNG of 4000 x 2500 pixels of noise
-MAX_REQUEST_BYTES = 50_000  # far more than a path can have
 
 
 class ScoreRequest(Frozen):
@@ -50,13 +49,8 @@ def service(score: Callable[[np.ndarray], float], pack: str, root: Path) -> Fast
 
     @app.post("/score")
     async def score_path(request: Request) -> dict[str, float]:
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_REQUEST_BYTES:
-                raise HTTPException(413, f"The request is larger than {MAX_REQUEST_BYTES:,} bytes.")
         try:
-            path = ScoreRequest.model_validate_json(body).path
+            path = ScoreRequest.model_validate_json(await request.body()).path
         except ValidationError as error:
             raise HTTPException(422, 'The body must be JSON such as {"path": "a.jpg"}.') from error
         return await run_in_threadpool(scored, path)
