@@ -2,6 +2,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -27,11 +28,7 @@ def test_a_kill_never_leaves_a_torn_file(tmp_path: Path) -> None:
 def test_a_failing_call_leaves_the_old_file(tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.bin"
     atomic.write_bytes(path, b"old")
-
-    def fail(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, call, fail)
+    monkeypatch.setattr(os, call, Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
     with pytest.raises(SpaceError, match=r"3 bytes needed, .* free"):
         atomic.write_bytes(path, b"new")
     monkeypatch.undo()

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -52,9 +53,6 @@ def test_a_place_that_is_no_folder_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_file_system_without_locks_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(fcntl, "flock", refused)
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))))
     with pytest.raises(UserError, match=r"Cannot work in .*: No locks available; name another place"):
         lock.exclusive(tmp_path).__enter__()

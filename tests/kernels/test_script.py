@@ -6,8 +6,9 @@ import re
 import runpy
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
 
@@ -142,37 +143,16 @@ def test_what_kaggle_is_told_of_a_script(home: Home, kind: str, competitions: in
 
 
 def test_the_mains_import_only_what_the_image_has() -> None:
-    foreign = _foreign(["kernels/run.py", *(f"kernels/{kind}.py" for kind in KINDS)])
+    """Imports inside functions included. What does not lie beside the kit counts as not found."""
+    finder = ModuleFinder([str(PACKAGE.parent)])
+    for name in ("run", *KINDS):
+        finder.import_hook(f"ffdi.kernels.{name}")
+    own = {*sys.stdlib_module_names, PACKAGE.name}
+    users = {name: by for name, by in finder.badmodules.items() if name.split(".")[0] not in own}
     known = set(wheels.SHIPS) | set(wheels.OPTIONAL)
-    assert {name: users for name, users in foreign.items() if name not in known} == {}
+    assert {name: by for name, by in users.items() if name.split(".")[0] not in known} == {}
     assert not set(wheels.SHIPS) & set(wheels.OPTIONAL)
-    assert set(wheels.SHIPS) <= set(foreign) | {"torchvision"}  # which timm imports
-
-
-def _foreign(waiting: list[str]) -> dict[str, set[str]]:
-    """Modules by imported name: all that these modules of the kit reach, imports inside functions included."""
-    seen, foreign = set[str](), dict[str, set[str]]()
-    while waiting:
-        module = waiting.pop()
-        if module in seen or not (PACKAGE / module).is_file():
-            continue
-        seen.add(module)
-        for name in _imports(ast.parse((PACKAGE / module).read_text())):
-            top = name.split(".")[0]
-            if top == PACKAGE.name:
-                waiting.append("/".join(name.split(".")[1:]) + ".py")
-            elif top not in sys.stdlib_module_names:
-                foreign.setdefault(top, set()).add(module)
-    return foreign
-
-
-def _imports(tree: ast.AST) -> Iterator[str]:
-    """Dotted names; of `from a import b` both a and a.b, as b may be a module."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+    assert set(wheels.SHIPS) <= {name.split(".")[0] for name in users} | {"torchvision"}  # which timm imports
 
 
 def test_a_wheel_that_cannot_be_installed_here_is_a_warning(

@@ -1,21 +1,15 @@
-"""The service over a real socket of this machine."""
+"""The application of the service, as its clients see it."""
 
 import json
 import os
 import socket
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image
+from starlette.testclient import TestClient
 
 from ffdi.cli import serve
 from ffdi.core.errors import UserError
@@ -26,33 +20,9 @@ from tests.kernels.conftest import TEST, Home
 REFUSED_PATH = "The path names no readable file below the folder that is served."
 
 
-@contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """The address of `app` while it runs in a thread."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-def ask(url: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
-    try:
-        with urlopen(Request(url, body, headers), timeout=30) as answer:
-            return answer.status, json.load(answer)
-    except HTTPError as error:
-        with error:
-            return error.code, json.load(error)
-
-
-def ask_path(url: str, path: str) -> tuple[int, Any]:
-    return ask(f"{url}/score", json.dumps({"path": path}).encode())
+def ask(client: TestClient, path: str) -> tuple[int, Any]:
+    answer = client.post("/score", content=json.dumps({"path": path}))
+    return answer.status_code, answer.json()
 
 
 @pytest.fixture(scope="module")
@@ -80,15 +50,14 @@ def grey(image_HWC: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="module")
-def url(root: Path) -> Iterator[str]:
-    with serving(service.service(grey, "d1ge57", root)) as address:
-        yield address
+def client(root: Path) -> TestClient:
+    return TestClient(service.service(grey, "d1ge57", root), raise_server_exceptions=False)
 
 
-def test_an_image_is_scored_by_its_path(url: str, root: Path) -> None:
+def test_an_image_is_scored_by_its_path(client: TestClient, root: Path) -> None:
     for path in ("sub/good.png", "near.png", str(root / "sub" / "good.png")):
-        assert ask_path(url, path) == (200, {"score": pytest.approx(0.2)})
-    assert ask(f"{url}/health") == (200, {"status": "ok", "pack": "d1ge57"})
+        assert ask(client, path) == (200, {"score": pytest.approx(0.2)})
+    assert client.get("/health").json() == {"status": "ok", "pack": "d1ge57"}
 
 
 @pytest.mark.parametrize(
@@ -96,42 +65,42 @@ def test_an_image_is_scored_by_its_path(url: str, root: Path) -> None:
     ["../secret.png", "link.png", "sub/../../secret.png", "/etc/hostname", "", ".", "sub", "none.png", "pipe.png",
      "round.png", "a\0b", "\ud800", "x" * 5000, "broken.jpg/x", "~/x.png"],
 )  # fmt: skip
-def test_what_is_not_a_file_below_the_root_is_refused_in_one_sentence(url: str, path: str) -> None:
-    status, told = ask_path(url, path)
+def test_what_is_not_a_file_below_the_root_is_refused_in_one_sentence(client: TestClient, path: str) -> None:
+    status, told = ask(client, path)
     assert status in (400, 422)  # half a surrogate pair is no JSON text
     assert list(told) == ["error"]
     assert status == 422 or told["error"] == REFUSED_PATH
 
 
-def test_what_is_no_image_is_named(url: str) -> None:
-    assert ask_path(url, "broken.jpg") == (422, {"error": "The image cannot be scored: not_image."})
+def test_what_is_no_image_is_named(client: TestClient) -> None:
+    assert ask(client, "broken.jpg") == (422, {"error": "The image cannot be scored: not_image."})
 
 
-def test_too_many_bytes_are_refused(url: str) -> None:
-    assert ask_path(url, "huge.png") == (413, {"error": f"The file is larger than {service.MAX_IMAGE_BYTES:,} bytes."})
+def test_too_many_bytes_are_refused(client: TestClient) -> None:
+    assert ask(client, "huge.png") == (413, {"error": f"The file is larger than {service.MAX_IMAGE_BYTES:,} bytes."})
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"path": 3}', b'{"path": "a", "more": 1}', b"\xff\xfe"])
-def test_another_question_is_not_understood(url: str, body: bytes) -> None:
-    assert ask(f"{url}/score", body) == (422, {"error": 'The body must be JSON such as {"path": "a.jpg"}.'})
+def test_another_question_is_not_understood(client: TestClient, body: bytes) -> None:
+    answer = client.post("/score", content=body)
+    assert answer.status_code == 422
+    assert answer.json() == {"error": 'The body must be JSON such as {"path": "a.jpg"}.'}
 
 
-def test_errors_tell_no_traceback_and_no_place(url: str) -> None:
-    status, told = ask_path(url, "raises.png")
+def test_errors_tell_no_traceback_and_no_place(client: TestClient) -> None:
+    status, told = ask(client, "raises.png")
     assert (status, told) == (500, {"error": "The image could not be scored; the log says why."})
     for other in ("/nowhere", "/docs", "/openapi.json", "/score"):
-        status, told = ask(url + other)
-        assert status in (404, 405)
-        assert list(told) == ["error"]
+        answer = client.get(other)
+        assert answer.status_code in (404, 405)
+        assert list(answer.json()) == ["error"]
 
 
 def test_the_team_itself_answers(home: Home) -> None:
     scorer, digest = load_team(home.pack), home.team.digest
     image = home.result.blended.test.query("~imputed")["id"].iloc[0]
-    with serving(service.service(scorer.score_pixels, digest, home.images)) as address:
-        status, told = ask_path(address, f"{TEST}/{image}")
-        assert (status, told["score"]) == (200, scorer.score(home.images / TEST / image))
-        assert ask(f"{address}/health")[1]["pack"] == digest
+    client = TestClient(service.service(scorer.score_pixels, digest, home.images))
+    assert ask(client, f"{TEST}/{image}") == (200, {"score": scorer.score(home.images / TEST / image)})
 
 
 def test_the_verb_wants_weights_and_a_folder(home: Home, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -76,13 +77,10 @@ def test_a_deadline_ends_the_kernel_well_and_says_what_is_left(
 ) -> None:
     mounts.add(home.images, f"competitions/{SLUG}")
     part(home, mounts, "tiny-train", "one-*/fold*")
-
-    def stopped(jobs: object, on: object, deadline: float | None) -> None:
-        assert deadline is not None
-        raise Paused("two fold 0 stopped (deadline) after step 1 of 2; all is saved.")
-
+    stopped = Mock(side_effect=Paused("two fold 0 stopped (deadline) after step 1 of 2; all is saved."))
     monkeypatch.setattr(launch, "train", stopped)
     assert run_train(until="11h")["left"] == ["two fold 0", "two fold 1"]
+    assert stopped.call_args.args[2] is not None  # the deadline
     assert not (mounts.working / "submission.csv").exists()
     assert len(list((mounts.working / WORK).glob("runs/one-*/fold*/done.json"))) == 2
     assert "attach this output" in capsys.readouterr().out
@@ -97,14 +95,7 @@ def test_what_is_trained_is_kept_when_a_fold_or_the_blend_fails(
 ) -> None:
     """Kaggle drops the output of a kernel that fails, and with it hours of training."""
     mounts.add(home.images, f"competitions/{SLUG}")
-
-    def fail(*_: object) -> None:
-        raise RuntimeError("the GPU\nis lost")
-
-    def refuse(*_: object) -> None:
-        raise UserError("the blend is refused.")
-
-    monkeypatch.setattr(launch, "train", fail)
+    monkeypatch.setattr(launch, "train", Mock(side_effect=RuntimeError("the GPU\nis lost")))
     with pytest.raises(RuntimeError):  # nothing is trained yet
         run_train()
     shutil.rmtree(mounts.working)
@@ -113,8 +104,8 @@ def test_what_is_trained_is_kept_when_a_fold_or_the_blend_fails(
     assert (record["left"], record["doubt"]) == (["two fold 0", "two fold 1"], "the GPU is lost")
     assert "Traceback" in capsys.readouterr().err
     part(home, mounts, "second", "two-*/fold*")
-    monkeypatch.setattr(launch, "train", lambda *_: None)
-    monkeypatch.setattr(blend, "submit", refuse)
+    monkeypatch.setattr(launch, "train", Mock())
+    monkeypatch.setattr(blend, "submit", Mock(side_effect=UserError("the blend is refused.")))
     record = run_train()
     assert (record["left"], record["doubt"]) == ([], "the blend is refused.")
     told = capsys.readouterr().err
