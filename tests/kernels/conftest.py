@@ -28,7 +28,7 @@ from ffdi.training import launch
 from ffdi.training.job import plan
 from tests.fixtures.command_line import RECIPE, command_line
 
-CHANGES = ("defaults.epochs=1", 'member.one.tta=["hflip", "identity"]', "blend.method=stack")
+CHANGES = ("member.epochs=1", 'member.one.tta=["hflip", "identity"]', "blend.method=stack")
 BROKEN, WIDE = "0" * 32 + ".png", "f" * 32 + ".png"  # two more test images: no image at all, and two frames in one
 TEST = "phase2/testset1_seen"
 TABLE = "phase2/testset1_seen_nolabel.txt"
