@@ -119,7 +119,7 @@ def test_a_training_that_goes_on_keeps_the_epochs_of_its_refits(
     assert seen == [0.25, 0.5, 0.5]  # each member has its own
     kept = path.read_text()
     assert "as many as fit" in kept
-    monkeypatch.setattr(launch, "train", whole)
+    monkeypatch.setattr(launch, "train", stops_before("nobody", whole))
     assert run(line, "train") == 0, line.err
     assert path.read_text() == kept
 
