@@ -18,7 +18,7 @@ COMPETITION = load_competition("multi-ffdi-phase2")
 IDS = [of_bytes(str(i).encode())[:32] + ".jpg" for i in range(200)]
 SCORE = rng("spoiled").random(200)
 GOOD = render(pd.DataFrame({"img_name": pd.Series(IDS, dtype="str"), "y_pred": SCORE}), COMPETITION)
-REFERENCE = pd.Series(SCORE + 0.2 * rng("reference").normal(size=200), index=IDS)[::-1]  # joined by id
+REFERENCE = pd.Series(SCORE + 0.2 * rng("reference").normal(size=200), index=IDS)
 LINES = GOOD.decode().splitlines()
 
 

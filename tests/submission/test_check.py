@@ -57,9 +57,10 @@ def test_ids_that_need_quotes_get_them() -> None:
     assert check_bytes(data, "x", COMPETITION, ids)["img_name"].tolist() == ids
 
 
-def test_a_reference_without_information_is_passed_over() -> None:
+def test_a_reference_is_joined_by_id_and_one_without_information_is_passed_over() -> None:
     frame = frame_of(np.arange(20) / 20)
     data, ids = render(frame, COMPETITION), frame["img_name"].tolist()
+    check_bytes(data, "x", COMPETITION, ids, reference=pd.Series(np.arange(20.0), index=ids)[::-1])
     check_bytes(data, "x", COMPETITION, ids, reference=pd.Series(1.0, index=ids))
     check_bytes(data, "x", COMPETITION, ids, reference=pd.Series([1.0, 2.0], index=["other", "names"]))
 

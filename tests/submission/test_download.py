@@ -34,6 +34,7 @@ def test_everything_is_fetched_unpacked_and_then_known(
 ) -> None:
     sizes = {name: len(data) for name, data in FILES.items()}
     assert download("toy", tmp_path / "toy", sign_in) == (sizes, True)
+    assert kaggle.count("GET") == 1
     assert files_in(tmp_path / "toy") == FILES
     assert not list(tmp_path.rglob("*.zip*"))
     out = capsys.readouterr().out
