@@ -39,7 +39,8 @@ def run(options: Options) -> None:
     probes, reading = {}, {}
     for member in recipe.member:
         console.say(f"one step of {member.name} ({member.model}, {member.image_size} px) on {device} …")
-        probes[member.name] = probe(member, device, estimate.steps(recipe, member, rows))
+        amount = estimate.work(recipe, member, rows)
+        probes[member.name] = probe(member, device, amount.trained // amount.folds // member.batch_size)
         reading[member.name] = budget.read_seconds(member, some, images)  # of one core; 0 where none can be read
     needed = _cost(recipe, rows, probes, reading)
     _elsewhere(recipe, reading)
@@ -107,7 +108,7 @@ def _cost(recipe: Recipe, rows: Mapping[str, int], probes: Mapping[str, Probe], 
         found, read = probes[member.name], reading[member.name]
         known[member.name] = budget.Speed(found.train_seconds, found.predict_seconds, read)
         time = budget.seconds(recipe.model_copy(update={"member": (member,)}), rows, known)
-        size = estimate.disk(recipe, member, estimate.work(recipe, member, rows), found.params)
+        size = estimate.disk(member, estimate.work(recipe, member, rows), found.params)
         speeds = [f"{1 / found.train_seconds:.1f}", f"{1 / found.predict_seconds:.1f}"]
         loader = f"{cores / read:,.0f}" if read else "-"
         limit = "reading" if read / cores > found.train_seconds / devices else "computing"

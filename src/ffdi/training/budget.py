@@ -114,14 +114,13 @@ def seconds(recipe: Recipe, rows: Mapping[str, int], speeds: Mapping[str, Speed]
     at_once, in_folds, refits = len(places(recipe.member[0])), list[float](), list[float]()
     for member in recipe.member:
         amount, speed = estimate.work(recipe, member, rows), speeds[member.name]
-        folds = 1 if member.refit_full else len(recipe.folds.held_out)
         forwards = amount.predicted * len(member.tta) + amount.curves
         computing = amount.trained * speed.train + forwards * speed.predict
         loaders = _cores() / at_once
         waiting = amount.reads * speed.read / max(loaders, 1.0)
         on_cpu = launch.devices()[0] == "cpu"
-        each = (computing + waiting if on_cpu and loaders < 2 else max(computing, waiting)) / folds
-        (refits if member.refit_full else in_folds).extend([each + FOLD] * folds)
+        each = (computing + waiting if on_cpu and loaders < 2 else max(computing, waiting)) / amount.folds
+        (refits if member.refit_full else in_folds).extend([each + FOLD] * amount.folds)
     return START + _together([*sorted(in_folds, reverse=True), *sorted(refits, reverse=True)], at_once)
 
 

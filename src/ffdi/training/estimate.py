@@ -37,6 +37,7 @@ MACHINES = (
 class Work:
     """Images of one member, over all its folds. `reads`: images that are decoded."""
 
+    folds: int
     trained: int
     predicted: int  # each under every view
     curves: int  # predicted after an epoch, plain view
@@ -57,22 +58,10 @@ def work(recipe: Recipe, member: Member, rows: Mapping[str, int]) -> Work:
     fitted = sum(rows.get(name, 0) for name in recipe.data.train_splits)
     others = sum(count for name, count in rows.items() if name not in recipe.data.train_splits)
     if member.refit_full:
-        return Work(fitted * member.epochs, others, 0)
+        return Work(1, fitted * member.epochs, others, 0)
     folds = len(recipe.folds.held_out)
     seen = fitted * max(folds - 1, 1) * member.epochs
-    return Work(seen, fitted + others * folds, fitted * (member.epochs - 1))
-
-
-def steps(recipe: Recipe, member: Member, rows: Mapping[str, int]) -> int:
-    """Return the steps of one fold's training.
-
-    Args:
-        recipe: Names splits and folds.
-        member: One of its members.
-        rows: Images by split.
-    """
-    folds = 1 if member.refit_full else len(recipe.folds.held_out)
-    return work(recipe, member, rows).trained // folds // member.batch_size
+    return Work(folds, seen, fitted + others * folds, fitted * (member.epochs - 1))
 
 
 def seconds_on(machine: Machine, member: Member, amount: Work) -> float:
@@ -83,30 +72,18 @@ def seconds_on(machine: Machine, member: Member, amount: Work) -> float:
         member: Of the recipe.
         amount: From `work`.
     """
-    return operations(member, amount) / (FORWARDS_PER_STEP * flops(RESNET50)) / (machine.resnet50 * machine.gpus)
+    at_train = member.model_copy(update={"test_size": None})
+    trained = (amount.trained * FORWARDS_PER_STEP + amount.curves) * flops(at_train)
+    predicted = amount.predicted * sum(flops(member, view) for view in member.tta)
+    return (trained + predicted) / (FORWARDS_PER_STEP * flops(RESNET50)) / (machine.resnet50 * machine.gpus)
 
 
-def operations(member: Member, amount: Work) -> float:
-    """Return the multiplications of training and predicting a member.
+def disk(member: Member, amount: Work, params: int) -> int:
+    """Return bytes at the peak: weights of every fold, two training states of four copies, all predictions.
 
     Args:
         member: Of the recipe.
         amount: From `work`.
-    """
-    at_train = member.model_copy(update={"test_size": None})
-    per_view = sum(flops(member, view) for view in member.tta)
-    trained = (amount.trained * FORWARDS_PER_STEP + amount.curves) * flops(at_train)
-    return trained + amount.predicted * per_view
-
-
-def disk(recipe: Recipe, member: Member, amount: Work, params: int) -> int:
-    """Return bytes at the peak: weights of every fold, two training states of four copies, all predictions.
-
-    Args:
-        recipe: Names the folds.
-        member: One of its members.
-        amount: From `work`.
         params: Of the model.
     """
-    folds = 1 if member.refit_full else len(recipe.folds.held_out)
-    return (folds + 2 * 4) * params * BYTES_PER_PARAM + amount.predicted * len(member.tta) * BYTES_PER_LOGIT
+    return (amount.folds + 2 * 4) * params * BYTES_PER_PARAM + amount.predicted * len(member.tta) * BYTES_PER_LOGIT
