@@ -207,18 +207,17 @@ def choose(
         ratio = flops(here) / flops(here.model_copy(update={"model": model})) if member.model != model else 1.0
         return known[model, side].scaled(ratio * (member.image_size / side) ** 2)
 
-    rung = None
+    def needed(recipe: Recipe) -> float:
+        return seconds(recipe, rows, {one.name: speed(one) for one in recipe.member})
+
     for rung in rungs:
         recipe = made(rung)
         new = {one.model for one in recipe.member} - {model for model, _ in known}
-        if seconds(recipe, rows, {one.name: speed(one) for one in recipe.member}) > budget * (HOPELESS if new else 1):
+        if needed(recipe) > budget * (HOPELESS if new else 1):
             continue
         for one in recipe.member:
             if (key := (one.model, one.image_size)) not in known:
                 known[key] = measured(one)
-        if seconds(recipe, rows, {one.name: speed(one) for one in recipe.member}) <= budget:
+        if needed(recipe) <= budget:
             break
-    assert rung is not None
-    recipe = made(rung)
-    needed = seconds(recipe, rows, {one.name: speed(one) for one in recipe.member})
-    return rung, needed, {one.model: speed(one) for one in recipe.member}
+    return rung, needed(recipe), {one.model: speed(one) for one in recipe.member}
