@@ -60,5 +60,5 @@ def test_what_no_longer_fits_is_predicted_again_and_missing_weights_are_told(
     (jobs[0].folder / "weights.safetensors").unlink()
     degraded.predict(wanted, tmp_path, CPU, Stop())  # nothing is left to do
     checksum.write_table(wanted[0].path, pd.DataFrame({"id": ["a"]}), {**wanted[0].facts, "weights": "others"})
-    with pytest.raises(UserError, match=r"tiny fold 0 cannot predict degraded copies: .*weights\.safetensors"):
+    with pytest.raises(UserError, match=r"fold0/weights\.safetensors does not exist; run `ffdi train` first"):
         degraded.predict(wanted, tmp_path, CPU, Stop())

@@ -10,7 +10,6 @@ import torch
 
 from ffdi.config.recipe import Cluster
 from ffdi.core import checksum, lock
-from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
 from ffdi.data import manifest as manifests
 from ffdi.data.degraded import RULES, sample
@@ -67,17 +66,11 @@ def predict(wanted: Sequence[Table], folder: Path, world: World, stop: Stop, clu
         cluster: Of the recipe.
 
     Raises:
-        UserError: Weights are gone; nothing is done then.
+        UserError: Weights are gone.
         LockedError: Another process is at work in `folder`.
         Paused: `stop` asked.
     """
     missing = [one for one in wanted if not one.is_current]
-    for one in missing:
-        if not (path := one.job.folder.weights).exists():
-            raise UserError(
-                f"{one.job.label} cannot predict degraded copies: {path} does not exist; put it back, or run "
-                "`ffdi train` with this recipe."
-            )
     if not missing:
         return
     with lock.exclusive(folder):
