@@ -106,9 +106,8 @@ def make_objective(context: SearchContext, workers: int, device: str) -> TrainAn
 
 def make_on_node(context: SearchContext, needs: Needs) -> TrainAndScore:
     """Return the objective in a task of a cluster, whose processes have what they need to themselves."""
-    job, device = nodes.on_nodes(context.jobs(context.base)[0], needs), nodes.device_of_task()
-    launch.prepare(device, job.data.workers or 0)
-    return TrainAndScore(context, World(device), job.data.workers or 0)
+    job = nodes.on_nodes(context.jobs(context.base)[0], needs)
+    return TrainAndScore(context, World(nodes.ready_device(job)), job.data.workers or 0)
 
 
 def curve(job: FoldJob) -> list[tuple[int, float]]:

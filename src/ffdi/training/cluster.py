@@ -95,14 +95,10 @@ def on_nodes(job: FoldJob, needs: Needs) -> FoldJob:
     return job.with_loaders(int(needs.cpus) if needs.gpus else 0)
 
 
-def device_of_task() -> torch.device:
-    """Return the GPU that Ray gave this process, or the CPU."""
-    return torch.device("cuda:0" if torch.cuda.device_count() else "cpu")
-
-
-def _ready_device(job: FoldJob) -> torch.device:
-    """Return the device of this process, which is now ready to compute with the loaders of the job."""
-    launch.prepare(device := device_of_task(), job.data.workers or 0)
+def ready_device(job: FoldJob) -> torch.device:
+    """Return the GPU that Ray gave this process, or the CPU, ready to compute with the loaders of the job."""
+    device = torch.device("cuda:0" if torch.cuda.device_count() else "cpu")
+    launch.prepare(device, job.data.workers or 0)
     return device
 
 
@@ -114,7 +110,7 @@ def _fold(jobs: Sequence[FoldJob], number: int, shared: Any, needs: Needs, predi
 
 
 def _parts(jobs: Sequence[FoldJob], needs: Needs) -> list[tuple[int, str, range]]:
-    """Return (job, table, rows) of what is to predict of tables that have several parts."""
+    """Return (job, table, rows) of each part of the tables that have several."""
     device = torch.device("cuda" if needs.gpus else "cpu")
     return [
         (number, name, rows)
@@ -122,7 +118,6 @@ def _parts(jobs: Sequence[FoldJob], needs: Needs) -> list[tuple[int, str, range]
         for name in job.asked
         if len(found := predictions.parts(job, name, device)) > 1
         for rows in found
-        if not predictions.has_part(job, name, rows)
     ]
 
 
@@ -135,13 +130,13 @@ def _images(job: FoldJob) -> int:
 def _fit(jobs: Sequence[FoldJob], number: int, predicts: bool, stop: Stop) -> None:
     """Train one fold in a process of its own."""
     job = jobs[number]
-    fit(job, World(_ready_device(job)), stop, predicts=predicts)
+    fit(job, World(ready_device(job)), stop, predicts=predicts)
 
 
 def _fit_together(jobs: Sequence[FoldJob], number: int, size: int, rank: int, name: str, stop: Stop) -> None:
     """Train one fold as one of `size` processes, which meet in a file of that name."""
     job = jobs[number]
-    _ready_device(job)
+    ready_device(job)
     job.folder.parent.mkdir(parents=True, exist_ok=True)
     meeting = job.folder.parent / f".meeting-{name}"
     with world.joined(meeting, rank, size) as together:
@@ -151,12 +146,12 @@ def _fit_together(jobs: Sequence[FoldJob], number: int, size: int, rank: int, na
 
 def _degrade(tables: Sequence[Table], number: int, stop: Stop) -> None:
     """Write one table of degraded images."""
-    degraded.write(tables[number], _ready_device(tables[number].job), stop)
+    degraded.write(tables[number], ready_device(tables[number].job), stop)
 
 
 def _predict_part(jobs: Sequence[FoldJob], number: int, name: str, rows: range, stop: Stop) -> None:
     """Predict a part of a table by weights that stand."""
     job = jobs[number]
-    here = World(_ready_device(job))
+    here = World(ready_device(job))
     model = load_net(job.folder.weights, job.member, here.device)
     predictions.part(job, name, rows, model, here, stop)

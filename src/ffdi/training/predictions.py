@@ -3,8 +3,6 @@
 R rows, V views.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
@@ -70,31 +68,15 @@ def part(job: FoldJob, name: str, rows: range, model: torch.nn.Module, world: Wo
         world: The processes that work together.
         stop: Asks to stop.
     """
-    path, facts = _part(job, name, rows)
-    if not has_part(job, name, rows):
+    # Named by both ends: another device makes parts of another length.
+    path = job.folder.predicted_parts / f"{name}-{rows.start:07d}-{rows.stop:07d}.parquet"
+    facts = {**job.identity, **job.asked[name]}
+    if not path.exists() or checksum.read_facts(path) != facts:
         frame = _rows(job, name, rows, model, world, stop)
         if world.writes:
             checksum.write_table(path, frame, facts)
         world.barrier()
     return checksum.read_table(path)
-
-
-def has_part(job: FoldJob, name: str, rows: range) -> bool:
-    """Return whether a part of a table is there.
-
-    Args:
-        job: A fold.
-        name: Of the table.
-        rows: Of the part.
-    """
-    path, facts = _part(job, name, rows)
-    return path.exists() and checksum.read_facts(path) == facts
-
-
-def _part(job: FoldJob, name: str, rows: range) -> tuple[Path, dict[str, object]]:
-    """Return the file of a part, and what decides its content. Another device makes parts of another length."""
-    file = f"{name}-{rows.start:07d}-{rows.stop:07d}.parquet"
-    return job.folder.predicted_parts / file, {**job.identity, **job.asked[name]}
 
 
 def _rows(job: FoldJob, name: str, rows: range, model: torch.nn.Module, world: World, stop: Stop) -> pd.DataFrame:
