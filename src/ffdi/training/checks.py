@@ -1,7 +1,9 @@
 """Check that steps are finite: on the device, and read some steps later, so that the host never waits for it."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -41,15 +43,6 @@ class Checked:
     save: bool
 
 
-@dataclass(frozen=True)
-class _Pending:
-    step: int
-    rate: float
-    rows_B: np.ndarray
-    values: torch.Tensor  # losses of the batch, gradient norm, then the votes: bad loss, bad gradient, stop, save
-    ready: torch.cuda.Event | None
-
-
 class Checks:
     """Collects what steps computed and gives it out in order.
 
@@ -62,7 +55,7 @@ class Checks:
 
     def __init__(self, ids: np.ndarray, world: World, lag: int, gradients: bool) -> None:
         self._ids, self._world, self._lag, self._gradients = ids, world, lag, gradients
-        self._pending: deque[_Pending] = deque()
+        self._pending: deque[Callable[[], Checked]] = deque()
 
     def add(
         self,
@@ -89,32 +82,34 @@ class Checks:
         bad = torch.stack([(~torch.isfinite(losses_B)).any(), bad_norm]).float()
         asked = torch.tensor([float(stop), float(save)])
         votes = torch.cat([bad, asked.to(losses_B.device, non_blocking=True)])
-        values = torch.cat([losses_B.float(), norm.float().reshape(1), self._world.max(votes)])
+        values = torch.cat([losses_B.float(), self._world.max(votes)])
         ready = None
         if values.is_cuda:
             host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
             host.copy_(values, non_blocking=True)
             values, ready = host, torch.cuda.current_stream().record_event()
-        self._pending.append(_Pending(step, rate, rows_B, values, ready))
+        self._pending.append(partial(self._check, step, rate, rows_B, values, ready))
 
     def read(self, all_of_them: bool = False) -> list[Checked]:
         """Return the steps that are at least `lag` behind, or all. Raise UserError for one that is not finite."""
         found = []
         while len(self._pending) > (0 if all_of_them else self._lag):
-            pending = self._pending.popleft()
-            if pending.ready is not None:
-                pending.ready.synchronize()
-            found.append(self._check(pending))
+            found.append(self._pending.popleft()())
         return found
 
-    def _check(self, pending: _Pending) -> Checked:
-        losses_B, (bad_loss, bad_gradient, stop, save) = pending.values[:-5], pending.values[-4:].tolist()
+    def _check(
+        self, step: int, rate: float, rows_B: np.ndarray, values: torch.Tensor, ready: torch.cuda.Event | None
+    ) -> Checked:
+        """Read losses of the batch, then the votes: bad loss, bad gradient, stop, save."""
+        if ready is not None:
+            ready.synchronize()
+        losses_B, (bad_loss, bad_gradient, stop, save) = values[:-4], values[-4:].tolist()
         if bad_loss or bad_gradient:
             bad_B = ~torch.isfinite(losses_B).numpy() if bad_loss else np.ones(len(losses_B), bool)
-            names = [str(name) for name in self._ids[pending.rows_B[bad_B]]]
+            names = [str(name) for name in self._ids[rows_B[bad_B]]]
             raise UserError(
-                f"Non-finite {'loss' if bad_loss else 'gradient'} at step {pending.step} "
+                f"Non-finite {'loss' if bad_loss else 'gradient'} at step {step} "
                 f"(images {', '.join(names[:NAMED]) or 'of another process'}); nothing was "
                 'updated. Lower lr or set amp = "off", or look at these images.'
             )
-        return Checked(pending.step, pending.rate, float(losses_B.mean()), bool(stop), bool(save))
+        return Checked(step, rate, float(losses_B.mean()), bool(stop), bool(save))
