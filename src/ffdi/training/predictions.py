@@ -23,7 +23,7 @@ PART_BATCHES = 500  # whole batches, so that parts are bit-equal to the whole
 
 
 def table(job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: Stop) -> pd.DataFrame:
-    """Predict a table of a fold, part by part if it is long.
+    """Predict a table of a fold, part by part.
 
     Args:
         job: A fold.
@@ -39,9 +39,7 @@ def table(job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: S
         Paused: `stop` asked.
     """
     found = parts(job, name, world.device, world.size)
-    if len(found) > 1:
-        return pd.concat([part(job, name, rows, model, world, stop) for rows in found], ignore_index=True)
-    return _rows(job, name, found[0], model, world, stop)
+    return pd.concat([part(job, name, rows, model, world, stop) for rows in found], ignore_index=True)
 
 
 def parts(job: FoldJob, name: str, device: torch.device, processes: int = 1) -> list[range]:
@@ -71,25 +69,21 @@ def part(job: FoldJob, name: str, rows: range, model: torch.nn.Module, world: Wo
     # Named by both ends: another device makes parts of another length.
     path = job.folder.predicted_parts / f"{name}-{rows.start:07d}-{rows.stop:07d}.parquet"
     facts = {**job.identity, **job.asked[name]}
-    if not path.exists() or checksum.read_facts(path) != facts:
-        frame = _rows(job, name, rows, model, world, stop)
-        if world.writes:
-            checksum.write_table(path, frame, facts)
-        world.barrier()
-    return checksum.read_table(path)
-
-
-def _rows(job: FoldJob, name: str, rows: range, model: torch.nn.Module, world: World, stop: Stop) -> pd.DataFrame:
-    """Predict some rows of a table; compiled, where that pays for the whole table: all parts alike."""
+    if path.exists() and checksum.read_facts(path) == facts:
+        return checksum.read_table(path)
     whole: pd.DataFrame = getattr(job, name)
-    pixels = len(whole) * len(job.member.tta) * job.size**2
+    pixels = len(whole) * len(job.member.tta) * job.size**2  # all parts alike: compiled where that pays for the whole
     compiled = compiling.wants_compile(job.member.compile, pixels, compiling.PREDICTION_PIXELS, world.device)
     label = f"{job.label} {name}" + (f" from {rows.start:,}" if len(rows) < len(whole) else "")
     if world.size > 1 and world.any(stop.requested):  # together they stop here, or some would wait for ever
         reason = stop.reason or "another process was stopped"
         raise Paused(f"{label}: stopped ({reason}); run the same command again to go on.")
     some = whole.iloc[rows.start : rows.stop].reset_index(drop=True)
-    return logits(job, model, some, label, world, stop, compiled=compiled)
+    frame = logits(job, model, some, label, world, stop, compiled=compiled)
+    if world.writes:
+        checksum.write_table(path, frame, facts)
+    world.barrier()
+    return frame
 
 
 def prediction_batch(member: Member, device: torch.device) -> int:
