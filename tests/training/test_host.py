@@ -11,7 +11,7 @@ from ffdi.core.errors import UserError
 from ffdi.data.batches import normalise
 from ffdi.model.build import build
 from ffdi.training import fit as fits
-from ffdi.training import loss, optim
+from ffdi.training import optim
 from ffdi.training import state as states
 from ffdi.training.checks import Checks
 from ffdi.training.job import FoldJob
@@ -81,8 +81,7 @@ def test_no_operator_of_a_step_reads_a_tensor(make_job: MakeJob, options: dict[s
     for number, batch in enumerate(batches):
         with NoReads():
             out = normalise(batch.images_BHWC, (0.5,) * 3, (0.5,) * 3, out=out)
-            targets_B = loss.smooth(batch.targets_B, member.label_smoothing)
-            mixed_BCHW, targets_B = mix(out, targets_B, member.mixup, member.cutmix, number)
+            mixed_BCHW, targets_B = mix(out, batch.targets_B, member.mixup, member.cutmix, number)
             torch.manual_seed(number)
             losses_B, norm = fits.step(state, mixed_BCHW, targets_B, number, CPU, member=member)
             if state.ema is not None:
@@ -106,8 +105,7 @@ def test_no_copy_of_a_step_makes_the_host_wait(options: dict[str, Any], monkeypa
     for number in range(2):
         with NoCopies():
             out = normalise(bytes_BHWC, (0.5,) * 3, (0.5,) * 3, out=out)
-            targets_B = loss.smooth(torch.zeros(8, device="meta"), one.label_smoothing)
-            mixed_BCHW, targets_B = mix(out, targets_B, one.mixup, one.cutmix, number)
+            mixed_BCHW, targets_B = mix(out, torch.zeros(8, device="meta"), one.mixup, one.cutmix, number)
             losses_B, _ = fits.step(state, mixed_BCHW, targets_B, number, meta, member=one)
             if state.ema is not None:
                 state.ema.update(state.unwrapped, step=number + 1)

@@ -52,11 +52,6 @@ def of_recipe(
     return losses_B
 
 
-def smooth(targets_B: Tensor, smoothing: float) -> Tensor:
-    """Return P(fake) moved towards one half by `smoothing` (Szegedy et al. 2016, two classes)."""
-    return targets_B * (1 - smoothing) + 0.5 * smoothing
-
-
 def cross_entropy(logits_BC: Tensor, targets_B: Tensor) -> Tensor:
     """Return the cross-entropy of each image, float32, against P(fake) in [0, 1]; one logit or two."""
     logits_BC = logits_BC.float()
