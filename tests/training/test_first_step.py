@@ -62,11 +62,6 @@ def test_a_batch_that_processes_cannot_share_is_one_sentence_and_the_remedy_work
     assert check(make_job(batch_size=20), five, 1).batch_size == 20
 
 
-def test_memory_that_forces_single_images_is_not_blamed_on_the_recipe(make_job: MakeJob) -> None:
-    with pytest.raises(UserError, match="memory does not suffice for fewer parts: lower image_size"):
-        check(make_job(**ONE), CPU, micro_batches=8)
-
-
 def test_a_missing_compiler_is_told_before_the_first_fold(
     make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,10 +73,8 @@ def check(label: str, member: Member, images: int, micro_batches: int) -> None:
     except ValueError as error:
         if _TOO_FEW not in str(error):
             raise
-        remedy = "raise batch_size or lower micro_batches, so that every part has two"
-        if micro_batches > member.micro_batches:
-            remedy = "memory does not suffice for fewer parts: lower image_size or take a smaller model"
         raise UserError(
             f"{label}: batch norm cannot train on one image, and a batch of {images} in {micro_batches} micro-batches "
-            f"has such a part; {remedy}."
+            "has such a part; raise batch_size or lower micro_batches, so that every part has two. If memory does not "
+            "suffice for that, lower image_size or take a smaller model."
         ) from error
