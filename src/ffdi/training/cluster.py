@@ -128,7 +128,6 @@ def _images(job: FoldJob) -> int:
 
 
 def _fit(jobs: Sequence[FoldJob], number: int, predicts: bool, stop: Stop) -> None:
-    """Train one fold in a process of its own."""
     job = jobs[number]
     fit(job, World(ready_device(job)), stop, predicts=predicts)
 
@@ -145,12 +144,10 @@ def _fit_together(jobs: Sequence[FoldJob], number: int, size: int, rank: int, na
 
 
 def _degrade(tables: Sequence[Table], number: int, stop: Stop) -> None:
-    """Write one table of degraded images."""
     degraded.write(tables[number], ready_device(tables[number].job), stop)
 
 
 def _predict_part(jobs: Sequence[FoldJob], number: int, name: str, rows: range, stop: Stop) -> None:
-    """Predict a part of a table by weights that stand."""
     job = jobs[number]
     here = World(ready_device(job))
     model = load_net(job.folder.weights, job.member, here.device)

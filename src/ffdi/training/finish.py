@@ -119,22 +119,17 @@ def held_out(job: FoldJob, model: torch.nn.Module, world: World, stop: Stop) -> 
 
 
 def _write_done(job: FoldJob, scores: dict[str, float]) -> None:
-    _describe(RunFolder(job.folder.parent), job)
+    run = RunFolder(job.folder.parent)
+    if not run.environment.exists():  # for people: no identity depends on versions and code
+        versions = {"python": platform.python_version()} | {one.__name__: one.__version__ for one in (torch, timm, cv2)}
+        gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        checksum.write_json(run.spec, job.member.model_dump(mode="json"))
+        checksum.write_json(run.environment, {**versions, "gpus": gpus, "code": code_digest()})
     written = [job.folder.weights, *map(job.folder.table, job.asked)]
     files = {path.name: checksum.digest(path) for path in written}
     done = {**job.identity, "spec8": job.spec[:8], "files": files, "asked": job.asked, "scores": scores}
     checksum.write_json(job.folder.done, done)
     shutil.rmtree(job.folder.predicted_parts, ignore_errors=True)
-
-
-def _describe(run: RunFolder, job: FoldJob) -> None:
-    """Record, for people, what trained the run, on what and with which code; nothing of it enters an identity."""
-    if run.environment.exists():
-        return
-    versions = {"python": platform.python_version()} | {one.__name__: one.__version__ for one in (torch, timm, cv2)}
-    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    checksum.write_json(run.spec, job.member.model_dump(mode="json"))
-    checksum.write_json(run.environment, {**versions, "gpus": gpus, "code": code_digest()})
 
 
 def _scores(job: FoldJob, frame: pd.DataFrame) -> dict[str, float]:

@@ -58,8 +58,7 @@ class StepGraph:
         self._images_BCHW.copy_(images_BCHW)
         self._targets_B.copy_(targets_B)
         self._graph.replay()
-        losses_B, norm = self._result
-        return losses_B, norm
+        return self._result
 
     def _warm_up(self, step: Step) -> None:
         """Run the step with `found_inf` = 1, which makes moments and moves nothing; put BatchNorm and scaler back.
@@ -109,7 +108,11 @@ def captured(
             raise
         reason = str(error.__context__ or error).splitlines()[0][:160]  # the end of a capture fails because of another
         console.warn(f"{name}: its step cannot be a CUDA graph ({reason}); it runs without.")
-        _forget_half_a_step(state)
+        state.optimizer.zero_grad(set_to_none=True)  # gradients that were never computed
+        if state.scaler.is_enabled():  # it stopped in the middle of a step
+            scaler = state.scaler.state_dict()
+            state.scaler = torch.amp.GradScaler(state.found_inf.device.type)
+            state.scaler.load_state_dict(scaler)
         return step
 
 
@@ -117,12 +120,3 @@ def _renew_generator(device: torch.device) -> None:
     """Give torch's generator a state of its own: before torch 2.14 that of a broken capture goes on capturing."""
     fresh = torch.Generator(device).graphsafe_get_state()
     torch.cuda.default_generators[device.index].graphsafe_set_state(fresh)
-
-
-def _forget_half_a_step(state: TrainState) -> None:
-    """Drop what a step leaves that broke off: gradients that were never computed, and a scaler in its middle."""
-    state.optimizer.zero_grad(set_to_none=True)
-    if state.scaler.is_enabled():
-        fresh = torch.amp.GradScaler(state.found_inf.device.type)
-        fresh.load_state_dict(state.scaler.state_dict())
-        state.scaler = fresh

@@ -96,7 +96,11 @@ def plan(
     folds_digest = digest_of(folds)
     fit = folds.merge(manifest[COLUMNS], on=["id", "split"], how="left", validate="one_to_one")
     fit = fit.sort_values(["split", "id"], ignore_index=True)
-    extra = _extra(recipe.data, fit)
+    extra = None
+    if recipe.data.extra:
+        from ffdi.data.forged import extra as read_extra  # late: it brings cv2, and most blends start without it
+
+        extra = read_extra(recipe.data.extra, fit)
     fit_digest = manifests.digest(fit if extra is None else pd.concat([fit, extra]))
     val, test = (_held(manifest, name, recipe.data.train_splits) for name in ("val", "test"))
     seen: list[int | str] = [*recipe.folds.held_out, FULL]
@@ -119,14 +123,6 @@ def digest_of(folds: pd.DataFrame) -> str:
     """Return the digest of a fold table's content; the bytes of its file change with the version of pyarrow."""
     lines = sorted(folds["split"] + "\t" + folds["id"] + "\t" + folds["fold"].astype(str))
     return digest.of_bytes("\n".join(lines).encode())
-
-
-def _extra(data: Data, fit: pd.DataFrame) -> pd.DataFrame | None:
-    if not data.extra:
-        return None
-    from ffdi.data.forged import extra  # late: it brings cv2, and most blends start without it
-
-    return extra(data.extra, fit)
 
 
 def _held(manifest: pd.DataFrame, split: str, fit: Sequence[str]) -> pd.DataFrame:

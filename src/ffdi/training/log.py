@@ -4,13 +4,11 @@ import json
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ffdi.core import atomic
 from ffdi.core.errors import UserError
-
-if TYPE_CHECKING:
-    from ffdi.training.checks import Checked
+from ffdi.training.checks import Checked
 
 STEPS = 20  # between two lines
 
@@ -29,7 +27,7 @@ class Log:
             kept = [line for line in lines(self.path) if line["step"] <= done]
             atomic.write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
 
-    def train(self, checked: Iterable["Checked"]) -> None:
+    def train(self, checked: Iterable[Checked]) -> None:
         """Take finished steps; write a line every few steps and at the end of an epoch."""
         for one in checked:
             self._losses.append(one.loss)
