@@ -10,7 +10,8 @@ from ffdi.model.build import build
 from ffdi.training import budget, launch
 from ffdi.training import probe as probing
 from ffdi.training.budget import Speed
-from tests.fixtures.training import CPU
+from tests.fixtures.members import member
+from tests.fixtures.training import CPU, write_images
 
 ROWS = {"train": 900, "val": 100, "test": 300}
 NETS = [["resnet50.a1_in1k"], list(SMALL)]
@@ -115,9 +116,6 @@ def test_seconds_are_those_of_the_longest_place() -> None:
 
 
 def test_a_member_is_timed_for_real(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.fixtures.members import member
-    from tests.fixtures.training import write_images
-
     monkeypatch.setattr(budget, "places", lambda _: ["cpu"])
     rows = write_images(tmp_path, 8, "train")
     speed = budget.measure(member("test_resnet", image_size=32, batch_size=4), rows, tmp_path)
@@ -155,8 +153,6 @@ def test_a_slower_clock_is_believed_up_to_a_quarter(wall: float, believed: float
 
 def test_weights_stay_as_they_are_while_steps_are_timed() -> None:
     """Gradients of labels that are learned by heart become denormal, and steps several times as slow."""
-    from tests.fixtures.members import member
-
     one = member("test_resnet", image_size=32, batch_size=4)
     model = build(one, pretrained=False)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}

@@ -5,26 +5,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 
 from ffdi.core import checksum
 from ffdi.core.errors import UserError
 from ffdi.core.stop import Stop
 from ffdi.training import degraded
-from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
-from ffdi.training.world import World
+from tests.fixtures.training import CPU, finished
 
-CPU = World(torch.device("cpu"))
 KINDS = ("jpeg", "noise")
 
 
 @pytest.fixture
 def jobs(make_job: Callable[..., FoldJob]) -> list[FoldJob]:
-    made = [make_job(fold=fold, epochs=2, tta=("identity", "hflip")) for fold in (0, 1)]
-    for job in made:
-        fit(job, CPU, Stop())
-    return made
+    return [finished(make_job(fold=fold, epochs=2, tta=("identity", "hflip"))) for fold in (0, 1)]
 
 
 def test_a_killed_call_goes_on_and_a_second_one_predicts_nothing(

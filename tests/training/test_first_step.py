@@ -7,14 +7,13 @@ import pytest
 import torch
 
 from ffdi.core.errors import UserError
-from ffdi.core.stop import Stop
 from ffdi.model import compiling
 from ffdi.training import launch, memory
-from ffdi.training.fit import check, fit
+from ffdi.training.fit import check
 from ffdi.training.job import FoldJob
 from ffdi.training.probe import probe
 from ffdi.training.world import World
-from tests.fixtures.training import CPU
+from tests.fixtures.training import CPU, finished
 
 MakeJob = Callable[..., FoldJob]
 ONE = {"model": "test_resnet", "epochs": 1}  # its last map has one pixel at 32 px: a single value of each channel
@@ -48,8 +47,7 @@ def test_batch_norm_on_one_image_is_told_before_the_first_fold_and_the_remedy_tr
         probe(job.member, CPU.device, steps=4)
     mended = make_job(**ONE | refused | remedy)
     assert probe(mended.member, CPU.device, steps=4).train_seconds > 0
-    fit(mended, CPU, Stop())
-    assert mended.folder.done.exists()
+    assert finished(mended).folder.done.exists()
 
 
 @pytest.mark.parametrize("batch", [8, 32])

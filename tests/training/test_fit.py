@@ -17,18 +17,16 @@ from ffdi.data.batches import normalise
 from ffdi.model.build import build
 from ffdi.training import finish, log, loss, predictions
 from ffdi.training import fit as fits
-from ffdi.training import state as states
 from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
 from ffdi.training.world import World
-from tests.fixtures.training import CPU, StopAt, artefacts
+from tests.fixtures.training import CPU, StopAt, artefacts, begun, finished
 
 MakeJob = Callable[..., FoldJob]
 
 
-def test_a_fold_learns_and_leaves_what_the_plan_says(make_job: MakeJob) -> None:
-    job = make_job(epochs=6, tta=("identity", "hflip"))
-    fit(job, CPU, Stop())
+def test_a_fold_learns_leaves_what_the_plan_says_and_is_not_trained_again(make_job: MakeJob) -> None:
+    job = finished(make_job(epochs=6, tta=("identity", "hflip")))
     done = checksum.read_json(job.folder / "done.json")
     assert done["scores"]["auc"] > 0.8
     assert set(done["files"]) == {"weights.safetensors", "oof.parquet", "val.parquet", "test.parquet"}
@@ -41,19 +39,14 @@ def test_a_fold_learns_and_leaves_what_the_plan_says(make_job: MakeJob) -> None:
     curve = pd.DataFrame(log.lines(job.folder / "log.jsonl"))
     assert (curve["split"] == "oof").sum() == job.member.epochs - 1
     assert curve.loc[curve["split"] == "train", "step"].max() == 6 * 3
+    before = {path: path.stat().st_mtime_ns for path in job.folder.iterdir()}
+    finished(job)
+    assert {path: path.stat().st_mtime_ns for path in job.folder.iterdir()} == before
 
 
 def test_a_log_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"Cannot write {tmp_path}: Is a directory; make room, or the place writable"):
         log.Log(tmp_path, 3, 8).held_out(3, {"auc": 0.5})
-
-
-def test_a_finished_fold_run_again_does_nothing(make_job: MakeJob) -> None:
-    job = make_job()
-    fit(job, CPU, Stop())
-    before = {path: path.stat().st_mtime_ns for path in job.folder.iterdir()}
-    fit(job, CPU, Stop())
-    assert {path: path.stat().st_mtime_ns for path in job.folder.iterdir()} == before
 
 
 @pytest.mark.parametrize(
@@ -67,26 +60,21 @@ def test_a_finished_fold_run_again_does_nothing(make_job: MakeJob) -> None:
     ids=["plain", "vit", "two-classes", "efficientnet"],
 )
 def test_a_resumed_fold_ends_with_the_same_bytes(make_job: MakeJob, member: dict[str, object]) -> None:
-    whole = make_job(at="whole", **member)
-    fit(whole, CPU, Stop())
-    broken = make_job(at="broken", **member)
+    whole, broken = finished(make_job(at="whole", **member)), make_job(at="broken", **member)
     pauses = 0
     for question in (2, 3, 5, 4, 7, 6):
         try:
             fit(broken, CPU, StopAt(question))
         except Paused:
             pauses += 1
-    fit(broken, CPU, Stop())
     assert pauses >= 3
-    assert artefacts(broken) == artefacts(whole)
+    assert artefacts(finished(broken)) == artefacts(whole)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_workers_change_nothing(make_job: MakeJob, workers: int) -> None:
-    alone = make_job(at="alone", epochs=2)
-    fit(alone, CPU, Stop())
-    shared = make_job(at="shared", epochs=2, workers=workers)
-    fit(shared, CPU, Stop())
+    alone = finished(make_job(at="alone", epochs=2))
+    shared = finished(make_job(at="shared", epochs=2, workers=workers))
     assert artefacts(shared) == artefacts(alone)
 
 
@@ -116,25 +104,23 @@ def test_a_stop_while_held_out_images_are_predicted_saves_first(
     monkeypatch.setattr(finish, "held_out", stopped)
     job = make_job()
     with pytest.raises(Paused):
-        fit(job, CPU, Stop())
+        finished(job)
     assert max((job.folder / "state").iterdir()).name == "step-00000003.safetensors"
 
 
 def test_other_views_are_predicted_without_training(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = make_job()
-    fit(job, CPU, Stop())
+    job = finished(make_job())
     weights = (job.folder / "weights.safetensors").read_bytes()
     monkeypatch.setattr(fits, "prepare", None)  # training would need it
     more = replace(job, member=job.member.model_copy(update={"tta": ("identity", "vflip")}))
     assert not finish.is_done(more)
-    fit(more, CPU, Stop())
+    finished(more)
     assert set(checksum.read_table(job.folder / "oof.parquet")["view"]) == {"identity", "vflip"}
     assert (job.folder / "weights.safetensors").read_bytes() == weights
 
 
 def test_a_refit_on_all_rows_has_no_oof(make_job: MakeJob) -> None:
-    job = make_job(fold="full", refit_full=True, epochs=1)
-    fit(job, CPU, Stop())
+    job = finished(make_job(fold="full", refit_full=True, epochs=1))
     assert not (job.folder / "oof.parquet").exists()
     assert len(checksum.read_table(job.folder / "test.parquet")) == len(job.test)
     assert checksum.read_json(job.folder / "done.json")["scores"] == {}
@@ -144,8 +130,7 @@ def test_unreadable_images_get_the_median(make_job: MakeJob) -> None:
     job = make_job(epochs=1)
     broken = ["broken.png", *job.test.relpath[1:]]
     (job.images / "broken.png").write_bytes(b"not an image")
-    job = replace(job, test=job.test.assign(relpath=broken))
-    fit(job, CPU, Stop())
+    job = finished(replace(job, test=job.test.assign(relpath=broken)))
     test = checksum.read_table(job.folder / "test.parquet")
     oof = checksum.read_table(job.folder / "oof.parquet")
     assert test.imputed.tolist() == [True] + [False] * (len(job.test) - 1)
@@ -158,15 +143,14 @@ def test_another_run_in_the_same_folder_is_refused(make_job: MakeJob) -> None:
         fit(job, CPU, StopAt(3))
     for field in ("spec", "manifest", "folds"):
         with pytest.raises(CorruptError, match=rf"{field} .*c{{64}}"):
-            fit(replace(job, **{field: "c" * 64}), CPU, Stop())
-    fit(job, CPU, Stop())
+            finished(replace(job, **{field: "c" * 64}))
+    finished(job)
     with pytest.raises(CorruptError, match=r"c{64}"):
-        fit(replace(job, spec="c" * 64), CPU, Stop())
+        finished(replace(job, spec="c" * 64))
 
 
 def test_a_damaged_state_is_named_and_the_one_before_it_goes_on(make_job: MakeJob) -> None:
-    whole, job = make_job(at="whole"), make_job()
-    fit(whole, CPU, Stop())
+    whole, job = finished(make_job(at="whole")), make_job()
     with pytest.raises(Paused):
         fit(job, CPU, StopAt(6), save_steps=2)
     newest = max((job.folder / "state").iterdir())
@@ -174,50 +158,38 @@ def test_a_damaged_state_is_named_and_the_one_before_it_goes_on(make_job: MakeJo
     content[len(content) // 2] ^= 1
     newest.write_bytes(bytes(content))
     with pytest.raises(CorruptError, match=newest.name):
-        fit(job, CPU, Stop())
+        finished(job)
     newest.unlink()
-    fit(job, CPU, Stop())
-    assert artefacts(job) == artefacts(whole)
+    assert artefacts(finished(job)) == artefacts(whole)
 
 
-@pytest.mark.parametrize("where", ["logit", "gradient"])
-def test_a_non_finite_step_names_the_images_and_moves_nothing(
-    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, where: str
+def test_a_step_that_is_not_finite_names_the_images_and_is_not_saved(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
-    job = make_job()
-    calm = loss.cross_entropy
-    calls = []
+    job, calm, calls = make_job(), loss.cross_entropy, []
 
     def poisoned(logits_BC: torch.Tensor, targets_B: torch.Tensor) -> torch.Tensor:
-        losses_B = calm(logits_BC, targets_B)
-        calls.append(len(losses_B))
-        if len(calls) != 3:
-            return losses_B
-        if where == "gradient":
-            return losses_B + (logits_BC[:, 0] * 0).sqrt() * 0  # finite value, infinite slope
-        return torch.where(torch.arange(len(losses_B)) == 1, torch.nan, losses_B)
+        calls.append(logits_BC)
+        steep_B = (logits_BC[:, 0] * 0).sqrt() * 0  # finite value, infinite slope
+        return calm(logits_BC, targets_B) + (steep_B if len(calls) == 3 else 0)
 
     monkeypatch.setattr(loss, "cross_entropy", poisoned)
-    with pytest.raises(
-        UserError, match=rf"Non-finite {'loss' if where == 'logit' else where} at step 2 \(images \w{{32}}\.png"
-    ):
-        fit(job, CPU, Stop(), save_steps=1)
+    with pytest.raises(UserError, match=r"Non-finite gradient at step 2 \(images \w{32}\.png"):
+        finished(job, save_steps=1)
     assert max((job.folder / "state").iterdir()).name == "step-00000002.safetensors"
 
 
 def test_long_tables_are_predicted_in_parts_with_the_same_bytes(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = make_job(at="whole", batch_size=2)
-    fit(whole, CPU, Stop())
+    """Parts of another length, as made on a GPU, whose batches are larger, are not taken for those of this run."""
+    whole, job = finished(make_job(at="whole", batch_size=2)), make_job(at="parts", batch_size=2)
     monkeypatch.setattr(predictions, "PART_BATCHES", 1)
-    job = make_job(at="parts", batch_size=2)
     with pytest.raises(Paused, match="test"):
         fit(job, CPU, StopAt(50))
     assert len(list(job.folder.predicted_parts.iterdir())) > 1
-    fit(job, CPU, Stop())
-    assert artefacts(job) == artefacts(whole)
+    monkeypatch.setattr(predictions, "PART_BATCHES", 2)
+    assert artefacts(finished(job)) == artefacts(whole)
     assert not job.folder.predicted_parts.exists()
 
 
@@ -230,25 +202,12 @@ def test_processes_that_predict_together_stop_before_a_table(
         predictions.table(job, "test", build(job.member), World(CPU.device, 0, 2), StopAt(1))
 
 
-def test_parts_of_another_length_are_not_taken_for_those_of_this_run(
-    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As made on a GPU, whose batches are larger, and then on a CPU."""
-    job = make_job(batch_size=2)
-    model, found = build(job.member), []
-    for batches in (500, 2, 1):
-        monkeypatch.setattr(predictions, "PART_BATCHES", batches)
-        found.append(predictions.table(job, "test", model, CPU, Stop()))
-    pd.testing.assert_frame_equal(found[1], found[0])
-    pd.testing.assert_frame_equal(found[2], found[0])
-
-
 def test_sibling_folds_start_from_the_same_weights(make_job: MakeJob) -> None:
-    fit(make_job(fold=0, epochs=1), CPU, Stop())
+    finished(make_job(fold=0, epochs=1))
     other = make_job(fold=1, epochs=1)
     checksum.write_json(other.folder.parent / "start.json", {"from": "file", "sha256": "e" * 64})
     with pytest.raises(UserError, match=r"e{12}"):
-        fit(other, CPU, Stop())
+        finished(other)
 
 
 def test_a_fold_meets_the_fakes_that_its_recipe_forges(make_job: MakeJob) -> None:
@@ -265,7 +224,7 @@ def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, loss_config: 
     found = {}
     for name, options in {"plain": {}, "with": loss_config}.items():
         job = make_job(at=name, loss=options, batch_size=6, ema_decay=0.0)
-        state = states.begin(build(job.member), job.member, CPU)
+        state = begun(job)
         (batch,) = fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 1)
         images_BCHW = normalise(batch.images_BHWC, (0.5,) * 3, (0.5,) * 3)
         torch.manual_seed(0)

@@ -82,23 +82,14 @@ def test_what_waiting_processes_take_is_not_counted_as_the_folds(card: Card) -> 
     assert [card.begins(card.gate(), GIGABYTE) for _ in range(2)] == [True, True]
 
 
-def test_a_fold_that_found_no_room_begins_when_another_ends(card: Card) -> None:
+def test_a_fold_begins_when_nobody_else_is_at_work_any_more_whatever_another_program_takes(card: Card) -> None:
     first, second = card.gate(), card.gate()
     turn = card.lets_in(first)
     assert turn is not None
     card.takes(first, 9 * GIGABYTE)
     assert not card.lets_in(second)
     turn.__exit__(None, None, None)
-    card.free = 11 * GIGABYTE
     assert card.lets_in(second)
-
-
-def test_a_fold_begins_where_nobody_else_is_at_work_whatever_another_program_takes(card: Card) -> None:
-    turn = card.lets_in(gate := card.gate())
-    assert turn is not None
-    card.takes(gate, 9 * GIGABYTE)
-    turn.__exit__(None, None, None)
-    assert card.lets_in(gate)
 
 
 def test_a_fold_that_another_process_trains_opens_the_gate_for_no_other(
@@ -122,23 +113,18 @@ def test_a_fold_that_another_process_trains_opens_the_gate_for_no_other(
     assert begun == []
 
 
-def test_a_run_knows_nothing_of_the_run_before_it(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `ffdi.train` twice in one notebook: the first run's folds took nearly all of the memory."""
-    begun: list[bool] = []
-
-    def walk(_jobs: object, _device: str, _stop: Stop, gate: Gate) -> None:
-        begun.append(card.begins(gate, 9 * GIGABYTE))
-
-    def called(calls: list[Any]) -> list[Any]:
-        with ExitStack() as card._at_work:  # folds end before the folder of the run is gone
-            return [call(*arguments) for call, arguments, _ in calls]
-
+def test_a_run_knows_nothing_of_the_run_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `ffdi.train` twice in one notebook: the folds of another run take other memory."""
+    folders: list[Path] = []
+    replaced: dict[str, Any] = {
+        "_walk": lambda _jobs, _device, _stop, gate: folders.append(gate._path.parent),
+        "_forked": lambda calls: [call(*arguments) for call, arguments, _ in calls],
+        "can_fork": lambda _: True,
+    }
+    for name, replacement in replaced.items():
+        monkeypatch.setattr(launch, name, replacement)
     monkeypatch.setattr(launch.console, "one_of_several", lambda: None)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-    monkeypatch.setattr(launch, "_walk", walk)
-    monkeypatch.setattr(launch, "_forked", called)
-    monkeypatch.setattr(launch, "can_fork", lambda _: True)
     for _ in range(2):
-        card.free = 11 * GIGABYTE
         launch._train_in_parallel([], ["cuda:0", "cuda:0"], None)
-    assert begun == [True, False] * 2
+    assert folders[0] == folders[1] != folders[2] == folders[3]

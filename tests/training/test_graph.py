@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 import torch
 
-from ffdi.model.build import build
 from ffdi.training import checks, graph
 from ffdi.training import fit as fits
-from ffdi.training import state as states
 from ffdi.training.job import FoldJob
-from tests.fixtures.training import CPU, SIDE
+from ffdi.training.state import TrainState
+from tests.fixtures.training import CPU, SIDE, begun
 
 
 @pytest.fixture(autouse=True)
@@ -28,12 +28,8 @@ def card(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
     return card
 
 
-def begun(job: FoldJob, fp16: bool) -> states.TrainState:
-    """Return a state before its first step."""
-    state = states.begin(build(job.member), job.member, CPU)
-    state.model.train()
-    state.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, enabled=fp16)
-    return state
+def captured(step: Any, state: TrainState) -> graph.Step:
+    return graph.captured(step, state, torch.randn(8, 3, SIDE, SIDE), torch.zeros(8), CPU, "tiny")
 
 
 @pytest.mark.parametrize("fp16", [False, True])
@@ -48,7 +44,9 @@ def test_the_steps_after_a_failed_capture_are_those_of_no_capture(
     job, hold, calls = make_job(), checks.hold_non_finite, []
     images_BCHW, targets_B = torch.randn(8, 3, SIDE, SIDE), torch.arange(8).remainder(2).float()
     step = partial(fits.step, member=job.member)
-    tried, plain = begun(job, fp16), begun(job, fp16)
+    tried, plain = begun(job), begun(job)
+    for state in (tried, plain):
+        state.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, enabled=fp16)
 
     def breaks(*arguments: object) -> None:
         calls.append(arguments)
@@ -57,14 +55,15 @@ def test_the_steps_after_a_failed_capture_are_those_of_no_capture(
         hold(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(checks, "hold_non_finite", breaks)
-    update = graph.captured(step, tried, images_BCHW, targets_B, CPU, "tiny")
+    update = captured(step, tried)
     assert "its step cannot be a CUDA graph (operation not permitted" in capsys.readouterr().err
+    before = plain.unwrapped.get_parameter("fc.weight").clone()
     for number in range(2):
         for state, one in ((tried, update), (plain, step)):
             losses_B, _ = one(state, images_BCHW, targets_B, number, CPU)
             assert torch.isfinite(losses_B).all()
     wanted = dict(plain.unwrapped.named_parameters())
-    assert not torch.equal(wanted["fc.weight"], build(job.member).get_parameter("fc.weight"))
+    assert not torch.equal(wanted["fc.weight"], before)
     for name, value in tried.unwrapped.named_parameters():
         assert torch.equal(value, wanted[name]), name
 
@@ -75,10 +74,10 @@ def test_a_warm_up_leaves_batch_norm_as_it_was(make_job: Callable[..., FoldJob])
         raise RuntimeError("no kernel image")
 
     job = make_job()
-    state = begun(job, fp16=False)
-    graph.captured(breaks, state, torch.randn(8, 3, SIDE, SIDE), torch.zeros(8), CPU, "tiny")  # type: ignore[arg-type]
-    for name, value in build(job.member).named_buffers():
-        assert torch.equal(state.unwrapped.get_buffer(name), value), name
+    state, before = begun(job), dict(begun(job).unwrapped.named_buffers())
+    captured(breaks, state)
+    for name, value in state.unwrapped.named_buffers():
+        assert torch.equal(value, before[name]), name
 
 
 def test_what_waits_for_the_card_ends_the_second_warm_up(make_job: Callable[..., FoldJob], card: MagicMock) -> None:
@@ -90,8 +89,7 @@ def test_what_waits_for_the_card_ends_the_second_warm_up(make_job: Callable[...,
         return fits.step(*arguments, member=job.member)  # type: ignore[arg-type]
 
     job = make_job()
-    state = begun(job, fp16=False)
-    assert graph.captured(reads, state, torch.randn(8, 3, SIDE, SIDE), torch.zeros(8), CPU, "tiny") is reads
+    assert captured(reads, begun(job)) is reads
     assert [one.args for one in card.set_sync_debug_mode.call_args_list] == [("default",), ("error",), ("default",)]
 
 
@@ -118,8 +116,7 @@ def test_a_capture_that_cuda_breaks_off_leaves_no_trace_and_its_cause_is_told(
 
     monkeypatch.setattr(torch.cuda, "graph", breaks_off)
     job = make_job()
-    state = begun(job, fp16=False)
-    graph.captured(reads, state, torch.randn(8, 3, SIDE, SIDE), torch.zeros(8), CPU, "tiny")
+    captured(reads, begun(job))
     assert "cannot be a CUDA graph (operation not permitted" in capsys.readouterr().err
     card.set_stream.assert_called_once_with(card.current_stream())
     card.CUDAGraph().reset.assert_called_once()

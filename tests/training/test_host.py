@@ -18,7 +18,7 @@ from ffdi.training.job import FoldJob
 from ffdi.training.mix import mix
 from ffdi.training.world import World
 from tests.fixtures.members import member
-from tests.fixtures.training import CPU
+from tests.fixtures.training import CPU, begun
 
 MakeJob = Callable[..., FoldJob]
 # What makes a result's size or a Python number depend on values.
@@ -64,21 +64,13 @@ OPTIONS = {
 }
 
 
-def _begun(job: FoldJob) -> states.TrainState:
-    """Return a state before its first step."""
-    state = states.begin(build(job.member), job.member, CPU)
-    state.model.train()
-    return state
-
-
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_no_operator_of_a_step_reads_a_tensor(make_job: MakeJob, options: dict[str, Any]) -> None:
     job = make_job(**options)
-    state, member = _begun(job), job.member
+    state, member = begun(job), job.member
     checks = Checks(job.train.id.to_numpy(), CPU, 4, gradients=True)
     out = None
-    batches = list(fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 3))
-    for number, batch in enumerate(batches):
+    for number, batch in enumerate(list(fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 3))):
         with NoReads():
             out = normalise(batch.images_BHWC, (0.5,) * 3, (0.5,) * 3, out=out)
             mixed_BCHW, targets_B = mix(out, batch.targets_B, member.mixup, member.cutmix, number)
@@ -101,7 +93,7 @@ def test_no_copy_of_a_step_makes_the_host_wait(options: dict[str, Any], monkeypa
     state = states.begin(build(one, pretrained=False), one, meta)
     state.model.train()
     bytes_BHWC = torch.zeros(8, 64, 64, 3, dtype=torch.uint8, device="meta")
-    out, losses_B = normalise(bytes_BHWC, (0.5,) * 3, (0.5,) * 3), None  # the first copies mean and std
+    out, losses_B = normalise(bytes_BHWC, (0.5,) * 3, (0.5,) * 3), bytes_BHWC  # the first copies mean and std
     for number in range(2):
         with NoCopies():
             out = normalise(bytes_BHWC, (0.5,) * 3, (0.5,) * 3, out=out)
@@ -109,7 +101,6 @@ def test_no_copy_of_a_step_makes_the_host_wait(options: dict[str, Any], monkeypa
             losses_B, _ = fits.step(state, mixed_BCHW, targets_B, number, meta, member=one)
             if state.ema is not None:
                 state.ema.update(state.unwrapped, step=number + 1)
-    assert losses_B is not None
     assert losses_B.is_meta
 
 
@@ -121,27 +112,20 @@ class UnfusedAdamW(torch.optim.AdamW):
         return super().step(closure)
 
 
-def test_the_test_sees_a_copy() -> None:
-    with NoCopies(), pytest.raises(AssertionError, match="makes the host wait"):
-        torch.ones(3).to("meta")
-    with NoCopies(), pytest.raises(AssertionError, match="makes the host wait"):
-        torch.empty(3, device="meta").copy_(torch.ones(3))
-    with NoCopies():
-        assert torch.empty(3, device="meta").copy_(torch.ones(3), True).is_meta
-        assert torch.ones(3).to("meta", non_blocking=True).is_meta
-
-
-def test_the_test_sees_a_read() -> None:
-    with NoReads(), pytest.raises(AssertionError, match="makes the host wait"):
-        float(torch.ones(3).sum())
-    with NoReads(), pytest.raises(AssertionError, match="makes the host wait"):
-        torch.ones(3)[torch.tensor([True, False, True])]
+@pytest.mark.parametrize(("mode", "waits"), [
+    pytest.param(NoCopies, lambda: torch.ones(3).to("meta"), id="to"),
+    pytest.param(NoCopies, lambda: torch.empty(3, device="meta").copy_(torch.ones(3)), id="copy_"),
+    pytest.param(NoReads, lambda: float(torch.ones(3).sum()), id="float"),
+    pytest.param(NoReads, lambda: torch.ones(3)[torch.tensor([True, False, True])], id="mask"),
+])  # fmt: skip
+def test_the_test_sees_what_waits(mode: type[TorchDispatchMode], waits: Callable[[], object]) -> None:
+    with mode(), pytest.raises(AssertionError, match="makes the host wait"):
+        waits()
 
 
 def test_a_step_that_is_not_finite_moves_nothing_and_is_named_late(make_job: MakeJob) -> None:
     job = make_job()
-    state = _begun(job)
-    checks = Checks(job.train.id.to_numpy(), CPU, 2, gradients=True)
+    state, checks = begun(job), Checks(job.train.id.to_numpy(), CPU, 2, gradients=True)
     before = {name: value.clone() for name, value in state.unwrapped.named_parameters()}
     batches = list(fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 3))
     for number, batch in enumerate(batches):
@@ -161,9 +145,8 @@ def test_a_step_that_is_not_finite_moves_nothing_and_is_named_late(make_job: Mak
 def test_with_fp16_a_gradient_too_large_for_the_scale_costs_its_own_step_alone(make_job: MakeJob) -> None:
     """As on a T4: the step moves nothing, the scale is halved, and the training goes on, without a read."""
     job = make_job()
-    state = _begun(job)
+    state, checks = begun(job), Checks(job.train.id.to_numpy(), CPU, 4, gradients=False)
     state.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    checks = Checks(job.train.id.to_numpy(), CPU, 4, gradients=False)
     weight = next(state.unwrapped.parameters())
     overflow = weight.register_hook(lambda gradient: gradient * torch.inf)
     seen = [weight.detach().clone()]

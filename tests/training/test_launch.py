@@ -16,40 +16,35 @@ import pytest
 
 from ffdi.core import checksum
 from ffdi.core.errors import Paused, UserError
-from ffdi.core.stop import Stop
 from ffdi.training import launch, world
-from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
-from tests.fixtures.training import CPU, artefacts
+from tests.fixtures.training import artefacts, finished
 
 MakeJob = Callable[..., FoldJob]
 ROOT = Path(__file__).parents[2]
 
 
+def script(folder: Path, code: str) -> str:
+    """Write a program, which finds what `joblib.dump` wrote as "jobs"; return its path."""
+    (folder / "main.py").write_text(textwrap.dedent(code).replace("JOBS", repr(str(folder / "jobs"))))
+    return str(folder / "main.py")
+
+
 def test_two_gloo_processes_train_as_one(make_job: MakeJob, tmp_path: Path) -> None:
     """LayerNorm only, so the gradients of two half batches are those of the batch."""
     fields = {"model": "test_vit", "epochs": 2}
-    alone = make_job(at="alone", **fields)
-    fit(alone, CPU, Stop())
-    shared = make_job(at="shared", **fields)
-    joblib.dump(shared, tmp_path / "job")
-    code = f"""
+    alone, shared = finished(make_job(at="alone", **fields)), make_job(at="shared", **fields)
+    joblib.dump([shared], tmp_path / "jobs")
+    code = """
         import joblib, torch
         from ffdi.training import launch
         torch.set_num_threads(1)
-        launch.train([joblib.load({str(tmp_path / "job")!r})], ["cpu"], None)
+        launch.train(joblib.load(JOBS), ["cpu"], None)
     """
-    (tmp_path / "main.py").write_text(textwrap.dedent(code))
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--local-addr=127.0.0.1",
-        "--nproc-per-node=2",
-    ]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    subprocess.run([*command, str(tmp_path / "main.py")], check=True, cwd=ROOT, env=environment, timeout=240)
+    command = [sys.executable, *torchrun, script(tmp_path, code)]
+    subprocess.run(command, check=True, cwd=ROOT, env=environment, timeout=240)
     for name in ("oof", "val", "test"):
         one, two = (checksum.read_table(job.folder / f"{name}.parquet") for job in (alone, shared))
         assert one.id.tolist() == two.id.tolist()
@@ -61,9 +56,7 @@ def test_two_gloo_processes_train_as_one(make_job: MakeJob, tmp_path: Path) -> N
 
 
 def test_folds_run_side_by_side_with_the_same_result(make_job: MakeJob) -> None:
-    alone = [make_job(fold=fold, at="alone", epochs=1) for fold in range(2)]
-    for job in alone:
-        fit(job, CPU, Stop())
+    alone = [finished(make_job(fold=fold, at="alone", epochs=1)) for fold in range(2)]
     shared = [make_job(fold=fold, at="shared", epochs=1) for fold in range(2)]
     launch.train(shared, ["cpu", "cpu"], None)
     assert [artefacts(job) for job in shared] == [artefacts(job) for job in alone]
@@ -82,8 +75,7 @@ def test_a_forked_fold_does_not_wait_for_threads_of_its_parent(tmp_path: Path) -
         launch._walk = walk
         print(launch._forked([joblib.delayed(launch._worker)([], "cpu", None, "")]))
     """
-    (tmp_path / "main.py").write_text(textwrap.dedent(code))
-    command = [sys.executable, str(tmp_path / "main.py")]
+    command = [sys.executable, script(tmp_path, code)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.split("\n")[:2] == ["sum 4000000.0", "[None]"], done.stderr
 
@@ -139,18 +131,17 @@ def test_sigterm_while_folds_run_side_by_side_saves_and_exits_75(make_job: MakeJ
     fields = {"epochs": 20, "workers": 1}
     jobs = [make_job(fold=fold, at="stopped", **fields) for fold in range(2)]
     joblib.dump(jobs, tmp_path / "jobs")
-    code = f"""
+    code = """
         import joblib, sys
         from ffdi.core.errors import Paused
         from ffdi.training import launch
         if __name__ == "__main__":
             try:
-                launch.train(joblib.load({str(tmp_path / "jobs")!r}), ["cpu", "cpu"], None)
+                launch.train(joblib.load(JOBS), ["cpu", "cpu"], None)
             except Paused as pause:
                 sys.exit(pause.exit_code)
     """
-    (tmp_path / "main.py").write_text(textwrap.dedent(code))
-    child = subprocess.Popen([sys.executable, str(tmp_path / "main.py")], cwd=ROOT)
+    child = subprocess.Popen([sys.executable, script(tmp_path, code)], cwd=ROOT)
     while not any(list((job.folder / "state").glob("*")) for job in jobs):  # the other may begin late
         assert child.poll() is None
         time.sleep(0.05)
@@ -158,14 +149,7 @@ def test_sigterm_while_folds_run_side_by_side_saves_and_exits_75(make_job: MakeJ
     assert child.wait(timeout=120) == 75
     assert not any((job.folder / "done.json").exists() for job in jobs)
     launch.train(jobs[:1], ["cpu"], None)
-    whole = make_job(fold=0, at="whole", **fields)
-    fit(whole, CPU, Stop())
-    assert artefacts(jobs[0]) == artefacts(whole)
-
-
-def test_calls_in_forked_processes_return_what_they_return() -> None:
-    found = launch._forked([joblib.delayed(_pid)([], "cuda:0", None, "") for _ in range(2)])
-    assert os.getpid() not in found
+    assert artefacts(jobs[0]) == artefacts(finished(make_job(fold=0, at="whole", **fields)))
 
 
 def test_a_process_that_has_touched_cuda_does_not_fork() -> None:
@@ -184,10 +168,6 @@ def test_a_process_that_has_touched_cuda_does_not_fork() -> None:
 def test_a_forked_process_that_is_killed_breaks_the_run() -> None:
     with pytest.raises(BrokenProcessPool):
         launch._forked([joblib.delayed(_kill)([], "cuda:0", None, "")] * 2)
-
-
-def _pid(*_: object) -> int:
-    return os.getpid()
 
 
 def _kill(*_: object) -> None:

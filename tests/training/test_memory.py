@@ -6,13 +6,11 @@ import torch
 
 from ffdi.core import checksum
 from ffdi.core.errors import UserError
-from ffdi.core.stop import Stop
 from ffdi.training import fit as fits
 from ffdi.training import memory
-from ffdi.training.fit import fit
 from ffdi.training.job import FoldJob
 from ffdi.training.state import TrainState
-from tests.fixtures.training import CPU
+from tests.fixtures.training import finished
 
 MakeJob = Callable[..., FoldJob]
 VIT = {"model": "test_vit", "epochs": 2, "ema_decay": 0.0}  # no BatchNorm: parts of a batch add up to the batch
@@ -39,14 +37,11 @@ def _fails_at(step: Callable[..., Any], number: int, seen: list[tuple[int, int]]
 def test_out_of_memory_goes_on_from_the_last_save_in_more_parts(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = make_job(at="whole", **VIT)
-    fit(whole, CPU, Stop())
-    expected, step = _weights(whole), fits.step
+    expected, step = _weights(finished(make_job(at="whole", **VIT))), fits.step
     for number, goes_on_at in [(0, 0), (5, 4)]:
         seen: list[tuple[int, int]] = []
         monkeypatch.setattr(fits, "step", _fails_at(step, number, seen))
-        job = make_job(at=f"split{number}", **VIT)
-        fit(job, CPU, Stop(), save_steps=2)
+        job = finished(make_job(at=f"split{number}", **VIT), save_steps=2)
         assert seen == [(n, 1) for n in range(number + 1)] + [(n, 2) for n in range(goes_on_at, 6)]
         assert "out of memory with 1 micro-batches" in capsys.readouterr().err
         for name, value in _weights(job).items():
