@@ -39,10 +39,10 @@ Watch = Callable[[], None] | None
 
 
 class Saves:
-    """Decide when the state is saved: by time or steps, and at the end of an epoch where that costs little."""
+    """Save the state of a fold by time or steps, and at the end of an epoch where that costs little."""
 
-    def __init__(self, steps: int | None) -> None:
-        self._steps = steps
+    def __init__(self, job: FoldJob, world: World, stop: Stop, steps: int | None) -> None:
+        self._job, self._world, self._stop, self._steps = job, world, stop, steps
         self._last, self._cost = time.monotonic(), 0.0
 
     def is_due(self, done: int) -> bool:
@@ -53,9 +53,15 @@ class Saves:
     def is_cheap(self) -> bool:
         return self._cost <= SAVE_SHARE * (time.monotonic() - self._last)
 
-    def note(self, cost: float) -> None:
-        """Remember that a save ended now and took `cost` seconds."""
-        self._last, self._cost = time.monotonic(), cost
+    def write(self, state: TrainState, done: int) -> None:
+        """Write the state after `done` updates; twice the time it takes is kept free before the deadline."""
+        begun = time.monotonic()
+        if self._world.writes:
+            states.save(self._job.folder.state, state, done, self._job.identity)
+        self._world.barrier()
+        self._last = time.monotonic()
+        self._cost = self._last - begun
+        self._stop.reserve = max(self._stop.reserve, 2 * self._cost)
 
 
 def fit(
@@ -92,7 +98,7 @@ def fit(
         micro_batches = job.member.micro_batches
         while not finish.is_trained(job):
             try:
-                _train(job, world, stop, Saves(save_steps), watch, started, micro_batches)
+                _train(job, world, stop, Saves(job, world, stop, save_steps), watch, started, micro_batches)
                 continue
             except RuntimeError as error:  # not kept: its frames hold the tensors (pytorch #18853)
                 if not memory.is_out_of_memory(error):
@@ -149,7 +155,7 @@ def _train(
     mean, std = data_config(state.unwrapped)
     channels_last = precision.is_channels_last(state.unwrapped)
     if world.any(world.writes and log.lacks_score(begin, steps)):
-        _evaluate(job, state, world, stop, log, begin, watch)
+        _evaluate(job, state, world, stop, saves, log, begin, watch)
     state.model.train()
     images_BCHW = None
     with console.progress(job.label, steps * order.batch_size) as meter:
@@ -180,11 +186,11 @@ def _train(
                 stopping, due = any(one.stop for one in checked), any(one.save for one in checked)
             if due or stopping or (ends_epoch and world.any(saves.is_cheap())):
                 log.train(late.read(all_of_them=True))
-                saves.note(_save(job, state, world, stop, done))
+                saves.write(state, done)
             if stopping and done < steps:
                 raise Paused(f"{job.label} stopped ({stop.reason}) after step {done} of {steps}; all is saved.")
             if ends_epoch and done < steps:
-                _evaluate(job, state, world, stop, log, done, watch)
+                _evaluate(job, state, world, stop, saves, log, done, watch)
                 state.model.train()
             if number == begin:
                 started()
@@ -254,25 +260,16 @@ def _batches(job: FoldJob, world: World, order: Order, begin: int, end: int) -> 
     return batches(images, shares, job.data.workers or 0, [world.device])
 
 
-def _save(job: FoldJob, state: TrainState, world: World, stop: Stop, done: int) -> float:
-    """Write the state after `done` updates; return the seconds it took, which are kept free before the deadline."""
-    begun = time.monotonic()
-    if world.writes:
-        states.save(job.folder.state, state, done, job.identity)
-    world.barrier()
-    cost = time.monotonic() - begun
-    stop.reserve = max(stop.reserve, 2 * cost)
-    return cost
-
-
-def _evaluate(job: FoldJob, state: TrainState, world: World, stop: Stop, log: Log, done: int, watch: Watch) -> None:
+def _evaluate(
+    job: FoldJob, state: TrainState, world: World, stop: Stop, saves: Saves, log: Log, done: int, watch: Watch
+) -> None:
     """Log the held-out AUC, for the curve; the last epoch is measured by the OOF table itself. A stop saves first."""
     if not len(job.oof):
         return
     try:
         log.held_out(done, finish.held_out(job, state.predictor, world, stop))
     except Paused:
-        _save(job, state, world, stop, done)
+        saves.write(state, done)
         raise
     if watch is not None:
         watch()
