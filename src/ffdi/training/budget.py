@@ -22,7 +22,6 @@ from ffdi.data.decode import Defect
 from ffdi.data.images import TrainImages
 from ffdi.infer.embed import SIDE
 from ffdi.infer.nets import flops
-from ffdi.model import precision
 from ffdi.training import estimate, launch
 from ffdi.training.probe import Probe, probe
 
@@ -53,9 +52,7 @@ class Speed:
 def places(member: Member) -> list[str]:
     """Return the device of each training that runs at the same time."""
     on = launch.devices()
-    small = member.batch_size * member.image_size**2 <= precision.SMALL_STEP
-    several = min(launch.MAX_FOLDS, _cores() // 2) if small and on[0] != "cpu" else 1
-    return [device for device in on for _ in range(max(several, 1))]
+    return on if on[0] == "cpu" else on * launch.folds_per_gpu([member])
 
 
 def measure(member: Member, rows: pd.DataFrame, images: Path) -> Speed:

@@ -8,7 +8,7 @@ import gc
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -21,7 +21,7 @@ import joblib
 import psutil
 import torch
 
-from ffdi.config.recipe import Cluster
+from ffdi.config.recipe import Cluster, Member
 from ffdi.core import console
 from ffdi.core.errors import FfdiError, LockedError, Paused
 from ffdi.core.stop import ORPHANED, Stop
@@ -92,22 +92,20 @@ def longest_first(jobs: Sequence[FoldJob]) -> list[FoldJob]:
 
 
 def places_for(jobs: Sequence[FoldJob], on: Sequence[str]) -> list[str]:
-    """Return the device of each fold that runs at one time: every device has one before any has a second."""
-    turns = [(turn, device) for device in on for turn in range(folds_per_device(jobs, device))]
-    return [device for _, device in sorted(turns, key=lambda one: one[0])][: max(len(jobs), 1)]
+    """Return the device of each fold that runs at one time: every device has one before any has a second.
 
-
-def folds_per_device(jobs: Sequence[FoldJob], device: str) -> int:
-    """Return how many folds run side by side on a device: as the recipe says, or by the size of their steps.
-
-    Memory decides later: a fold begins only when the free memory suffices by what the one before it has taken.
+    The recipe says how many folds share a GPU, or the size of their steps does. Memory decides later: a fold begins
+    only when the free memory suffices by what the one before it has taken.
     """
-    if device == "cpu" or not jobs:
-        return 1
-    asked = jobs[0].data.folds_per_device
-    if asked != "auto":
-        return asked
-    small = all(job.member.batch_size * job.member.image_size**2 <= precision.SMALL_STEP for job in jobs)
+    asked = jobs[0].data.folds_per_device if jobs else 1
+    several = folds_per_gpu([job.member for job in jobs]) if asked == "auto" else asked
+    places = [device for turn in range(several) for device in on if turn == 0 or device != "cpu"]
+    return places[: max(len(jobs), 1)]
+
+
+def folds_per_gpu(members: Iterable[Member]) -> int:
+    """Return how many folds run side by side on a GPU: several where the steps of all members are small."""
+    small = all(one.batch_size * one.image_size**2 <= precision.SMALL_STEP for one in members)
     return max(1, min(MAX_FOLDS, len(os.sched_getaffinity(0)) // 2)) if small else 1
 
 
