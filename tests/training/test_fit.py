@@ -199,7 +199,7 @@ def test_processes_that_predict_together_stop_before_a_table(
     monkeypatch.setattr(World, "any", lambda _, flag: flag)
     job = make_job()
     with pytest.raises(Paused, match=r"tiny fold 0 test: stopped \(test\)"):
-        predictions.table(job, "test", build(job.member), World(CPU.device, 0, 2), StopAt(1))
+        predictions.part(job, "test", range(6), build(job.member), World(CPU.device, 0, 2), StopAt(1))
 
 
 def test_sibling_folds_start_from_the_same_weights(make_job: MakeJob) -> None:

@@ -91,7 +91,8 @@ def finish(job: FoldJob, world: World, stop: Stop) -> None:
     priors: pd.Series | None = None
     scores: dict[str, float] = {}
     for name in job.asked:
-        frame = predictions.table(job, name, model, world, stop)
+        parts = predictions.parts(job, name, world.device, world.size)
+        frame = pd.concat([predictions.part(job, name, one, model, world, stop) for one in parts], ignore_index=True)
         if name == "oof" or priors is None:
             priors = frame.groupby("view").logit.median()  # of each view: an unreadable image then moves no rank
         if name == "oof":

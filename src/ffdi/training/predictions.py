@@ -22,32 +22,12 @@ GPU_PIXELS = 5_000_000  # of a batch
 PART_BATCHES = 500  # whole batches, so that parts are bit-equal to the whole
 
 
-def table(job: FoldJob, name: str, model: torch.nn.Module, world: World, stop: Stop) -> pd.DataFrame:
-    """Predict a table of a fold, part by part.
-
-    Args:
-        job: A fold.
-        name: "oof", "val" or "test".
-        model: Its weights.
-        world: The processes that work together.
-        stop: Asks to stop.
-
-    Returns:
-        id, view, logit (NaN where the image is unreadable) and imputed of every row.
-
-    Raises:
-        Paused: `stop` asked.
-    """
-    found = parts(job, name, world.device, world.size)
-    return pd.concat([part(job, name, rows, model, world, stop) for rows in found], ignore_index=True)
-
-
 def parts(job: FoldJob, name: str, device: torch.device, processes: int = 1) -> list[range]:
     """Return the places of the rows of each part of a table.
 
     Args:
         job: A fold.
-        name: Of the table.
+        name: "oof", "val" or "test".
         device: Such a one predicts.
         processes: That predict together.
     """
@@ -65,6 +45,12 @@ def part(job: FoldJob, name: str, rows: range, model: torch.nn.Module, world: Wo
         model: The fold's weights.
         world: The processes that work together.
         stop: Asks to stop.
+
+    Returns:
+        id, view, logit (NaN where the image is unreadable) and imputed of every row.
+
+    Raises:
+        Paused: `stop` asked.
     """
     # Named by both ends: another device makes parts of another length.
     path = job.folder.predicted_parts / f"{name}-{rows.start:07d}-{rows.stop:07d}.parquet"
@@ -106,7 +92,7 @@ def logits(
     stop: Stop,
     compiled: bool = False,
 ) -> pd.DataFrame:
-    """Predict as `table` does, for any rows. Several processes take every n-th row each.
+    """Predict as `part` does, for any rows. Several processes take every n-th row each.
 
     Every row is tried, whatever the scan said of it: what decodes is predicted, what does not is imputed.
 
