@@ -1,9 +1,6 @@
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +9,6 @@ import torch
 
 from ffdi.core import checksum
 from ffdi.core.errors import CorruptError, Paused, UserError
-from ffdi.core.stop import Stop
 from ffdi.data.batches import normalise
 from ffdi.model.build import build
 from ffdi.training import finish, log, loss, predictions
@@ -76,22 +72,6 @@ def test_workers_change_nothing(make_job: MakeJob, workers: int) -> None:
     alone = finished(make_job(at="alone", epochs=2))
     shared = finished(make_job(at="shared", epochs=2, workers=workers))
     assert artefacts(shared) == artefacts(alone)
-
-
-def test_a_real_signal_saves_and_pauses(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = make_job()
-    step = fits.step
-
-    def step_and_signal(*given: Any, **named: Any) -> Any:
-        if given[3] == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step(*given, **named)
-
-    monkeypatch.setattr(fits, "step", step_and_signal)
-    with Stop() as stop, pytest.raises(Paused, match="after step 4 of 9") as paused:
-        fit(job, CPU, stop)
-    assert paused.value.exit_code == 75
-    assert max((job.folder / "state").iterdir()).name == "step-00000004.safetensors"
 
 
 def test_a_stop_while_held_out_images_are_predicted_saves_first(

@@ -22,8 +22,15 @@ def _weights(job: FoldJob) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(value).double() for name, value in tensors.items() if "qkv.bias" not in name}
 
 
-def _fails_at(step: Callable[..., Any], number: int, seen: list[tuple[int, int]]) -> Callable[..., Any]:
-    """Return the step, which runs out of memory at one number while the batch is in one part."""
+@pytest.mark.parametrize(("number", "goes_on_at"), [(0, 0), (5, 4)])
+def test_out_of_memory_goes_on_from_the_last_save_in_more_parts(
+    make_job: MakeJob,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+    goes_on_at: int,
+) -> None:
+    expected, step, seen = _weights(finished(make_job(at="whole", **VIT))), fits.step, []
 
     def failing(state: TrainState, *given: Any, **named: Any) -> Any:
         seen.append((given[2], state.micro_batches))
@@ -31,21 +38,12 @@ def _fails_at(step: Callable[..., Any], number: int, seen: list[tuple[int, int]]
             raise torch.OutOfMemoryError("CUDA out of memory")
         return step(state, *given, **named)
 
-    return failing
-
-
-def test_out_of_memory_goes_on_from_the_last_save_in_more_parts(
-    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    expected, step = _weights(finished(make_job(at="whole", **VIT))), fits.step
-    for number, goes_on_at in [(0, 0), (5, 4)]:
-        seen: list[tuple[int, int]] = []
-        monkeypatch.setattr(fits, "step", _fails_at(step, number, seen))
-        job = finished(make_job(at=f"split{number}", **VIT), save_steps=2)
-        assert seen == [(n, 1) for n in range(number + 1)] + [(n, 2) for n in range(goes_on_at, 6)]
-        assert "out of memory with 1 micro-batches" in capsys.readouterr().err
-        for name, value in _weights(job).items():
-            assert torch.allclose(value, expected[name], atol=1e-5), name
+    monkeypatch.setattr(fits, "step", failing)
+    job = finished(make_job(at="split", **VIT), save_steps=2)
+    assert seen == [(n, 1) for n in range(number + 1)] + [(n, 2) for n in range(goes_on_at, 6)]
+    assert "out of memory with 1 micro-batches" in capsys.readouterr().err
+    for name, value in _weights(job).items():
+        assert torch.allclose(value, expected[name], atol=1e-5), name
 
 
 @pytest.mark.parametrize(
