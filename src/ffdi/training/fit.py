@@ -164,7 +164,6 @@ def _train(
             # ---- one step -------------------------------------------------------------------------------------------
             schedule.step_update(number)
             images_BCHW = normalise(batch.images_BHWC, mean, std, channels_last, out=images_BCHW)
-            # Label smoothing (Szegedy et al. 2016) moves P(fake) towards one half.
             targets_B = batch.targets_B * (1 - member.label_smoothing) + 0.5 * member.label_smoothing
             mix_key = keys.key(member.seed, "mix", number, world.rank)
             mixed_BCHW, targets_B = mix(images_BCHW, targets_B, member.mixup, member.cutmix, mix_key)
