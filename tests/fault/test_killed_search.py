@@ -7,6 +7,7 @@ import random
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -86,17 +87,12 @@ def test_a_database_of_a_killed_call_is_taken_over_when_its_heartbeats_end(
         run += 1
 
 
-class KilledSoon:
-    """A maker of workers that are killed after up to half a second, at whatever they do then."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def __call__(self, device: str) -> Objective:
-        seconds = random.Random(f"{self.seed} {device}").uniform(0.05, 0.5)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # pytest's own handler would raise, and nobody would be killed
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        return cheap_objective(0.003)
+def killed_soon(seed: int, device: str) -> Objective:
+    """Make a worker that is killed after up to half a second, at whatever it does then."""
+    seconds = random.Random(f"{seed} {device}").uniform(0.05, 0.5)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # pytest's own handler would raise, and nobody would be killed
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    return cheap_objective(0.003)
 
 
 @pytest.mark.parametrize("rounds", [3, pytest.param(40, marks=pytest.mark.slow)])
@@ -112,7 +108,7 @@ def test_killed_workers_of_a_call_lose_and_double_no_trial(
     for number in range(rounds):
         before = ended(found(wanted)) if number else {}
         with suppress(FfdiError):  # all were killed
-            workers.launch(wanted, KilledSoon(number), ["a", "b", "c"], None)
+            workers.launch(wanted, partial(killed_soon, number), ["a", "b", "c"], None)
         assert before.items() <= ended(found(wanted)).items()
     search(wanted)
     complete(wanted)

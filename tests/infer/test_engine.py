@@ -24,7 +24,6 @@ from tests.fixtures.members import member, warmed
 
 SIDE = 64
 CPU = torch.device("cpu")
-MODELS = ["test_resnet", "test_vit", "test_efficientnet", "test_convnext"]
 
 
 class Linear(nn.Module):
@@ -137,7 +136,7 @@ class NoRead(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("stem", ["rgb", "srm", "npr", "dct"])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", ["test_resnet", "test_vit", "test_efficientnet", "test_convnext"])
 def test_nothing_in_the_loop_waits_for_the_device(
     rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, stem: str
 ) -> None:

@@ -30,20 +30,17 @@ def put(path: Path) -> Path:
     return path
 
 
-def hub_file(root: Path) -> Path:
-    repository = root / f"models--timm--{TAGGED}"
-    path = put(repository / "snapshots" / "abc" / "model.safetensors")
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("abc")
-    return path
-
-
 @pytest.mark.parametrize("name", ["test_resnet", TAGGED])
 def test_the_cache_of_the_hub(places: Path, name: str) -> None:
     assert sources.in_caches(name) is None
-    path = hub_file(places / "hub")
+    repository = places / "hub" / f"models--timm--{TAGGED}"
+    path = put(repository / "snapshots" / "abc" / "model.safetensors")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
     assert sources.in_caches(name) == path
     assert build.prepare(member(name, weights="auto"), folder=places)[1] == sources.Source("file", path)
+    mine = put(places / "weights" / "test_resnet.safetensors")  # the user's own folder comes first
+    assert sources.resolve(member(name, weights="auto"), mine.parent).path == mine
 
 
 def test_the_cache_of_torch_by_the_file_name_that_timm_has(places: Path) -> None:
@@ -62,9 +59,3 @@ def test_what_is_attached_to_a_notebook(places: Path, name: str) -> None:
     assert sources.in_caches(TAGGED) is None
     path = put(places / "input" / name)
     assert sources.in_caches(TAGGED) == path
-
-
-def test_the_users_own_folder_comes_first(places: Path) -> None:
-    hub_file(places / "hub")
-    mine = put(places / "weights" / "test_resnet.safetensors")
-    assert sources.resolve(member("test_resnet", weights="auto"), places / "weights").path == mine

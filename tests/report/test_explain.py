@@ -8,7 +8,6 @@ from ffdi.report.explain import Explained
 from ffdi.report.page import render
 from tests.fixtures.html_reader import check
 
-PANELS = ["Image", "Grad-CAM"]
 NOISE = keys.rng("explain").integers(0, 250, (96, 80, 3), np.uint8)
 
 
@@ -21,7 +20,7 @@ def test_the_page_holds_every_panel_of_every_image() -> None:
     made, again = (report.page(images, "Explained", "By another net.", {"m": "a"}) for _ in range(2))
     html = render(made)
     told = [text for _, text in check(html, made.headline).words]
-    assert {panel: told.count(panel) for panel in PANELS} == dict.fromkeys(PANELS, 2)
+    assert (told.count("Image"), told.count("Grad-CAM")) == (2, 2)
     assert html == render(again)
     assert "the net calls 1 fake and 1 original; it is wrong on 2 of the 2 with a known label" in made.headline
 

@@ -14,7 +14,6 @@ SPACE = {
     "balance": CategoricalDistribution((True, False)),
     STRENGTH: FloatDistribution(0.5, 1.5),
 }
-WINS, LOSES = [0.05, 0.02, 0.0], [0.0, -0.001, 0.0]
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def context(tmp_path: Path) -> SearchContext:
 
 def test_the_first_line_says_what_was_found_whether_to_trust_it_and_what_to_type(context: SearchContext) -> None:
     study = made_up_study(SPACE)
-    verdicts = *(made_up_verdict(context, study, gains) for gains in (WINS, LOSES)), None
+    verdicts = *(made_up_verdict(context, study, gains) for gains in ([0.05, 0.02, 0.0], [0.0, -0.001, 0.0])), None
     won, lost, open_ = (report.headline(context, one, Path("r.toml"), study.best_trial) for one in verdicts)
     assert "beats the default beyond noise: +0.0" in won
     assert won.endswith("Next: ffdi search --recipe r.toml --promote.")

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
+from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
@@ -31,22 +32,18 @@ def waiting_worker(device: str) -> Objective:
     return run
 
 
-class DiesOnce:
-    """A worker on the device "dies" kills itself in its first trial; the others wait until that has happened."""
+def dies_once(mark: Path, device: str) -> Objective:
+    """Make a worker that kills itself in its first trial on the device "dies", and elsewhere waits for that."""
 
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
+    def run(trial: optuna.Trial, stop: Stop) -> float:
+        if device == "dies":
+            trial.suggest_float("p", 0, 1)
+            mark.touch()
+            signal.raise_signal(signal.SIGKILL)
+        until(mark.exists)
+        return cheap_objective()(trial, stop)
 
-    def __call__(self, device: str) -> Objective:
-        def run(trial: optuna.Trial, stop: Stop) -> float:
-            if device == "dies":
-                trial.suggest_float("p", 0, 1)
-                self.mark.touch()
-                signal.raise_signal(signal.SIGKILL)
-            until(self.mark.exists)
-            return cheap_objective()(trial, stop)
-
-        return run
+    return run
 
 
 @pytest.mark.parametrize(("count", "trials"), [(2, 12), pytest.param(8, 400, marks=pytest.mark.slow)])
@@ -68,7 +65,7 @@ def test_the_trial_of_a_killed_worker_is_run_again_by_the_living(
     """Also in a database, where nobody waits for the heartbeat of a worker of the same call."""
     storage = f"sqlite:///{tmp_path / 'study.db'}" if database else ""
     wanted = options(tmp_path, trials=3, storage=storage)
-    workers.launch(wanted, DiesOnce(tmp_path / "died"), ["dies", "cpu"], None)
+    workers.launch(wanted, partial(dies_once, tmp_path / "died"), ["dies", "cpu"], None)
     assert "A worker died (SIGKILL)" in capsys.readouterr().err
     trials = found(wanted)
     assert sorted(by_draw(trials)) == [0, 1, 2]
