@@ -108,7 +108,7 @@ def _launch(
 ) -> None:
     context = get_context("spawn")  # a fork would copy the locks of threads in whatever state
     workers: list[tuple[str, BaseProcess, Connection]] = []  # name, process, where its error comes from
-    errors = []
+    errors, told = [], set()
     with Stop(deadline) as stop:
         for device in devices:
             if stop.requested:
@@ -125,7 +125,8 @@ def _launch(
                     workers.remove(worker)
                     errors += _errors(running, receiver)
                     _drop(options, study, name)
-                elif stop.reason == "SIGTERM":  # which reaches the parent alone; Ctrl-C reaches the workers, too
+                elif stop.reason == "SIGTERM" and name not in told:  # Ctrl-C reaches the workers, too
+                    told.add(name)  # once: on its way out a worker has no handler any more
                     running.terminate()
     for error in sorted(errors, key=lambda error: isinstance(error, Paused)):  # a mistake is told before a pause
         raise error
