@@ -72,11 +72,8 @@ def test_what_is_not_a_file_below_the_root_is_refused_in_one_sentence(client: Te
     assert status == 422 or told["error"] == REFUSED_PATH
 
 
-def test_what_is_no_image_is_named(client: TestClient) -> None:
+def test_what_is_no_image_or_too_large_is_refused(client: TestClient) -> None:
     assert ask(client, "broken.jpg") == (422, {"error": "The image cannot be scored: not_image."})
-
-
-def test_too_many_bytes_are_refused(client: TestClient) -> None:
     assert ask(client, "huge.png") == (413, {"error": f"The file is larger than {service.MAX_IMAGE_BYTES:,} bytes."})
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ffdi.core.errors import UserError
 from ffdi.kernels import wheels
-from ffdi.kernels.wheels import install, lacking
+from ffdi.kernels.wheels import install
 from tests.kernels.conftest import make_wheel
 
 
@@ -32,8 +32,3 @@ def test_wheels_come_first_on_the_path_of_this_process_and_its_children(
     assert child.stdout.strip() == b"1.5"
     with pytest.raises(UserError, match=r"kaggle-lacks-it==2\.0 cannot be installed here \(cp3\d+\) from "):
         install([make_wheel(tmp_path / "other", "kaggle_lacks_it", "2.0", "cp39-cp39-win32")])
-
-
-def test_a_folder_without_wheels_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"holds no wheels; fetch some there by `pip download`"):
-        lacking(tmp_path)
