@@ -40,6 +40,7 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
     ("file", "environ", "source"),
     [
         (None, {"KAGGLE_API_TOKEN": SECRET}, "KAGGLE_API_TOKEN"),
+        ("token.txt", {"KAGGLE_API_TOKEN": "token.txt"}, "KAGGLE_API_TOKEN"),
         (".kaggle/access_token", {}, "~/.kaggle/access_token"),
         (None, PAIR, "KAGGLE_USERNAME and KAGGLE_KEY"),
         (".kaggle/kaggle.json", {}, ".kaggle/kaggle.json"),

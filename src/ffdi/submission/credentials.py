@@ -63,8 +63,8 @@ def redact(text: str) -> str:
 
 def _find_token(environ: Mapping[str, str]) -> Credential | None:
     given, saved = environ.get("KAGGLE_API_TOKEN"), Path(os.path.expanduser("~/.kaggle/access_token"))
-    if given:
-        return _checked("KAGGLE_API_TOKEN", "", given)
+    if given:  # as for the official client: the token itself, or the path of a file that holds it
+        return _checked("KAGGLE_API_TOKEN", "", _read(Path(given), str) if os.path.isfile(given) else given)
     return _checked("~/.kaggle/access_token", "", _read(saved, str)) if saved.exists() else None
 
 
