@@ -67,6 +67,8 @@ def test_every_page_of_a_list_is_read(kaggle_server: Server) -> None:
     sent = [Submission(number, "toy", f"tag {number}", "", Outcome()) for number in range(22)]
     kaggle_server.state.submissions.extend(sent)
     assert [one.message for one in sign_in().submissions("toy")] == [f"tag {n}" for n in reversed(range(22))]
+    kaggle_server.script("ListSubmissions", answer({"submissions": None}))
+    assert sign_in().submissions("toy") == []
 
 
 @pytest.mark.parametrize(

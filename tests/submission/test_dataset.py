@@ -86,10 +86,20 @@ def test_the_time_is_up_and_the_same_call_goes_on(kaggle_server: Server, session
     assert writes(kaggle_server) == [1, 0]
 
 
-def test_what_kaggle_cannot_process(kaggle_server: Server, session: Follower, folder: Path) -> None:
-    kaggle_server.script("GetDatasetStatus", refuse(404, "none"), answer({"status": "FAILED"}))
-    with pytest.raises(UserError, match="could not process the upload"):
+@pytest.mark.parametrize(
+    ("answers", "says", "uploads"),
+    [
+        ([refuse(404, "none"), answer({"status": "FAILED"})], "could not process the upload", 1),
+        ([answer({"status": "DELETED"})], "was deleted, .* rename the folder", 0),
+    ],
+)
+def test_what_kaggle_cannot_process(
+    kaggle_server: Server, session: Follower, folder: Path, answers: list[Fault], says: str, uploads: int
+) -> None:
+    kaggle_server.script("GetDatasetStatus", *answers)
+    with pytest.raises(UserError, match=says):
         bring(session, folder)
+    assert sum(writes(kaggle_server)) == uploads
 
 
 def test_a_failed_version_is_followed_by_another(

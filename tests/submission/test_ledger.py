@@ -1,12 +1,14 @@
 import csv
 import io
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffdi.core.layout import LEDGER_CSV
+from ffdi.core import checksum
+from ffdi.core.layout import LEDGER, LEDGER_CSV
 from ffdi.submission.ledger import MEANING, Row, load, one_line, record
 from tests.fixtures.sending import row
 
@@ -52,3 +54,8 @@ def test_rows_come_back_as_they_were_by_date_and_the_csv_has_a_line_each(
     assert list(lines[0]) == list(asdict(given[0]))
     record(root, replace(given[0], status="lost"))  # takes the place of the one with its tag
     assert [one.status for one in load(root) if one.tag == given[0].tag] == ["lost"]
+
+
+def test_what_a_newer_kit_wrote_besides_is_passed_over(tmp_path: Path) -> None:
+    checksum.write_json(tmp_path / LEDGER / "ffdi-1.json", {**asdict(row()), "team": "ours"})
+    assert load(tmp_path) == [row()]

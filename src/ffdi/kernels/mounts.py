@@ -1,4 +1,4 @@
-"""Find the inputs that Kaggle mounted for a kernel, list its images, bring outputs of train kernels into one workspace.
+"""Find what Kaggle mounted for a kernel, list its images, and bring outputs of train kernels into one workspace.
 
 Inputs are found by what is in them, since more than one layout of mounts is in use: input/competitions/SLUG and
 input/SLUG, input/notebooks/OWNER/SLUG and input/SLUG.

@@ -166,7 +166,7 @@ class KaggleClient(HttpClient):
         """
         call = _of_kernel(f"send the output of {kernel}", "ListKernelSessionOutput", kernel, version)
         bodies = list(self.pages(call))
-        files = [file for body in bodies for file in body.get("files", [])]
+        files = [file for body in bodies for file in body.get("files") or []]
         places = [inside(folder, text_of(file, "fileName")) for file in files]  # all, before the first is written
         for file, place in zip(files, places, strict=True):
             get = partial(transfer.get, text_of(file, "url"), self.policy.timeout)

@@ -104,6 +104,8 @@ def _settled_state(session: KernelSession, folder: DatasetFolder) -> DatasetStat
 
     def look(_number: int) -> DatasetState | None:
         now = session.kaggle.dataset_status(folder.id)
+        if now.status == "deleted":  # said before hours of upload
+            raise UserError(f"{folder.id} was deleted, and Kaggle fails on a name used again; rename the folder.")
         return None if now.busy else now
 
     return poll(f"Kaggle is still processing an upload to {folder.id}", look, session.until, session.clock)

@@ -67,7 +67,7 @@ class HttpClient:
 
     def rows(self, call: Call, name: str) -> list[Body]:
         """Return the rows of all pages of a list."""
-        return [row for body in self.pages(call) for row in body.get(name, [])]
+        return [row for body in self.pages(call) for row in body.get(name) or []]
 
     def upload(self, call: Call, path: Path) -> str:
         """Put a file into Kaggle's storage and return its token.

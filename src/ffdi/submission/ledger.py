@@ -4,7 +4,7 @@ A row is written before its submission is sent, and in one step. The CSV is only
 """
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -62,8 +62,13 @@ class Row:
 
 
 def load(root: Path) -> list[Row]:
-    """Return all rows below the submissions folder `root`, by date. Raise CorruptError naming a damaged file."""
-    rows = [Row(**checksum.read_json(path)) for path in (root / LEDGER).glob("*.json")]
+    """Return all rows below the submissions folder `root`, by date. Raise CorruptError naming a damaged file.
+
+    A ledger that came by git may have columns of a newer kit, which are passed over.
+    """
+    known = [field.name for field in fields(Row)]
+    found = [checksum.read_json(path) for path in (root / LEDGER).glob("*.json")]
+    rows = [Row(**{name: one[name] for name in known if name in one}) for one in found]
     return sorted(rows, key=lambda row: (row.date, row.tag))
 
 
