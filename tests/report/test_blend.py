@@ -139,7 +139,9 @@ def test_a_test_of_another_source_has_no_interval_and_shows_its_images(
     assert "told apart with AUC 0.98" in told
     assert "sharpness (0.91)" in told
     forecast = next(section for section in page.sections if section.title == "Leaderboard forecast")
-    assert [type(block) for block in forecast.blocks] == [Gallery]
+    (gallery,) = forecast.blocks
+    assert isinstance(gallery, Gallery)
+    assert [thumb.caption for thumb in gallery.thumbs] == ["like train"] * 2 + ["like test"] * 2
 
 
 def changed(card: dict[str, Any], **changes: object) -> dict[str, Any]:

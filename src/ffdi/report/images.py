@@ -38,11 +38,13 @@ def thumb(folder: Path, relpath: str, target: int, note: str) -> Thumb:
     Args:
         folder: Where relpath starts.
         relpath: Of the image.
-        target: 0, 1 or -1.
+        target: 0, 1 or -1: nothing is said of the label.
         note: Behind the label in the caption.
     """
     label, name = LABELS[int(target)], Path(relpath).stem
     alt, caption = f"{label} image {name}", f"{label}, {note}"
+    if target < 0:
+        alt, caption = f"image {name}", note
     try:
         return Thumb(jpeg(decode(inside(folder, relpath).read_bytes()).image_HWC), alt, caption, name, label)
     except Defect as defect:
