@@ -98,6 +98,7 @@ def test_what_is_no_override_is_named(load: Callable[..., Recipe], override: str
             ('name = "b"', 'name = "blend"'),
             "a member may not be called 'blend', which the blend's tables need; rename it",
         ),
+        (('name = "b"', 'name = "self"'), "a member may not be called 'self'"),
         (
             ("augment = {hflip = {p = 0.25}}", 'augment = "strong"'),
             "preset is one of 'none', 'light', 'medium', 'heavy', not 'strong'.",

@@ -89,7 +89,8 @@ def test_a_finished_table_is_read_again_and_a_stale_one_made_anew(places: Worksp
     made = folds.make(places, SPEC, rows, ["train"])
     path = places.folds("group")
     stamp = path.stat().st_mtime_ns
-    pd.testing.assert_frame_equal(folds.make(places, SPEC, rows, ["train"]), made)
+    again = folds.make(places, SPEC, rows, ["train"], embed=lambda: pytest.fail("features that nobody needs"))
+    pd.testing.assert_frame_equal(again, made)
     pd.testing.assert_frame_equal(folds.read(places, SPEC, rows, ["train"]), made)
     assert path.stat().st_mtime_ns == stamp
     for change in ({"seed": 1}, {"k": 4}):
@@ -230,6 +231,7 @@ def test_folds_of_any_table_do_not_depend_on_the_order_of_its_rows_nor_on_its_in
         ({"label": 2}, "The label 2 is neither 0"),
         ({"label": 0}, "both classes, and 0 fake images"),
         ({"video": 1}, "5 folds need as many groups, and there are 1; add images"),
+        ({"video": lambda rows: 3 * rows["label"] + rows.index % 3}, "Fold . has (0|100)% fakes: .* lower the number"),
     ],
 )
 def test_a_table_that_cannot_be_folded_is_named(change: dict[str, object], message: str) -> None:

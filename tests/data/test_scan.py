@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from ffdi.core import digest
-from ffdi.core.errors import CorruptError, Paused, UserError
+from ffdi.core.errors import CorruptError, FfdiError, Paused, UserError
 from ffdi.core.layout import Workspace
 from ffdi.core.stop import Stop
-from ffdi.data import hashes, manifest, measurement, scan
+from ffdi.data import hashes, manifest, measurement, processes, scan
 from ffdi.data.decode import decode
 from tests.fixtures.pictures import CONTEST, contest_folder, jpeg
 
@@ -137,6 +137,24 @@ def test_a_stop_is_noticed_between_chunks_and_keeps_them(
     assert len(scanned()) == 13
     assert len(examined) == 13
     assert list(places.scan.glob("part-*")) == []
+
+
+def test_a_killed_worker_costs_only_its_chunk(
+    scanned: Scan, examined: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = processes.unordered
+
+    def dying(*arguments: Any) -> Iterator[pd.DataFrame]:
+        yield next(plain(*arguments))
+        raise FfdiError("killed")
+
+    small_parts(monkeypatch)
+    monkeypatch.setattr(processes, "unordered", dying)
+    with pytest.raises(FfdiError, match="killed"):
+        scanned()
+    monkeypatch.setattr(processes, "unordered", plain)
+    scanned()
+    assert len(examined) == 13
 
 
 def test_a_damaged_part_is_refused_by_name(scanned: Scan, places: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

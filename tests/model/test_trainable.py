@@ -17,7 +17,7 @@ def _learning(name: str, trainable: str) -> dict[str, bool]:
     return {name: parameter.requires_grad for name, parameter in model.named_parameters()}
 
 
-@pytest.mark.parametrize("name", ["test_vit", "test_resnet", "test_efficientnet", "test_convnext2"])
+@pytest.mark.parametrize("name", ["test_vit", "levit_128s", "test_resnet", "test_efficientnet", "test_convnext2"])
 def test_norms_and_head_are_a_small_part_and_the_stem_always_learns(name: str) -> None:
     head, norms, everything = (_learning(name, kind) for kind in ("head", "norms", "all"))
     assert all(everything.values())
