@@ -124,7 +124,7 @@ def test_the_test_sees_what_waits(mode: type[TorchDispatchMode], waits: Callable
 
 
 def test_a_step_that_is_not_finite_moves_nothing_and_is_named_late(make_job: MakeJob) -> None:
-    job = make_job()
+    job = make_job(model="test_vit")  # batch norm would spread the NaN to all images
     state, checks = begun(job), Checks(job.train.id.to_numpy(), CPU, 2, gradients=True)
     before = {name: value.clone() for name, value in state.unwrapped.named_parameters()}
     batches = list(fits._batches(job, CPU, fits.check(job, CPU, 1), 0, 3))
@@ -138,7 +138,7 @@ def test_a_step_that_is_not_finite_moves_nothing_and_is_named_late(make_job: Mak
         assert torch.equal(value, before[name]), name
     assert all(float(moments["step"]) == 0 for moments in state.optimizer.state.values())
     first = job.train.id[int(batches[0].rows_B[1])]
-    with pytest.raises(UserError, match=rf"Non-finite loss at step 0 .*{first}.*nothing was updated"):
+    with pytest.raises(UserError, match=rf"Non-finite loss at step 0 \(images {first}\); nothing was updated"):
         checks.read()
 
 

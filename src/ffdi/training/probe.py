@@ -1,6 +1,6 @@
 """Time some real steps of a member on this machine, with random pixels: speed and memory.
 
-It needs neither data nor weights, so a recipe can be judged before anything is downloaded.
+It needs neither data nor weights.
 """
 
 import time
