@@ -106,6 +106,8 @@ def test_settings_are_edited_as_by_hand() -> None:
     assert ast.parse(text)
     with pytest.raises(UserError, match="has 0 settings 'speed', not one"):
         with_settings(kernel.text, speed="high")
+    with pytest.raises(UserError, match="has 2 settings 'run', not one"):
+        with_settings(2 * kernel.text, run="an-id")
     with pytest.raises(UserError, match="is no kernel of the kit"):
         script.read(Path(__file__))
 

@@ -66,6 +66,13 @@ def test_every_source_is_found_and_cleaned(
     assert SECRET not in repr(found)
 
 
+def test_a_token_longer_than_the_name_of_a_file_is_no_file_and_a_file_of_a_token_is_only_the_owners(home: Path) -> None:
+    assert find({"KAGGLE_API_TOKEN": "t" * 5000}).secret == "t" * 5000
+    write(home / "token.txt", SECRET).chmod(0o644)
+    with pytest.raises(UserError, match="can be read by others; type: chmod 600"):
+        find({"KAGGLE_API_TOKEN": str(home / "token.txt")})
+
+
 def test_quotes_that_a_file_of_variables_keeps_are_no_part_of_it(home: Path) -> None:
     """As docker run --env-file does."""
     assert find({"KAGGLE_USERNAME": '"someone"', "KAGGLE_KEY": f'"{SECRET}"'}).secret == SECRET

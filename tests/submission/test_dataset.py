@@ -118,6 +118,7 @@ def test_a_lost_reply_is_no_second_version(
 ) -> None:
     bring(session, folder)
     make_pack(folder, {"other.safetensors": b"other", "kit.whl": b"t", "a-fold0.safetensors": b"a"})
+    kaggle_server.state.ready_after = 6  # looks: more than there are for what did not arrive
     kaggle_server.script("CreateDatasetVersion", fault)
     if fault.kind == "cut":
         with pytest.raises(Paused, match="did not arrive; run the same command again"):

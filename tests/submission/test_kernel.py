@@ -174,6 +174,7 @@ def test_the_output_of_another_run_is_waited_out_or_named(
         ("run.json", None, UserError, r"has no valid run\.json, .* To push anew, delete /.*room/push\.json"),
         ("run.json", checksum.json_bytes({"run": "x"})[:-9] + b"damaged}", UserError, "has no valid run.json"),
         ("submission.csv", None, CorruptError, "is not what the kernel wrote"),
+        ("submission.csv", CSV[:-4].encode(), CorruptError, "is not what the kernel wrote"),
     ],
 )
 def test_outputs_that_are_not_taken(

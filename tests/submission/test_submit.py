@@ -4,10 +4,12 @@ import re
 
 import pytest
 
-from ffdi.core.layout import LEDGER, LEDGER_CSV
+from ffdi.core import checksum
+from ffdi.core.layout import LEDGER, LEDGER_CSV, Workspace
+from ffdi.data import manifest
 from ffdi.submission.submit import submit
 from tests.fixtures.kaggle.api import Outcome, Run
-from tests.fixtures.kaggle.server import refuse
+from tests.fixtures.kaggle.server import answer, refuse
 from tests.fixtures.sending import IDS, World
 
 KERNEL = ("submit", "--kernel", "tester/infer", "--version", "1")
@@ -107,6 +109,7 @@ def test_a_deadline_pauses_and_the_same_command_goes_on(world: World) -> None:
 
 def test_no_wait_leaves_the_score_to_the_ledger(world: World) -> None:
     world.server.state.outcomes.append(Outcome(after=2))
+    world.server.script("GetSubmissionLimits", answer({}))  # all zero: Kaggle knows no team of this user yet
     assert world.run("submit", "--yes", "--no-wait") == 0
     assert (world.statuses, world.time.slept) == (["sent"], [])
     assert [world.run("ledger", "--refresh") for _ in range(2)] == [0, 0]
@@ -159,6 +162,8 @@ def test_a_csv_from_elsewhere_is_sent(world: World) -> None:
 )
 def test_a_csv_from_elsewhere_is_checked_by_the_manifest_that_knows_it(world: World, text: str, says: str) -> None:
     (world.folder / "mine.csv").write_text("id,y\n" + text)
+    rows = manifest.read(Workspace(world.folder / "work/toy/images", world.root))
+    checksum.write_table(world.folder / "work/toy/another/manifest.parquet", rows.assign(id="y" + rows["id"]))
     assert world.run("submit", str(world.folder / "mine.csv"), "--yes") == 2
     assert re.search(says, world.err)
     assert world.sent == 0
