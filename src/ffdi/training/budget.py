@@ -88,7 +88,13 @@ def slowdown(wall: float, processor: float) -> float:
 
 
 def read_seconds(member: Member, rows: pd.DataFrame, images: Path) -> float:
-    """Return the CPU seconds in which an image is read, forged and augmented; 0 where none can be read."""
+    """Return the CPU seconds in which an image is read, forged and augmented; 0 where none can be read.
+
+    Args:
+        member: Whose augmentation and fakes are made.
+        rows: Some training images.
+        images: What their relpath is relative to.
+    """
     source = TrainImages(rows, images, member)
     begun, read = 0.0, 0
     for row in [0, *range(len(rows))]:  # the first image also fills tables and caches
