@@ -217,6 +217,20 @@ def test_each_part_of_the_loss_reaches_the_step(make_job: MakeJob, loss_config: 
     assert found["with"] > found["plain"] or "supcon" not in loss_config
 
 
+def test_label_smoothing_reaches_the_step(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Mock(wraps=fits.step)
+    monkeypatch.setattr(fits, "step", step)
+    finished(make_job(epochs=1, label_smoothing=0.2), predicts=False)
+    targets = torch.cat([call.args[2] for call in step.call_args_list])
+    torch.testing.assert_close(targets.unique(), torch.tensor([0.1, 0.9]))
+
+
+def test_a_save_keeps_time_free_before_the_deadline(make_job: MakeJob) -> None:
+    stop = StopAt(10_000)
+    fit(make_job(epochs=1), CPU, stop, save_steps=1, predicts=False)
+    assert stop.reserve > 0
+
+
 @pytest.mark.parametrize(
     ("batch", "size", "device", "expected"),
     [

@@ -37,7 +37,7 @@ def sign_in(policy: RetryPolicy | None = None) -> "KaggleClient":
 
 
 class KaggleClient(HttpClient):
-    """What a signed-in user can ask."""
+    """Ask Kaggle as the user who signed in."""
 
     def limits(self, slug: str) -> answers.Limits:
         """Return how many submissions were made and are left; all zero while the user is in no team."""
