@@ -34,6 +34,14 @@ def test_the_blend_of_the_toy_by_pandas(contest: Contest) -> None:
     assert blended.test[BLEND][readable].to_numpy() == pytest.approx(np.mean(test, axis=0))
 
 
+def test_an_unreadable_image_has_the_median_score_of_the_held_out_rows(contest: Contest) -> None:
+    team = read_team(contest.jobs())
+    blended = apply(team, METHODS["logit_mean"])
+    mean = np.mean([member.oof_N for member in team.members_with_oof], axis=0)
+    assert blended.prior == pytest.approx(1 / (1 + np.exp(-np.median(mean)))) != pytest.approx(0.5, abs=1e-4)
+    assert blended.test[BLEND][team.test["imputed"]].item() == blended.prior
+
+
 def test_weights_given_to_refit_members_alone_leave_no_estimate(contest: Contest) -> None:
     blended = apply(read_team(contest.jobs()), RANK_MEAN, {"whole": 2.0})
     assert blended.weights == {"one": 0.0, "two": 0.0, "whole": 1.0}
